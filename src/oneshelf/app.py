@@ -1,0 +1,129 @@
+"""Puts the engine together: database, connectors, steps, web."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from importlib.metadata import entry_points
+from pathlib import Path
+
+import httpx2
+
+from oneshelf.clock import Clock, SystemClock
+from oneshelf.config import Settings
+from oneshelf.domain.identity import Channel
+from oneshelf.errors import ConfigurationError
+from oneshelf.flow.channel import OpenChannel, with_timing
+from oneshelf.sdk.contract import ConnectorKind
+from oneshelf.sdk.http import ChannelHttp
+from oneshelf.sdk.message import ChannelConfig
+from oneshelf.storage import catalog, limits, schedules
+from oneshelf.storage.catalog import ChannelRow
+from oneshelf.storage.database import Database
+from oneshelf.storage.embedded import EmbeddedPostgres, running_dsn
+from oneshelf.storage.migrate import migrate
+from oneshelf.telemetry import get_logger
+
+CALL_DEADLINE_S = 20.0
+
+log = get_logger(__name__)
+
+
+@contextmanager
+def database_dsn(settings: Settings) -> Iterator[str]:
+    """The connection string of the database, started if it is the embedded one and nobody runs it yet.
+
+    Several programs may share the embedded database; it lives as long as the one that started it.
+    """
+    if settings.database_url:
+        yield settings.database_url
+        return
+    directory = Path(settings.data_dir) / "postgres"
+    shared = running_dsn(directory)
+    if shared is not None:
+        yield shared
+        return
+    with EmbeddedPostgres(directory) as server:
+        yield server.dsn
+
+
+@asynccontextmanager
+async def open_database(settings: Settings) -> AsyncIterator[Database]:
+    """The database, migrated to this version of the code."""
+    with database_dsn(settings) as dsn:
+        for name in migrate(dsn):
+            log.info("migration.applied", name=name)
+        async with Database.open(dsn) as database:
+            yield database
+
+
+def load_kinds() -> Mapping[str, ConnectorKind]:
+    """All installed kinds of channels, by name."""
+    kinds: dict[str, ConnectorKind] = {}
+    for entry in entry_points(group="oneshelf.connectors"):
+        kinds[entry.name] = entry.load()
+    return kinds
+
+
+def kind_named(kinds: Mapping[str, ConnectorKind], name: str) -> ConnectorKind:
+    """One kind. Raises ConfigurationError that names those there are."""
+    if name not in kinds:
+        raise ConfigurationError(f"no connector for {name!r} is installed; there are: {', '.join(sorted(kinds))}")
+    return kinds[name]
+
+
+class OpenChannels:
+    """The connected channels with their connectors, kept in step with the rows of `channels`."""
+
+    def __init__(self, database: Database, clock: Clock, client: httpx2.AsyncClient) -> None:
+        self._database = database
+        self._clock = clock
+        self._client = client
+        self._kinds = load_kinds()
+        self._rows: dict[Channel, tuple[object, ...]] = {}
+        self.by_name: dict[Channel, OpenChannel] = {}
+
+    async def refresh(self) -> None:
+        """Open channels that were added or changed since the last look. A wrong one is logged and left out."""
+        async with self._database.transaction() as tx:
+            rows = await catalog.channels(tx)
+        for row in rows:
+            identity = (row.kind, row.location, row.settings, row.secrets, row.timing)
+            if self._rows.get(row.channel) == identity:
+                continue
+            self._rows[row.channel] = identity
+            try:
+                opened = await self._open(row)
+            except ConfigurationError as problem:
+                log.error("channel.misconfigured", channel=row.channel, words=str(problem))  # noqa: TRY400
+                self.by_name.pop(row.channel, None)
+            else:
+                self.by_name[row.channel] = opened
+        for name in set(self._rows) - {row.channel for row in rows}:
+            del self._rows[name]
+            self.by_name.pop(name, None)
+
+    async def _open(self, row: ChannelRow) -> OpenChannel:
+        kind = kind_named(self._kinds, row.kind)
+        capability = with_timing(kind.capability, row.timing)
+        limiter = limits.StoredLimiter(self._database, row.channel)
+        http = ChannelHttp(self._client, clock=self._clock, limiter=limiter, deadline_s=CALL_DEADLINE_S)
+        config = ChannelConfig(channel=row.channel, settings=row.settings, secrets=row.secrets)
+        connector = kind.open(config, channel=row.channel, http=http, clock=self._clock)
+        buckets = [(limit.operation, limit.rate_per_s, limit.burst) for limit in capability.limits]
+        async with self._database.transaction() as tx:
+            await limits.ensure(tx, row.channel, buckets)
+            await schedules.ensure(
+                tx, row.channel, {"orders": capability.poll_orders_s, "stock": capability.sweep_stock_s}
+            )
+        return OpenChannel(name=row.channel, kind=row.kind, connector=connector, capability=capability)
+
+
+@asynccontextmanager
+async def open_channels(database: Database, clock: Clock | None = None) -> AsyncIterator[OpenChannels]:
+    """All connected channels, opened."""
+    limits_of_client = httpx2.Limits(max_connections=100, max_keepalive_connections=20)
+    async with httpx2.AsyncClient(limits=limits_of_client, follow_redirects=False, trust_env=False) as client:
+        channels = OpenChannels(database, clock or SystemClock(), client)
+        await channels.refresh()
+        yield channels

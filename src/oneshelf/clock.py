@@ -1,0 +1,56 @@
+"""The only place that knows the time, makes ids, and waits.
+
+Everything else receives `now` or a `Clock`, so that a test or the simulation decides what time it is.
+Leases and due times are compared with the database's clock, `db_now()` in SQL, which all nodes share.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from datetime import UTC, datetime
+from typing import Protocol
+from uuid import UUID
+
+
+class Clock(Protocol):
+    """Time, waiting and ids, all from one source."""
+
+    def now(self) -> datetime:
+        """The present instant, aware, in UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Seconds that never run backwards; only differences mean anything."""
+        ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+    def new_id(self) -> UUID:
+        """A UUID version 7: sorts by the millisecond in which it was made (RFC 9562 section 5.7)."""
+        ...
+
+
+def uuid7(*, unix_ms: int, randomness: bytes) -> UUID:
+    """The UUID version 7 for a millisecond and ten random bytes."""
+    value = (unix_ms & (1 << 48) - 1) << 80 | int.from_bytes(randomness[:10], "big")
+    value = value & ~(0xF << 76) | 0x7 << 76
+    value = value & ~(0x3 << 62) | 0x2 << 62
+    return UUID(int=value)
+
+
+class SystemClock:
+    """The clock of this machine."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    def new_id(self) -> UUID:
+        return uuid7(unix_ms=time.time_ns() // 1_000_000, randomness=os.urandom(10))

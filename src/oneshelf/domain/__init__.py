@@ -1,0 +1,1 @@
+"""Pure rules of stock: no I/O, no clock, no randomness, no async."""

@@ -1,0 +1,205 @@
+"""What an order snapshot moves: the difference between what it says of a line and what that line already holds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from oneshelf.domain.account import Account, Outside, StockState
+from oneshelf.domain.identity import ChannelSku, Location, Sku
+from oneshelf.domain.ledger import LinePosition, Shelf
+from oneshelf.domain.movement import Reason
+from oneshelf.domain.order import OrderLine, OrderSnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """Which SKU a listing sells, from which location, and how many base units one sold unit takes."""
+
+    sku: Sku
+    location: Location
+    pack_units: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPosted:
+    """What posting a snapshot did, apart from the movements on the shelf.
+
+    `off_listing`: listing -> by how many listing units more the channel's own figure has been lowered by orders
+    (negative: raised). `unlinked`: listings of lines that were left out, because nobody has linked them to a SKU.
+    """
+
+    off_listing: Mapping[ChannelSku, int]
+    unlinked: tuple[ChannelSku, ...]
+
+
+def post_order(shelf: Shelf, snapshot: OrderSnapshot, links: Mapping[ChannelSku, Link]) -> OrderPosted:
+    """Move what this snapshot changes. Posting the same snapshot again moves nothing.
+
+    A line that was posted before stays with the SKU, location and pack it was posted to, even if its listing has
+    been linked to another SKU since. The shelf must hold the order's lines and the balances of all links.
+    """
+    off_listing: dict[ChannelSku, int] = {}
+    unlinked: list[ChannelSku] = []
+    for line in snapshot.lines:
+        position = shelf.lines.get((snapshot.channel, snapshot.order_id, line.line_id))
+        link = links.get(line.channel_sku)
+        if position is None:
+            if link is None:
+                unlinked.append(line.channel_sku)
+                continue
+            position = _new_position(snapshot, line, link)
+            shelf.lines[position.key] = position
+        change = line.units_off_listing - position.units_off_listing
+        off_listing[line.channel_sku] = off_listing.get(line.channel_sku, 0) + change
+        position.units_off_listing = line.units_off_listing
+        _confirm_payment(shelf, position, snapshot)
+        _ship(shelf, position, line.units_shipped * position.pack_units)
+        _hold(shelf, position, line.units_open * position.pack_units)
+        shelf.changed_lines.add(position.key)
+    shelf.fill_shortages()
+    return OrderPosted(off_listing=off_listing, unlinked=tuple(unlinked))
+
+
+def _new_position(snapshot: OrderSnapshot, line: OrderLine, link: Link) -> LinePosition:
+    return LinePosition(
+        sku=link.sku,
+        location=link.location,
+        channel=snapshot.channel,
+        order_id=snapshot.order_id,
+        line_id=line.line_id,
+        channel_sku=line.channel_sku,
+        placed_at=snapshot.placed_at,
+        is_pending=snapshot.is_pending,
+        pack_units=link.pack_units,
+    )
+
+
+def _confirm_payment(shelf: Shelf, position: LinePosition, snapshot: OrderSnapshot) -> None:
+    """Pending units become committed once the channel has confirmed the payment."""
+    if snapshot.is_pending or not position.is_pending:
+        return
+    position.is_pending = False
+    shelf.move(
+        position.sku,
+        origin=Account(StockState.RESERVED, position.location),
+        target=Account(StockState.COMMITTED, position.location),
+        units=position.units_pending,
+        reason=Reason.COMMITTED,
+        source=position.source,
+    )
+    position.units_committed += position.units_pending
+    position.units_pending = 0
+
+
+def _ship(shelf: Shelf, position: LinePosition, units_shipped: int) -> None:
+    """Held units leave for the customer; what was shipped by mistake in the channel's books comes back to held."""
+    units = units_shipped - position.units_shipped
+    committed = Account(StockState.COMMITTED, position.location)
+    if units < 0:
+        shelf.move(
+            position.sku,
+            origin=Account(Outside.CUSTOMER),
+            target=committed,
+            units=-units,
+            reason=Reason.SHIPPED,
+            source=position.source,
+        )
+        position.units_committed += -units
+    elif units > 0:
+        _have_committed(shelf, position, units)
+        shelf.move(
+            position.sku,
+            origin=committed,
+            target=Account(Outside.CUSTOMER),
+            units=units,
+            reason=Reason.SHIPPED,
+            source=position.source,
+        )
+        position.units_committed -= units
+    position.units_shipped = units_shipped
+
+
+def _have_committed(shelf: Shelf, position: LinePosition, units: int) -> None:
+    """Have `units` committed for this line: held ones, else free ones, else ones that no count knew of."""
+    committed = Account(StockState.COMMITTED, position.location)
+    for state in (StockState.RESERVED, StockState.AVAILABLE):
+        missing = units - position.units_committed
+        at_hand = (
+            position.units_pending if state is StockState.RESERVED else shelf.available(position.sku, position.location)
+        )
+        taken = max(0, min(missing, at_hand))
+        shelf.move(
+            position.sku,
+            origin=Account(state, position.location),
+            target=committed,
+            units=taken,
+            reason=Reason.COMMITTED,
+            source=position.source,
+        )
+        position.units_committed += taken
+        if state is StockState.RESERVED:
+            position.units_pending -= taken
+        else:
+            position.units_short = max(0, position.units_short - taken)
+    uncounted = max(0, units - position.units_committed)
+    shelf.move(
+        position.sku,
+        origin=Account(Outside.FOUND),
+        target=committed,
+        units=uncounted,
+        reason=Reason.SHIPPED_UNCOUNTED,
+        source=position.source,
+    )
+    position.units_committed += uncounted
+    position.units_short = max(0, position.units_short - uncounted)
+
+
+def _hold(shelf: Shelf, position: LinePosition, units_open: int) -> None:
+    """Hold as many units as the line still waits for: take free ones, or give back those cancelled."""
+    excess = position.units_held - units_open
+    if excess < 0:
+        _take(shelf, position, -excess)
+    elif excess > 0:
+        _give_back(shelf, position, excess)
+
+
+def _take(shelf: Shelf, position: LinePosition, units: int) -> None:
+    taken = min(units, shelf.available(position.sku, position.location))
+    state, reason = (
+        (StockState.RESERVED, Reason.PENDING) if position.is_pending else (StockState.COMMITTED, Reason.COMMITTED)
+    )
+    shelf.move(
+        position.sku,
+        origin=Account(StockState.AVAILABLE, position.location),
+        target=Account(state, position.location),
+        units=taken,
+        reason=reason,
+        source=position.source,
+    )
+    if position.is_pending:
+        position.units_pending += taken
+    else:
+        position.units_committed += taken
+    if taken < units:
+        position.units_short += units - taken
+        shelf.touch(position.sku, position.location)
+
+
+def _give_back(shelf: Shelf, position: LinePosition, units: int) -> None:
+    """Release what was cancelled: first what was never there, then what was held."""
+    from_short = min(units, position.units_short)
+    position.units_short -= from_short
+    from_pending = min(units - from_short, position.units_pending)
+    from_committed = units - from_short - from_pending
+    for state, released in ((StockState.RESERVED, from_pending), (StockState.COMMITTED, from_committed)):
+        shelf.move(
+            position.sku,
+            origin=Account(state, position.location),
+            target=Account(StockState.AVAILABLE, position.location),
+            units=released,
+            reason=Reason.CANCELLED,
+            source=position.source,
+        )
+    position.units_pending -= from_pending
+    position.units_committed -= from_committed

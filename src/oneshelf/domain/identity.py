@@ -1,0 +1,73 @@
+"""Names of things, and the one gate through which text and numbers from outside become names and units."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import NewType
+
+from oneshelf.errors import MalformedError
+
+Sku = NewType("Sku", str)
+Location = NewType("Location", str)
+Channel = NewType("Channel", str)
+ChannelSku = NewType("ChannelSku", str)
+
+UNITS_MAX = 1_000_000_000
+NAME_LENGTH_MAX = 120
+
+# Control, format (zero width, text direction), surrogate, private and unassigned characters have no place in a name.
+_REFUSED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+
+
+def name_from(value: object, *, what: str) -> str:
+    """A trimmed name in Unicode form NFC, so that both spellings of "CAFÉ" are one SKU. Case is kept.
+
+    Raises MalformedError when it is not text, empty, too long, or holds invisible or control characters.
+    """
+    if not isinstance(value, str):
+        raise MalformedError(f"{what} must be text, not {type(value).__name__}")
+    name = unicodedata.normalize("NFC", value).strip()
+    if not name:
+        raise MalformedError(f"{what} is empty")
+    if len(name) > NAME_LENGTH_MAX:
+        raise MalformedError(f"{what} has {len(name)} characters, at most {NAME_LENGTH_MAX} are allowed")
+    for character in name:
+        if unicodedata.category(character) in _REFUSED_CATEGORIES:
+            raise MalformedError(f"{what} holds the invisible or control character U+{ord(character):04X}")
+    return name
+
+
+def sku_from(value: object) -> Sku:
+    """A SKU, see `name_from`."""
+    return Sku(name_from(value, what="SKU"))
+
+
+def location_from(value: object) -> Location:
+    """A location's name, see `name_from`."""
+    return Location(name_from(value, what="location"))
+
+
+def channel_from(value: object) -> Channel:
+    """A channel's name, see `name_from`; it appears in addresses, so a slash is refused."""
+    name = name_from(value, what="channel")
+    if "/" in name:
+        raise MalformedError(f"channel {name!r} holds a slash")
+    return Channel(name)
+
+
+def units_from(value: object, *, what: str, least: int = 0) -> int:
+    """A whole number of units between `least` and a thousand million.
+
+    Text, fractions (also 1.0), booleans, NaN and digits of other scripts are refused: no silent rounding.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise MalformedError(f"{what} must be a whole number of units, not {_shown(value)}")
+    if not least <= value <= UNITS_MAX:
+        raise MalformedError(f"{what} is {_shown(value)}; it must lie between {least} and {UNITS_MAX}")
+    return value
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, int) and abs(value) > UNITS_MAX**2:
+        return "a number of more than 18 digits"
+    return repr(value)[:40]

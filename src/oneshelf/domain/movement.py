@@ -1,0 +1,43 @@
+"""Units that went from one account to another. Movements are never changed; a correction is another movement."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from oneshelf.domain.account import Account
+from oneshelf.domain.identity import Sku
+from oneshelf.errors import invariant
+
+
+class Reason(StrEnum):
+    """Why units moved, in shop words."""
+
+    RECEIVED = "received"
+    ADJUSTED = "adjusted"
+    COUNTED = "counted"
+    PENDING = "pending"  # sold, payment not yet confirmed
+    COMMITTED = "committed"
+    CANCELLED = "cancelled"
+    SHIPPED = "shipped"
+    SHORTAGE_FILLED = "shortage_filled"
+    SHIPPED_UNCOUNTED = "shipped_uncounted"  # it left, so it was there, although no count knew it
+
+
+@dataclass(frozen=True, slots=True)
+class Movement:
+    """`units` of `sku` from `origin` to `target`. `source` names the order or the command."""
+
+    movement_id: UUID
+    sku: Sku
+    units: int
+    origin: Account
+    target: Account
+    reason: Reason
+    source: str
+    version: int
+
+    def __post_init__(self) -> None:
+        invariant(self.units > 0, f"a movement of {self.units} units of {self.sku}")
+        invariant(self.origin != self.target, f"a movement of {self.sku} that goes nowhere")

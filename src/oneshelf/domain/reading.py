@@ -1,0 +1,182 @@
+"""What a reading of a channel's figure means for a listing: proof, patience, a suspicion, or a drift."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import assert_never
+
+from oneshelf.domain.drift import Cause
+from oneshelf.domain.listing import Event, Listing, Phase, Suspicion, after
+from oneshelf.errors import InvariantError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a channel promises of its writes. An accepted write that does not show after `apply_s` is lost."""
+
+    is_applied_when_answered: bool
+    apply_s: float
+    look_again_s: float
+
+
+class Verdict(StrEnum):
+    """What a reading tells."""
+
+    MATCH = "match"  # it shows what we believe
+    FIRST_SIGHT = "first sight"  # the first reading ever: it becomes the anchor of the belief
+    NOT_YET = "not yet"  # it still shows the figure from before the write
+    NOT_WRITTEN = "not written"  # a write without an answer did not happen
+    LOST_WRITE = "lost write"  # a write that was accepted does not show, and its deadline has passed
+    CROSSED_WRITE = "crossed write"  # a blind write and a sale crossed; the channel shows neither figure
+    UNEXPLAINED = "unexplained"  # facts do not explain it, or not yet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriftFound:
+    """A figure that nothing in flight explains."""
+
+    listing: Listing
+    cause: Cause
+    expected_units: int
+    observed_units: int
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A listing after a reading, and what was found."""
+
+    listing: Listing
+    verdict: Verdict
+    drift: DriftFound | None = None
+
+
+def judge(listing: Listing, units: int, *, net_before: int, now: datetime, terms: Terms) -> Verdict:
+    """What a reading of `units` tells. `net_before`: the listing's `net_units` just before the channel was asked.
+
+    Orders that were posted while the channel was being asked may or may not be in the reading.
+    """
+    belief = listing.belief
+    if belief is None:
+        return Verdict.FIRST_SIGHT
+    operation = listing.operation
+    if operation is None or listing.phase not in {Phase.ACCEPTED, Phase.UNKNOWN}:
+        return _compared(units, expected=belief, posted_meanwhile=listing.net_units - net_before)
+    net_since = listing.net_units - operation.net
+    if units == operation.units - net_since:
+        return Verdict.MATCH
+    may_not_show = listing.phase is Phase.UNKNOWN or not terms.is_applied_when_answered
+    if units == operation.expected - net_since and may_not_show:
+        if listing.sent_at is None or now < listing.sent_at + timedelta(seconds=terms.apply_s):
+            return Verdict.NOT_YET
+        return Verdict.NOT_WRITTEN if listing.phase is Phase.UNKNOWN else Verdict.LOST_WRITE
+    if not terms.is_applied_when_answered and net_since != 0:
+        return Verdict.CROSSED_WRITE
+    return _compared(units, expected=operation.units - net_since, posted_meanwhile=listing.net_units - net_before)
+
+
+def _compared(units: int, *, expected: int, posted_meanwhile: int) -> Verdict:
+    if units == expected:
+        return Verdict.MATCH
+    low, high = sorted((expected, expected + posted_meanwhile))
+    return Verdict.NOT_YET if low <= units <= high else Verdict.UNEXPLAINED
+
+
+def read(listing: Listing, units: int, *, net_before: int, now: datetime, terms: Terms) -> Read:
+    """The listing after a reading of `units`, see `judge`. Only the verdict LOST_WRITE finds a drift at once."""
+    verdict = judge(listing, units, net_before=net_before, now=now, terms=terms)
+    drift = None
+    match verdict:
+        case Verdict.MATCH:
+            listing = _verified(listing, units, now=now)
+        case Verdict.FIRST_SIGHT:
+            listing = replace(listing, base_units=units, base_net=listing.net_units, look_at=None)
+        case Verdict.NOT_YET:
+            listing = replace(listing, look_at=now + timedelta(seconds=terms.look_again_s))
+        case Verdict.LOST_WRITE:
+            expected = _expected(listing)
+            listing = _adopt(listing, units, net=listing.net_units)
+            drift = DriftFound(listing=listing, cause=Cause.LOST_WRITE, expected_units=expected, observed_units=units)
+        case Verdict.NOT_WRITTEN | Verdict.CROSSED_WRITE:
+            listing = rewrite(_adopt(listing, units, net=listing.net_units), now=now)
+        case Verdict.UNEXPLAINED:
+            listing = _suspect(listing, units, net_before=net_before, now=now, terms=terms)
+        case _:
+            assert_never(verdict)
+    return Read(listing, verdict, drift)
+
+
+def weigh(listing: Listing, *, now: datetime) -> Read:
+    """Judge a suspicion once all orders that could explain it have been posted.
+
+    The reading was taken between two beliefs: the one of that moment, from which orders were still missing, and
+    today's, which has them all and perhaps some placed after it. A figure between the two is explained.
+    """
+    suspicion = listing.suspicion
+    if suspicion is None:
+        raise InvariantError(f"{listing.channel_sku}: nothing to weigh")
+    belief_now = _expected(listing)
+    low, high = sorted((suspicion.belief, belief_now))
+    if low <= suspicion.units <= high:
+        return Read(replace(listing, suspicion=None, look_at=now), Verdict.MATCH)
+    expected = high if suspicion.units > high else low
+    listing = _adopt(listing, suspicion.units, net=suspicion.net)
+    drift = DriftFound(
+        listing=listing, cause=Cause.FOREIGN_EDIT, expected_units=expected, observed_units=suspicion.units
+    )
+    return Read(listing, Verdict.UNEXPLAINED, drift)
+
+
+def rewrite(listing: Listing, *, now: datetime) -> Listing:
+    """Have the desired figure written again, whatever was sent before."""
+    return replace(listing, sent_version=0, accepted_version=0, next_at=now)
+
+
+def _adopt(listing: Listing, units: int, *, net: int) -> Listing:
+    """Take a reading as the new anchor of the belief; what was in flight is over."""
+    return replace(
+        listing,
+        phase=after(listing.phase, Event.MISSED),
+        operation=None,
+        suspicion=None,
+        base_units=units,
+        base_net=net,
+        look_at=None,
+    )
+
+
+def _expected(listing: Listing) -> int:
+    """What facts say the listing shows, a write in flight included."""
+    operation = listing.operation
+    if operation is not None:
+        return operation.units - (listing.net_units - operation.net)
+    belief = listing.belief
+    if belief is None:
+        raise InvariantError(f"{listing.channel_sku}: no belief before the first reading")
+    return belief
+
+
+def _verified(listing: Listing, units: int, *, now: datetime) -> Listing:
+    operation = listing.operation
+    return replace(
+        listing,
+        phase=after(listing.phase, Event.VERIFIED),
+        base_units=operation.units if operation else listing.base_units,
+        base_net=operation.net if operation else listing.base_net,
+        operation=None,
+        op_tries=0,
+        suspicion=None,
+        accepted_version=listing.sent_version,
+        accepted_at=listing.accepted_at or now,
+        verified_units=units,
+        verified_version=listing.sent_version,
+        verified_at=now,
+        look_at=None,
+    )
+
+
+def _suspect(listing: Listing, units: int, *, net_before: int, now: datetime, terms: Terms) -> Listing:
+    belief_before = _expected(listing) + listing.net_units - net_before
+    suspicion = listing.suspicion or Suspicion(units=units, belief=belief_before, net=net_before, seen_at=now)
+    return replace(listing, suspicion=suspicion, look_at=now + timedelta(seconds=terms.look_again_s))

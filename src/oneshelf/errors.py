@@ -1,0 +1,43 @@
+"""Failures of the engine itself, named for what to do next.
+
+A refusal (short stock, unknown SKU) is never an exception: it is a value, see `domain.command`.
+A channel's failures live in `sdk.fault`.
+"""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+
+class OneshelfError(Exception):
+    """Base of every failure that oneshelf raises on purpose. The text says what is wrong and the way out."""
+
+
+class ConfigurationError(OneshelfError):
+    """Something a person has to set right: a setting, a missing program, a wrong database."""
+
+
+class DatabaseUnavailableError(OneshelfError):
+    """PostgreSQL cannot be reached right now. Nothing was written; try again."""
+
+
+class MalformedError(OneshelfError):
+    """Input that cannot be read. It is refused or parked with this text; it is never guessed at."""
+
+
+class InvariantError(BaseException):
+    """A bug in oneshelf. Nobody catches it: the worker stops, the transaction is rolled back.
+
+    It is a `BaseException` so that no `except Exception` can swallow it.
+    """
+
+
+def invariant(claim: bool, what: str, /) -> None:
+    """Stop this worker unless `claim` holds. `what` names the rule and the figures that break it."""
+    if not claim:
+        broken(what)
+
+
+def broken(what: str, /) -> NoReturn:
+    """Stop this worker: the rule `what` does not hold."""
+    raise InvariantError(what)

@@ -1,0 +1,80 @@
+"""A connected channel as the steps see it, and what its failures do to it as a whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from oneshelf.domain.identity import Channel
+from oneshelf.domain.reading import Terms
+from oneshelf.sdk.capability import Capability
+from oneshelf.sdk.contract import Connector
+from oneshelf.sdk.fault import ChannelFault, ReauthenticateError, RetryLaterError
+from oneshelf.storage import catalog
+from oneshelf.storage.database import Database
+from oneshelf.telemetry import get_logger
+
+PAUSE_S_MAX = 60.0
+REAUTHENTICATE_PAUSE_S = 300.0
+TIMING_NAMES = ("apply_s", "orders_lag_s", "poll_orders_s", "sweep_stock_s")
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenChannel:
+    """One channel with its connector. `capability` has the account's own timing where a person gave one."""
+
+    name: Channel
+    kind: str
+    connector: Connector
+    capability: Capability
+
+    @property
+    def terms(self) -> Terms:
+        """What the channel promises of its writes."""
+        return Terms(
+            is_applied_when_answered=self.capability.is_applied_when_answered,
+            apply_s=self.capability.apply_s,
+            look_again_s=max(0.25, self.capability.apply_s / 30),
+        )
+
+
+def with_timing(capability: Capability, timing: dict[str, float]) -> Capability:
+    """The declared capability with an account's own seconds."""
+    return replace(
+        capability,
+        apply_s=timing.get("apply_s", capability.apply_s),
+        orders_lag_s=timing.get("orders_lag_s", capability.orders_lag_s),
+        poll_orders_s=timing.get("poll_orders_s", capability.poll_orders_s),
+        sweep_stock_s=timing.get("sweep_stock_s", capability.sweep_stock_s),
+    )
+
+
+async def report_fault(database: Database, channel: Channel, fault: ChannelFault) -> float:
+    """The channel as a whole failed: pause it, longer each time. Logs once when it goes. Returns the pause in s."""
+    async with database.transaction() as tx:
+        streak = await catalog.record_failure(tx, channel, fault=str(fault))
+        pause_s = _pause_s(fault, streak)
+        await catalog.pause(tx, channel, pause_s=pause_s)
+    if streak == 1:
+        log.warning("channel.unavailable", channel=channel, fault=type(fault).__name__, words=str(fault)[:200])
+    return pause_s
+
+
+async def report_answer(database: Database, channel: Channel) -> None:
+    """The channel answered. Logs once when it is back."""
+    async with database.transaction() as tx:
+        was_down = await catalog.record_success(tx, channel)
+    if was_down:
+        log.info("channel.available", channel=channel)
+
+
+def _pause_s(fault: ChannelFault, streak: int) -> float:
+    match fault:
+        case RetryLaterError(retry_after_s=retry_after_s):
+            # One throttled call is everyday business; a row of them means that something is wrong.
+            return max(retry_after_s, 0.0 if streak < 3 else min(PAUSE_S_MAX, 0.5 * 2.0 ** min(streak, 10)))
+        case ReauthenticateError():
+            return REAUTHENTICATE_PAUSE_S
+        case _:
+            return min(PAUSE_S_MAX, 0.5 * 2.0 ** min(streak, 10))

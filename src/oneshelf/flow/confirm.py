@@ -1,0 +1,102 @@
+"""Read back what a channel shows: accepted is not applied, and only a reading verifies.
+
+Reads: listings that are due to be looked at. Writes: verified figures, suspicions, drifts.
+Next: push (a write that missed or a first reading), reconcile (a suspicion), resolve (a drift).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from oneshelf.clock import Clock
+from oneshelf.domain.identity import ChannelSku
+from oneshelf.domain.listing import Listing
+from oneshelf.domain.reading import Read, Verdict, read
+from oneshelf.flow.channel import OpenChannel, report_answer, report_fault
+from oneshelf.sdk.fault import ChannelFault
+from oneshelf.sdk.message import StockReading
+from oneshelf.storage import drifts, publishing, schedules
+from oneshelf.storage.database import Database, now
+from oneshelf.telemetry import get_logger
+
+LEASE_S = 60.0
+HURRY_ORDERS_S = 1.0
+MISSING_LOOK_S = 30.0
+
+log = get_logger(__name__)
+
+
+async def confirm(database: Database, channel: OpenChannel, clock: Clock) -> int:
+    """Read one batch of listings back. Returns how many."""
+    lease = clock.new_id()
+    async with database.transaction() as tx:
+        claimed = await publishing.claim_to_look(
+            tx, channel.name, limit=channel.capability.batch_reads, lease=lease, lease_s=LEASE_S
+        )
+    if not claimed:
+        return 0
+    try:
+        readings = await channel.connector.read_stock([listing.channel_sku for listing in claimed])
+    except ChannelFault as fault:
+        pause_s = await report_fault(database, channel.name, fault)
+        async with database.transaction() as tx:
+            await publishing.release(tx, channel.name, lease=lease, retry_after_s=pause_s)
+        return len(claimed)
+    await report_answer(database, channel.name)
+    await _record(database, channel, claimed, readings, clock, lease)
+    return len(claimed)
+
+
+async def _record(
+    database: Database,
+    channel: OpenChannel,
+    claimed: Sequence[Listing],
+    readings: Sequence[StockReading],
+    clock: Clock,
+    lease: UUID,
+) -> None:
+    shown: dict[ChannelSku, int | None] = {reading.channel_sku: reading.units for reading in readings}
+    net_before = {listing.key: listing.net_units for listing in claimed}
+    async with database.transaction() as tx:
+        at = await now(tx)
+        locked = await publishing.lock(tx, [listing.key for listing in claimed], lease=lease)
+        reads = [
+            _read(listing, shown.get(listing.channel_sku), net_before[listing.key], at, channel) for listing in locked
+        ]
+        await publishing.save(tx, [done.listing for done in reads])
+        verified = [done.listing.key for done in reads if done.verdict is Verdict.MATCH]
+        await drifts.close_verified(tx, verified, at=at)
+        found = [(clock.new_id(), done.drift) for done in reads if done.drift is not None]
+        await drifts.open_all(tx, found, at=at)
+        await drifts.observe(tx, _observations(channel, locked, reads, shown), at=at)
+        if any(done.verdict is Verdict.UNEXPLAINED for done in reads):
+            await schedules.hurry(tx, channel.name, "orders", at_most_every_s=HURRY_ORDERS_S)
+    for _, drift in found:
+        log.warning(
+            "drift.opened",
+            listing=drift.listing.channel_sku,
+            cause=drift.cause.value,
+            expected=drift.expected_units,
+            observed=drift.observed_units,
+        )
+
+
+def _read(listing: Listing, units: int | None, net_before: int, at: datetime, channel: OpenChannel) -> Read:
+    """A listing that the answer leaves out proves nothing: look again later."""
+    if units is None:
+        return Read(replace(listing, look_at=at + timedelta(seconds=MISSING_LOOK_S)), Verdict.NOT_YET)
+    return read(listing, units, net_before=net_before, now=at, terms=channel.terms)
+
+
+def _observations(
+    channel: OpenChannel, before: Sequence[Listing], reads: Sequence[Read], shown: Mapping[ChannelSku, int | None]
+) -> list[drifts.Observation]:
+    return [
+        drifts.Observation(channel.name, listing.channel_sku, units, listing.belief, "confirm")
+        for listing, done in zip(before, reads, strict=True)
+        if done.verdict not in {Verdict.MATCH, Verdict.NOT_YET}
+        and (units := shown.get(listing.channel_sku)) is not None
+    ]

@@ -1,0 +1,70 @@
+"""Read deliveries: what do they say in our words?
+
+Reads: new inbox rows. Writes: facts, wishes to look at listings; a delivery that cannot be read is parked.
+Next: post, confirm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import assert_never
+
+from oneshelf.domain.identity import Channel
+from oneshelf.domain.order import OrderSnapshot
+from oneshelf.errors import MalformedError
+from oneshelf.flow.channel import OpenChannel
+from oneshelf.sdk.message import Delivery, Ignored, StockHint
+from oneshelf.storage import facts, inbox, listings
+from oneshelf.storage.database import Database, Transaction
+from oneshelf.telemetry import get_logger
+
+BATCH = 500
+
+log = get_logger(__name__)
+
+
+async def interpret(database: Database, channels: Mapping[Channel, OpenChannel]) -> int:
+    """Read one batch of deliveries, oldest first. Returns how many."""
+    async with database.transaction() as tx:
+        rows = await inbox.claim_new(tx, limit=BATCH)
+        parked: dict[int, str] = {}
+        snapshots: list[tuple[OrderSnapshot, datetime]] = []
+        hints: dict[Channel, list[StockHint]] = {}
+        for row in rows:
+            channel = channels.get(row.channel)
+            if channel is None:
+                parked[row.inbox_id] = f"the channel {row.channel} is not open in this process"
+                continue
+            try:
+                messages = channel.connector.parse(Delivery(key="", topic=row.topic, body=bytes(row.body)))
+            except MalformedError as problem:
+                parked[row.inbox_id] = str(problem)
+                continue
+            for message in messages:
+                match message:
+                    case OrderSnapshot():
+                        snapshots.append((message, row.received_at))
+                    case StockHint():
+                        hints.setdefault(row.channel, []).append(message)
+                    case Ignored():
+                        pass
+                    case _:
+                        assert_never(message)
+        await facts.add(tx, snapshots)
+        await _request_looks(tx, hints)
+        await inbox.park(tx, parked)
+        await inbox.mark_done(tx, [row.inbox_id for row in rows if row.inbox_id not in parked])
+    for inbox_id, reason in parked.items():
+        log.warning("inbox.parked", inbox_id=inbox_id, reason=reason[:200])
+    return len(rows)
+
+
+async def _request_looks(tx: Transaction, hints: Mapping[Channel, list[StockHint]]) -> None:
+    for channel, wanted in sorted(hints.items()):
+        await listings.request_look(
+            tx,
+            channel,
+            channel_skus=[hint.channel_sku for hint in wanted if hint.channel_sku],
+            aliases=[hint.alias for hint in wanted if hint.alias],
+        )

@@ -1,0 +1,58 @@
+"""Work out what each listing should show.
+
+Reads: touched SKUs, balances. Writes: the desired figure of their listings with its derivation.
+Next: push.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from oneshelf.domain.availability import Derivation, derive
+from oneshelf.domain.identity import Location, Sku
+from oneshelf.domain.ledger import Balance
+from oneshelf.domain.listing import Listing, Phase
+from oneshelf.storage import balances, publishing, touched
+from oneshelf.storage.database import Database, now
+
+BATCH = 1000
+
+
+async def plan(database: Database) -> int:
+    """Plan one batch of touched SKUs. Returns how many SKUs."""
+    async with database.transaction() as tx:
+        skus = await touched.claim(tx, limit=BATCH)
+        if not skus:
+            return 0
+        plannable = await publishing.lock_for_planning(tx, skus)
+        # After the lock: whoever plans a SKU last has read the newest balances.
+        at = await now(tx)
+        shelves = await balances.read(tx, skus)
+        await publishing.set_desired(tx, _plans(plannable, shelves), at=at)
+    return len(skus)
+
+
+def _plans(
+    plannable: Iterable[publishing.Plannable], shelves: Mapping[Sku, Mapping[Location, Balance]]
+) -> list[publishing.Planned]:
+    plans = []
+    for listing, location, pack_units in plannable:
+        feeding = {place: balance for place, balance in shelves[listing.sku].items() if place == location}
+        derivation = derive(
+            available={place: balance.available for place, balance in feeding.items()},
+            ledger_versions={place: balance.version for place, balance in shelves[listing.sku].items()},
+            pack_units=pack_units,
+        )
+        if derivation.version > listing.desired_version or listing.desired_units != derivation.units:
+            plans.append(publishing.Planned(listing, derivation, _is_news(listing, derivation)))
+    return plans
+
+
+def _is_news(listing: Listing, derivation: Derivation) -> bool:
+    """Whether the channel has to be written or read: not when it is proved to show this very figure already."""
+    is_settled = (
+        listing.phase is Phase.IDLE
+        and listing.suspicion is None
+        and listing.verified_version == listing.sent_version == listing.desired_version
+    )
+    return not (is_settled and listing.verified_units == listing.belief == derivation.units)

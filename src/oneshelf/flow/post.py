@@ -1,0 +1,216 @@
+"""Move stock: the only writer of the ledger.
+
+Reads: new facts (order snapshots), commands. Writes: commands, movements, balances, orders and their lines,
+what orders took off each listing; marks the SKUs whose listings must be planned again.
+Next: plan.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from oneshelf.domain.command import (
+    Command,
+    CommandKey,
+    CountBelowPromised,
+    KeyReused,
+    Outcome,
+    Posted,
+    Short,
+    UnknownLocation,
+    UnknownSku,
+)
+from oneshelf.domain.fulfilment import Link, post_order
+from oneshelf.domain.identity import Channel, ChannelSku
+from oneshelf.domain.ledger import BalanceKey, Shelf, post_command
+from oneshelf.domain.order import OrderSnapshot, is_older
+from oneshelf.errors import InvariantError
+from oneshelf.storage import balances, catalog, commands, facts, listings, movements, orders, touched
+from oneshelf.storage.database import Database, Transaction
+
+BATCH = 500
+
+_OUTCOMES: dict[str, type[Outcome]] = {
+    kind.__name__: kind for kind in (Posted, Short, CountBelowPromised, UnknownSku, UnknownLocation, KeyReused)
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """The answer to a command. `was_replayed`: it was given before, and nothing was done again."""
+
+    outcome: Outcome
+    was_replayed: bool
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What posting a batch of facts decided, beside the shelf."""
+
+    saved: dict[orders.OrderKey, OrderSnapshot] = field(default_factory=dict)
+    net: dict[listings.ListingKey, int] = field(default_factory=dict)
+    posted: list[int] = field(default_factory=list)
+    parked: dict[int, str] = field(default_factory=dict)
+
+
+async def post_facts(database: Database, new_id: Callable[[], UUID]) -> int:
+    """Post one batch of order snapshots, oldest first. Returns how many."""
+    async with database.transaction() as tx:
+        claimed = await facts.claim_new(tx, limit=BATCH)
+        if not claimed:
+            return 0
+        connected_at = {row.channel: row.created_at for row in await catalog.channels(tx)}
+        stored = await orders.lock(tx, _seen(claimed))
+        links = await listings.lock_links(tx, _listing_keys(claimed))
+        shelf = await _open_shelf(tx, stored, links, new_id)
+        batch = _decide(claimed, stored, links, shelf, connected_at)
+        await _write_shelf(tx, shelf)
+        await orders.save(tx, batch.saved.values())
+        await listings.add_net(tx, batch.net)
+        await touched.mark(tx, [links[key].sku for key, change in batch.net.items() if change and key in links])
+        await facts.finish(tx, batch.posted, batch.parked)
+    return len(claimed)
+
+
+async def post_commands(database: Database, new_id: Callable[[], UUID], wanted: Sequence[Command]) -> list[Answered]:
+    """Post commands in the order given; one answer for each. Asking again with a key gives the first answer."""
+    firsts: dict[CommandKey, Command] = {}
+    for command in wanted:
+        firsts.setdefault(command.key, command)
+    async with database.transaction() as tx:
+        claims = [commands.Claim(key, _fingerprint(command), None) for key, command in firsts.items()]
+        taken = await commands.claim(tx, claims)
+        fresh = [command for key, command in firsts.items() if key not in taken]
+        outcomes = await _post_fresh(tx, new_id, fresh)
+        await commands.answer(
+            tx, [claim._replace(outcome=_document(outcomes[claim.key])) for claim in claims if claim.key in outcomes]
+        )
+    return [_answer(command, firsts[command.key], taken.get(command.key), outcomes) for command in wanted]
+
+
+def _answer(
+    command: Command, first: Command, taken: commands.Claim | None, outcomes: Mapping[CommandKey, Outcome]
+) -> Answered:
+    if taken is None and first is command:
+        return Answered(outcomes[command.key], was_replayed=False)
+    if (taken.fingerprint if taken else _fingerprint(first)) != _fingerprint(command):
+        return Answered(KeyReused(command.key.key), was_replayed=False)
+    return Answered(_outcome(taken.outcome) if taken else outcomes[command.key], was_replayed=True)
+
+
+async def _post_fresh(
+    tx: Transaction, new_id: Callable[[], UUID], fresh: Sequence[Command]
+) -> dict[CommandKey, Outcome]:
+    """Decide and write commands whose keys were claimed in this transaction."""
+    skus = await catalog.known_skus(tx, [command.sku for command in fresh])
+    locations = await catalog.known_locations(tx, [command.location for command in fresh])
+    keys = {(command.sku, command.location) for command in fresh}
+    keys = {(sku, location) for sku, location in keys if sku in skus and location in locations}
+    locked = await balances.lock(tx, keys)
+    shelf = Shelf(balances=locked, lines=await orders.lines_short(tx, keys), new_id=new_id)
+    outcomes: dict[CommandKey, Outcome] = {}
+    for command in fresh:
+        if command.sku not in skus:
+            outcomes[command.key] = UnknownSku(command.sku)
+        elif command.location not in locations:
+            outcomes[command.key] = UnknownLocation(command.location)
+        else:
+            outcomes[command.key] = post_command(shelf, command)
+    await _write_shelf(tx, shelf)
+    return outcomes
+
+
+def _seen(claimed: Iterable[facts.Fact]) -> dict[orders.OrderKey, orders.SeenOrder]:
+    seen: dict[orders.OrderKey, orders.SeenOrder] = {}
+    for fact in claimed:
+        seen.setdefault(
+            (fact.snapshot.channel, fact.snapshot.order_id), orders.SeenOrder(fact.snapshot, fact.received_at)
+        )
+    return seen
+
+
+def _listing_keys(claimed: Iterable[facts.Fact]) -> set[listings.ListingKey]:
+    return {(fact.snapshot.channel, line.channel_sku) for fact in claimed for line in fact.snapshot.lines}
+
+
+async def _open_shelf(
+    tx: Transaction,
+    order_keys: Collection[orders.OrderKey],
+    links: Mapping[listings.ListingKey, Link],
+    new_id: Callable[[], UUID],
+) -> Shelf:
+    """Lock all that these orders can move. Lines are read again after the lock: another post may have filled them."""
+    keys: set[BalanceKey] = {(link.sku, link.location) for link in links.values()}
+    keys |= {(line.sku, line.location) for line in await orders.lines_of(tx, order_keys)}
+    locked = await balances.lock(tx, keys)
+    lines = [*await orders.lines_short(tx, keys), *await orders.lines_of(tx, order_keys)]
+    return Shelf(balances=locked, lines=lines, new_id=new_id)
+
+
+def _decide(
+    claimed: Sequence[facts.Fact],
+    stored: Mapping[orders.OrderKey, OrderSnapshot | None],
+    links: Mapping[listings.ListingKey, Link],
+    shelf: Shelf,
+    connected_at: Mapping[Channel, datetime],
+) -> _Batch:
+    batch = _Batch()
+    for fact in claimed:
+        snapshot = fact.snapshot
+        key = (snapshot.channel, snapshot.order_id)
+        current = batch.saved.get(key, stored[key])
+        if is_older(snapshot, current):
+            batch.posted.append(fact.fact_id)
+            continue
+        by_listing = {
+            channel_sku: link for (channel, channel_sku), link in links.items() if channel == snapshot.channel
+        }
+        posted = post_order(shelf, snapshot, by_listing)
+        batch.saved[key] = snapshot
+        # Units sold before the channel was connected were off the listing when we first read it.
+        is_earlier_sale = current is None and snapshot.placed_at < connected_at[snapshot.channel]
+        for channel_sku, change in posted.off_listing.items():
+            listing = (snapshot.channel, channel_sku)
+            batch.net[listing] = batch.net.get(listing, 0) + (0 if is_earlier_sale else change)
+        if posted.unlinked:
+            batch.parked[fact.fact_id] = _unlinked_reason(snapshot.channel, posted.unlinked)
+        else:
+            batch.posted.append(fact.fact_id)
+    return batch
+
+
+def _unlinked_reason(channel: Channel, unlinked: Sequence[ChannelSku]) -> str:
+    first = unlinked[0]
+    return (
+        f"no SKU is linked to {', '.join(unlinked)} of {channel}; the rest of the order is posted. "
+        f"Way out: oneshelf listing link {channel} {first} SKU"
+    )
+
+
+async def _write_shelf(tx: Transaction, shelf: Shelf) -> None:
+    await balances.write(tx, {key: shelf.balances[key] for key in shelf.changed_balances})
+    await movements.append(tx, shelf.movements)
+    await orders.save_lines(tx, [shelf.lines[key] for key in shelf.changed_lines])
+    await touched.mark(tx, [sku for sku, _ in shelf.changed_balances])
+
+
+def _fingerprint(command: Command) -> bytes:
+    """What must be the same when a key is used again: the kind of command and every field."""
+    return hashlib.sha256(type(command).__name__.encode() + msgspec.json.encode(command)).digest()
+
+
+def _document(outcome: Outcome) -> dict[str, Any]:
+    return {"kind": type(outcome).__name__, "figures": msgspec.to_builtins(outcome)}
+
+
+def _outcome(document: dict[str, Any] | None) -> Outcome:
+    if document is None:
+        raise InvariantError("a command was claimed and never answered")
+    return msgspec.convert(document["figures"], _OUTCOMES[document["kind"]])

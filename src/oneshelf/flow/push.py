@@ -1,0 +1,215 @@
+"""Write desired figures to a channel: record the intent, commit, call, record the outcome.
+
+Reads: listings whose desired version is ahead of the sent one. Writes: intents and outcomes on the listing.
+Next: confirm.
+
+A channel that compares is sent a write only when a fresh reading agrees with what facts make us believe; otherwise
+there is news, so orders are asked for first. What is sent as the compared figure is the belief.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import assert_never
+from uuid import UUID
+
+from oneshelf.clock import Clock
+from oneshelf.domain.identity import ChannelSku
+from oneshelf.domain.listing import (
+    Listing,
+    Phase,
+    answered,
+    back_off_s,
+    declined,
+    intend,
+    lost,
+    refused,
+    without_a_write,
+)
+from oneshelf.domain.reading import read
+from oneshelf.errors import InvariantError
+from oneshelf.flow.channel import OpenChannel, report_answer, report_fault
+from oneshelf.sdk.capability import WriteKind
+from oneshelf.sdk.fault import ChannelFault, OutcomeUnknownError
+from oneshelf.sdk.message import Accepted, Applied, Refused, Stale, StockWrite, Throttled, Unknown, WriteOutcome
+from oneshelf.storage import drifts, publishing, schedules
+from oneshelf.storage.database import Database, Transaction, now
+from oneshelf.telemetry import get_logger
+
+LEASE_S = 60.0
+HURRY_ORDERS_S = 1.0
+PUT_OFF_S = 0.25
+
+log = get_logger(__name__)
+
+
+async def push(database: Database, channel: OpenChannel, clock: Clock) -> int:
+    """Write one batch of figures. Returns how many listings were dealt with."""
+    lease = clock.new_id()
+    async with database.transaction() as tx:
+        claimed = await publishing.claim_to_push(
+            tx,
+            channel.name,
+            phases=_phases(channel),
+            limit=channel.capability.batch_writes,
+            lease=lease,
+            lease_s=LEASE_S,
+        )
+        claimed = await _settle_without_calls(tx, channel, claimed)
+    if not claimed:
+        return 0
+    try:
+        readings = await _fresh_readings(channel, claimed)
+        writes = await _intend(database, channel, claimed, readings, clock, lease)
+    except ChannelFault as fault:
+        pause_s = await report_fault(database, channel.name, fault)
+        async with database.transaction() as tx:
+            await publishing.release(tx, channel.name, lease=lease, retry_after_s=pause_s)
+        return len(claimed)
+    if writes:
+        outcomes = await _call(database, channel, writes)
+        await _record(database, channel, dict(zip(writes, outcomes, strict=True)), lease)
+    return len(claimed)
+
+
+def _phases(channel: OpenChannel) -> tuple[Phase, ...]:
+    """One write in flight per listing. Where an answer means applied, an answered write is no longer in flight."""
+    if channel.capability.is_applied_when_answered:
+        return (Phase.IDLE, Phase.ACCEPTED)
+    return (Phase.IDLE,)
+
+
+async def _settle_without_calls(tx: Transaction, channel: OpenChannel, claimed: list[Listing]) -> list[Listing]:
+    """Deal with what needs no call; returns the listings that do.
+
+    A writer that died while sending leaves an unknown outcome: it is read back, never assumed. A listing that shows
+    the desired figure by its own sales needs only the proof.
+    """
+    at = await now(tx)
+    rest, settled = [], []
+    for listing in claimed:
+        if listing.phase is Phase.SENDING:
+            settled.append(lost(listing, now=at, look_after_s=0))
+        elif listing.shows_what_is_desired:
+            settled.append(without_a_write(listing, now=at))
+        else:
+            rest.append(listing)
+    await publishing.save(tx, settled)
+    return rest
+
+
+async def _fresh_readings(channel: OpenChannel, claimed: Sequence[Listing]) -> Mapping[ChannelSku, int | None]:
+    """What the channel shows now, where it compares what we write. Empty for a channel that cannot compare."""
+    if channel.capability.write_kind is not WriteKind.COMPARE_AND_SET:
+        return {}
+    readings = await channel.connector.read_stock([listing.channel_sku for listing in claimed])
+    return {reading.channel_sku: reading.units for reading in readings}
+
+
+async def _intend(
+    database: Database,
+    channel: OpenChannel,
+    claimed: Sequence[Listing],
+    readings: Mapping[ChannelSku, int | None],
+    clock: Clock,
+    lease: UUID,
+) -> list[StockWrite]:
+    """Record what will be written, from the figures of this very moment. Returns the writes to send."""
+    compares = channel.capability.write_kind is WriteKind.COMPARE_AND_SET
+    net_before = {listing.key: listing.net_units for listing in claimed}
+    async with database.transaction() as tx:
+        at = await now(tx)
+        intended: list[Listing] = []
+        put_off: list[Listing] = []
+        observed: list[drifts.Observation] = []
+        for listing in await publishing.lock(tx, [listing.key for listing in claimed], lease=lease):
+            belief = listing.belief
+            shown = readings.get(listing.channel_sku) if compares else belief
+            if listing.shows_what_is_desired:
+                put_off.append(without_a_write(listing, now=at))
+            elif belief is None or belief < 0 or shown is None:
+                # Below zero: cancellations that we have not heard of. Look, do not write.
+                put_off.append(_put_off(listing, at))
+            elif shown == belief:
+                intended.append(intend(listing, op_id=clock.new_id(), now=at))
+            else:
+                doubted = read(listing, shown, net_before=net_before[listing.key], now=at, terms=channel.terms)
+                put_off.append(_put_off(doubted.listing, at))
+                observed.append(drifts.Observation(channel.name, listing.channel_sku, shown, belief, "push"))
+        await publishing.save(tx, intended, keeps_lease=True)
+        await publishing.save(tx, put_off)
+        await drifts.observe(tx, observed, at=at)
+        if observed:
+            await schedules.hurry(tx, channel.name, "orders", at_most_every_s=HURRY_ORDERS_S)
+    return [_write(listing) for listing in intended]
+
+
+def _put_off(listing: Listing, at: datetime) -> Listing:
+    """Not now: there is news at the channel that has to be read first."""
+    return replace(listing, next_at=at + timedelta(seconds=PUT_OFF_S), look_at=listing.look_at or at)
+
+
+def _write(listing: Listing) -> StockWrite:
+    operation = listing.operation
+    if operation is None:
+        raise InvariantError(f"{listing.channel_sku}: a write that was not intended")
+    return StockWrite(
+        key=operation.op_id,
+        channel_sku=listing.channel_sku,
+        units=operation.units,
+        expected_units=operation.expected,
+    )
+
+
+async def _call(database: Database, channel: OpenChannel, writes: Sequence[StockWrite]) -> tuple[WriteOutcome, ...]:
+    """Send the writes. A fault of the whole call becomes the outcome of every write in it."""
+    try:
+        outcomes = await channel.connector.push(writes)
+    except OutcomeUnknownError as fault:
+        return (Unknown(str(fault)),) * len(writes)
+    except ChannelFault as fault:
+        pause_s = await report_fault(database, channel.name, fault)
+        return (Throttled(pause_s),) * len(writes)
+    await report_answer(database, channel.name)
+    return outcomes
+
+
+async def _record(
+    database: Database, channel: OpenChannel, outcomes: Mapping[StockWrite, WriteOutcome], lease: UUID
+) -> None:
+    """Store what came of each write, and give the listings back."""
+    by_key = {write.key: outcome for write, outcome in outcomes.items()}
+    keys = [(channel.name, write.channel_sku) for write in outcomes]
+    async with database.transaction() as tx:
+        at = await now(tx)
+        changed = [
+            _after(listing, by_key[listing.operation.op_id], at, channel)
+            for listing in await publishing.lock(tx, keys, lease=lease)
+            if listing.operation is not None and listing.operation.op_id in by_key
+        ]
+        await publishing.save(tx, changed)
+        if any(isinstance(outcome, Stale) for outcome in by_key.values()):
+            await schedules.hurry(tx, channel.name, "orders", at_most_every_s=HURRY_ORDERS_S)
+    for listing in changed:
+        if listing.phase is Phase.PARKED:
+            log.warning("listing.parked", listing=listing.channel_sku, words=listing.parked_reason[:200])
+
+
+def _after(listing: Listing, outcome: WriteOutcome, at: datetime, channel: OpenChannel) -> Listing:
+    match outcome:
+        case Applied():
+            return answered(listing, now=at, look_after_s=0)
+        case Accepted():
+            return answered(listing, now=at, look_after_s=channel.terms.look_again_s)
+        case Stale():
+            return declined(listing, now=at, retry_after_s=PUT_OFF_S)
+        case Refused(words):
+            return refused(listing, words)
+        case Throttled(retry_after_s):
+            return declined(listing, now=at, retry_after_s=max(retry_after_s, back_off_s(listing.op_tries)))
+        case Unknown():
+            return lost(listing, now=at, look_after_s=channel.terms.look_again_s)
+        case _:
+            assert_never(outcome)

@@ -1,0 +1,107 @@
+"""Find what no event told: read every listing of a channel, and weigh readings that facts did not explain.
+
+Reads: a channel's whole stock, page by page; suspicions. Writes: listings (new ones linked by exact SKU), wishes to
+look at listings, drifts.
+Next: confirm (a figure that differs), plan (a new link), resolve (a drift).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from oneshelf.clock import Clock
+from oneshelf.domain.reading import DriftFound, Read, weigh
+from oneshelf.flow.channel import OpenChannel, report_answer, report_fault
+from oneshelf.sdk.fault import ChannelFault
+from oneshelf.sdk.message import StockPage
+from oneshelf.storage import drifts, facts, listings, publishing, schedules, touched
+from oneshelf.storage.database import Database, Transaction, now
+from oneshelf.telemetry import get_logger
+
+SWEEP_LEASE_S = 120.0
+PAGES_MAX = 10_000
+
+log = get_logger(__name__)
+
+
+async def sweep(database: Database, channel: OpenChannel, clock: Clock) -> int:
+    """Read the channel's whole stock if that is due. Absence from it proves nothing. Returns listings read."""
+    async with database.transaction() as tx:
+        due = await schedules.claim(tx, channel.name, "stock", lease=clock.new_id(), lease_s=SWEEP_LEASE_S)
+        begun_at = await now(tx)
+    if due is None:
+        return 0
+    cursor, read_count = None, 0
+    try:
+        for _ in range(PAGES_MAX):
+            async with database.transaction() as tx:
+                asked_at = await now(tx)
+            page = await channel.connector.fetch_stock(cursor)
+            cursor = page.cursor
+            read_count += len(page.readings)
+            is_last = cursor is None
+            async with database.transaction() as tx:
+                await _record_page(tx, channel, page, asked_at)
+                is_ours = await schedules.advance(
+                    tx, due, cursor=None, covered_until=begun_at if is_last else None, is_finished=is_last
+                )
+            if is_last or not is_ours:
+                break
+    except ChannelFault as fault:
+        pause_s = await report_fault(database, channel.name, fault)
+        async with database.transaction() as tx:
+            await schedules.postpone(tx, due, after_s=max(pause_s, 0.5), fault=str(fault))
+        return read_count
+    await report_answer(database, channel.name)
+    return read_count
+
+
+async def weigh_suspicions(database: Database, channel: OpenChannel, clock: Clock) -> int:
+    """Decide about readings once every order that could explain them has been posted. Returns how many."""
+    async with database.transaction() as tx:
+        covered_until = await schedules.covered_until(tx, channel.name, "orders")
+        if covered_until is None or await facts.count_waiting(tx, channel.name, received_before=await now(tx)):
+            return 0
+        suspicious = await publishing.claim_suspicious(tx, channel.name, seen_before=covered_until)
+        at = await now(tx)
+        reads = [weigh(listing, now=at) for listing in suspicious]
+        await publishing.save(tx, [done.listing for done in reads])
+        await _open_drifts(tx, reads, clock, at)
+    return len(reads)
+
+
+async def _record_page(tx: Transaction, channel: OpenChannel, page: StockPage, asked_at: datetime) -> None:
+    """Remember the listings of a page; have those read back that show another figure than we believe."""
+    seen = [
+        listings.SeenListing(
+            reading.channel_sku, reading.alias, reading.merchant_sku or "", reading.title, reading.note
+        )
+        for reading in page.readings
+    ]
+    linked = await listings.remember(tx, channel.name, seen)
+    await touched.mark(tx, linked.values())
+    shown = {reading.channel_sku: reading.units for reading in page.readings if reading.units is not None}
+    await publishing.compare(tx, channel.name, shown, asked_at=asked_at)
+
+
+async def _open_drifts(tx: Transaction, reads: Sequence[Read], clock: Clock, at: datetime) -> None:
+    found: list[tuple[UUID, DriftFound]] = [(clock.new_id(), done.drift) for done in reads if done.drift is not None]
+    await drifts.open_all(tx, found, at=at)
+    for _, drift in found:
+        await drifts.observe(tx, [_observation(drift)], at=at)
+        log.warning(
+            "drift.opened",
+            listing=drift.listing.channel_sku,
+            cause=drift.cause.value,
+            expected=drift.expected_units,
+            observed=drift.observed_units,
+        )
+
+
+def _observation(drift: DriftFound) -> drifts.Observation:
+    listing = drift.listing
+    return drifts.Observation(
+        listing.channel, listing.channel_sku, drift.observed_units, drift.expected_units, "reconcile"
+    )

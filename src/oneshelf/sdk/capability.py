@@ -1,0 +1,45 @@
+"""What a channel can do. The connector declares it here; the engine chooses how to write from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class WriteKind(StrEnum):
+    """How a quantity is written at this channel."""
+
+    COMPARE_AND_SET = "compare-and-set"  # refused unless the channel shows the expected figure
+    BLIND_SET = "blind-set"  # the last writer wins
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """A documented token bucket of the channel: `rate_per_s` tokens a second, at most `burst` at once."""
+
+    operation: str
+    rate_per_s: float
+    burst: int
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """The declared abilities and limits of a kind of channel. Seconds are the channel's documented ones.
+
+    A channel's settings may override the seconds where an account is known to be faster or slower.
+    """
+
+    write_kind: WriteKind
+    is_applied_when_answered: (
+        bool  # an answered write shows at once; otherwise it is queued and may never show
+    )
+    key_life_s: float  # how long the channel remembers a write's key; 0: it has none
+    batch_writes: int  # listings per push
+    batch_reads: int  # listings per read-back
+    apply_s: float  # an accepted write that does not show after this is lost
+    orders_lag_s: float  # how long an order may stay invisible to a poll
+    poll_orders_s: float  # how often to poll for orders
+    sweep_stock_s: float  # how often to read every listing
+    has_webhooks: bool
+    limits: tuple[Limit, ...]
+    silent_states: tuple[str, ...] = ()  # stock states whose change the channel never announces

@@ -1,0 +1,108 @@
+"""What a connector implements. Register the kind under the entry point group `oneshelf.connectors`.
+
+A connector has no state of the engine, no clock but the injected one, and no retries of its own: it makes one
+attempt and maps the result to a message or to a fault. `verify` and `parse` are pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from oneshelf.clock import Clock
+from oneshelf.domain.identity import Channel, ChannelSku
+from oneshelf.sdk.capability import Capability
+from oneshelf.sdk.http import ChannelHttp
+from oneshelf.sdk.message import (
+    ChannelConfig,
+    Delivery,
+    Finding,
+    Message,
+    OrderPage,
+    Request,
+    StockPage,
+    StockReading,
+    StockWrite,
+    WriteOutcome,
+)
+from oneshelf.sdk.simulator import Simulator
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One thing a person has to tell us to connect a channel of this kind."""
+
+    name: str
+    help: str
+    is_secret: bool = False
+    default: str | None = None  # None: required
+
+
+class Connector(Protocol):
+    """One connected channel."""
+
+    def verify(self, request: Request) -> Delivery:
+        """The delivery in an authentic webhook. Does not parse the body.
+
+        Raises SignatureError when the channel did not sign these bytes.
+        """
+        ...
+
+    def parse(self, delivery: Delivery) -> tuple[Message, ...]:
+        """What a stored delivery says, in our words. Same bytes, same messages.
+
+        Raises MalformedError with the reason when it cannot be read.
+        """
+        ...
+
+    async def poll_orders(self, cursor: str | None) -> OrderPage:
+        """Orders created or changed since `cursor` (None: from now on), oldest change first."""
+        ...
+
+    async def fetch_stock(self, cursor: str | None) -> StockPage:
+        """One page of all listings of the channel. Absence from it proves nothing."""
+        ...
+
+    async def read_stock(self, channel_skus: Sequence[ChannelSku]) -> tuple[StockReading, ...]:
+        """What the channel shows for these listings now, in the cheapest batch. At most `batch_reads`.
+
+        A listing that the channel does not know is left out.
+        """
+        ...
+
+    async def push(self, writes: Sequence[StockWrite]) -> tuple[WriteOutcome, ...]:
+        """Write these figures, at most `batch_writes`; one outcome per write, in the same order.
+
+        Never raises for what the channel says of a single write; raises a ChannelFault only when no write of the
+        batch can have been applied. A lost reply is `Unknown` for every write that was in it.
+        """
+        ...
+
+    async def preflight(self) -> tuple[Finding, ...]:
+        """Everything that must be right before going live: credentials, scopes, locations."""
+        ...
+
+
+class ConnectorKind(Protocol):
+    """A kind of channel: what the entry point names."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def title(self) -> str: ...
+
+    @property
+    def capability(self) -> Capability: ...
+
+    @property
+    def settings(self) -> tuple[Setting, ...]: ...
+
+    def open(self, config: ChannelConfig, *, channel: Channel, http: ChannelHttp, clock: Clock) -> Connector:
+        """A connector for one channel. Raises ConfigurationError naming a missing or unknown setting."""
+        ...
+
+    def simulator(self, *, seed: int, speed: float, clock: Clock) -> Simulator:
+        """The channel's wire API with buyers of its own. All its limits and delays run `speed` times fast."""
+        ...

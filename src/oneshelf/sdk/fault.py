@@ -1,0 +1,36 @@
+"""What went wrong at a channel, one class per way to recover.
+
+A connector maps every failure of its channel to one of these. The engine looks at the class only.
+"""
+
+from __future__ import annotations
+
+from oneshelf.errors import OneshelfError
+
+
+class ChannelFault(OneshelfError):
+    """Base of all failures at a channel. The text carries the channel's own words, never a secret."""
+
+
+class RetryLaterError(ChannelFault):
+    """Not done, certainly: throttled, unreachable, or the channel said try again. `retry_after_s` from now."""
+
+    def __init__(self, words: str, *, retry_after_s: float = 1.0) -> None:
+        super().__init__(words)
+        self.retry_after_s = retry_after_s
+
+
+class ReauthenticateError(ChannelFault):
+    """The channel refused our credentials or our rights. Retrying spends nothing and helps nothing."""
+
+
+class RefusedError(ChannelFault):
+    """The channel refuses this request for what it says. The same request will be refused again."""
+
+
+class OutcomeUnknownError(ChannelFault):
+    """Sent, and no answer that can be trusted. It may have been applied: look before anything else."""
+
+
+class SignatureError(ChannelFault):
+    """A delivery that the channel did not sign. It is answered 401 and nothing of it is stored."""

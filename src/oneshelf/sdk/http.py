@@ -1,0 +1,117 @@
+"""The one HTTP client through which a connector calls its channel.
+
+One attempt per call, always with a deadline, never inside a database transaction. Every transport failure and
+every status that means the same at all channels is mapped to a fault; the rest is the connector's to read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2
+import msgspec
+
+from oneshelf.clock import Clock
+from oneshelf.errors import invariant
+from oneshelf.sdk.fault import OutcomeUnknownError, ReauthenticateError, RetryLaterError
+from oneshelf.sdk.limits import Limiter
+from oneshelf.telemetry import is_inside_transaction
+
+# A token that is free within this time is waited for; a longer wait is given back to the caller as a fault.
+PATIENCE_S = 2.0
+WORDS_LENGTH_MAX = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A channel's answer. Header names are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    is_write: bool
+
+    def document(self) -> Any:
+        """The JSON in the body. Not JSON means that some machine in between answered: the outcome is unknown."""
+        try:
+            return msgspec.json.decode(self.body)
+        except msgspec.DecodeError:
+            words = f"answered {self.status} with something that is not JSON: {self.words()}"
+            raise _no_answer(words, is_write=self.is_write) from None
+
+    def words(self) -> str:
+        """The beginning of the body, for an error message."""
+        return self.body[:WORDS_LENGTH_MAX].decode("utf-8", "replace")
+
+
+class ChannelHttp:
+    """HTTP to one channel. `deadline_s` bounds each call from the first byte to the last."""
+
+    def __init__(
+        self, client: httpx2.AsyncClient, *, clock: Clock, limiter: Limiter, deadline_s: float = 20.0
+    ) -> None:
+        self._client = client
+        self._clock = clock
+        self.limiter = limiter
+        self._deadline_s = deadline_s
+
+    async def read(self, operation: str, method: str, url: str, **request: Any) -> Reply:
+        """A call that changes nothing at the channel. `request`: headers, params, json, content, data.
+
+        Raises RetryLaterError, ReauthenticateError.
+        """
+        return await self._call(operation, method, url, is_write=False, **request)
+
+    async def write(self, operation: str, method: str, url: str, **request: Any) -> Reply:
+        """A call that may change something at the channel; after it was sent, no answer means *unknown*.
+
+        Raises RetryLaterError (certainly not done), ReauthenticateError, OutcomeUnknownError.
+        """
+        return await self._call(operation, method, url, is_write=True, **request)
+
+    async def _call(self, operation: str, method: str, url: str, *, is_write: bool, **request: Any) -> Reply:
+        invariant(not is_inside_transaction(), f"{operation} would call a channel inside a transaction")
+        await self._take_token(operation)
+        try:
+            response = await self._client.request(method, url, timeout=self._deadline_s, **request)
+        except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as failure:
+            raise RetryLaterError(f"{operation}: not reached ({type(failure).__name__})") from failure
+        except httpx2.TransportError as failure:
+            words = f"{operation}: no answer ({type(failure).__name__})"
+            raise _no_answer(words, is_write=is_write) from failure
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        reply = Reply(status=response.status_code, headers=headers, body=response.content, is_write=is_write)
+        _raise_for_status(operation, reply)
+        return reply
+
+    async def _take_token(self, operation: str) -> None:
+        wait_s = await self.limiter.take(operation)
+        while 0 < wait_s <= PATIENCE_S:
+            await self._clock.sleep(wait_s)
+            wait_s = await self.limiter.take(operation)
+        if wait_s > 0:
+            raise RetryLaterError(f"{operation}: the channel's budget is used up", retry_after_s=wait_s)
+
+
+def _no_answer(words: str, *, is_write: bool) -> OutcomeUnknownError | RetryLaterError:
+    return OutcomeUnknownError(words) if is_write else RetryLaterError(words)
+
+
+def _raise_for_status(operation: str, reply: Reply) -> None:
+    words = f"{operation}: {reply.status} {reply.words()}"
+    if reply.status == 429:
+        raise RetryLaterError(words, retry_after_s=_retry_after_s(reply))
+    if reply.status in {401, 403}:
+        raise ReauthenticateError(words)
+    if reply.status >= 500:
+        # A gateway may give up on a request that the channel goes on to apply.
+        raise _no_answer(words, is_write=reply.is_write)
+
+
+def _retry_after_s(reply: Reply) -> float:
+    try:
+        return max(0.1, float(reply.headers["retry-after"]))
+    except (KeyError, ValueError):
+        return 1.0

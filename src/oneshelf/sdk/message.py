@@ -1,0 +1,167 @@
+"""What passes between a connector and the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from oneshelf.domain.identity import ChannelSku
+from oneshelf.domain.order import OrderSnapshot
+from oneshelf.errors import invariant
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A webhook as it came in. Header names are in lower case; `body` is the raw bytes, untouched."""
+
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One thing a channel told us, stored as received and read later.
+
+    `key` is equal for two deliveries exactly when the second one can say nothing new.
+    `topic` is the channel's own word for what this is, or `poll/order` for a polled order.
+    """
+
+    key: str
+    topic: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StockHint:
+    """The channel says that the figure of this listing may have changed: look again.
+
+    It names the listing by its `channel_sku`, or by the `alias` of its last `StockReading` where the channel's
+    stock messages use another name than its orders do (Shopify: inventory item and variant).
+    """
+
+    channel_sku: ChannelSku | None = None
+    alias: str = ""
+
+    def __post_init__(self) -> None:
+        invariant((self.channel_sku is None) == (self.alias != ""), "a hint has a channel SKU or an alias")
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """A delivery that is none of our business, with the reason."""
+
+    reason: str
+
+
+Message = OrderSnapshot | StockHint | Ignored
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPage:
+    """Orders changed since a cursor. `cursor` is where the next poll starts; a repeated poll may overlap.
+
+    `covered_until`: every order placed before this instant of our clock has been seen once this page, and all
+    pages before it, are ingested. None while more pages follow at once (`has_more`).
+    """
+
+    deliveries: tuple[Delivery, ...]
+    cursor: str
+    has_more: bool
+    covered_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class StockReading:
+    """What the channel shows for one listing: the units it would sell now, and how to recognise it.
+
+    `units` is None where the channel does not keep a quantity that we may write (untracked, fulfilled by the
+    channel itself); `note` says which. `merchant_sku` is the seller's SKU as the channel knows it. `alias` is the
+    channel's second name for the listing, by which a `StockHint` may call it; empty where there is only one.
+    """
+
+    channel_sku: ChannelSku
+    units: int | None
+    merchant_sku: str | None = None
+    title: str = ""
+    note: str = ""
+    alias: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StockPage:
+    """A part of the channel's listings. `cursor` is None on the last page."""
+
+    readings: tuple[StockReading, ...]
+    cursor: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StockWrite:
+    """Make this listing show `units`. `expected_units` is what the engine believes it shows now.
+
+    `key` identifies this write for ever: the same key always comes with the same units and expectation.
+    """
+
+    key: UUID
+    channel_sku: ChannelSku
+    units: int
+    expected_units: int
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The channel shows the units now (a read-back still has to prove it)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The channel took the write and will apply it later, or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stale:
+    """Not written: the channel's figure is not the expected one. There is news that we have not read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """Not written, and it will be refused again. `words` are the channel's own."""
+
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled:
+    """Not written: no budget left. Try again after `retry_after_s`."""
+
+    retry_after_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Sent, no answer: it may or may not have been written."""
+
+    words: str
+
+
+WriteOutcome = Applied | Accepted | Stale | Refused | Throttled | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line of a preflight: what was checked, whether it is good, and what to do where it is not."""
+
+    what: str
+    is_good: bool
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelConfig:
+    """What a person told us of one channel. `secrets` never appear in a `repr`."""
+
+    channel: str
+    settings: Mapping[str, str]
+    secrets: Mapping[str, str] = field(repr=False)

@@ -1,0 +1,210 @@
+"""Base of the wire-level simulators: a channel's real HTTP API with buyers of its own and faults on a switch.
+
+A simulator is an ASGI application (`app`) and a background task (`run`) that moves its time: buyers, delayed
+effects, webhook deliveries. Everything random comes from one seed. `speed` divides the channel's documented
+delays and multiplies its documented rates; with speed 1 the simulator is as slow as the original.
+
+Under `/_sim/` it offers what no real channel does: its books (the truth that the engine never reads), and the
+switches. The engine talks to the other paths only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from random import Random
+from typing import Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from oneshelf.clock import Clock
+from oneshelf.errors import MalformedError
+from oneshelf.sdk.shoppers import Shoppers, ShoppersPlan
+from oneshelf.sdk.switches import Switches
+
+Action = Callable[[], Awaitable[None]]
+TICK_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueItem:
+    """A listing to be put on the simulated channel."""
+
+    sku: str
+    title: str
+    units: int
+
+
+@dataclass(frozen=True, slots=True)
+class BookLine:
+    """One line of an order in the simulator's books."""
+
+    line_id: str
+    channel_sku: str
+    units: int
+    units_cancelled: int
+
+
+@dataclass(frozen=True, slots=True)
+class BookOrder:
+    """An order in the simulator's books. `status`: pending, open, shipped or cancelled."""
+
+    order_id: str
+    placed_at: datetime
+    status: str
+    lines: tuple[BookLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BookListing:
+    """A listing in the simulator's books: what a buyer can really buy now."""
+
+    channel_sku: str
+    merchant_sku: str
+    units: int
+
+
+class Simulator(ABC):
+    """One simulated channel. Subclasses add the wire and the channel's own rules."""
+
+    def __init__(self, *, kind: str, seed: int, speed: float, clock: Clock, faults: tuple[str, ...]) -> None:
+        self.kind = kind
+        self.seed = seed
+        self.speed = speed
+        self.clock = clock
+        self.random = Random(f"{kind}:{seed}")
+        self.switches = Switches(self.random, faults)
+        self.shoppers = Shoppers(self, Random(f"{kind}:{seed}:shoppers"))
+        self._timers: list[tuple[float, int, Action]] = []
+        self._timer_count = 0
+
+    # What a subclass provides ------------------------------------------------------------------------------
+
+    @abstractmethod
+    def wire(self) -> Sequence[BaseRoute]:
+        """The routes of the channel's real API."""
+
+    @abstractmethod
+    def stock_catalogue(self, items: Sequence[CatalogueItem]) -> None:
+        """Put these listings on sale (adds to what is there)."""
+
+    @abstractmethod
+    def listings(self) -> Sequence[BookListing]:
+        """All listings, in catalogue order."""
+
+    @abstractmethod
+    def orders(self) -> Sequence[BookOrder]:
+        """All orders ever placed, in order of placing."""
+
+    @abstractmethod
+    def place(self, lines: Sequence[tuple[str, int]]) -> str | None:
+        """A buyer orders `(channel_sku, units)` lines. The order's id, or None where a listing has too few."""
+
+    @abstractmethod
+    def cancel(self, order_id: str) -> bool:
+        """The order is cancelled and its units go back on the listing. False where it is too late."""
+
+    @abstractmethod
+    def ship(self, order_id: str) -> bool:
+        """The open order leaves. False where it is pending, cancelled or gone."""
+
+    @abstractmethod
+    def edit_by_hand(self, channel_sku: str, units: int) -> None:
+        """Somebody changes the listing's quantity in the channel's own back office."""
+
+    def connect(self, *, address: str, secret: str) -> None:
+        """Send webhooks to this address from now on. Channels without webhooks ignore it."""
+        del address, secret
+
+    # Time ----------------------------------------------------------------------------------------------------
+
+    def after(self, seconds: float, action: Action) -> None:
+        """Do `action` once `seconds` of the channel's time (divided by `speed`) have passed."""
+        self._timer_count += 1
+        heapq.heappush(
+            self._timers, (self.clock.monotonic() + seconds / self.speed, self._timer_count, action)
+        )
+
+    async def run(self) -> None:
+        """Let the channel's time pass, until cancelled."""
+        async with asyncio.TaskGroup() as actions:
+            while True:
+                now = self.clock.monotonic()
+                self.shoppers.shop(now)
+                while self._timers and self._timers[0][0] <= now:
+                    actions.create_task(_awaited(heapq.heappop(self._timers)[2]))
+                await self.clock.sleep(TICK_S)
+
+    # HTTP ------------------------------------------------------------------------------------------------------
+
+    def app(self) -> Starlette:
+        """The ASGI application: the channel's wire and the switches."""
+        return Starlette(routes=[*self.wire(), *self._controls()])
+
+    def _controls(self) -> Sequence[BaseRoute]:
+        return [
+            Route("/_sim/health", self._health, methods=["GET"]),
+            Route("/_sim/books", self._books, methods=["GET"]),
+            Route("/_sim/catalogue", self._control(self._set_catalogue), methods=["POST"]),
+            Route("/_sim/connect", self._control(self._set_connection), methods=["POST"]),
+            Route("/_sim/faults", self._control(self.switches.set), methods=["POST"]),
+            Route("/_sim/shoppers", self._control(self._set_shoppers), methods=["POST"]),
+            Route("/_sim/orders", self._control(self._place), methods=["POST"]),
+            Route(
+                "/_sim/cancel", self._control(lambda asked: self.cancel(asked["order_id"])), methods=["POST"]
+            ),
+            Route("/_sim/ship", self._control(lambda asked: self.ship(asked["order_id"])), methods=["POST"]),
+            Route("/_sim/edit", self._control(self._edit), methods=["POST"]),
+        ]
+
+    def _control(self, act: Callable[[dict[str, Any]], Any]) -> Callable[[Request], Awaitable[Response]]:
+        async def respond(request: Request) -> Response:
+            try:
+                result = act(msgspec.json.decode(await request.body(), type=dict[str, Any]))
+            except (MalformedError, msgspec.DecodeError, KeyError, TypeError, ValueError) as problem:
+                return JSONResponse({"problem": f"{type(problem).__name__}: {problem}"}, status_code=400)
+            return JSONResponse({"result": result})
+
+        return respond
+
+    async def _health(self, _request: Request) -> Response:
+        return JSONResponse({"kind": self.kind, "seed": self.seed, "speed": self.speed})
+
+    async def _books(self, _request: Request) -> Response:
+        books = {
+            "kind": self.kind,
+            "listings": [asdict(listing) for listing in self.listings()],
+            "orders": [asdict(order) for order in self.orders()],
+            "turned_away": self.shoppers.turned_away,
+            "faults_hit": dict(self.switches.hits),
+        }
+        return Response(msgspec.json.encode(books), media_type="application/json")
+
+    def _set_catalogue(self, asked: dict[str, Any]) -> int:
+        items = msgspec.convert(asked["items"], list[CatalogueItem])
+        self.stock_catalogue(items)
+        return len(items)
+
+    def _set_connection(self, asked: dict[str, Any]) -> None:
+        self.connect(address=str(asked["address"]), secret=str(asked["secret"]))
+
+    def _set_shoppers(self, asked: dict[str, Any]) -> None:
+        self.shoppers.follow(msgspec.convert(asked, ShoppersPlan), self.clock.monotonic())
+
+    def _place(self, asked: dict[str, Any]) -> str | None:
+        return self.place([(str(line["channel_sku"]), int(line["units"])) for line in asked["lines"]])
+
+    def _edit(self, asked: dict[str, Any]) -> None:
+        self.edit_by_hand(str(asked["channel_sku"]), int(asked["units"]))
+
+
+async def _awaited(action: Action) -> None:
+    await action()

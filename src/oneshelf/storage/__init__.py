@@ -1,0 +1,1 @@
+"""All SQL. Nobody else talks to PostgreSQL."""

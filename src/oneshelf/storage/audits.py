@@ -1,0 +1,91 @@
+"""Questions of the auditor: statements that must find nothing."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from oneshelf.storage.database import Transaction
+
+
+class Violation(NamedTuple):
+    """A rule that does not hold, where, and the figures."""
+
+    rule: str
+    where: str
+    figures: str
+
+
+_STATES = ("available", "committed", "reserved", "damaged", "quality_control", "safety_stock", "incoming")
+_BALANCE_ROWS = " union all ".join(
+    f"select sku, location, '{state}' as account, {state}::bigint as units from balances" for state in _STATES
+)
+
+_RULES = {
+    "a balance is the sum of its movements": f"""
+        with legs as (
+            select sku, to_location as location, to_account as account, units::bigint as units
+            from movements where to_location is not null
+            union all
+            select sku, from_location, from_account, -units::bigint from movements where from_location is not null
+        ), summed as (
+            select sku, location, account, sum(units) as units from legs group by 1, 2, 3
+        ), kept as (
+            select * from ({_BALANCE_ROWS}) as all_states where units <> 0
+        )
+        select concat_ws(' ', coalesce(k.sku, s.sku), coalesce(k.location, s.location), coalesce(k.account, s.account)),
+               format('balance %%s, movements %%s', coalesce(k.units, 0), coalesce(s.units, 0))
+        from kept k full join summed s using (sku, location, account)
+        where coalesce(k.units, 0) <> coalesce(s.units, 0)
+    """,
+    "committed units are those that order lines hold": """
+        select concat_ws(' ', sku, location), format('balance %%s, order lines %%s', committed, coalesce(held, 0))
+        from balances
+        left join (select sku, location, sum(units_committed) as held from order_lines group by 1, 2) as lines
+            using (sku, location)
+        where committed <> coalesce(held, 0)
+    """,
+    "pending units are within the reserved ones": """
+        select concat_ws(' ', sku, location), format('reserved %%s, pending order lines %%s', reserved, held)
+        from balances
+        join (select sku, location, sum(units_pending) as held from order_lines group by 1, 2) as lines
+            using (sku, location)
+        where reserved < held
+    """,
+    "no order waits for units that are free": """
+        select concat_ws(' ', l.channel, l.order_id, l.line_id),
+               format('%%s short of %%s, %%s available', l.units_short, l.sku, b.available)
+        from order_lines l join balances b using (sku, location)
+        where l.units_short > 0 and b.available > 0
+    """,
+    "what a line holds adds up to what its order says": """
+        select concat_ws(' ', l.channel, l.order_id, l.line_id),
+               format('line holds %%s, order says %%s', l.held, s.units_said)
+        from (
+            select channel, order_id, line_id, max(pack_units) as pack_units,
+                   sum(units_pending + units_committed + units_shipped + units_short) as held
+            from order_lines group by 1, 2, 3
+        ) as l
+        join (
+            select o.channel, o.order_id, line ->> 'line_id' as line_id,
+                   (line ->> 'units_ordered')::int - (line ->> 'units_cancelled')::int as units_said
+            from orders o, jsonb_array_elements(o.snapshot -> 'lines') as line
+        ) as s using (channel, order_id, line_id)
+        where l.held <> s.units_said * l.pack_units
+    """,
+}
+
+
+async def violations(tx: Transaction) -> list[Violation]:
+    """Every rule of the ledger that does not hold, over the whole history."""
+    found: list[Violation] = []
+    for rule, statement in _RULES.items():
+        cursor = await tx.execute(statement, {})
+        found += [Violation(rule, where, figures) async for where, figures in cursor]
+    return found
+
+
+async def movement_count(tx: Transaction) -> int:
+    """How many movements there are."""
+    cursor = await tx.execute("select count(*) from movements")
+    row = await cursor.fetchone()
+    return row[0] if row else 0

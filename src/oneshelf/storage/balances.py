@@ -1,0 +1,91 @@
+"""Rows of `balances`: where each unit is."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from oneshelf.domain.account import StockState
+from oneshelf.domain.identity import Location, Sku
+from oneshelf.domain.ledger import Balance, BalanceKey
+from oneshelf.storage.database import Transaction
+
+# The order of the columns in every statement of this file.
+_STATES = tuple(StockState)
+
+
+async def lock(tx: Transaction, keys: Collection[BalanceKey]) -> dict[BalanceKey, Balance]:
+    """The balances, locked in sorted order; missing ones are created empty. SKU and location must exist."""
+    ordered = sorted(set(keys))
+    names = {"skus": [sku for sku, _ in ordered], "locations": [location for _, location in ordered]}
+    await tx.execute(
+        """
+        insert into balances (sku, location)
+        select sku, location from unnest(%(skus)s::text[], %(locations)s::text[]) as wanted (sku, location)
+        where not exists (select from balances b where b.sku = wanted.sku and b.location = wanted.location)
+        order by sku collate "C", location collate "C"
+        on conflict do nothing
+        """,
+        names,
+    )
+    cursor = await tx.execute(
+        """
+        select b.sku, b.location, b.version,
+               b.available, b.committed, b.reserved, b.damaged, b.quality_control, b.safety_stock, b.incoming
+        from balances b
+        join unnest(%(skus)s::text[], %(locations)s::text[]) as wanted (sku, location)
+          on b.sku = wanted.sku and b.location = wanted.location
+        order by b.sku, b.location
+        for update of b
+        """,
+        names,
+    )
+    return {
+        (Sku(sku), Location(location)): Balance(units=dict(zip(_STATES, states, strict=True)), version=version)
+        async for sku, location, version, *states in cursor
+    }
+
+
+async def write(tx: Transaction, balances: Mapping[BalanceKey, Balance]) -> None:
+    """Store balances that are locked."""
+    if not balances:
+        return
+    ordered = sorted(balances.items())
+    columns: dict[str, list[object]] = {
+        "skus": [sku for (sku, _), _ in ordered],
+        "locations": [location for (_, location), _ in ordered],
+        "versions": [balance.version for _, balance in ordered],
+    }
+    for state in _STATES:
+        columns[state.value] = [balance.units[state] for _, balance in ordered]
+    await tx.execute(
+        """
+        update balances b set
+            version = new.version, available = new.available, committed = new.committed, reserved = new.reserved,
+            damaged = new.damaged, quality_control = new.quality_control, safety_stock = new.safety_stock,
+            incoming = new.incoming
+        from unnest(
+            %(skus)s::text[], %(locations)s::text[], %(versions)s::bigint[], %(available)s::int[], %(committed)s::int[],
+            %(reserved)s::int[], %(damaged)s::int[], %(quality_control)s::int[], %(safety_stock)s::int[],
+            %(incoming)s::int[]
+        ) as new (sku, location, version, available, committed, reserved, damaged, quality_control, safety_stock,
+                  incoming)
+        where b.sku = new.sku and b.location = new.location
+        """,
+        columns,
+    )
+
+
+async def read(tx: Transaction, skus: Collection[Sku]) -> dict[Sku, dict[Location, Balance]]:
+    """The balances of these SKUs by location, unlocked."""
+    cursor = await tx.execute(
+        """
+        select sku, location, version,
+               available, committed, reserved, damaged, quality_control, safety_stock, incoming
+        from balances where sku = any(%(skus)s::text[])
+        """,
+        {"skus": sorted(skus)},
+    )
+    found: dict[Sku, dict[Location, Balance]] = {sku: {} for sku in skus}
+    async for sku, location, version, *states in cursor:
+        found[Sku(sku)][Location(location)] = Balance(units=dict(zip(_STATES, states, strict=True)), version=version)
+    return found

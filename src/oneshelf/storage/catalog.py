@@ -1,0 +1,158 @@
+"""Rows of `skus`, `locations` and `channels`: what we count, where, and who sells it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
+
+from oneshelf.domain.identity import Channel, Location, Sku
+from oneshelf.storage.database import Transaction
+
+_CHANNEL_COLUMNS = (
+    "channel, kind, mode, location, settings, secrets, timing, created_at, paused_until, fail_streak, last_fault"
+)
+
+
+class ChannelRow(NamedTuple):
+    """A connected channel. `mode`: watch (never write), live, paused."""
+
+    channel: Channel
+    kind: str
+    mode: str
+    location: Location
+    settings: dict[str, str]
+    secrets: dict[str, str]
+    timing: dict[str, float]
+    created_at: datetime
+    paused_until: datetime | None
+    fail_streak: int
+    last_fault: str
+
+    def __repr__(self) -> str:
+        return f"ChannelRow({self.channel!r}, {self.kind!r}, {self.mode!r})"
+
+
+async def add_skus(tx: Transaction, titles: Mapping[Sku, str]) -> int:
+    """Name SKUs; known ones keep their title. Returns how many are new."""
+    cursor = await tx.execute(
+        """
+        insert into skus (sku, title)
+        select sku, title from unnest(%(skus)s::text[], %(titles)s::text[]) as new (sku, title)
+        order by sku collate "C" on conflict do nothing
+        """,
+        {"skus": list(titles), "titles": list(titles.values())},
+    )
+    return cursor.rowcount
+
+
+async def add_location(tx: Transaction, location: Location, *, title: str = "") -> bool:
+    """Name a location. False when it was known."""
+    cursor = await tx.execute(
+        "insert into locations (location, title) values (%(location)s, %(title)s) on conflict do nothing",
+        {"location": location, "title": title},
+    )
+    return cursor.rowcount == 1
+
+
+async def known_skus(tx: Transaction, skus: Sequence[Sku]) -> set[Sku]:
+    """Those of `skus` that have been named."""
+    cursor = await tx.execute("select sku from skus where sku = any(%(skus)s::text[])", {"skus": list(skus)})
+    return {Sku(sku) async for (sku,) in cursor}
+
+
+async def known_locations(tx: Transaction, locations: Sequence[Location]) -> set[Location]:
+    """Those of `locations` that have been named."""
+    cursor = await tx.execute(
+        "select location from locations where location = any(%(locations)s::text[])", {"locations": list(locations)}
+    )
+    return {Location(location) async for (location,) in cursor}
+
+
+class NewChannel(NamedTuple):
+    """A channel to be connected. `timing`: seconds that overrule the declared ones, see `flow.channel`."""
+
+    channel: Channel
+    kind: str
+    location: Location
+    settings: Mapping[str, str]
+    secrets: Mapping[str, str]
+    timing: Mapping[str, float]
+
+    def __repr__(self) -> str:
+        return f"NewChannel({self.channel!r}, {self.kind!r})"
+
+
+async def add_channel(tx: Transaction, new: NewChannel) -> None:
+    """Connect a channel in mode `watch`, or change the settings of a connected one (its mode is kept)."""
+    await tx.execute(
+        """
+        insert into channels (channel, kind, location, settings, secrets, timing)
+        values (%(channel)s, %(kind)s, %(location)s, %(settings)s, %(secrets)s, %(timing)s)
+        on conflict (channel) do update set
+            kind = excluded.kind, location = excluded.location, settings = excluded.settings,
+            secrets = excluded.secrets, timing = excluded.timing
+        """,
+        {
+            "channel": new.channel,
+            "kind": new.kind,
+            "location": new.location,
+            "settings": Jsonb(dict(new.settings)),
+            "secrets": Jsonb(dict(new.secrets)),
+            "timing": Jsonb(dict(new.timing)),
+        },
+    )
+
+
+async def set_mode(tx: Transaction, channel: Channel, mode: str) -> bool:
+    """Watch, go live, or pause. False for an unknown channel."""
+    cursor = await tx.execute(
+        "update channels set mode = %(mode)s where channel = %(channel)s", {"mode": mode, "channel": channel}
+    )
+    return cursor.rowcount == 1
+
+
+async def channels(tx: Transaction) -> list[ChannelRow]:
+    """All connected channels."""
+    cursor = tx.cursor(row_factory=class_row(ChannelRow))
+    await cursor.execute(f"select {_CHANNEL_COLUMNS} from channels order by channel")
+    return await cursor.fetchall()
+
+
+async def record_success(tx: Transaction, channel: Channel) -> bool:
+    """The channel answered: close the circuit. True when it had been failing."""
+    cursor = await tx.execute(
+        """
+        update channels set fail_streak = 0, paused_until = null, last_fault = ''
+        where channel = %(channel)s and fail_streak > 0
+        """,
+        {"channel": channel},
+    )
+    return cursor.rowcount == 1
+
+
+async def record_failure(tx: Transaction, channel: Channel, *, fault: str) -> int:
+    """The channel as a whole failed. Returns how many times in a row by now."""
+    cursor = await tx.execute(
+        """
+        update channels set fail_streak = fail_streak + 1, last_fault = %(fault)s
+        where channel = %(channel)s returning fail_streak
+        """,
+        {"channel": channel, "fault": fault[:500]},
+    )
+    row = await cursor.fetchone()
+    return row[0] if row else 0
+
+
+async def pause(tx: Transaction, channel: Channel, *, pause_s: float) -> None:
+    """Leave the channel alone for a while: the open circuit, shared by all nodes."""
+    await tx.execute(
+        """
+        update channels set paused_until = db_now() + make_interval(secs => %(pause_s)s)
+        where channel = %(channel)s
+        """,
+        {"channel": channel, "pause_s": pause_s},
+    )

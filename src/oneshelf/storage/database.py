@@ -1,0 +1,83 @@
+"""The connection pool and transactions. One transaction is one decision of the engine."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg import AsyncConnection, AsyncCursor
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+from oneshelf.errors import DatabaseUnavailableError, InvariantError
+from oneshelf.telemetry import transaction_open
+
+Transaction = AsyncConnection[tuple[Any, ...]]
+
+POOL_WAIT_S = 10.0
+
+
+class Database:
+    """Connections to one PostgreSQL database. Use as `async with Database.open(dsn) as database`."""
+
+    def __init__(self, pool: AsyncConnectionPool[Transaction]) -> None:
+        self._pool = pool
+
+    @staticmethod
+    @asynccontextmanager
+    async def open(
+        dsn: str, *, connections_max: int = 16, application_name: str = "oneshelf"
+    ) -> AsyncIterator[Database]:
+        """Open a pool. Raises DatabaseUnavailableError when the database does not answer."""
+        pool: AsyncConnectionPool[Transaction] = AsyncConnectionPool(
+            dsn,
+            min_size=2,
+            max_size=connections_max,
+            timeout=POOL_WAIT_S,
+            open=False,
+            kwargs={"application_name": application_name, "options": "-c timezone=UTC -c lock_timeout=10s"},
+        )
+        try:
+            await pool.open(wait=True, timeout=POOL_WAIT_S)
+        except PoolTimeout as failure:
+            await pool.close()
+            raise DatabaseUnavailableError(f"the database does not answer: {failure}") from failure
+        try:
+            yield Database(pool)
+        finally:
+            await pool.close()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """A READ COMMITTED transaction: committed when the block ends, rolled back when it raises.
+
+        Raises DatabaseUnavailableError where trying again is right: connection lost, deadlock, lock timeout. After
+        a connection lost during the commit it is unknown whether it happened; every step can be repeated.
+        """
+        try:
+            async with self._pool.connection() as connection:
+                with transaction_open():
+                    async with connection.transaction():
+                        yield connection
+        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as failure:
+            raise DatabaseUnavailableError(f"the database did not finish: {_first_line(failure)}") from failure
+
+
+async def now(tx: Transaction) -> datetime:
+    """The database's clock, which all nodes share."""
+    instant: datetime = (await only_row(await tx.execute("select db_now()")))[0]
+    return instant
+
+
+async def only_row(cursor: AsyncCursor[tuple[Any, ...]]) -> tuple[Any, ...]:
+    """The one row that a statement without a condition always gives."""
+    row = await cursor.fetchone()
+    if row is None:
+        raise InvariantError("a statement that always gives a row gave none")
+    return row
+
+
+def _first_line(failure: Exception) -> str:
+    return (str(failure).splitlines() or [type(failure).__name__])[0]

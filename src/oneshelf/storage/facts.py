@@ -1,0 +1,135 @@
+"""Rows of `facts`: order snapshots in our words. The new ones are the queue of `post`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+from psycopg.rows import class_row
+
+from oneshelf.domain.identity import Channel, ChannelSku
+from oneshelf.domain.order import OrderSnapshot
+from oneshelf.storage.database import Transaction, only_row
+
+
+class Fact(NamedTuple):
+    """A snapshot to be posted. `received_at`: when its delivery came in."""
+
+    fact_id: int
+    snapshot: OrderSnapshot
+    received_at: datetime
+
+
+class ParkedFact(NamedTuple):
+    """An order that could not be posted, or not wholly, for a person to look at."""
+
+    fact_id: int
+    channel: str
+    order_id: str
+    received_at: datetime
+    reason: str
+
+
+async def add(tx: Transaction, snapshots: Sequence[tuple[OrderSnapshot, datetime]]) -> None:
+    """Queue `(snapshot, received_at)` for posting."""
+    if snapshots:
+        await tx.execute(
+            """
+            insert into facts (channel, order_id, snapshot, received_at)
+            select * from unnest(
+                %(channels)s::text[], %(orders)s::text[], %(snapshots)s::jsonb[], %(at)s::timestamptz[])
+            """,
+            {
+                "channels": [snapshot.channel for snapshot, _ in snapshots],
+                "orders": [snapshot.order_id for snapshot, _ in snapshots],
+                "snapshots": [msgspec.json.encode(snapshot).decode() for snapshot, _ in snapshots],
+                "at": [received_at for _, received_at in snapshots],
+            },
+        )
+
+
+async def claim_new(tx: Transaction, *, limit: int) -> list[Fact]:
+    """Facts to post, oldest first, held until this transaction ends."""
+    cursor = await tx.execute(
+        """
+        select fact_id, snapshot::text, received_at from facts
+        where state = 'new' order by fact_id limit %(limit)s for update skip locked
+        """,
+        {"limit": limit},
+    )
+    return [
+        Fact(fact_id, msgspec.json.decode(text, type=OrderSnapshot), received_at)
+        async for fact_id, text, received_at in cursor
+    ]
+
+
+async def finish(tx: Transaction, posted: Collection[int], parked: dict[int, str]) -> None:
+    """`posted` are done; `parked`: fact -> why it waits for a person."""
+    if posted:
+        await tx.execute(
+            "update facts set state = 'posted', reason = '' where fact_id = any(%(ids)s)", {"ids": list(posted)}
+        )
+    if parked:
+        await tx.execute(
+            """
+            update facts f set state = 'parked', reason = new.reason
+            from unnest(%(ids)s::bigint[], %(reasons)s::text[]) as new (fact_id, reason)
+            where f.fact_id = new.fact_id
+            """,
+            {"ids": list(parked), "reasons": list(parked.values())},
+        )
+
+
+async def requeue_for_listing(tx: Transaction, channel: Channel, channel_sku: ChannelSku) -> int:
+    """A listing has just been linked: post the parked orders that sold it. Returns how many."""
+    cursor = await tx.execute(
+        """
+        update facts set state = 'new'
+        where state = 'parked' and channel = %(channel)s
+          and snapshot -> 'lines' @> jsonb_build_array(jsonb_build_object('channel_sku', %(channel_sku)s::text))
+        """,
+        {"channel": channel, "channel_sku": channel_sku},
+    )
+    return cursor.rowcount
+
+
+async def parked(tx: Transaction, *, limit: int = 500) -> list[ParkedFact]:
+    """Orders that wait for a person, newest first."""
+    cursor = tx.cursor(row_factory=class_row(ParkedFact))
+    await cursor.execute(
+        """
+        select fact_id, channel, order_id, received_at, reason from facts
+        where state = 'parked' order by fact_id desc limit %(limit)s
+        """,
+        {"limit": limit},
+    )
+    return await cursor.fetchall()
+
+
+async def set_parked_state(tx: Transaction, fact_ids: Collection[int] | None, *, state: str) -> int:
+    """Send parked orders (None: all) back to `new`, or to `dismissed`. Returns how many."""
+    cursor = await tx.execute(
+        """
+        update facts set state = %(state)s
+        where state = 'parked' and (%(ids)s::bigint[] is null or fact_id = any(%(ids)s::bigint[]))
+        """,
+        {"state": state, "ids": None if fact_ids is None else list(fact_ids)},
+    )
+    return cursor.rowcount
+
+
+async def count_waiting(tx: Transaction, channel: Channel, *, received_before: datetime) -> int:
+    """Deliveries and snapshots of a channel that came in before this instant and are not yet posted."""
+    cursor = await tx.execute(
+        """
+        select (select count(*) from inbox
+                where state = 'new' and channel = %(channel)s and received_at <= %(before)s)
+             + (select count(*) from facts
+                where state = 'new' and channel = %(channel)s and received_at <= %(before)s)
+        """,
+        {"channel": channel, "before": received_before},
+    )
+    count: int = (await only_row(cursor))[0]
+    return count

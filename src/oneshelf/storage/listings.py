@@ -1,0 +1,179 @@
+"""Rows of `listings`: identity and links. How far each listing's figure has got is in `storage.publishing`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
+
+from psycopg.rows import class_row
+
+from oneshelf.domain.fulfilment import Link
+from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku
+from oneshelf.storage.database import Transaction
+
+ListingKey = tuple[Channel, ChannelSku]
+
+
+class SeenListing(NamedTuple):
+    """A listing as the channel describes it."""
+
+    channel_sku: ChannelSku
+    alias: str
+    merchant_sku: str
+    title: str
+    note: str
+
+
+class UnlinkedListing(NamedTuple):
+    """A listing that nobody has linked to a SKU. `note`: why it may not be linkable."""
+
+    channel: str
+    channel_sku: str
+    merchant_sku: str
+    title: str
+    note: str
+
+
+async def remember(tx: Transaction, channel: Channel, seen: Iterable[SeenListing]) -> dict[ListingKey, Sku]:
+    """Store what the channel says of its listings, and link the unlinked ones whose SKU is exactly one of ours.
+
+    A merchant SKU that two listings of the channel carry links neither: a person has to say which is which.
+    Returns the listings that were linked just now, with their SKUs.
+    """
+    ordered = sorted(seen)
+    await tx.execute(
+        """
+        insert into listings (channel, channel_sku, alias, merchant_sku, title, note, look_at)
+        select %(channel)s, channel_sku, alias, merchant_sku, title, note, null
+        from unnest(%(channel_skus)s::text[], %(aliases)s::text[], %(merchant_skus)s::text[], %(titles)s::text[],
+                    %(notes)s::text[]) as new (channel_sku, alias, merchant_sku, title, note)
+        order by channel_sku collate "C"
+        on conflict (channel, channel_sku) do update set
+            alias = excluded.alias, merchant_sku = excluded.merchant_sku, title = excluded.title, note = excluded.note
+        where (listings.alias, listings.merchant_sku, listings.title, listings.note)
+              is distinct from (excluded.alias, excluded.merchant_sku, excluded.title, excluded.note)
+        """,
+        {
+            "channel": channel,
+            "channel_skus": [listing.channel_sku for listing in ordered],
+            "aliases": [listing.alias for listing in ordered],
+            "merchant_skus": [listing.merchant_sku for listing in ordered],
+            "titles": [listing.title for listing in ordered],
+            "notes": [listing.note for listing in ordered],
+        },
+    )
+    cursor = await tx.execute(
+        """
+        update listings l set sku = s.sku
+        from skus s
+        where l.channel = %(channel)s and l.sku is null and l.merchant_sku = s.sku and l.note = ''
+          and l.channel_sku = any(%(channel_skus)s::text[])
+          and not exists (select from listings twin where twin.channel = l.channel
+                          and twin.merchant_sku = l.merchant_sku and twin.channel_sku <> l.channel_sku)
+        returning l.channel, l.channel_sku, l.sku
+        """,
+        {"channel": channel, "channel_skus": [listing.channel_sku for listing in ordered]},
+    )
+    return {(Channel(owner), ChannelSku(channel_sku)): Sku(sku) async for owner, channel_sku, sku in cursor}
+
+
+async def link(tx: Transaction, key: ListingKey, sku: Sku, *, pack_units: int) -> bool:
+    """Say which SKU a listing sells. Creates the listing where an order named it before any sweep did."""
+    cursor = await tx.execute(
+        """
+        insert into listings (channel, channel_sku, sku, pack_units)
+        select c.channel, %(channel_sku)s, s.sku, %(pack_units)s
+        from channels c, skus s where c.channel = %(channel)s and s.sku = %(sku)s
+        on conflict (channel, channel_sku) do update set sku = excluded.sku, pack_units = excluded.pack_units
+        """,
+        {"channel": key[0], "channel_sku": key[1], "sku": sku, "pack_units": pack_units},
+    )
+    return cursor.rowcount == 1
+
+
+async def unlinked(tx: Transaction, *, limit: int = 1000) -> list[UnlinkedListing]:
+    """Listings that no SKU stands behind."""
+    cursor = tx.cursor(row_factory=class_row(UnlinkedListing))
+    await cursor.execute(
+        """
+        select channel, channel_sku, merchant_sku, title, note from listings
+        where sku is null order by channel, channel_sku limit %(limit)s
+        """,
+        {"limit": limit},
+    )
+    return await cursor.fetchall()
+
+
+async def find(tx: Transaction, channel: Channel, text: str) -> list[ChannelSku]:
+    """The listings of a channel that a person means by `text`: the channel's own id, else the seller's SKU."""
+    cursor = await tx.execute(
+        """
+        select channel_sku from listings
+        where channel = %(channel)s and (channel_sku = %(text)s or merchant_sku = %(text)s)
+        order by channel_sku = %(text)s desc, channel_sku
+        """,
+        {"channel": channel, "text": text},
+    )
+    return [ChannelSku(channel_sku) async for (channel_sku,) in cursor]
+
+
+async def lock_links(tx: Transaction, keys: Collection[ListingKey]) -> dict[ListingKey, Link]:
+    """The links of these listings, locked in sorted order. Unlinked and unknown listings are left out."""
+    ordered = sorted(keys)
+    cursor = await tx.execute(
+        """
+        select l.channel, l.channel_sku, l.sku, c.location, l.pack_units
+        from listings l
+        join unnest(%(channels)s::text[], %(channel_skus)s::text[]) as wanted (channel, channel_sku)
+          on l.channel = wanted.channel and l.channel_sku = wanted.channel_sku
+        join channels c on c.channel = l.channel
+        where l.sku is not null
+        order by l.channel, l.channel_sku
+        for update of l
+        """,
+        {"channels": [channel for channel, _ in ordered], "channel_skus": [sku for _, sku in ordered]},
+    )
+    return {
+        (Channel(channel), ChannelSku(channel_sku)): Link(Sku(sku), Location(location), pack_units)
+        async for channel, channel_sku, sku, location, pack_units in cursor
+    }
+
+
+async def add_net(tx: Transaction, changes: Mapping[ListingKey, int]) -> None:
+    """Orders have taken units off these (locked) listings, or put them back: `listing -> units`."""
+    ordered = sorted((key, change) for key, change in changes.items() if change != 0)
+    if not ordered:
+        return
+    await tx.execute(
+        """
+        update listings l set net_units = net_units + new.change
+        from unnest(%(channels)s::text[], %(channel_skus)s::text[], %(changes)s::int[])
+            as new (channel, channel_sku, change)
+        where l.channel = new.channel and l.channel_sku = new.channel_sku
+        """,
+        {
+            "channels": [channel for (channel, _), _ in ordered],
+            "channel_skus": [channel_sku for (_, channel_sku), _ in ordered],
+            "changes": [change for _, change in ordered],
+        },
+    )
+
+
+async def request_look(
+    tx: Transaction, channel: Channel, *, channel_skus: Collection[str] = (), aliases: Collection[str] = ()
+) -> None:
+    """The channel hints that these listings changed: have them read soon. Listings already due are left alone."""
+    await tx.execute(
+        """
+        update listings l set look_at = db_now()
+        from (
+            select channel, channel_sku from listings
+            where channel = %(channel)s and sku is not null and (look_at is null or look_at > db_now())
+              and (channel_sku = any(%(channel_skus)s::text[])
+                   or (alias <> '' and alias = any(%(aliases)s::text[])))
+            order by channel, channel_sku for update skip locked
+        ) as hinted
+        where l.channel = hinted.channel and l.channel_sku = hinted.channel_sku
+        """,
+        {"channel": channel, "channel_skus": sorted(set(channel_skus)), "aliases": sorted(set(aliases))},
+    )

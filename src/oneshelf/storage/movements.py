@@ -1,0 +1,72 @@
+"""Rows of `movements`: what happened to units. Append only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from psycopg.rows import class_row
+
+from oneshelf.domain.identity import Sku
+from oneshelf.domain.movement import Movement
+from oneshelf.storage.database import Transaction
+
+
+class MovementRow(NamedTuple):
+    """A movement as a person reads it. Outside accounts have no location."""
+
+    posted_at: datetime
+    units: int
+    from_account: str
+    from_location: str | None
+    to_account: str
+    to_location: str | None
+    reason: str
+    source: str
+    movement_id: UUID
+
+
+async def append(tx: Transaction, movements: Sequence[Movement]) -> None:
+    """Write movements whose balances are locked."""
+    if not movements:
+        return
+    ordered = sorted(movements, key=lambda movement: (movement.sku, movement.movement_id))
+    await tx.execute(
+        """
+        insert into movements
+            (sku, movement_id, units, from_account, from_location, to_account, to_location, reason, source, version)
+        select * from unnest(
+            %(skus)s::text[], %(ids)s::uuid[], %(units)s::int[], %(origins)s::text[], %(origin_locations)s::text[],
+            %(targets)s::text[], %(target_locations)s::text[], %(reasons)s::text[], %(sources)s::text[],
+            %(versions)s::bigint[])
+        """,
+        {
+            "skus": [movement.sku for movement in ordered],
+            "ids": [movement.movement_id for movement in ordered],
+            "units": [movement.units for movement in ordered],
+            "origins": [movement.origin.name.value for movement in ordered],
+            "origin_locations": [movement.origin.location for movement in ordered],
+            "targets": [movement.target.name.value for movement in ordered],
+            "target_locations": [movement.target.location for movement in ordered],
+            "reasons": [movement.reason.value for movement in ordered],
+            "sources": [movement.source for movement in ordered],
+            "versions": [movement.version for movement in ordered],
+        },
+    )
+
+
+async def newest(tx: Transaction, sku: Sku, *, limit: int, before: UUID | None = None) -> list[MovementRow]:
+    """The latest movements of a SKU, newest first; older than `before` for the next page."""
+    cursor = tx.cursor(row_factory=class_row(MovementRow))
+    await cursor.execute(
+        """
+        select posted_at, units, from_account, from_location, to_account, to_location, reason, source, movement_id
+        from movements
+        where sku = %(sku)s and (%(before)s::uuid is null or movement_id < %(before)s::uuid)
+        order by movement_id desc limit %(limit)s
+        """,
+        {"sku": sku, "before": before, "limit": limit},
+    )
+    return await cursor.fetchall()

@@ -1,0 +1,134 @@
+"""Rows of `orders` and `order_lines`: the newest snapshot of each order, and what its lines hold of the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+from psycopg.rows import class_row
+
+from oneshelf.domain.identity import Channel
+from oneshelf.domain.ledger import BalanceKey, LinePosition
+from oneshelf.domain.order import OrderSnapshot
+from oneshelf.storage.database import Transaction
+
+OrderKey = tuple[Channel, str]
+
+_LINE_COLUMNS = """
+    sku, location, channel, order_id, line_id, channel_sku, placed_at, is_pending, pack_units,
+    units_pending, units_committed, units_shipped, units_short, units_off_listing
+"""
+
+
+class SeenOrder(NamedTuple):
+    """An order to be remembered. `seen_at`: when the engine first heard of it."""
+
+    snapshot: OrderSnapshot
+    seen_at: datetime
+
+
+async def lock(tx: Transaction, seen: Mapping[OrderKey, SeenOrder]) -> dict[OrderKey, OrderSnapshot | None]:
+    """The stored snapshots of these orders, locked in sorted order; unknown ones are created without a snapshot."""
+    ordered = sorted(seen.items())
+    columns: dict[str, list[object]] = {
+        "channels": [channel for (channel, _), _ in ordered],
+        "orders": [order_id for (_, order_id), _ in ordered],
+        "placed": [order.snapshot.placed_at for _, order in ordered],
+        "seen": [order.seen_at for _, order in ordered],
+    }
+    await tx.execute(
+        """
+        insert into orders (channel, order_id, placed_at, seen_at)
+        select * from unnest(
+            %(channels)s::text[], %(orders)s::text[], %(placed)s::timestamptz[], %(seen)s::timestamptz[])
+            as new (channel, order_id, placed_at, seen_at)
+        order by channel collate "C", order_id collate "C"
+        on conflict do nothing
+        """,
+        columns,
+    )
+    cursor = await tx.execute(
+        """
+        select o.channel, o.order_id, o.snapshot::text
+        from orders o join unnest(%(channels)s::text[], %(orders)s::text[]) as wanted (channel, order_id)
+          on o.channel = wanted.channel and o.order_id = wanted.order_id
+        order by o.channel, o.order_id
+        for update of o
+        """,
+        columns,
+    )
+    return {
+        (Channel(channel), order_id): msgspec.json.decode(text, type=OrderSnapshot) if text else None
+        async for channel, order_id, text in cursor
+    }
+
+
+async def save(tx: Transaction, snapshots: Iterable[OrderSnapshot]) -> None:
+    """Remember these snapshots as the newest ones."""
+    ordered = sorted(snapshots, key=lambda snapshot: (snapshot.channel, snapshot.order_id))
+    await tx.execute(
+        """
+        update orders o set snapshot = new.snapshot
+        from unnest(%(channels)s::text[], %(orders)s::text[], %(snapshots)s::jsonb[])
+            as new (channel, order_id, snapshot)
+        where o.channel = new.channel and o.order_id = new.order_id
+        """,
+        {
+            "channels": [snapshot.channel for snapshot in ordered],
+            "orders": [snapshot.order_id for snapshot in ordered],
+            "snapshots": [msgspec.json.encode(snapshot).decode() for snapshot in ordered],
+        },
+    )
+
+
+async def lines_of(tx: Transaction, orders: Collection[OrderKey]) -> list[LinePosition]:
+    """What the lines of these (locked) orders hold."""
+    ordered = sorted(orders)
+    cursor = tx.cursor(row_factory=class_row(LinePosition))
+    await cursor.execute(
+        f"""
+        select {_LINE_COLUMNS} from order_lines
+        join unnest(%(channels)s::text[], %(orders)s::text[]) as wanted (channel, order_id) using (channel, order_id)
+        """,
+        {"channels": [channel for channel, _ in ordered], "orders": [order_id for _, order_id in ordered]},
+    )
+    return await cursor.fetchall()
+
+
+async def lines_short(tx: Transaction, keys: Collection[BalanceKey]) -> list[LinePosition]:
+    """The order lines that wait for units of these (locked) balances."""
+    ordered = sorted(keys)
+    cursor = tx.cursor(row_factory=class_row(LinePosition))
+    await cursor.execute(
+        f"""
+        select {_LINE_COLUMNS} from order_lines
+        join unnest(%(skus)s::text[], %(locations)s::text[]) as wanted (sku, location) using (sku, location)
+        where units_short > 0
+        """,
+        {"skus": [sku for sku, _ in ordered], "locations": [location for _, location in ordered]},
+    )
+    return await cursor.fetchall()
+
+
+async def save_lines(tx: Transaction, lines: Iterable[LinePosition]) -> None:
+    """Store what these lines hold now. Their balances are locked."""
+    ordered = sorted(lines, key=lambda line: (line.sku, line.key))
+    if not ordered:
+        return
+    await tx.execute(
+        f"""
+        insert into order_lines ({_LINE_COLUMNS})
+        select * from unnest(
+            %(sku)s::text[], %(location)s::text[], %(channel)s::text[], %(order_id)s::text[], %(line_id)s::text[],
+            %(channel_sku)s::text[], %(placed_at)s::timestamptz[], %(is_pending)s::boolean[], %(pack_units)s::int[],
+            %(units_pending)s::int[], %(units_committed)s::int[], %(units_shipped)s::int[], %(units_short)s::int[],
+            %(units_off_listing)s::int[])
+        on conflict (sku, channel, order_id, line_id) do update set
+            is_pending = excluded.is_pending, units_pending = excluded.units_pending,
+            units_committed = excluded.units_committed, units_shipped = excluded.units_shipped,
+            units_short = excluded.units_short, units_off_listing = excluded.units_off_listing
+        """,
+        {column.strip(): [getattr(line, column.strip()) for line in ordered] for column in _LINE_COLUMNS.split(",")},
+    )

@@ -1,0 +1,391 @@
+"""Rows of `listings` and `publications`: how far each listing's figure has got, and every figure there ever was."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from psycopg.types.json import Jsonb
+
+from oneshelf.domain.availability import Derivation
+from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku
+from oneshelf.domain.listing import Listing, Operation, Phase, Suspicion
+from oneshelf.storage.database import Transaction
+from oneshelf.storage.listings import ListingKey
+
+_COLUMNS = """
+    l.channel, l.channel_sku, l.sku, l.phase, l.parked_reason, l.desired_units, l.desired_version,
+    l.sent_units, l.sent_version, l.sent_at, l.accepted_version, l.accepted_at,
+    l.verified_units, l.verified_version, l.verified_at, l.net_units, l.base_units, l.base_net,
+    l.op_id, l.op_units, l.op_expected, l.op_net, l.op_tries,
+    l.suspect_units, l.suspect_belief, l.suspect_net, l.suspect_at, l.look_at, l.next_at
+"""
+
+
+class Plannable(NamedTuple):
+    """A linked listing and where its units come from."""
+
+    listing: Listing
+    location: Location
+    pack_units: int
+
+
+class Planned(NamedTuple):
+    """A listing with its new desired figure. `is_news`: the figure has to reach the channel and be proved."""
+
+    listing: Listing
+    derivation: Derivation
+    is_news: bool
+
+
+def _listing(row: Sequence[Any]) -> Listing:
+    """A listing from the columns of `_COLUMNS`, in that order."""
+    operation = None
+    if row[18] is not None:
+        operation = Operation(op_id=row[18], units=row[19], expected=row[20], net=row[21])
+    suspicion = None
+    if row[26] is not None:
+        suspicion = Suspicion(units=row[23], belief=row[24], net=row[25], seen_at=row[26])
+    return Listing(
+        channel=row[0],
+        channel_sku=row[1],
+        sku=row[2],
+        phase=Phase(row[3]),
+        parked_reason=row[4],
+        desired_units=row[5],
+        desired_version=row[6],
+        sent_units=row[7],
+        sent_version=row[8],
+        sent_at=row[9],
+        accepted_version=row[10],
+        accepted_at=row[11],
+        verified_units=row[12],
+        verified_version=row[13],
+        verified_at=row[14],
+        net_units=row[15],
+        base_units=row[16],
+        base_net=row[17],
+        operation=operation,
+        op_tries=row[22],
+        suspicion=suspicion,
+        look_at=row[27],
+        next_at=row[28],
+    )
+
+
+async def lock_for_planning(tx: Transaction, skus: Collection[Sku]) -> list[Plannable]:
+    """The listings of these SKUs, locked in sorted order. Read the balances after this, never before."""
+    cursor = await tx.execute(
+        f"""
+        select {_COLUMNS}, c.location, l.pack_units
+        from listings l join channels c on c.channel = l.channel
+        where l.sku = any(%(skus)s::text[])
+        order by l.channel, l.channel_sku
+        for update of l
+        """,
+        {"skus": sorted(skus)},
+    )
+    return [Plannable(_listing(row), Location(row[29]), row[30]) async for row in cursor]
+
+
+async def set_desired(tx: Transaction, planned: Iterable[Planned], *, at: datetime) -> None:
+    """Store desired figures. One that is no news keeps what was sent and verified, under the new version."""
+    ordered = sorted(planned, key=lambda plan: plan.listing.key)
+    if not ordered:
+        return
+    columns: dict[str, list[object]] = {
+        "channels": [plan.listing.channel for plan in ordered],
+        "channel_skus": [plan.listing.channel_sku for plan in ordered],
+        "units": [plan.derivation.units for plan in ordered],
+        "versions": [plan.derivation.version for plan in ordered],
+        "is_news": [plan.is_news for plan in ordered],
+    }
+    await tx.execute(
+        """
+        update listings l set
+            desired_units = new.units, desired_version = new.version, desired_at = %(at)s,
+            sent_version = case when new.is_news then sent_version else new.version end,
+            accepted_version = case when new.is_news then accepted_version else new.version end,
+            verified_version = case when new.is_news then verified_version else new.version end
+        from unnest(%(channels)s::text[], %(channel_skus)s::text[], %(units)s::int[], %(versions)s::bigint[],
+                    %(is_news)s::boolean[]) as new (channel, channel_sku, units, version, is_news)
+        where l.channel = new.channel and l.channel_sku = new.channel_sku
+        """,
+        {**columns, "at": at},
+    )
+    news = [plan for plan in ordered if plan.is_news]
+    await tx.execute(
+        """
+        insert into publications (channel, channel_sku, version, sku, units, derivation, planned_at)
+        select channel, channel_sku, version, sku, units, derivation, %(at)s
+        from unnest(%(channels)s::text[], %(channel_skus)s::text[], %(versions)s::bigint[], %(skus)s::text[],
+                    %(units)s::int[], %(derivations)s::jsonb[])
+            as new (channel, channel_sku, version, sku, units, derivation)
+        on conflict do nothing
+        """,
+        {
+            "channels": [plan.listing.channel for plan in news],
+            "channel_skus": [plan.listing.channel_sku for plan in news],
+            "versions": [plan.derivation.version for plan in news],
+            "skus": [plan.listing.sku for plan in news],
+            "units": [plan.derivation.units for plan in news],
+            "derivations": [Jsonb(_derivation(plan.derivation)) for plan in news],
+            "at": at,
+        },
+    )
+
+
+def _derivation(derivation: Derivation) -> dict[str, Any]:
+    return {
+        "available": dict(derivation.available),
+        "ledger_versions": dict(derivation.ledger_versions),
+        "available_to_sell": derivation.available_to_sell,
+        "pack_units": derivation.pack_units,
+    }
+
+
+async def claim_to_push(
+    tx: Transaction, channel: Channel, *, phases: Collection[Phase], limit: int, lease: UUID, lease_s: float
+) -> list[Listing]:
+    """Listings whose desired figure has not been sent, cuts first, the scarcest first. The lease keeps others off.
+
+    A listing whose writer died in the middle of sending is among them, in phase `sending`.
+    """
+    cursor = await tx.execute(
+        f"""
+        with due as (
+            select l.channel, l.channel_sku from listings l join channels c on c.channel = l.channel
+            where l.channel = %(channel)s and c.mode = 'live' and l.sku is not null
+              and (l.desired_version > l.sent_version or l.phase = 'sending')
+              and (l.phase = any(%(phases)s::text[]) or l.phase = 'sending')
+              and l.base_units is not null and l.next_at <= db_now()
+              and (l.lease_until is null or l.lease_until < db_now())
+              and (c.paused_until is null or c.paused_until <= db_now())
+            order by l.desired_units >= l.base_units - (l.net_units - l.base_net), l.desired_units, l.channel_sku
+            limit %(limit)s
+            for update of l skip locked
+        )
+        update listings l set lease = %(lease)s, lease_until = db_now() + make_interval(secs => %(lease_s)s)
+        from due where l.channel = due.channel and l.channel_sku = due.channel_sku
+        returning {_COLUMNS}
+        """,
+        {
+            "channel": channel,
+            "phases": [phase.value for phase in phases],
+            "limit": limit,
+            "lease": lease,
+            "lease_s": lease_s,
+        },
+    )
+    return [_listing(row) async for row in cursor]
+
+
+async def claim_to_look(tx: Transaction, channel: Channel, *, limit: int, lease: UUID, lease_s: float) -> list[Listing]:
+    """Listings whose figure at the channel is due to be read."""
+    cursor = await tx.execute(
+        f"""
+        with due as (
+            select l.channel, l.channel_sku from listings l join channels c on c.channel = l.channel
+            where l.channel = %(channel)s and l.look_at <= db_now() and l.sku is not null and l.phase <> 'sending'
+              and (l.lease_until is null or l.lease_until < db_now())
+              and (c.paused_until is null or c.paused_until <= db_now())
+            order by l.look_at limit %(limit)s
+            for update of l skip locked
+        )
+        update listings l set lease = %(lease)s, lease_until = db_now() + make_interval(secs => %(lease_s)s)
+        from due where l.channel = due.channel and l.channel_sku = due.channel_sku
+        returning {_COLUMNS}
+        """,
+        {"channel": channel, "limit": limit, "lease": lease, "lease_s": lease_s},
+    )
+    return [_listing(row) async for row in cursor]
+
+
+async def claim_suspicious(tx: Transaction, channel: Channel, *, seen_before: datetime) -> list[Listing]:
+    """Listings with a suspicious reading from before this instant, held until this transaction ends."""
+    cursor = await tx.execute(
+        f"""
+        select {_COLUMNS} from listings l
+        where l.channel = %(channel)s and l.suspect_at < %(seen_before)s and l.phase <> 'sending'
+          and (l.lease_until is null or l.lease_until < db_now())
+        order by l.channel, l.channel_sku limit 500 for update of l skip locked
+        """,
+        {"channel": channel, "seen_before": seen_before},
+    )
+    return [_listing(row) async for row in cursor]
+
+
+async def lock(tx: Transaction, keys: Collection[ListingKey], *, lease: UUID | None) -> list[Listing]:
+    """These linked listings, locked in sorted order; with a lease, only those that still carry it."""
+    ordered = sorted(keys)
+    cursor = await tx.execute(
+        f"""
+        select {_COLUMNS} from listings l
+        join unnest(%(channels)s::text[], %(channel_skus)s::text[]) as wanted (channel, channel_sku)
+          on l.channel = wanted.channel and l.channel_sku = wanted.channel_sku
+        where l.sku is not null and (%(lease)s::uuid is null or l.lease = %(lease)s::uuid)
+        order by l.channel, l.channel_sku
+        for update of l
+        """,
+        {
+            "channels": [channel for channel, _ in ordered],
+            "channel_skus": [channel_sku for _, channel_sku in ordered],
+            "lease": lease,
+        },
+    )
+    return [_listing(row) async for row in cursor]
+
+
+_SAVED: Mapping[str, str] = {
+    "phase": "text",
+    "parked_reason": "text",
+    "sent_units": "int",
+    "sent_version": "bigint",
+    "sent_at": "timestamptz",
+    "accepted_version": "bigint",
+    "accepted_at": "timestamptz",
+    "verified_units": "int",
+    "verified_version": "bigint",
+    "verified_at": "timestamptz",
+    "base_units": "int",
+    "base_net": "bigint",
+    "op_id": "uuid",
+    "op_units": "int",
+    "op_expected": "int",
+    "op_net": "bigint",
+    "op_tries": "int",
+    "suspect_units": "int",
+    "suspect_belief": "bigint",
+    "suspect_net": "bigint",
+    "suspect_at": "timestamptz",
+    "look_at": "timestamptz",
+    "next_at": "timestamptz",
+}
+_SAVE = f"""
+    update listings l set
+        {", ".join(f"{column} = new.{column}" for column in _SAVED)},
+        lease = case when %(keeps_lease)s then lease end,
+        lease_until = case when %(keeps_lease)s then lease_until end
+    from unnest(%(channel)s::text[], %(channel_sku)s::text[],
+                {", ".join(f"%({column})s::{kind}[]" for column, kind in _SAVED.items())})
+        as new (channel, channel_sku, {", ".join(_SAVED)})
+    where l.channel = new.channel and l.channel_sku = new.channel_sku
+"""
+
+
+async def save(tx: Transaction, listings: Iterable[Listing], *, keeps_lease: bool = False) -> None:
+    """Store listings that are locked, and when their present figure was sent, accepted and verified."""
+    ordered = sorted(listings, key=lambda listing: listing.key)
+    if not ordered:
+        return
+    rows = [_row(listing) for listing in ordered]
+    await tx.execute(_SAVE, {**{name: [row[name] for row in rows] for name in rows[0]}, "keeps_lease": keeps_lease})
+    await tx.execute(
+        """
+        update publications p set
+            sent_at = coalesce(p.sent_at, case when l.sent_version = p.version then l.sent_at end),
+            accepted_at = coalesce(p.accepted_at, case when l.accepted_version = p.version then l.accepted_at end),
+            verified_at = coalesce(p.verified_at, case when l.verified_version = p.version then l.verified_at end)
+        from listings l
+        join unnest(%(channel)s::text[], %(channel_sku)s::text[]) as new (channel, channel_sku)
+          on l.channel = new.channel and l.channel_sku = new.channel_sku
+        where p.channel = l.channel and p.channel_sku = l.channel_sku
+          and p.version in (l.sent_version, l.accepted_version, l.verified_version)
+          and p.verified_at is null
+        """,
+        {name: [row[name] for row in rows] for name in ("channel", "channel_sku")},
+    )
+
+
+def _row(listing: Listing) -> dict[str, object]:
+    operation, suspicion = listing.operation, listing.suspicion
+    nested: dict[str, object] = {
+        "op_id": operation and operation.op_id,
+        "op_units": operation and operation.units,
+        "op_expected": operation and operation.expected,
+        "op_net": operation and operation.net,
+        "suspect_units": suspicion and suspicion.units,
+        "suspect_belief": suspicion and suspicion.belief,
+        "suspect_net": suspicion and suspicion.net,
+        "suspect_at": suspicion and suspicion.seen_at,
+    }
+    plain = {name: getattr(listing, name) for name in _SAVED if name not in nested}
+    return {
+        "channel": listing.channel,
+        "channel_sku": listing.channel_sku,
+        **plain,
+        **nested,
+        "phase": listing.phase.value,
+    }
+
+
+async def release(tx: Transaction, channel: Channel, *, lease: UUID, retry_after_s: float) -> None:
+    """Give back every listing held under this lease, untouched, to be taken again after a while."""
+    await tx.execute(
+        """
+        update listings set lease = null, lease_until = null,
+            next_at = greatest(next_at, db_now() + make_interval(secs => %(after_s)s)),
+            look_at = case when look_at is not null
+                           then greatest(look_at, db_now() + make_interval(secs => %(after_s)s)) end
+        where channel = %(channel)s and lease = %(lease)s
+        """,
+        {"channel": channel, "lease": lease, "after_s": retry_after_s},
+    )
+
+
+async def parked(tx: Transaction) -> list[tuple[Channel, ChannelSku, str]]:
+    """Listings that their channel refuses: `(channel, channel_sku, the channel's words)`."""
+    cursor = await tx.execute(
+        "select channel, channel_sku, parked_reason from listings where phase = 'parked' order by channel, channel_sku"
+    )
+    return [(Channel(channel), ChannelSku(channel_sku), reason) async for channel, channel_sku, reason in cursor]
+
+
+async def compare(tx: Transaction, channel: Channel, shown: Mapping[ChannelSku, int], *, asked_at: datetime) -> None:
+    """Compare a snapshot `listing -> units` with what we believe: what differs is to be looked at, listing by listing.
+
+    `asked_at`: just before the channel was asked. A listing that shows its desired, verified figure, and that nothing
+    was sent to since, is verified again.
+    """
+    ordered = sorted(shown.items())
+    columns: dict[str, object] = {
+        "channel": channel,
+        "channel_skus": [channel_sku for channel_sku, _ in ordered],
+        "units": [units for _, units in ordered],
+        "asked_at": asked_at,
+    }
+    await tx.execute(
+        """
+        update listings l set look_at = db_now()
+        from (
+            select l.channel, l.channel_sku
+            from listings l
+            join unnest(%(channel_skus)s::text[], %(units)s::int[]) as seen (channel_sku, units)
+              on l.channel = %(channel)s and l.channel_sku = seen.channel_sku
+            where l.sku is not null and l.phase <> 'sending' and (l.look_at is null or l.look_at > db_now())
+              and seen.units is distinct from l.base_units - (l.net_units - l.base_net)
+            order by l.channel, l.channel_sku for update of l skip locked
+        ) as different
+        where l.channel = different.channel and l.channel_sku = different.channel_sku
+        """,
+        columns,
+    )
+    await tx.execute(
+        """
+        update listings l set verified_at = %(asked_at)s
+        from (
+            select l.channel, l.channel_sku
+            from listings l
+            join unnest(%(channel_skus)s::text[], %(units)s::int[]) as seen (channel_sku, units)
+              on l.channel = %(channel)s and l.channel_sku = seen.channel_sku
+            where l.phase = 'idle' and l.verified_version = l.desired_version and l.verified_units = seen.units
+              and l.verified_units = l.base_units - (l.net_units - l.base_net)
+              and l.verified_at < %(asked_at)s and l.sent_at < %(asked_at)s
+            order by l.channel, l.channel_sku for update of l skip locked
+        ) as same
+        where l.channel = same.channel and l.channel_sku = same.channel_sku
+        """,
+        columns,
+    )

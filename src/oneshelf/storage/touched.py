@@ -1,0 +1,28 @@
+"""Rows of `touched`: SKUs whose listings have to be planned again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from oneshelf.domain.identity import Sku
+from oneshelf.storage.database import Transaction
+
+
+async def mark(tx: Transaction, skus: Iterable[Sku]) -> None:
+    """Note that the figures of these SKUs moved. Waits for nobody."""
+    ordered = sorted(set(skus))
+    if ordered:
+        await tx.execute("insert into touched (sku) select unnest(%(skus)s::text[])", {"skus": ordered})
+
+
+async def claim(tx: Transaction, *, limit: int) -> list[Sku]:
+    """Take SKUs to plan, oldest mark first, each once. They are back if this transaction fails."""
+    cursor = await tx.execute(
+        """
+        delete from touched where touch_id in (
+            select touch_id from touched order by touch_id for update skip locked limit %(limit)s
+        ) returning sku
+        """,
+        {"limit": limit},
+    )
+    return sorted({Sku(sku) async for (sku,) in cursor})

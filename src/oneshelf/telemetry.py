@@ -1,0 +1,70 @@
+"""Logs: one line per change of state, noun.verb plus keys, never a payload, a secret or a buyer.
+
+Also the marker that a transaction is open, which the channels' HTTP client checks before each call.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import structlog
+
+_REDACTED_KEYS = frozenset(
+    {"secret", "token", "password", "authorization", "access_token", "refresh_token", "body"}
+)
+_inside_transaction: ContextVar[bool] = ContextVar("inside_transaction", default=False)
+
+
+def get_logger(name: str) -> structlog.stdlib.BoundLogger:
+    """The log of one module; call it with `log.info("listing.pushed", listing=…, units=…)`."""
+    logger: structlog.stdlib.BoundLogger = structlog.get_logger(name)
+    return logger
+
+
+def configure_logging(*, as_json: bool = False, level: str = "INFO") -> None:
+    """Send logs to standard error: coloured lines for a person, JSON for a machine."""
+    renderer: Any = (
+        structlog.processors.JSONRenderer()
+        if as_json
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _redact,
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def _redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    for key in event:
+        if key.lower() in _REDACTED_KEYS:
+            event[key] = "[redacted]"
+    return event
+
+
+@contextmanager
+def transaction_open() -> Iterator[None]:
+    """Mark that this task holds a database transaction."""
+    mark = _inside_transaction.set(True)
+    try:
+        yield
+    finally:
+        _inside_transaction.reset(mark)
+
+
+def is_inside_transaction() -> bool:
+    """Whether this task holds a database transaction, in which no channel may be called."""
+    return _inside_transaction.get()

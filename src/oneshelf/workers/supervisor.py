@@ -1,0 +1,89 @@
+"""Which steps run, and the only place that starts tasks. A step that dies of a bug takes the engine down with it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+from oneshelf.clock import Clock
+from oneshelf.domain.identity import Channel
+from oneshelf.flow import confirm, interpret, plan, post, push, receive, reconcile, resolve
+from oneshelf.flow.channel import OpenChannel
+from oneshelf.storage.database import Database
+from oneshelf.telemetry import get_logger
+from oneshelf.workers.runner import Pulse, Step, run_for_ever
+
+REFRESH_S = 1.0
+
+log = get_logger(__name__)
+
+
+class Supervisor:
+    """Runs every step of the engine in this process. `channels` is kept fresh by `refresh`."""
+
+    def __init__(
+        self,
+        database: Database,
+        clock: Clock,
+        channels: dict[Channel, OpenChannel],
+        refresh: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._channels = channels
+        self._refresh = refresh
+        self.pulse = Pulse()
+        self._running: dict[Channel, tuple[OpenChannel, list[asyncio.Task[None]]]] = {}
+
+    async def run(self) -> None:
+        """Run until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for step in self._common_steps():
+                group.create_task(run_for_ever(step, self.pulse), name=step.name)
+            while True:
+                await self._follow_channels(group)
+                await asyncio.sleep(REFRESH_S)
+                await self._refresh()
+
+    async def _follow_channels(self, group: asyncio.TaskGroup) -> None:
+        """Start the steps of channels that were added or changed, end those of channels that went."""
+        for name, (opened, tasks) in list(self._running.items()):
+            if self._channels.get(name) is not opened:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.wait(tasks)
+                del self._running[name]
+        for name, channel in self._channels.items():
+            if name not in self._running:
+                steps = self._channel_steps(channel)
+                tasks = [group.create_task(run_for_ever(step, self.pulse), name=step.name) for step in steps]
+                self._running[name] = (channel, tasks)
+                log.info("channel.opened", channel=name, kind=channel.kind)
+
+    def _common_steps(self) -> list[Step]:
+        database, clock = self._database, self._clock
+        return [
+            Step("interpret", lambda: interpret.interpret(database, self._channels), ("post", "confirm")),
+            Step("post", lambda: post.post_facts(database, clock.new_id), ("plan", "weigh")),
+            Step("plan", lambda: plan.plan(database), ("push",)),
+            Step("resolve", lambda: resolve.resolve(database), ("push",), idle_s=0.5),
+        ]
+
+    def _channel_steps(self, channel: OpenChannel) -> list[Step]:
+        database, clock, name = self._database, self._clock, channel.name
+        steps: Mapping[str, tuple[Callable[[], Awaitable[int]], tuple[str, ...], float, float]] = {
+            "poll": (lambda: receive.poll_orders(database, channel, clock), ("interpret",), 0.25, 0),
+            "push": (lambda: push.push(database, channel, clock), (f"confirm {name}",), 0.25, 0.02),
+            "confirm": (lambda: confirm.confirm(database, channel, clock), (f"push {name}", "resolve"), 0.2, 0.1),
+            "sweep": (lambda: reconcile.sweep(database, channel, clock), ("plan", f"confirm {name}"), 0.5, 0.5),
+            "weigh": (
+                lambda: reconcile.weigh_suspicions(database, channel, clock),
+                ("resolve", f"confirm {name}"),
+                0.5,
+                0.1,
+            ),
+        }
+        return [
+            Step(f"{step} {name}", work, wakes, idle_s=idle_s, pace_s=pace_s)
+            for step, (work, wakes, idle_s, pace_s) in steps.items()
+        ]
