@@ -1,0 +1,193 @@
+"""What a reading of a channel's figure means: the heart of "accepted is not applied"."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oneshelf.domain.drift import Cause
+from oneshelf.domain.identity import Channel, ChannelSku, Sku
+from oneshelf.domain.listing import Listing, Phase, answered, intend, lost
+from oneshelf.domain.reading import Terms, Verdict, read, rewrite, weigh
+from oneshelf.errors import InvariantError
+
+NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+COMPARING = Terms(is_applied_when_answered=True, apply_s=10, look_again_s=1)
+QUEUEING = Terms(is_applied_when_answered=False, apply_s=900, look_again_s=30)
+
+
+def idle(**changes: object) -> Listing:
+    listing = Listing(
+        channel=Channel("shop"),
+        channel_sku=ChannelSku("1"),
+        sku=Sku("MUG"),
+        desired_units=4,
+        desired_version=9,
+        base_units=10,
+        next_at=NOW,
+    )
+    return replace(listing, **changes)  # type: ignore[arg-type]
+
+
+def sent(listing: Listing) -> Listing:
+    return intend(listing, op_id=UUID(int=1), now=NOW)
+
+
+def accepted(listing: Listing) -> Listing:
+    return answered(sent(listing), now=NOW, look_after_s=0)
+
+
+def test_the_first_reading_becomes_the_anchor() -> None:
+    done = read(idle(base_units=None), 12, net_before=0, now=NOW, terms=COMPARING)
+    assert done.verdict is Verdict.FIRST_SIGHT
+    assert done.listing.belief == 12
+
+
+def test_a_reading_that_shows_the_written_figure_verifies_it() -> None:
+    done = read(accepted(idle()), 4, net_before=0, now=NOW, terms=COMPARING)
+    assert done.verdict is Verdict.MATCH
+    assert done.listing.phase is Phase.IDLE
+    assert (done.listing.verified_units, done.listing.verified_version) == (4, 9)
+    assert done.listing.operation is None
+
+
+def test_a_reading_that_shows_the_written_figure_less_known_sales_verifies_it() -> None:
+    done = read(replace(accepted(idle()), net_units=1), 3, net_before=1, now=NOW, terms=QUEUEING)
+    assert done.verdict is Verdict.MATCH
+    assert done.listing.belief == 3
+
+
+def test_a_queued_write_that_does_not_show_yet_is_waited_for() -> None:
+    done = read(accepted(idle()), 10, net_before=0, now=NOW + timedelta(seconds=899), terms=QUEUEING)
+    assert done.verdict is Verdict.NOT_YET
+    assert done.listing.phase is Phase.ACCEPTED
+    assert done.drift is None
+
+
+def test_a_queued_write_that_never_shows_is_a_drift_with_its_cause() -> None:
+    done = read(accepted(idle()), 10, net_before=0, now=NOW + timedelta(seconds=900), terms=QUEUEING)
+    assert done.verdict is Verdict.LOST_WRITE
+    assert done.drift is not None
+    assert (done.drift.cause, done.drift.expected_units, done.drift.observed_units) == (Cause.LOST_WRITE, 4, 10)
+    assert done.listing.belief == 10, "from now on facts start from what is really there"
+    assert done.listing.sent_version == 9, "whether it is written again is the resolution's decision"
+    assert rewrite(done.listing, now=NOW).sent_version == 0
+
+
+def test_a_write_without_an_answer_that_does_show_is_verified() -> None:
+    unknown = lost(sent(idle()), now=NOW, look_after_s=0)
+    done = read(unknown, 4, net_before=0, now=NOW, terms=COMPARING)
+    assert done.verdict is Verdict.MATCH
+    assert done.listing.belief == 4
+
+
+def test_a_write_without_an_answer_that_does_not_show_is_written_again_only_after_the_deadline() -> None:
+    unknown = lost(sent(idle()), now=NOW, look_after_s=0)
+    early = read(unknown, 10, net_before=0, now=NOW + timedelta(seconds=9), terms=COMPARING)
+    assert early.verdict is Verdict.NOT_YET
+    assert early.listing.phase is Phase.UNKNOWN
+    late = read(unknown, 10, net_before=0, now=NOW + timedelta(seconds=10), terms=COMPARING)
+    assert late.verdict is Verdict.NOT_WRITTEN
+    assert late.drift is None
+    assert late.listing.phase is Phase.IDLE
+    assert late.listing.sent_version < late.listing.desired_version
+
+
+def test_a_blind_write_that_crossed_a_sale_is_written_again_without_an_alarm() -> None:
+    crossed = replace(accepted(idle()), net_units=1)
+    done = read(crossed, 4, net_before=1, now=NOW, terms=QUEUEING)
+    assert done.verdict is Verdict.CROSSED_WRITE
+    assert done.drift is None
+    assert done.listing.belief == 4
+    assert done.listing.sent_version == 0
+
+
+def test_orders_posted_while_the_channel_was_asked_raise_no_suspicion() -> None:
+    """The channel was asked when it still showed 10; a sale was posted before its answer was."""
+    done = read(idle(net_units=1), 10, net_before=0, now=NOW, terms=COMPARING)
+    assert done.verdict is Verdict.NOT_YET
+    assert done.listing.suspicion is None
+
+
+@pytest.mark.parametrize("shown", [7, 13])
+def test_a_figure_that_facts_do_not_explain_is_a_suspicion_first_and_no_drift(shown: int) -> None:
+    done = read(idle(), shown, net_before=0, now=NOW, terms=COMPARING)
+    assert done.verdict is Verdict.UNEXPLAINED
+    assert done.drift is None
+    assert done.listing.suspicion is not None
+    assert not done.listing.shows_what_is_desired
+
+
+def test_a_suspicion_is_cleared_when_an_order_explains_it() -> None:
+    suspected = read(idle(), 7, net_before=0, now=NOW, terms=COMPARING).listing
+    done = weigh(replace(suspected, net_units=3), now=NOW)
+    assert done.drift is None
+    assert done.listing.suspicion is None
+    assert done.listing.look_at == NOW
+
+
+@pytest.mark.parametrize(("shown", "sold_since", "expected"), [(13, 0, 10), (13, 2, 10), (7, 0, 10), (7, 2, 8)])
+def test_what_no_order_explains_is_a_foreign_edit_of_the_size_that_stays(
+    shown: int, sold_since: int, expected: int
+) -> None:
+    suspected = read(idle(), shown, net_before=0, now=NOW, terms=COMPARING).listing
+    done = weigh(replace(suspected, net_units=sold_since), now=NOW)
+    assert done.drift is not None
+    assert done.drift.cause is Cause.FOREIGN_EDIT
+    assert (done.drift.expected_units, done.drift.observed_units) == (expected, shown)
+    assert done.listing.belief == shown - sold_since
+
+
+def test_a_later_match_takes_the_suspicion_back() -> None:
+    suspected = read(idle(), 7, net_before=0, now=NOW, terms=COMPARING).listing
+    done = read(replace(suspected, net_units=3), 7, net_before=3, now=NOW, terms=COMPARING)
+    assert done.verdict is Verdict.MATCH
+    assert done.listing.suspicion is None
+
+
+def test_only_a_suspicion_can_be_weighed() -> None:
+    with pytest.raises(InvariantError):
+        weigh(idle(), now=NOW)
+
+
+@given(
+    base=st.integers(0, 50),
+    desired=st.integers(0, 50),
+    own_sales=st.integers(0, 5),
+    shown=st.integers(0, 60),
+    asked_before=st.booleans(),
+    is_accepted=st.booleans(),
+    queueing=st.booleans(),
+    age_s=st.integers(0, 2000),
+)
+def test_a_reading_never_breaks_the_books_of_a_listing(
+    base: int,
+    desired: int,
+    own_sales: int,
+    shown: int,
+    asked_before: bool,
+    is_accepted: bool,
+    queueing: bool,
+    age_s: int,
+) -> None:
+    """Whatever is read: verified means that belief and reading agree, and a drift's figures differ."""
+    listing = idle(base_units=base, desired_units=desired)
+    listing = replace(accepted(listing) if is_accepted else listing, net_units=own_sales)
+    done = read(
+        listing,
+        shown,
+        net_before=0 if asked_before else own_sales,
+        now=NOW + timedelta(seconds=age_s),
+        terms=QUEUEING if queueing else COMPARING,
+    )
+    if done.verdict is Verdict.MATCH:
+        assert done.listing.belief == shown == done.listing.verified_units
+    if done.drift is not None:
+        assert done.drift.expected_units != done.drift.observed_units
+    if done.listing.phase is Phase.IDLE:
+        assert done.listing.operation is None
