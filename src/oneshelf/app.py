@@ -116,7 +116,13 @@ class OpenChannels:
             await schedules.ensure(
                 tx, row.channel, {"orders": capability.poll_orders_s, "stock": capability.sweep_stock_s}
             )
-        return OpenChannel(name=row.channel, kind=row.kind, connector=connector, capability=capability)
+        return OpenChannel(
+            name=row.channel,
+            kind=row.kind,
+            connector=connector,
+            capability=capability,
+            own_suspense_s=row.timing.get("suspense_s", 0.0),
+        )
 
 
 @asynccontextmanager

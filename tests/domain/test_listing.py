@@ -119,11 +119,9 @@ def test_no_write_is_needed_where_the_channel_sold_down_to_the_desired_figure_it
     assert proven.look_at == NOW
 
 
-def test_nothing_is_written_before_the_first_reading_or_below_zero() -> None:
+def test_nothing_is_written_before_the_first_reading() -> None:
     with pytest.raises(InvariantError):
         intend(listing(base_units=None), op_id=OP, now=NOW)
-    with pytest.raises(InvariantError, match="belief"):
-        intend(listing(net_units=200), op_id=OP, now=NOW)
 
 
 def test_a_second_write_waits_for_the_answer_of_the_first() -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from oneshelf.domain.drift import Cause
 from oneshelf.domain.identity import Channel, ChannelSku, Sku
 from oneshelf.domain.listing import Listing, Phase, answered, intend, lost
-from oneshelf.domain.reading import Terms, Verdict, read, rewrite, weigh
+from oneshelf.domain.reading import Terms, Verdict, end_suspense, read, rewrite, weigh
 from oneshelf.errors import InvariantError
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
@@ -131,16 +131,43 @@ def test_a_suspicion_is_cleared_when_an_order_explains_it() -> None:
     assert done.listing.look_at == NOW
 
 
-@pytest.mark.parametrize(("shown", "sold_since", "expected"), [(13, 0, 10), (13, 2, 10), (7, 0, 10), (7, 2, 8)])
-def test_what_no_order_explains_is_a_foreign_edit_of_the_size_that_stays(
-    shown: int, sold_since: int, expected: int
-) -> None:
-    suspected = read(idle(), shown, net_before=0, now=NOW, terms=COMPARING).listing
+@pytest.mark.parametrize("sold_since", [0, 2])
+def test_a_rise_that_no_cancellation_explains_is_somebodys_edit(sold_since: int) -> None:
+    suspected = read(idle(), 13, net_before=0, now=NOW, terms=COMPARING).listing
     done = weigh(replace(suspected, net_units=sold_since), now=NOW)
     assert done.drift is not None
-    assert done.drift.cause is Cause.FOREIGN_EDIT
-    assert (done.drift.expected_units, done.drift.observed_units) == (expected, shown)
-    assert done.listing.belief == shown - sold_since
+    assert (done.drift.cause, done.drift.expected_units, done.drift.observed_units) == (Cause.FOREIGN_EDIT, 10, 13)
+    assert done.listing.belief == 13 - sold_since
+    assert done.listing.suspense_units == 0
+
+
+@pytest.mark.parametrize(("sold_since", "expected"), [(0, 10), (2, 8)])
+def test_a_fall_that_no_order_explains_is_held_in_suspense(sold_since: int, expected: int) -> None:
+    suspected = read(idle(), 7, net_before=0, now=NOW, terms=COMPARING).listing
+    done = weigh(replace(suspected, net_units=sold_since), now=NOW)
+    assert done.drift is not None
+    assert (done.drift.cause, done.drift.expected_units, done.drift.observed_units) == (Cause.UNKNOWN, expected, 7)
+    assert done.listing.suspense_units == expected - 7
+    assert end_suspense(done.listing).suspense_units == 0
+
+
+def test_a_suspicion_during_a_queued_write_that_shows_the_old_figure_is_a_lost_write() -> None:
+    late = NOW + timedelta(seconds=900)
+    suspected = read(accepted(idle(desired_units=2)), 9, net_before=0, now=late, terms=QUEUEING).listing
+    done = weigh(replace(suspected, net_units=1), now=late)
+    assert done.drift is not None
+    assert done.drift.cause is Cause.LOST_WRITE
+
+
+def test_a_suspicion_after_a_lost_reply_that_shows_the_old_figure_was_never_written() -> None:
+    late = NOW + timedelta(seconds=10)
+    suspected = read(
+        lost(sent(idle(desired_units=2)), now=NOW, look_after_s=0), 9, net_before=0, now=late, terms=COMPARING
+    ).listing
+    done = weigh(replace(suspected, net_units=1), now=late)
+    assert done.verdict is Verdict.NOT_WRITTEN
+    assert done.drift is None
+    assert done.listing.sent_version == 0
 
 
 def test_a_later_match_takes_the_suspicion_back() -> None:

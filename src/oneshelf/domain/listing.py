@@ -2,6 +2,9 @@
 
 Belief comes from facts: the figure at the last anchor (a confirmed write or an adopted reading), less the units that
 orders have taken off the listing since. A reading only tests the belief, see `domain.reading`.
+
+Units in suspense are those that the channel no longer shows and that no order explains yet. They count as sold until
+one does: the order then takes them out of suspense instead of lowering the belief a second time.
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from oneshelf.domain.identity import Channel, ChannelSku, Sku
-from oneshelf.errors import InvariantError, invariant
+from oneshelf.errors import InvariantError
 
 RETRY_S_MAX = 60.0
 REASON_LENGTH_MAX = 500
@@ -122,6 +125,7 @@ class Listing:
     net_units: int = 0
     base_units: int | None = None
     base_net: int = 0
+    suspense_units: int = 0
     operation: Operation | None = None
     op_tries: int = 0
     suspicion: Suspicion | None = None
@@ -165,7 +169,6 @@ def intend(listing: Listing, *, op_id: UUID, now: datetime) -> Listing:
     belief = listing.belief
     if listing.desired_units is None or belief is None:
         raise InvariantError(f"{listing.channel_sku}: a write without a desired figure or a first reading")
-    invariant(belief >= 0, f"{listing.channel_sku}: a write while the belief is {belief}")
     operation = Operation(op_id=op_id, units=listing.desired_units, expected=belief, net=listing.net_units)
     return replace(
         listing,

@@ -26,7 +26,7 @@ class Verdict(StrEnum):
 
     MATCH = "match"  # it shows what we believe
     FIRST_SIGHT = "first sight"  # the first reading ever: it becomes the anchor of the belief
-    NOT_YET = "not yet"  # it still shows the figure from before the write
+    NOT_YET = "not yet"  # it still shows the figure from before the write, or orders came in between
     NOT_WRITTEN = "not written"  # a write without an answer did not happen
     LOST_WRITE = "lost write"  # a write that was accepted does not show, and its deadline has passed
     CROSSED_WRITE = "crossed write"  # a blind write and a sale crossed; the channel shows neither figure
@@ -66,21 +66,26 @@ def judge(listing: Listing, units: int, *, net_before: int, now: datetime, terms
     net_since = listing.net_units - operation.net
     if units == operation.units - net_since:
         return Verdict.MATCH
-    may_not_show = listing.phase is Phase.UNKNOWN or not terms.is_applied_when_answered
-    if units == operation.expected - net_since and may_not_show:
+    is_queued = not terms.is_applied_when_answered
+    if is_queued or listing.phase is Phase.UNKNOWN:
+        shows_old = units == operation.expected - net_since
+        has_crossed = is_queued and operation.units - net_since < units <= operation.units
+        if has_crossed and not shows_old:
+            return Verdict.CROSSED_WRITE
         if listing.sent_at is None or now < listing.sent_at + timedelta(seconds=terms.apply_s):
             return Verdict.NOT_YET
-        return Verdict.NOT_WRITTEN if listing.phase is Phase.UNKNOWN else Verdict.LOST_WRITE
-    if not terms.is_applied_when_answered and net_since != 0:
-        return Verdict.CROSSED_WRITE
+        if has_crossed:
+            return Verdict.CROSSED_WRITE
+        if shows_old:
+            return Verdict.NOT_WRITTEN if listing.phase is Phase.UNKNOWN else Verdict.LOST_WRITE
     return _compared(units, expected=operation.units - net_since, posted_meanwhile=listing.net_units - net_before)
 
 
 def _compared(units: int, *, expected: int, posted_meanwhile: int) -> Verdict:
     if units == expected:
         return Verdict.MATCH
-    low, high = sorted((expected, expected + posted_meanwhile))
-    return Verdict.NOT_YET if low <= units <= high else Verdict.UNEXPLAINED
+    is_explained = _lies_between(units, expected, expected + posted_meanwhile)
+    return Verdict.NOT_YET if is_explained else Verdict.UNEXPLAINED
 
 
 def read(listing: Listing, units: int, *, net_before: int, now: datetime, terms: Terms) -> Read:
@@ -117,15 +122,38 @@ def weigh(listing: Listing, *, now: datetime) -> Read:
     if suspicion is None:
         raise InvariantError(f"{listing.channel_sku}: nothing to weigh")
     belief_now = _expected(listing)
-    low, high = sorted((suspicion.belief, belief_now))
-    if low <= suspicion.units <= high:
+    if _lies_between(suspicion.units, suspicion.belief, belief_now):
         return Read(replace(listing, suspicion=None, look_at=now), Verdict.MATCH)
-    expected = high if suspicion.units > high else low
-    listing = _adopt(listing, suspicion.units, net=suspicion.net)
-    drift = DriftFound(
-        listing=listing, cause=Cause.FOREIGN_EDIT, expected_units=expected, observed_units=suspicion.units
-    )
-    return Read(listing, Verdict.UNEXPLAINED, drift)
+    operation = listing.operation
+    adopted = _adopt(listing, suspicion.units, net=suspicion.net)
+    if operation is not None:
+        unwritten = operation.expected - operation.units
+        if _lies_between(suspicion.units, suspicion.belief + unwritten, belief_now + unwritten):
+            if listing.phase is Phase.UNKNOWN:
+                return Read(rewrite(adopted, now=now), Verdict.NOT_WRITTEN)
+            drift = DriftFound(
+                listing=adopted, cause=Cause.LOST_WRITE, expected_units=belief_now, observed_units=suspicion.units
+            )
+            return Read(adopted, Verdict.LOST_WRITE, drift)
+    high, low = max(suspicion.belief, belief_now), min(suspicion.belief, belief_now)
+    if suspicion.units > high:
+        drift = DriftFound(
+            listing=adopted, cause=Cause.FOREIGN_EDIT, expected_units=high, observed_units=suspicion.units
+        )
+        return Read(adopted, Verdict.UNEXPLAINED, drift)
+    # The figure fell. Writing it up again would sell what an order that we cannot see has sold: hold the units back.
+    held = replace(adopted, suspense_units=listing.suspense_units + low - suspicion.units)
+    drift = DriftFound(listing=held, cause=Cause.UNKNOWN, expected_units=low, observed_units=suspicion.units)
+    return Read(held, Verdict.UNEXPLAINED, drift)
+
+
+def _lies_between(units: int, one: int, other: int) -> bool:
+    return min(one, other) <= units <= max(one, other)
+
+
+def end_suspense(listing: Listing) -> Listing:
+    """No order came in time: the units are offered again."""
+    return replace(listing, suspense_units=0)
 
 
 def rewrite(listing: Listing, *, now: datetime) -> Listing:

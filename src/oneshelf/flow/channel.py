@@ -15,7 +15,8 @@ from oneshelf.telemetry import get_logger
 
 PAUSE_S_MAX = 60.0
 REAUTHENTICATE_PAUSE_S = 300.0
-TIMING_NAMES = ("apply_s", "orders_lag_s", "poll_orders_s", "sweep_stock_s")
+SUSPENSE_LAGS = 5
+TIMING_NAMES = ("apply_s", "poll_orders_s", "suspense_s", "sweep_stock_s")
 
 log = get_logger(__name__)
 
@@ -28,6 +29,12 @@ class OpenChannel:
     kind: str
     connector: Connector
     capability: Capability
+    own_suspense_s: float = 0.0
+
+    @property
+    def suspense_s(self) -> float:
+        """How long a fall that no order explains is held back: late orders are rare, and twice sold ones dear."""
+        return self.own_suspense_s or SUSPENSE_LAGS * self.capability.orders_lag_s
 
     @property
     def terms(self) -> Terms:
@@ -44,7 +51,6 @@ def with_timing(capability: Capability, timing: dict[str, float]) -> Capability:
     return replace(
         capability,
         apply_s=timing.get("apply_s", capability.apply_s),
-        orders_lag_s=timing.get("orders_lag_s", capability.orders_lag_s),
         poll_orders_s=timing.get("poll_orders_s", capability.poll_orders_s),
         sweep_stock_s=timing.get("sweep_stock_s", capability.sweep_stock_s),
     )

@@ -25,19 +25,16 @@ log = get_logger(__name__)
 
 
 async def interpret(database: Database, channels: Mapping[Channel, OpenChannel]) -> int:
-    """Read one batch of deliveries, oldest first. Returns how many."""
+    """Read one batch of deliveries of the open channels, oldest first. Returns how many."""
     async with database.transaction() as tx:
-        rows = await inbox.claim_new(tx, limit=BATCH)
+        rows = await inbox.claim_new(tx, list(channels), limit=BATCH)
         parked: dict[int, str] = {}
         snapshots: list[tuple[OrderSnapshot, datetime]] = []
         hints: dict[Channel, list[StockHint]] = {}
         for row in rows:
-            channel = channels.get(row.channel)
-            if channel is None:
-                parked[row.inbox_id] = f"the channel {row.channel} is not open in this process"
-                continue
             try:
-                messages = channel.connector.parse(Delivery(key="", topic=row.topic, body=bytes(row.body)))
+                delivery = Delivery(key="", topic=row.topic, body=bytes(row.body))
+                messages = channels[row.channel].connector.parse(delivery)
             except MalformedError as problem:
                 parked[row.inbox_id] = str(problem)
                 continue

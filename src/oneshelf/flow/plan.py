@@ -6,7 +6,8 @@ Next: push.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 from oneshelf.domain.availability import Derivation, derive
 from oneshelf.domain.identity import Location, Sku
@@ -33,14 +34,21 @@ async def plan(database: Database) -> int:
 
 
 def _plans(
-    plannable: Iterable[publishing.Plannable], shelves: Mapping[Sku, Mapping[Location, Balance]]
+    plannable: Sequence[publishing.Plannable], shelves: Mapping[Sku, Mapping[Location, Balance]]
 ) -> list[publishing.Planned]:
     plans = []
-    for listing, location, pack_units in plannable:
-        feeding = {place: balance for place, balance in shelves[listing.sku].items() if place == location}
+    in_suspense: Counter[Sku] = Counter()
+    suspense_versions: Counter[Sku] = Counter()
+    for candidate in plannable:
+        in_suspense[candidate.listing.sku] += candidate.listing.suspense_units * candidate.pack_units
+        suspense_versions[candidate.listing.sku] += candidate.suspense_version
+    for listing, location, pack_units, _suspense_version in plannable:
+        shelf = shelves[listing.sku]
         derivation = derive(
-            available={place: balance.available for place, balance in feeding.items()},
-            ledger_versions={place: balance.version for place, balance in shelves[listing.sku].items()},
+            available={place: balance.available for place, balance in shelf.items() if place == location},
+            ledger_versions={place: balance.version for place, balance in shelf.items()},
+            in_suspense=in_suspense[listing.sku],
+            suspense_version=suspense_versions[listing.sku],
             pack_units=pack_units,
         )
         if derivation.version > listing.desired_version or listing.desired_units != derivation.units:

@@ -129,8 +129,8 @@ async def _intend(
             shown = readings.get(listing.channel_sku) if compares else belief
             if listing.shows_what_is_desired:
                 put_off.append(without_a_write(listing, now=at))
-            elif belief is None or belief < 0 or shown is None:
-                # Below zero: cancellations that we have not heard of. Look, do not write.
+            elif belief is None or shown is None or (belief < 0 and not compares):
+                # A blind write on a belief below zero would bury cancellations that we have not heard of: look.
                 put_off.append(_put_off(listing, at))
             elif shown == belief:
                 intended.append(intend(listing, op_id=clock.new_id(), now=at))

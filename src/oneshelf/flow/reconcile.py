@@ -68,6 +68,7 @@ async def weigh_suspicions(database: Database, channel: OpenChannel, clock: Cloc
         at = await now(tx)
         reads = [weigh(listing, now=at) for listing in suspicious]
         await publishing.save(tx, [done.listing for done in reads])
+        await touched.mark(tx, [done.listing.sku for done in reads if done.listing.suspense_units])
         await _open_drifts(tx, reads, clock, at)
     return len(reads)
 

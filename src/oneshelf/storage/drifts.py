@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
 from psycopg.rows import class_row
 
-from oneshelf.domain.drift import Resolution
+from oneshelf.domain.drift import Cause, Resolution
 from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.domain.reading import DriftFound
 from oneshelf.storage.database import Transaction
@@ -91,20 +91,28 @@ async def open_all(tx: Transaction, found: Sequence[tuple[UUID, DriftFound]], *,
 
 
 async def close_verified(tx: Transaction, keys: Collection[ListingKey], *, at: datetime) -> int:
-    """These listings were just verified: drifts of those that show the desired figure are over. Returns how many."""
+    """These listings were just verified: drifts of those that show the desired figure are over. Returns how many.
+
+    A fall whose units are no longer in suspense, and which nobody decided upon, was explained by an order.
+    """
     ordered = sorted(keys)
     cursor = await tx.execute(
         """
         update drifts d set resolved_at = %(at)s,
-            resolution = case when d.resolution = '' then %(vanished)s else d.resolution end
+            resolution = case when d.resolution <> '' then d.resolution
+                              when d.cause = %(unknown)s then %(explained)s else %(vanished)s end,
+            cause = case when d.resolution = '' and d.cause = %(unknown)s then %(unseen_order)s else d.cause end
         from unnest(%(channels)s::text[], %(channel_skus)s::text[]) as seen (channel, channel_sku)
         join listings l on l.channel = seen.channel and l.channel_sku = seen.channel_sku
         where d.channel = seen.channel and d.channel_sku = seen.channel_sku and d.resolved_at is null
-          and l.verified_units = l.desired_units
+          and l.verified_units = l.desired_units and l.suspense_units = 0
         """,
         {
             "at": at,
             "vanished": Resolution.VANISHED.value,
+            "explained": Resolution.EXPLAINED.value,
+            "unknown": Cause.UNKNOWN.value,
+            "unseen_order": Cause.UNSEEN_ORDER.value,
             "channels": [channel for channel, _ in ordered],
             "channel_skus": [channel_sku for _, channel_sku in ordered],
         },
@@ -126,11 +134,19 @@ async def claim_undecided(tx: Transaction, *, limit: int) -> list[DriftRow]:
     return await cursor.fetchall()
 
 
-async def decide(tx: Transaction, drift_ids: Collection[UUID], resolution: Resolution) -> None:
-    """Say how these drifts are being resolved. They close when their listing is verified."""
+async def decide(tx: Transaction, decisions: Mapping[UUID, Cause], resolution: Resolution) -> None:
+    """Say how these drifts are being resolved, and what caused them. They close when their listing is verified."""
     await tx.execute(
-        "update drifts set resolution = %(resolution)s where drift_id = any(%(ids)s)",
-        {"resolution": resolution.value, "ids": list(drift_ids)},
+        """
+        update drifts d set resolution = %(resolution)s, cause = new.cause
+        from unnest(%(ids)s::uuid[], %(causes)s::text[]) as new (drift_id, cause)
+        where d.drift_id = new.drift_id
+        """,
+        {
+            "resolution": resolution.value,
+            "ids": list(decisions),
+            "causes": [cause.value for cause in decisions.values()],
+        },
     )
 
 

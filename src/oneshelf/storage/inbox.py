@@ -61,15 +61,16 @@ async def store(tx: Transaction, channel: Channel, deliveries: Sequence[NewDeliv
     return cursor.rowcount
 
 
-async def claim_new(tx: Transaction, *, limit: int) -> list[InboxRow]:
-    """Deliveries to read, oldest first, held until this transaction ends."""
+async def claim_new(tx: Transaction, channels: Collection[Channel], *, limit: int) -> list[InboxRow]:
+    """Deliveries of these channels to read, oldest first, held until this transaction ends."""
     cursor = tx.cursor(row_factory=class_row(InboxRow))
     await cursor.execute(
         """
         select inbox_id, channel, topic, body, received_at from inbox
-        where state = 'new' order by inbox_id limit %(limit)s for update skip locked
+        where state = 'new' and channel = any(%(channels)s::text[])
+        order by inbox_id limit %(limit)s for update skip locked
         """,
-        {"limit": limit},
+        {"channels": list(channels), "limit": limit},
     )
     return await cursor.fetchall()
 

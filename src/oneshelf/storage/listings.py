@@ -140,13 +140,22 @@ async def lock_links(tx: Transaction, keys: Collection[ListingKey]) -> dict[List
 
 
 async def add_net(tx: Transaction, changes: Mapping[ListingKey, int]) -> None:
-    """Orders have taken units off these (locked) listings, or put them back: `listing -> units`."""
+    """Orders have taken units off these (locked) listings, or put them back: `listing -> units`.
+
+    Units that were in suspense are explained first: the channel showed the fall before, so it is not expected again.
+    """
     ordered = sorted((key, change) for key, change in changes.items() if change != 0)
     if not ordered:
         return
     await tx.execute(
         """
-        update listings l set net_units = net_units + new.change
+        update listings l set
+            net_units = l.net_units + new.change,
+            base_net = l.base_net + least(greatest(new.change, 0), l.suspense_units),
+            op_net = l.op_net + least(greatest(new.change, 0), l.suspense_units),
+            suspense_units = l.suspense_units - least(greatest(new.change, 0), l.suspense_units),
+            suspense_version = l.suspense_version + (l.suspense_units > 0 and new.change > 0)::int,
+            look_at = case when l.suspense_units > 0 and new.change > 0 then db_now() else l.look_at end
         from unnest(%(channels)s::text[], %(channel_skus)s::text[], %(changes)s::int[])
             as new (channel, channel_sku, change)
         where l.channel = new.channel and l.channel_sku = new.channel_sku

@@ -18,7 +18,7 @@ from oneshelf.storage.listings import ListingKey
 _COLUMNS = """
     l.channel, l.channel_sku, l.sku, l.phase, l.parked_reason, l.desired_units, l.desired_version,
     l.sent_units, l.sent_version, l.sent_at, l.accepted_version, l.accepted_at,
-    l.verified_units, l.verified_version, l.verified_at, l.net_units, l.base_units, l.base_net,
+    l.verified_units, l.verified_version, l.verified_at, l.net_units, l.base_units, l.base_net, l.suspense_units,
     l.op_id, l.op_units, l.op_expected, l.op_net, l.op_tries,
     l.suspect_units, l.suspect_belief, l.suspect_net, l.suspect_at, l.look_at, l.next_at
 """
@@ -30,6 +30,7 @@ class Plannable(NamedTuple):
     listing: Listing
     location: Location
     pack_units: int
+    suspense_version: int
 
 
 class Planned(NamedTuple):
@@ -43,11 +44,11 @@ class Planned(NamedTuple):
 def _listing(row: Sequence[Any]) -> Listing:
     """A listing from the columns of `_COLUMNS`, in that order."""
     operation = None
-    if row[18] is not None:
-        operation = Operation(op_id=row[18], units=row[19], expected=row[20], net=row[21])
+    if row[19] is not None:
+        operation = Operation(op_id=row[19], units=row[20], expected=row[21], net=row[22])
     suspicion = None
-    if row[26] is not None:
-        suspicion = Suspicion(units=row[23], belief=row[24], net=row[25], seen_at=row[26])
+    if row[27] is not None:
+        suspicion = Suspicion(units=row[24], belief=row[25], net=row[26], seen_at=row[27])
     return Listing(
         channel=row[0],
         channel_sku=row[1],
@@ -67,11 +68,12 @@ def _listing(row: Sequence[Any]) -> Listing:
         net_units=row[15],
         base_units=row[16],
         base_net=row[17],
+        suspense_units=row[18],
         operation=operation,
-        op_tries=row[22],
+        op_tries=row[23],
         suspicion=suspicion,
-        look_at=row[27],
-        next_at=row[28],
+        look_at=row[28],
+        next_at=row[29],
     )
 
 
@@ -79,7 +81,7 @@ async def lock_for_planning(tx: Transaction, skus: Collection[Sku]) -> list[Plan
     """The listings of these SKUs, locked in sorted order. Read the balances after this, never before."""
     cursor = await tx.execute(
         f"""
-        select {_COLUMNS}, c.location, l.pack_units
+        select {_COLUMNS}, c.location, l.pack_units, l.suspense_version
         from listings l join channels c on c.channel = l.channel
         where l.sku = any(%(skus)s::text[])
         order by l.channel, l.channel_sku
@@ -87,7 +89,7 @@ async def lock_for_planning(tx: Transaction, skus: Collection[Sku]) -> list[Plan
         """,
         {"skus": sorted(skus)},
     )
-    return [Plannable(_listing(row), Location(row[29]), row[30]) async for row in cursor]
+    return [Plannable(_listing(row), Location(row[30]), row[31], row[32]) async for row in cursor]
 
 
 async def set_desired(tx: Transaction, planned: Iterable[Planned], *, at: datetime) -> None:
@@ -141,6 +143,7 @@ def _derivation(derivation: Derivation) -> dict[str, Any]:
     return {
         "available": dict(derivation.available),
         "ledger_versions": dict(derivation.ledger_versions),
+        "in_suspense": derivation.in_suspense,
         "available_to_sell": derivation.available_to_sell,
         "pack_units": derivation.pack_units,
     }
@@ -251,6 +254,7 @@ _SAVED: Mapping[str, str] = {
     "verified_at": "timestamptz",
     "base_units": "int",
     "base_net": "bigint",
+    "suspense_units": "int",
     "op_id": "uuid",
     "op_units": "int",
     "op_expected": "int",
@@ -266,6 +270,7 @@ _SAVED: Mapping[str, str] = {
 _SAVE = f"""
     update listings l set
         {", ".join(f"{column} = new.{column}" for column in _SAVED)},
+        suspense_version = l.suspense_version + (l.suspense_units <> new.suspense_units)::int,
         lease = case when %(keeps_lease)s then lease end,
         lease_until = case when %(keeps_lease)s then lease_until end
     from unnest(%(channel)s::text[], %(channel_sku)s::text[],

@@ -66,7 +66,7 @@ class Supervisor:
             Step("interpret", lambda: interpret.interpret(database, self._channels), ("post", "confirm")),
             Step("post", lambda: post.post_facts(database, clock.new_id), ("plan", "weigh")),
             Step("plan", lambda: plan.plan(database), ("push",)),
-            Step("resolve", lambda: resolve.resolve(database), ("push",), idle_s=0.5),
+            Step("resolve", lambda: resolve.resolve(database, self._channels), ("plan", "push"), idle_s=0.5),
         ]
 
     def _channel_steps(self, channel: OpenChannel) -> list[Step]:
@@ -78,7 +78,7 @@ class Supervisor:
             "sweep": (lambda: reconcile.sweep(database, channel, clock), ("plan", f"confirm {name}"), 0.5, 0.5),
             "weigh": (
                 lambda: reconcile.weigh_suspicions(database, channel, clock),
-                ("resolve", f"confirm {name}"),
+                ("plan", "resolve", f"confirm {name}"),
                 0.5,
                 0.1,
             ),

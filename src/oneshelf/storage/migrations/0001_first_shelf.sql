@@ -27,7 +27,8 @@ create table channels (
     location      text collate "C" not null references locations,
     settings      jsonb not null default '{}',
     secrets       jsonb not null default '{}',
-    -- Seconds that overrule the declared ones of the kind: poll_orders_s, sweep_stock_s, apply_s, orders_lag_s.
+    -- Seconds that overrule the declared ones of the kind: poll_orders_s, sweep_stock_s, apply_s,
+    -- suspense_s.
     timing        jsonb not null default '{}',
     -- Failing calls pause the whole channel for a while: the circuit breaker, shared by all nodes.
     paused_until  timestamptz,
@@ -214,6 +215,9 @@ create table listings (
     net_units         bigint not null default 0,
     base_units        int,
     base_net          bigint not null default 0,
+    -- Units that the channel no longer shows and that no order explains yet. They are not offered anywhere.
+    suspense_units    int not null default 0 check (suspense_units >= 0),
+    suspense_version  bigint not null default 0,
 
     -- The write in flight, or the last one.
     op_id             uuid,

@@ -1,0 +1,5 @@
+"""Shopify, through the GraphQL Admin API and its webhooks."""
+
+from oneshelf.connectors.shopify.kind import CONNECTOR
+
+__all__ = ["CONNECTOR"]

@@ -1,0 +1,129 @@
+"""The GraphQL documents we send, and the sizes of their lists.
+
+Checked against the Admin API 2026-04, 2026-07 and 2026-10 by tests/contract/test_shopify_documents.py.
+"""
+
+from __future__ import annotations
+
+# "Input arguments that accept an array have a maximum size of 250" (https://shopify.dev/api/usage/limits,
+# checked 2026-11-23). `nodes(ids:)` is such an argument too.
+ARRAY_LENGTH_MAX = 250
+
+VARIANTS_PER_PAGE = 100
+ORDERS_PER_PAGE = 20
+
+# What a polled order holds at once; nearly every order fits. One query may cost 1,000 points at most, and the cost
+# grows with the product of nested sizes, so an order that does not fit is read again, alone, with WHOLE_ORDER.
+POLLED_LINES = 30
+POLLED_FULFILLMENTS = 5
+POLLED_REFUNDS = 5
+POLLED_NESTED_LINES = 20
+
+WHOLE_LINES = 250
+WHOLE_LISTS = 50
+
+_VARIANT = """
+fragment VariantParts on ProductVariant {
+  id
+  sku
+  displayName
+  inventoryItem {
+    id
+    sku
+    tracked
+    inventoryLevel(locationId: $location, includeInactive: true) {
+      isActive
+      quantities(names: ["available"]) { name quantity }
+    }
+  }
+}
+"""
+
+READ_VARIANTS = (
+    """
+query ReadVariants($ids: [ID!]!, $location: ID!) {
+  nodes(ids: $ids) { ...VariantParts }
+}
+"""
+    + _VARIANT
+)
+
+LIST_VARIANTS = (
+    f"""
+query ListVariants($location: ID!, $after: String) {{
+  productVariants(first: {VARIANTS_PER_PAGE}, after: $after, sortKey: ID) {{
+    nodes {{ ...VariantParts }}
+    pageInfo {{ hasNextPage endCursor }}
+  }}
+}}
+"""
+    + _VARIANT
+)
+
+# `quantityAfterChange` is not asked for: it is null in every recorded answer, so it confirms nothing.
+SET_AVAILABLE = """
+mutation SetAvailable($input: InventorySetQuantitiesInput!, $key: String!) {
+  inventorySetQuantities(input: $input) @idempotent(key: $key) {
+    inventoryAdjustmentGroup { id }
+    userErrors { code field message }
+  }
+}
+"""
+
+
+def _order(lines: int, fulfillments: int, refunds: int, nested_lines: int) -> str:
+    """The parts of an order that we keep. No name, address or e-mail of a buyer is among them."""
+    return f"""
+fragment OrderParts on Order {{
+  id
+  test
+  createdAt
+  updatedAt
+  cancelledAt
+  lineItems(first: {lines}) {{
+    nodes {{ id quantity currentQuantity variant {{ id }} }}
+    pageInfo {{ hasNextPage }}
+  }}
+  fulfillments(first: {fulfillments}) {{
+    status
+    fulfillmentLineItems(first: {nested_lines}) {{
+      nodes {{ quantity lineItem {{ id }} }}
+      pageInfo {{ hasNextPage }}
+    }}
+  }}
+  refunds(first: {refunds}) {{
+    refundLineItems(first: {nested_lines}) {{
+      nodes {{ quantity restockType lineItem {{ id }} }}
+      pageInfo {{ hasNextPage }}
+    }}
+  }}
+}}
+"""
+
+
+POLL_ORDERS = f"""
+query PollOrders($query: String!, $after: String) {{
+  orders(first: {ORDERS_PER_PAGE}, after: $after, query: $query, sortKey: UPDATED_AT) {{
+    nodes {{ ...OrderParts }}
+    pageInfo {{ hasNextPage endCursor }}
+  }}
+}}
+""" + _order(POLLED_LINES, POLLED_FULFILLMENTS, POLLED_REFUNDS, POLLED_NESTED_LINES)
+
+WHOLE_ORDER = """
+query WholeOrder($id: ID!) {
+  order(id: $id) { ...OrderParts }
+}
+""" + _order(WHOLE_LINES, WHOLE_LISTS, WHOLE_LISTS, WHOLE_LINES)
+
+PREFLIGHT = """
+query Preflight($location: ID!) {
+  shop { name myshopifyDomain }
+  currentAppInstallation { accessScopes { handle } }
+  location(id: $location) { id name isActive isFulfillmentService }
+  inventoryProperties { quantityNames { name } }
+}
+"""
+
+QUERIES = (READ_VARIANTS, LIST_VARIANTS, POLL_ORDERS, WHOLE_ORDER, PREFLIGHT)
+MUTATIONS = (SET_AVAILABLE,)

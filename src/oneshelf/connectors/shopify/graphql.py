@@ -1,0 +1,86 @@
+"""One call to the Admin API: address, token, budget, and the two error layers above the mutation's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from oneshelf.connectors.shopify.answers import answer_from, budget_from
+from oneshelf.connectors.shopify.json_reading import decoded
+from oneshelf.errors import MalformedError
+from oneshelf.sdk.capability import Limit
+from oneshelf.sdk.fault import OutcomeUnknownError, RefusedError, RetryLaterError
+from oneshelf.sdk.http import ChannelHttp, Reply
+
+READ = "shopify.read"
+WRITE = "shopify.write"
+ORDERS = "shopify.orders"
+
+# Shopify grants 100 points a second on the smallest plan, at most 2,000 at once, to all calls together
+# (https://shopify.dev/docs/apps/build/apis/graphql-admin/rate-limits, checked 2026-11-23). A write costs 10 to 13
+# points however many rows it has. Each operation has a share of that in calls; a richer plan multiplies the rates.
+LIMITS = (
+    Limit(operation=WRITE, rate_per_s=3.0, burst=50),
+    Limit(operation=READ, rate_per_s=1.0, burst=20),
+    Limit(operation=ORDERS, rate_per_s=0.5, burst=5),
+)
+_DECLARED_RESTORE_RATE = 100.0
+
+
+class ShopifyApi:
+    """The GraphQL Admin API of one shop. Its `repr` shows no token."""
+
+    def __init__(self, http: ChannelHttp, *, base_url: str, api_version: str, access_token: str) -> None:
+        self._http = http
+        self.api_version = api_version
+        self._url = f"{base_url}/admin/api/{api_version}/graphql.json"
+        self._headers = {
+            "Accept": "application/json",
+            "Content-Type": "application/json",
+            "X-Shopify-Access-Token": access_token,
+        }
+        self._restore_rate = _DECLARED_RESTORE_RATE
+        # The version that answered last. Shopify answers a version that it no longer serves with its oldest one.
+        self.answered_version = ""
+
+    async def read(
+        self, document: str, variables: Mapping[str, object], *, operation: str = READ
+    ) -> Mapping[str, object]:
+        """The `data` of a query. Raises RetryLaterError, ReauthenticateError, RefusedError."""
+        reply = await self._http.read(operation, "POST", self._url, **self._request(document, variables))
+        return await self._answer(operation, reply)
+
+    async def write(self, document: str, variables: Mapping[str, object]) -> Mapping[str, object]:
+        """The `data` of a mutation, whose own refusals are in it.
+
+        Raises as `read`, then certainly not applied, and OutcomeUnknownError.
+        """
+        reply = await self._http.write(WRITE, "POST", self._url, **self._request(document, variables))
+        return await self._answer(WRITE, reply)
+
+    def _request(self, document: str, variables: Mapping[str, object]) -> dict[str, Any]:
+        body = msgspec.json.encode({"query": document, "variables": variables})
+        return {"headers": self._headers, "content": body}
+
+    async def _answer(self, operation: str, reply: Reply) -> Mapping[str, object]:
+        if 300 <= reply.status < 500:
+            raise RefusedError(f"{operation}: {reply.status} {reply.words()}")
+        try:
+            document = decoded(reply.body)
+        except MalformedError:
+            words = f"{operation}: answered {reply.status} with something that is not JSON"
+            raise (OutcomeUnknownError(words) if reply.is_write else RetryLaterError(words)) from None
+        self.answered_version = reply.headers.get("x-shopify-api-version", "")
+        await self._learn(document)
+        return answer_from(document, operation=operation, is_write=reply.is_write)
+
+    async def _learn(self, document: object) -> None:
+        budget = budget_from(document)
+        if budget is None or budget.restore_rate == self._restore_rate:
+            return
+        self._restore_rate = budget.restore_rate
+        for limit in LIMITS:
+            rate_per_s = limit.rate_per_s * budget.restore_rate / _DECLARED_RESTORE_RATE
+            await self._http.limiter.learn(limit.operation, rate_per_s)

@@ -1,0 +1,267 @@
+"""Reads what Shopify delivers: webhook bodies and polled orders. Pure; no untyped JSON leaves this file.
+
+An order arrives in two spellings, the REST one of webhooks and the GraphQL one of polls. Both are brought down to
+the same facts first, so that one order gives one snapshot whichever way it came.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from oneshelf.connectors.shopify.documents import WHOLE_LISTS
+from oneshelf.connectors.shopify.json_reading import (
+    a_flag,
+    a_list,
+    a_number_id,
+    an_instant,
+    an_object,
+    decoded,
+    number_in_gid,
+    part,
+    sortable_instant,
+)
+from oneshelf.domain.identity import Channel, ChannelSku, units_from
+from oneshelf.domain.order import OrderLine, OrderSnapshot
+from oneshelf.errors import MalformedError
+from oneshelf.sdk.message import Delivery, Ignored, Message, StockHint
+
+POLLED_ORDER = "poll/order"
+
+ORDER_TOPICS = frozenset(
+    {
+        "orders/create",
+        "orders/updated",
+        "orders/paid",
+        "orders/cancelled",
+        "orders/fulfilled",
+        "orders/partially_fulfilled",
+    }
+)
+LEVEL_TOPICS = frozenset({"inventory_levels/update", "inventory_levels/connect", "inventory_levels/disconnect"})
+IGNORED_TOPICS = {
+    "orders/edited": "an edit is only a difference; orders/updated brings the whole order",
+    "orders/delete": "a deleted order was archived or cancelled before, which orders/updated told",
+    "refunds/create": "a refund alone lacks the order's lines; orders/updated brings the whole order",
+    "products/update": "comes for many reasons, of which stock is one; inventory_levels/update is the stock signal",
+}
+
+# Fulfilments in these states have taken nothing off the shelf.
+_VOID_FULFILLMENTS = frozenset({"cancelled", "error", "failure"})
+_RELISTING = frozenset({"cancel", "legacy_restock"})
+
+
+def messages_from(delivery: Delivery, *, channel: Channel, location: str) -> tuple[Message, ...]:
+    """What the delivery says. `location` is the number of the location that this channel publishes.
+
+    Raises MalformedError.
+    """
+    if delivery.topic in IGNORED_TOPICS:
+        return (Ignored(f"{delivery.topic}: {IGNORED_TOPICS[delivery.topic]}"),)
+    if delivery.topic in ORDER_TOPICS:
+        return (_order_message(_order_of_webhook(decoded(delivery.body)), channel),)
+    if delivery.topic == POLLED_ORDER:
+        return (_order_message(_order_of_poll(decoded(delivery.body)), channel),)
+    if delivery.topic in LEVEL_TOPICS:
+        return (_hint(decoded(delivery.body), location),)
+    return (Ignored(f"the topic {delivery.topic[:60]!r} is not one that we read"),)
+
+
+def _hint(body: object, location: str) -> Message:
+    level = an_object(body, "inventory level")
+    item = a_number_id(part(level, "inventory_item_id", "inventory level"), "inventory_item_id")
+    place = a_number_id(part(level, "location_id", "inventory level"), "location_id")
+    # The figure itself is not used: it was taken when the message was assembled and says nothing of now. A body
+    # with a figure that cannot be one is refused all the same, since something other than Shopify wrote it.
+    if level.get("available") is not None:
+        units_from(level["available"], what=f"available of inventory item {item}", least=-1_000_000_000)
+    if place != location:
+        return Ignored(f"inventory item {item} changed at location {place}; this channel publishes {location}")
+    return StockHint(alias=item)
+
+
+# Orders ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class _Line:
+    """One line in the words of both spellings. `variant` is None for a custom or deleted product."""
+
+    line_id: str
+    variant: str | None
+    quantity: int
+    current_quantity: int
+
+
+@dataclass(slots=True)
+class _Order:
+    """An order in the words of both spellings; the counters are line id -> units."""
+
+    order_id: str
+    created_at: datetime
+    updated_at: datetime
+    is_cancelled: bool
+    is_test: bool
+    lines: list[_Line] = field(default_factory=list)
+    shipped: Counter[str] = field(default_factory=Counter)
+    relisted: Counter[str] = field(default_factory=Counter)
+    kept_off: Counter[str] = field(default_factory=Counter)
+    returned: Counter[str] = field(default_factory=Counter)
+
+    def refund(self, line_id: str, *, restock_type: str, units: int) -> None:
+        """Count a refunded part of a line. A type that we do not know puts nothing back on the listing."""
+        if restock_type in _RELISTING:
+            self.relisted[line_id] += units
+        elif restock_type == "return":
+            self.returned[line_id] += units
+        else:
+            self.kept_off[line_id] += units
+
+
+def _order_message(order: _Order, channel: Channel) -> Message:
+    if order.is_test:
+        return Ignored(f"order {order.order_id} is a test order; Shopify moves no stock for it")
+    lines = tuple(
+        _snapshot_line(order, line, ChannelSku(line.variant)) for line in order.lines if line.variant is not None
+    )
+    if not lines:
+        return Ignored(f"order {order.order_id} has no line of a product variant")
+    return OrderSnapshot(
+        channel=channel,
+        order_id=order.order_id,
+        version=sortable_instant(order.updated_at),
+        placed_at=order.created_at,
+        # Shopify moves units from available to committed when the order is placed, paid or not
+        # (https://www.shopify.dev/docs/apps/fulfillment/inventory-management-apps, checked 2026-11-23),
+        # so a financial status of "pending" holds nothing back: the units are sold here as there.
+        is_pending=False,
+        lines=lines,
+    )
+
+
+def _snapshot_line(order: _Order, line: _Line, variant: ChannelSku) -> OrderLine:
+    """Account for each ordered unit once: shipped, cancelled, or open.
+
+    `current_quantity` is what is left after removals of every sort. A unit that was shipped and came back is among
+    them too; those are told apart by the refund's restock type `return`.
+    """
+    ordered = max(line.quantity, line.current_quantity)
+    shipped = order.shipped[line.line_id]
+    unshipped = max(0, ordered - shipped)
+    removed = ordered - line.current_quantity - order.returned[line.line_id]
+    cancelled = unshipped if order.is_cancelled else min(max(0, removed), unshipped)
+    relisted, kept_off = order.relisted[line.line_id], order.kept_off[line.line_id]
+    # A removal that no refund explains was an order edit or a cancellation without payment; both restock.
+    unexplained = max(0, cancelled - relisted - kept_off)
+    return OrderLine(
+        line_id=line.line_id,
+        channel_sku=variant,
+        units_ordered=ordered,
+        units_cancelled=cancelled,
+        units_relisted=min(cancelled, relisted + unexplained),
+        units_shipped=shipped,
+    )
+
+
+def _order_of_webhook(body: object) -> _Order:
+    order = an_object(body, "order")
+    order_id = a_number_id(part(order, "id", "order"), "order id")
+    what = f"order {order_id}"
+    facts = _Order(
+        order_id=order_id,
+        created_at=an_instant(part(order, "created_at", what), f"{what} created_at"),
+        updated_at=an_instant(part(order, "updated_at", what), f"{what} updated_at"),
+        is_cancelled=part(order, "cancelled_at", what) is not None,
+        is_test=a_flag(order.get("test", False), f"{what} test"),
+    )
+    for value in a_list(part(order, "line_items", what), f"{what} line_items"):
+        line = an_object(value, f"{what} line")
+        variant = part(line, "variant_id", f"{what} line")
+        facts.lines.append(
+            _Line(
+                line_id=a_number_id(part(line, "id", f"{what} line"), f"{what} line id"),
+                variant=None if variant is None else a_number_id(variant, f"{what} variant_id"),
+                quantity=_units(line, "quantity", what),
+                current_quantity=_units(line, "current_quantity", what),
+            )
+        )
+    for value in a_list(part(order, "fulfillments", what), f"{what} fulfillments"):
+        fulfillment = an_object(value, f"{what} fulfillment")
+        if str(fulfillment.get("status")).lower() in _VOID_FULFILLMENTS:
+            continue
+        for entry in a_list(part(fulfillment, "line_items", what), f"{what} fulfilled lines"):
+            line = an_object(entry, f"{what} fulfilled line")
+            line_id = a_number_id(part(line, "id", what), f"{what} fulfilled line id")
+            facts.shipped[line_id] += _units(line, "quantity", what)
+    for value in a_list(part(order, "refunds", what), f"{what} refunds"):
+        refund = an_object(value, f"{what} refund")
+        for entry in a_list(part(refund, "refund_line_items", what), f"{what} refunded lines"):
+            line = an_object(entry, f"{what} refunded line")
+            line_id = a_number_id(part(line, "line_item_id", what), f"{what} refunded line id")
+            restock_type = str(line.get("restock_type")).lower()
+            facts.refund(line_id, restock_type=restock_type, units=_units(line, "quantity", what))
+    return facts
+
+
+def _order_of_poll(body: object) -> _Order:
+    order = an_object(body, "order")
+    order_id = number_in_gid(part(order, "id", "order"), "Order")
+    what = f"order {order_id}"
+    facts = _Order(
+        order_id=order_id,
+        created_at=an_instant(part(order, "createdAt", what), f"{what} createdAt"),
+        updated_at=an_instant(part(order, "updatedAt", what), f"{what} updatedAt"),
+        is_cancelled=part(order, "cancelledAt", what) is not None,
+        is_test=a_flag(part(order, "test", what), f"{what} test"),
+    )
+    for line in _whole_list(order, "lineItems", what):
+        variant = part(line, "variant", f"{what} line")
+        facts.lines.append(
+            _Line(
+                line_id=number_in_gid(part(line, "id", f"{what} line"), "LineItem"),
+                variant=None if variant is None else _gid_within(variant, "ProductVariant", what),
+                quantity=_units(line, "quantity", what),
+                current_quantity=_units(line, "currentQuantity", what),
+            )
+        )
+    for fulfillment in _short_list(order, "fulfillments", what):
+        if str(fulfillment.get("status")).lower() in _VOID_FULFILLMENTS:
+            continue
+        for line in _whole_list(fulfillment, "fulfillmentLineItems", what):
+            # The schema allows a null quantity and no text says what it means: refused below, not guessed.
+            line_id = _gid_within(part(line, "lineItem", what), "LineItem", what)
+            facts.shipped[line_id] += _units(line, "quantity", what)
+    for refund in _short_list(order, "refunds", what):
+        for line in _whole_list(refund, "refundLineItems", what):
+            line_id = _gid_within(part(line, "lineItem", what), "LineItem", what)
+            restock_type = str(line.get("restockType")).lower()
+            facts.refund(line_id, restock_type=restock_type, units=_units(line, "quantity", what))
+    return facts
+
+
+def _whole_list(parent: Mapping[str, object], name: str, what: str) -> list[Mapping[str, object]]:
+    """The nodes of a connection. Half a list would hide sold units, so it is refused."""
+    connection = an_object(part(parent, name, what), f"{what} {name}")
+    page = an_object(part(connection, "pageInfo", what), f"{what} {name}.pageInfo")
+    if a_flag(part(page, "hasNextPage", what), f"{what} {name}.pageInfo.hasNextPage"):
+        raise MalformedError(f"{what} has more {name} than one answer holds; read it by hand")
+    nodes = a_list(part(connection, "nodes", what), f"{what} {name}.nodes")
+    return [an_object(node, f"{what} {name}") for node in nodes]
+
+
+def _short_list(parent: Mapping[str, object], name: str, what: str) -> list[Mapping[str, object]]:
+    """A list without pages. One as long as we asked for may have been cut off, so it is refused."""
+    entries = [an_object(entry, f"{what} {name}") for entry in a_list(part(parent, name, what), f"{what} {name}")]
+    if len(entries) >= WHOLE_LISTS:
+        raise MalformedError(f"{what} has {len(entries)} {name} or more; read it by hand")
+    return entries
+
+
+def _gid_within(value: object, kind: str, what: str) -> str:
+    return number_in_gid(part(an_object(value, f"{what} {kind}"), "id", f"{what} {kind}"), kind)
+
+
+def _units(parent: Mapping[str, object], name: str, what: str) -> int:
+    return units_from(part(parent, name, what), what=f"{name} in {what}")

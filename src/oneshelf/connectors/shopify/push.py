@@ -1,0 +1,195 @@
+"""Writes available units, compared with what we believe, many listings in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
+from uuid import UUID, uuid5
+
+import msgspec
+
+from oneshelf.connectors.shopify.answers import UserError, Variant, user_errors_from
+from oneshelf.connectors.shopify.documents import ARRAY_LENGTH_MAX, SET_AVAILABLE
+from oneshelf.connectors.shopify.graphql import ShopifyApi
+from oneshelf.connectors.shopify.json_reading import gid
+from oneshelf.domain.identity import ChannelSku
+from oneshelf.errors import invariant
+from oneshelf.sdk.fault import ChannelFault, OutcomeUnknownError, RefusedError, RetryLaterError
+from oneshelf.sdk.message import Applied, Refused, Stale, StockWrite, Throttled, Unknown, WriteOutcome
+
+_KEY_SPACE = UUID("6f1c1f0e-6f0b-5d0c-9b1f-6f6e6573686c")
+_ROUNDS = 2
+_BACK_OFF_S = 1.0
+_STALE = frozenset({"CHANGE_FROM_QUANTITY_STALE", "COMPARE_QUANTITY_STALE"})
+
+Read = Callable[[Sequence[ChannelSku]], Awaitable[tuple[Variant, ...]]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    write: StockWrite
+    inventory_item: str
+
+
+class _Batch:
+    """The outcomes of one push so far. `may_have_written`: a call of it was applied, or nobody knows."""
+
+    def __init__(self) -> None:
+        self.outcomes: dict[UUID, WriteOutcome] = {}
+        self.may_have_written = False
+
+    def settle(self, rows: Iterable[_Row], outcome: WriteOutcome) -> None:
+        for row in rows:
+            self.outcomes[row.write.key] = outcome
+
+
+class Pusher:
+    """Sets `available` at one location. It remembers identities and obstacles of listings, never a quantity."""
+
+    def __init__(self, api: ShopifyApi, *, location: str, read: Read) -> None:
+        self._api = api
+        self._location = location
+        self._read = read
+        self._items: dict[ChannelSku, tuple[str, str]] = {}
+
+    def remember(self, variants: Iterable[Variant]) -> None:
+        """Which inventory item is behind each variant, and what stands against writing it."""
+        for variant in variants:
+            self._items[variant.reading.channel_sku] = (variant.inventory_item, variant.obstacle)
+
+    async def push(self, writes: Sequence[StockWrite]) -> tuple[WriteOutcome, ...]:
+        """One outcome per write. Every row is compared with its `expected_units` by Shopify itself.
+
+        Shopify takes one idempotency key per call, not per row. The key of a call follows from the keys of its rows
+        and from the exact figures, so the same writes pushed together again are the same call with the same bytes,
+        and Shopify repeats its first answer while the key lives. Writes of which the outcome is unknown and which
+        come again in other company are another call: then only the comparison protects them, and it does not see a
+        sale that brought the figure back to the expected one. So look first, and do not resend a raise.
+
+        One stale row refuses a whole call without saying which row it is. Then the rows are read, those that differ
+        from what we expect are Stale, and the rest goes again; after two rounds in two halves, once each.
+        """
+        invariant(len(writes) <= ARRAY_LENGTH_MAX, f"{len(writes)} writes in one push")
+        invariant(len({write.key for write in writes}) == len(writes), "two writes of a push share a key")
+        batch = _Batch()
+        rows = await self._rows(writes, batch)
+        try:
+            await self._write(rows, batch)
+        except ChannelFault as fault:
+            if not batch.may_have_written:
+                raise
+            # Some rows are written, so the fault may not speak for all of them.
+            left = [row for row in rows if row.write.key not in batch.outcomes]
+            batch.settle(left, _outcome_of(fault))
+        return tuple(batch.outcomes[write.key] for write in writes)
+
+    async def _rows(self, writes: Sequence[StockWrite], batch: _Batch) -> list[_Row]:
+        """The writes that can be sent; the others are settled. An obstacle may be gone, so it is read again."""
+        unclear = [w.channel_sku for w in writes if self._items.get(w.channel_sku, ("", "?"))[1]]
+        if unclear:
+            for sku in unclear:
+                self._items.pop(sku, None)
+            await self._read(unclear)
+        rows: list[_Row] = []
+        items: set[str] = set()
+        for write in writes:
+            item, obstacle = self._items.get(write.channel_sku, ("", "Shopify has no such product variant"))
+            if not obstacle and item in items:
+                obstacle = f"another listing of this push shares the inventory item {item}"
+            if obstacle:
+                batch.outcomes[write.key] = Refused(f"variant {write.channel_sku}: {obstacle}")
+                continue
+            items.add(item)
+            rows.append(_Row(write, item))
+        return sorted(rows, key=lambda row: row.write.key)
+
+    async def _write(self, rows: list[_Row], batch: _Batch) -> None:
+        for attempt in range(_ROUNDS):
+            if not rows:
+                return
+            rows = await self._call(rows, attempt, batch)
+        half = (len(rows) + 1) // 2
+        for part in (rows[:half], rows[half:]):
+            if part:
+                batch.settle(await self._call(part, _ROUNDS, batch), Stale())
+
+    async def _call(self, rows: list[_Row], attempt: int, batch: _Batch) -> list[_Row]:
+        """Send the rows once and settle what can be. The rows that are worth another attempt."""
+        try:
+            answer = await self._api.write(SET_AVAILABLE, self._variables(rows, attempt))
+            errors = user_errors_from(answer, "inventorySetQuantities")
+        except OutcomeUnknownError as lost:
+            batch.may_have_written = True
+            batch.settle(rows, Unknown(str(lost)))
+            return []
+        if not errors:
+            batch.may_have_written = True
+            batch.settle(rows, Applied())
+            return []
+        return await self._refused(rows, errors, batch)
+
+    async def _refused(self, rows: list[_Row], errors: tuple[UserError, ...], batch: _Batch) -> list[_Row]:
+        codes = {error.code for error in errors}
+        if codes & _STALE:
+            return await self._still_expected(rows, batch)
+        if "IDEMPOTENCY_CONCURRENT_REQUEST" in codes:
+            # The same call is under way from somewhere else and may be applied after this answer.
+            batch.may_have_written = True
+            batch.settle(rows, Unknown(errors[0].words))
+            return []
+        if "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED" in codes:
+            return rows  # under the key of the next attempt
+        if "SERVICE_UNAVAILABLE" in codes:
+            raise RetryLaterError(errors[0].words, retry_after_s=_BACK_OFF_S)
+        named = {error.row: error for error in errors if error.row is not None and error.row < len(rows)}
+        if not named:
+            batch.settle(rows, Refused(errors[0].words))
+            return []
+        for index, error in named.items():
+            batch.settle([rows[index]], Refused(error.words))
+        return [row for index, row in enumerate(rows) if index not in named]
+
+    async def _still_expected(self, rows: list[_Row], batch: _Batch) -> list[_Row]:
+        shown = {
+            variant.reading.channel_sku: variant.reading.units
+            for variant in await self._read([row.write.channel_sku for row in rows])
+        }
+        expected: list[_Row] = []
+        for row in rows:
+            if shown.get(row.write.channel_sku) == row.write.expected_units:
+                expected.append(row)
+            else:
+                batch.settle([row], Stale())
+        return expected
+
+    def _variables(self, rows: Sequence[_Row], attempt: int) -> dict[str, object]:
+        """The same rows and attempt give the same bytes."""
+        quantities = [
+            {
+                "inventoryItemId": gid("InventoryItem", row.inventory_item),
+                "locationId": gid("Location", self._location),
+                "quantity": row.write.units,
+                "changeFromQuantity": row.write.expected_units,
+            }
+            for row in rows
+        ]
+        said = {"attempt": attempt, "keys": [str(row.write.key) for row in rows], "quantities": quantities}
+        key = str(uuid5(_KEY_SPACE, msgspec.json.encode(said, order="deterministic").decode()))
+        return {
+            "input": {
+                "name": "available",
+                "reason": "correction",
+                "referenceDocumentUri": f"gid://oneshelf/StockWrite/{key}",
+                "quantities": quantities,
+            },
+            "key": key,
+        }
+
+
+def _outcome_of(fault: ChannelFault) -> WriteOutcome:
+    """What a later call's fault means for the writes that were in it, or not yet sent: not written."""
+    if isinstance(fault, RefusedError):
+        return Refused(str(fault))
+    if isinstance(fault, RetryLaterError):
+        return Throttled(fault.retry_after_s)
+    return Throttled(_BACK_OFF_S)  # credentials: the next push meets the same answer first, and raises it

@@ -1,0 +1,310 @@
+"""A simulated Shopify shop with one location, on the real wire: GraphQL Admin API and signed webhooks.
+
+The access token is `shpat_simulated` and the location is 75596366001; `GET /_sim/health` shows both.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import httpx2
+import msgspec
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+from starlette.types import Receive, Scope, Send
+
+from oneshelf.clock import Clock
+from oneshelf.connectors.shopify.json_reading import an_instant, gid
+from oneshelf.connectors.shopify.simulator_cost import QUERY_COST_MAX, Bucket, actual_cost
+from oneshelf.connectors.shopify.simulator_graphql import (
+    MutationCall,
+    Prepared,
+    RefusedRequestError,
+    executed,
+    prepared,
+)
+from oneshelf.connectors.shopify.simulator_payloads import (
+    connection,
+    level_payload,
+    location_node,
+    order_node,
+    order_payload,
+    quantity_names,
+    stamp,
+    variant_node,
+)
+from oneshelf.connectors.shopify.simulator_shop import (
+    LOCATION_ID,
+    LOCATION_NAME,
+    SHOP_DOMAIN,
+    Article,
+    Shop,
+    ShopOrder,
+)
+from oneshelf.connectors.shopify.simulator_webhooks import Webhooks
+from oneshelf.connectors.shopify.simulator_writes import KeyMemory, set_quantities
+from oneshelf.sdk.simulator import BookListing, BookOrder, CatalogueItem, Simulator
+
+ACCESS_TOKEN = "shpat_simulated"  # noqa: S105  # it opens this simulator only
+VERSIONS = ("2026-04", "2026-07", "2026-10")
+SCOPES = ("write_inventory", "read_inventory", "read_locations", "read_products", "read_orders")
+FAULTS = (
+    "webhook_duplicate",
+    "webhook_lost",
+    "webhook_reorder",
+    "throttle",
+    "http_429",
+    "server_error",
+    "reply_lost",
+    "slow_write",
+)
+
+_SLOW_S = 2.0
+_RETRY_AFTER_S = 2.0
+_UPDATED_SINCE = re.compile(r"updated_at:>=\s*'?([0-9T:.Z+-]+)'?", re.ASCII)
+
+
+class ShopifySimulator(Simulator):
+    """One shop. `webhook_client` delivers webhooks; without one a client of its own is made when it is needed."""
+
+    def __init__(
+        self,
+        *,
+        seed: int = 0,
+        speed: float = 1.0,
+        clock: Clock,
+        webhook_client: httpx2.AsyncClient | None = None,
+    ) -> None:
+        super().__init__(kind="shopify", seed=seed, speed=speed, clock=clock, faults=FAULTS)
+        self.shop = Shop()
+        self.webhooks = Webhooks(self, webhook_client)
+        self._bucket = Bucket(speed=speed)
+        self._keys = KeyMemory()
+        self._started_at = clock.monotonic()
+        self._groups = 0
+
+    # What a buyer and a person in the back office do ---------------------------------------------------------
+
+    def stock_catalogue(self, items: Sequence[CatalogueItem]) -> None:
+        for item in items:
+            self.shop.add(item, now=self.clock.now())
+
+    def listings(self) -> Sequence[BookListing]:
+        return self.shop.listings
+
+    def orders(self) -> Sequence[BookOrder]:
+        return self.shop.book_orders()
+
+    def place(self, lines: Sequence[tuple[str, int]]) -> str | None:
+        order = self.shop.place(lines, now=self.clock.now())
+        if order is None:
+            return None
+        self._announce(order, "orders/create", has_moved_levels=True)
+        return order.order_id
+
+    def cancel(self, order_id: str) -> bool:
+        order = self.shop.cancel(order_id, now=self.clock.now())
+        if order is not None:
+            self._announce(order, "orders/cancelled", "orders/updated", has_moved_levels=True)
+        return order is not None
+
+    def ship(self, order_id: str) -> bool:
+        order = self.shop.ship(order_id, now=self.clock.now())
+        if order is not None:
+            self._announce(order, "orders/fulfilled", "orders/updated")
+        return order is not None
+
+    def edit_by_hand(self, channel_sku: str, units: int) -> None:
+        article = self.shop.article(channel_sku)
+        self.shop.set_available(article, units, now=self.clock.now())
+        self._announce_level(article, event_id=self.webhooks.new_event())
+
+    def connect(self, *, address: str, secret: str) -> None:
+        """Send webhooks to this address. Shopify takes https only; on this machine http will do."""
+        self.webhooks.connect(address=address, secret=secret)
+
+    async def run(self) -> None:
+        try:
+            await super().run()
+        finally:
+            await self.webhooks.aclose()
+
+    def _announce(self, order: ShopOrder, *topics: str, has_moved_levels: bool = False) -> None:
+        event_id = self.webhooks.new_event()
+        for topic in topics:
+            self.webhooks.send(topic, order_payload(order), event_id=event_id)
+        if has_moved_levels:
+            for article in {line.article.item_id: line.article for line in order.lines}.values():
+                self._announce_level(article, event_id=event_id)
+
+    def _announce_level(self, article: Article, *, event_id: str) -> None:
+        self.webhooks.send("inventory_levels/update", level_payload(article), event_id=event_id)
+
+    # The wire ------------------------------------------------------------------------------------------------
+
+    def wire(self) -> Sequence[BaseRoute]:
+        return [Route("/admin/api/{version}/graphql.json", self._graphql, methods=["POST"])]
+
+    async def _health(self, _request: Request) -> Response:
+        return JSONResponse(
+            {
+                "kind": self.kind,
+                "seed": self.seed,
+                "speed": self.speed,
+                "access_token": ACCESS_TOKEN,
+                "location_id": LOCATION_ID,
+                "webhooks_delivered": self.webhooks.delivered,
+            }
+        )
+
+    async def _graphql(self, request: Request) -> Response:
+        version = request.path_params["version"]
+        refusal = self._refusal(request, version)
+        if refusal is not None:
+            return refusal
+        try:
+            asked = msgspec.json.decode(await request.body(), type=dict[str, Any])
+        except msgspec.DecodeError:
+            return JSONResponse({"errors": {"query": "Required parameter missing or invalid"}}, status_code=400)
+        try:
+            ready = prepared(asked.get("query"), asked.get("variables"))
+            answer = self._throttled(ready)
+            is_done = answer is None
+            if answer is None:
+                answer = await self._executed(ready)
+        except RefusedRequestError as refused:
+            answer, is_done = refused.answer, False
+        else:
+            if is_done and ready.call and self.switches.strikes("reply_lost"):
+                return CutReply()
+        return Response(
+            msgspec.json.encode(answer),
+            media_type="application/json",
+            headers={"X-Shopify-API-Version": version, "X-Request-Id": self.webhooks.new_event()},
+        )
+
+    def _refusal(self, request: Request, version: str) -> Response | None:
+        if version not in VERSIONS:
+            return JSONResponse({"errors": "Not Found"}, status_code=404)
+        if request.headers.get("x-shopify-access-token") != ACCESS_TOKEN:
+            words = "[API] Invalid API key or access token (unrecognized login or wrong password)"
+            return JSONResponse({"errors": words}, status_code=401)
+        if self.switches.strikes("http_429"):
+            headers = {"Retry-After": f"{_RETRY_AFTER_S / self.speed:.3f}"}
+            return JSONResponse({"errors": "Too Many Requests"}, status_code=429, headers=headers)
+        if self.switches.strikes("server_error"):
+            page = "<html><head><title>502 Bad Gateway</title></head><body>502 Bad Gateway</body></html>"
+            return Response(page, status_code=502, media_type="text/html")
+        return None
+
+    def _throttled(self, ready: Prepared) -> dict[str, Any] | None:
+        now = self.clock.monotonic()
+        if ready.cost > QUERY_COST_MAX:
+            words = f"Query cost is {ready.cost}, which exceeds the single query max cost limit ({QUERY_COST_MAX})."
+            details = {"code": "MAX_COST_EXCEEDED", "cost": ready.cost, "maxCost": QUERY_COST_MAX}
+            return {"errors": [{"message": words, "extensions": details}]}
+        if self._bucket.available(now) >= ready.cost and not self.switches.strikes("throttle"):
+            return None
+        cost = self._bucket.status(now, requested=ready.cost, actual=None)
+        page = "https://shopify.dev/api/usage/rate-limits"
+        error = {"message": "Throttled", "extensions": {"code": "THROTTLED", "documentation": page}}
+        return {"errors": [error], "extensions": {"cost": cost}}
+
+    async def _executed(self, ready: Prepared) -> dict[str, Any]:
+        root = {"inventorySetQuantities": await self._set_quantities(call)} if (call := ready.call) else None
+        answer = executed(ready, root or self._query_root())
+        actual = actual_cost(answer["data"], requested=ready.cost)
+        self._bucket.spend(actual)
+        cost = self._bucket.status(self.clock.monotonic(), requested=ready.cost, actual=actual)
+        answer["extensions"] = {"cost": cost}
+        return answer
+
+    # Reads ---------------------------------------------------------------------------------------------------
+
+    def _query_root(self) -> dict[str, Any]:
+        shop = self.shop
+
+        def location(_info: object, id: str = "") -> dict[str, Any] | None:
+            return location_node() if id == gid("Location", LOCATION_ID) else None
+
+        def order(_info: object, id: str) -> dict[str, Any] | None:
+            found = shop.orders.get(id.rsplit("/", 1)[-1])
+            return order_node(found) if found else None
+
+        return {
+            "nodes": lambda _info, ids: [self._node(each) for each in ids],
+            "productVariants": connection(shop.articles, variant_node),
+            "orders": self._changed_orders,
+            "order": order,
+            "location": location,
+            "shop": {"id": gid("Shop", "1"), "name": LOCATION_NAME, "myshopifyDomain": SHOP_DOMAIN},
+            "currentAppInstallation": {
+                "id": gid("AppInstallation", "1"),
+                "accessScopes": [{"handle": scope} for scope in SCOPES],
+            },
+            "inventoryProperties": {"quantityNames": quantity_names()},
+        }
+
+    def _node(self, node_id: str) -> dict[str, Any] | None:
+        kind, _, number = node_id.removeprefix("gid://shopify/").partition("/")
+        article = self.shop.by_variant.get(number) if kind == "ProductVariant" else None
+        return variant_node(article) if article else None
+
+    def _changed_orders(
+        self, _info: object, first: int = 50, after: str | None = None, query: str = "", **_rest: object
+    ) -> dict[str, Any]:
+        """Sorted by update, then id. The cursor holds both, so that orders that move on are met again, not missed.
+
+        As at Shopify, a query that is not understood is ignored and everything is returned.
+        """
+        wanted = _UPDATED_SINCE.search(query or "")
+        since = an_instant(wanted[1], "updated_at") if wanted else None
+        ranked = sorted(
+            (f"{stamp(order.updated_at)}/{order.order_id}", order)
+            for order in self.shop.orders.values()
+            if since is None or order.updated_at >= since
+        )
+        rest = [(rank, order) for rank, order in ranked if rank > (after or "")]
+        chosen = rest[:first]
+        return {
+            "nodes": [order_node(order) for _rank, order in chosen],
+            "pageInfo": {"hasNextPage": len(rest) > first, "endCursor": chosen[-1][0] if chosen else None},
+        }
+
+    # Writes --------------------------------------------------------------------------------------------------
+
+    async def _set_quantities(self, call: MutationCall) -> dict[str, Any]:
+        asked, key = call.arguments["input"], call.key
+        channel_now = (self.clock.monotonic() - self._started_at) * self.speed
+        known = self._keys.begin(key, asked, now=channel_now)
+        if known is not None:
+            return known
+        if self.switches.strikes("slow_write"):
+            await self.clock.sleep(_SLOW_S / self.speed)
+        self._groups += 1
+        event_id = self.webhooks.new_event()
+        payload = set_quantities(
+            self.shop,
+            asked,
+            now=self.clock.now(),
+            group_id=str(self._groups),
+            changed=lambda article: self._announce_level(article, event_id=event_id),
+        )
+        self._keys.end(key, payload)
+        return payload
+
+
+class CutReply(Response):
+    """An answer whose connection is cut in the middle: the sender cannot know what became of the request."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        del receive
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"4096")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        # Returning with more to come makes a server close the connection. A transport inside this process has no
+        # connection (and names no spec version); there the reader gets half an answer instead.
+        is_on_a_socket = "spec_version" in scope["asgi"]
+        await send({"type": "http.response.body", "body": b'{"data":{"inv', "more_body": is_on_a_socket})

@@ -1,0 +1,241 @@
+"""The part of the Admin API that the simulator serves: what our documents use, and what its rules need.
+
+Written for this simulator; tests/contract/test_shopify_documents.py proves that each type, field and argument
+here is one of the official schema, with the same type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from graphql import GraphQLDirective, GraphQLField, GraphQLSchema, build_schema
+
+SDL = """
+schema { query: QueryRoot mutation: Mutation }
+
+directive @idempotent(key: String!) on FIELD
+
+scalar DateTime
+
+interface Node { id: ID! }
+
+type PageInfo {
+  hasNextPage: Boolean!
+  endCursor: String
+}
+
+type QueryRoot {
+  nodes(ids: [ID!]!): [Node]!
+  productVariants(
+    first: Int
+    after: String
+    sortKey: ProductVariantSortKeys = ID
+  ): ProductVariantConnection!
+  orders(first: Int, after: String, query: String, sortKey: OrderSortKeys = PROCESSED_AT): OrderConnection!
+  order(id: ID!): Order
+  shop: Shop!
+  currentAppInstallation: AppInstallation!
+  location(id: ID): Location
+  inventoryProperties: InventoryProperties!
+}
+
+type Mutation {
+  inventorySetQuantities(input: InventorySetQuantitiesInput!): InventorySetQuantitiesPayload
+}
+
+enum ProductVariantSortKeys { ID SKU }
+enum OrderSortKeys { PROCESSED_AT UPDATED_AT ID }
+
+type Shop implements Node {
+  id: ID!
+  name: String!
+  myshopifyDomain: String!
+}
+
+type AppInstallation implements Node {
+  id: ID!
+  accessScopes: [AccessScope!]!
+}
+
+type AccessScope { handle: String! }
+
+type InventoryProperties { quantityNames: [InventoryQuantityName!]! }
+
+type InventoryQuantityName {
+  name: String!
+  belongsTo: [String!]!
+  comprises: [String!]!
+  isInUse: Boolean!
+}
+
+type Location implements Node {
+  id: ID!
+  name: String!
+  isActive: Boolean!
+  isFulfillmentService: Boolean!
+}
+
+type ProductVariant implements Node {
+  id: ID!
+  sku: String
+  displayName: String!
+  inventoryItem: InventoryItem!
+}
+
+type ProductVariantConnection {
+  nodes: [ProductVariant!]!
+  pageInfo: PageInfo!
+}
+
+type InventoryItem implements Node {
+  id: ID!
+  sku: String
+  tracked: Boolean!
+  inventoryLevel(locationId: ID!, includeInactive: Boolean = false): InventoryLevel
+}
+
+type InventoryLevel implements Node {
+  id: ID!
+  isActive: Boolean!
+  updatedAt: DateTime!
+  location: Location!
+  quantities(names: [String!]!): [InventoryQuantity!]!
+}
+
+type InventoryQuantity implements Node {
+  id: ID!
+  name: String!
+  quantity: Int!
+  updatedAt: DateTime
+}
+
+type Order implements Node {
+  id: ID!
+  name: String!
+  test: Boolean!
+  createdAt: DateTime!
+  updatedAt: DateTime!
+  cancelledAt: DateTime
+  lineItems(first: Int, after: String): LineItemConnection!
+  fulfillments(first: Int): [Fulfillment!]!
+  refunds(first: Int): [Refund!]!
+}
+
+type OrderConnection {
+  nodes: [Order!]!
+  pageInfo: PageInfo!
+}
+
+type LineItem implements Node {
+  id: ID!
+  sku: String
+  quantity: Int!
+  currentQuantity: Int!
+  unfulfilledQuantity: Int!
+  variant: ProductVariant
+}
+
+type LineItemConnection {
+  nodes: [LineItem!]!
+  pageInfo: PageInfo!
+}
+
+type Fulfillment implements Node {
+  id: ID!
+  status: FulfillmentStatus!
+  fulfillmentLineItems(first: Int, after: String): FulfillmentLineItemConnection!
+}
+
+enum FulfillmentStatus { CANCELLED ERROR FAILURE SUCCESS }
+
+type FulfillmentLineItem implements Node {
+  id: ID!
+  quantity: Int
+  lineItem: LineItem!
+}
+
+type FulfillmentLineItemConnection {
+  nodes: [FulfillmentLineItem!]!
+  pageInfo: PageInfo!
+}
+
+type Refund implements Node {
+  id: ID!
+  createdAt: DateTime
+  refundLineItems(first: Int, after: String): RefundLineItemConnection!
+}
+
+type RefundLineItem {
+  quantity: Int!
+  restockType: RefundLineItemRestockType!
+  restocked: Boolean!
+  lineItem: LineItem!
+}
+
+enum RefundLineItemRestockType { CANCEL LEGACY_RESTOCK NO_RESTOCK RETURN }
+
+type RefundLineItemConnection {
+  nodes: [RefundLineItem!]!
+  pageInfo: PageInfo!
+}
+
+input InventorySetQuantitiesInput {
+  name: String!
+  reason: String!
+  referenceDocumentUri: String
+  quantities: [InventoryQuantityInput!]!
+}
+
+input InventoryQuantityInput {
+  inventoryItemId: ID!
+  locationId: ID!
+  quantity: Int!
+  changeFromQuantity: Int
+}
+
+type InventorySetQuantitiesPayload {
+  inventoryAdjustmentGroup: InventoryAdjustmentGroup
+  userErrors: [InventorySetQuantitiesUserError!]!
+}
+
+type InventoryAdjustmentGroup implements Node {
+  id: ID!
+  createdAt: DateTime!
+  reason: String!
+  referenceDocumentUri: String
+  changes: [InventoryChange!]!
+}
+
+type InventoryChange {
+  name: String!
+  delta: Int!
+  quantityAfterChange: Int
+  item: InventoryItem
+  location: Location
+}
+
+type InventorySetQuantitiesUserError {
+  code: InventorySetQuantitiesUserErrorCode
+  field: [String!]
+  message: String!
+}
+
+enum InventorySetQuantitiesUserErrorCode {
+  CHANGE_FROM_QUANTITY_STALE
+  IDEMPOTENCY_CONCURRENT_REQUEST
+  IDEMPOTENCY_KEY_PARAMETER_MISMATCH
+  IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED
+  INVALID_INVENTORY_ITEM
+  INVALID_LOCATION
+  INVALID_NAME
+  INVALID_QUANTITY_TOO_HIGH
+  INVALID_QUANTITY_TOO_LOW
+  INVALID_REASON
+  NO_DUPLICATE_INVENTORY_ITEM_ID_GROUP_ID_PAIR
+}
+"""
+
+SCHEMA: GraphQLSchema = build_schema(SDL)
+
+MUTATIONS: Mapping[str, GraphQLField] = SCHEMA.mutation_type.fields if SCHEMA.mutation_type else {}
+IDEMPOTENT: GraphQLDirective = next(each for each in SCHEMA.directives if each.name == "idempotent")

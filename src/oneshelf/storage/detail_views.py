@@ -1,0 +1,116 @@
+"""Single things as people look at them: orders and what they are short of, the drifts of a SKU, locations.
+
+Like `views`, these statements only read.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from psycopg.rows import class_row
+
+from oneshelf.domain.identity import Channel, Location, Sku
+from oneshelf.storage.database import Transaction
+from oneshelf.storage.drifts import DriftRow
+from oneshelf.storage.orders import OrderKey
+
+
+class OrderRow(NamedTuple):
+    """An order in units of the ledger, summed over its lines. `units_short`: sold, and no unit is there for them."""
+
+    channel: Channel
+    order_id: str
+    placed_at: datetime
+    seen_at: datetime
+    is_pending: bool
+    line_count: int
+    units_pending: int
+    units_committed: int
+    units_shipped: int
+    units_short: int
+    skus_short: list[str]
+
+
+class LocationRow(NamedTuple):
+    """A place where units are."""
+
+    location: Location
+    title: str
+
+
+_SUMS = """
+    select coalesce(bool_or(is_pending), false) as is_pending, count(*)::int as line_count,
+           coalesce(sum(units_pending), 0)::bigint as units_pending,
+           coalesce(sum(units_committed), 0)::bigint as units_committed,
+           coalesce(sum(units_shipped), 0)::bigint as units_shipped,
+           coalesce(sum(units_short), 0)::bigint as units_short,
+           coalesce(array_agg(distinct sku) filter (where units_short > 0), '{}') as skus_short
+    from order_lines where channel = page.channel and order_id = page.order_id
+"""
+
+
+async def order_rows(
+    tx: Transaction, *, channel: Channel | None = None, after: OrderKey | None = None, limit: int
+) -> list[OrderRow]:
+    """Orders by channel and order id, the first after `after`."""
+    cursor = tx.cursor(row_factory=class_row(OrderRow))
+    await cursor.execute(
+        f"""
+        select page.*, held.*
+        from (
+            select channel, order_id, placed_at, seen_at from orders
+            where (channel, order_id) > (%(after_channel)s, %(after)s)
+              and (%(channel)s::text is null or channel = %(channel)s)
+            order by channel, order_id limit %(limit)s
+        ) as page
+        cross join lateral ({_SUMS}) as held
+        order by page.channel, page.order_id
+        """,
+        {"channel": channel, "limit": limit, **_after(after)},
+    )
+    return await cursor.fetchall()
+
+
+async def short_orders(
+    tx: Transaction, *, channel: Channel | None = None, after: OrderKey | None = None, limit: int
+) -> list[OrderRow]:
+    """Like `order_rows`, of the orders that are short of units."""
+    cursor = tx.cursor(row_factory=class_row(OrderRow))
+    await cursor.execute(
+        f"""
+        select page.*, held.*
+        from (
+            select o.channel, o.order_id, o.placed_at, o.seen_at
+            from (select distinct channel, order_id from order_lines where units_short > 0) as short
+            join orders o using (channel, order_id)
+            where (o.channel, o.order_id) > (%(after_channel)s, %(after)s)
+              and (%(channel)s::text is null or o.channel = %(channel)s)
+            order by o.channel, o.order_id limit %(limit)s
+        ) as page
+        cross join lateral ({_SUMS}) as held
+        order by page.channel, page.order_id
+        """,
+        {"channel": channel, "limit": limit, **_after(after)},
+    )
+    return await cursor.fetchall()
+
+
+async def open_drifts_of(tx: Transaction, sku: Sku) -> list[DriftRow]:
+    """The open drifts of the listings of a SKU, oldest first."""
+    cursor = tx.cursor(row_factory=class_row(DriftRow))
+    await cursor.execute(
+        "select * from drifts where resolved_at is null and sku = %(sku)s order by opened_at", {"sku": sku}
+    )
+    return await cursor.fetchall()
+
+
+async def location_rows(tx: Transaction) -> list[LocationRow]:
+    """All locations, in the order of their names."""
+    cursor = tx.cursor(row_factory=class_row(LocationRow))
+    await cursor.execute("select location, title from locations order by location")
+    return await cursor.fetchall()
+
+
+def _after(key: OrderKey | None) -> dict[str, str]:
+    return {"after_channel": key[0] if key else "", "after": key[1] if key else ""}

@@ -1,0 +1,156 @@
+"""Questions of a report over a whole run: what order lines hold, how fast sales became proof, what drifted."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from psycopg.rows import class_row
+
+from oneshelf.domain.identity import Sku
+from oneshelf.storage.database import Transaction, only_row
+
+
+class HeldLine(NamedTuple):
+    """What the ledger holds for one order line, in base units: pending, committed, shipped or short."""
+
+    channel: str
+    order_id: str
+    line_id: str
+    units_held: int
+    pack_units: int
+
+
+class Waiting(NamedTuple):
+    """Work that the steps have not done yet."""
+
+    deliveries: int
+    orders: int
+    touched_skus: int
+
+
+class Latency(NamedTuple):
+    """Seconds from a sale seen until the other listings of its SKU were proved to show a figure that knows of it.
+
+    `channel`: of the listings that followed; None for all of them together, where the last one counts.
+    `unproven_count`: sales for which that has not happened.
+    """
+
+    channel: str | None
+    sale_count: int
+    unproven_count: int
+    p50_s: float | None
+    p95_s: float | None
+    p99_s: float | None
+
+
+class DriftCount(NamedTuple):
+    """Drifts with one cause, and how they ended."""
+
+    cause: str
+    resolution: str
+    opened_count: int
+    resolved_count: int
+
+
+async def held_lines(tx: Transaction) -> list[HeldLine]:
+    """Every order line of the ledger."""
+    cursor = tx.cursor(row_factory=class_row(HeldLine))
+    await cursor.execute(
+        """
+        select channel, order_id, line_id, pack_units,
+               units_pending + units_committed + units_shipped + units_short as units_held
+        from order_lines
+        """
+    )
+    return await cursor.fetchall()
+
+
+async def waiting(tx: Transaction) -> Waiting:
+    """What is queued between the steps now."""
+    cursor = await tx.execute(
+        """
+        select (select count(*) from inbox where state = 'new'), (select count(*) from facts where state = 'new'),
+               (select count(*) from touched)
+        """
+    )
+    return Waiting(*await only_row(cursor))
+
+
+async def sold_out(tx: Transaction, *, limit: int = 500) -> list[Sku]:
+    """SKUs of which nothing is free to sell."""
+    cursor = await tx.execute(
+        "select sku from balances group by sku having sum(available) = 0 order by sku limit %(limit)s",
+        {"limit": limit},
+    )
+    return [Sku(sku) async for (sku,) in cursor]
+
+
+async def latencies(tx: Transaction, *, seen_since: datetime | None = None) -> list[Latency]:
+    """How long proof took: over all channels first, then for each channel that followed the sales of others.
+
+    A sale that a cancellation undid before any figure with it was planned needed no publication. Such a sale is left
+    out: the available units between its movement and the next publication came back to what was published before.
+    """
+    cursor = tx.cursor(row_factory=class_row(Latency))
+    await cursor.execute(
+        """
+        with sales as (
+            select m.sku, m.movement_id, m.version, l.channel, l.channel_sku, o.seen_at
+            from movements m
+            join order_lines l
+              on l.sku = m.sku and m.source = 'order ' || l.channel || '/' || l.order_id || '/' || l.line_id
+            join orders o on o.channel = l.channel and o.order_id = l.order_id
+            where m.from_account = 'available' and m.reason in ('pending', 'committed')
+              and (%(seen_since)s::timestamptz is null or o.seen_at >= %(seen_since)s)
+        ), levels as (
+            select sku, version,
+                   sum(case when to_account = 'available' then units when from_account = 'available' then -units
+                       else 0 end) over (partition by sku order by version) as available
+            from movements
+        ), followed as (
+            select s.movement_id, s.seen_at, g.channel, after.verified_at
+            from sales s
+            join listings g on g.sku = s.sku and (g.channel, g.channel_sku) <> (s.channel, s.channel_sku)
+            left join lateral (
+                select p.units from publications p
+                where p.channel = g.channel and p.channel_sku = g.channel_sku and p.version < s.version
+                order by p.version desc limit 1
+            ) as before on true
+            left join lateral (
+                select min(p.version) as version, min(p.verified_at) as verified_at from publications p
+                where p.channel = g.channel and p.channel_sku = g.channel_sku and p.version >= s.version
+            ) as after on true
+            where not exists (
+                select from levels v
+                where v.sku = s.sku and v.version > s.version and v.version < coalesce(after.version, 9e18)
+                  and v.available / g.pack_units = before.units
+            )
+        ), proofs as (
+            select channel, extract(epoch from verified_at - seen_at)::float8 as seconds from followed
+            union all
+            select null, case when bool_and(verified_at is not null)
+                              then extract(epoch from max(verified_at) - min(seen_at))::float8 end
+            from followed group by movement_id
+        )
+        select channel, count(*) as sale_count, count(*) filter (where seconds is null) as unproven_count,
+               percentile_cont(0.50) within group (order by seconds) as p50_s,
+               percentile_cont(0.95) within group (order by seconds) as p95_s,
+               percentile_cont(0.99) within group (order by seconds) as p99_s
+        from proofs group by channel order by channel nulls first
+        """,
+        {"seen_since": seen_since},
+    )
+    return await cursor.fetchall()
+
+
+async def drift_counts(tx: Transaction) -> list[DriftCount]:
+    """All drifts there ever were, by cause and end."""
+    cursor = tx.cursor(row_factory=class_row(DriftCount))
+    await cursor.execute(
+        """
+        select cause, resolution, count(*) as opened_count, count(resolved_at) as resolved_count
+        from drifts group by cause, resolution order by cause, resolution
+        """
+    )
+    return await cursor.fetchall()

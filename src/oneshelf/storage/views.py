@@ -1,0 +1,381 @@
+"""Questions of people: what the pages, the API and the commands show. These statements only read.
+
+Ages are in seconds by the database's clock, taken when the question is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any, Literal, NamedTuple
+
+from psycopg.rows import class_row
+
+from oneshelf.domain.identity import Channel, ChannelSku, Sku
+from oneshelf.storage.database import Transaction, only_row
+from oneshelf.storage.listings import ListingKey
+
+# Sorts after every other character, in bytes too: `text` to `text` + this are the names that begin with `text`.
+_LAST_CHARACTER = "\U0010ffff"
+
+_ON_HAND = "available + committed + reserved + damaged + quality_control + safety_stock"
+
+# How far a listing's figure has got, as one word. Only `verified` says that the channel shows what it should.
+ListingState = Literal[
+    "verified",  # a reading proved that it shows the desired figure
+    "waiting",  # a new figure is to be sent
+    "sending",  # a write is on the wire
+    "accepted",  # the channel took the write; a reading has to prove it
+    "unknown",  # a write got no answer; a reading will tell
+    "suspect",  # a reading that no order explains yet
+    "drifting",  # a reading that nothing explains
+    "parked",  # the channel refuses the figure; a person is needed
+    "held",  # the channel is not live: nothing is written
+    "unlinked",  # nobody has said which SKU it sells
+]
+UNVERIFIED_STATES: tuple[ListingState, ...] = ("waiting", "sending", "accepted", "unknown", "suspect", "drifting")
+
+_BELIEF = "l.base_units - (l.net_units - l.base_net)"
+_STATE = f"""
+    case
+        when l.sku is null then 'unlinked'
+        when l.phase = 'parked' then 'parked'
+        when d.drift_id is not null then 'drifting'
+        when l.suspect_at is not null then 'suspect'
+        when l.verified_version = l.desired_version and l.verified_units = l.desired_units
+             and {_BELIEF} = l.desired_units then 'verified'
+        when l.phase in ('sending', 'accepted', 'unknown') then l.phase
+        when c.mode <> 'live' then 'held'
+        else 'waiting'
+    end
+"""
+_SOURCES = f"""
+    listings l
+    join channels c on c.channel = l.channel
+    left join drifts d on d.channel = l.channel and d.channel_sku = l.channel_sku and d.resolved_at is null
+    cross join lateral (select {_STATE} as state) as how
+"""
+# Since when a figure waits for its proof: since the first one planned after the last proven one. The newest one
+# would make a listing whose figure changes every second look ever fresh.
+_UNVERIFIED_SINCE = """
+    case when how.state = any(%(unverified)s::text[]) then coalesce(
+        (select p.planned_at from publications p
+         where p.channel = l.channel and p.channel_sku = l.channel_sku
+           and p.version > case when l.verified_at is null then -1 else l.verified_version end
+         order by p.version limit 1),
+        d.opened_at, l.suspect_at)
+    end
+"""
+
+
+class SkuRow(NamedTuple):
+    """A SKU over all its locations, in units. `short`: sold, and no unit is there for it."""
+
+    sku: Sku
+    title: str
+    on_hand: int
+    available: int
+    committed: int
+    reserved: int
+    short: int
+    version: int
+
+
+class ListingRow(NamedTuple):
+    """A listing and its four figures: desired, sent, accepted, verified. Units are the listing's own (packs).
+
+    `age_s`: since a reading last proved the figure. `unverified_s`: how long the desired figure has waited for its
+    proof; None where it has it, or where there is no figure yet.
+    """
+
+    channel: Channel
+    channel_sku: ChannelSku
+    merchant_sku: str
+    title: str
+    sku: Sku | None
+    pack_units: int
+    phase: str
+    state: ListingState
+    desired_units: int | None
+    desired_version: int
+    desired_at: datetime | None
+    sent_units: int | None
+    sent_version: int
+    sent_at: datetime | None
+    accepted_version: int
+    accepted_at: datetime | None
+    verified_units: int | None
+    verified_version: int
+    verified_at: datetime | None
+    belief: int | None
+    suspect: int | None
+    parked_reason: str
+    age_s: float | None
+    unverified_s: float | None
+
+    @property
+    def is_unverified(self) -> bool:
+        return self.state in UNVERIFIED_STATES
+
+
+class ChannelHealth(NamedTuple):
+    """A channel as a person looks at it. `listing_count` is the sum of the five counts after it."""
+
+    channel: Channel
+    kind: str
+    mode: str
+    location: str
+    paused_s: float | None
+    last_fault: str
+    fail_streak: int
+    poll_age_s: float | None
+    sweep_age_s: float | None
+    covered_age_s: float | None
+    listing_count: int
+    verified_count: int
+    unverified_count: int
+    parked_count: int
+    held_count: int
+    unlinked_count: int
+    oldest_unverified_s: float | None
+    drift_count: int
+
+
+class Overview(NamedTuple):
+    """The figures of the whole engine at `read_at`."""
+
+    read_at: datetime
+    sku_count: int
+    units_on_hand: int
+    units_available: int
+    units_committed: int
+    units_reserved: int
+    order_count: int
+    inbox_waiting: int
+    inbox_oldest_s: float | None
+    facts_waiting: int
+    facts_oldest_s: float | None
+    parked_deliveries: int
+    parked_orders: int
+    drift_count: int
+    drift_oldest_s: float | None
+    short_line_count: int
+    short_units: int
+    short_oldest_s: float | None
+    listing_count: int
+    verified_count: int
+    unverified_count: int
+    parked_count: int
+    held_count: int
+    unlinked_count: int
+    oldest_unverified_s: float | None
+
+
+async def freeze(tx: Transaction) -> None:
+    """All that this transaction reads from now on is of one instant. Call it first."""
+    await tx.execute("set transaction isolation level repeatable read, read only")
+
+
+async def schema_version(tx: Transaction) -> int:
+    """The number of the newest migration that this database has had; 0 for an empty database."""
+    (exists,) = await only_row(await tx.execute("select to_regclass('schema_migrations') is not null"))
+    if not exists:
+        return 0
+    (newest,) = await only_row(await tx.execute("select coalesce(max(number), 0) from schema_migrations"))
+    return int(newest)
+
+
+async def sku_rows(
+    tx: Transaction, *, after: str = "", limit: int, prefix: str = "", only: Collection[Sku] | None = None
+) -> list[SkuRow]:
+    """SKUs in the order of their names, the first after `after`.
+
+    `prefix`: only names that begin so, as it is or in capitals. `only`: of these.
+    """
+    cursor = tx.cursor(row_factory=class_row(SkuRow))
+    await cursor.execute(
+        f"""
+        select s.sku, s.title, b.on_hand, b.available, b.committed, b.reserved, o.short, b.version
+        from (
+            select sku, title from skus
+            where sku > %(after)s
+              and (%(prefix)s::text = '' or (sku >= %(prefix)s and sku < %(prefix_end)s)
+                   or (sku >= %(capitals)s and sku < %(capitals_end)s))
+              and (%(only)s::text[] is null or sku = any(%(only)s::text[]))
+            order by sku limit %(limit)s
+        ) as s
+        cross join lateral (
+            select coalesce(sum({_ON_HAND}), 0)::bigint as on_hand, coalesce(sum(available), 0)::bigint as available,
+                   coalesce(sum(committed), 0)::bigint as committed, coalesce(sum(reserved), 0)::bigint as reserved,
+                   coalesce(sum(version), 0)::bigint as version
+            from balances where sku = s.sku
+        ) as b
+        cross join lateral (
+            select coalesce(sum(units_short), 0)::bigint as short
+            from order_lines where sku = s.sku and units_short > 0
+        ) as o
+        order by s.sku
+        """,
+        {
+            "after": after,
+            "prefix": prefix,
+            "prefix_end": prefix + _LAST_CHARACTER,
+            "capitals": prefix.upper(),
+            "capitals_end": prefix.upper() + _LAST_CHARACTER,
+            "only": None if only is None else sorted(only),
+            "limit": limit,
+        },
+    )
+    return await cursor.fetchall()
+
+
+_LISTING_QUERY = f"""
+    select l.channel, l.channel_sku, l.merchant_sku, l.title, l.sku, l.pack_units, l.phase, how.state,
+           l.desired_units, l.desired_version, l.desired_at, l.sent_units, l.sent_version, l.sent_at,
+           l.accepted_version, l.accepted_at, l.verified_units, l.verified_version, l.verified_at,
+           {_BELIEF} as belief, l.suspect_units as suspect, l.parked_reason,
+           extract(epoch from db_now() - l.verified_at)::float8 as age_s,
+           extract(epoch from db_now() - {_UNVERIFIED_SINCE})::float8 as unverified_s
+    from {_SOURCES}
+"""
+
+
+async def listing_rows(
+    tx: Transaction,
+    *,
+    channel: Channel | None = None,
+    sku: Sku | None = None,
+    state: ListingState | None = None,
+    after: ListingKey | None = None,
+    limit: int = 1000,
+) -> list[ListingRow]:
+    """Listings in the order of channel and channel SKU, the first after `after`."""
+    cursor = tx.cursor(row_factory=class_row(ListingRow))
+    await cursor.execute(
+        f"""
+        {_LISTING_QUERY}
+        where (l.channel, l.channel_sku) > (%(after_channel)s, %(after)s)
+          and (%(channel)s::text is null or l.channel = %(channel)s)
+          and (%(sku)s::text is null or l.sku = %(sku)s)
+          and (%(state)s::text is null or how.state = %(state)s)
+        order by l.channel, l.channel_sku limit %(limit)s
+        """,
+        {
+            "channel": channel,
+            "sku": sku,
+            "state": state,
+            "after_channel": after[0] if after else "",
+            "after": after[1] if after else "",
+            "limit": limit,
+            "unverified": list(UNVERIFIED_STATES),
+        },
+    )
+    return await cursor.fetchall()
+
+
+async def listings_of(tx: Transaction, skus: Collection[Sku]) -> dict[Sku, list[ListingRow]]:
+    """The listings of each of these SKUs, in the order of their channels."""
+    cursor = tx.cursor(row_factory=class_row(ListingRow))
+    await cursor.execute(
+        f"{_LISTING_QUERY} where l.sku = any(%(skus)s::text[]) order by l.channel, l.channel_sku",
+        {"skus": sorted(skus), "unverified": list(UNVERIFIED_STATES)},
+    )
+    found: dict[Sku, list[ListingRow]] = {sku: [] for sku in skus}
+    for row in await cursor.fetchall():
+        if row.sku is not None:
+            found[row.sku].append(row)
+    return found
+
+
+async def channel_rows(tx: Transaction) -> list[ChannelHealth]:
+    """All connected channels, in the order of their names."""
+    cursor = tx.cursor(row_factory=class_row(ChannelHealth))
+    await cursor.execute(
+        f"""
+        with states as (
+            select l.channel, how.state, {_UNVERIFIED_SINCE} as since from {_SOURCES}
+        ), counted as (
+            select channel, count(*) as listing_count,
+                   count(*) filter (where state = 'verified') as verified_count,
+                   count(*) filter (where state = any(%(unverified)s::text[])) as unverified_count,
+                   count(*) filter (where state = 'parked') as parked_count,
+                   count(*) filter (where state = 'held') as held_count,
+                   count(*) filter (where state = 'unlinked') as unlinked_count,
+                   min(since) as unverified_since
+            from states group by channel
+        )
+        select c.channel, c.kind, c.mode, c.location, c.last_fault, c.fail_streak,
+               case when c.paused_until > db_now()
+                    then extract(epoch from c.paused_until - db_now())::float8 end as paused_s,
+               extract(epoch from db_now() - polls.last_done_at)::float8 as poll_age_s,
+               extract(epoch from db_now() - sweeps.last_done_at)::float8 as sweep_age_s,
+               extract(epoch from db_now() - polls.covered_until)::float8 as covered_age_s,
+               coalesce(n.listing_count, 0) as listing_count, coalesce(n.verified_count, 0) as verified_count,
+               coalesce(n.unverified_count, 0) as unverified_count, coalesce(n.parked_count, 0) as parked_count,
+               coalesce(n.held_count, 0) as held_count, coalesce(n.unlinked_count, 0) as unlinked_count,
+               extract(epoch from db_now() - n.unverified_since)::float8 as oldest_unverified_s,
+               (select count(*) from drifts d where d.channel = c.channel and d.resolved_at is null) as drift_count
+        from channels c
+        left join counted n on n.channel = c.channel
+        left join schedules polls on polls.channel = c.channel and polls.task = 'orders'
+        left join schedules sweeps on sweeps.channel = c.channel and sweeps.task = 'stock'
+        order by c.channel
+        """,
+        {"unverified": list(UNVERIFIED_STATES)},
+    )
+    return await cursor.fetchall()
+
+
+async def overview(tx: Transaction, *, channels: Sequence[ChannelHealth] | None = None) -> Overview:
+    """The whole engine. `channels`: the answer of `channel_rows` where the caller has it already."""
+    rows = await channel_rows(tx) if channels is None else channels
+    counted = await _counts(tx)
+    waits = [row.oldest_unverified_s for row in rows if row.oldest_unverified_s is not None]
+    return Overview(
+        **counted,
+        listing_count=sum(row.listing_count for row in rows),
+        verified_count=sum(row.verified_count for row in rows),
+        unverified_count=sum(row.unverified_count for row in rows),
+        parked_count=sum(row.parked_count for row in rows),
+        held_count=sum(row.held_count for row in rows),
+        unlinked_count=sum(row.unlinked_count for row in rows),
+        oldest_unverified_s=max(waits, default=None),
+    )
+
+
+async def _counts(tx: Transaction) -> dict[str, Any]:
+    """What `overview` shows beside the listings, in one statement."""
+    cursor = await tx.execute(
+        f"""
+        select db_now() as read_at, (select count(*) from skus) as sku_count, b.*,
+               (select count(*) from orders) as order_count, i.*, f.*,
+               (select count(*) from inbox where state = 'parked') as parked_deliveries,
+               (select count(*) from facts where state = 'parked') as parked_orders, d.*, o.*
+        from (
+            select coalesce(sum({_ON_HAND}), 0)::bigint as units_on_hand,
+                   coalesce(sum(available), 0)::bigint as units_available,
+                   coalesce(sum(committed), 0)::bigint as units_committed,
+                   coalesce(sum(reserved), 0)::bigint as units_reserved
+            from balances
+        ) as b
+        cross join (
+            select count(*) as inbox_waiting, extract(epoch from db_now() - min(received_at))::float8 as inbox_oldest_s
+            from inbox where state = 'new'
+        ) as i
+        cross join (
+            select count(*) as facts_waiting, extract(epoch from db_now() - min(received_at))::float8 as facts_oldest_s
+            from facts where state = 'new'
+        ) as f
+        cross join (
+            select count(*) as drift_count, extract(epoch from db_now() - min(opened_at))::float8 as drift_oldest_s
+            from drifts where resolved_at is null
+        ) as d
+        cross join (
+            select count(*) as short_line_count, coalesce(sum(units_short), 0)::bigint as short_units,
+                   extract(epoch from db_now() - min(placed_at))::float8 as short_oldest_s
+            from order_lines where units_short > 0
+        ) as o
+        """
+    )
+    row = await only_row(cursor)
+    return dict(zip((column.name for column in cursor.description or ()), row, strict=True))

@@ -1,0 +1,225 @@
+"""Our documents, our simulator's schema and its answers, against the official schemas of the Admin API.
+
+The schemas are not part of this project. Where they are is told by ONESHELF_SPECS, or they lie beside the
+repository in shared/specs; where there are none, these tests are skipped.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from graphql import (
+    FieldNode,
+    GraphQLEnumType,
+    GraphQLInputObjectType,
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    build_client_schema,
+    execute_sync,
+    get_variable_values,
+    is_required_argument,
+    is_required_input_field,
+    parse,
+    validate,
+)
+from graphql.execution.values import VariableValues
+from graphql.language import VariableNode
+
+from oneshelf.clock import SystemClock
+from oneshelf.connectors.shopify import CONNECTOR
+from oneshelf.connectors.shopify.documents import MUTATIONS, QUERIES
+from oneshelf.connectors.shopify.simulator import ACCESS_TOKEN
+from oneshelf.connectors.shopify.simulator_schema import SCHEMA
+from oneshelf.connectors.shopify.simulator_shop import LOCATION_ID
+from oneshelf.domain.identity import Channel, ChannelSku
+from oneshelf.sdk.http import ChannelHttp
+from oneshelf.sdk.limits import Unlimited
+from oneshelf.sdk.message import Applied, ChannelConfig, StockWrite
+from oneshelf.sdk.simulator import CatalogueItem
+
+VERSIONS = ("2026-04", "2026-07", "2026-10")
+DOCUMENTS = (*QUERIES, *MUTATIONS)
+BESIDE_THE_REPOSITORY = Path(__file__).resolve().parents[3] / "shared" / "specs"
+
+
+@lru_cache(maxsize=len(VERSIONS))
+def official(version: str) -> GraphQLSchema:
+    folder = Path(os.environ.get("ONESHELF_SPECS") or BESIDE_THE_REPOSITORY) / "shopify"
+    path = folder / f"admin_{version}.json.gz"
+    if not path.exists():
+        pytest.skip(f"no official schema of the Admin API {version}: set ONESHELF_SPECS to the folder of the specs")
+    with gzip.open(path) as file:
+        introspection = json.load(file)
+    # assume_valid: Shopify deprecates fields which its interfaces declare undeprecated, and validate() refuses
+    # such a schema as a whole otherwise.
+    return build_client_schema(introspection.get("data", introspection), assume_valid=True)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_document_is_one_that_shopify_understands(version: str) -> None:
+    for document in DOCUMENTS:
+        assert validate(official(version), parse(document)) == []
+        assert validate(SCHEMA, parse(document)) == []
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_official_schema_finds_the_mistakes_that_it_can_find(version: str) -> None:
+    (document,) = MUTATIONS
+    wrong = [
+        document.replace("@idempotent(key: $key)", "@idempotent"),
+        document.replace("userErrors { code", "userErrors { colour"),
+        document.replace("$input: InventorySetQuantitiesInput!", "$input: InventoryAdjustQuantitiesInput!"),
+    ]
+    for each in wrong:
+        assert validate(official(version), parse(each)) != []
+
+
+def test_every_mutating_document_carries_a_key_because_no_schema_demands_it() -> None:
+    for document in MUTATIONS:
+        fields = [field for operation in _operations(document) for field in operation.selection_set.selections]
+        assert len(fields) == 1
+        for field in fields:
+            assert isinstance(field, FieldNode)
+            (directive,) = field.directives or ()
+            assert directive.name.value == "idempotent"
+            (key,) = directive.arguments or ()
+            assert isinstance(key.value, VariableNode)
+
+
+def test_no_document_that_only_reads_is_a_mutation() -> None:
+    kinds = {operation.operation.value for document in QUERIES for operation in _operations(document)}
+    assert kinds == {"query"}
+
+
+def _operations(document: str) -> list[OperationDefinitionNode]:
+    return [node for node in parse(document).definitions if isinstance(node, OperationDefinitionNode)]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_simulators_schema_is_a_part_of_the_official_one(version: str) -> None:
+    theirs = official(version)
+    compared = 0
+    for name, ours in SCHEMA.type_map.items():
+        if name.startswith("__"):
+            continue
+        other = theirs.type_map.get(name)
+        assert type(other) is type(ours), name
+        compared += 1
+        match ours, other:
+            case (
+                GraphQLObjectType() | GraphQLInterfaceType(),
+                GraphQLObjectType() | GraphQLInterfaceType(),
+            ):
+                _compare_fields(ours, other)
+                assert {each.name for each in ours.interfaces} <= {each.name for each in other.interfaces}, name
+            case GraphQLInputObjectType(), GraphQLInputObjectType():
+                _compare_input(ours, other)
+            case GraphQLEnumType(), GraphQLEnumType():
+                assert set(ours.values) <= set(other.values), name
+            case _:
+                pass  # scalars have a name and nothing else
+    assert compared > 40
+    for directive in SCHEMA.directives:
+        if directive.name == "idempotent":
+            official_one = next(each for each in theirs.directives if each.name == "idempotent")
+            assert {name: str(a.type) for name, a in directive.args.items()} == {
+                name: str(a.type) for name, a in official_one.args.items()
+            }
+            assert directive.locations == official_one.locations
+
+
+def _compare_fields(
+    ours: GraphQLObjectType | GraphQLInterfaceType, theirs: GraphQLObjectType | GraphQLInterfaceType
+) -> None:
+    for name, field in ours.fields.items():
+        where = f"{ours.name}.{name}"
+        assert name in theirs.fields, where
+        other = theirs.fields[name]
+        assert str(field.type) == str(other.type), where
+        for argument_name, argument in field.args.items():
+            assert argument_name in other.args, f"{where}({argument_name})"
+            assert str(argument.type) == str(other.args[argument_name].type), f"{where}({argument_name})"
+        demanded = {each for each, argument in other.args.items() if is_required_argument(argument)}
+        assert demanded <= set(field.args), where
+
+
+def _compare_input(ours: GraphQLInputObjectType, theirs: GraphQLInputObjectType) -> None:
+    for name, field in ours.fields.items():
+        assert name in theirs.fields, f"{ours.name}.{name}"
+        assert str(field.type) == str(theirs.fields[name].type), f"{ours.name}.{name}"
+    demanded = {name for name, field in theirs.fields.items() if is_required_input_field(field)}
+    assert demanded <= set(ours.fields), ours.name
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+async def test_what_the_connector_says_and_the_simulator_answers_fits_the_official_types(version: str) -> None:
+    schema = official(version)
+    exchanges = await _exchanges(version)
+    assert {_name(document) for document, _, _ in exchanges} == {_name(document) for document in DOCUMENTS}
+    for document, variables, answer in exchanges:
+        parsed = parse(document)
+        (operation,) = _operations(document)
+        coerced = get_variable_values(schema, operation.variable_definitions or [], variables)
+        assert isinstance(coerced, VariableValues), coerced
+        # Executed over its own answer, a document gives this answer again, or an error where a type does not fit.
+        checked = execute_sync(
+            schema,
+            parsed,
+            root_value=answer,
+            variable_values=variables,
+            type_resolver=lambda _value, _info, _type: "ProductVariant",
+        )
+        assert checked.errors is None, checked.errors
+        assert checked.data == answer
+
+
+def _name(document: str) -> str:
+    (operation,) = _operations(document)
+    assert operation.name is not None
+    return operation.name.value
+
+
+async def _exchanges(version: str) -> list[tuple[str, dict[str, Any], dict[str, Any]]]:
+    """Everything that a connector says to a simulated shop in a short life, and the answers."""
+    clock = SystemClock()
+    simulator = CONNECTOR.simulator(seed=1, speed=100.0, clock=clock)
+    simulator.stock_catalogue([CatalogueItem(f"MUG-{n}", f"Mug {n}", 100) for n in range(40)])
+    skus = [ChannelSku(listing.channel_sku) for listing in simulator.listings()]
+    heard: list[tuple[str, dict[str, Any], dict[str, Any]]] = []
+
+    async def listen(response: httpx2.Response) -> None:
+        asked = json.loads(response.request.content)
+        heard.append((asked["query"], asked["variables"], json.loads(await response.aread())["data"]))
+
+    transport = httpx2.ASGITransport(app=simulator.app())
+    async with httpx2.AsyncClient(transport=transport, event_hooks={"response": [listen]}) as client:
+        config = ChannelConfig(
+            channel="shop",
+            settings={"base_url": "http://localhost", "location_id": LOCATION_ID, "api_version": version},
+            secrets={"access_token": ACCESS_TOKEN, "webhook_secret": "hush"},
+        )
+        http = ChannelHttp(client, clock=clock, limiter=Unlimited())
+        connector = CONNECTOR.open(config, channel=Channel("shop"), http=http, clock=clock)
+        assert all(finding.is_good for finding in await connector.preflight())
+        await connector.fetch_stock(None)
+        await connector.read_stock([skus[0], ChannelSku("1")])
+        writes = [StockWrite(clock.new_id(), sku, units=5, expected_units=100) for sku in skus[:3]]
+        assert await connector.push(writes) == (Applied(),) * 3
+        assert await connector.push(writes) == (Applied(),) * 3
+        simulator.edit_by_hand(skus[0], 2)
+        await connector.push([StockWrite(clock.new_id(), skus[0], units=5, expected_units=9)])
+        start = (await connector.poll_orders(None)).cursor
+        orders = [simulator.place([(sku, 1) for sku in skus]), *(simulator.place([(skus[3], 2)]) for _ in range(2))]
+        simulator.cancel(orders[1] or "")
+        simulator.ship(orders[2] or "")
+        assert len((await connector.poll_orders(start)).deliveries) == 3
+    return heard
