@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from oneshelf.domain.identity import Channel
 from oneshelf.domain.reading import Terms
+from oneshelf.errors import MalformedError
 from oneshelf.sdk.capability import Capability
 from oneshelf.sdk.contract import Connector
 from oneshelf.sdk.fault import ChannelFault, ReauthenticateError, RetryLaterError
@@ -17,6 +18,9 @@ PAUSE_S_MAX = 60.0
 REAUTHENTICATE_PAUSE_S = 300.0
 SUSPENSE_LAGS = 5
 TIMING_NAMES = ("apply_s", "poll_orders_s", "suspense_s", "sweep_stock_s")
+
+# What a call to a channel may end in: what the channel says, or an answer that nobody can read.
+CHANNEL_FAILURES = (ChannelFault, MalformedError)
 
 log = get_logger(__name__)
 
@@ -56,7 +60,7 @@ def with_timing(capability: Capability, timing: dict[str, float]) -> Capability:
     )
 
 
-async def report_fault(database: Database, channel: Channel, fault: ChannelFault) -> float:
+async def report_fault(database: Database, channel: Channel, fault: ChannelFault | MalformedError) -> float:
     """The channel as a whole failed: pause it, longer each time. Logs once when it goes. Returns the pause in s."""
     async with database.transaction() as tx:
         streak = await catalog.record_failure(tx, channel, fault=str(fault))
@@ -75,12 +79,13 @@ async def report_answer(database: Database, channel: Channel) -> None:
         log.info("channel.available", channel=channel)
 
 
-def _pause_s(fault: ChannelFault, streak: int) -> float:
+def _pause_s(fault: ChannelFault | MalformedError, streak: int) -> float:
+    """One failed call is everyday business and a row of them an outage: 0.16 s at first, a minute from the 14th on."""
+    growing_s = min(PAUSE_S_MAX, 0.1 * 1.6 ** min(streak, 20))
     match fault:
         case RetryLaterError(retry_after_s=retry_after_s):
-            # One throttled call is everyday business; a row of them means that something is wrong.
-            return max(retry_after_s, 0.0 if streak < 3 else min(PAUSE_S_MAX, 0.5 * 2.0 ** min(streak, 10)))
+            return max(min(retry_after_s, PAUSE_S_MAX), growing_s)
         case ReauthenticateError():
             return REAUTHENTICATE_PAUSE_S
         case _:
-            return min(PAUSE_S_MAX, 0.5 * 2.0 ** min(streak, 10))
+            return growing_s

@@ -15,8 +15,7 @@ from oneshelf.clock import Clock
 from oneshelf.domain.identity import ChannelSku
 from oneshelf.domain.listing import Listing
 from oneshelf.domain.reading import Read, Verdict, read
-from oneshelf.flow.channel import OpenChannel, report_answer, report_fault
-from oneshelf.sdk.fault import ChannelFault
+from oneshelf.flow.channel import CHANNEL_FAILURES, OpenChannel, report_answer, report_fault
 from oneshelf.sdk.message import StockReading
 from oneshelf.storage import drifts, publishing, schedules
 from oneshelf.storage.database import Database, now
@@ -40,7 +39,7 @@ async def confirm(database: Database, channel: OpenChannel, clock: Clock) -> int
         return 0
     try:
         readings = await channel.connector.read_stock([listing.channel_sku for listing in claimed])
-    except ChannelFault as fault:
+    except CHANNEL_FAILURES as fault:
         pause_s = await report_fault(database, channel.name, fault)
         async with database.transaction() as tx:
             await publishing.release(tx, channel.name, lease=lease, retry_after_s=pause_s)

@@ -30,9 +30,9 @@ from oneshelf.domain.listing import (
 )
 from oneshelf.domain.reading import read
 from oneshelf.errors import InvariantError
-from oneshelf.flow.channel import OpenChannel, report_answer, report_fault
+from oneshelf.flow.channel import CHANNEL_FAILURES, OpenChannel, report_answer, report_fault
 from oneshelf.sdk.capability import WriteKind
-from oneshelf.sdk.fault import ChannelFault, OutcomeUnknownError
+from oneshelf.sdk.fault import OutcomeUnknownError
 from oneshelf.sdk.message import Accepted, Applied, Refused, Stale, StockWrite, Throttled, Unknown, WriteOutcome
 from oneshelf.storage import drifts, publishing, schedules
 from oneshelf.storage.database import Database, Transaction, now
@@ -63,7 +63,7 @@ async def push(database: Database, channel: OpenChannel, clock: Clock) -> int:
     try:
         readings = await _fresh_readings(channel, claimed)
         writes = await _intend(database, channel, claimed, readings, clock, lease)
-    except ChannelFault as fault:
+    except CHANNEL_FAILURES as fault:
         pause_s = await report_fault(database, channel.name, fault)
         async with database.transaction() as tx:
             await publishing.release(tx, channel.name, lease=lease, retry_after_s=pause_s)
@@ -169,7 +169,7 @@ async def _call(database: Database, channel: OpenChannel, writes: Sequence[Stock
         outcomes = await channel.connector.push(writes)
     except OutcomeUnknownError as fault:
         return (Unknown(str(fault)),) * len(writes)
-    except ChannelFault as fault:
+    except CHANNEL_FAILURES as fault:
         pause_s = await report_fault(database, channel.name, fault)
         return (Throttled(pause_s),) * len(writes)
     await report_answer(database, channel.name)

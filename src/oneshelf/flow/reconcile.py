@@ -13,8 +13,7 @@ from uuid import UUID
 
 from oneshelf.clock import Clock
 from oneshelf.domain.reading import DriftFound, Read, weigh
-from oneshelf.flow.channel import OpenChannel, report_answer, report_fault
-from oneshelf.sdk.fault import ChannelFault
+from oneshelf.flow.channel import CHANNEL_FAILURES, OpenChannel, report_answer, report_fault
 from oneshelf.sdk.message import StockPage
 from oneshelf.storage import drifts, facts, listings, publishing, schedules, touched
 from oneshelf.storage.database import Database, Transaction, now
@@ -49,7 +48,7 @@ async def sweep(database: Database, channel: OpenChannel, clock: Clock) -> int:
                 )
             if is_last or not is_ours:
                 break
-    except ChannelFault as fault:
+    except CHANNEL_FAILURES as fault:
         pause_s = await report_fault(database, channel.name, fault)
         async with database.transaction() as tx:
             await schedules.postpone(tx, due, after_s=max(pause_s, 0.5), fault=str(fault))

@@ -314,7 +314,6 @@ JUNK: list[object] = [
     {"data": {"nodes": None}},
     {"data": {"nodes": [7]}},
     {"data": {"nodes": [{"id": "gid://shopify/Product/1"}]}},
-    {"data": {"nodes": [{"id": "gid://shopify/ProductVariant/1", "inventoryItem": None}]}},
     {"data": None, "errors": [{"message": "Internal error"}]},
     "words",
 ]
@@ -327,6 +326,17 @@ async def test_a_reading_that_cannot_be_read_is_tried_again_later(bench: Bench, 
 
     with pytest.raises(RetryLaterError):
         await bench.open(app=_proxy(respond)).read_stock(bench.skus)
+
+
+async def test_a_listing_that_cannot_be_read_is_told_with_its_reason(bench: Bench) -> None:
+    unreadable = {"id": "gid://shopify/ProductVariant/1", "inventoryItem": None}
+
+    async def respond(_request: WebRequest) -> Response:
+        return JSONResponse({"data": {"nodes": [unreadable]}})
+
+    (reading,) = await bench.open(app=_proxy(respond)).read_stock(bench.skus)
+    assert (reading.channel_sku, reading.units) == ("1", None)
+    assert "cannot be read" in reading.note
 
 
 async def test_a_reading_that_costs_too_much_at_once_is_made_in_parts(big_bench: Bench) -> None:

@@ -178,8 +178,18 @@ def page_from(answer: Mapping[str, object], root: str) -> tuple[list[object], st
 
 
 def _variant(node: object, location: str) -> Variant:
+    """One variant of many: one whose figures cannot be read must not hide the others."""
     variant = an_object(node, "variant")
     number = number_in_gid(part(variant, "id", "variant"), "ProductVariant")
+    try:
+        return _readable_variant(variant, number, location)
+    except MalformedError as problem:
+        obstacle = f"cannot be read: {problem}"
+        reading = StockReading(channel_sku=ChannelSku(number), units=None, note=obstacle)
+        return Variant(reading=reading, inventory_item="", obstacle=obstacle)
+
+
+def _readable_variant(variant: Mapping[str, object], number: str, location: str) -> Variant:
     what = f"variant {number}"
     item = an_object(part(variant, "inventoryItem", what), f"{what} inventoryItem")
     item_number = number_in_gid(part(item, "id", what), "InventoryItem")

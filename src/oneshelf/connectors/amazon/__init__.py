@@ -1,0 +1,5 @@
+"""Amazon: seller-fulfilled listings through the Selling Partner API."""
+
+from oneshelf.connectors.amazon.connector import CONNECTOR
+
+__all__ = ["CONNECTOR"]

@@ -1,0 +1,95 @@
+"""What a person tells us to connect an Amazon account, checked."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from oneshelf.errors import ConfigurationError
+from oneshelf.sdk.contract import Setting
+from oneshelf.sdk.message import ChannelConfig
+
+SETTINGS = (
+    Setting("seller_id", "The merchant token of the account, as Seller Central shows it"),
+    Setting("marketplace_id", "The store whose listings are kept, such as ATVPDKIKX0DER", default="ATVPDKIKX0DER"),
+    Setting(
+        "base_url",
+        "The endpoint of the account's region",
+        default="https://sellingpartnerapi-na.amazon.com",
+    ),
+    Setting("token_url", "Where Login with Amazon grants tokens", default="https://api.amazon.com/auth/o2/token"),
+    Setting("client_id", "The application's LWA client id", is_secret=True),
+    Setting("client_secret", "The application's LWA client secret; it dies after 180 days", is_secret=True),
+    Setting("refresh_token", "The token that the self-authorization showed once", is_secret=True),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The three secrets of Login with Amazon. They never appear in a `repr`."""
+
+    client_id: str = field(repr=False)
+    client_secret: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One seller in one region. `marketplace_id` is a view: Amazon keeps one quantity per seller, SKU and channel."""
+
+    seller_id: str
+    marketplace_id: str
+    base_url: str
+    token_url: str
+    credentials: Credentials
+
+
+def account_from(config: ChannelConfig) -> Account:
+    """The account a person configured. Raises ConfigurationError naming a missing, unknown or unsafe setting."""
+    public = _filled(config.channel, config.settings, is_secret=False)
+    secret = _filled(config.channel, config.secrets, is_secret=True)
+    return Account(
+        seller_id=public["seller_id"],
+        marketplace_id=public["marketplace_id"],
+        base_url=_address(config.channel, "base_url", public["base_url"]),
+        token_url=_address(config.channel, "token_url", public["token_url"]),
+        credentials=Credentials(**secret),
+    )
+
+
+def _filled(channel: str, told: Mapping[str, str], *, is_secret: bool) -> dict[str, str]:
+    word = "secret" if is_secret else "setting"
+    known = {setting.name: setting for setting in SETTINGS if setting.is_secret is is_secret}
+    for name in told:
+        if name not in known:
+            raise ConfigurationError(f"channel {channel}: unknown {word} {name}; Amazon takes {', '.join(known)}")
+    filled = {}
+    for name, setting in known.items():
+        value = told.get(name, "").strip() or setting.default
+        if value is None:
+            raise ConfigurationError(f"channel {channel}: the {word} {name} is missing. {setting.help}")
+        filled[name] = value
+    return filled
+
+
+def _address(channel: str, name: str, value: str) -> str:
+    """The address without a trailing slash. Secrets travel over it: https, or plain http to this very machine."""
+    try:
+        parts = urlsplit(value)
+        host = parts.hostname
+    except ValueError:
+        host = None
+    if not host or "@" in parts.netloc or parts.query or parts.fragment:
+        raise ConfigurationError(f"channel {channel}: {name} is not an address such as https://host/path")
+    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
+        raise ConfigurationError(f"channel {channel}: {name} must begin with https:// (http only on this machine)")
+    return value.rstrip("/")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

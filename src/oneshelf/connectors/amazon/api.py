@@ -1,0 +1,101 @@
+"""Calls to the Selling Partner API: the token on each, one renewal where Amazon rejects it, rates learned."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import quote
+
+from oneshelf import __version__
+from oneshelf.connectors.amazon import parse
+from oneshelf.connectors.amazon.account import Account
+from oneshelf.connectors.amazon.tokens import Tokens
+from oneshelf.domain.identity import ChannelSku
+from oneshelf.sdk.fault import ReauthenticateError, RefusedError
+from oneshelf.sdk.http import ChannelHttp, Reply
+
+LISTINGS_PATH = "/listings/2021-08-01/items"
+ORDERS_PATH = "/orders/2026-01-01/orders"
+USER_AGENT = f"oneshelf/{__version__} (Language=Python)"
+
+
+class SellingPartnerApi:
+    """The account's API, one attempt per call. Raises what ChannelHttp and Tokens raise."""
+
+    def __init__(self, account: Account, *, http: ChannelHttp, tokens: Tokens) -> None:
+        self._account = account
+        self._http = http
+        self._tokens = tokens
+        self._learned: dict[str, float] = {}
+
+    def items_path(self) -> str:
+        """The path of the seller's listings."""
+        return f"{LISTINGS_PATH}/{quote(self._account.seller_id, safe='')}"
+
+    def item_path(self, channel_sku: ChannelSku) -> str:
+        """The path of one listing. A SKU may hold a slash, a hash or a percent sign: nothing is safe in it."""
+        segment = quote(channel_sku, safe="")
+        if segment in {".", ".."}:
+            # Unreserved, and yet a client or a gateway would walk up the path.
+            segment = segment.replace(".", "%2E")
+        return f"{self.items_path()}/{segment}"
+
+    async def read(self, operation: str, path: str, params: dict[str, str]) -> Reply:
+        """A GET."""
+        return await self._call(self._http.read, operation, "GET", path, is_retried=True, params=params)
+
+    async def preview(self, operation: str, path: str, params: dict[str, str], json: object) -> Reply:
+        """A PATCH of which Amazon only says what it would do."""
+        call = self._http.read
+        return await self._call(call, operation, "PATCH", path, is_retried=False, params=params, json=json)
+
+    async def write(self, operation: str, path: str, params: dict[str, str], json: object) -> Reply:
+        """A PATCH. Raises OutcomeUnknownError too."""
+        call = self._http.write
+        return await self._call(call, operation, "PATCH", path, is_retried=False, params=params, json=json)
+
+    async def _call(
+        self,
+        call: Callable[..., Awaitable[Reply]],
+        operation: str,
+        method: str,
+        path: str,
+        *,
+        is_retried: bool,
+        **request: Any,
+    ) -> Reply:
+        url = f"{self._account.base_url}{path}"
+        token = await self._tokens.access_token()
+        try:
+            reply = await call(operation, method, url, headers=_headers(token), **request)
+        except ReauthenticateError as refusal:
+            # A role that was missing when the seller authorised us is missing in every new token too: only the
+            # seller can add it. A rejected token was never acted upon, so that a second attempt is safe.
+            if not is_retried and not parse.is_token_rejected(str(refusal)):
+                raise
+            token = await self._tokens.renewed(token)
+            reply = await call(operation, method, url, headers=_headers(token), **request)
+        await self._learn(operation, reply)
+        return reply
+
+    async def _learn(self, operation: str, reply: Reply) -> None:
+        rate_per_s = parse.rate_from(reply.headers.get("x-amzn-ratelimit-limit"))
+        if not is_success(reply) or rate_per_s is None or self._learned.get(operation) == rate_per_s:
+            return
+        self._learned[operation] = rate_per_s
+        await self._http.limiter.learn(operation, rate_per_s)
+
+
+def refuse(operation: str, reply: Reply) -> None:
+    """Raise RefusedError unless the answer is a success."""
+    if not is_success(reply):
+        raise RefusedError(f"{operation}: {reply.status} {parse.error_words(reply.body)}")
+
+
+def is_success(reply: Reply) -> bool:
+    """Whether Amazon says that it did what we asked; the body may still say otherwise."""
+    return 200 <= reply.status < 300
+
+
+def _headers(token: str) -> dict[str, str]:
+    return {"x-amz-access-token": token, "user-agent": USER_AGENT, "accept": "application/json"}

@@ -1,0 +1,389 @@
+"""Amazon's JSON in our words. Pure; the only place that sees untyped documents.
+
+Orders v2026-01-01 and Listings Items v2021-08-01, as modelled at
+https://github.com/amzn/selling-partner-api-models (checked 2026-11-23).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from oneshelf.domain.identity import Channel, ChannelSku, name_from, units_from
+from oneshelf.domain.order import OrderLine, OrderSnapshot
+from oneshelf.errors import MalformedError
+from oneshelf.sdk.message import Accepted, Delivery, Ignored, Message, Refused, StockReading, Unknown
+
+POLLED_ORDER = "poll/order"
+MERCHANT_CHANNEL = "DEFAULT"
+WORDS_LENGTH_MAX = 300
+
+# Version 2026-01-01 writes CANCELLED; older versions of the same status write Canceled.
+_CANCELLED = frozenset({"CANCELLED", "CANCELED"})
+_PENDING = frozenset({"PENDING", "PENDING_AVAILABILITY"})
+_CONFIRMED = frozenset({"UNSHIPPED", "PARTIALLY_SHIPPED", "SHIPPED"})
+
+# What we keep of an order: nothing of the buyer, and nothing that may change without news for the stock.
+_KEPT: dict[str, Any] = {
+    "orderId": None,
+    "createdTime": None,
+    "lastUpdatedTime": None,
+    "fulfillment": {"fulfillmentStatus": None, "fulfilledBy": None},
+    "orderItems": {
+        "orderItemId": None,
+        "quantityOrdered": None,
+        "product": {"sellerSku": None},
+        "fulfillment": {"quantityFulfilled": None, "quantityUnfulfilled": None},
+        "cancellation": {"cancellationExecution": {"cancelledBy": None}},
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OrdersAnswer:
+    """A page of orders, oldest change first. `before` is the end of the window that Amazon looked at."""
+
+    deliveries: tuple[Delivery, ...]
+    next_token: str | None
+    before: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListingRow:
+    """One listing. `is_merchant`: Amazon shows that the seller ships it; anything else must not be written."""
+
+    reading: StockReading
+    is_merchant: bool
+    created_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListingsAnswer:
+    """A page of listings and how many there are in all, as far as Amazon counts."""
+
+    rows: tuple[ListingRow, ...]
+    next_token: str | None
+    results_count: int
+
+
+@dataclass(frozen=True, slots=True)
+class TokenGrant:
+    """An access token and for how many seconds it is good."""
+
+    access_token: str
+    life_s: float
+
+    def __repr__(self) -> str:
+        return f"TokenGrant(life_s={self.life_s})"
+
+
+def orders_answer(document: Any) -> OrdersAnswer:
+    """The page of a searchOrders answer. A single unreadable order is delivered all the same, to be parked."""
+    answer = _object(document, "the answer to searchOrders")
+    found = _list(answer.get("orders"), "orders")
+    before = answer.get("lastUpdatedBefore") or answer.get("createdBefore")
+    return OrdersAnswer(
+        deliveries=tuple(_delivery(order) for order in sorted(found, key=_changed)),
+        next_token=_next_token(answer),
+        before=None if before is None else instant_from(before, what="the end of the window"),
+    )
+
+
+def order_message(delivery: Delivery, *, channel: Channel) -> Message:
+    """The order in a polled delivery. Raises MalformedError."""
+    try:
+        document = msgspec.json.decode(delivery.body)
+    except msgspec.DecodeError as problem:
+        raise MalformedError(f"the order is not JSON: {problem}") from None
+    order = _object(document, "the order")
+    order_id = name_from(order.get("orderId"), what="orderId")
+    fulfilment = _object(order.get("fulfillment"), f"order {order_id}: fulfillment")
+    status = _text(fulfilment.get("fulfillmentStatus"), f"order {order_id}: fulfillmentStatus").upper()
+    # Amazon counts and ships these itself; UNFULFILLABLE exists for its own orders only.
+    if fulfilment.get("fulfilledBy") == "AMAZON" or status == "UNFULFILLABLE":
+        return Ignored(f"order {order_id} is fulfilled by Amazon")
+    if status not in _CANCELLED | _PENDING | _CONFIRMED:
+        raise MalformedError(f"order {order_id} has the unknown status {status[:40]!r}")
+    items = _list(order.get("orderItems"), f"order {order_id}: orderItems")
+    changed_at = instant_from(order.get("lastUpdatedTime"), what=f"order {order_id}: lastUpdatedTime")
+    return OrderSnapshot(
+        channel=channel,
+        order_id=order_id,
+        version=instant_text(changed_at),
+        placed_at=instant_from(order.get("createdTime"), what=f"order {order_id}: createdTime"),
+        is_pending=status in _PENDING,
+        lines=tuple(_line(item, order_id=order_id, status=status) for item in items),
+    )
+
+
+def _line(document: Any, *, order_id: str, status: str) -> OrderLine:
+    item = _object(document, f"order {order_id}: an item")
+    line_id = name_from(item.get("orderItemId"), what=f"order {order_id}: orderItemId")
+    where = f"order {order_id} item {line_id}"
+    product = _object(item.get("product"), f"{where}: product")
+    ordered = units_from(item.get("quantityOrdered"), what=f"{where}: quantityOrdered")
+    shipped = _units_shipped(item, where=where, status=status, ordered=ordered)
+    cancelled = _units_cancelled(item, where=where, status=status, unshipped=ordered - shipped)
+    return OrderLine(
+        line_id=line_id,
+        channel_sku=_channel_sku(product.get("sellerSku"), where),
+        units_ordered=ordered,
+        units_cancelled=cancelled,
+        # "The quantity available is subtracted" when the order is placed and given back when it is cancelled.
+        # Seller Central help 200200040, checked 2026-11-23.
+        units_relisted=cancelled,
+        units_shipped=shipped,
+    )
+
+
+def _units_shipped(item: Mapping[str, Any], *, where: str, status: str, ordered: int) -> int:
+    told = _object(item.get("fulfillment") or {}, f"{where}: fulfillment").get("quantityFulfilled")
+    if told is not None:
+        return units_from(told, what=f"{where}: quantityFulfilled")
+    if status == "PARTIALLY_SHIPPED":
+        raise MalformedError(f"{where}: the order is partly shipped, and quantityFulfilled is missing")
+    return ordered if status == "SHIPPED" else 0
+
+
+def _units_cancelled(item: Mapping[str, Any], *, where: str, status: str, unshipped: int) -> int:
+    """Units that will not ship. Of an order that lives on, only what Amazon says was really cancelled."""
+    if status in _CANCELLED:
+        return unshipped
+    cancellation = _object(item.get("cancellation") or {}, f"{where}: cancellation")
+    if status in _PENDING or not cancellation.get("cancellationExecution"):
+        return 0
+    told = _object(item.get("fulfillment") or {}, f"{where}: fulfillment").get("quantityUnfulfilled")
+    remaining = 0 if told is None else units_from(told, what=f"{where}: quantityUnfulfilled")
+    return max(0, unshipped - remaining)
+
+
+def listings_answer(document: Any) -> ListingsAnswer:
+    """The page of a searchListingsItems answer. Raises MalformedError."""
+    answer = _object(document, "the answer to searchListingsItems")
+    items = _list(answer.get("items"), "items")
+    return ListingsAnswer(
+        rows=tuple(row for item in items if (row := _row_if_named(item)) is not None),
+        next_token=_next_token(answer),
+        results_count=units_from(answer.get("numberOfResults"), what="numberOfResults"),
+    )
+
+
+def _row_if_named(document: Any) -> ListingRow | None:
+    """One row of many: a row that cannot be read must not hide the others. Without a SKU nobody can use it."""
+    try:
+        return listing_row(document)
+    except MalformedError as problem:
+        try:
+            channel_sku = _channel_sku(_object(document, "a listing").get("sku"), "a listing")
+        except MalformedError:
+            return None
+        reading = StockReading(channel_sku=channel_sku, units=None, note=f"cannot be read: {problem}")
+        return ListingRow(reading=reading, is_merchant=False, created_at=None)
+
+
+def listing_row(document: Any) -> ListingRow:
+    """One listing with the units that Amazon really sells from.
+
+    `fulfillmentAvailability` is that figure; `attributes` is only what was last submitted, and the two differ
+    by design: https://github.com/amzn/selling-partner-api-models/issues/5327 (checked 2026-11-23).
+    """
+    item = _object(document, "a listing")
+    channel_sku = _channel_sku(item.get("sku"), "a listing")
+    rows = _list(item.get("fulfillmentAvailability") or [], f"{channel_sku}: fulfillmentAvailability")
+    shown: dict[str, Any] = {}
+    for row in rows:
+        availability = _object(row, f"{channel_sku}: fulfillmentAvailability")
+        shown[_text(availability.get("fulfillmentChannelCode"), f"{channel_sku}: fulfillmentChannelCode")] = (
+            availability.get("quantity")
+        )
+    summary = _summary(item, channel_sku)
+    created = summary.get("createdDate")
+    units, note = _units_shown(shown, channel_sku)
+    reading = StockReading(
+        channel_sku=channel_sku,
+        units=units,
+        merchant_sku=_merchant_sku(channel_sku),
+        title=str(summary.get("itemName") or ""),
+        note=note,
+    )
+    return ListingRow(
+        reading=reading,
+        is_merchant=MERCHANT_CHANNEL in shown,
+        created_at=None if created is None else instant_from(created, what=f"{channel_sku}: createdDate"),
+    )
+
+
+def _units_shown(shown: Mapping[str, Any], channel_sku: ChannelSku) -> tuple[int | None, str]:
+    if MERCHANT_CHANNEL in shown:
+        told = shown[MERCHANT_CHANNEL]
+        if told is None:
+            return 0, "no quantity has been set yet"
+        return units_from(told, what=f"{channel_sku}: the quantity on sale"), ""
+    if shown:
+        return None, f"fulfilled by Amazon ({', '.join(sorted(shown))}): Amazon keeps the count"
+    return None, "Amazon does not say who fulfils this listing"
+
+
+def write_outcome(document: Any) -> Accepted | Refused | Unknown:
+    """What a PATCH answered with status 200 came to. ACCEPTED means queued; 200 with INVALID is a refusal."""
+    if not isinstance(document, Mapping):
+        return Unknown("Amazon answered something that is not a submission")
+    match document.get("status"):
+        case "ACCEPTED":
+            return Accepted()
+        case "INVALID":
+            return Refused(_issue_words(document))
+        case other:
+            return Unknown(f"Amazon answered with the status {str(other)[:40]!r}")
+
+
+def preview_refusal(document: Any) -> str | None:
+    """Amazon's words where it would not take a previewed write; None where it would."""
+    answer = _object(document, "the answer to a preview")
+    return None if answer.get("status") == "VALID" else _issue_words(answer)
+
+
+def _issue_words(answer: Mapping[str, Any]) -> str:
+    found = answer.get("issues")
+    issues = [issue for issue in found if isinstance(issue, Mapping)] if isinstance(found, list) else []
+    errors = [issue for issue in issues if issue.get("severity") == "ERROR"] or issues
+    words = "; ".join(f"{issue.get('code')}: {issue.get('message')}" for issue in errors)
+    return (words or f"{answer.get('status')} without an issue")[:WORDS_LENGTH_MAX]
+
+
+def error_words(body: bytes) -> str:
+    """Amazon's own words in an answer that is no success; the raw beginning where it is no error list."""
+    document = _decoded(body)
+    found = document.get("errors") if isinstance(document, Mapping) else None
+    errors = [error for error in found if isinstance(error, Mapping)] if isinstance(found, list) else []
+    parts = [
+        ": ".join(str(error[name]) for name in ("code", "message", "details") if error.get(name)) for error in errors
+    ]
+    words = "; ".join(parts) or body.decode("utf-8", "replace")
+    return words[:WORDS_LENGTH_MAX]
+
+
+def is_token_rejected(words: str) -> bool:
+    """Whether a 401 or 403 is about the access token, not about a role that the application lacks."""
+    return "access token" in words.lower()
+
+
+def token_grant(document: Any) -> TokenGrant:
+    """The token that Login with Amazon granted. Raises MalformedError, without the answer's text."""
+    answer = _object(document, "the answer of Login with Amazon")
+    life = answer.get("expires_in")
+    if not isinstance(life, int) or isinstance(life, bool) or life <= 0:
+        raise MalformedError("Login with Amazon does not say how long its token lives")
+    return TokenGrant(access_token=_text(answer.get("access_token"), "access_token"), life_s=float(life))
+
+
+def token_refusal(body: bytes) -> str:
+    """The error code and words of Login with Amazon, such as `invalid_grant`."""
+    document = _decoded(body)
+    if not isinstance(document, Mapping):
+        return "an answer that is not JSON"
+    return f"{document.get('error')}: {document.get('error_description')}"[:WORDS_LENGTH_MAX]
+
+
+def rate_from(header: str | None) -> float | None:
+    """The calls a second that Amazon grants now; None where it does not say."""
+    try:
+        rate = float(header or "")
+    except ValueError:
+        return None
+    return rate if math.isfinite(rate) and rate > 0 else None
+
+
+def instant_from(value: object, *, what: str) -> datetime:
+    """An aware instant in UTC. Raises MalformedError for anything else."""
+    try:
+        instant = datetime.fromisoformat(value) if isinstance(value, str) else None
+        if instant is not None and instant.tzinfo is not None:
+            return instant.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise MalformedError(f"{what} is not an instant with a time zone: {str(value)[:40]!r}")
+
+
+def instant_text(instant: datetime) -> str:
+    """Text of a fixed width that sorts as the instants do."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _delivery(order: Any) -> Delivery:
+    body = msgspec.json.encode(_kept(order, _KEPT), order="deterministic")
+    known = order if isinstance(order, Mapping) else {}
+    digest = hashlib.sha256(body).hexdigest()[:12]
+    key = f"poll:{known.get('orderId')}:{known.get('lastUpdatedTime')}:{digest}"
+    return Delivery(key=key[:200], topic=POLLED_ORDER, body=body)
+
+
+def _kept(value: Any, kept: dict[str, Any] | None) -> Any:
+    """The kept members of a document, in lists too. A value of another type stays, for the reader to refuse."""
+    if kept is None:
+        return value
+    if isinstance(value, list):
+        return [_kept(member, kept) for member in value]
+    if isinstance(value, Mapping):
+        return {name: _kept(value[name], inner) for name, inner in kept.items() if name in value}
+    return value
+
+
+def _changed(order: Any) -> str:
+    try:
+        return instant_text(instant_from(order["lastUpdatedTime"], what="lastUpdatedTime"))
+    except (MalformedError, KeyError, TypeError):
+        return ""
+
+
+def _summary(item: Mapping[str, Any], channel_sku: ChannelSku) -> Mapping[str, Any]:
+    summaries = _list(item.get("summaries") or [], f"{channel_sku}: summaries")
+    return _object(summaries[0], f"{channel_sku}: summaries") if summaries else {}
+
+
+def _channel_sku(value: object, where: str) -> ChannelSku:
+    """The seller's SKU byte for byte: it is an address at Amazon, and another spelling is another listing."""
+    return ChannelSku(_text(value, f"{where}: the SKU"))
+
+
+def _merchant_sku(channel_sku: ChannelSku) -> str | None:
+    try:
+        return name_from(channel_sku, what="SKU")
+    except MalformedError:
+        return None
+
+
+def _next_token(answer: Mapping[str, Any]) -> str | None:
+    token = _object(answer.get("pagination") or {}, "pagination").get("nextToken")
+    return _text(token, "nextToken") if token is not None else None
+
+
+def _decoded(body: bytes) -> Any:
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return None
+
+
+def _object(value: Any, what: str) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise MalformedError(f"{what} must be an object, not {type(value).__name__}")
+    return value
+
+
+def _list(value: Any, what: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise MalformedError(f"{what} must be a list, not {type(value).__name__}")
+    return value
+
+
+def _text(value: object, what: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise MalformedError(f"{what} must be text, not {type(value).__name__}")
+    return value

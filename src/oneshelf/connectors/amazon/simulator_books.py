@@ -1,0 +1,270 @@
+"""The simulated Amazon's books: listings with what was submitted and what really sells, orders, buyers' acts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+from oneshelf.clock import Clock
+from oneshelf.domain.identity import UNITS_MAX
+from oneshelf.errors import MalformedError
+from oneshelf.sdk.simulator import Action, BookLine, BookListing, BookOrder, CatalogueItem
+
+MERCHANT_CHANNEL = "DEFAULT"
+AMAZON_CHANNEL = "AMAZON_NA"
+
+
+@dataclass(slots=True)
+class Listing:
+    """One SKU of the seller. `units` really sell; `submitted` are the attribute rows as last sent."""
+
+    sku: str
+    title: str
+    asin: str
+    number: int
+    units: int
+    channel_code: str
+    created_at: datetime
+    updated_at: datetime
+    submitted: list[dict[str, object]]
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of an order."""
+
+    item_id: str
+    sku: str
+    title: str
+    asin: str
+    units: int
+
+
+@dataclass(slots=True)
+class Order:
+    """An order. `status` in Amazon's words; `is_visible`: searches show it."""
+
+    order_id: str
+    placed_at: datetime
+    created_at: datetime
+    updated_at: datetime
+    status: str
+    fulfilled_by: str
+    lines: tuple[Line, ...]
+    is_visible: bool = True
+
+
+@dataclass(slots=True)
+class Habits:
+    """How this Amazon behaves, in seconds of its own time and shares of 1.
+
+    A payment is mostly confirmed within half an hour (Seller Central help 200200040, checked 2026-11-23). An
+    accepted quantity shows after minutes; every submission draws its own delay, so that a later one may be
+    applied before an earlier one.
+    """
+
+    apply_s: tuple[float, float] = (60.0, 300.0)
+    confirm_s: tuple[float, float] = (60.0, 1800.0)
+    unpaid_share: float = 0.04
+    late_s: tuple[float, float] = (300.0, 1200.0)
+    hidden_s: float = 120.0
+    token_life_s: float = 3600.0
+    page_token_life_s: float = 86_400.0
+
+
+@dataclass(slots=True)
+class Books:
+    """All that Amazon knows. `after` runs an action later, `strikes` throws the dice for a fault."""
+
+    random: Random
+    clock: Clock
+    speed: float
+    after: Callable[[float, Action], None]
+    strikes: Callable[[str], bool]
+    habits: Habits = field(default_factory=Habits)
+    catalogue: dict[str, Listing] = field(default_factory=dict)
+    orders: dict[str, Order] = field(default_factory=dict)
+    shown: list[BookListing] = field(default_factory=list)
+
+    def stock(self, items: Sequence[CatalogueItem]) -> None:
+        """Put seller-fulfilled listings on sale."""
+        known = {*self.catalogue}
+        for item in items:
+            if item.sku in known:
+                raise MalformedError(f"{item.sku} is already listed")
+            if not item.sku or not 0 <= item.units <= UNITS_MAX:
+                raise MalformedError(f"{item.sku!r} cannot be listed with {item.units} units")
+            known.add(item.sku)
+        for item in items:
+            number = len(self.catalogue) + 1
+            # Listings were created one after the other, long before today.
+            created_at = self.stamp() - timedelta(days=365) + timedelta(seconds=number)
+            listing = Listing(
+                sku=item.sku,
+                title=item.title,
+                asin=f"B0SIM{number:05}",
+                number=number,
+                units=item.units,
+                channel_code=MERCHANT_CHANNEL,
+                created_at=created_at,
+                updated_at=created_at,
+                submitted=[{"fulfillment_channel_code": MERCHANT_CHANNEL, "quantity": item.units}],
+            )
+            self.catalogue[item.sku] = listing
+            self.shown.append(BookListing(channel_sku=item.sku, merchant_sku=item.sku, units=item.units))
+
+    def stamp(self) -> datetime:
+        """Now, cut to a second of Amazon's own time."""
+        step_us = max(1000, int(1_000_000 / self.speed))
+        since = self.clock.now() - datetime(2020, 1, 1, tzinfo=UTC)
+        microseconds = since // timedelta(microseconds=1)
+        return datetime(2020, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds - microseconds % step_us)
+
+    def set_units(self, listing: Listing, units: int) -> None:
+        """From now on the listing really sells this many."""
+        listing.units = units
+        listing.updated_at = self.stamp()
+        self.shown[listing.number - 1] = BookListing(channel_sku=listing.sku, merchant_sku=listing.sku, units=units)
+
+    # Submissions -------------------------------------------------------------------------------------------
+
+    def submit(self, listing: Listing, *, operation: str, rows: Sequence[Mapping[str, object]]) -> None:
+        """Take a change of `fulfillment_availability`: it shows as submitted now, and sells later or never."""
+        for row in rows:
+            _change_submitted(listing, operation=operation, row=row)
+        listing.updated_at = self.stamp()
+        if self.strikes("write_never_applied"):
+            return
+        merchant = [row for row in rows if row.get("fulfillment_channel_code") == MERCHANT_CHANNEL]
+        if not merchant:
+            return
+        units = 0 if operation == "delete" else merchant[-1].get("quantity")
+        if not isinstance(units, int):
+            return
+
+        async def apply() -> None:
+            # A quantity for a SKU that Amazon fulfils makes it seller-fulfilled; its stock there is stranded.
+            listing.channel_code = MERCHANT_CHANNEL
+            self.set_units(listing, units)
+
+        self.after(self.random.uniform(*self.habits.apply_s), apply)
+
+    # Buyers --------------------------------------------------------------------------------------------------
+
+    def place(self, lines: Sequence[tuple[str, int]]) -> str | None:
+        """An order, pending until its payment is confirmed. The units leave the listing at once."""
+        wanted: dict[str, int] = {}
+        for sku, units in lines:
+            wanted[sku] = wanted.get(sku, 0) + units
+        bought = [self.catalogue.get(sku) for sku in wanted]
+        listings = [listing for listing in bought if listing is not None]
+        codes = {listing.channel_code for listing in listings}
+        if not wanted or len(listings) < len(bought) or len(codes) > 1 or min(wanted.values()) < 1:
+            return None
+        if any(listing.units < wanted[listing.sku] for listing in listings):
+            return None
+        order = self._order(listings, wanted)
+        for listing in listings:
+            self.set_units(listing, listing.units - wanted[listing.sku])
+        self.orders[order.order_id] = order
+        self._await_payment(order)
+        return order.order_id
+
+    def _order(self, listings: Sequence[Listing], wanted: Mapping[str, int]) -> Order:
+        number = len(self.orders) + 1
+        at = self.stamp()
+        return Order(
+            order_id=f"{self.random.randrange(100, 1000)}-{self.random.randrange(10**7):07}-{number:07}",
+            placed_at=self.clock.now(),
+            created_at=at,
+            updated_at=at,
+            status="PENDING",
+            fulfilled_by="MERCHANT" if listings[0].channel_code == MERCHANT_CHANNEL else "AMAZON",
+            lines=tuple(
+                Line(f"{number:010}{line:04}", listing.sku, listing.title, listing.asin, wanted[listing.sku])
+                for line, listing in enumerate(listings, start=1)
+            ),
+        )
+
+    def _await_payment(self, order: Order) -> None:
+        is_paid = self.random.random() >= self.habits.unpaid_share
+
+        async def confirm() -> None:
+            if order.status == "PENDING" and is_paid:
+                self._change(order, "UNSHIPPED")
+            elif order.status == "PENDING":
+                self.cancel(order.order_id)
+
+        self.after(self.random.uniform(*self.habits.confirm_s), confirm)
+        if not self.strikes("order_late"):
+            return
+        order.is_visible = False
+
+        async def reveal() -> None:
+            order.is_visible = True
+            order.updated_at = self.stamp()
+
+        self.after(self.random.uniform(*self.habits.late_s), reveal)
+
+    def cancel(self, order_id: str) -> bool:
+        """Cancelled, and the units are back on sale. False where it is too late."""
+        order = self.orders.get(order_id)
+        if order is None or order.status not in {"PENDING", "UNSHIPPED"}:
+            return False
+        self._change(order, "CANCELLED")
+        for line in order.lines:
+            listing = self.catalogue[line.sku]
+            self.set_units(listing, listing.units + line.units)
+        return True
+
+    def ship(self, order_id: str) -> bool:
+        """Shipped whole. False unless the order is paid and still here."""
+        order = self.orders.get(order_id)
+        if order is None or order.status != "UNSHIPPED":
+            return False
+        self._change(order, "SHIPPED")
+        return True
+
+    def edit(self, sku: str, units: int) -> None:
+        """The seller types a quantity into Seller Central: it sells at once."""
+        listing = self.catalogue.get(sku)
+        if listing is None or not 0 <= units <= UNITS_MAX:
+            raise MalformedError(f"{sku!r} cannot be set to {units} units")
+        row = {"fulfillment_channel_code": listing.channel_code, "quantity": units}
+        _change_submitted(listing, operation="merge", row=row)
+        self.set_units(listing, units)
+
+    def fulfil_by_amazon(self, sku: str) -> None:
+        """The listing's units lie in Amazon's warehouse from now on: Amazon counts and ships them."""
+        listing = self.catalogue[sku]
+        listing.channel_code = AMAZON_CHANNEL
+        listing.submitted = [{"fulfillment_channel_code": AMAZON_CHANNEL}]
+
+    def _change(self, order: Order, status: str) -> None:
+        order.status = status
+        order.updated_at = self.stamp()
+
+
+def book_order(order: Order) -> BookOrder:
+    """The order as the books show it."""
+    status = {"PENDING": "pending", "UNSHIPPED": "open", "SHIPPED": "shipped", "CANCELLED": "cancelled"}
+    is_cancelled = order.status == "CANCELLED"
+    lines = (
+        BookLine(line.item_id, line.sku, units=line.units, units_cancelled=line.units if is_cancelled else 0)
+        for line in order.lines
+    )
+    return BookOrder(order.order_id, order.placed_at, status[order.status], tuple(lines))
+
+
+def _change_submitted(listing: Listing, *, operation: str, row: Mapping[str, object]) -> None:
+    """`merge` keeps the members that are not named, `replace` and `add` lose them; rows differ by channel code."""
+    code = row.get("fulfillment_channel_code")
+    kept = [old for old in listing.submitted if old.get("fulfillment_channel_code") != code]
+    old = next((old for old in listing.submitted if old.get("fulfillment_channel_code") == code), {})
+    if operation == "merge":
+        kept.append({**old, **row})
+    elif operation != "delete":
+        kept.append(dict(row))
+    listing.submitted = kept

@@ -1,0 +1,93 @@
+"""The simulated Amazon's books as its JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from oneshelf.connectors.amazon.simulator_books import MERCHANT_CHANNEL, Listing, Order
+
+
+def instant(at: datetime) -> str:
+    """ISO 8601 in UTC, as short as Amazon writes it."""
+    precision = "milliseconds" if at.microsecond else "seconds"
+    return at.astimezone(UTC).isoformat(timespec=precision).replace("+00:00", "Z")
+
+
+def listing(one: Listing, marketplace_id: str, include: Sequence[str]) -> dict[str, object]:
+    """A listings item with the included data sets. Sets that this simulator does not keep are empty."""
+    sets: dict[str, object] = {
+        "summaries": [
+            {
+                "marketplaceId": marketplace_id,
+                "asin": one.asin,
+                "productType": "PRODUCT",
+                "conditionType": "new_new",
+                "status": ["BUYABLE", "DISCOVERABLE"] if one.units > 0 else ["DISCOVERABLE"],
+                "itemName": one.title,
+                "createdDate": instant(one.created_at),
+                "lastUpdatedDate": instant(one.updated_at),
+            }
+        ],
+        "attributes": {
+            "fulfillment_availability": [{**row, "marketplace_id": marketplace_id} for row in one.submitted]
+        },
+        "issues": [],
+        "fulfillmentAvailability": [_availability(one)],
+    }
+    return {"sku": one.sku, **{name: sets[name] for name in include if name in sets}}
+
+
+def _availability(one: Listing) -> dict[str, object]:
+    if one.channel_code == MERCHANT_CHANNEL:
+        return {"fulfillmentChannelCode": MERCHANT_CHANNEL, "quantity": one.units}
+    return {"fulfillmentChannelCode": one.channel_code}
+
+
+def order(one: Order, marketplace_id: str, include: Sequence[str]) -> dict[str, object]:
+    """An order with the included data sets; items always come along, buyers never."""
+    document: dict[str, object] = {
+        "orderId": one.order_id,
+        "createdTime": instant(one.created_at),
+        "lastUpdatedTime": instant(one.updated_at),
+        "salesChannel": {
+            "channelName": "AMAZON",
+            "marketplaceId": marketplace_id,
+            "marketplaceName": "Amazon.com",
+        },
+        "orderItems": [_item(one, number, include) for number in range(len(one.lines))],
+    }
+    if "FULFILLMENT" in include:
+        document["fulfillment"] = {
+            "fulfillmentStatus": one.status,
+            "fulfilledBy": one.fulfilled_by,
+            "fulfillmentServiceLevel": "STANDARD",
+        }
+    return document
+
+
+def _item(one: Order, number: int, include: Sequence[str]) -> dict[str, object]:
+    line = one.lines[number]
+    document: dict[str, object] = {
+        "orderItemId": line.item_id,
+        "quantityOrdered": line.units,
+        "product": {"asin": line.asin, "title": line.title, "sellerSku": line.sku},
+    }
+    if "FULFILLMENT" in include:
+        document["fulfillment"] = {
+            "quantityFulfilled": line.units if one.status == "SHIPPED" else 0,
+            "quantityUnfulfilled": line.units if one.status in {"PENDING", "UNSHIPPED"} else 0,
+        }
+    if "CANCELLATION" in include and one.status == "CANCELLED":
+        execution = {"cancelledBy": "BUYER", "cancelReason": "NO_LONGER_NEEDED"}
+        document["cancellation"] = {"cancellationExecution": execution}
+    return document
+
+
+def submission(sku: str, status: str, submission_id: str, words: str = "") -> dict[str, object]:
+    """The answer to a patch; `words` become its one issue."""
+    issues = []
+    if words:
+        issue = {"code": "4000001", "message": words, "severity": "ERROR", "categories": ["INVALID_ATTRIBUTE"]}
+        issues.append({**issue, "attributeNames": ["fulfillment_availability"]})
+    return {"sku": sku, "status": status, "submissionId": submission_id, "issues": issues}

@@ -1,0 +1,159 @@
+"""The way into the simulated Amazon: Login with Amazon, roles, token buckets, and faults on a switch."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from random import Random
+from urllib.parse import parse_qs
+
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from oneshelf.clock import Clock
+from oneshelf.connectors.amazon.simulator_books import Habits
+from oneshelf.sdk.switches import Switches
+
+# operation -> (calls a second, burst), as the models of 2026-11-23 document them.
+RATES = {
+    "searchOrders": (0.0056, 20),
+    "patchListingsItem": (5.0, 5),
+    "searchListingsItems": (5.0, 5),
+    "getListingsItem": (5.0, 10),
+}
+QUOTA_WORDS = "You exceeded your quota for the requested resource."
+HTML_BODY = "<html><head><title>503 Service Temporarily Unavailable</title></head><body></body></html>"
+
+
+class BadRequestError(Exception):
+    """The request breaks the model; the text becomes the message of a 400."""
+
+
+class CutReply(Response):
+    """An answer that ends in the middle: the client was promised more bytes than it ever gets."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"4096")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        try:
+            await send({"type": "http.response.body", "body": b'{"sku":"', "more_body": False})
+        except RuntimeError:
+            # The server complains that the body is too short, and closes the connection. That is the point.
+            return
+
+
+@dataclass(slots=True)
+class Bucket:
+    """A token bucket that was full when it was made."""
+
+    rate_per_s: float
+    burst: int
+    tokens: float
+    filled_at: float
+
+    def take(self, now: float) -> bool:
+        self.tokens = min(self.burst, self.tokens + (now - self.filled_at) * self.rate_per_s)
+        self.filled_at = now
+        if self.tokens < 1:
+            return False
+        self.tokens -= 1
+        return True
+
+
+class Gate:
+    """Who may call, how often, and what goes wrong on the way."""
+
+    def __init__(
+        self,
+        *,
+        secrets: dict[str, str],
+        clock: Clock,
+        random: Random,
+        speed: float,
+        habits: Habits,
+        switches: Switches,
+    ) -> None:
+        self._secrets = secrets
+        self._clock = clock
+        self._random = random
+        self._speed = speed
+        self._habits = habits
+        self._switches = switches
+        self._grants: dict[str, float] = {}
+        self._buckets: dict[str, Bucket] = {}
+        self.denied: set[str] = set()
+        self.granted_count = 0
+
+    # Login with Amazon -----------------------------------------------------------------------------------------
+
+    def grant(self, body: bytes) -> Response:
+        """The answer to a token request."""
+        form = {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
+        if form.get("grant_type") != "refresh_token":
+            return _login_error(400, "unsupported_grant_type", "The authorization grant type is not supported")
+        missing = [name for name in ("refresh_token", "client_id", "client_secret") if not form.get(name)]
+        if missing:
+            words = f"The request is missing a required parameter : {missing[0]}"
+            return _login_error(400, "invalid_request", words)
+        if any(form[name] != self._secrets[name] for name in ("client_id", "client_secret")):
+            return _login_error(401, "invalid_client", "Client authentication failed")
+        if form["refresh_token"] != self._secrets["refresh_token"]:
+            return _login_error(400, "invalid_grant", "The request has an invalid grant parameter : refresh_token")
+        life_s = max(1, int(self._habits.token_life_s / self._speed))
+        token = f"Atza|{self._random.getrandbits(160):040x}"
+        now = self._clock.monotonic()
+        self._grants = {old: until for old, until in self._grants.items() if until > now}
+        self._grants[token] = now + life_s
+        self.granted_count += 1
+        answer = {"access_token": token, "token_type": "bearer", "expires_in": life_s}
+        return JSONResponse({**answer, "refresh_token": form["refresh_token"]})
+
+    def expire_tokens(self) -> None:
+        """Every access token dies now."""
+        self._grants.clear()
+
+    # The API -----------------------------------------------------------------------------------------------------
+
+    def refusal(self, operation: str, token: str | None) -> Response | None:
+        """Why this call does not get through; None where it does."""
+        if self._switches.strikes("server_error"):
+            return self._server_error()
+        if token is None:
+            return self.error(403, "Unauthorized", details="Access token is missing in the request header.")
+        if self._grants.get(token, 0.0) <= self._clock.monotonic():
+            return self.error(403, "Unauthorized", details="The access token you provided has expired.")
+        if operation in self.denied:
+            return self.error(403, "Unauthorized")
+        if self._switches.strikes("throttle") or not self._bucket(operation).take(self._clock.monotonic()):
+            # Neither Retry-After nor the rate comes with a 429.
+            return self.error(429, "QuotaExceeded", message=QUOTA_WORDS)
+        return None
+
+    def answer(self, operation: str, document: object) -> Response:
+        """A success with the rate that holds now."""
+        headers = {**self._request_id(), "x-amzn-RateLimit-Limit": f"{self._bucket(operation).rate_per_s:g}"}
+        return JSONResponse(document, headers=headers)
+
+    def error(self, status: int, code: str, *, message: str = "", details: str = "") -> Response:
+        """An error list as all operations answer it."""
+        words = message or "Access to requested resource is denied."
+        document = {"errors": [{"code": code, "message": words, "details": details}]}
+        return JSONResponse(document, status_code=status, headers=self._request_id())
+
+    def _server_error(self) -> Response:
+        if self._random.random() < 0.5:
+            return Response(HTML_BODY, status_code=503, media_type="text/html")
+        return self.error(503, "ServiceUnavailable", message="Service is temporarily unavailable.")
+
+    def _bucket(self, operation: str) -> Bucket:
+        rate_per_s, burst = RATES[operation]
+        fresh = Bucket(rate_per_s * self._speed, burst, float(burst), self._clock.monotonic())
+        return self._buckets.setdefault(operation, fresh)
+
+    def _request_id(self) -> dict[str, str]:
+        return {"x-amzn-RequestId": f"{self._random.getrandbits(128):032x}"}
+
+
+def _login_error(status: int, error: str, description: str) -> Response:
+    body = json.dumps({"error": error, "error_description": description})
+    return Response(body, status_code=status, media_type="application/json")

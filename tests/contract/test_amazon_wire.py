@@ -1,0 +1,224 @@
+"""What the connector sends and what the simulated Amazon answers obey Amazon's own models.
+
+The models are not part of the project. Point ONESHELF_SPECS at a folder with `amazon/*.json` to run this.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+import jsonschema
+import msgspec
+import pytest
+
+from connectors.amazon.harness import Bench, Exchange, bench
+from oneshelf.domain.identity import ChannelSku
+from oneshelf.sdk.fault import ChannelFault
+
+MODELS = ("listingsItems_2021-08-01.json", "orders_2026-01-01.json")
+FORMATS = jsonschema.FormatChecker(())
+
+
+def models_folder() -> Path:
+    beside = Path(__file__).resolve().parents[2].parent / "shared" / "specs"
+    return Path(os.environ.get("ONESHELF_SPECS", beside)) / "amazon"
+
+
+pytestmark = pytest.mark.skipif(
+    not all((models_folder() / name).is_file() for name in MODELS),
+    reason="Amazon's models are not here: set ONESHELF_SPECS to a folder that holds amazon/*.json",
+)
+
+
+@FORMATS.checks("date-time", raises=ValueError)
+def is_instant(value: object) -> bool:
+    return not isinstance(value, str) or datetime.fromisoformat(value).tzinfo is not None
+
+
+@cache
+def models() -> list[dict[str, Any]]:
+    return [closed(msgspec.json.decode((models_folder() / name).read_bytes())) for name in MODELS]
+
+
+def closed(node: Any) -> Any:
+    """The model with every object closed, so that a member that Amazon does not know is found."""
+    if isinstance(node, list):
+        return [closed(member) for member in node]
+    if not isinstance(node, dict):
+        return node
+    inner = {name: closed(member) for name, member in node.items()}
+    if isinstance(inner.get("properties"), dict) and inner.get("type") == "object":
+        inner.setdefault("additionalProperties", False)
+    return inner
+
+
+def operations() -> Iterator[tuple[dict[str, Any], re.Pattern[str], str, dict[str, Any]]]:
+    for model in models():
+        for path, methods in model["paths"].items():
+            pattern = re.compile(re.sub(r"\{(\w+)\}", r"(?P<\1>[^/]+)", path) + "$")
+            for method, operation in methods.items():
+                if method in {"get", "patch", "put", "post", "delete"}:
+                    yield model, pattern, method.upper(), operation
+
+
+def operation_of(exchange: Exchange) -> tuple[dict[str, Any], dict[str, str], dict[str, Any]]:
+    raw = exchange.request.url.raw_path.split(b"?")[0].decode()
+    for model, pattern, method, operation in operations():
+        match = pattern.match(raw)
+        if match and method == exchange.request.method:
+            return model, {name: unquote(value) for name, value in match.groupdict().items()}, operation
+    raise AssertionError(f"Amazon has no operation {exchange.request.method} {raw}")
+
+
+def check(model: dict[str, Any], schema: dict[str, Any], document: object) -> None:
+    whole = {**schema, "definitions": model["definitions"]}
+    jsonschema.Draft4Validator(whole, format_checker=FORMATS).validate(document)
+
+
+def check_request(exchange: Exchange) -> str:
+    """The operation's name. Raises where the request breaks its model."""
+    model, segments, operation = operation_of(exchange)
+    told = parse_qsl(exchange.request.url.query.decode(), keep_blank_values=True)
+    assert len(dict(told)) == len(told), "a parameter is given twice"
+    query = dict(told)
+    known = {parameter["name"]: parameter for parameter in operation["parameters"]}
+    assert set(query) <= {name for name, parameter in known.items() if parameter["in"] == "query"}
+    for name, parameter in known.items():
+        if parameter["in"] == "body":
+            check(model, parameter["schema"], msgspec.json.decode(exchange.sent))
+        elif name in query or name in segments:
+            check(model, schema_of(parameter), value_of(parameter, {**segments, **query}[name]))
+        else:
+            assert not parameter["required"], f"{name} is required"
+    assert exchange.request.headers["x-amz-access-token"]
+    return str(operation["operationId"])
+
+
+def schema_of(parameter: dict[str, Any]) -> dict[str, Any]:
+    kept = ("type", "items", "enum", "maxItems", "minItems", "maximum", "minimum", "format")
+    return {name: parameter[name] for name in kept if name in parameter}
+
+
+def value_of(parameter: dict[str, Any], text: str) -> object:
+    if parameter["type"] == "array":
+        return text.split(",")
+    return int(text) if parameter["type"] == "integer" else text
+
+
+def check_answer(exchange: Exchange) -> int:
+    """The status. Raises where the answer breaks its model."""
+    model, _segments, operation = operation_of(exchange)
+    response = exchange.response
+    declared = operation["responses"][str(response.status_code)]
+    check(model, declared["schema"], msgspec.json.decode(exchange.received))
+    ours = {name.lower() for name in response.headers if name.lower().startswith("x-amzn-")}
+    assert ours <= {name.lower() for name in declared["headers"]}
+    assert "retry-after" not in response.headers
+    return response.status_code
+
+
+async def live_through_good_days(desk: Bench) -> None:
+    """Every call that the connector makes when all is well."""
+    await desk.connector.preflight()
+    asked = ("MUG", "x,y", "gone,too", "A/B #1%", "GONE")
+    await desk.connector.read_stock([ChannelSku(sku) for sku in asked])
+    await desk.clock.advance(10)
+    _pages, _orders, cursor = await desk.poll(None)
+    for n in range(130):
+        desk.simulator.place([("MUG", 1), ("A/B #1%", 2)] if n % 2 else [("MUG", 1)])
+    for order in desk.simulator.orders()[::9]:
+        desk.simulator.cancel(order.order_id)
+    await desk.clock.advance(1900)
+    for order in desk.simulator.orders()[::7]:
+        desk.simulator.ship(order.order_id)
+    for _ in range(4):
+        await desk.clock.advance(180)
+        _pages, _orders, cursor = await desk.poll(cursor)
+    page = await desk.patiently(lambda: desk.connector.fetch_stock(None))
+    while page.cursor is not None:
+        following = page.cursor
+        page = await desk.patiently(lambda following=following: desk.connector.fetch_stock(following))  # type: ignore[misc]
+
+
+async def live_through_bad_days(desk: Bench) -> None:
+    """Refused and throttled writes, missing roles, server errors."""
+    for _ in range(3):
+        await desk.clock.advance(5)
+        figures = {"MUG": 3, "A/B #1%": 2_000_000_000, "x,y": 0}
+        await desk.connector.push([desk.write(sku, units) for sku, units in figures.items()])
+    await desk.connector.push([desk.write("MUG", n) for n in range(20)])
+    await desk.clock.advance(5)
+    desk.simulator.gate.denied.update({"patchListingsItem", "searchListingsItems", "searchOrders"})
+    for _ in range(2):
+        await desk.connector.preflight()
+    desk.simulator.gate.denied.clear()
+    desk.simulator.switches.set({"server_error": {"next": 6}})
+    for _ in range(6):
+        with pytest.raises(ChannelFault):
+            await desk.connector.read_stock([ChannelSku("MUG")])
+
+
+async def test_every_request_and_every_answer_obeys_amazons_models() -> None:
+    requests: Counter[str] = Counter()
+    answers: Counter[tuple[str, int]] = Counter()
+    pages_for_humans = 0
+    async with bench({"MUG": 900, "A/B #1%": 500, "x,y": 3, **{f"SKU-{n}": n for n in range(40)}}) as desk:
+        desk.simulator.habits.confirm_s = (10.0, 1000.0)
+        desk.simulator.fulfil_by_amazon("SKU-7")
+        await live_through_good_days(desk)
+        await live_through_bad_days(desk)
+        exchanges = [exchange for exchange in desk.wiretap.exchanges if exchange.request.url.path != "/auth/o2/token"]
+    for exchange in exchanges:
+        name = check_request(exchange)
+        requests[name] += 1
+        if exchange.response.headers["content-type"].startswith("text/html"):
+            pages_for_humans += 1
+            continue
+        answers[name, check_answer(exchange)] += 1
+    print(f"\nrequests valid: {dict(requests)}")  # noqa: T201  the figures belong into the report
+    print(f"answers valid: {dict(answers)}; HTML pages not validated: {pages_for_humans}")  # noqa: T201
+    assert set(requests) == {"searchOrders", "patchListingsItem", "searchListingsItems", "getListingsItem"}
+    assert {status for _name, status in answers} >= {200, 403, 404, 429, 503}
+    assert min(answers[name, 200] for name in requests) > 0
+    asked = {name for exchange in exchanges for name in exchange.request.url.params}
+    assert {"paginationToken", "pageToken", "createdAfter", "lastUpdatedAfter", "mode"} <= asked
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (b'"op":"merge"->"op":"upsert"', "is not one of"),
+        (b'"value":[->"values":[', "Additional properties"),
+        (b'"productType"->"producttype"', "producttype"),
+    ],
+)
+async def test_a_request_that_breaks_the_model_would_be_noticed(change: bytes, words: str) -> None:
+    old, new = change.split(b"->")
+    async with bench({"MUG": 9}) as desk:
+        await desk.connector.push([desk.write("MUG", 1)])
+        good = desk.wiretap.exchanges[-1]
+    assert check_request(good) == "patchListingsItem"
+    bad = type(good)(good.request, good.sent.replace(old, new), good.response, good.received)
+    assert bad.sent != good.sent
+    with pytest.raises(jsonschema.ValidationError, match=words):
+        check_request(bad)
+
+
+async def test_an_answer_that_breaks_the_model_would_be_noticed() -> None:
+    async with bench({"MUG": 9}) as desk:
+        await desk.connector.read_stock([ChannelSku("MUG")])
+        good = desk.wiretap.exchanges[-1]
+    assert check_answer(good) == 200
+    for old, new in ((b'"quantity":9', b'"quantity":-9'), (b'"sku"', b'"Sku"'), (b'"BUYABLE"', b'"SOLD"')):
+        bad = type(good)(good.request, good.sent, good.response, good.received.replace(old, new))
+        assert bad.received != good.received
+        with pytest.raises(jsonschema.ValidationError):
+            check_answer(bad)
