@@ -14,9 +14,7 @@ from typing import Any
 
 import structlog
 
-_REDACTED_KEYS = frozenset(
-    {"secret", "token", "password", "authorization", "access_token", "refresh_token", "body"}
-)
+_REDACTED_KEYS = frozenset({"secret", "token", "password", "authorization", "access_token", "refresh_token", "body"})
 _inside_transaction: ContextVar[bool] = ContextVar("inside_transaction", default=False)
 
 
@@ -29,9 +27,7 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
 def configure_logging(*, as_json: bool = False, level: str = "INFO") -> None:
     """Send logs to standard error: coloured lines for a person, JSON for a machine."""
     renderer: Any = (
-        structlog.processors.JSONRenderer()
-        if as_json
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )
     structlog.configure(
         processors=[

@@ -30,9 +30,7 @@ class Capability:
     """
 
     write_kind: WriteKind
-    is_applied_when_answered: (
-        bool  # an answered write shows at once; otherwise it is queued and may never show
-    )
+    is_applied_when_answered: bool  # an answered write shows at once; otherwise it is queued and may never show
     key_life_s: float  # how long the channel remembers a write's key; 0: it has none
     batch_writes: int  # listings per push
     batch_reads: int  # listings per read-back

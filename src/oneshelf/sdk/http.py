@@ -49,9 +49,7 @@ class Reply:
 class ChannelHttp:
     """HTTP to one channel. `deadline_s` bounds each call from the first byte to the last."""
 
-    def __init__(
-        self, client: httpx2.AsyncClient, *, clock: Clock, limiter: Limiter, deadline_s: float = 20.0
-    ) -> None:
+    def __init__(self, client: httpx2.AsyncClient, *, clock: Clock, limiter: Limiter, deadline_s: float = 20.0) -> None:
         self._client = client
         self._clock = clock
         self.limiter = limiter

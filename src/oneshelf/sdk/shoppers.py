@@ -95,8 +95,6 @@ class Shoppers:
         if order_id is None:
             self.turned_away += 1
         elif self._random.random() < self._plan.cancel_share:
-            self._due.append(
-                (now + self._random.expovariate(1 / self._plan.cancel_after_s), "cancel", order_id)
-            )
+            self._due.append((now + self._random.expovariate(1 / self._plan.cancel_after_s), "cancel", order_id))
         elif self._random.random() < self._plan.ship_share:
             self._due.append((now + self._random.expovariate(1 / self._plan.ship_after_s), "ship", order_id))

@@ -27,7 +27,6 @@ def is_hmac_sha256_base64(body: bytes, *, signature: str | None, secrets: Iterab
     except (binascii.Error, ValueError):
         return False
     matches = [
-        hmac.compare_digest(presented, hmac.new(secret.encode(), body, hashlib.sha256).digest())
-        for secret in secrets
+        hmac.compare_digest(presented, hmac.new(secret.encode(), body, hashlib.sha256).digest()) for secret in secrets
     ]
     return any(matches)

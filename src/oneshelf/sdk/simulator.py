@@ -129,9 +129,7 @@ class Simulator(ABC):
     def after(self, seconds: float, action: Action) -> None:
         """Do `action` once `seconds` of the channel's time (divided by `speed`) have passed."""
         self._timer_count += 1
-        heapq.heappush(
-            self._timers, (self.clock.monotonic() + seconds / self.speed, self._timer_count, action)
-        )
+        heapq.heappush(self._timers, (self.clock.monotonic() + seconds / self.speed, self._timer_count, action))
 
     async def run(self) -> None:
         """Let the channel's time pass, until cancelled."""
@@ -158,9 +156,7 @@ class Simulator(ABC):
             Route("/_sim/faults", self._control(self.switches.set), methods=["POST"]),
             Route("/_sim/shoppers", self._control(self._set_shoppers), methods=["POST"]),
             Route("/_sim/orders", self._control(self._place), methods=["POST"]),
-            Route(
-                "/_sim/cancel", self._control(lambda asked: self.cancel(asked["order_id"])), methods=["POST"]
-            ),
+            Route("/_sim/cancel", self._control(lambda asked: self.cancel(asked["order_id"])), methods=["POST"]),
             Route("/_sim/ship", self._control(lambda asked: self.ship(asked["order_id"])), methods=["POST"]),
             Route("/_sim/edit", self._control(self._edit), methods=["POST"]),
         ]

@@ -51,8 +51,5 @@ def _is_rate(value: object) -> bool:
 
 def _is_next(value: object) -> bool:
     return (
-        isinstance(value, Mapping)
-        and set(value) == {"next"}
-        and isinstance(value["next"], int)
-        and value["next"] >= 0
+        isinstance(value, Mapping) and set(value) == {"next"} and isinstance(value["next"], int) and value["next"] >= 0
     )

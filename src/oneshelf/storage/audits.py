@@ -75,6 +75,11 @@ _RULES = {
 }
 
 
+async def hold_still(tx: Transaction) -> None:
+    """Let every statement of this transaction see the same instant. To be called first."""
+    await tx.execute("set transaction isolation level repeatable read, read only")
+
+
 async def violations(tx: Transaction) -> list[Violation]:
     """Every rule of the ledger that does not hold, over the whole history."""
     found: list[Violation] = []

@@ -96,7 +96,7 @@ async def latencies(tx: Transaction, *, seen_since: datetime | None = None) -> l
     await cursor.execute(
         """
         with sales as (
-            select m.sku, m.movement_id, m.version, l.channel, l.channel_sku, o.seen_at
+            select m.sku, m.movement_id, m.version, m.from_location as location, l.channel, l.channel_sku, o.seen_at
             from movements m
             join order_lines l
               on l.sku = m.sku and m.source = 'order ' || l.channel || '/' || l.order_id || '/' || l.line_id
@@ -104,26 +104,33 @@ async def latencies(tx: Transaction, *, seen_since: datetime | None = None) -> l
             where m.from_account = 'available' and m.reason in ('pending', 'committed')
               and (%(seen_since)s::timestamptz is null or o.seen_at >= %(seen_since)s)
         ), levels as (
-            select sku, version,
+            select sku, coalesce(from_location, to_location) as location, version,
                    sum(case when to_account = 'available' then units when from_account = 'available' then -units
-                       else 0 end) over (partition by sku order by version) as available
+                       else 0 end) over (partition by sku, coalesce(from_location, to_location) order by version) as available
             from movements
+        ), known as (
+            select p.channel, p.channel_sku, p.sku, p.version as figure, p.units, p.verified_at,
+                   ledger.location, ledger.version::bigint as version
+            from publications p, jsonb_each_text(p.derivation -> 'ledger_versions') as ledger (location, version)
         ), followed as (
             select s.movement_id, s.seen_at, g.channel, after.verified_at
             from sales s
             join listings g on g.sku = s.sku and (g.channel, g.channel_sku) <> (s.channel, s.channel_sku)
             left join lateral (
-                select p.units from publications p
-                where p.channel = g.channel and p.channel_sku = g.channel_sku and p.version < s.version
-                order by p.version desc limit 1
+                select k.units from known k
+                where k.channel = g.channel and k.channel_sku = g.channel_sku and k.sku = s.sku
+                  and k.location = s.location and k.version < s.version
+                order by k.figure desc limit 1
             ) as before on true
             left join lateral (
-                select min(p.version) as version, min(p.verified_at) as verified_at from publications p
-                where p.channel = g.channel and p.channel_sku = g.channel_sku and p.version >= s.version
+                select min(k.version) as version, min(k.verified_at) as verified_at from known k
+                where k.channel = g.channel and k.channel_sku = g.channel_sku and k.sku = s.sku
+                  and k.location = s.location and k.version >= s.version
             ) as after on true
             where not exists (
                 select from levels v
-                where v.sku = s.sku and v.version > s.version and v.version < coalesce(after.version, 9e18)
+                where v.sku = s.sku and v.location = s.location and v.version > s.version
+                  and v.version < coalesce(after.version, 9e18)
                   and v.available / g.pack_units = before.units
             )
         ), proofs as (

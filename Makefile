@@ -1,0 +1,43 @@
+# oneshelf: "make" alone lists what there is.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+BIN := .venv/bin
+ARGS ?=
+WORKERS ?= 2
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: demo
+demo: ready-to-run ## the engine on its own database, with simulated channels and shoppers (ARGS="--seconds 60")
+	@$(BIN)/oneshelf demo $(ARGS)
+
+.PHONY: test
+test: check ## all that a change must pass: format, lint, types, import contracts, tests (ARGS="-k mug")
+	$(BIN)/pytest -n $(WORKERS) $(ARGS)
+
+.PHONY: check
+check: ready-to-test ## format, lint and types only
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+.PHONY: format
+format: ready-to-test ## lay out the code and mend what lint can mend
+	$(BIN)/ruff check --fix --select I
+	$(BIN)/ruff format
+
+.PHONY: bench
+bench: ready-to-run ## measure the hot paths (ARGS="--help")
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: clean
+clean: ## remove .venv and the caches; data in .oneshelf stays
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
+
+.PHONY: ready-to-run ready-to-test
+ready-to-run:
+	@requirements/set-up run
+ready-to-test:
+	@requirements/set-up dev
