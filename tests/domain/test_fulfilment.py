@@ -216,6 +216,14 @@ def test_a_posted_line_stays_with_its_sku_when_the_listing_is_linked_to_another(
     assert figures(on, CAP) == {"available": 5}
 
 
+def test_a_line_of_absurdly_many_units_is_refused_and_moves_nothing() -> None:
+    on = shelf(MUG=5)
+    with pytest.raises(MalformedError, match="1000000 units that one line may move"):
+        post(on, order(line(1), line(200_000, listing="six mugs", line_id="l2")))
+    assert figures(on) == {"available": 5}
+    assert not on.lines
+
+
 @pytest.mark.parametrize(
     "said",
     [{"units_cancelled": 3}, {"units_cancelled": 1, "units_shipped": 2}, {"units_relisted": 1}, {"units_shipped": -1}],

@@ -9,6 +9,7 @@ import pytest
 
 from flow.world import CLOCK, MARKET, SHOP, World, open_world
 from oneshelf.domain.identity import ChannelSku, Sku
+from oneshelf.domain.order import OrderLine, OrderSnapshot
 from oneshelf.flow import audit, interpret, plan, post
 from oneshelf.storage import catalog, facts, inbox, listings, touched
 
@@ -186,6 +187,18 @@ async def test_a_delivery_that_cannot_be_read_is_parked_with_its_reason_and_can_
             assert len(await inbox.parked(tx)) == 1
         world.sell(SHOP, "MUG")
         await stays_verified(world)
+
+
+async def test_an_absurd_order_is_parked_and_stops_nothing(dsn: str) -> None:
+    async with open_world(dsn, skus={"MUG": 5}) as world:
+        absurd = OrderLine("l1", ChannelSku(world.listing(SHOP, "MUG")), 900_000_000, units_shipped=900_000_000)
+        async with world.database.transaction() as tx:
+            snapshot = OrderSnapshot(SHOP, "absurd", "1", CLOCK.now(), False, (absurd,))
+            await facts.add(tx, [(snapshot, CLOCK.now())])
+        world.sell(SHOP, "MUG")
+        await world.until(lambda: has_parked_order(world, "absurd"), what="the absurd order is parked")
+        await world.until(lambda: has_available(world, "MUG", 4), what="the other order is posted")
+        await world.assert_ledger_balances()
 
 
 async def test_two_engines_on_one_database_count_every_sale_once(dsn: str) -> None:

@@ -10,6 +10,9 @@ from oneshelf.domain.identity import ChannelSku, Location, Sku
 from oneshelf.domain.ledger import LinePosition, Shelf
 from oneshelf.domain.movement import Reason
 from oneshelf.domain.order import OrderLine, OrderSnapshot
+from oneshelf.errors import MalformedError
+
+LINE_UNITS_MAX = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +41,12 @@ def post_order(shelf: Shelf, snapshot: OrderSnapshot, links: Mapping[ChannelSku,
 
     A line that was posted before stays with the SKU, location and pack it was posted to, even if its listing has
     been linked to another SKU since. The shelf must hold the order's lines and the balances of all links.
+
+    Raises MalformedError, and moves nothing, for a line of more than `LINE_UNITS_MAX` base units: nobody sells that
+    many, and such a figure would do harm.
     """
+    for line in snapshot.lines:
+        _check_plausible(shelf, snapshot, line, links.get(line.channel_sku))
     off_listing: dict[ChannelSku, int] = {}
     unlinked: list[ChannelSku] = []
     for line in snapshot.lines:
@@ -59,6 +67,16 @@ def post_order(shelf: Shelf, snapshot: OrderSnapshot, links: Mapping[ChannelSku,
         shelf.changed_lines.add(position.key)
     shelf.fill_shortages()
     return OrderPosted(off_listing=off_listing, unlinked=tuple(unlinked))
+
+
+def _check_plausible(shelf: Shelf, snapshot: OrderSnapshot, line: OrderLine, link: Link | None) -> None:
+    position = shelf.lines.get((snapshot.channel, snapshot.order_id, line.line_id))
+    pack_units = position.pack_units if position else link.pack_units if link else 1
+    if line.units_ordered * pack_units > LINE_UNITS_MAX:
+        raise MalformedError(
+            f"order {snapshot.order_id}, line {line.line_id}: {line.units_ordered} of {line.channel_sku} are more than "
+            f"the {LINE_UNITS_MAX} units that one line may move"
+        )
 
 
 def _new_position(snapshot: OrderSnapshot, line: OrderLine, link: Link) -> LinePosition:

@@ -26,7 +26,7 @@ from oneshelf.domain.command import (
 )
 from oneshelf.domain.identity import UNITS_MAX, Channel, ChannelSku, Location, Sku
 from oneshelf.domain.movement import Movement, Reason
-from oneshelf.errors import invariant
+from oneshelf.errors import MalformedError, invariant
 
 BalanceKey = tuple[Sku, Location]
 LineKey = tuple[Channel, str, str]  # channel, order, line
@@ -191,6 +191,12 @@ def _source(command: Command) -> str:
 
 
 def _bring(shelf: Shelf, command: Command, *, origin: Outside, units: int, reason: Reason) -> int:
+    """Raises MalformedError where the sum would be more than any shelf holds: the whole request is taken back."""
+    available = shelf.available(command.sku, command.location)
+    if available + units > UNITS_MAX:
+        raise MalformedError(
+            f"{command.sku} at {command.location}: {available} available and {units} more are over {UNITS_MAX}"
+        )
     shelf.move(
         command.sku,
         origin=Account(origin),

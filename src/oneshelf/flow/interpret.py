@@ -14,7 +14,7 @@ from oneshelf.domain.identity import Channel
 from oneshelf.domain.order import OrderSnapshot
 from oneshelf.errors import MalformedError
 from oneshelf.flow.channel import OpenChannel
-from oneshelf.sdk.message import Delivery, Ignored, StockHint
+from oneshelf.sdk.message import Delivery, Ignored, Message, StockHint
 from oneshelf.storage import facts, inbox, listings
 from oneshelf.storage.database import Database, Transaction
 from oneshelf.telemetry import get_logger
@@ -33,8 +33,7 @@ async def interpret(database: Database, channels: Mapping[Channel, OpenChannel])
         hints: dict[Channel, list[StockHint]] = {}
         for row in rows:
             try:
-                delivery = Delivery(key="", topic=row.topic, body=bytes(row.body))
-                messages = channels[row.channel].connector.parse(delivery)
+                messages = _parse(channels[row.channel], Delivery(key="", topic=row.topic, body=bytes(row.body)))
             except MalformedError as problem:
                 parked[row.inbox_id] = str(problem)
                 continue
@@ -55,6 +54,17 @@ async def interpret(database: Database, channels: Mapping[Channel, OpenChannel])
     for inbox_id, reason in parked.items():
         log.warning("inbox.parked", inbox_id=inbox_id, reason=reason[:200])
     return len(rows)
+
+
+def _parse(channel: OpenChannel, delivery: Delivery) -> tuple[Message, ...]:
+    """What the connector reads. A connector may be anybody's code: one that fails parks this delivery, no other."""
+    try:
+        return channel.connector.parse(delivery)
+    except MalformedError:
+        raise
+    except Exception as failure:
+        log.exception("connector.failed", channel=channel.name, topic=delivery.topic)
+        raise MalformedError(f"the connector failed on it with {type(failure).__name__}: report this") from failure
 
 
 async def _request_looks(tx: Transaction, hints: Mapping[Channel, list[StockHint]]) -> None:

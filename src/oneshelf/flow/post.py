@@ -31,7 +31,7 @@ from oneshelf.domain.fulfilment import Link, post_order
 from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.domain.ledger import BalanceKey, Shelf, post_command
 from oneshelf.domain.order import OrderSnapshot, is_older
-from oneshelf.errors import InvariantError
+from oneshelf.errors import InvariantError, MalformedError
 from oneshelf.storage import balances, catalog, commands, facts, listings, movements, orders, touched
 from oneshelf.storage.database import Database, Transaction
 
@@ -174,7 +174,11 @@ def _decide(
         by_listing = {
             channel_sku: link for (channel, channel_sku), link in links.items() if channel == snapshot.channel
         }
-        posted = post_order(shelf, snapshot, by_listing)
+        try:
+            posted = post_order(shelf, snapshot, by_listing)
+        except MalformedError as problem:
+            batch.parked[fact.fact_id] = str(problem)
+            continue
         batch.saved[key] = snapshot
         # Units sold before the channel was connected were off the listing when we first read it. In doubt the sale
         # counts: a belief that is too low is found and mended, one that is too high would sell units twice.
