@@ -104,10 +104,13 @@ async def latencies(tx: Transaction, *, seen_since: datetime | None = None) -> l
             where m.from_account = 'available' and m.reason in ('pending', 'committed')
               and (%(seen_since)s::timestamptz is null or o.seen_at >= %(seen_since)s)
         ), levels as (
-            select sku, coalesce(from_location, to_location) as location, version,
-                   sum(case when to_account = 'available' then units when from_account = 'available' then -units
-                       else 0 end) over (partition by sku, coalesce(from_location, to_location) order by version) as available
-            from movements
+            select sku, location, version, sum(change) over (partition by sku, location order by version) as available
+            from (
+                select sku, version, coalesce(from_location, to_location) as location,
+                       case when to_account = 'available' then units when from_account = 'available' then -units
+                       else 0 end as change
+                from movements
+            ) as changes
         ), known as (
             select p.channel, p.channel_sku, p.sku, p.version as figure, p.units, p.verified_at,
                    ledger.location, ledger.version::bigint as version

@@ -84,6 +84,7 @@ class SkuRow(NamedTuple):
 class ListingRow(NamedTuple):
     """A listing and its four figures: desired, sent, accepted, verified. Units are the listing's own (packs).
 
+    `suspense_units`: fell off the listing, and no order explains it yet: they are offered nowhere.
     `age_s`: since a reading last proved the figure. `unverified_s`: how long the desired figure has waited for its
     proof; None where it has it, or where there is no figure yet.
     """
@@ -109,6 +110,7 @@ class ListingRow(NamedTuple):
     verified_at: datetime | None
     belief: int | None
     suspect: int | None
+    suspense_units: int
     parked_reason: str
     age_s: float | None
     unverified_s: float | None
@@ -233,7 +235,7 @@ _LISTING_QUERY = f"""
     select l.channel, l.channel_sku, l.merchant_sku, l.title, l.sku, l.pack_units, l.phase, how.state,
            l.desired_units, l.desired_version, l.desired_at, l.sent_units, l.sent_version, l.sent_at,
            l.accepted_version, l.accepted_at, l.verified_units, l.verified_version, l.verified_at,
-           {_BELIEF} as belief, l.suspect_units as suspect, l.parked_reason,
+           {_BELIEF} as belief, l.suspect_units as suspect, l.suspense_units, l.parked_reason,
            extract(epoch from db_now() - l.verified_at)::float8 as age_s,
            extract(epoch from db_now() - {_UNVERIFIED_SINCE})::float8 as unverified_s
     from {_SOURCES}

@@ -1,0 +1,1 @@
+"""HTTP: webhooks in, API and pages out."""

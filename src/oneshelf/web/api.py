@@ -1,0 +1,216 @@
+"""The rest of `/v1`: what there is, and the names that programs give to SKUs and locations."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+
+from oneshelf.domain.identity import Channel, ChannelSku, Sku, channel_from, sku_from
+from oneshelf.errors import MalformedError
+from oneshelf.storage import balances, catalog, detail_views, drifts, facts, inbox, movements, publishing, views
+from oneshelf.storage.database import now
+from oneshelf.web import outputs
+from oneshelf.web.bodies import read_json
+from oneshelf.web.engine import EngineOf
+from oneshelf.web.inputs import location_titles_from, sku_titles_from
+from oneshelf.web.problems import DOCUMENTED, ProblemError
+
+router = APIRouter(prefix="/v1", tags=["shelf"], responses=DOCUMENTED)
+
+Limit = Annotated[int, Query(ge=1, le=1000, description="At most so many.")]
+After = Annotated[str, Query(max_length=500, description="`next` of the page before.")]
+
+
+def _body(name: str) -> dict[str, Any]:
+    """Describes a body that the route reads by itself."""
+    schema = {"$ref": f"#/components/schemas/{name}"}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+@router.get("/skus")
+async def list_skus(engine: EngineOf, after: After = "", limit: Limit = 100) -> outputs.SkusOut:
+    """All SKUs in the order of their names."""
+    start = sku_from(after) if after else ""
+    async with engine.database.transaction() as tx:
+        await views.freeze(tx)
+        rows = await views.sku_rows(tx, after=start, limit=limit + 1)
+    return outputs.SkusOut(
+        skus=[outputs.SkuOut.model_validate(row) for row in rows[:limit]],
+        next=rows[limit - 1].sku if len(rows) > limit else None,
+    )
+
+
+@router.post("/skus", openapi_extra=_body("SkusIn"))
+async def add_skus(request: Request, engine: EngineOf) -> outputs.Added:
+    """Name SKUs. Known ones keep their title, so asking again changes nothing."""
+    titles = sku_titles_from(await read_json(request))
+    async with engine.database.transaction() as tx:
+        added = await catalog.add_skus(tx, titles)
+    return outputs.Added(added=added, known=len(titles) - added)
+
+
+# Before the SKU alone: a name may hold a slash.
+@router.get("/skus/{sku:path}/movements")
+async def list_movements(
+    engine: EngineOf, sku: str, before: UUID | None = None, limit: Limit = 100
+) -> outputs.MovementsOut:
+    """What happened to the units of a SKU, newest first."""
+    name = sku_from(sku)
+    async with engine.database.transaction() as tx:
+        await views.freeze(tx)
+        if not await catalog.known_skus(tx, [name]):
+            raise _unknown_sku(name)
+        rows = await movements.newest(tx, name, limit=limit + 1, before=before)
+    return outputs.MovementsOut(
+        movements=[outputs.MovementOut.model_validate(row) for row in rows[:limit]],
+        next=rows[limit - 1].movement_id if len(rows) > limit else None,
+    )
+
+
+@router.get("/skus/{sku:path}")
+async def show_sku(engine: EngineOf, sku: str) -> outputs.SkuDetailOut:
+    """Where the units of a SKU are, what its listings show, and what nothing explains."""
+    name = sku_from(sku)
+    async with engine.database.transaction() as tx:
+        await views.freeze(tx)
+        at = await now(tx)
+        rows = await views.sku_rows(tx, limit=1, only=[name])
+        if not rows:
+            raise _unknown_sku(name)
+        shelf = await balances.read(tx, [name])
+        listings = await views.listings_of(tx, [name])
+        drifting = await detail_views.open_drifts_of(tx, name)
+    return outputs.SkuDetailOut(
+        **rows[0]._asdict(),
+        balances=[
+            outputs.BalanceOut.model_validate(
+                {
+                    "location": location,
+                    "on_hand": balance.on_hand,
+                    "version": balance.version,
+                    **{state.value: units for state, units in balance.units.items()},
+                }
+            )
+            for location, balance in sorted(shelf[name].items())
+        ],
+        listings=[outputs.listing_out(row, now=at) for row in listings[name]],
+        drifts=[outputs.drift_out(row, now=at) for row in drifting],
+    )
+
+
+@router.get("/locations")
+async def list_locations(engine: EngineOf) -> outputs.LocationsOut:
+    """Where units are."""
+    async with engine.database.transaction() as tx:
+        rows = await detail_views.location_rows(tx)
+    return outputs.LocationsOut(locations=[outputs.LocationOut.model_validate(row) for row in rows])
+
+
+@router.post("/locations", openapi_extra=_body("LocationsIn"))
+async def add_locations(request: Request, engine: EngineOf) -> outputs.Added:
+    """Name locations. Known ones keep their title."""
+    titles = location_titles_from(await read_json(request))
+    async with engine.database.transaction() as tx:
+        added = [await catalog.add_location(tx, place, title=title) for place, title in sorted(titles.items())]
+    return outputs.Added(added=sum(added), known=len(added) - sum(added))
+
+
+@router.get("/channels")
+async def list_channels(engine: EngineOf) -> outputs.ChannelsOut:
+    """The connected channels and how fresh we are with them. Never their settings or secrets."""
+    async with engine.database.transaction() as tx:
+        await views.freeze(tx)
+        rows = await views.channel_rows(tx)
+    return outputs.ChannelsOut(channels=[outputs.ChannelOut.model_validate(row) for row in rows])
+
+
+@router.get("/listings")
+async def list_listings(
+    engine: EngineOf,
+    channel: str | None = None,
+    state: views.ListingState | None = None,
+    after: After = "",
+    limit: Limit = 100,
+) -> outputs.ListingsOut:
+    """Listings by channel and channel SKU. `verified` alone says that the channel shows what it should."""
+    start = _pair(after)
+    async with engine.database.transaction() as tx:
+        await views.freeze(tx)
+        at = await now(tx)
+        rows = await views.listing_rows(
+            tx,
+            channel=_channel(channel),
+            state=state,
+            after=None if start is None else (start[0], ChannelSku(start[1])),
+            limit=limit + 1,
+        )
+    return outputs.ListingsOut(
+        listings=[outputs.listing_out(row, now=at) for row in rows[:limit]],
+        next=f"{rows[limit - 1].channel}/{rows[limit - 1].channel_sku}" if len(rows) > limit else None,
+    )
+
+
+@router.get("/drifts")
+async def list_drifts(
+    engine: EngineOf, only_open: Annotated[bool, Query(alias="open")] = False, limit: Limit = 100
+) -> outputs.DriftsOut:
+    """Readings that nothing in flight explained: open ones first, then the newest."""
+    async with engine.database.transaction() as tx:
+        await views.freeze(tx)
+        at = await now(tx)
+        rows = await drifts.newest(tx, only_open=only_open, limit=limit)
+    return outputs.DriftsOut(drifts=[outputs.drift_out(row, now=at) for row in rows])
+
+
+@router.get("/orders")
+async def list_orders(
+    engine: EngineOf, short: bool = False, channel: str | None = None, after: After = "", limit: Limit = 100
+) -> outputs.OrdersOut:
+    """Orders by channel and order id; `short=true`: only those that wait for units."""
+    rows_of = detail_views.short_orders if short else detail_views.order_rows
+    async with engine.database.transaction() as tx:
+        await views.freeze(tx)
+        rows = await rows_of(tx, channel=_channel(channel), after=_pair(after), limit=limit + 1)
+    return outputs.OrdersOut(
+        orders=[outputs.OrderOut.model_validate(row) for row in rows[:limit]],
+        next=f"{rows[limit - 1].channel}/{rows[limit - 1].order_id}" if len(rows) > limit else None,
+    )
+
+
+@router.get("/errors")
+async def list_errors(engine: EngineOf) -> outputs.ErrorsOut:
+    """All that waits for a person: deliveries, orders and listings that are parked."""
+    async with engine.database.transaction() as tx:
+        await views.freeze(tx)
+        deliveries = await inbox.parked(tx)
+        orders = await facts.parked(tx)
+        listings = await publishing.parked(tx)
+    return outputs.ErrorsOut(
+        deliveries=[outputs.ParkedDeliveryOut.model_validate(row) for row in deliveries],
+        orders=[outputs.ParkedOrderOut.model_validate(row) for row in orders],
+        listings=[
+            outputs.ParkedListingOut(channel=channel, channel_sku=channel_sku, reason=reason)
+            for channel, channel_sku, reason in listings
+        ],
+    )
+
+
+def _unknown_sku(sku: Sku) -> ProblemError:
+    return ProblemError(404, f"no SKU {sku}; name it with POST /v1/skus", kind="unknown-sku")
+
+
+def _channel(name: str | None) -> Channel | None:
+    return None if name is None else channel_from(name)
+
+
+def _pair(cursor: str) -> tuple[Channel, str] | None:
+    """The place in a list by channel and name. A channel's name has no slash. Raises MalformedError."""
+    if not cursor:
+        return None
+    channel, slash, name = cursor.partition("/")
+    if not slash or not cursor.isprintable():
+        raise MalformedError("after must be the `next` of another page")
+    return channel_from(channel), name

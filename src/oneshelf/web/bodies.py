@@ -1,0 +1,158 @@
+"""Bodies of requests: read with a cap while they arrive, and JSON read without mercy.
+
+What a lenient reader would guess at (a name that occurs twice, NaN, a lone surrogate) is refused: 400 where it cannot
+be read, 422 where it can be read and means nothing acceptable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+from collections import Counter
+from typing import NoReturn
+
+from starlette.requests import ClientDisconnect, Request
+
+from oneshelf.errors import MalformedError
+from oneshelf.web.problems import ProblemError, UnreadableError
+
+WEBHOOK_BYTES_MAX = 1024 * 1024
+API_BYTES_MAX = 5 * 1024 * 1024
+READ_S_MAX = 30.0
+DEPTH_MAX = 32
+ITEMS_MAX = 10_000
+TEXT_LENGTH_MAX = 4_000
+DIGITS_MAX = 15
+# Beyond this a number is an attack on the reader, not a mistake.
+DIGITS_READ_MAX = 300
+
+
+async def read_capped(request: Request, *, bytes_max: int, read_s_max: float = READ_S_MAX) -> bytes:
+    """The raw body. Raises ProblemError 413 as soon as it is known to be longer, whatever its headers say.
+
+    One that has not come whole after `read_s_max` is refused with 408.
+    """
+    announced = request.headers.get("content-length", "")
+    if announced.isascii() and announced.isdigit() and int(announced[:20]) > bytes_max:
+        raise _too_large(bytes_max)
+    try:
+        async with asyncio.timeout(read_s_max):
+            return await _parts(request, bytes_max)
+    except TimeoutError:
+        detail = f"the body did not come within {read_s_max:g} s"
+        raise ProblemError(408, detail, headers={"Connection": "close"}) from None
+    except ClientDisconnect:
+        raise UnreadableError("the sender hung up before the body ended") from None
+
+
+async def read_json(request: Request) -> object:
+    """The JSON body of an API request. Raises ProblemError (400, 413, 415) and MalformedError (422)."""
+    kind, _, parameters = request.headers.get("content-type", "").partition(";")
+    if kind.strip().lower() != "application/json" or parameters.strip().lower() not in {"", "charset=utf-8"}:
+        raise ProblemError(415, "send the body as Content-Type: application/json, in UTF-8")
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise ProblemError(415, "send the body without Content-Encoding")
+    return strict_json(await read_capped(request, bytes_max=API_BYTES_MAX))
+
+
+def strict_json(body: bytes) -> object:
+    """The JSON in `body`. Raises UnreadableError, or MalformedError for what can be read and is not acceptable."""
+    try:
+        document = json.loads(
+            body.decode("utf-8"),
+            object_pairs_hook=_without_duplicates,
+            parse_int=_whole_number,
+            parse_float=_number,
+            parse_constant=_refuse_constant,
+        )
+    except UnicodeDecodeError:
+        raise UnreadableError("the body is not UTF-8") from None
+    except RecursionError:
+        raise UnreadableError(f"the body is nested deeper than {DEPTH_MAX}") from None
+    except ValueError as failure:
+        raise UnreadableError(f"the body is not JSON: {str(failure)[:120]}") from None
+    _check(document)
+    return document
+
+
+async def _parts(request: Request, bytes_max: int) -> bytes:
+    parts: list[bytes] = []
+    total = 0
+    async for part in request.stream():
+        total += len(part)
+        if total > bytes_max:
+            raise _too_large(bytes_max)
+        parts.append(part)
+    return b"".join(parts)
+
+
+def _too_large(bytes_max: int) -> ProblemError:
+    # The rest is not read: the connection ends with this answer.
+    return ProblemError(413, f"the body is longer than {bytes_max} bytes", headers={"Connection": "close"})
+
+
+def _without_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    names = dict(pairs)
+    if len(names) != len(pairs):
+        twice, _count = Counter(name for name, _ in pairs).most_common(1)[0]
+        raise UnreadableError(f"the name {_shown(twice)} occurs twice in one object")
+    return names
+
+
+def _whole_number(text: str) -> int:
+    digits = len(text.lstrip("-"))
+    if digits > DIGITS_READ_MAX:
+        raise UnreadableError(f"a number has {digits} digits")
+    if digits > DIGITS_MAX:
+        raise MalformedError(f"a number has {digits} digits, at most {DIGITS_MAX} are allowed")
+    return int(text)
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise UnreadableError("a number is too large to be read")
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise UnreadableError(f"{name} is not a JSON number")
+
+
+def _check(document: object) -> None:
+    """Depth, lengths and characters of all that was read. Goes level by level, so no depth can exhaust the stack."""
+    level: list[object] = [document]
+    depth = 0
+    while level:
+        depth += 1
+        below: list[object] = []
+        for value in level:
+            if isinstance(value, dict):
+                _check_length(len(value))
+                below += value.keys()
+                below += value.values()
+            elif isinstance(value, list):
+                _check_length(len(value))
+                below += value
+            elif isinstance(value, str):
+                _check_text(value)
+        if depth > DEPTH_MAX and any(isinstance(value, dict | list) for value in level):
+            raise UnreadableError(f"the body is nested deeper than {DEPTH_MAX}")
+        level = below
+
+
+def _check_length(items: int) -> None:
+    if items > ITEMS_MAX:
+        raise MalformedError(f"a list or object has {items} members, at most {ITEMS_MAX} are allowed")
+
+
+def _check_text(text: str) -> None:
+    if len(text) > TEXT_LENGTH_MAX:
+        raise MalformedError(f"a text has {len(text)} characters, at most {TEXT_LENGTH_MAX} are allowed")
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise UnreadableError("a text holds half of a surrogate pair, which is no character")
+
+
+def _shown(text: str) -> str:
+    return ascii(text[:40])

@@ -1,0 +1,82 @@
+"""`POST /v1/commands`: what programs ask of the ledger, each command once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from oneshelf.domain.command import (
+    CountBelowPromised,
+    KeyReused,
+    Outcome,
+    Posted,
+    Short,
+    UnknownLocation,
+    UnknownSku,
+    in_words,
+)
+from oneshelf.flow.post import Answered, post_commands
+from oneshelf.web.bodies import read_json
+from oneshelf.web.engine import EngineOf
+from oneshelf.web.inputs import commands_from
+from oneshelf.web.outputs import CommandAnswer, CommandAnswers
+from oneshelf.web.problems import DOCUMENTED, problem
+
+router = APIRouter(prefix="/v1", tags=["commands"])
+
+# The word of each outcome, and the status of a single command that ends so.
+_OUTCOMES: dict[type[Outcome], tuple[str, int]] = {
+    Posted: ("posted", 200),
+    Short: ("short", 409),
+    CountBelowPromised: ("count_below_promised", 409),
+    UnknownSku: ("unknown_sku", 404),
+    UnknownLocation: ("unknown_location", 404),
+    KeyReused: ("key_reused", 422),
+}
+_OPENAPI: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/CommandsIn"}}},
+    },
+    "parameters": [
+        {
+            "name": "Idempotency-Key",
+            "in": "header",
+            "required": False,
+            "description": "The key of a single command that has none in its body.",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+        }
+    ],
+}
+
+
+@router.post("/commands", response_model=CommandAnswers, responses=DOCUMENTED, openapi_extra=_OPENAPI)
+async def post(request: Request, engine: EngineOf) -> Response:
+    """Receive, adjust or count units. Asking again with the same key gives the first answer and moves nothing.
+
+    A single command that is refused is a problem (409 with the figures, 404 for an unknown name, 422 for a key that
+    was used for something else); of several commands each has its own answer, and the status is 200.
+    """
+    commands = commands_from(await read_json(request), header_key=request.headers.get("idempotency-key"))
+    answered = await post_commands(engine.database, engine.clock.new_id, commands)
+    engine.wake(["plan"])
+    answers = [_answer(one) for one in answered]
+    headers = {"Idempotent-Replayed": "true"} if all(one.was_replayed for one in answered) else {}
+    kind, status = _OUTCOMES[type(answered[0].outcome)]
+    if len(answers) == 1 and status != 200:
+        only = answers[0].model_dump()
+        return problem(status, only.pop("detail"), kind=kind.replace("_", "-"), members=only, headers=headers)
+    return JSONResponse(CommandAnswers(answers=answers).model_dump(), headers=headers)
+
+
+def _answer(answered: Answered) -> CommandAnswer:
+    return CommandAnswer(
+        outcome=_OUTCOMES[type(answered.outcome)][0],
+        detail=in_words(answered.outcome),
+        figures=msgspec.to_builtins(answered.outcome),
+        replayed=answered.was_replayed,
+    )

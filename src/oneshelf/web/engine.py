@@ -1,0 +1,33 @@
+"""What the routes need of the engine, and how they reach it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends
+from starlette.requests import Request
+
+from oneshelf.clock import Clock
+from oneshelf.domain.identity import Channel
+from oneshelf.flow.channel import OpenChannel
+from oneshelf.storage.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """`channels` is the live mapping: channels come and go while the server runs. `wake` names steps with work."""
+
+    database: Database
+    channels: Mapping[Channel, OpenChannel]
+    clock: Clock
+    wake: Callable[[Iterable[str]], None]
+
+
+def engine_of(request: Request) -> Engine:
+    """The engine behind this request."""
+    return cast(Engine, request.app.state.engine)
+
+
+EngineOf = Annotated[Engine, Depends(engine_of)]

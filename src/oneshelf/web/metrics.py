@@ -1,0 +1,101 @@
+"""`/metrics`, `/healthz`, `/readyz`: what machines ask about the engine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from oneshelf.storage import views
+from oneshelf.storage.migrate import MIGRATIONS, read_migrations
+from oneshelf.web.engine import engine_of
+from oneshelf.web.problems import problem
+
+_COUNTERS = CollectorRegistry()
+WEBHOOKS_REFUSED = Counter(
+    "oneshelf_webhooks_refused", "Webhooks without a right signature.", ["channel"], registry=_COUNTERS
+)
+_SCHEMA_VERSION = len(read_migrations(MIGRATIONS))
+
+
+class _Scrape(Collector):
+    """The state of the engine at one scrape, as gauges."""
+
+    def __init__(self, overview: views.Overview, channels: Sequence[views.ChannelHealth]) -> None:
+        self._overview = overview
+        self._channels = channels
+
+    def collect(self) -> Iterable[Metric]:
+        overview = self._overview
+        figures = {
+            "inbox_waiting": ("Deliveries not yet read.", overview.inbox_waiting),
+            "facts_waiting": ("Order snapshots not yet posted.", overview.facts_waiting),
+            "parked_deliveries": ("Deliveries that could not be read.", overview.parked_deliveries),
+            "parked_orders": ("Orders that could not be posted, or not wholly.", overview.parked_orders),
+            "drifts_open": ("Readings that nothing explains, not yet resolved.", overview.drift_count),
+            "order_lines_short": ("Order lines that wait for units.", overview.short_line_count),
+            "units_on_hand": ("Units on hand.", overview.units_on_hand),
+            "units_available": ("Units free to sell.", overview.units_available),
+        }
+        for name, (meaning, value) in figures.items():
+            yield GaugeMetricFamily(f"oneshelf_{name}", meaning, value=value)
+        yield self._by_channel(
+            "listings_unverified",
+            "Listings whose desired figure no reading has proved.",
+            [channel.unverified_count for channel in self._channels],
+        )
+        yield self._by_channel(
+            "oldest_unverified_seconds",
+            "How long the longest of them has waited.",
+            [channel.oldest_unverified_s or 0.0 for channel in self._channels],
+        )
+        yield self._by_channel(
+            "listings_parked",
+            "Listings that their channel refuses.",
+            [channel.parked_count for channel in self._channels],
+        )
+        yield self._by_channel(
+            "channel_failing",
+            "Failed calls in a row.",
+            [channel.fail_streak for channel in self._channels],
+        )
+
+    def _by_channel(self, name: str, meaning: str, values: Sequence[float]) -> Metric:
+        family = GaugeMetricFamily(f"oneshelf_{name}", meaning, labels=["channel"])
+        for channel, value in zip(self._channels, values, strict=True):
+            family.add_metric([channel.channel], value)
+        return family
+
+
+async def metrics(request: Request) -> Response:
+    """All metrics, computed now."""
+    async with engine_of(request).database.transaction() as tx:
+        await views.freeze(tx)
+        channels = await views.channel_rows(tx)
+        overview = await views.overview(tx, channels=channels)
+    registry = CollectorRegistry()
+    registry.register(_Scrape(overview, channels))
+    return Response(generate_latest(registry) + generate_latest(_COUNTERS), media_type=CONTENT_TYPE_LATEST)
+
+
+async def healthz(_request: Request) -> Response:
+    """The loop turns."""
+    return JSONResponse({"status": "alive"})
+
+
+async def readyz(request: Request) -> Response:
+    """The database answers and has the tables that this code knows."""
+    async with engine_of(request).database.transaction() as tx:
+        version = await views.schema_version(tx)
+    if version != _SCHEMA_VERSION:
+        detail = f"the database is at migration {version}, this oneshelf knows {_SCHEMA_VERSION}: run oneshelf migrate"
+        return problem(503, detail, kind="unready", headers={"Retry-After": "5"})
+    return JSONResponse({"status": "ready", "migration": version})
+
+
+ROUTES = [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]

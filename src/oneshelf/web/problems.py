@@ -1,0 +1,127 @@
+"""Errors as HTTP tells them: `application/problem+json` (RFC 9457), made here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any, cast
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from oneshelf.errors import DatabaseUnavailableError, MalformedError, OneshelfError
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = 1
+
+
+class Problem(BaseModel):
+    """What went wrong. `detail` says what, which, the numbers and the way out; a refusal brings its `figures`."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+# For the `responses` of routes that can refuse.
+DOCUMENTED: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": Problem, "description": "Refused; nothing was changed.", "content": {MEDIA_TYPE: {}}},
+    503: {"model": Problem, "description": "The database does not answer; try again.", "content": {MEDIA_TYPE: {}}},
+}
+
+
+class ProblemError(OneshelfError):
+    """This request is refused. `kind` is a word for programs; without one the status says it all."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        kind: str = "",
+        members: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.kind = kind
+        self.members = dict(members or {})
+        self.headers = dict(headers or {})
+
+
+class UnreadableError(ProblemError):
+    """The request cannot be read at all: 400."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(400, detail, kind="unreadable")
+
+
+def problem(
+    status: int,
+    detail: str,
+    *,
+    kind: str = "",
+    members: Mapping[str, object] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """A problem as an answer."""
+    document = {
+        "type": f"urn:oneshelf:problem:{kind}" if kind else "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        **(members or {}),
+    }
+    return JSONResponse(document, status_code=status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every expected failure with a problem."""
+    app.add_exception_handler(ProblemError, _refused)
+    app.add_exception_handler(MalformedError, _malformed)
+    app.add_exception_handler(DatabaseUnavailableError, _unavailable)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+
+
+async def _refused(_request: Request, failure: Exception) -> Response:
+    refusal = cast(ProblemError, failure)
+    return problem(refusal.status, str(refusal), kind=refusal.kind, members=refusal.members, headers=refusal.headers)
+
+
+async def _malformed(_request: Request, failure: Exception) -> Response:
+    return problem(422, str(failure), kind="unacceptable")
+
+
+async def _unavailable(_request: Request, _failure: Exception) -> Response:
+    return problem(
+        503,
+        "the database does not answer now; try again, a command with the same key",
+        kind="unavailable",
+        headers={"Retry-After": str(RETRY_AFTER_S)},
+    )
+
+
+async def _invalid(_request: Request, failure: Exception) -> Response:
+    return problem(422, in_words(cast(RequestValidationError, failure).errors()), kind="unacceptable")
+
+
+async def _http(_request: Request, failure: Exception) -> Response:
+    answer = cast(HTTPException, failure)
+    return problem(answer.status_code, answer.detail, headers=answer.headers)
+
+
+def in_words(errors: Sequence[Any], *, where: str = "") -> str:
+    """The complaints of pydantic as one sentence each, without the values that were sent."""
+    said = []
+    for error in errors:
+        path = ".".join(str(part) for part in error["loc"])
+        said.append(f"{where}{path}: {error['msg']}" if path else f"{where}{error['msg']}")
+    return "; ".join(said)

@@ -1,0 +1,112 @@
+"""Puts the routes together, with what holds for every answer: who may ask, security headers, no internals."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+from starlette.datastructures import MutableHeaders
+from starlette.requests import Request
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from oneshelf.clock import Clock
+from oneshelf.domain.identity import Channel
+from oneshelf.flow.channel import OpenChannel
+from oneshelf.storage.database import Database
+from oneshelf.telemetry import get_logger
+from oneshelf.web import api, commands, inputs, metrics, pages, problems, webhooks
+from oneshelf.web.auth import Door
+from oneshelf.web.engine import Engine
+
+STATIC = Path(__file__).parent / "static"
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+log = get_logger(__name__)
+
+
+class Guard:
+    """Around all routes: asks the door, adds the headers, and turns an unexpected failure into a plain 500."""
+
+    def __init__(self, app: ASGIApp, door: Door) -> None:
+        self._app = app
+        self._door = door
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        has_started = False
+
+        async def send_guarded(message: Message) -> None:
+            nonlocal has_started
+            if message["type"] == "http.response.start":
+                has_started = True
+                headers = MutableHeaders(scope=message)
+                headers.update(_HEADERS)
+                headers.setdefault("Cache-Control", "no-cache" if scope["path"].startswith("/static/") else "no-store")
+            await send(message)
+
+        answer = self._door.refusal(Request(scope))
+        try:
+            await (answer or self._app)(scope, receive, send_guarded)
+        except Exception:
+            log.exception("request.failed", method=scope["method"], path=scope["path"])
+            if has_started:
+                raise
+            failed = problems.problem(500, "oneshelf failed; its log says why", kind="failed")
+            await failed(scope, receive, send_guarded)
+
+
+class Api(FastAPI):
+    """The application. Its description also names the bodies that routes read by themselves."""
+
+    def openapi(self) -> dict[str, Any]:
+        if self.openapi_schema is None:
+            document = get_openapi(title=self.title, version=self.version, summary=self.summary, routes=self.routes)
+            _, bodies = models_json_schema(
+                [(model, "validation") for model in inputs.DOCUMENTED], ref_template="#/components/schemas/{model}"
+            )
+            document["components"]["schemas"].update(bodies["$defs"])
+            self.openapi_schema = document
+        return self.openapi_schema
+
+
+def create_app(
+    *,
+    database: Database,
+    channels: Mapping[Channel, OpenChannel],
+    clock: Clock,
+    wake: Callable[[Iterable[str]], None],
+    api_token: str = "",
+) -> FastAPI:
+    """The web server of one engine. `channels` may change while it runs. `wake`: these steps have work.
+
+    `api_token`: what the API and the pages ask for; empty lets everybody in who reaches the port.
+    """
+    app = Api(
+        title="oneshelf",
+        summary="One true stock count behind every storefront.",
+        version=version("oneshelf"),
+        docs_url=None,
+        redoc_url=None,
+        routes=[*webhooks.ROUTES, *metrics.ROUTES, *pages.ROUTES],
+    )
+    app.state.engine = Engine(database=database, channels=channels, clock=clock, wake=wake)
+    app.include_router(commands.router)
+    app.include_router(api.router)
+    app.mount("/static", StaticFiles(directory=STATIC), name="static")
+    problems.install(app)
+    app.add_middleware(Guard, door=Door(api_token))
+    return app

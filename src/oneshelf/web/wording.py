@@ -1,0 +1,173 @@
+"""Figures and states as a person reads them: words, signs, ages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from oneshelf.storage.views import ChannelHealth, ListingRow, ListingState, Overview
+
+# After this a figure that is not proved is no longer everyday business.
+UNVERIFIED_S_MAX = 60.0
+MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86_400
+
+
+class Word(NamedTuple):
+    """A state in one word. `sign` and `tone` say the same to the eye; `meaning` says it in full."""
+
+    word: str
+    sign: str
+    tone: str
+    meaning: str
+
+
+STATES: dict[ListingState, Word] = {
+    "verified": Word("verified", "✓", "good", "read back: the channel shows this figure"),
+    "waiting": Word("waiting", "…", "busy", "a new figure is to be sent"),
+    "sending": Word("sending", "→", "busy", "a write is on its way"),
+    "accepted": Word("accepted", "↻", "busy", "the channel took the write; a read-back has to prove it"),
+    "unknown": Word("unknown", "?", "busy", "a write got no answer; a read-back will tell"),
+    "suspect": Word("suspect", "?", "busy", "the channel shows a figure that no order explains yet"),
+    "drifting": Word("drifting", "▲", "bad", "the channel shows a figure that nothing explains"),
+    "parked": Word("parked", "✕", "bad", "the channel refuses this listing; a person is needed"),
+    "held": Word("watched", "◌", "calm", "the channel is not live: it is watched, and nothing is written"),
+    "unlinked": Word("unlinked", "○", "calm", "nobody has said which SKU this listing sells"),
+}
+MODES = {
+    "live": Word("live", "●", "good", "figures are written and read back"),
+    "watch": Word("watch", "◌", "calm", "orders and figures are read, nothing is written"),
+    "paused": Word("paused", "‖", "busy", "a person has paused writing"),
+}
+RESOLUTIONS = {
+    "": "waits for a decision",
+    "republished": "our figure is being written again",
+    "explained": "an order explains it",
+    "vanished": "the channel shows the expected figure again",
+}
+
+
+def shown_units(listing: ListingRow) -> int | None:
+    """What the channel shows, as last read: the proven figure, or the reading that contradicts it."""
+    if listing.state == "suspect":
+        return listing.suspect
+    if listing.state in {"drifting", "held", "parked"} or listing.verified_units is None:
+        return listing.belief
+    return listing.verified_units
+
+
+class Figure(NamedTuple):
+    """One figure of the overview. `note`: what it means just now; `age_s`: how old the oldest of it is."""
+
+    name: str
+    label: str
+    value: int
+    note: str
+    tone: str = "calm"
+    age_s: float | None = None
+
+
+def figures(overview: Overview, channels: Sequence[ChannelHealth]) -> list[Figure]:
+    """The overview, anything bad first."""
+    parked = overview.parked_deliveries + overview.parked_orders + overview.parked_count
+    failing = [channel for channel in channels if channel.fail_streak > 0 and channel.last_fault]
+    waited_s = overview.oldest_unverified_s
+    is_late = waited_s is not None and waited_s > UNVERIFIED_S_MAX
+    waiting = overview.inbox_waiting + overview.facts_waiting
+    shown = [
+        Figure(
+            "drifts",
+            "open drifts",
+            overview.drift_count,
+            "figures that nothing explains" if overview.drift_count else "every difference is explained",
+            "bad" if overview.drift_count else "good",
+            overview.drift_oldest_s,
+        ),
+        Figure(
+            "short",
+            "short lines",
+            overview.short_line_count,
+            f"{overview.short_units:,} units sold that are not there" if overview.short_units else "nothing oversold",
+            "bad" if overview.short_line_count else "good",
+            overview.short_oldest_s,
+        ),
+        Figure(
+            "unverified",
+            "unverified",
+            overview.unverified_count,
+            f"{overview.verified_count:,} of {overview.listing_count:,} listings read back",
+            "bad" if is_late else "busy" if overview.unverified_count else "good",
+            waited_s,
+        ),
+        Figure(
+            "parked",
+            "parked",
+            parked,
+            "deliveries, orders or listings that need a person" if parked else "nothing needs a person",
+            "bad" if parked else "good",
+        ),
+        Figure(
+            "failing",
+            "failing",
+            len(failing),
+            ", ".join(channel.channel for channel in failing[:3])
+            or ("every channel answers" if channels else "no channel is connected"),
+            "bad" if failing else "good",
+        ),
+        Figure(
+            "waiting",
+            "in the queue",
+            waiting,
+            "deliveries and orders not yet posted",
+            "busy" if waiting else "good",
+            max((s for s in (overview.inbox_oldest_s, overview.facts_oldest_s) if s is not None), default=None),
+        ),
+        *_totals(overview),
+    ]
+    return sorted(shown, key=lambda figure: figure.tone != "bad")
+
+
+def _totals(overview: Overview) -> list[Figure]:
+    reserved = overview.units_reserved
+    return [
+        Figure("on_hand", "on hand", overview.units_on_hand, f"units of {overview.sku_count:,} SKUs"),
+        Figure("available", "available", overview.units_available, "units free to sell"),
+        Figure(
+            "committed",
+            "committed",
+            overview.units_committed,
+            f"units sold, to be shipped; {reserved:,} pending" if reserved else "units sold, to be shipped",
+        ),
+        Figure("orders", "orders", overview.order_count, "in the ledger"),
+    ]
+
+
+def units(value: int | None) -> str:
+    """12345 -> 12,345"""
+    return "\N{EN DASH}" if value is None else f"{value:,}"
+
+
+def signed(value: int) -> str:
+    """+3, or a true minus sign."""
+    return f"+{value:,}" if value >= 0 else f"\N{MINUS SIGN}{-value:,}"
+
+
+def age(seconds: float | None, absent: str = "never") -> str:
+    """How long, in at most two parts: 4 s, 3 min, 2 h 5 min, 3 d 4 h."""
+    if seconds is None:
+        return absent
+    whole = max(0, int(seconds))
+    if whole < MINUTE_S:
+        return f"{whole} s"
+    if whole < HOUR_S:
+        return f"{whole // MINUTE_S} min"
+    if whole < DAY_S:
+        minutes = whole % HOUR_S // MINUTE_S
+        return f"{whole // HOUR_S} h {minutes} min" if minutes else f"{whole // HOUR_S} h"
+    hours = whole % DAY_S // HOUR_S
+    return f"{whole // DAY_S} d {hours} h" if hours else f"{whole // DAY_S} d"
+
+
+def instant(at: datetime) -> str:
+    """In UTC, to the second."""
+    return at.strftime("%Y-%m-%d %H:%M:%S")

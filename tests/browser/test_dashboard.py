@@ -1,0 +1,205 @@
+"""The pages in a real browser: true figures that refresh themselves, legible in light and dark, wide and narrow."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import psycopg
+import pytest
+import uvicorn
+from playwright.async_api import ConsoleMessage, Page, async_playwright, expect
+
+from oneshelf.domain.identity import ChannelSku
+from web.paper import Shop, open_shop
+
+pytestmark = pytest.mark.browser
+
+SKUS = ["MUG-BLUE", "MUG-RED", "PLATE-27CM", "BOWL", "TEAPOT", "VASE-TALL", "CANDLE", "APRON-L"]
+WATCH_FOR_VIOLATIONS = """
+    window.violations = [];
+    document.addEventListener("securitypolicyviolation", (event) => window.violations.push(event.violatedDirective));
+"""
+
+
+@dataclass
+class Visit:
+    """A page of the shop that is open in the browser, and what the browser complained of."""
+
+    shop: Shop
+    page: Page
+    address: str
+    complaints: list[str] = field(default_factory=list)
+
+    def note(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"}:
+            self.complaints.append(message.text)
+
+
+@asynccontextmanager
+async def served(shop: Shop) -> AsyncIterator[str]:
+    """The shop's pages on a port of this machine."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        server = uvicorn.Server(uvicorn.Config(shop.app, log_config=None, lifespan="off", ws="none"))
+        async with asyncio.TaskGroup() as group:
+            group.create_task(server.serve(sockets=[listener]))
+            try:
+                yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            finally:
+                server.should_exit = True
+
+
+@asynccontextmanager
+async def visited(
+    dsn: str, *, width: int = 1280, scheme: Literal["light", "dark"] = "light", is_busy: bool = True
+) -> AsyncIterator[Visit]:
+    """A browser on the dashboard of a shop; a busy one shows every state there is to look at."""
+    async with open_shop(dsn) as shop, async_playwright() as playwright:
+        if is_busy:
+            await trade(shop)
+        browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        context = await browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        await context.add_init_script(WATCH_FOR_VIOLATIONS)
+        page = await context.new_page()
+        async with served(shop) as address:
+            visit = Visit(shop, page, address)
+            page.on("console", visit.note)
+            page.on("pageerror", lambda error: visit.complaints.append(str(error)))
+            await page.goto(address)
+            yield visit
+            await browser.close()
+
+
+async def trade(shop: Shop) -> None:
+    """Leave the shop with listings that are proved, waiting, suspect, refused and watched, a drift and a shortage."""
+    web, market, outlet = await shop.connect("web-shop"), await shop.connect("market"), await shop.connect("outlet")
+    kiosk = await shop.connect("kiosk", mode="watch")
+    await shop.name_skus(*SKUS)
+    for at, sku in enumerate(SKUS):
+        for connector in (web, market, outlet, kiosk)[: 4 - at % 3]:
+            connector.books[ChannelSku(sku)] = 0
+        await shop.command(f"first-{sku}", type="receive", sku=sku, units=17 * (at + 1) ** 2)
+    outlet.refuses.add(ChannelSku("MUG-BLUE"))
+    await shop.settle()
+    await shop.order("web-shop", "1001", **{"MUG-RED": 3, "BOWL": 2})
+    await shop.order("market", "A-77", **{"MUG-BLUE": 20})
+    await shop.settle()
+    market.books[ChannelSku("PLATE-27CM")] += 12
+    await shop.sweep()
+    await shop.settle()
+    await shop.judge_suspicions()
+    market.books[ChannelSku("TEAPOT")] += 3
+    await shop.sweep()
+    del shop.channels[next(name for name in shop.channels if name == "web-shop")]
+    await shop.command("second-CANDLE", type="receive", sku="CANDLE", units=40)
+    await shop.plan_and_look()
+
+
+async def photograph(visit: Visit, name: str) -> None:
+    """Keep a picture where ONESHELF_SCREENSHOTS names a directory."""
+    directory = os.environ.get("ONESHELF_SCREENSHOTS")
+    if directory:
+        await visit.page.screenshot(path=Path(directory) / f"{name}.png", full_page=True)
+
+
+async def violations(visit: Visit) -> list[str]:
+    found: list[str] = await visit.page.evaluate("window.violations")
+    return found
+
+
+def sums(dsn: str) -> dict[str, int]:
+    with psycopg.connect(dsn) as connection:
+        row = connection.execute(
+            """
+            select sum(available + committed + reserved + damaged + quality_control + safety_stock), sum(available),
+                   sum(committed), (select count(*) from orders),
+                   (select count(*) from drifts where resolved_at is null)
+            from balances
+            """
+        ).fetchone()
+    assert row is not None
+    return dict(zip(("on_hand", "available", "committed", "orders", "drifts"), map(int, row), strict=True))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+async def test_the_page_shows_the_figures_of_the_database(
+    dsn: str, width: int, scheme: Literal["light", "dark"]
+) -> None:
+    async with visited(dsn, width=width, scheme=scheme) as visit:
+        for name, value in sums(dsn).items():
+            assert value > 0, name
+            shown = visit.page.locator(f"#figure-{name} .value")
+            await expect(shown).to_have_attribute("data-value", str(value))
+            await expect(shown).to_have_text(f"{value:,}")
+        states = {await cell.get_attribute("data-state") for cell in await visit.page.locator("[data-state]").all()}
+        assert states >= {"verified", "waiting", "drifting", "suspect", "parked", "held"}
+        await photograph(visit, f"shelf-{width}-{scheme}")
+        is_wider = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+        assert not await visit.page.evaluate(is_wider)
+        ground = await visit.page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+        assert (ground == "rgb(16, 19, 21)") is (scheme == "dark")
+        await visit.page.goto(f"{visit.address}/skus/MUG-RED")
+        await expect(visit.page.locator("h1")).to_contain_text("MUG-RED")
+        await photograph(visit, f"sku-{width}-{scheme}")
+        assert not await visit.page.evaluate(is_wider)
+        assert (visit.complaints, await violations(visit)) == ([], [])
+
+
+async def test_the_page_refreshes_itself_after_a_receipt_and_keeps_what_a_person_is_typing(dsn: str) -> None:
+    async with visited(dsn) as visit:
+        before = sums(dsn)["available"]
+        search = visit.page.get_by_label("SKU begins with")
+        await search.fill("MU")
+        await visit.shop.command("third", type="receive", sku="VASE-TALL", units=1000)
+        shown = visit.page.locator("#figure-available .value")
+        await expect(shown).to_have_attribute("data-value", str(before + 1000))
+        await expect(visit.page.locator('tr[data-sku="VASE-TALL"] [data-figure="available"]')).to_have_text("1,612")
+        await expect(search).to_have_value("MU")
+        await search.press("Enter")
+        await expect(visit.page.locator("tr[data-sku]")).to_have_count(2)
+        await visit.shop.name_skus("MUG-GREEN")
+        await expect(visit.page.locator("tr[data-sku]")).to_have_count(3)
+        assert (visit.complaints, await violations(visit)) == ([], [])
+
+
+async def test_figures_that_are_no_longer_refreshed_are_called_old(dsn: str) -> None:
+    async with visited(dsn) as visit:
+        notice = visit.page.locator("#stale")
+        await expect(notice).to_be_hidden()
+        await visit.shop.database._pool.close()
+        await expect(notice).to_be_visible()
+        await expect(visit.page.locator("#figure-on_hand .value")).to_have_attribute(
+            "data-value", str(sums(dsn)["on_hand"])
+        )
+
+
+async def test_the_pages_can_be_used_by_keyboard_alone(dsn: str) -> None:
+    async with visited(dsn) as visit:
+        await visit.page.keyboard.press("Tab")
+        await expect(visit.page.locator(".skip")).to_be_focused()
+        await visit.page.keyboard.press("Enter")
+        link = visit.page.get_by_role("link", name="APRON-L")
+        await link.focus()
+        await visit.shop.command("third", type="receive", sku="APRON-L", units=1)
+        await expect(visit.page.locator('tr[data-sku="APRON-L"] [data-figure="available"]')).to_have_text("1,089")
+        await expect(link).to_be_focused()
+        await visit.page.keyboard.press("Enter")
+        await expect(visit.page).to_have_url(f"{visit.address}/skus/APRON-L")
+
+
+async def test_an_empty_shop_says_what_to_do_first(dsn: str) -> None:
+    async with visited(dsn, is_busy=False) as visit:
+        await expect(visit.page.get_by_text("oneshelf channel add")).to_be_visible()
+        await expect(visit.page.get_by_text("oneshelf stock receive")).to_be_visible()
+        await photograph(visit, "empty")
+        assert (visit.complaints, await violations(visit)) == ([], [])
