@@ -107,9 +107,33 @@ def test_a_blind_write_that_crossed_a_sale_is_written_again_without_an_alarm() -
     assert done.listing.sent_version == 0
 
 
-def test_orders_posted_while_the_channel_was_asked_raise_no_suspicion() -> None:
+def test_a_sale_that_a_blind_write_had_overwritten_is_noticed_when_its_order_comes() -> None:
+    """Verified at 4; then the order of a unit that was sold before the write was applied. The channel still shows 4."""
+    verified = read(accepted(idle()), 4, net_before=0, now=NOW, terms=QUEUEING).listing
+    done = read(replace(verified, net_units=1), 4, net_before=1, now=NOW, terms=QUEUEING)
+    assert done.verdict is Verdict.CROSSED_WRITE
+    assert done.drift is None
+    assert done.listing.sent_version == 0
+    same_at_a_comparing_channel = read(replace(verified, net_units=1), 4, net_before=1, now=NOW, terms=COMPARING)
+    assert same_at_a_comparing_channel.verdict is Verdict.UNEXPLAINED
+
+
+def test_a_cancellation_that_a_blind_write_overwrote_is_raised_again_only_when_all_orders_are_known() -> None:
+    """Written 6, and two units cancelled meanwhile should make it 8. A fall may always be a sale that we cannot see."""
+    crossed = replace(accepted(idle(desired_units=6, base_units=7)), net_units=-2)
+    done = read(crossed, 6, net_before=-2, now=NOW, terms=QUEUEING)
+    assert done.verdict is Verdict.UNEXPLAINED
+    weighed = weigh(done.listing, now=NOW, terms=QUEUEING)
+    assert weighed.verdict is Verdict.CROSSED_WRITE
+    assert weighed.drift is None
+    assert weighed.listing.belief == 6
+    assert weighed.listing.sent_version == 0
+
+
+@pytest.mark.parametrize("terms", [COMPARING, QUEUEING])
+def test_orders_posted_while_the_channel_was_asked_raise_no_suspicion(terms: Terms) -> None:
     """The channel was asked when it still showed 10; a sale was posted before its answer was."""
-    done = read(idle(net_units=1), 10, net_before=0, now=NOW, terms=COMPARING)
+    done = read(idle(net_units=1), 10, net_before=0, now=NOW, terms=terms)
     assert done.verdict is Verdict.NOT_YET
     assert done.listing.suspicion is None
 
@@ -125,7 +149,7 @@ def test_a_figure_that_facts_do_not_explain_is_a_suspicion_first_and_no_drift(sh
 
 def test_a_suspicion_is_cleared_when_an_order_explains_it() -> None:
     suspected = read(idle(), 7, net_before=0, now=NOW, terms=COMPARING).listing
-    done = weigh(replace(suspected, net_units=3), now=NOW)
+    done = weigh(replace(suspected, net_units=3), now=NOW, terms=COMPARING)
     assert done.drift is None
     assert done.listing.suspicion is None
     assert done.listing.look_at == NOW
@@ -134,7 +158,7 @@ def test_a_suspicion_is_cleared_when_an_order_explains_it() -> None:
 @pytest.mark.parametrize("sold_since", [0, 2])
 def test_a_rise_that_no_cancellation_explains_is_somebodys_edit(sold_since: int) -> None:
     suspected = read(idle(), 13, net_before=0, now=NOW, terms=COMPARING).listing
-    done = weigh(replace(suspected, net_units=sold_since), now=NOW)
+    done = weigh(replace(suspected, net_units=sold_since), now=NOW, terms=COMPARING)
     assert done.drift is not None
     assert (done.drift.cause, done.drift.expected_units, done.drift.observed_units) == (Cause.FOREIGN_EDIT, 10, 13)
     assert done.listing.belief == 13 - sold_since
@@ -144,7 +168,7 @@ def test_a_rise_that_no_cancellation_explains_is_somebodys_edit(sold_since: int)
 @pytest.mark.parametrize(("sold_since", "expected"), [(0, 10), (2, 8)])
 def test_a_fall_that_no_order_explains_is_held_in_suspense(sold_since: int, expected: int) -> None:
     suspected = read(idle(), 7, net_before=0, now=NOW, terms=COMPARING).listing
-    done = weigh(replace(suspected, net_units=sold_since), now=NOW)
+    done = weigh(replace(suspected, net_units=sold_since), now=NOW, terms=COMPARING)
     assert done.drift is not None
     assert (done.drift.cause, done.drift.expected_units, done.drift.observed_units) == (Cause.UNKNOWN, expected, 7)
     assert done.listing.suspense_units == expected - 7
@@ -154,7 +178,7 @@ def test_a_fall_that_no_order_explains_is_held_in_suspense(sold_since: int, expe
 def test_a_suspicion_during_a_queued_write_that_shows_the_old_figure_is_a_lost_write() -> None:
     late = NOW + timedelta(seconds=900)
     suspected = read(accepted(idle(desired_units=2)), 9, net_before=0, now=late, terms=QUEUEING).listing
-    done = weigh(replace(suspected, net_units=1), now=late)
+    done = weigh(replace(suspected, net_units=1), now=late, terms=QUEUEING)
     assert done.drift is not None
     assert done.drift.cause is Cause.LOST_WRITE
 
@@ -164,7 +188,7 @@ def test_a_suspicion_after_a_lost_reply_that_shows_the_old_figure_was_never_writ
     suspected = read(
         lost(sent(idle(desired_units=2)), now=NOW, look_after_s=0), 9, net_before=0, now=late, terms=COMPARING
     ).listing
-    done = weigh(replace(suspected, net_units=1), now=late)
+    done = weigh(replace(suspected, net_units=1), now=late, terms=COMPARING)
     assert done.verdict is Verdict.NOT_WRITTEN
     assert done.drift is None
     assert done.listing.sent_version == 0
@@ -179,7 +203,7 @@ def test_a_later_match_takes_the_suspicion_back() -> None:
 
 def test_only_a_suspicion_can_be_weighed() -> None:
     with pytest.raises(InvariantError):
-        weigh(idle(), now=NOW)
+        weigh(idle(), now=NOW, terms=COMPARING)
 
 
 @given(

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from oneshelf.domain.drift import Cause
-from oneshelf.domain.listing import Event, Listing, Phase, Suspicion, after
+from oneshelf.domain.listing import Event, Listing, Operation, Phase, Suspicion, after
 from oneshelf.errors import InvariantError
 
 
@@ -29,7 +29,7 @@ class Verdict(StrEnum):
     NOT_YET = "not yet"  # it still shows the figure from before the write, or orders came in between
     NOT_WRITTEN = "not written"  # a write without an answer did not happen
     LOST_WRITE = "lost write"  # a write that was accepted does not show, and its deadline has passed
-    CROSSED_WRITE = "crossed write"  # a blind write and a sale crossed; the channel shows neither figure
+    CROSSED_WRITE = "crossed write"  # a blind write and an order crossed: it was overwritten at the channel
     UNEXPLAINED = "unexplained"  # facts do not explain it, or not yet
 
 
@@ -57,35 +57,49 @@ def judge(listing: Listing, units: int, *, net_before: int, now: datetime, terms
 
     Orders that were posted while the channel was being asked may or may not be in the reading.
     """
-    belief = listing.belief
-    if belief is None:
+    if listing.belief is None:
         return Verdict.FIRST_SIGHT
-    operation = listing.operation
-    if operation is None or listing.phase not in {Phase.ACCEPTED, Phase.UNKNOWN}:
-        return _compared(units, expected=belief, posted_meanwhile=listing.net_units - net_before)
-    net_since = listing.net_units - operation.net
-    if units == operation.units - net_since:
-        return Verdict.MATCH
-    is_queued = not terms.is_applied_when_answered
-    if is_queued or listing.phase is Phase.UNKNOWN:
-        shows_old = units == operation.expected - net_since
-        has_crossed = is_queued and operation.units - net_since < units <= operation.units
-        if has_crossed and not shows_old:
-            return Verdict.CROSSED_WRITE
-        if listing.sent_at is None or now < listing.sent_at + timedelta(seconds=terms.apply_s):
-            return Verdict.NOT_YET
-        if has_crossed:
-            return Verdict.CROSSED_WRITE
-        if shows_old:
-            return Verdict.NOT_WRITTEN if listing.phase is Phase.UNKNOWN else Verdict.LOST_WRITE
-    return _compared(units, expected=operation.units - net_since, posted_meanwhile=listing.net_units - net_before)
-
-
-def _compared(units: int, *, expected: int, posted_meanwhile: int) -> Verdict:
+    expected = _expected(listing)
     if units == expected:
         return Verdict.MATCH
-    is_explained = _lies_between(units, expected, expected + posted_meanwhile)
-    return Verdict.NOT_YET if is_explained else Verdict.UNEXPLAINED
+    if _lies_between(units, expected, expected + listing.net_units - net_before):
+        return Verdict.NOT_YET
+    operation = listing.operation
+    if operation is None:
+        # A rise is corrected at once. A fall may always be a sale that we cannot see yet.
+        return (
+            Verdict.CROSSED_WRITE if units > expected and _has_crossed(listing, units, terms) else Verdict.UNEXPLAINED
+        )
+    return _judge_in_flight(listing, operation, units, now=now, terms=terms)
+
+
+def _judge_in_flight(listing: Listing, operation: Operation, units: int, *, now: datetime, terms: Terms) -> Verdict:
+    """What a reading that is not the expected one tells while a write has yet to show."""
+    if terms.is_applied_when_answered and listing.phase is not Phase.UNKNOWN:
+        return Verdict.UNEXPLAINED
+    shows_old = units == operation.expected - (listing.net_units - operation.net)
+    has_crossed = _has_crossed(listing, units, terms)
+    if has_crossed and not shows_old:
+        return Verdict.CROSSED_WRITE if units > _expected(listing) else Verdict.UNEXPLAINED
+    if listing.sent_at is None or now < listing.sent_at + timedelta(seconds=terms.apply_s):
+        return Verdict.NOT_YET
+    if has_crossed:
+        return Verdict.CROSSED_WRITE
+    if not shows_old:
+        return Verdict.UNEXPLAINED
+    return Verdict.NOT_WRITTEN if listing.phase is Phase.UNKNOWN else Verdict.LOST_WRITE
+
+
+def _has_crossed(listing: Listing, units: int, terms: Terms) -> bool:
+    """Whether a blind write and the channel's own count of orders crossed: some of them were overwritten.
+
+    The channel then shows a figure between the one that we wrote and the one that orders have made of it since.
+    """
+    operation = listing.operation
+    written = operation.units if operation else listing.base_units
+    if terms.is_applied_when_answered or written is None:
+        return False
+    return units != _expected(listing) and _lies_between(units, written, _expected(listing))
 
 
 def read(listing: Listing, units: int, *, net_before: int, now: datetime, terms: Terms) -> Read:
@@ -112,7 +126,7 @@ def read(listing: Listing, units: int, *, net_before: int, now: datetime, terms:
     return Read(listing, verdict, drift)
 
 
-def weigh(listing: Listing, *, now: datetime) -> Read:
+def weigh(listing: Listing, *, now: datetime, terms: Terms) -> Read:
     """Judge a suspicion once all orders that could explain it have been posted.
 
     The reading was taken between two beliefs: the one of that moment, from which orders were still missing, and
@@ -126,6 +140,8 @@ def weigh(listing: Listing, *, now: datetime) -> Read:
         return Read(replace(listing, suspicion=None, look_at=now), Verdict.MATCH)
     operation = listing.operation
     adopted = _adopt(listing, suspicion.units, net=suspicion.net)
+    if _has_crossed(listing, suspicion.units, terms):
+        return Read(rewrite(adopted, now=now), Verdict.CROSSED_WRITE)
     if operation is not None:
         unwritten = operation.expected - operation.units
         if _lies_between(suspicion.units, suspicion.belief + unwritten, belief_now + unwritten):

@@ -15,6 +15,8 @@ from oneshelf.storage.database import Database
 from oneshelf.telemetry import get_logger
 
 PAUSE_S_MAX = 60.0
+# Fewer failed calls in a row are everyday business (a throttled call, say) and not worth a line in the log.
+OUTAGE_STREAK = 3
 REAUTHENTICATE_PAUSE_S = 300.0
 SUSPENSE_LAGS = 5
 TIMING_NAMES = ("apply_s", "poll_orders_s", "suspense_s", "sweep_stock_s")
@@ -66,7 +68,7 @@ async def report_fault(database: Database, channel: Channel, fault: ChannelFault
         streak = await catalog.record_failure(tx, channel, fault=str(fault))
         pause_s = _pause_s(fault, streak)
         await catalog.pause(tx, channel, pause_s=pause_s)
-    if streak == 1:
+    if streak == OUTAGE_STREAK:
         log.warning("channel.unavailable", channel=channel, fault=type(fault).__name__, words=str(fault)[:200])
     return pause_s
 
@@ -74,8 +76,8 @@ async def report_fault(database: Database, channel: Channel, fault: ChannelFault
 async def report_answer(database: Database, channel: Channel) -> None:
     """The channel answered. Logs once when it is back."""
     async with database.transaction() as tx:
-        was_down = await catalog.record_success(tx, channel)
-    if was_down:
+        streak = await catalog.record_success(tx, channel)
+    if streak >= OUTAGE_STREAK:
         log.info("channel.available", channel=channel)
 
 

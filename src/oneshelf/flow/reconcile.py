@@ -65,7 +65,7 @@ async def weigh_suspicions(database: Database, channel: OpenChannel, clock: Cloc
             return 0
         suspicious = await publishing.claim_suspicious(tx, channel.name, seen_before=covered_until)
         at = await now(tx)
-        reads = [weigh(listing, now=at) for listing in suspicious]
+        reads = [weigh(listing, now=at, terms=channel.terms) for listing in suspicious]
         await publishing.save(tx, [done.listing for done in reads])
         await touched.mark(tx, [done.listing.sku for done in reads if done.listing.suspense_units])
         await _open_drifts(tx, reads, clock, at)

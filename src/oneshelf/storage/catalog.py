@@ -122,16 +122,18 @@ async def channels(tx: Transaction) -> list[ChannelRow]:
     return await cursor.fetchall()
 
 
-async def record_success(tx: Transaction, channel: Channel) -> bool:
-    """The channel answered: close the circuit. True when it had been failing."""
+async def record_success(tx: Transaction, channel: Channel) -> int:
+    """The channel answered: close the circuit. Returns how many calls in a row had failed."""
     cursor = await tx.execute(
         """
-        update channels set fail_streak = 0, paused_until = null, last_fault = ''
-        where channel = %(channel)s and fail_streak > 0
+        update channels c set fail_streak = 0, paused_until = null, last_fault = ''
+        from (select channel, fail_streak from channels where channel = %(channel)s and fail_streak > 0 for update) as old
+        where c.channel = old.channel returning old.fail_streak
         """,
         {"channel": channel},
     )
-    return cursor.rowcount == 1
+    row = await cursor.fetchone()
+    return row[0] if row else 0
 
 
 async def record_failure(tx: Transaction, channel: Channel, *, fault: str) -> int:

@@ -20,6 +20,7 @@ class Due(NamedTuple):
     cursor: str | None
     covered_until: datetime | None
     lease: UUID
+    lease_s: float
 
 
 async def ensure(tx: Transaction, channel: Channel, every_s: dict[str, float]) -> None:
@@ -44,7 +45,7 @@ async def claim(tx: Transaction, channel: Channel, task: str, *, lease: UUID, le
         where s.channel = %(channel)s and s.task = %(task)s and c.channel = s.channel
           and s.next_at <= db_now() and (s.lease_until is null or s.lease_until < db_now())
           and (c.paused_until is null or c.paused_until <= db_now())
-        returning s.channel, s.task, s.cursor, s.covered_until, s.lease
+        returning s.channel, s.task, s.cursor, s.covered_until, s.lease, %(lease_s)s::float8 as lease_s
         """,
         {"channel": channel, "task": task, "lease": lease, "lease_s": lease_s},
     )
@@ -54,7 +55,10 @@ async def claim(tx: Transaction, channel: Channel, task: str, *, lease: UUID, le
 async def advance(
     tx: Transaction, due: Due, *, cursor: str | None, covered_until: datetime | None, is_finished: bool
 ) -> bool:
-    """Record progress; a finished run sets the next one. False when the lease was lost to another node."""
+    """Record progress; a finished run sets the next one, an unfinished one holds its lease for another while.
+
+    False when the lease was lost to another node.
+    """
     result = await tx.execute(
         """
         update schedules set
@@ -64,13 +68,15 @@ async def advance(
             last_done_at = case when %(is_finished)s then db_now() else last_done_at end,
             next_at = case when %(is_finished)s then db_now() + make_interval(secs => every_s) else next_at end,
             lease = case when %(is_finished)s then null else lease end,
-            lease_until = case when %(is_finished)s then null else lease_until end
+            lease_until = case when %(is_finished)s then null
+                               else db_now() + make_interval(secs => %(lease_s)s) end
         where channel = %(channel)s and task = %(task)s and lease = %(lease)s
         """,
         {
             "channel": due.channel,
             "task": due.task,
             "lease": due.lease,
+            "lease_s": due.lease_s,
             "cursor": cursor,
             "covered_until": covered_until,
             "is_finished": is_finished,
