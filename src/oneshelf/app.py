@@ -91,7 +91,6 @@ class OpenChannels:
             identity = (row.kind, row.location, row.settings, row.secrets, row.timing)
             if self._rows.get(row.channel) == identity:
                 continue
-            self._rows[row.channel] = identity
             try:
                 opened = await self._open(row)
             except ConfigurationError as problem:
@@ -99,6 +98,8 @@ class OpenChannels:
                 self.by_name.pop(row.channel, None)
             else:
                 self.by_name[row.channel] = opened
+            # Last: a database that went away meanwhile leaves the channel to the next look.
+            self._rows[row.channel] = identity
         for name in set(self._rows) - {row.channel for row in rows}:
             del self._rows[name]
             self.by_name.pop(name, None)

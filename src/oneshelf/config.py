@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tomllib
 from pathlib import Path
 
 from pydantic import Field, SecretStr, ValidationError
@@ -60,3 +61,5 @@ def load_settings() -> Settings:
             for error in problem.errors()
         )
         raise ConfigurationError(f"wrong settings: {wrong}. See the settings in README.md") from problem
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as problem:
+        raise ConfigurationError(f"oneshelf.toml cannot be read: {problem}") from problem

@@ -14,7 +14,8 @@ from typing import Any
 
 import structlog
 
-_REDACTED_KEYS = frozenset({"secret", "token", "password", "authorization", "access_token", "refresh_token", "body"})
+# The last word of a key: `access_token` and `X-Access-Token` are tokens, `token_url` is not.
+_REDACTED_WORDS = frozenset({"secret", "secrets", "token", "password", "authorization", "body"})
 _inside_transaction: ContextVar[bool] = ContextVar("inside_transaction", default=False)
 
 
@@ -46,7 +47,7 @@ def configure_logging(*, as_json: bool = False, level: str = "INFO") -> None:
 
 def _redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for key in event:
-        if key.lower() in _REDACTED_KEYS:
+        if key.lower().replace("-", "_").rpartition("_")[2] in _REDACTED_WORDS:
             event[key] = "[redacted]"
     return event
 

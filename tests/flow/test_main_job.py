@@ -332,3 +332,18 @@ async def has_parked_order(world: World, order_id: str) -> bool:
 async def both_engines_settled(world: World) -> bool:
     await asyncio.gather(world.turn(), world.turn())
     return bool(await world.is_settled())
+
+
+async def test_a_listing_that_is_linked_to_another_sku_is_published_anew(dsn: str) -> None:
+    """The other SKU has seen less: its version is lower, and its figure counts all the same."""
+    async with open_world(dsn, skus={"MUG": 5, "CAP": 9}) as world:
+        for _ in range(3):
+            world.sell(SHOP, "MUG")
+            await stays_verified(world)
+        key = (MARKET, ChannelSku("MUG"))
+        async with world.database.transaction() as tx:
+            assert await listings.link(tx, key, Sku("CAP"), pack_units=1)
+            await touched.mark(tx, [Sku("CAP")])
+        await stays_verified(world)
+        shown = {listing.channel_sku: listing.units for listing in world.simulators[MARKET].listings()}
+        assert shown == {"MUG": 9, "CAP": 9}

@@ -6,8 +6,11 @@ every status that means the same at all channels is mapped to a fault; the rest 
 
 from __future__ import annotations
 
+import asyncio
+import math
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
@@ -22,16 +25,22 @@ from oneshelf.telemetry import is_inside_transaction
 # A token that is free within this time is waited for; a longer wait is given back to the caller as a fault.
 PATIENCE_S = 2.0
 WORDS_LENGTH_MAX = 300
+# A channel that asks for more than this is asked again all the same.
+RETRY_AFTER_S_MAX = 3600.0
+
+_SECRET_HEADERS = re.compile("auth|token|secret|key|cookie", re.IGNORECASE)
+_SECRET_LENGTH_MIN = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """A channel's answer. Header names are in lower case."""
+    """A channel's answer. Header names are in lower case. `secrets` were sent, and are not repeated in `words`."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     is_write: bool
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
     def document(self) -> Any:
         """The JSON in the body. Not JSON means that some machine in between answered: the outcome is unknown."""
@@ -42,8 +51,11 @@ class Reply:
             raise _no_answer(words, is_write=self.is_write) from None
 
     def words(self) -> str:
-        """The beginning of the body, for an error message."""
-        return self.body[:WORDS_LENGTH_MAX].decode("utf-8", "replace")
+        """The beginning of the body, for an error message. A secret that the channel echoes is left out."""
+        words = self.body.decode("utf-8", "replace")
+        for secret in self.secrets:
+            words = words.replace(secret, "[redacted]")
+        return words[:WORDS_LENGTH_MAX]
 
 
 class ChannelHttp:
@@ -72,15 +84,25 @@ class ChannelHttp:
     async def _call(self, operation: str, method: str, url: str, *, is_write: bool, **request: Any) -> Reply:
         invariant(not is_inside_transaction(), f"{operation} would call a channel inside a transaction")
         await self._take_token(operation)
+        # The client's own timeouts bound each part; half for the connection, so that not reached is told as such.
+        parts = httpx2.Timeout(self._deadline_s, connect=self._deadline_s / 2, pool=self._deadline_s / 2)
         try:
-            response = await self._client.request(method, url, timeout=self._deadline_s, **request)
+            async with asyncio.timeout(self._deadline_s):
+                response = await self._client.request(method, url, timeout=parts, **request)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as failure:
             raise RetryLaterError(f"{operation}: not reached ({type(failure).__name__})") from failure
-        except httpx2.TransportError as failure:
+        except (httpx2.RequestError, TimeoutError) as failure:
             words = f"{operation}: no answer ({type(failure).__name__})"
-            raise _no_answer(words, is_write=is_write) from failure
+            # Not chained: the text of a protocol error quotes the header that could not be sent.
+            raise _no_answer(words, is_write=is_write) from None
         headers = {name.lower(): value for name, value in response.headers.items()}
-        reply = Reply(status=response.status_code, headers=headers, body=response.content, is_write=is_write)
+        reply = Reply(
+            status=response.status_code,
+            headers=headers,
+            body=response.content,
+            is_write=is_write,
+            secrets=_secrets(request.get("headers")),
+        )
         _raise_for_status(operation, reply)
         return reply
 
@@ -91,6 +113,13 @@ class ChannelHttp:
             wait_s = await self.limiter.take(operation)
         if wait_s > 0:
             raise RetryLaterError(f"{operation}: the channel's budget is used up", retry_after_s=wait_s)
+
+
+def _secrets(headers: Any) -> tuple[str, ...]:
+    """What must not be repeated of a request's headers, with and without a scheme such as `Bearer`."""
+    values = [value for name, value in httpx2.Headers(headers).items() if _SECRET_HEADERS.search(name)]
+    parts = [*values, *(value.rpartition(" ")[2] for value in values)]
+    return tuple(dict.fromkeys(part for part in parts if len(part) >= _SECRET_LENGTH_MIN))
 
 
 def _no_answer(words: str, *, is_write: bool) -> OutcomeUnknownError | RetryLaterError:
@@ -110,6 +139,7 @@ def _raise_for_status(operation: str, reply: Reply) -> None:
 
 def _retry_after_s(reply: Reply) -> float:
     try:
-        return max(0.1, float(reply.headers["retry-after"]))
+        asked_s = float(reply.headers["retry-after"])
     except (KeyError, ValueError):
         return 1.0
+    return min(RETRY_AFTER_S_MAX, max(0.1, asked_s)) if math.isfinite(asked_s) else 1.0

@@ -9,6 +9,13 @@ from itertools import accumulate
 from random import Random
 from typing import Protocol
 
+from oneshelf.errors import MalformedError
+
+# Beyond these a plan is a mistake, and the arithmetic of the buyers would break.
+ORDERS_PER_S_MAX = 10_000.0
+ZIPF_MAX = 10.0
+AFTER_S_MAX = 1_000_000.0
+
 
 class Shop(Protocol):
     """The part of a simulator that buyers use."""
@@ -37,7 +44,8 @@ class ShoppersPlan:
     """How buyers behave: orders per second (of the clock, not of the channel's time), and shares of 1.
 
     Demand follows Zipf's law over the catalogue in its order: the n-th listing draws 1 / n ** `zipf`.
-    Cancelling and shipping happen after exponential delays with the given means.
+    Cancelling and shipping happen after exponential delays with the given means. Raises MalformedError for a figure
+    that no buyer could follow.
     """
 
     orders_per_s: float
@@ -47,6 +55,16 @@ class ShoppersPlan:
     cancel_after_s: float = 6.0
     ship_share: float = 0.3
     ship_after_s: float = 10.0
+
+    def __post_init__(self) -> None:
+        shares = ("two_lines_share", "cancel_share", "ship_share")
+        bounds = {"orders_per_s": ORDERS_PER_S_MAX, "zipf": ZIPF_MAX, **dict.fromkeys(shares, 1.0)}
+        for name, most in bounds.items():
+            if not 0 <= getattr(self, name) <= most:
+                raise MalformedError(f"{name} is {getattr(self, name)}; it must lie between 0 and {most:g}")
+        for name in ("cancel_after_s", "ship_after_s"):
+            if not 0 < getattr(self, name) <= AFTER_S_MAX:
+                raise MalformedError(f"{name} is {getattr(self, name)}; it must be above 0, at most {AFTER_S_MAX:g}")
 
 
 class Shoppers:

@@ -26,6 +26,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from oneshelf.clock import Clock
+from oneshelf.domain.identity import UNITS_MAX, units_from
 from oneshelf.errors import MalformedError
 from oneshelf.sdk.shoppers import Shoppers, ShoppersPlan
 from oneshelf.sdk.switches import Switches
@@ -186,6 +187,8 @@ class Simulator(ABC):
 
     def _set_catalogue(self, asked: dict[str, Any]) -> int:
         items = msgspec.convert(asked["items"], list[CatalogueItem])
+        for item in items:
+            units_from(item.units, what=f"units of {item.sku!r}")
         self.stock_catalogue(items)
         return len(items)
 
@@ -196,10 +199,15 @@ class Simulator(ABC):
         self.shoppers.follow(msgspec.convert(asked, ShoppersPlan), self.clock.monotonic())
 
     def _place(self, asked: dict[str, Any]) -> str | None:
-        return self.place([(str(line["channel_sku"]), int(line["units"])) for line in asked["lines"]])
+        lines = [
+            (str(line["channel_sku"]), units_from(line["units"], what="units", least=1)) for line in asked["lines"]
+        ]
+        return self.place(lines)
 
     def _edit(self, asked: dict[str, Any]) -> None:
-        self.edit_by_hand(str(asked["channel_sku"]), int(asked["units"]))
+        # Some channels show less than nothing where somebody types it.
+        units = units_from(asked["units"], what="units", least=-UNITS_MAX)
+        self.edit_by_hand(str(asked["channel_sku"]), units)
 
 
 async def _awaited(action: Action) -> None:

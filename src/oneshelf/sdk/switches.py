@@ -51,5 +51,9 @@ def _is_rate(value: object) -> bool:
 
 def _is_next(value: object) -> bool:
     return (
-        isinstance(value, Mapping) and set(value) == {"next"} and isinstance(value["next"], int) and value["next"] >= 0
+        isinstance(value, Mapping)
+        and set(value) == {"next"}
+        and isinstance(value["next"], int)
+        and not isinstance(value["next"], bool)
+        and value["next"] >= 0
     )

@@ -127,7 +127,10 @@ async def record_success(tx: Transaction, channel: Channel) -> int:
     cursor = await tx.execute(
         """
         update channels c set fail_streak = 0, paused_until = null, last_fault = ''
-        from (select channel, fail_streak from channels where channel = %(channel)s and fail_streak > 0 for update) as old
+        from (
+            select channel, fail_streak from channels
+            where channel = %(channel)s and fail_streak > 0 for update
+        ) as old
         where c.channel = old.channel returning old.fail_streak
         """,
         {"channel": channel},

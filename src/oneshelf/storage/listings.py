@@ -78,13 +78,18 @@ async def remember(tx: Transaction, channel: Channel, seen: Iterable[SeenListing
 
 
 async def link(tx: Transaction, key: ListingKey, sku: Sku, *, pack_units: int) -> bool:
-    """Say which SKU a listing sells. Creates the listing where an order named it before any sweep did."""
+    """Say which SKU a listing sells. Creates the listing where an order named it before any sweep did.
+
+    Versions are the SKU's: whatever was desired and proved for another SKU counts for nothing.
+    """
     cursor = await tx.execute(
         """
         insert into listings (channel, channel_sku, sku, pack_units)
         select c.channel, %(channel_sku)s, s.sku, %(pack_units)s
         from channels c, skus s where c.channel = %(channel)s and s.sku = %(sku)s
-        on conflict (channel, channel_sku) do update set sku = excluded.sku, pack_units = excluded.pack_units
+        on conflict (channel, channel_sku) do update set
+            sku = excluded.sku, pack_units = excluded.pack_units,
+            desired_version = 0, sent_version = 0, accepted_version = 0, verified_version = 0
         """,
         {"channel": key[0], "channel_sku": key[1], "sku": sku, "pack_units": pack_units},
     )

@@ -296,7 +296,7 @@ async def save(tx: Transaction, listings: Iterable[Listing], *, keeps_lease: boo
         from listings l
         join unnest(%(channel)s::text[], %(channel_sku)s::text[]) as new (channel, channel_sku)
           on l.channel = new.channel and l.channel_sku = new.channel_sku
-        where p.channel = l.channel and p.channel_sku = l.channel_sku
+        where p.channel = l.channel and p.channel_sku = l.channel_sku and p.sku = l.sku
           and p.version in (l.sent_version, l.accepted_version, l.verified_version)
           and p.verified_at is null
         """,

@@ -86,6 +86,63 @@ async def sold_out(tx: Transaction, *, limit: int = 500) -> list[Sku]:
     return [Sku(sku) async for (sku,) in cursor]
 
 
+_LATENCIES = """
+    with sales as (
+        select m.sku, m.movement_id, m.version, m.from_location as location, l.channel, l.channel_sku, o.seen_at
+        from movements m
+        join order_lines l
+          on l.sku = m.sku and m.source = 'order ' || l.channel || '/' || l.order_id || '/' || l.line_id
+        join orders o on o.channel = l.channel and o.order_id = l.order_id
+        where m.from_account = 'available' and m.reason in ('pending', 'committed')
+          and (%(seen_since)s::timestamptz is null or o.seen_at >= %(seen_since)s)
+    ), levels as (
+        select sku, location, version, sum(change) over (partition by sku, location order by version) as available
+        from (
+            select sku, version, coalesce(from_location, to_location) as location,
+                   case when to_account = 'available' then units when from_account = 'available' then -units
+                   else 0 end as change
+            from movements
+        ) as changes
+    ), known as (
+        select p.channel, p.channel_sku, p.sku, p.version as figure, p.units, p.verified_at,
+               ledger.location, ledger.version::bigint as version
+        from publications p, jsonb_each_text(p.derivation -> 'ledger_versions') as ledger (location, version)
+    ), followed as (
+        select s.movement_id, s.seen_at, g.channel, after.verified_at
+        from sales s
+        join listings g on g.sku = s.sku and (g.channel, g.channel_sku) <> (s.channel, s.channel_sku)
+        left join lateral (
+            select k.units from known k
+            where k.channel = g.channel and k.channel_sku = g.channel_sku and k.sku = s.sku
+              and k.location = s.location and k.version < s.version
+            order by k.figure desc limit 1
+        ) as before on true
+        left join lateral (
+            select min(k.version) as version, min(k.verified_at) as verified_at from known k
+            where k.channel = g.channel and k.channel_sku = g.channel_sku and k.sku = s.sku
+              and k.location = s.location and k.version >= s.version
+        ) as after on true
+        where not exists (
+            select from levels v
+            where v.sku = s.sku and v.location = s.location and v.version > s.version
+              and v.version < coalesce(after.version, 9e18)
+              and v.available / g.pack_units = before.units
+        )
+    ), proofs as (
+        select channel, extract(epoch from verified_at - seen_at)::float8 as seconds from followed
+        union all
+        select null, case when bool_and(verified_at is not null)
+                          then extract(epoch from max(verified_at) - min(seen_at))::float8 end
+        from followed group by movement_id
+    )
+    select channel, count(*) as sale_count, count(*) filter (where seconds is null) as unproven_count,
+           percentile_cont(0.50) within group (order by seconds) as p50_s,
+           percentile_cont(0.95) within group (order by seconds) as p95_s,
+           percentile_cont(0.99) within group (order by seconds) as p99_s
+    from proofs group by channel order by channel nulls first
+"""
+
+
 async def latencies(tx: Transaction, *, seen_since: datetime | None = None) -> list[Latency]:
     """How long proof took: over all channels first, then for each channel that followed the sales of others.
 
@@ -94,61 +151,7 @@ async def latencies(tx: Transaction, *, seen_since: datetime | None = None) -> l
     """
     cursor = tx.cursor(row_factory=class_row(Latency))
     await cursor.execute(
-        """
-        with sales as (
-            select m.sku, m.movement_id, m.version, m.from_location as location, l.channel, l.channel_sku, o.seen_at
-            from movements m
-            join order_lines l
-              on l.sku = m.sku and m.source = 'order ' || l.channel || '/' || l.order_id || '/' || l.line_id
-            join orders o on o.channel = l.channel and o.order_id = l.order_id
-            where m.from_account = 'available' and m.reason in ('pending', 'committed')
-              and (%(seen_since)s::timestamptz is null or o.seen_at >= %(seen_since)s)
-        ), levels as (
-            select sku, location, version, sum(change) over (partition by sku, location order by version) as available
-            from (
-                select sku, version, coalesce(from_location, to_location) as location,
-                       case when to_account = 'available' then units when from_account = 'available' then -units
-                       else 0 end as change
-                from movements
-            ) as changes
-        ), known as (
-            select p.channel, p.channel_sku, p.sku, p.version as figure, p.units, p.verified_at,
-                   ledger.location, ledger.version::bigint as version
-            from publications p, jsonb_each_text(p.derivation -> 'ledger_versions') as ledger (location, version)
-        ), followed as (
-            select s.movement_id, s.seen_at, g.channel, after.verified_at
-            from sales s
-            join listings g on g.sku = s.sku and (g.channel, g.channel_sku) <> (s.channel, s.channel_sku)
-            left join lateral (
-                select k.units from known k
-                where k.channel = g.channel and k.channel_sku = g.channel_sku and k.sku = s.sku
-                  and k.location = s.location and k.version < s.version
-                order by k.figure desc limit 1
-            ) as before on true
-            left join lateral (
-                select min(k.version) as version, min(k.verified_at) as verified_at from known k
-                where k.channel = g.channel and k.channel_sku = g.channel_sku and k.sku = s.sku
-                  and k.location = s.location and k.version >= s.version
-            ) as after on true
-            where not exists (
-                select from levels v
-                where v.sku = s.sku and v.location = s.location and v.version > s.version
-                  and v.version < coalesce(after.version, 9e18)
-                  and v.available / g.pack_units = before.units
-            )
-        ), proofs as (
-            select channel, extract(epoch from verified_at - seen_at)::float8 as seconds from followed
-            union all
-            select null, case when bool_and(verified_at is not null)
-                              then extract(epoch from max(verified_at) - min(seen_at))::float8 end
-            from followed group by movement_id
-        )
-        select channel, count(*) as sale_count, count(*) filter (where seconds is null) as unproven_count,
-               percentile_cont(0.50) within group (order by seconds) as p50_s,
-               percentile_cont(0.95) within group (order by seconds) as p95_s,
-               percentile_cont(0.99) within group (order by seconds) as p99_s
-        from proofs group by channel order by channel nulls first
-        """,
+        _LATENCIES,
         {"seen_since": seen_since},
     )
     return await cursor.fetchall()

@@ -23,6 +23,10 @@ class Pulse:
     def __init__(self) -> None:
         self._events: dict[str, asyncio.Event] = {}
 
+    def listen(self, name: str) -> None:
+        """Remember wake-ups for this step from now on, also before it waits for the first time."""
+        self._events.setdefault(name, asyncio.Event())
+
     def wake(self, names: Iterable[str]) -> None:
         """Wake these steps: `push shop-1` that one, `push` those of all channels."""
         wanted = set(names)
@@ -32,16 +36,14 @@ class Pulse:
 
     async def wait(self, name: str, *, at_most_s: float) -> None:
         """Wait until woken, or until the time is up."""
-        event = self._event(name)
+        self.listen(name)
+        event = self._events[name]
         try:
             async with asyncio.timeout(at_most_s):
                 await event.wait()
         except TimeoutError:
             pass
         event.clear()
-
-    def _event(self, name: str) -> asyncio.Event:
-        return self._events.setdefault(name, asyncio.Event())
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +63,40 @@ class Step:
 
 async def run_for_ever(step: Step, pulse: Pulse) -> None:
     """Run a step until cancelled. A failure is logged, waited out, and tried again; a bug stops the engine."""
-    failures = 0
+    pulse.listen(step.name)
+    failures, is_database_away = 0, False
     while True:
         try:
             done = await step.work()
         except DatabaseUnavailableError as failure:
             failures += 1
-            if failures == 1:
+            if not is_database_away:
                 log.warning("database.unavailable", step=step.name, words=str(failure))
+            is_database_away = True
         except Exception:
             failures += 1
             log.exception("step.failed", step=step.name, failures=failures)
         else:
             failures = 0
-            if done:
-                pulse.wake(step.wakes)
-                await asyncio.sleep(step.pace_s)
-            else:
-                await pulse.wait(step.name, at_most_s=step.idle_s)
-            continue
-        await asyncio.sleep(min(FAILURE_PAUSE_S_MAX, 0.1 * 2.0 ** min(failures, 10)))
+            if is_database_away:
+                log.info("database.available", step=step.name)
+            is_database_away = False
+        stop_if_cancelled()
+        if failures:
+            await asyncio.sleep(min(FAILURE_PAUSE_S_MAX, 0.1 * 2.0 ** min(failures, 10)))
+        elif done:
+            pulse.wake(step.wakes)
+            await asyncio.sleep(step.pace_s)
+        else:
+            await pulse.wait(step.name, at_most_s=step.idle_s)
+
+
+def stop_if_cancelled() -> None:
+    """End this task if somebody wanted that and something it waited for swallowed the wish.
+
+    `asyncio.wait_for` does so before Python 3.12 when its time and its result come together, and the database driver
+    waits through it.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 
 from oneshelf.clock import Clock
 from oneshelf.domain.identity import Channel
+from oneshelf.errors import DatabaseUnavailableError
 from oneshelf.flow import confirm, interpret, plan, post, push, receive, reconcile, resolve
 from oneshelf.flow.channel import OpenChannel
 from oneshelf.storage.database import Database
 from oneshelf.telemetry import get_logger
-from oneshelf.workers.runner import Pulse, Step, run_for_ever
+from oneshelf.workers.runner import Pulse, Step, run_for_ever, stop_if_cancelled
 
 REFRESH_S = 1.0
 
@@ -43,7 +45,10 @@ class Supervisor:
             while True:
                 await self._follow_channels(group)
                 await asyncio.sleep(REFRESH_S)
-                await self._refresh()
+                # The steps wait out a database that is away, and say so; the channels can wait with them.
+                with suppress(DatabaseUnavailableError):
+                    await self._refresh()
+                stop_if_cancelled()
 
     async def _follow_channels(self, group: asyncio.TaskGroup) -> None:
         """Start the steps of channels that were added or changed, end those of channels that went."""

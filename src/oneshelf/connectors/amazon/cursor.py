@@ -32,7 +32,8 @@ class OrderCursor(msgspec.Struct, frozen=True, kw_only=True):
     turn: Turn = "created"
     token: str | None = None
     before: datetime | None = None
-    covered_until: datetime | None = None
+    created_until: datetime | None = None
+    updated_until: datetime | None = None
 
     @classmethod
     def starting(cls, now: datetime) -> Self:
@@ -52,6 +53,13 @@ class OrderCursor(msgspec.Struct, frozen=True, kw_only=True):
         """The beginning of the window that is open now."""
         return self.created_after if self.turn == "created" else self.updated_after
 
+    @property
+    def covered_until(self) -> datetime | None:
+        """Every order placed before this has been shown, and every change of one, but for those that changed since."""
+        if self.created_until is None or self.updated_until is None:
+            return None
+        return min(self.created_until, self.updated_until)
+
     def turned(self, *, token: str | None, before: datetime | None, now: datetime) -> Self:
         """The cursor after a page that ended with `token` and echoed `before` as the end of its window."""
         end = min(filter(None, (self.before, before)), default=now - LAG_WITHOUT_ECHO)
@@ -59,12 +67,13 @@ class OrderCursor(msgspec.Struct, frozen=True, kw_only=True):
             return msgspec.structs.replace(self, token=token, before=end)
         after = max(self.after, end - OVERLAP)
         closed = msgspec.structs.replace(self, token=None, before=None)
+        until = min(end, now)
         if self.turn == "updated":
-            return msgspec.structs.replace(closed, turn="created", updated_after=after)
+            return msgspec.structs.replace(closed, turn="created", updated_after=after, updated_until=until)
         # Orders placed before the start were never asked for: a window that ends before it proves nothing.
         is_proof = end > self.created_after
-        covered_until = min(end, now) if is_proof else self.covered_until
-        return msgspec.structs.replace(closed, turn="updated", created_after=after, covered_until=covered_until)
+        created_until = until if is_proof else self.created_until
+        return msgspec.structs.replace(closed, turn="updated", created_after=after, created_until=created_until)
 
     def restarted(self) -> Self:
         """The same window from its first page, where Amazon no longer knows the page."""

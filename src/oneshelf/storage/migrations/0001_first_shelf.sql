@@ -257,7 +257,7 @@ create table publications (
     sent_at      timestamptz,
     accepted_at  timestamptz,
     verified_at  timestamptz,
-    primary key (channel, channel_sku, version)
+    primary key (channel, channel_sku, sku, version)
 ) with (fillfactor = 80);
 create index publications_by_sku on publications (sku, version);
 

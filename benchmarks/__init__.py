@@ -1,0 +1,1 @@
+"""Measurements of the hot paths on this machine."""

@@ -1,0 +1,31 @@
+"""The command line. `oneshelf --help` imports nothing but typer; each command imports what it needs."""
+
+from __future__ import annotations
+
+import typer
+
+from oneshelf.cli import channel, demo, house, listing, look, parked, stock
+from oneshelf.cli.common import PlainErrors
+
+app = typer.Typer(
+    cls=PlainErrors,
+    name="oneshelf",
+    help="Keeps one true stock count behind every storefront.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+house.register(app)
+demo.register(app)
+look.register(app)
+app.add_typer(channel.app, name="channel")
+app.add_typer(listing.app, name="listing")
+app.add_typer(stock.app, name="stock")
+app.add_typer(look.drift_app, name="drift")
+app.add_typer(parked.app, name="errors")
+
+
+def main() -> None:
+    """What `oneshelf` runs."""
+    app()

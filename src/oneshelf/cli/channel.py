@@ -1,0 +1,138 @@
+"""Commands for channels: connect, go live, simulate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from oneshelf.cli.common import PlainErrors, on_database, pairs_in, show_rows
+
+if TYPE_CHECKING:
+    from oneshelf.storage.catalog import ChannelRow
+
+app = typer.Typer(cls=PlainErrors, help="Connect channels, and simulate them.", no_args_is_help=True)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The channel's name.")]
+Kind = Annotated[str, typer.Argument(metavar="KIND", help="Such as shopify or amazon.")]
+Pairs = list[str]
+_COLUMNS = ("channel", "kind", "mode", "location", "paused_until", "fail_streak", "last_fault", "timing")
+
+
+@app.command()
+def add(
+    kind: Kind,
+    name: Name,
+    location: Annotated[str, typer.Option(help="The location whose units it sells.")],
+    set_: Annotated[Pairs | None, typer.Option("--set", metavar="NAME=VALUE", help="A setting.")] = None,
+    secret: Annotated[Pairs | None, typer.Option("--secret", metavar="NAME=VALUE", help="A secret.")] = None,
+    secret_env: Annotated[
+        Pairs | None, typer.Option("--secret-env", metavar="NAME=VARIABLE", help="A secret in the environment.")
+    ] = None,
+    timing: Annotated[
+        Pairs | None, typer.Option("--timing", metavar="NAME=SECONDS", help="Such as poll_orders_s=5.")
+    ] = None,
+) -> None:
+    """Connect a channel in mode watch, or change its settings. Nothing is written to it before it is live."""
+    from oneshelf.cli.connect import checked_channel
+    from oneshelf.errors import ConfigurationError
+    from oneshelf.storage import catalog
+    from oneshelf.storage.database import Database
+
+    secrets = {**pairs_in(secret or (), option="--secret"), **_from_environment(secret_env or ())}
+    new = checked_channel(
+        kind=kind,
+        name=name,
+        location=location,
+        settings=pairs_in(set_ or (), option="--set"),
+        secrets=secrets,
+        timing=pairs_in(timing or (), option="--timing"),
+    )
+
+    async def connect(database: Database) -> None:
+        async with database.transaction() as tx:
+            if not await catalog.known_locations(tx, [new.location]):
+                raise ConfigurationError(
+                    f"no location {new.location!r}. Name it first: oneshelf stock add-location {new.location}"
+                )
+            await catalog.add_channel(tx, new)
+
+    on_database(connect)
+    typer.echo(f"{new.channel} is connected. Next: oneshelf doctor, then oneshelf channel live {new.channel}")
+
+
+@app.command("list")
+def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """All channels. Secrets are not shown."""
+    from oneshelf.storage import catalog
+    from oneshelf.storage.database import Database
+
+    async def read(database: Database) -> list[ChannelRow]:
+        async with database.transaction() as tx:
+            return await catalog.channels(tx)
+
+    show_rows(on_database(read), _COLUMNS, as_json=as_json, empty="no channel is connected")
+
+
+@app.command()
+def live(name: Name) -> None:
+    """Write desired figures to the channel from now on."""
+    _set_mode(name, "live")
+
+
+@app.command()
+def watch(name: Name) -> None:
+    """Only read the channel; write nothing."""
+    _set_mode(name, "watch")
+
+
+@app.command()
+def pause(name: Name) -> None:
+    """Write nothing until the channel is live again."""
+    _set_mode(name, "paused")
+
+
+@app.command()
+def simulate(
+    kind: Kind,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=0, max=65535)],
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    speed: Annotated[float, typer.Option(help="How many times as fast as the original.", min=0.001)] = 1.0,
+    faults: Annotated[str, typer.Option(help='Faults as JSON, such as {"throttle": 0.05}.')] = "{}",
+) -> None:
+    """Serve the wire API of a channel with buyers and faults; its switches are under /_sim/."""
+    from oneshelf.cli.simulate import run_simulator
+
+    run_simulator(kind, port=port, seed=seed, speed=speed, faults=faults)
+
+
+def _from_environment(texts: list[str] | tuple[()]) -> Mapping[str, str]:
+    import os
+
+    from oneshelf.errors import ConfigurationError
+
+    secrets = {}
+    for name, variable in pairs_in(texts, option="--secret-env").items():
+        if variable not in os.environ:
+            raise ConfigurationError(f"the secret {name} should come from {variable}, which is not set")
+        secrets[name] = os.environ[variable]
+    return secrets
+
+
+def _set_mode(name: str, mode: str) -> None:
+    from oneshelf.domain.identity import channel_from
+    from oneshelf.errors import ConfigurationError
+    from oneshelf.storage import catalog
+    from oneshelf.storage.database import Database
+
+    channel = channel_from(name)
+
+    async def change(database: Database) -> None:
+        async with database.transaction() as tx:
+            if not await catalog.set_mode(tx, channel, mode):
+                names = ", ".join(row.channel for row in await catalog.channels(tx)) or "none"
+                raise ConfigurationError(f"no channel {channel!r}; there are: {names}")
+
+    on_database(change)
+    typer.echo(f"{channel}: {mode}")

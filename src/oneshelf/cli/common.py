@@ -1,0 +1,132 @@
+"""What all commands share: plain error lines, the database, tables and JSON, and the gate for units."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import typer
+from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from oneshelf.storage.database import Database
+
+EXIT_REFUSED = 1
+EXIT_WRONG = 2
+
+Result = TypeVar("Result")
+
+_WHOLE = re.compile(r"[+-]?[0-9]+", re.ASCII)
+# Longer than any number of units can be, shorter than what Python refuses to read.
+_DIGITS_MAX = 40
+
+
+class PlainErrors(TyperGroup):
+    """Says what a person can set right in one line on standard error, and exits with 2. No traceback for that."""
+
+    def invoke(self, ctx: Any) -> Any:
+        from oneshelf.errors import OneshelfError
+
+        try:
+            return super().invoke(ctx)
+        except OneshelfError as problem:
+            typer.echo(f"oneshelf: {problem}", err=True)
+            raise typer.Exit(EXIT_WRONG) from None
+
+
+def on_database(work: Callable[[Database], Awaitable[Result]]) -> Result:
+    """Do `work` on the database of the settings, started for the time of the command if nobody runs it."""
+    import asyncio
+
+    from oneshelf.app import open_database
+    from oneshelf.config import load_settings
+    from oneshelf.telemetry import configure_logging
+
+    settings = load_settings()
+    configure_logging(as_json=settings.log_json, level="WARNING")
+
+    async def run() -> Result:
+        async with open_database(settings) as database:
+            return await work(database)
+
+    return asyncio.run(run())
+
+
+def units_in(text: str, *, what: str = "units", least: int = 0) -> int:
+    """Units typed by a person. Raises MalformedError for a fraction, NaN, a negative or a huge number."""
+    from oneshelf.domain.identity import units_from
+
+    value: object = int(text[:_DIGITS_MAX]) if _WHOLE.fullmatch(text) else text
+    return units_from(value, what=what, least=least)
+
+
+def pairs_in(texts: Iterable[str], *, option: str) -> dict[str, str]:
+    """`name=value` options as a mapping. Raises ConfigurationError for one without a name or an equals sign."""
+    from oneshelf.errors import ConfigurationError
+
+    pairs: dict[str, str] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not name or not equals:
+            # What was typed may be a secret, so it is not repeated.
+            raise ConfigurationError(f"{option} takes name=value; an equals sign or the name is missing")
+        pairs[name.strip()] = value
+    return pairs
+
+
+def show_rows(rows: Sequence[Any], columns: Sequence[str], *, as_json: bool, empty: str) -> None:
+    """Print rows (objects with these attributes, or mappings) as a table for a person, or all of them as JSON."""
+    figures = [{column: _figure(row, column) for column in columns} for row in rows]
+    if as_json:
+        show_json(figures)
+        return
+    if not figures:
+        typer.echo(empty)
+        return
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        is_number = all(isinstance(row[column], int | float | None) for row in figures)
+        table.add_column(column.replace("_", " "), justify="right" if is_number else "left", overflow="fold")
+    for row in figures:
+        table.add_row(*(_cell(row[column]) for column in columns))
+    show(table)
+
+
+def show(renderable: object) -> None:
+    """Print a table or a text; as wide as it needs where nobody watches a terminal."""
+    from rich.console import Console
+
+    console = Console(soft_wrap=False, highlight=False)
+    if not console.is_terminal:
+        console = Console(width=200, highlight=False)
+    console.print(renderable)
+
+
+def show_json(document: object) -> None:
+    """Print one JSON document."""
+    import msgspec
+
+    typer.echo(msgspec.json.format(msgspec.json.encode(document), indent=2).decode())
+
+
+def _figure(row: object, column: str) -> Any:
+    return row.get(column) if isinstance(row, Mapping) else getattr(row, column)
+
+
+def _cell(value: object) -> str:
+    from datetime import datetime
+
+    from rich.markup import escape
+
+    if value is None:
+        return "-"
+    if isinstance(value, datetime):
+        return value.isoformat(sep=" ", timespec="seconds").removesuffix("+00:00")
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.1f}"
+    return escape(str(value))

@@ -1,0 +1,92 @@
+"""Examines an installation: each finding says what to do where it is not good."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from oneshelf.app import database_dsn, open_channels
+from oneshelf.clock import SystemClock
+from oneshelf.config import Settings
+from oneshelf.errors import OneshelfError
+from oneshelf.sdk.fault import ChannelFault
+from oneshelf.sdk.message import Finding
+from oneshelf.storage import catalog, health
+from oneshelf.storage.database import Database
+from oneshelf.storage.migrate import check
+from oneshelf.telemetry import configure_logging
+
+CLOCK_OFFSET_S_MAX = 1.0
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Database, schema, clocks, then each channel's preflight. Stops at the first that makes the next meaningless."""
+    configure_logging(level="ERROR")
+    try:
+        with database_dsn(settings) as dsn:
+            return asyncio.run(_examine(dsn))
+    except OneshelfError as problem:
+        return [Finding("database", is_good=False, detail=str(problem))]
+
+
+async def _examine(dsn: str) -> list[Finding]:
+    findings: list[Finding] = []
+    async with Database.open(dsn, application_name="oneshelf doctor") as database:
+        findings += await _server(database)
+        try:
+            check(dsn)
+        except OneshelfError as problem:
+            return [*findings, Finding("schema", is_good=False, detail=str(problem))]
+        findings.append(Finding("schema", is_good=True, detail="as this version needs it"))
+        return [*findings, *await _channels(database)]
+
+
+async def _server(database: Database) -> list[Finding]:
+    clock = SystemClock()
+    async with database.transaction() as tx:
+        before = clock.now()
+        facts = await health.server_facts(tx)
+        after = clock.now()
+    # The server read its clock at some moment between ours.
+    offset = max(before - facts.at, facts.at - after, timedelta())
+    is_near = offset.total_seconds() <= CLOCK_OFFSET_S_MAX
+    said = f"{offset.total_seconds():.3f} s apart" if offset else "no difference to be seen"
+    return [
+        Finding("database", is_good=True, detail=f"PostgreSQL {facts.version}"),
+        Finding(
+            "durability",
+            is_good=facts.is_durable,
+            detail=""
+            if facts.is_durable
+            else "fsync or synchronous_commit is off: a power cut loses sales; set both on",
+        ),
+        Finding(
+            "clock of the database",
+            is_good=is_near,
+            detail=said if is_near else f"{said}; run an NTP client on both machines",
+        ),
+    ]
+
+
+async def _channels(database: Database) -> list[Finding]:
+    findings: list[Finding] = []
+    async with open_channels(database) as channels:
+        async with database.transaction() as tx:
+            rows = await catalog.channels(tx)
+        for row in rows:
+            opened = channels.by_name.get(row.channel)
+            if opened is None:
+                detail = f"it cannot be opened; see its settings: oneshelf channel add {row.kind} {row.channel} ..."
+                findings.append(Finding(f"channel {row.channel}", is_good=False, detail=detail))
+                continue
+            try:
+                told = await opened.connector.preflight()
+            except ChannelFault as fault:
+                told = (Finding("answers", is_good=False, detail=str(fault)),)
+            findings += [
+                Finding(f"channel {row.channel}: {found.what}", is_good=found.is_good, detail=found.detail)
+                for found in told
+            ]
+    if not rows:
+        findings.append(Finding("channels", is_good=True, detail="none is connected yet; see oneshelf channel add"))
+    return findings

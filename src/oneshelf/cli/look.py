@@ -1,0 +1,119 @@
+"""Commands that only look: status, sku, drift list."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from oneshelf.cli.common import PlainErrors, on_database, show_json, show_rows
+
+if TYPE_CHECKING:
+    from oneshelf.domain.identity import Location
+    from oneshelf.domain.ledger import Balance
+    from oneshelf.storage.drifts import DriftRow
+    from oneshelf.storage.movements import MovementRow
+    from oneshelf.storage.views import ChannelHealth, ListingRow, Overview
+
+drift_app = typer.Typer(cls=PlainErrors, help="Figures at channels that nothing explains.", no_args_is_help=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+MOVEMENTS_SHOWN = 20
+_CHANNELS = (
+    *("channel", "kind", "mode", "verified_count", "unverified_count", "parked_count", "unlinked_count"),
+    *("oldest_unverified_s", "poll_age_s", "sweep_age_s", "drift_count", "last_fault"),
+)
+_LISTINGS = ("channel", "channel_sku", "state", "desired_units", "verified_units", "age_s", "unverified_s")
+_MOVEMENTS = ("posted_at", "units", "from_account", "to_account", "reason", "source")
+_DRIFTS = (
+    *("channel", "channel_sku", "sku", "cause", "expected_units", "observed_units", "opened_at", "resolved_at"),
+    "resolution",
+)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file that have no group."""
+    app.command()(status)
+    app.command()(sku)
+
+
+def status(as_json: Json = False) -> None:
+    """The whole engine on one screen: units, queues, channels, what waits for a person."""
+    from oneshelf.storage import views
+    from oneshelf.storage.database import Database
+
+    async def read(database: Database) -> tuple[Overview, list[ChannelHealth]]:
+        async with database.transaction() as tx:
+            await views.freeze(tx)
+            channels = await views.channel_rows(tx)
+            return await views.overview(tx, channels=channels), channels
+
+    whole, channels = on_database(read)
+    if as_json:
+        show_json({"overview": whole._asdict(), "channels": [row._asdict() for row in channels]})
+        return
+    typer.echo(
+        f"{whole.sku_count} SKUs: {whole.units_on_hand} on hand, {whole.units_available} available, "
+        f"{whole.units_committed} committed, {whole.units_reserved} reserved\n"
+        f"{whole.order_count} orders; {whole.short_units} units short in {whole.short_line_count} lines\n"
+        f"{whole.verified_count} of {whole.listing_count} listings verified; {whole.drift_count} open drifts\n"
+        f"waiting: {whole.inbox_waiting} deliveries, {whole.facts_waiting} orders; "
+        f"parked: {whole.parked_deliveries} deliveries, {whole.parked_orders} orders, {whole.parked_count} listings"
+    )
+    show_rows(channels, _CHANNELS, as_json=False, empty="no channel is connected")
+
+
+def sku(name: Annotated[str, typer.Argument(metavar="SKU", help="The SKU.")], as_json: Json = False) -> None:
+    """One SKU: where its units are, what its listings show, and what moved last."""
+    from oneshelf.domain.identity import sku_from
+    from oneshelf.errors import ConfigurationError
+    from oneshelf.storage import balances, catalog, movements, views
+    from oneshelf.storage.database import Database
+
+    wanted = sku_from(name)
+
+    async def read(database: Database) -> tuple[dict[Location, Balance], list[ListingRow], list[MovementRow]]:
+        async with database.transaction() as tx:
+            if not await catalog.known_skus(tx, [wanted]):
+                raise ConfigurationError(f"no SKU {wanted!r}. Way out: oneshelf stock add-sku {wanted}")
+            by_location = await balances.read(tx, [wanted])
+            shown = await views.listings_of(tx, [wanted])
+            newest = await movements.newest(tx, wanted, limit=MOVEMENTS_SHOWN)
+            return by_location[wanted], shown[wanted], newest
+
+    by_location, shown, newest = on_database(read)
+    shelves = [
+        {
+            "location": location,
+            "on_hand": balance.on_hand,
+            **{state.value: units for state, units in balance.units.items()},
+            "version": balance.version,
+        }
+        for location, balance in sorted(by_location.items())
+    ]
+    if as_json:
+        listings = [row._asdict() for row in shown]
+        moved = [row._asdict() for row in newest]
+        show_json({"sku": wanted, "balances": shelves, "listings": listings, "movements": moved})
+        return
+    columns = tuple(shelves[0]) if shelves else ()
+    show_rows(shelves, columns, as_json=False, empty=f"{wanted}: no unit has ever been at a location")
+    typer.echo("")
+    show_rows(shown, _LISTINGS, as_json=False, empty="no listing sells it")
+    typer.echo("")
+    show_rows(newest, _MOVEMENTS, as_json=False, empty="nothing has moved yet")
+
+
+@drift_app.command("list")
+def drift_list(
+    all_: Annotated[bool, typer.Option("--all", help="Resolved ones too.")] = False, as_json: Json = False
+) -> None:
+    """Open drifts, the newest first."""
+    from oneshelf.storage import drifts
+    from oneshelf.storage.database import Database
+
+    async def read(database: Database) -> list[DriftRow]:
+        async with database.transaction() as tx:
+            return await drifts.newest(tx, only_open=not all_)
+
+    show_rows(on_database(read), _DRIFTS, as_json=as_json, empty="no drift" if all_ else "no open drift")

@@ -1,0 +1,76 @@
+"""Commands for what waits for a person: deliveries that cannot be read, orders that cannot be posted."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from oneshelf.cli.common import PlainErrors, on_database, show_rows
+
+app = typer.Typer(cls=PlainErrors, help="Deliveries and orders that wait for a person.", no_args_is_help=True)
+
+Ids = Annotated[list[str] | None, typer.Argument(metavar="ID...", help="Such as d12 (delivery) or o7 (order).")]
+All = Annotated[bool, typer.Option("--all", help="All of them.")]
+_COLUMNS = ("id", "channel", "what", "received_at", "reason")
+
+
+@app.command("list")
+def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
+    """What is parked, and why."""
+    from oneshelf.storage import facts, inbox
+    from oneshelf.storage.database import Database
+
+    async def read(database: Database) -> list[dict[str, object]]:
+        async with database.transaction() as tx:
+            deliveries, orders = await inbox.parked(tx), await facts.parked(tx)
+        rows: list[dict[str, object]] = [
+            dict(zip(_COLUMNS, (f"d{row.inbox_id}", row.channel, row.topic, row.received_at, row.reason), strict=True))
+            for row in deliveries
+        ]
+        rows += [
+            dict(
+                zip(
+                    _COLUMNS,
+                    (f"o{row.fact_id}", row.channel, f"order {row.order_id}", row.received_at, row.reason),
+                    strict=True,
+                )
+            )
+            for row in orders
+        ]
+        return rows
+
+    show_rows(on_database(read), _COLUMNS, as_json=as_json, empty="nothing is parked")
+
+
+@app.command()
+def retry(ids: Ids = None, all_: All = False) -> None:
+    """Read or post them again."""
+    typer.echo(f"{_set_state(ids or [], all_, state='new')} are tried again")
+
+
+@app.command()
+def dismiss(ids: Ids = None, all_: All = False) -> None:
+    """Leave them alone for good. They are kept, and no stock moves."""
+    typer.echo(f"{_set_state(ids or [], all_, state='dismissed')} are dismissed")
+
+
+def _set_state(ids: list[str], all_: bool, *, state: str) -> int:
+    from oneshelf.errors import MalformedError
+    from oneshelf.storage import facts, inbox
+    from oneshelf.storage.database import Database
+
+    if bool(ids) == all_:
+        raise MalformedError("name ids, or say --all. Way out: oneshelf errors list")
+    for name in ids:
+        if name[:1] not in {"d", "o"} or not (name[1:].isascii() and name[1:].isdecimal()) or len(name) > 18:
+            raise MalformedError(f"{name[:40]!r} is no id of a parked one, such as d12 or o7")
+    deliveries = None if all_ else [int(name[1:]) for name in ids if name[0] == "d"]
+    orders = None if all_ else [int(name[1:]) for name in ids if name[0] == "o"]
+
+    async def change(database: Database) -> int:
+        async with database.transaction() as tx:
+            changed = await inbox.set_parked_state(tx, deliveries, state=state)
+            return changed + await facts.set_parked_state(tx, orders, state=state)
+
+    return on_database(change)

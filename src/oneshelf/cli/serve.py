@@ -1,0 +1,189 @@
+"""The engine as one process: steps, API, webhooks and pages, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import uvicorn
+import uvloop
+from fastapi import FastAPI
+
+from oneshelf.app import database_dsn, open_channels
+from oneshelf.clock import SystemClock
+from oneshelf.config import Settings
+from oneshelf.errors import ConfigurationError, InvariantError
+from oneshelf.storage import leases
+from oneshelf.storage.database import Database
+from oneshelf.storage.migrate import migrate
+from oneshelf.telemetry import get_logger
+from oneshelf.web.server import create_app
+from oneshelf.workers.supervisor import Supervisor
+
+EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h
+# Answers on the wire get this long to end, event streams included; the whole stop stays under 25 s.
+DRAIN_S = 8
+BODY_HEAD_MAX = 64 * 1024
+CONNECTIONS_MAX = 1000
+
+Ready = Callable[[str], None]
+
+log = get_logger(__name__)
+
+
+def run_until_told(settings: Settings) -> int:
+    """Run the engine until SIGTERM or SIGINT. The exit code: 0, or 70 when a step died of a bug."""
+    # The steps say once that the database is away, and once that it is back; the pool would say it at each attempt.
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(run_engine(settings, on_ready=lambda address: log.info("engine.ready", address=address)))
+
+
+async def run_engine(settings: Settings, *, on_ready: Ready) -> int:
+    """Run the engine until it is told to stop; `on_ready` is called with the address once it answers.
+
+    Raises ConfigurationError where it would be open to strangers or the port is taken.
+    """
+    _refuse_strangers(settings)
+    exit_code = 0
+    with _listener(settings) as listener:
+        try:
+            await _run(settings, listener, on_ready)
+        except* InvariantError as bugs:
+            for bug in _leaves(bugs):
+                log.critical("engine.bug", words=str(bug), exc_info=bug)
+            exit_code = EXIT_BUG
+    log.info("engine.stopped", exit_code=exit_code)
+    return exit_code
+
+
+async def _run(settings: Settings, listener: socket.socket, on_ready: Ready) -> None:
+    clock = SystemClock()
+    async with _open_alone_or_not(settings) as database, open_channels(database, clock) as channels:
+        supervisor = Supervisor(database, clock, channels.by_name, channels.refresh)
+        application = create_app(
+            database=database,
+            channels=channels.by_name,
+            clock=clock,
+            wake=supervisor.pulse.wake,
+            api_token=settings.api_token.get_secret_value(),
+        )
+        server = _Server(_config(application), lambda: on_ready(_address(settings.host, listener)))
+        with _told_to_stop(server):
+            async with asyncio.TaskGroup() as group:
+                steps = group.create_task(supervisor.run())
+                await server.serve(sockets=[listener])
+                # What is on the wire to a channel is cut here; it is read back at the next start.
+                steps.cancel()
+
+
+def _config(application: FastAPI) -> uvicorn.Config:
+    return uvicorn.Config(
+        application,
+        http="httptools",
+        loop="uvloop",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        limit_concurrency=CONNECTIONS_MAX,
+        h11_max_incomplete_event_size=BODY_HEAD_MAX,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=DRAIN_S,
+    )
+
+
+@asynccontextmanager
+async def _open_alone_or_not(settings: Settings) -> AsyncIterator[Database]:
+    """The migrated database. Work that a killed engine had claimed is free again if no other engine runs."""
+    with database_dsn(settings) as dsn:
+        for name in migrate(dsn):
+            log.info("migration.applied", name=name)
+        async with (
+            leases.only_engine(dsn) as is_alone,
+            Database.open(dsn, application_name="oneshelf serve") as database,
+        ):
+            if is_alone and (freed := await leases.clear(database)):
+                log.info("leases.freed", count=freed)
+            yield database
+
+
+class _Server(uvicorn.Server):
+    """A server that leaves the signals to the engine and says when it answers."""
+
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_started = on_started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_started()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@contextmanager
+def _told_to_stop(server: uvicorn.Server) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        server.should_exit = True
+
+    for told in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(told, stop)
+    try:
+        yield
+    finally:
+        for told in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(told)
+
+
+@contextmanager
+def _listener(settings: Settings) -> Iterator[socket.socket]:
+    """The bound socket. Taken before anything is started: who comes early waits instead of being turned away."""
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        listener = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+    except OSError as failure:
+        raise ConfigurationError(
+            f"cannot listen on {settings.host} port {settings.port}: {failure.strerror}. "
+            "Choose another with --host and --port, or ONESHELF_HOST and ONESHELF_PORT"
+        ) from failure
+    with listener:
+        yield listener
+
+
+def _refuse_strangers(settings: Settings) -> None:
+    if _is_loopback(settings.host) or settings.api_token.get_secret_value():
+        return
+    raise ConfigurationError(
+        f"listening on {settings.host} would open the engine to everyone who can reach this machine. "
+        "Set ONESHELF_API_TOKEN to a long random text, or listen on 127.0.0.1"
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _address(host: str, listener: socket.socket) -> str:
+    port = listener.getsockname()[1]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _leaves(group: BaseExceptionGroup[InvariantError]) -> Iterator[BaseException]:
+    for bug in group.exceptions:
+        if isinstance(bug, BaseExceptionGroup):
+            yield from _leaves(bug)
+        else:
+            yield bug

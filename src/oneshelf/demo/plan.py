@@ -1,0 +1,154 @@
+"""What the demo is going to do, all of it drawn from the seed: goods, stock, faults, moments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from oneshelf.domain.identity import Location, Sku
+from oneshelf.sdk.shoppers import ShoppersPlan
+
+LOCATION = Location("warehouse")
+KINDS = ("shopify", "amazon")
+# In seconds of the channels' own time. The simulated Amazon applies a write after at most 300 s and hides an order for
+# 120 s; what has not shown long after that never will. Twice its polling covers created and changed orders both.
+AMAZON_APPLY_S = 420.0
+AMAZON_POLL_S = 180.0
+AMAZON_SUSPENSE_S = 360.0
+SHOPIFY_SUSPENSE_S = 300.0
+
+_COLOURS = ("blue", "red", "green", "black", "white", "amber", "grey", "rose", "sand", "teal")
+_MATERIALS = ("oak", "steel", "linen", "cotton", "glass", "clay", "cork", "wool", "brass", "bamboo")
+_THINGS = ("mug", "bowl", "lamp", "chair", "towel", "board", "vase", "tray", "clock", "basket", "plate", "pillow")
+
+_RATES: Mapping[str, Mapping[str, object]] = {
+    "shopify": {"webhook_duplicate": 0.10, "webhook_lost": 0.05, "webhook_reorder": 0.10, "throttle": 0.02},
+    "amazon": {"throttle": 0.02},
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a person asked for. `seconds` None: until Ctrl-C. `directory` holds the demo's database and logs."""
+
+    seconds: float | None
+    seed: int
+    sku_count: int
+    orders_per_s: float
+    speed: float
+    port: int
+    directory: Path
+    keeps_data: bool
+    kill_engine_at_s: float | None
+    is_calm: bool
+    as_json: bool
+    is_quiet: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Good:
+    """A SKU of the demo. `units`: on the shelf at first; `shown`: kind -> units its listing shows before going live.
+
+    `demand_per_s`: units that buyers want of it, both shops together.
+    """
+
+    sku: Sku
+    title: str
+    units: int
+    shown: Mapping[str, int]
+    demand_per_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that goes wrong once. `after_s`: seconds of shopping; `path` and `body`: what the simulator is told."""
+
+    after_s: float
+    kind: str
+    words: str
+    path: str
+    body: Mapping[str, object]
+
+
+class Plan:
+    """The whole run, from options and seed alone."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.random = Random(f"demo:{options.seed}")  # noqa: S311  # a world, not a secret
+        self.goods = self._goods()
+
+    def shoppers(self, kind: str) -> ShoppersPlan:
+        """How buyers of one shop behave: each has half of them."""
+        del kind
+        return ShoppersPlan(orders_per_s=self.options.orders_per_s / len(KINDS))
+
+    def faults(self, kind: str) -> Mapping[str, object]:
+        """What goes wrong at a rate, all the time."""
+        return {} if self.options.is_calm else _RATES[kind]
+
+    def timing(self, kind: str) -> Mapping[str, float]:
+        """Seconds that fit channels whose limits and delays run `speed` times fast."""
+        speed = self.options.speed
+        sweep_s = max(10.0, self.options.sku_count / 50)
+        if kind == "amazon":
+            return {
+                "poll_orders_s": max(1.0, AMAZON_POLL_S / speed),
+                "sweep_stock_s": sweep_s,
+                "apply_s": max(3.0, AMAZON_APPLY_S / speed),
+                "suspense_s": max(2.0, AMAZON_SUSPENSE_S / speed),
+            }
+        return {"poll_orders_s": 5.0, "sweep_stock_s": sweep_s, "suspense_s": max(2.0, SHOPIFY_SUSPENSE_S / speed)}
+
+    def events(self, channel_skus: Mapping[Sku, str]) -> list[Event]:
+        """The single mishaps, in the order of their moments. `channel_skus`: SKU -> its listing at the shop."""
+        if self.options.is_calm:
+            return []
+        length_s = min(self.options.seconds or 60.0, 60.0)
+        good = self.random.choice(self.goods[: max(1, len(self.goods) // 4)])
+        edit = {"channel_sku": channel_skus[good.sku], "units": good.units + self.random.randint(3, 30)}
+        mishaps = (
+            ("amazon", "Amazon accepts a write and never applies it", "faults", {"write_never_applied": {"next": 1}}),
+            ("shopify", f"somebody edits {good.sku} in the shop's back office", "edit", edit),
+            ("shopify", "a write is applied and its reply is lost", "faults", {"reply_lost": {"next": 1}}),
+        )
+        events = [
+            Event(length_s * self.random.uniform(0.1, 0.5), kind, words, path, body)
+            for kind, words, path, body in mishaps
+        ]
+        return sorted(events, key=lambda event: event.after_s)
+
+    def restock_units(self, good: Good) -> int:
+        """How many units of a sold-out SKU come in."""
+        return int(good.demand_per_s * self.random.uniform(8, 20)) + self.random.randint(2, 6)
+
+    def restock_after_s(self) -> float:
+        """How long after it sold out."""
+        return self.random.uniform(3.0, 9.0)
+
+    def _goods(self) -> list[Good]:
+        """The catalogue, what sells best first. Hot SKUs have stock for seconds, the others for minutes."""
+        options, random = self.options, self.random
+        shopping = self.shoppers(KINDS[0])
+        # An order has 1 or 2 lines of 1 to 2 units, see `sdk.shoppers`.
+        units_per_s = options.orders_per_s * (1 + shopping.two_lines_share) * 1.25
+        weights = [1 / (rank + 1) ** shopping.zipf for rank in range(options.sku_count)]
+        hot_count = max(3, options.sku_count // 20)
+        goods = []
+        for rank, weight in enumerate(weights):
+            demand_per_s = units_per_s * weight / sum(weights)
+            cover_s = random.uniform(8, 25) if rank < hot_count else random.uniform(60, 240)
+            units = int(demand_per_s * cover_s) + random.randint(2, 8)
+            colour, material, thing = (random.choice(words) for words in (_COLOURS, _MATERIALS, _THINGS))
+            sku = Sku(f"{thing[:4]}-{colour[:3]}-{rank + 1:04}".upper())
+            shown = {kind: self._shown_before(units) for kind in KINDS}
+            goods.append(Good(sku, f"{colour} {material} {thing}".capitalize(), units, shown, demand_per_s))
+        return goods
+
+    def _shown_before(self, units: int) -> int:
+        """Most listings are right before the engine comes; the others are what it is there for."""
+        if self.random.random() < 0.7:
+            return units
+        return max(0, units + self.random.randint(-5, 5))

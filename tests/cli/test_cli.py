@@ -1,0 +1,316 @@
+"""The command line on a real database: what it does, and what it says to somebody who got it wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import pytest
+from typer.testing import CliRunner, Result
+
+from oneshelf.cli import app
+from oneshelf.clock import SystemClock
+from oneshelf.domain.identity import Channel, ChannelSku
+from oneshelf.domain.order import OrderLine, OrderSnapshot
+from oneshelf.flow.post import post_facts
+from oneshelf.storage import facts, inbox
+from oneshelf.storage.database import Database, Transaction
+
+pytestmark = pytest.mark.pg
+
+Cli = Callable[..., Result]
+AN_INSTANT = datetime(2026, 11, 23, 12, tzinfo=UTC)
+SHOP = (
+    *("channel", "add", "shopify", "shop", "--location", "BER", "--set", "base_url=https://a-shop.example"),
+    *("--set", "location_id=75596366001", "--secret", "access_token=shpat_hidden", "--secret", "webhook_secret=hush"),
+)
+
+
+@pytest.fixture
+def cli(dsn: str, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """Runs a command on a fresh database."""
+    monkeypatch.setenv("ONESHELF_DATABASE_URL", dsn)
+
+    def run(*arguments: str, exits: int = 0) -> Result:
+        result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+        assert result.exit_code == exits, result.output
+        return result
+
+    return run
+
+
+@pytest.fixture
+def shelf(cli: Cli) -> Cli:
+    """A database with the SKU MUG at BER."""
+    cli("stock", "add-sku", "MUG", "--title", "A mug")
+    cli("stock", "add-location", "BER")
+    return cli
+
+
+def in_database(dsn: str, work: Callable[[Transaction], Awaitable[Any]]) -> Any:
+    async def run() -> Any:
+        async with Database.open(dsn) as database, database.transaction() as tx:
+            return await work(tx)
+
+    return asyncio.run(run())
+
+
+def rows(dsn: str, query: str) -> list[tuple[Any, ...]]:
+    with psycopg.connect(dsn) as connection:
+        return connection.execute(query).fetchall()
+
+
+def an_order(channel_sku: str, units: int = 1) -> OrderSnapshot:
+    line = OrderLine(line_id="1", channel_sku=ChannelSku(channel_sku), units_ordered=units)
+    return OrderSnapshot(Channel("shop"), "1001", "2026-11-23T12:00:00Z", AN_INSTANT, False, (line,))
+
+
+def posted(dsn: str, snapshot: OrderSnapshot) -> None:
+    """The engine takes this order in."""
+
+    async def run() -> None:
+        async with Database.open(dsn) as database:
+            async with database.transaction() as tx:
+                await facts.add(tx, [(snapshot, AN_INSTANT)])
+            await post_facts(database, SystemClock().new_id)
+
+    asyncio.run(run())
+
+
+def test_help_imports_nothing_but_typer() -> None:
+    heavy = {"psycopg", "fastapi", "uvicorn", "httpx2", "msgspec", "structlog", "pydantic", "oneshelf.app"}
+    program = f"import sys, oneshelf.cli; print(sorted({heavy!r} & set(sys.modules)))"
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "[]"
+
+
+def test_every_command_explains_itself(cli: Cli) -> None:
+    for group in ("channel", "listing", "stock", "drift", "errors"):
+        assert "--help" in cli(group, "--help").output
+    listed = cli("--help").output
+    for command in ("serve", "demo", "migrate", "doctor", "status", "sku", "audit", "reconcile"):
+        assert re.search(rf"^\s+{command} ", listed, re.M)
+
+
+@pytest.mark.parametrize(
+    "units", ["-1", "1.5", "1.0", "nan", "inf", "1e3", "٣", "", "0x10", "1000000001", "9" * 30, "9" * 5000]
+)
+@pytest.mark.parametrize("command", ["receive", "count"])
+def test_units_that_are_no_whole_number_in_range_are_refused_in_one_line(
+    shelf: Cli, dsn: str, command: str, units: str
+) -> None:
+    refused = shelf("stock", command, "MUG", "BER", units, exits=2)
+    assert len(refused.stderr.splitlines()) == 1
+    assert "units" in refused.stderr
+    assert rows(dsn, "select 1 from movements union all select 1 from commands") == []
+
+
+def test_a_receipt_of_nothing_is_refused(shelf: Cli) -> None:
+    assert "between 1 and" in shelf("stock", "receive", "MUG", "BER", "0", exits=2).stderr
+
+
+def test_a_command_with_the_same_key_happens_once(shelf: Cli, dsn: str) -> None:
+    first = shelf("stock", "receive", "MUG", "BER", "5", "--key", "slip-1")
+    again = shelf("stock", "receive", "MUG", "BER", "5", "--key", "slip-1")
+    assert "5 available" in first.output
+    assert "idempotency key: slip-1" in first.output
+    assert "nothing was done again" in again.output
+    assert rows(dsn, "select available from balances") == [(5,)]
+
+
+def test_a_command_without_a_key_says_the_one_it_made(shelf: Cli, dsn: str) -> None:
+    said = shelf("stock", "receive", "MUG", "BER", "5").output
+    assert [(said.split("idempotency key: ")[1].strip(),)] == rows(dsn, "select key from commands")
+
+
+def test_a_correction_below_zero_is_refused_with_the_figures(shelf: Cli, dsn: str) -> None:
+    shelf("stock", "receive", "MUG", "BER", "2")
+    assert "asked 3, available 2" in shelf("stock", "adjust", "MUG", "BER", "-3", exits=1).stderr
+    assert "1 available" in shelf("stock", "adjust", "MUG", "BER", "-1").output
+    assert "6 units moved, 7 available" in shelf("stock", "count", "MUG", "BER", "7").output
+    assert rows(dsn, "select available from balances") == [(7,)]
+
+
+def test_an_unknown_sku_or_location_is_refused(shelf: Cli) -> None:
+    assert "no SKU CAP" in shelf("stock", "receive", "CAP", "BER", "2", exits=1).stderr
+    assert "no location ROM" in shelf("stock", "receive", "MUG", "ROM", "2", exits=1).stderr
+
+
+def test_a_channel_is_connected_in_mode_watch_and_its_secrets_are_never_shown(shelf: Cli) -> None:
+    added = shelf(*SHOP, "--timing", "poll_orders_s=5")
+    listed = shelf("channel", "list", "--json")
+    assert "hush" not in added.output + listed.output
+    assert "shpat_hidden" not in added.output + listed.output
+    [row] = json.loads(listed.stdout)
+    assert (row["channel"], row["mode"], row["timing"]) == ("shop", "watch", {"poll_orders_s": 5.0})
+    for word, mode in (("live", "live"), ("pause", "paused"), ("watch", "watch")):
+        shelf("channel", word, "shop")
+        assert json.loads(shelf("channel", "list", "--json").stdout)[0]["mode"] == mode
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (("channel", "add", "etsy", "shop", "--location", "BER"), "no connector for 'etsy'"),
+        (SHOP[:-4], "access_token"),
+        ((*SHOP, "--set", "colour=blue"), "colour"),
+        ((*SHOP, "--timing", "poll_orders_s=nan"), "seconds above 0"),
+        ((*SHOP, "--timing", "nap_s=1"), "unknown timing"),
+        ((*SHOP, "--secret", "shpat_typed_without_a_name"), "an equals sign"),
+        ((*SHOP, "--secret-env", "access_token=ONESHELF_TEST_NOT_SET"), "ONESHELF_TEST_NOT_SET"),
+        ((*SHOP[:5], "ROM", *SHOP[6:]), "oneshelf stock add-location ROM"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_wrong_channel_is_refused_before_it_is_stored(
+    shelf: Cli, dsn: str, changed: tuple[str, ...], words: str
+) -> None:
+    refused = shelf(*changed, exits=2)
+    assert words in refused.stderr
+    assert "shpat_" not in refused.stderr.replace("(shpat_...)", "")
+    assert rows(dsn, "select 1 from channels") == []
+
+
+def test_a_secret_can_come_from_the_environment(shelf: Cli, dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_TOKEN", "shpat_from_outside")
+    shelf(*SHOP, "--secret-env", "access_token=A_TOKEN")
+    assert rows(dsn, "select secrets ->> 'access_token' from channels") == [("shpat_from_outside",)]
+
+
+def test_linking_a_listing_posts_the_order_that_waited_for_it(shelf: Cli, dsn: str) -> None:
+    shelf(*SHOP)
+    shelf("stock", "receive", "MUG", "BER", "5")
+    posted(dsn, an_order("44800000000001", 2))
+    [waiting] = json.loads(shelf("errors", "list", "--json").stdout)
+    assert "oneshelf listing link shop 44800000000001 SKU" in waiting["reason"]
+    linked = shelf("listing", "link", "shop", "44800000000001", "MUG", "--pack", "1")
+    assert "1 waiting orders are posted now" in linked.output
+    assert rows(dsn, "select state from facts") == [("new",)]
+    assert rows(dsn, "select sku from touched order by touch_id desc limit 1") == [("MUG",)]
+    assert json.loads(shelf("listing", "list", "--json").stdout)[0]["sku"] == "MUG"
+
+
+def test_a_listing_that_nobody_has_seen_is_not_linked(shelf: Cli, dsn: str) -> None:
+    shelf(*SHOP)
+    assert "oneshelf reconcile shop" in shelf("listing", "link", "shop", "TYPO", "MUG", exits=2).stderr
+    assert "no channel" in shelf("listing", "link", "stall", "TYPO", "MUG", exits=2).stderr
+    assert rows(dsn, "select 1 from listings") == []
+
+
+def test_a_sellers_sku_that_two_listings_carry_has_to_be_named_by_id(shelf: Cli, dsn: str) -> None:
+    shelf(*SHOP)
+    with psycopg.connect(dsn) as connection:
+        connection.execute(
+            "insert into listings (channel, channel_sku, merchant_sku) values ('shop', '1', 'M'), ('shop', '2', 'M')"
+        )
+    assert "1, 2" in shelf("listing", "link", "shop", "M", "MUG", exits=2).stderr
+    assert [row["channel_sku"] for row in json.loads(shelf("listing", "unlinked", "--json").stdout)] == ["1", "2"]
+    shelf("listing", "link", "shop", "2", "MUG")
+    assert rows(dsn, "select channel_sku from listings where sku = 'MUG'") == [("2",)]
+
+
+def test_a_parked_listing_is_written_again_when_a_person_says_so(shelf: Cli, dsn: str) -> None:
+    shelf(*SHOP)
+    with psycopg.connect(dsn) as connection:
+        connection.execute(
+            "insert into listings (channel, channel_sku, sku, phase, parked_reason) "
+            "values ('shop', '1', 'MUG', 'parked', 'not stocked here')"
+        )
+    shelf("listing", "retry", "shop", "1")
+    assert rows(dsn, "select phase, parked_reason from listings") == [("idle", "")]
+    assert "not parked" in shelf("listing", "retry", "shop", "1", exits=2).stderr
+
+
+def test_a_delivery_that_cannot_be_read_waits_until_somebody_decides(shelf: Cli, dsn: str) -> None:
+    shelf(*SHOP)
+
+    async def park(tx: Transaction) -> None:
+        deliveries = [inbox.NewDelivery(key, "orders/create", b"{") for key in ("a", "b")]
+        await inbox.store(tx, Channel("shop"), deliveries)
+        cursor = await tx.execute("select inbox_id from inbox")
+        await inbox.park(tx, {inbox_id: "no order" async for (inbox_id,) in cursor})
+
+    in_database(dsn, park)
+    ids = [row["id"] for row in json.loads(shelf("errors", "list", "--json").stdout)]
+    assert len(ids) == 2
+    assert "name ids" in shelf("errors", "retry", exits=2).stderr
+    assert "no id" in shelf("errors", "retry", "x1", exits=2).stderr
+    assert "1 are dismissed" in shelf("errors", "dismiss", ids[0]).output
+    assert "1 are tried again" in shelf("errors", "retry", "--all").output
+    assert sorted(rows(dsn, "select state from inbox")) == [("dismissed",), ("new",)]
+
+
+def test_reconcile_makes_the_sweep_due_now(shelf: Cli, dsn: str) -> None:
+    shelf(*SHOP)
+    with psycopg.connect(dsn) as connection:
+        connection.execute(
+            "insert into schedules (channel, task, every_s, next_at) "
+            "values ('shop', 'stock', 900, now() + interval '1 hour')"
+        )
+    assert "there are: shop" in shelf("reconcile", "stall", exits=2).stderr
+    assert "due now" in shelf("reconcile", "shop").output
+    assert rows(dsn, "select next_at <= clock_timestamp() from schedules") == [(True,)]
+
+
+def test_the_audit_ends_with_1_when_the_ledger_does_not_balance(shelf: Cli, dsn: str) -> None:
+    shelf("stock", "receive", "MUG", "BER", "5")
+    assert "the ledger balances; 1 movements read" in shelf("audit").output
+    with psycopg.connect(dsn) as connection:
+        connection.execute("update balances set available = 6")
+    assert "balance 6, movements 5" in shelf("audit", exits=1).output
+    assert len(json.loads(shelf("audit", "--json", exits=1).stdout)["violations"]) == 1
+
+
+def test_status_and_sku_show_the_same_units(shelf: Cli) -> None:
+    shelf("stock", "receive", "MUG", "BER", "5")
+    assert "1 SKUs: 5 on hand, 5 available" in shelf("status").output
+    assert json.loads(shelf("status", "--json").stdout)["overview"]["units_available"] == 5
+    shown = json.loads(shelf("sku", "MUG", "--json").stdout)
+    assert shown["balances"][0]["available"] == 5
+    assert [(row["units"], row["reason"]) for row in shown["movements"]] == [(5, "received")]
+    assert "received" in shelf("sku", "MUG").output
+    assert "oneshelf stock add-sku CAP" in shelf("sku", "CAP", exits=2).stderr
+
+
+def test_an_open_drift_is_listed_until_it_is_resolved(shelf: Cli, dsn: str) -> None:
+    assert "no open drift" in shelf("drift", "list").output
+    with psycopg.connect(dsn) as connection:
+        connection.execute(
+            "insert into drifts (drift_id, channel, channel_sku, sku, cause, expected_units, observed_units) "
+            "values (gen_random_uuid(), 'shop', '1', 'MUG', 'foreign edit', 5, 9)"
+        )
+    assert json.loads(shelf("drift", "list", "--json").stdout)[0]["observed_units"] == 9
+    with psycopg.connect(dsn) as connection:
+        connection.execute("update drifts set resolved_at = now(), resolution = 'republished'")
+    assert json.loads(shelf("drift", "list", "--json").stdout) == []
+    assert len(json.loads(shelf("drift", "list", "--all", "--json").stdout)) == 1
+
+
+def test_the_doctor_says_what_to_do(empty_dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONESHELF_DATABASE_URL", empty_dsn)
+    sick = CliRunner().invoke(app, ["doctor"])
+    assert sick.exit_code == 1
+    assert "Run: oneshelf migrate" in sick.output
+    assert "applied 0001" in CliRunner().invoke(app, ["migrate"]).output
+    assert "up to date" in CliRunner().invoke(app, ["migrate"]).output
+    found = {row["what"]: row["is_good"] for row in json.loads(CliRunner().invoke(app, ["doctor", "--json"]).stdout)}
+    assert found["schema"]
+    assert found["clock of the database"]
+
+
+def test_a_database_that_does_not_answer_is_one_clear_line() -> None:
+    environment = {**os.environ, "ONESHELF_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none?connect_timeout=2"}
+    said = subprocess.run(
+        [sys.executable, "-m", "oneshelf.cli", "status"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert said.returncode == 2
+    assert said.stderr.startswith("oneshelf: ")
+    assert "Traceback" not in said.stderr

@@ -1,0 +1,208 @@
+"""The engine as a process: how it starts, what it refuses, how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import httpx2
+import psycopg
+import pytest
+
+from oneshelf.storage.embedded import EmbeddedPostgres
+
+pytestmark = pytest.mark.pg
+
+COMMAND = [sys.executable, "-m", "oneshelf.cli"]
+STOP_S_MAX = 25.0
+
+
+def environment(dsn: str) -> dict[str, str]:
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("ONESHELF_")}
+    return {**mine, "ONESHELF_DATABASE_URL": dsn, "ONESHELF_LOG_JSON": "true"}
+
+
+@contextmanager
+def started(dsn: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """An engine; its log is its standard error."""
+    with subprocess.Popen(
+        [*COMMAND, "serve", "--port", "0", *arguments], env=environment(dsn), stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def until_said(process: subprocess.Popen[str], event: str) -> dict[str, Any]:
+    """The first line of the log with this event."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        said: dict[str, Any] = json.loads(line)
+        if said["event"] == event:
+            return said
+    pytest.fail(f"the engine ended with {process.wait()} and never said {event}")
+
+
+def end_of(process: subprocess.Popen[str]) -> tuple[int, float]:
+    """The exit code, and how long it took from now."""
+    began = monotonic()
+    process.communicate(timeout=STOP_S_MAX)
+    return process.returncode, monotonic() - began
+
+
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
+def test_a_told_engine_ends_with_0(dsn: str, told: signal.Signals) -> None:
+    with started(dsn) as process:
+        address = until_said(process, "engine.ready")["address"]
+        with httpx2.Client(trust_env=False, timeout=5) as client:
+            assert client.get(f"{address}/healthz").is_success
+            process.send_signal(told)
+            code, seconds = end_of(process)
+    assert code == 0
+    assert seconds < STOP_S_MAX / 2
+
+
+def test_a_told_engine_does_not_wait_for_ever_for_somebody_halfway_through_a_request(dsn: str) -> None:
+    with started(dsn) as process:
+        port = int(until_said(process, "engine.ready")["address"].rsplit(":", 1)[1])
+        with socket.create_connection(("127.0.0.1", port)) as slow:
+            slow.sendall(b"POST /webhooks/shop HTTP/1.1\r\nHost: here\r\nContent-Length: 100\r\n\r\nhalf")
+            process.send_signal(signal.SIGTERM)
+            code, seconds = end_of(process)
+    assert code == 0
+    assert seconds < STOP_S_MAX
+
+
+def test_a_bug_in_a_step_stops_the_engine_with_70(dsn: str) -> None:
+    with psycopg.connect(dsn) as connection:
+        connection.execute("insert into skus (sku) values ('MUG')")
+        connection.execute("insert into locations (location) values ('BER')")
+        # More units than there can be: whatever moves one of them has met a bug.
+        connection.execute("insert into balances (sku, location, available) values ('MUG', 'BER', 2000000000)")
+        connection.execute("insert into channels (channel, kind, location) values ('shop', 'shopify', 'BER')")
+        connection.execute("insert into listings (channel, channel_sku, sku) values ('shop', '1', 'MUG')")
+        snapshot = {
+            "channel": "shop",
+            "order_id": "1001",
+            "version": "2026-11-23T12:00:00Z",
+            "placed_at": "2026-11-23T12:00:00Z",
+            "is_pending": False,
+            "lines": [{"line_id": "1", "channel_sku": "1", "units_ordered": 1}],
+        }
+        connection.execute(
+            "insert into facts (channel, order_id, snapshot, received_at) values ('shop', '1001', %s, now())",
+            (json.dumps(snapshot),),
+        )
+    with started(dsn) as process:
+        assert "MUG" in until_said(process, "engine.bug")["words"]
+        code, _seconds = end_of(process)
+    assert code == 70
+
+
+def test_an_engine_that_was_killed_gives_its_claims_back_at_the_next_start(dsn: str) -> None:
+    with psycopg.connect(dsn) as connection:
+        connection.execute("insert into locations (location) values ('BER')")
+        connection.execute("insert into channels (channel, kind, location) values ('shop', 'shopify', 'BER')")
+        connection.execute(
+            "insert into listings (channel, channel_sku, lease, lease_until) "
+            "values ('shop', '1', gen_random_uuid(), now() + interval '1 hour')"
+        )
+    with started(dsn) as first:
+        assert until_said(first, "leases.freed")["count"] == 1
+        until_said(first, "engine.ready")
+        with psycopg.connect(dsn) as connection:
+            connection.execute("update listings set lease = gen_random_uuid()")
+        # A second engine beside a living one leaves its claims alone.
+        with started(dsn) as second:
+            until_said(second, "engine.ready")
+        with psycopg.connect(dsn) as connection:
+            assert connection.execute("select lease is not null from listings").fetchone() == (True,)
+
+
+def test_an_engine_outlives_a_restart_of_its_database(open_directory: Path) -> None:
+    server = EmbeddedPostgres(open_directory / "postgres", durable=False)
+    server.start()
+    # The socket moves with each start; the link to it stays where it is.
+    dsn = f"postgresql://oneshelf@/oneshelf?host={open_directory}/postgres/socket&port=5432"
+    try:
+        with started(dsn) as process:
+            address = until_said(process, "engine.ready")["address"]
+            server.stop()
+            until_said(process, "database.unavailable")
+            server.start()
+            give_up_at = monotonic() + STOP_S_MAX
+            with httpx2.Client(trust_env=False, timeout=15) as client:
+                while not client.get(f"{address}/readyz").is_success:
+                    assert monotonic() < give_up_at
+                assert process.poll() is None
+                process.send_signal(signal.SIGTERM)
+            assert end_of(process)[0] == 0
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])  # noqa: S104  # that is what must be refused
+def test_an_engine_open_to_strangers_needs_a_token(dsn: str, host: str) -> None:
+    refused = subprocess.run(
+        [*COMMAND, "serve", "--host", host, "--port", "0"],
+        env=environment(dsn),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert refused.returncode == 2
+    assert "ONESHELF_API_TOKEN" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_taken_port_is_one_clear_line(dsn: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        refused = subprocess.run(
+            [*COMMAND, "serve", "--port", str(taken.getsockname()[1])],
+            env=environment(dsn),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert refused.returncode == 2
+    assert "--port" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("etsy", "--port", "0"), "no connector for 'etsy'"),
+        (("shopify", "--port", "0", "--faults", "{"), "--faults is no JSON"),
+        (("shopify", "--port", "0", "--faults", '{"fire": 1}'), "unknown fault 'fire'"),
+    ],
+)
+def test_a_simulator_that_cannot_be_started_says_why(arguments: tuple[str, ...], words: str) -> None:
+    refused = subprocess.run([*COMMAND, "channel", "simulate", *arguments], capture_output=True, text=True, check=False)
+    assert refused.returncode == 2
+    assert words in refused.stderr
+
+
+def test_a_simulator_serves_its_channel_until_it_is_told_to_stop() -> None:
+    with subprocess.Popen(
+        [*COMMAND, "channel", "simulate", "amazon", "--port", "0", "--seed", "7", "--speed", "60"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    ) as process:
+        assert process.stdout is not None
+        address = process.stdout.readline().split(" on ")[1].split(",")[0]
+        with httpx2.Client(trust_env=False, timeout=5) as client:
+            told = client.get(f"{address}/_sim/health").json()
+        process.terminate()
+        process.communicate(timeout=10)
+    assert (told["kind"], told["seed"], told["speed"]) == ("amazon", 7, 60)

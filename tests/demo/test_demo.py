@@ -1,0 +1,123 @@
+"""The demo, once for real and short: the engine is killed while the shops go on selling, and nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oneshelf.demo.compare import compare_orders
+from oneshelf.demo.plan import Options, Plan
+from oneshelf.demo.shops import Books
+from oneshelf.sdk.simulator import BookLine, BookOrder
+from oneshelf.storage.reports import HeldLine
+
+SEED = 7
+SHOPPING_S = 12
+KILLED_AT_S = 5
+
+
+@pytest.mark.pg
+def test_no_sale_is_lost_or_counted_twice_although_the_engine_is_killed_while_the_shops_go_on_selling(
+    open_directory: Path,
+) -> None:
+    report = report_of_a_run(open_directory)
+    assert report["engine_restarts"] == 1
+    assert report["orders_placed"] > SHOPPING_S
+    assert report["orders_posted"] == report["orders_placed"]
+    assert report["orders_missing"] == report["orders_doubled"] == report["ledger_violations"] == []
+    # Every listing was proved soon after the shoppers had gone.
+    assert report["listings_verified"] == report["listings"] == 80
+    assert report["problems"] == []
+    assert report["is_good"]
+    # The run met the faults that it claims to survive.
+    hits = report["faults_hit"]
+    assert hits["amazon"]["write_never_applied"] == hits["shopify"]["reply_lost"] == 1
+    assert hits["shopify"]["webhook_duplicate"] > 0
+    assert sum(row["opened_count"] for row in report["drifts"]) >= 1
+    assert all(row["opened_count"] == row["resolved_count"] for row in report["drifts"])
+    # It says how long proof took.
+    whole = report["latency"][0]
+    assert (whole["channel"], whole["unproven_count"]) == (None, 0)
+    assert 0 < whole["p50_s"] <= whole["p95_s"] <= whole["p99_s"]
+    assert 0 < report["dashboard_s"] < report["verified_once_s"]
+
+
+def report_of_a_run(directory: Path) -> dict[str, Any]:
+    """The JSON of a real demo, which has ended with 0."""
+    options = {
+        "--seconds": SHOPPING_S,
+        "--kill-engine-at": KILLED_AT_S,
+        "--seed": SEED,
+        "--skus": 40,
+        "--speed": 120,
+        "--port": 18_400,
+        "--data-dir": directory,
+    }
+    arguments = [str(part) for option in options.items() for part in option]
+    said = subprocess.run(
+        [sys.executable, "-m", "oneshelf.cli", "demo", "--json", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={name: value for name, value in os.environ.items() if not name.startswith("ONESHELF_DATABASE")},
+    )
+    print(f"seed {SEED}\n{said.stderr}")  # noqa: T201  # shown when a test fails
+    assert said.returncode == 0, said.stdout + said.stderr
+    document: dict[str, Any] = json.loads(said.stdout)
+    return document
+
+
+def books(units: int, *, cancelled: int = 0) -> dict[str, Books]:
+    line = BookLine(line_id="1", channel_sku="MUG", units=units, units_cancelled=cancelled)
+    order = BookOrder("A", datetime(2026, 11, 23, tzinfo=UTC), "open", (line,))
+    return {"shop": Books(kind="shopify", listings=[], orders=[order], turned_away=0, faults_hit={})}
+
+
+def held(units: int, order_id: str = "A") -> HeldLine:
+    return HeldLine("shop", order_id, "1", units_held=units, pack_units=1)
+
+
+def test_an_order_that_the_ledger_does_not_hold_is_missing() -> None:
+    assert compare_orders(books(2), []).missing == ("shop/A",)
+    assert compare_orders(books(2), [held(1)]).missing == ("shop/A",)
+
+
+def test_an_order_that_the_ledger_holds_twice_or_that_nobody_placed_is_doubled() -> None:
+    assert compare_orders(books(2), [held(4)]).doubled == ("shop/A",)
+    assert compare_orders(books(2), [held(2), held(1, "B")]).doubled == ("shop/B",)
+
+
+def test_what_was_cancelled_must_not_be_held() -> None:
+    assert compare_orders(books(2, cancelled=2), [held(0)]).is_equal
+    assert compare_orders(books(2, cancelled=2), [held(2)]).doubled == ("shop/A",)
+
+
+def test_one_seed_gives_one_world() -> None:
+    def world(seed: int) -> list[Any]:
+        options = Options(
+            seconds=60.0,
+            seed=seed,
+            sku_count=50,
+            orders_per_s=5.0,
+            speed=60.0,
+            port=8080,
+            directory=Path("demo"),
+            keeps_data=False,
+            kill_engine_at_s=None,
+            is_calm=False,
+            as_json=False,
+            is_quiet=True,
+        )
+        plan = Plan(options)
+        return [*plan.goods, *plan.events({good.sku: good.sku for good in plan.goods})]
+
+    assert world(1) == world(1)
+    assert world(1) != world(2)
+    assert len({good.sku for good in world(3)[:50]}) == 50
