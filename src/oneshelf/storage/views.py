@@ -60,7 +60,7 @@ _SOURCES = f"""
 _UNVERIFIED_SINCE = """
     case when how.state = any(%(unverified)s::text[]) then coalesce(
         (select p.planned_at from publications p
-         where p.channel = l.channel and p.channel_sku = l.channel_sku
+         where p.channel = l.channel and p.channel_sku = l.channel_sku and p.sku = l.sku
            and p.version > case when l.verified_at is null then -1 else l.verified_version end
          order by p.version limit 1),
         d.opened_at, l.suspect_at)
