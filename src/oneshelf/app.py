@@ -110,7 +110,13 @@ class OpenChannels:
         limiter = limits.StoredLimiter(self._database, row.channel)
         http = ChannelHttp(self._client, clock=self._clock, limiter=limiter, deadline_s=CALL_DEADLINE_S)
         config = ChannelConfig(channel=row.channel, settings=row.settings, secrets=row.secrets)
-        connector = kind.open(config, channel=row.channel, http=http, clock=self._clock)
+        try:
+            connector = kind.open(config, channel=row.channel, http=http, clock=self._clock)
+        except ConfigurationError:
+            raise
+        except Exception as failure:
+            # A connector may be anybody's code: one that cannot be opened keeps no other channel from its work.
+            raise ConfigurationError(f"the connector {row.kind} failed with {type(failure).__name__}") from failure
         buckets = [(limit.operation, limit.rate_per_s, limit.burst) for limit in capability.limits]
         async with self._database.transaction() as tx:
             await limits.ensure(tx, row.channel, buckets)

@@ -87,14 +87,17 @@ class NewChannel(NamedTuple):
 
 
 async def add_channel(tx: Transaction, new: NewChannel) -> None:
-    """Connect a channel in mode `watch`, or change the settings of a connected one (its mode is kept)."""
+    """Connect a channel in mode `watch`, or change the settings of a connected one (its mode is kept).
+
+    Changed settings end a pause: what was wrong with the old ones says nothing of the new.
+    """
     await tx.execute(
         """
         insert into channels (channel, kind, location, settings, secrets, timing)
         values (%(channel)s, %(kind)s, %(location)s, %(settings)s, %(secrets)s, %(timing)s)
         on conflict (channel) do update set
             kind = excluded.kind, location = excluded.location, settings = excluded.settings,
-            secrets = excluded.secrets, timing = excluded.timing
+            secrets = excluded.secrets, timing = excluded.timing, paused_until = null, fail_streak = 0
         """,
         {
             "channel": new.channel,

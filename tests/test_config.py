@@ -1,0 +1,93 @@
+"""Where a setting comes from, and what is said of a wrong one."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from oneshelf.config import Settings, load_settings
+from oneshelf.errors import ConfigurationError
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty directory, and an environment without settings."""
+    for name in list(os.environ):
+        if name.startswith("ONESHELF_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "oneshelf.toml"
+
+
+def test_without_any_setting_the_engine_listens_to_this_machine_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", "/var/lib/somebody")
+    settings = load_settings()
+    assert (settings.host, settings.port, settings.database_url) == ("127.0.0.1", 8080, "")
+    assert settings.api_token.get_secret_value() == ""
+    assert settings.data_dir == Path("/var/lib/somebody/oneshelf")
+
+
+def test_the_environment_is_over_the_file_and_the_file_over_the_default(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere.write_text('host = "10.0.0.1"\nport = 9000\nlog_json = true\n')
+    assert (load_settings().host, load_settings().port) == ("10.0.0.1", 9000)
+    monkeypatch.setenv("ONESHELF_PORT", "9001")
+    settings = load_settings()
+    assert (settings.host, settings.port, settings.log_json, settings.log_level) == ("10.0.0.1", 9001, True, "INFO")
+
+
+def test_an_argument_is_over_everything(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere.write_text("port = 9000\n")
+    monkeypatch.setenv("ONESHELF_PORT", "9001")
+    assert Settings(port=9002).port == 9002
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("ONESHELF_PORT", "many"),
+        ("ONESHELF_PORT", "-1"),
+        ("ONESHELF_PORT", "70000"),
+        ("ONESHELF_PORT", ""),
+        ("ONESHELF_LOG_LEVEL", "loud"),
+        ("ONESHELF_LOG_JSON", "perhaps"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_variable(variable: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(ConfigurationError, match=f"wrong settings: {variable}: "):
+        load_settings()
+
+
+def test_all_wrong_settings_are_named_at_once(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere.write_text('log_level = "loud"\nprot = 9000\n')
+    monkeypatch.setenv("ONESHELF_PORT", "many")
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+    for variable in ("ONESHELF_PORT", "ONESHELF_LOG_LEVEL", "ONESHELF_PROT"):
+        assert f"{variable}: " in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"port = \n", b"port 9000", b'host = "\xff"\n', b"port = 1\nport = 2\n"])
+def test_a_file_that_cannot_be_read_is_named(elsewhere: Path, content: bytes) -> None:
+    elsewhere.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=r"oneshelf\.toml"):
+        load_settings()
+
+
+def test_the_api_token_appears_in_no_text_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONESHELF_API_TOKEN", "hush-9f8e7d6c")
+    settings = load_settings()
+    assert settings.api_token.get_secret_value() == "hush-9f8e7d6c"
+    assert "hush" not in repr(settings) + str(settings)
+
+
+def test_a_wrong_value_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody may have put a secret into the wrong variable."""
+    monkeypatch.setenv("ONESHELF_PORT", "hush-9f8e7d6c")
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings()
+    assert "hush" not in str(caught.value)
