@@ -9,6 +9,7 @@ class Cause(StrEnum):
     """Why a channel's figure differs from the belief, as far as the evidence goes."""
 
     LOST_WRITE = "lost write"  # accepted by the channel, never applied
+    LATE_WRITE = "late write"  # an older write of ours, applied after a newer one
     FOREIGN_EDIT = "foreign edit"  # somebody else changed the figure
     UNSEEN_ORDER = "unseen order"  # an order that we had not been told of
     UNKNOWN = "unknown"

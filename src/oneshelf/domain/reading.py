@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -77,7 +78,8 @@ def _judge_in_flight(listing: Listing, operation: Operation, units: int, *, now:
     """What a reading that is not the expected one tells while a write has yet to show."""
     if terms.is_applied_when_answered and listing.phase is not Phase.UNKNOWN:
         return Verdict.UNEXPLAINED
-    shows_old = units == operation.expected - (listing.net_units - operation.net)
+    # What orders did to the figure before the write may have been in it already when the write was decided.
+    shows_old = _lies_between(units, operation.expected, operation.expected - (listing.net_units - operation.net))
     has_crossed = _has_crossed(listing, units, terms)
     if has_crossed and not shows_old:
         return Verdict.CROSSED_WRITE if units > _expected(listing) else Verdict.UNEXPLAINED
@@ -126,11 +128,12 @@ def read(listing: Listing, units: int, *, net_before: int, now: datetime, terms:
     return Read(listing, verdict, drift)
 
 
-def weigh(listing: Listing, *, now: datetime, terms: Terms) -> Read:
+def weigh(listing: Listing, *, recently_sent: Collection[int], now: datetime, terms: Terms) -> Read:
     """Judge a suspicion once all orders that could explain it have been posted.
 
     The reading was taken between two beliefs: the one of that moment, from which orders were still missing, and
     today's, which has them all and perhaps some placed after it. A figure between the two is explained.
+    `recently_sent`: figures of earlier writes, of which a queueing channel may apply one late.
     """
     suspicion = listing.suspicion
     if suspicion is None:
@@ -144,7 +147,7 @@ def weigh(listing: Listing, *, now: datetime, terms: Terms) -> Read:
         return Read(rewrite(adopted, now=now), Verdict.CROSSED_WRITE)
     if operation is not None:
         unwritten = operation.expected - operation.units
-        if _lies_between(suspicion.units, suspicion.belief + unwritten, belief_now + unwritten):
+        if _lies_between(suspicion.units, suspicion.belief + unwritten, belief_now + unwritten, operation.expected):
             if listing.phase is Phase.UNKNOWN:
                 return Read(rewrite(adopted, now=now), Verdict.NOT_WRITTEN)
             drift = DriftFound(
@@ -153,9 +156,9 @@ def weigh(listing: Listing, *, now: datetime, terms: Terms) -> Read:
             return Read(adopted, Verdict.LOST_WRITE, drift)
     high, low = max(suspicion.belief, belief_now), min(suspicion.belief, belief_now)
     if suspicion.units > high:
-        drift = DriftFound(
-            listing=adopted, cause=Cause.FOREIGN_EDIT, expected_units=high, observed_units=suspicion.units
-        )
+        is_late_write = not terms.is_applied_when_answered and suspicion.units in recently_sent
+        cause = Cause.LATE_WRITE if is_late_write else Cause.FOREIGN_EDIT
+        drift = DriftFound(listing=adopted, cause=cause, expected_units=high, observed_units=suspicion.units)
         return Read(adopted, Verdict.UNEXPLAINED, drift)
     # The figure fell. Writing it up again would sell what an order that we cannot see has sold: hold the units back.
     held = replace(adopted, suspense_units=listing.suspense_units + low - suspicion.units)
@@ -163,8 +166,8 @@ def weigh(listing: Listing, *, now: datetime, terms: Terms) -> Read:
     return Read(held, Verdict.UNEXPLAINED, drift)
 
 
-def _lies_between(units: int, one: int, other: int) -> bool:
-    return min(one, other) <= units <= max(one, other)
+def _lies_between(units: int, *ends: int) -> bool:
+    return min(ends) <= units <= max(ends)
 
 
 def end_suspense(listing: Listing) -> Listing:

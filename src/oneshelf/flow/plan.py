@@ -13,7 +13,7 @@ from oneshelf.domain.availability import Derivation, derive
 from oneshelf.domain.identity import Location, Sku
 from oneshelf.domain.ledger import Balance
 from oneshelf.domain.listing import Listing, Phase
-from oneshelf.storage import balances, publishing, touched
+from oneshelf.storage import balances, publications, touched
 from oneshelf.storage.database import Database, now
 
 BATCH = 1000
@@ -25,17 +25,17 @@ async def plan(database: Database) -> int:
         skus = await touched.claim(tx, limit=BATCH)
         if not skus:
             return 0
-        plannable = await publishing.lock_for_planning(tx, skus)
+        plannable = await publications.lock_for_planning(tx, skus)
         # After the lock: whoever plans a SKU last has read the newest balances.
         at = await now(tx)
         shelves = await balances.read(tx, skus)
-        await publishing.set_desired(tx, _plans(plannable, shelves), at=at)
+        await publications.set_desired(tx, _plans(plannable, shelves), at=at)
     return len(skus)
 
 
 def _plans(
-    plannable: Sequence[publishing.Plannable], shelves: Mapping[Sku, Mapping[Location, Balance]]
-) -> list[publishing.Planned]:
+    plannable: Sequence[publications.Plannable], shelves: Mapping[Sku, Mapping[Location, Balance]]
+) -> list[publications.Planned]:
     plans = []
     in_suspense: Counter[Sku] = Counter()
     suspense_versions: Counter[Sku] = Counter()
@@ -52,7 +52,7 @@ def _plans(
             pack_units=pack_units,
         )
         if derivation.version > listing.desired_version or listing.desired_units != derivation.units:
-            plans.append(publishing.Planned(listing, derivation, _is_news(listing, derivation)))
+            plans.append(publications.Planned(listing, derivation, _is_news(listing, derivation)))
     return plans
 
 

@@ -8,19 +8,20 @@ Next: confirm (a figure that differs), plan (a new link), resolve (a drift).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from oneshelf.clock import Clock
 from oneshelf.domain.reading import DriftFound, Read, weigh
 from oneshelf.flow.channel import CHANNEL_FAILURES, OpenChannel, report_answer, report_fault
 from oneshelf.sdk.message import StockPage
-from oneshelf.storage import drifts, facts, listings, publishing, schedules, touched
+from oneshelf.storage import drifts, facts, listings, publications, publishing, schedules, touched
 from oneshelf.storage.database import Database, Transaction, now
 from oneshelf.telemetry import get_logger
 
 SWEEP_LEASE_S = 120.0
 PAGES_MAX = 10_000
+LATE_WRITE_DEADLINES = 2
 
 log = get_logger(__name__)
 
@@ -65,7 +66,12 @@ async def weigh_suspicions(database: Database, channel: OpenChannel, clock: Cloc
             return 0
         suspicious = await publishing.claim_suspicious(tx, channel.name, seen_before=covered_until)
         at = await now(tx)
-        reads = [weigh(listing, now=at, terms=channel.terms) for listing in suspicious]
+        since = at - timedelta(seconds=LATE_WRITE_DEADLINES * channel.capability.apply_s)
+        sent = await publications.sent_since(tx, [listing.key for listing in suspicious], since=since)
+        reads = [
+            weigh(listing, recently_sent=sent.get(listing.key, ()), now=at, terms=channel.terms)
+            for listing in suspicious
+        ]
         await publishing.save(tx, [done.listing for done in reads])
         await touched.mark(tx, [done.listing.sku for done in reads if done.listing.suspense_units])
         await _open_drifts(tx, reads, clock, at)

@@ -1,21 +1,18 @@
-"""Rows of `listings` and `publications`: how far each listing's figure has got, and every figure there ever was."""
+"""Rows of `listings`: how far each listing's figure has got with its channel."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
-from psycopg.types.json import Jsonb
-
-from oneshelf.domain.availability import Derivation
-from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku
+from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.domain.listing import Listing, Operation, Phase, Suspicion
 from oneshelf.storage.database import Transaction
 from oneshelf.storage.listings import ListingKey
 
-_COLUMNS = """
+LISTING_COLUMNS = """
     l.channel, l.channel_sku, l.sku, l.phase, l.parked_reason, l.desired_units, l.desired_version,
     l.sent_units, l.sent_version, l.sent_at, l.accepted_version, l.accepted_at,
     l.verified_units, l.verified_version, l.verified_at, l.net_units, l.base_units, l.base_net, l.suspense_units,
@@ -24,25 +21,8 @@ _COLUMNS = """
 """
 
 
-class Plannable(NamedTuple):
-    """A linked listing and where its units come from."""
-
-    listing: Listing
-    location: Location
-    pack_units: int
-    suspense_version: int
-
-
-class Planned(NamedTuple):
-    """A listing with its new desired figure. `is_news`: the figure has to reach the channel and be proved."""
-
-    listing: Listing
-    derivation: Derivation
-    is_news: bool
-
-
-def _listing(row: Sequence[Any]) -> Listing:
-    """A listing from the columns of `_COLUMNS`, in that order."""
+def listing_from_row(row: Sequence[Any]) -> Listing:
+    """A listing from the columns of `LISTING_COLUMNS`, in that order."""
     operation = None
     if row[19] is not None:
         operation = Operation(op_id=row[19], units=row[20], expected=row[21], net=row[22])
@@ -77,78 +57,6 @@ def _listing(row: Sequence[Any]) -> Listing:
     )
 
 
-async def lock_for_planning(tx: Transaction, skus: Collection[Sku]) -> list[Plannable]:
-    """The listings of these SKUs, locked in sorted order. Read the balances after this, never before."""
-    cursor = await tx.execute(
-        f"""
-        select {_COLUMNS}, c.location, l.pack_units, l.suspense_version
-        from listings l join channels c on c.channel = l.channel
-        where l.sku = any(%(skus)s::text[])
-        order by l.channel, l.channel_sku
-        for update of l
-        """,
-        {"skus": sorted(skus)},
-    )
-    return [Plannable(_listing(row), Location(row[30]), row[31], row[32]) async for row in cursor]
-
-
-async def set_desired(tx: Transaction, planned: Iterable[Planned], *, at: datetime) -> None:
-    """Store desired figures. One that is no news keeps what was sent and verified, under the new version."""
-    ordered = sorted(planned, key=lambda plan: plan.listing.key)
-    if not ordered:
-        return
-    columns: dict[str, list[object]] = {
-        "channels": [plan.listing.channel for plan in ordered],
-        "channel_skus": [plan.listing.channel_sku for plan in ordered],
-        "units": [plan.derivation.units for plan in ordered],
-        "versions": [plan.derivation.version for plan in ordered],
-        "is_news": [plan.is_news for plan in ordered],
-    }
-    await tx.execute(
-        """
-        update listings l set
-            desired_units = new.units, desired_version = new.version, desired_at = %(at)s,
-            sent_version = case when new.is_news then sent_version else new.version end,
-            accepted_version = case when new.is_news then accepted_version else new.version end,
-            verified_version = case when new.is_news then verified_version else new.version end
-        from unnest(%(channels)s::text[], %(channel_skus)s::text[], %(units)s::int[], %(versions)s::bigint[],
-                    %(is_news)s::boolean[]) as new (channel, channel_sku, units, version, is_news)
-        where l.channel = new.channel and l.channel_sku = new.channel_sku
-        """,
-        {**columns, "at": at},
-    )
-    news = [plan for plan in ordered if plan.is_news]
-    await tx.execute(
-        """
-        insert into publications (channel, channel_sku, version, sku, units, derivation, planned_at)
-        select channel, channel_sku, version, sku, units, derivation, %(at)s
-        from unnest(%(channels)s::text[], %(channel_skus)s::text[], %(versions)s::bigint[], %(skus)s::text[],
-                    %(units)s::int[], %(derivations)s::jsonb[])
-            as new (channel, channel_sku, version, sku, units, derivation)
-        on conflict do nothing
-        """,
-        {
-            "channels": [plan.listing.channel for plan in news],
-            "channel_skus": [plan.listing.channel_sku for plan in news],
-            "versions": [plan.derivation.version for plan in news],
-            "skus": [plan.listing.sku for plan in news],
-            "units": [plan.derivation.units for plan in news],
-            "derivations": [Jsonb(_derivation(plan.derivation)) for plan in news],
-            "at": at,
-        },
-    )
-
-
-def _derivation(derivation: Derivation) -> dict[str, Any]:
-    return {
-        "available": dict(derivation.available),
-        "ledger_versions": dict(derivation.ledger_versions),
-        "in_suspense": derivation.in_suspense,
-        "available_to_sell": derivation.available_to_sell,
-        "pack_units": derivation.pack_units,
-    }
-
-
 async def claim_to_push(
     tx: Transaction, channel: Channel, *, phases: Collection[Phase], limit: int, lease: UUID, lease_s: float
 ) -> list[Listing]:
@@ -172,7 +80,7 @@ async def claim_to_push(
         )
         update listings l set lease = %(lease)s, lease_until = db_now() + make_interval(secs => %(lease_s)s)
         from due where l.channel = due.channel and l.channel_sku = due.channel_sku
-        returning {_COLUMNS}
+        returning {LISTING_COLUMNS}
         """,
         {
             "channel": channel,
@@ -182,7 +90,7 @@ async def claim_to_push(
             "lease_s": lease_s,
         },
     )
-    return [_listing(row) async for row in cursor]
+    return [listing_from_row(row) async for row in cursor]
 
 
 async def claim_to_look(tx: Transaction, channel: Channel, *, limit: int, lease: UUID, lease_s: float) -> list[Listing]:
@@ -199,25 +107,25 @@ async def claim_to_look(tx: Transaction, channel: Channel, *, limit: int, lease:
         )
         update listings l set lease = %(lease)s, lease_until = db_now() + make_interval(secs => %(lease_s)s)
         from due where l.channel = due.channel and l.channel_sku = due.channel_sku
-        returning {_COLUMNS}
+        returning {LISTING_COLUMNS}
         """,
         {"channel": channel, "limit": limit, "lease": lease, "lease_s": lease_s},
     )
-    return [_listing(row) async for row in cursor]
+    return [listing_from_row(row) async for row in cursor]
 
 
 async def claim_suspicious(tx: Transaction, channel: Channel, *, seen_before: datetime) -> list[Listing]:
     """Listings with a suspicious reading from before this instant, held until this transaction ends."""
     cursor = await tx.execute(
         f"""
-        select {_COLUMNS} from listings l
+        select {LISTING_COLUMNS} from listings l
         where l.channel = %(channel)s and l.suspect_at < %(seen_before)s and l.phase <> 'sending'
           and (l.lease_until is null or l.lease_until < db_now())
         order by l.channel, l.channel_sku limit 500 for update of l skip locked
         """,
         {"channel": channel, "seen_before": seen_before},
     )
-    return [_listing(row) async for row in cursor]
+    return [listing_from_row(row) async for row in cursor]
 
 
 async def lock(tx: Transaction, keys: Collection[ListingKey], *, lease: UUID | None) -> list[Listing]:
@@ -225,7 +133,7 @@ async def lock(tx: Transaction, keys: Collection[ListingKey], *, lease: UUID | N
     ordered = sorted(keys)
     cursor = await tx.execute(
         f"""
-        select {_COLUMNS} from listings l
+        select {LISTING_COLUMNS} from listings l
         join unnest(%(channels)s::text[], %(channel_skus)s::text[]) as wanted (channel, channel_sku)
           on l.channel = wanted.channel and l.channel_sku = wanted.channel_sku
         where l.sku is not null and (%(lease)s::uuid is null or l.lease = %(lease)s::uuid)
@@ -238,7 +146,7 @@ async def lock(tx: Transaction, keys: Collection[ListingKey], *, lease: UUID | N
             "lease": lease,
         },
     )
-    return [_listing(row) async for row in cursor]
+    return [listing_from_row(row) async for row in cursor]
 
 
 _SAVED: Mapping[str, str] = {

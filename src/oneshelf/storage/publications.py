@@ -1,0 +1,127 @@
+"""Rows of `publications`: every figure that was ever desired for a listing, and what it was derived from."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from psycopg.types.json import Jsonb
+
+from oneshelf.domain.availability import Derivation
+from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku
+from oneshelf.domain.listing import Listing
+from oneshelf.storage.database import Transaction
+from oneshelf.storage.listings import ListingKey
+from oneshelf.storage.publishing import LISTING_COLUMNS, listing_from_row
+
+
+class Plannable(NamedTuple):
+    """A linked listing and where its units come from."""
+
+    listing: Listing
+    location: Location
+    pack_units: int
+    suspense_version: int
+
+
+class Planned(NamedTuple):
+    """A listing with its new desired figure. `is_news`: the figure has to reach the channel and be proved."""
+
+    listing: Listing
+    derivation: Derivation
+    is_news: bool
+
+
+async def lock_for_planning(tx: Transaction, skus: Collection[Sku]) -> list[Plannable]:
+    """The listings of these SKUs, locked in sorted order. Read the balances after this, never before."""
+    cursor = await tx.execute(
+        f"""
+        select {LISTING_COLUMNS}, c.location, l.pack_units, l.suspense_version
+        from listings l join channels c on c.channel = l.channel
+        where l.sku = any(%(skus)s::text[])
+        order by l.channel, l.channel_sku
+        for update of l
+        """,
+        {"skus": sorted(skus)},
+    )
+    return [Plannable(listing_from_row(row), Location(row[30]), row[31], row[32]) async for row in cursor]
+
+
+async def set_desired(tx: Transaction, planned: Iterable[Planned], *, at: datetime) -> None:
+    """Store desired figures. One that is no news keeps what was sent and verified, under the new version."""
+    ordered = sorted(planned, key=lambda plan: plan.listing.key)
+    if not ordered:
+        return
+    columns: dict[str, list[object]] = {
+        "channels": [plan.listing.channel for plan in ordered],
+        "channel_skus": [plan.listing.channel_sku for plan in ordered],
+        "units": [plan.derivation.units for plan in ordered],
+        "versions": [plan.derivation.version for plan in ordered],
+        "is_news": [plan.is_news for plan in ordered],
+    }
+    await tx.execute(
+        """
+        update listings l set
+            desired_units = new.units, desired_version = new.version, desired_at = %(at)s,
+            sent_version = case when new.is_news then sent_version else new.version end,
+            accepted_version = case when new.is_news then accepted_version else new.version end,
+            verified_version = case when new.is_news then verified_version else new.version end
+        from unnest(%(channels)s::text[], %(channel_skus)s::text[], %(units)s::int[], %(versions)s::bigint[],
+                    %(is_news)s::boolean[]) as new (channel, channel_sku, units, version, is_news)
+        where l.channel = new.channel and l.channel_sku = new.channel_sku
+        """,
+        {**columns, "at": at},
+    )
+    news = [plan for plan in ordered if plan.is_news]
+    await tx.execute(
+        """
+        insert into publications (channel, channel_sku, version, sku, units, derivation, planned_at)
+        select channel, channel_sku, version, sku, units, derivation, %(at)s
+        from unnest(%(channels)s::text[], %(channel_skus)s::text[], %(versions)s::bigint[], %(skus)s::text[],
+                    %(units)s::int[], %(derivations)s::jsonb[])
+            as new (channel, channel_sku, version, sku, units, derivation)
+        on conflict do nothing
+        """,
+        {
+            "channels": [plan.listing.channel for plan in news],
+            "channel_skus": [plan.listing.channel_sku for plan in news],
+            "versions": [plan.derivation.version for plan in news],
+            "skus": [plan.listing.sku for plan in news],
+            "units": [plan.derivation.units for plan in news],
+            "derivations": [Jsonb(_derivation(plan.derivation)) for plan in news],
+            "at": at,
+        },
+    )
+
+
+def _derivation(derivation: Derivation) -> dict[str, Any]:
+    return {
+        "available": dict(derivation.available),
+        "ledger_versions": dict(derivation.ledger_versions),
+        "in_suspense": derivation.in_suspense,
+        "available_to_sell": derivation.available_to_sell,
+        "pack_units": derivation.pack_units,
+    }
+
+
+async def sent_since(tx: Transaction, keys: Collection[ListingKey], *, since: datetime) -> dict[ListingKey, set[int]]:
+    """The figures that were sent to these listings since then."""
+    ordered = sorted(keys)
+    cursor = await tx.execute(
+        """
+        select p.channel, p.channel_sku, p.units from publications p
+        join unnest(%(channels)s::text[], %(channel_skus)s::text[]) as wanted (channel, channel_sku)
+          on p.channel = wanted.channel and p.channel_sku = wanted.channel_sku
+        where p.sent_at >= %(since)s
+        """,
+        {
+            "channels": [channel for channel, _ in ordered],
+            "channel_skus": [channel_sku for _, channel_sku in ordered],
+            "since": since,
+        },
+    )
+    sent: dict[ListingKey, set[int]] = {}
+    async for channel, channel_sku, units in cursor:
+        sent.setdefault((Channel(channel), ChannelSku(channel_sku)), set()).add(units)
+    return sent
