@@ -77,11 +77,15 @@ class Shoppers:
         self._next_at = float("inf")
         self._due: list[tuple[float, str, str]] = []
         self.turned_away = 0
+        # Whether buyers were told to stop: then nobody pays, cancels or fetches anything either.
+        self.have_left = False
 
     def follow(self, plan: ShoppersPlan, now: float) -> None:
-        """Behave like this from now on. Zero orders per second ends all shopping, cancelling and shipping."""
+        """Behave like this from now on. Zero orders per second ends all shopping, paying, cancelling and
+        shipping."""
         self._plan = plan
-        if plan.orders_per_s <= 0:
+        self.have_left = plan.orders_per_s <= 0
+        if self.have_left:
             self._next_at = float("inf")
             self._due.clear()
         else:

@@ -244,3 +244,15 @@ def test_the_kind_opens_its_own_simulator() -> None:
     simulator = CONNECTOR.simulator(seed=1, speed=2.0, clock=TurnedClock())
     assert isinstance(simulator, AmazonSimulator)
     assert simulator.kind == CONNECTOR.name
+
+
+async def test_when_the_buyers_have_left_a_pending_order_stays_pending() -> None:
+    """Nobody pays and nobody lets go, so that a run can come to rest."""
+    async with bench({"MUG": 50}, seed=4, speed=60.0) as desk:
+        desk.simulator.shoppers.follow(ShoppersPlan(orders_per_s=4.0), desk.clock.monotonic())
+        await desk.clock.advance(10)
+        desk.simulator.shoppers.follow(ShoppersPlan(orders_per_s=0.0), desk.clock.monotonic())
+        left = [order.status for order in desk.simulator.orders()]
+        assert "pending" in left
+        await desk.clock.advance(60)
+        assert [order.status for order in desk.simulator.orders()] == left

@@ -43,6 +43,7 @@ class AmazonSimulator(Simulator):
             after=self.after,
             strikes=self.switches.strikes,
             habits=self.habits,
+            have_buyers_left=lambda: self.shoppers.have_left,
         )
         self.gate = Gate(
             secrets=SIMULATED_SECRETS,

@@ -84,6 +84,7 @@ class Books:
     after: Callable[[float, Action], None]
     strikes: Callable[[str], bool]
     habits: Habits = field(default_factory=Habits)
+    have_buyers_left: Callable[[], bool] = lambda: False
     catalogue: dict[str, Listing] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
     shown: list[BookListing] = field(default_factory=list)
@@ -192,6 +193,8 @@ class Books:
         is_paid = self.random.random() >= self.habits.unpaid_share
 
         async def confirm() -> None:
+            if self.have_buyers_left():
+                return
             if order.status == "PENDING" and is_paid:
                 self._change(order, "UNSHIPPED")
             elif order.status == "PENDING":
