@@ -40,7 +40,8 @@ def configure_logging(*, as_json: bool = False, level: str = "INFO") -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        # Looked up at each line: standard error may have been replaced since.
+        logger_factory=lambda *_names: structlog.PrintLogger(file=sys.stderr),
         cache_logger_on_first_use=False,
     )
 
