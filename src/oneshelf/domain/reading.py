@@ -78,16 +78,16 @@ def _judge_in_flight(listing: Listing, operation: Operation, units: int, *, now:
     """What a reading that is not the expected one tells while a write has yet to show."""
     if terms.is_applied_when_answered and listing.phase is not Phase.UNKNOWN:
         return Verdict.UNEXPLAINED
-    # What orders did to the figure before the write may have been in it already when the write was decided.
-    shows_old = _lies_between(units, operation.expected, operation.expected - (listing.net_units - operation.net))
+    old = operation.expected - (listing.net_units - operation.net)
     has_crossed = _has_crossed(listing, units, terms)
-    if has_crossed and not shows_old:
+    if has_crossed and units != old:
         return Verdict.CROSSED_WRITE if units > _expected(listing) else Verdict.UNEXPLAINED
     if listing.sent_at is None or now < listing.sent_at + timedelta(seconds=terms.apply_s):
         return Verdict.NOT_YET
     if has_crossed:
         return Verdict.CROSSED_WRITE
-    if not shows_old:
+    # What orders have done since may have been in the figure already when the write was decided.
+    if not _lies_between(units, operation.expected, old):
         return Verdict.UNEXPLAINED
     return Verdict.NOT_WRITTEN if listing.phase is Phase.UNKNOWN else Verdict.LOST_WRITE
 
