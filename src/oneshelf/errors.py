@@ -21,6 +21,10 @@ class DatabaseUnavailableError(OneshelfError):
     """PostgreSQL cannot be reached right now. Nothing was written; try again."""
 
 
+class DatabaseRefusedError(OneshelfError):
+    """PostgreSQL will not take these rows as they are: a figure or a text beyond its bounds. Nothing was written."""
+
+
 class MalformedError(OneshelfError):
     """Input that cannot be read. It is refused or parked with this text; it is never guessed at."""
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from oneshelf.domain.account import Account, Outside, StockState
 from oneshelf.domain.command import Adjust, CommandKey, Count, CountBelowPromised, CountedFigure, Posted, Receive, Short
 from oneshelf.domain.fulfilment import Link, OrderPosted, post_order
-from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku
+from oneshelf.domain.identity import UNITS_MAX, Channel, ChannelSku, Location, Sku
 from oneshelf.domain.ledger import Balance, Shelf, post_command
 from oneshelf.domain.movement import Reason
 from oneshelf.domain.order import OrderLine, OrderSnapshot, is_older
@@ -323,3 +323,25 @@ def test_no_interleaving_of_orders_invents_or_loses_a_unit(
         said, held = life[-1].lines[0], on.lines[SHOP, order_id, "l1"]
         assert held.units_shipped == said.units_shipped * held.pack_units
         assert held.units_held == said.units_open * held.pack_units
+
+
+def test_a_cancellation_on_the_fullest_shelf_stops_nothing() -> None:
+    """The largest count that anybody may enter, and a unit that comes back on top of it."""
+    on = shelf(MUG=5)
+    post(on, order(line(1)))
+    most = Count(
+        key=CommandKey(scope="test", key="1"), sku=MUG, location=BERLIN, units=UNITS_MAX, figure=CountedFigure.AVAILABLE
+    )
+    assert isinstance(post_command(on, most), Posted)
+    post(on, order(line(1, units_cancelled=1, units_relisted=1), version="2"))
+    assert figures(on) == {"available": UNITS_MAX + 1}
+    assert_balances(on)
+
+
+def test_of_two_snapshots_of_one_second_the_one_that_says_more_is_the_newer() -> None:
+    two, three = order(line(2)), order(line(3))
+    assert is_older(two, three)
+    assert not is_older(three, two)
+    assert is_older(order(line(3)), order(line(3), line(1, line_id="l2")))
+    assert is_older(order(line(3), is_pending=True), order(line(3)))
+    assert is_older(order(line(3)), order(line(3, units_shipped=1)))

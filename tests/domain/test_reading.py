@@ -42,10 +42,19 @@ def accepted(listing: Listing) -> Listing:
     return answered(sent(listing), now=NOW, look_after_s=0)
 
 
-def test_the_first_reading_becomes_the_anchor() -> None:
-    done = read(idle(base_units=None), 12, net_before=0, now=NOW, terms=COMPARING)
-    assert done.verdict is Verdict.FIRST_SIGHT
-    assert done.listing.belief == 12
+def test_the_first_reading_waits_for_the_orders_from_before_it_and_the_next_one_anchors() -> None:
+    """A sale that we have not heard of is in the first reading already; counting it again would be wrong."""
+    seen = read(idle(base_units=None), 12, net_before=0, now=NOW, terms=COMPARING)
+    assert seen.verdict is Verdict.SEEN
+    assert seen.listing.belief is None
+    again = read(seen.listing, 11, net_before=0, now=NOW, terms=COMPARING).listing
+    assert again.suspicion == seen.listing.suspicion
+    known = weigh(replace(again, net_units=4), recently_sent=(), now=NOW, terms=COMPARING)
+    assert known.drift is None
+    assert known.listing.look_at == NOW
+    done = read(known.listing, 11, net_before=4, now=NOW, terms=COMPARING)
+    assert done.verdict is Verdict.ANCHORED
+    assert done.listing.belief == 11
 
 
 def test_a_reading_that_shows_the_written_figure_verifies_it() -> None:

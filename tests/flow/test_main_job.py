@@ -11,6 +11,8 @@ from flow.world import CLOCK, MARKET, SHOP, World, open_world
 from oneshelf.domain.identity import ChannelSku, Sku
 from oneshelf.domain.order import OrderLine, OrderSnapshot
 from oneshelf.flow import audit, interpret, plan, post
+from oneshelf.sdk.http import sending_before
+from oneshelf.sdk.message import StockWrite, Throttled
 from oneshelf.storage import catalog, facts, inbox, listings, touched
 
 
@@ -347,3 +349,66 @@ async def test_a_listing_that_is_linked_to_another_sku_is_published_anew(dsn: st
         await stays_verified(world)
         shown = {listing.channel_sku: listing.units for listing in world.simulators[MARKET].listings()}
         assert shown == {"MUG": 9, "CAP": 9}
+
+
+async def test_sales_from_before_a_listing_was_known_are_counted_before_it_is_written(dsn: str) -> None:
+    """The shop sold four of its ten before anybody named the SKU. Linking finds the order, and nothing raises it."""
+    async with open_world(dsn, skus={"MUG": 10}, link=False) as world:
+        await world.until(lambda: has_listings(world, 2), what="both channels' listings are seen")
+        order_id = world.sell(SHOP, "MUG", 4)
+        await world.until(lambda: has_parked_order(world, order_id), what="the order is parked")
+        async with world.database.transaction() as tx:
+            await catalog.add_skus(tx, {Sku("MUG"): "Mug"})
+        await world.receive("MUG", 10)
+        highest = 0
+        deadline = CLOCK.monotonic() + 15
+        while not await world.is_settled() and CLOCK.monotonic() < deadline:
+            await world.turn()
+            highest = max(highest, world.simulators[SHOP].listings()[0].units)
+        await stays_verified(world)
+        assert await world.available("MUG") == 6
+        assert highest == 6, "the units of the order were never offered again"
+        assert await world.drifts() == []
+
+
+async def test_the_first_write_to_a_listing_waits_for_sales_that_only_a_poll_will_tell(dsn: str) -> None:
+    async with open_world(dsn, skus={"MUG": 10}, link=False, timing={"poll_orders_s": 1.0}) as world:
+        async with world.database.transaction() as tx:
+            await catalog.add_skus(tx, {Sku("MUG"): "Mug"})
+        await world.receive("MUG", 10)
+        await world.turn()
+        world.sell(SHOP, "MUG", 4)
+        highest = 0
+        deadline = CLOCK.monotonic() + 15
+        while not await world.is_settled() and CLOCK.monotonic() < deadline:
+            await world.turn()
+            highest = max(highest, world.simulators[SHOP].listings()[0].units)
+        await stays_verified(world)
+        assert highest == 6
+        assert await world.drifts() == []
+
+
+async def test_an_order_that_the_database_cannot_hold_is_parked_and_the_rest_of_its_batch_is_posted(dsn: str) -> None:
+    async with open_world(dsn, skus={"MUG": 5}) as world:
+        line = OrderLine("l1", ChannelSku(world.listing(SHOP, "MUG")), 1)
+        async with world.database.transaction() as tx:
+            # Stands for any figure or text that the schema will not take.
+            await tx.execute("alter table order_lines add check (order_id <> 'o1')")
+            for number in range(3):
+                await facts.add(
+                    tx, [(OrderSnapshot(SHOP, f"o{number}", "1", CLOCK.now(), False, (line,)), CLOCK.now())]
+                )
+        await world.until(lambda: has_available(world, "MUG", 3), what="the good ones are posted")
+        await world.until(lambda: has_parked_order(world, "o1"), what="the culprit is parked")
+        await world.assert_ledger_balances()
+
+
+async def test_what_was_decided_before_a_long_pause_is_not_sent_after_it(dsn: str) -> None:
+    """The process was stopped between its decision and the call; its lease has run out meanwhile."""
+    async with open_world(dsn, skus={"MUG": 5}) as world:
+        channel = world.channels.by_name[MARKET]
+        write = StockWrite(key=CLOCK.new_id(), channel_sku=ChannelSku("MUG"), units=15, expected_units=5)
+        with sending_before(CLOCK.monotonic() - 1):
+            (outcome,) = await channel.connector.push([write])
+        assert isinstance(outcome, Throttled)
+        assert [listing.units for listing in world.simulators[MARKET].listings()] == [5]

@@ -193,7 +193,7 @@ async def _connect(database: Database, skus: list[Sku], own_timing: Mapping[str,
 def shopify_config() -> tuple[dict[str, str], dict[str, str]]:
     """Settings and secrets that the Shopify simulator takes."""
     return (
-        {"base_url": SHOP_ADDRESS, "location_id": LOCATION_ID},
+        {"base_url": SHOP_ADDRESS, "location_id": LOCATION_ID, "orders_lag_s": "0.2"},
         {"access_token": ACCESS_TOKEN, "webhook_secret": WEBHOOK_SECRET},
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from oneshelf.domain.identity import Location
+from oneshelf.domain.identity import UNITS_MAX, Location
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,5 +48,5 @@ def derive(
         suspense_version=suspense_version,
         available_to_sell=available_to_sell,
         pack_units=pack_units,
-        units=available_to_sell // pack_units,
+        units=min(UNITS_MAX, available_to_sell // pack_units),
     )

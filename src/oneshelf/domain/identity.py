@@ -37,6 +37,12 @@ def name_from(value: object, *, what: str) -> str:
     return name
 
 
+def printable(text: str, *, length_max: int) -> str:
+    """Somebody else's words, fit to be stored and shown: invisible characters become blanks, cut to size."""
+    words = "".join(" " if unicodedata.category(character) in _REFUSED_CATEGORIES else character for character in text)
+    return words[:length_max]
+
+
 def sku_from(value: object) -> Sku:
     """A SKU, see `name_from`."""
     return Sku(name_from(value, what="SKU"))

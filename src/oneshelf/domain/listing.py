@@ -129,6 +129,7 @@ class Listing:
     operation: Operation | None = None
     op_tries: int = 0
     suspicion: Suspicion | None = None
+    may_anchor: bool = False
     look_at: datetime | None = None
     next_at: datetime
 

@@ -71,15 +71,17 @@ class OrderSnapshot:
             raise MalformedError(f"order {self.order_id} names a line twice")
 
     @property
-    def rank(self) -> tuple[str, int, int, int]:
+    def rank(self) -> tuple[str, int, int, int, int, int]:
         """Sorts snapshots of one order: by version, then by how far along its life the order is.
 
-        Two snapshots can share a version, since channels stamp whole seconds. Confirmation of the payment,
-        cancellations and shipments only ever grow, so the further one is the newer one.
+        Two snapshots can share a version, since channels stamp whole seconds. Confirmation of the payment, lines,
+        units ever ordered, cancellations and shipments only ever grow, so the further one is the newer one.
         """
         return (
             self.version,
             0 if self.is_pending else 1,
+            len(self.lines),
+            sum(line.units_ordered for line in self.lines),
             sum(line.units_cancelled for line in self.lines),
             sum(line.units_shipped for line in self.lines),
         )

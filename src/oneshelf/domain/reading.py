@@ -26,7 +26,8 @@ class Verdict(StrEnum):
     """What a reading tells."""
 
     MATCH = "match"  # it shows what we believe
-    FIRST_SIGHT = "first sight"  # the first reading ever: it becomes the anchor of the belief
+    SEEN = "seen"  # the first reading ever: the orders from before it have to be known before it can anchor
+    ANCHORED = "anchored"  # the first reading since then: it is the anchor of the belief
     NOT_YET = "not yet"  # it still shows the figure from before the write, or orders came in between
     NOT_WRITTEN = "not written"  # a write without an answer did not happen
     LOST_WRITE = "lost write"  # a write that was accepted does not show, and its deadline has passed
@@ -59,7 +60,7 @@ def judge(listing: Listing, units: int, *, net_before: int, now: datetime, terms
     Orders that were posted while the channel was being asked may or may not be in the reading.
     """
     if listing.belief is None:
-        return Verdict.FIRST_SIGHT
+        return Verdict.ANCHORED if listing.may_anchor else Verdict.SEEN
     expected = _expected(listing)
     if units == expected:
         return Verdict.MATCH
@@ -111,8 +112,12 @@ def read(listing: Listing, units: int, *, net_before: int, now: datetime, terms:
     match verdict:
         case Verdict.MATCH:
             listing = _verified(listing, units, now=now)
-        case Verdict.FIRST_SIGHT:
-            listing = replace(listing, base_units=units, base_net=listing.net_units, look_at=None)
+        case Verdict.SEEN:
+            first = Suspicion(units=units, belief=units, net=net_before, seen_at=now)
+            listing = replace(listing, suspicion=listing.suspicion or first, look_at=None)
+        case Verdict.ANCHORED:
+            # An order posted while the channel was asked may be in the reading already: rather too low than too high.
+            listing = replace(listing, base_units=units, base_net=net_before, look_at=None)
         case Verdict.NOT_YET:
             listing = replace(listing, look_at=now + timedelta(seconds=terms.look_again_s))
         case Verdict.LOST_WRITE:
@@ -138,6 +143,8 @@ def weigh(listing: Listing, *, recently_sent: Collection[int], now: datetime, te
     suspicion = listing.suspicion
     if suspicion is None:
         raise InvariantError(f"{listing.channel_sku}: nothing to weigh")
+    if listing.belief is None:
+        return Read(replace(listing, suspicion=None, may_anchor=True, look_at=now), Verdict.SEEN)
     belief_now = _expected(listing)
     if _lies_between(suspicion.units, suspicion.belief, belief_now):
         return Read(replace(listing, suspicion=None, look_at=now), Verdict.MATCH)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from oneshelf.domain.identity import Channel
+from oneshelf.domain.identity import Channel, printable
 from oneshelf.domain.reading import Terms
 from oneshelf.errors import MalformedError
 from oneshelf.sdk.capability import Capability
@@ -17,6 +17,7 @@ from oneshelf.telemetry import get_logger
 PAUSE_S_MAX = 60.0
 # Fewer failed calls in a row are everyday business (a throttled call, say) and not worth a line in the log.
 OUTAGE_STREAK = 3
+WORDS_LENGTH_MAX = 500
 REAUTHENTICATE_PAUSE_S = 300.0
 SUSPENSE_LAGS = 5
 TIMING_NAMES = ("apply_s", "poll_orders_s", "suspense_s", "sweep_stock_s")
@@ -62,14 +63,19 @@ def with_timing(capability: Capability, timing: dict[str, float]) -> Capability:
     )
 
 
+def words_of(fault: ChannelFault | MalformedError) -> str:
+    """What a channel said, fit to be stored."""
+    return printable(str(fault), length_max=WORDS_LENGTH_MAX)
+
+
 async def report_fault(database: Database, channel: Channel, fault: ChannelFault | MalformedError) -> float:
     """The channel as a whole failed: pause it, longer each time. Logs once when it goes. Returns the pause in s."""
     async with database.transaction() as tx:
-        streak = await catalog.record_failure(tx, channel, fault=str(fault))
+        streak = await catalog.record_failure(tx, channel, fault=words_of(fault))
         pause_s = _pause_s(fault, streak)
         await catalog.pause(tx, channel, pause_s=pause_s)
     if streak == OUTAGE_STREAK:
-        log.warning("channel.unavailable", channel=channel, fault=type(fault).__name__, words=str(fault)[:200])
+        log.warning("channel.unavailable", channel=channel, fault=type(fault).__name__, words=words_of(fault)[:200])
     return pause_s
 
 

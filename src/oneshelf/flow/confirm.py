@@ -71,7 +71,7 @@ async def _record(
         found = [(clock.new_id(), done.drift) for done in reads if done.drift is not None]
         await drifts.open_all(tx, found, at=at)
         await drifts.observe(tx, _observations(channel, locked, reads, shown), at=at)
-        if any(done.verdict is Verdict.UNEXPLAINED for done in reads):
+        if any(done.verdict in {Verdict.UNEXPLAINED, Verdict.SEEN} for done in reads):
             await schedules.hurry(tx, channel.name, "orders", at_most_every_s=HURRY_ORDERS_S)
     for _, drift in found:
         log.warning(

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import assert_never
 
-from oneshelf.domain.identity import Channel
+from oneshelf.domain.identity import Channel, printable
 from oneshelf.domain.order import OrderSnapshot
 from oneshelf.errors import MalformedError
 from oneshelf.flow.channel import OpenChannel
@@ -35,7 +35,7 @@ async def interpret(database: Database, channels: Mapping[Channel, OpenChannel])
             try:
                 messages = _parse(channels[row.channel], Delivery(key="", topic=row.topic, body=bytes(row.body)))
             except MalformedError as problem:
-                parked[row.inbox_id] = str(problem)
+                parked[row.inbox_id] = printable(str(problem), length_max=inbox.REASON_LENGTH_MAX)
                 continue
             for message in messages:
                 match message:

@@ -31,7 +31,7 @@ from oneshelf.domain.fulfilment import Link, post_order
 from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.domain.ledger import BalanceKey, Shelf, post_command
 from oneshelf.domain.order import OrderSnapshot, is_older
-from oneshelf.errors import InvariantError, MalformedError
+from oneshelf.errors import DatabaseRefusedError, InvariantError, MalformedError
 from oneshelf.storage import balances, catalog, commands, facts, listings, movements, orders, touched
 from oneshelf.storage.database import Database, Transaction
 
@@ -63,9 +63,32 @@ class _Batch:
 
 
 async def post_facts(database: Database, new_id: Callable[[], UUID]) -> int:
-    """Post one batch of order snapshots, oldest first. Returns how many."""
+    """Post one batch of order snapshots, oldest first. Returns how many.
+
+    Where the database refuses a batch, its snapshots are posted one by one and the culprit is parked.
+    """
+    try:
+        return await _post_batch(database, new_id, limit=BATCH)
+    except DatabaseRefusedError:
+        done = 0
+        while done < BATCH and await _post_or_park_one(database, new_id):
+            done += 1
+        return done
+
+
+async def _post_or_park_one(database: Database, new_id: Callable[[], UUID]) -> int:
+    try:
+        return await _post_batch(database, new_id, limit=1)
+    except DatabaseRefusedError as refusal:
+        async with database.transaction() as tx:
+            culprits = await facts.claim_new(tx, limit=1)
+            await facts.finish(tx, [], {fact.fact_id: str(refusal) for fact in culprits})
+        return len(culprits)
+
+
+async def _post_batch(database: Database, new_id: Callable[[], UUID], *, limit: int) -> int:
     async with database.transaction() as tx:
-        claimed = await facts.claim_new(tx, limit=BATCH)
+        claimed = await facts.claim_new(tx, limit=limit)
         if not claimed:
             return 0
         connected_at = {row.channel: row.created_at for row in await catalog.channels(tx)}

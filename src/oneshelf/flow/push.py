@@ -16,8 +16,9 @@ from typing import assert_never
 from uuid import UUID
 
 from oneshelf.clock import Clock
-from oneshelf.domain.identity import ChannelSku
+from oneshelf.domain.identity import ChannelSku, printable
 from oneshelf.domain.listing import (
+    REASON_LENGTH_MAX,
     Listing,
     Phase,
     answered,
@@ -33,12 +34,15 @@ from oneshelf.errors import InvariantError
 from oneshelf.flow.channel import CHANNEL_FAILURES, OpenChannel, report_answer, report_fault
 from oneshelf.sdk.capability import WriteKind
 from oneshelf.sdk.fault import OutcomeUnknownError
+from oneshelf.sdk.http import sending_before
 from oneshelf.sdk.message import Accepted, Applied, Refused, Stale, StockWrite, Throttled, Unknown, WriteOutcome
 from oneshelf.storage import drifts, publishing, schedules
 from oneshelf.storage.database import Database, Transaction, now
 from oneshelf.telemetry import get_logger
 
 LEASE_S = 60.0
+# A call takes at most its deadline: what is sent before this has been answered while the lease still stands.
+SEND_BEFORE_S = LEASE_S - 25.0
 HURRY_ORDERS_S = 1.0
 PUT_OFF_S = 0.25
 
@@ -48,6 +52,7 @@ log = get_logger(__name__)
 async def push(database: Database, channel: OpenChannel, clock: Clock) -> int:
     """Write one batch of figures. Returns how many listings were dealt with."""
     lease = clock.new_id()
+    send_before = clock.monotonic() + SEND_BEFORE_S
     async with database.transaction() as tx:
         claimed = await publishing.claim_to_push(
             tx,
@@ -69,7 +74,8 @@ async def push(database: Database, channel: OpenChannel, clock: Clock) -> int:
             await publishing.release(tx, channel.name, lease=lease, retry_after_s=pause_s)
         return len(claimed)
     if writes:
-        outcomes = await _call(database, channel, writes)
+        with sending_before(send_before):
+            outcomes = await _call(database, channel, writes)
         await _record(database, channel, dict(zip(writes, outcomes, strict=True)), lease)
     return len(claimed)
 
@@ -206,7 +212,7 @@ def _after(listing: Listing, outcome: WriteOutcome, at: datetime, channel: OpenC
         case Stale():
             return declined(listing, now=at, retry_after_s=PUT_OFF_S)
         case Refused(words):
-            return refused(listing, words)
+            return refused(listing, printable(words, length_max=REASON_LENGTH_MAX))
         case Throttled(retry_after_s):
             return declined(listing, now=at, retry_after_s=max(retry_after_s, back_off_s(listing.op_tries)))
         case Unknown():

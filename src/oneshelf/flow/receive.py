@@ -7,7 +7,7 @@ Next: interpret.
 from __future__ import annotations
 
 from oneshelf.clock import Clock
-from oneshelf.flow.channel import CHANNEL_FAILURES, OpenChannel, report_answer, report_fault
+from oneshelf.flow.channel import CHANNEL_FAILURES, OpenChannel, report_answer, report_fault, words_of
 from oneshelf.sdk.message import Request
 from oneshelf.storage import inbox, schedules
 from oneshelf.storage.database import Database
@@ -55,7 +55,7 @@ async def poll_orders(database: Database, channel: OpenChannel, clock: Clock) ->
     except CHANNEL_FAILURES as fault:
         pause_s = await report_fault(database, channel.name, fault)
         async with database.transaction() as tx:
-            await schedules.postpone(tx, due, after_s=max(pause_s, 0.5), fault=str(fault))
+            await schedules.postpone(tx, due, after_s=max(pause_s, 0.5), fault=words_of(fault))
         return stored
     await report_answer(database, channel.name)
     return stored

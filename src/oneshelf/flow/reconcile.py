@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from oneshelf.clock import Clock
+from oneshelf.domain.identity import printable
 from oneshelf.domain.reading import DriftFound, Read, weigh
-from oneshelf.flow.channel import CHANNEL_FAILURES, OpenChannel, report_answer, report_fault
+from oneshelf.flow.channel import CHANNEL_FAILURES, OpenChannel, report_answer, report_fault, words_of
 from oneshelf.sdk.message import StockPage
 from oneshelf.storage import drifts, facts, listings, publications, publishing, schedules, touched
 from oneshelf.storage.database import Database, Transaction, now
@@ -22,6 +23,7 @@ from oneshelf.telemetry import get_logger
 SWEEP_LEASE_S = 120.0
 PAGES_MAX = 10_000
 LATE_WRITE_DEADLINES = 2
+TEXT_LENGTH_MAX = 500
 
 log = get_logger(__name__)
 
@@ -52,7 +54,7 @@ async def sweep(database: Database, channel: OpenChannel, clock: Clock) -> int:
     except CHANNEL_FAILURES as fault:
         pause_s = await report_fault(database, channel.name, fault)
         async with database.transaction() as tx:
-            await schedules.postpone(tx, due, after_s=max(pause_s, 0.5), fault=str(fault))
+            await schedules.postpone(tx, due, after_s=max(pause_s, 0.5), fault=words_of(fault))
         return read_count
     await report_answer(database, channel.name)
     return read_count
@@ -82,11 +84,19 @@ async def _record_page(tx: Transaction, channel: OpenChannel, page: StockPage, a
     """Remember the listings of a page; have those read back that show another figure than we believe."""
     seen = [
         listings.SeenListing(
-            reading.channel_sku, reading.alias, reading.merchant_sku or "", reading.title, reading.note
+            reading.channel_sku,
+            printable(reading.alias, length_max=TEXT_LENGTH_MAX),
+            printable(reading.merchant_sku or "", length_max=TEXT_LENGTH_MAX),
+            printable(reading.title, length_max=TEXT_LENGTH_MAX),
+            printable(reading.note, length_max=TEXT_LENGTH_MAX),
         )
         for reading in page.readings
+        if printable(reading.channel_sku, length_max=TEXT_LENGTH_MAX) == reading.channel_sku
     ]
     linked = await listings.remember(tx, channel.name, seen)
+    for key in linked:
+        # Orders that sold it before anybody knew what it is: they count before its figure is written.
+        await facts.requeue_for_listing(tx, *key)
     await touched.mark(tx, linked.values())
     shown = {reading.channel_sku: reading.units for reading in page.readings if reading.units is not None}
     await publishing.compare(tx, channel.name, shown, asked_at=asked_at)

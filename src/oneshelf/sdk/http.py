@@ -9,16 +9,19 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote, quote_plus
 
 import httpx2
 import msgspec
 
 from oneshelf.clock import Clock
 from oneshelf.errors import invariant
-from oneshelf.sdk.fault import OutcomeUnknownError, ReauthenticateError, RetryLaterError
+from oneshelf.sdk.fault import OutcomeUnknownError, ReauthenticateError, RefusedError, RetryLaterError
 from oneshelf.sdk.limits import Limiter
 from oneshelf.telemetry import is_inside_transaction
 
@@ -28,8 +31,22 @@ WORDS_LENGTH_MAX = 300
 # A channel that asks for more than this is asked again all the same.
 RETRY_AFTER_S_MAX = 3600.0
 
-_SECRET_HEADERS = re.compile("auth|token|secret|key|cookie", re.IGNORECASE)
+_SECRET_NAMES = re.compile("auth|token|secret|key|cookie", re.IGNORECASE)
 _SECRET_LENGTH_MIN = 4
+_send_before: ContextVar[float | None] = ContextVar("send_before", default=None)
+
+
+@contextmanager
+def sending_before(instant: float) -> Iterator[None]:
+    """Let no call of this task leave after this monotonic instant: whoever held the work then holds it no longer.
+
+    A process that was stopped in between wakes up with its decision made and its lease gone to another.
+    """
+    mark = _send_before.set(instant)
+    try:
+        yield
+    finally:
+        _send_before.reset(mark)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +63,7 @@ class Reply:
         """The JSON in the body. Not JSON means that some machine in between answered: the outcome is unknown."""
         try:
             return msgspec.json.decode(self.body)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             words = f"answered {self.status} with something that is not JSON: {self.words()}"
             raise _no_answer(words, is_write=self.is_write) from None
 
@@ -84,6 +101,9 @@ class ChannelHttp:
     async def _call(self, operation: str, method: str, url: str, *, is_write: bool, **request: Any) -> Reply:
         invariant(not is_inside_transaction(), f"{operation} would call a channel inside a transaction")
         await self._take_token(operation)
+        send_before = _send_before.get()
+        if send_before is not None and self._clock.monotonic() > send_before:
+            raise RetryLaterError(f"{operation}: its time was over before it could be sent")
         # The client's own timeouts bound each part; half for the connection, so that not reached is told as such.
         parts = httpx2.Timeout(self._deadline_s, connect=self._deadline_s / 2, pool=self._deadline_s / 2)
         try:
@@ -91,6 +111,8 @@ class ChannelHttp:
                 response = await self._client.request(method, url, timeout=parts, **request)
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as failure:
             raise RetryLaterError(f"{operation}: not reached ({type(failure).__name__})") from failure
+        except (httpx2.InvalidURL, UnicodeError):
+            raise RefusedError(f"{operation}: the channel's address cannot be used; set it right") from None
         except (httpx2.RequestError, TimeoutError) as failure:
             words = f"{operation}: no answer ({type(failure).__name__})"
             # Not chained: the text of a protocol error quotes the header that could not be sent.
@@ -101,7 +123,7 @@ class ChannelHttp:
             headers=headers,
             body=response.content,
             is_write=is_write,
-            secrets=_secrets(request.get("headers")),
+            secrets=_secrets(request),
         )
         _raise_for_status(operation, reply)
         return reply
@@ -115,10 +137,12 @@ class ChannelHttp:
             raise RetryLaterError(f"{operation}: the channel's budget is used up", retry_after_s=wait_s)
 
 
-def _secrets(headers: Any) -> tuple[str, ...]:
-    """What must not be repeated of a request's headers, with and without a scheme such as `Bearer`."""
-    values = [value for name, value in httpx2.Headers(headers).items() if _SECRET_HEADERS.search(name)]
-    parts = [*values, *(value.rpartition(" ")[2] for value in values)]
+def _secrets(request: Mapping[str, Any]) -> tuple[str, ...]:
+    """What must not be repeated of a request's headers and form, with and without a scheme such as `Bearer`."""
+    form = request.get("data") or {}
+    named = [*httpx2.Headers(request.get("headers")).items(), *(form.items() if isinstance(form, Mapping) else ())]
+    values = [str(value) for name, value in named if _SECRET_NAMES.search(name)]
+    parts = [*values, *(value.rpartition(" ")[2] for value in values), *map(quote, values), *map(quote_plus, values)]
     return tuple(dict.fromkeys(part for part in parts if len(part) >= _SECRET_LENGTH_MIN))
 
 

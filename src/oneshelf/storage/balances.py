@@ -64,9 +64,9 @@ async def write(tx: Transaction, balances: Mapping[BalanceKey, Balance]) -> None
             damaged = new.damaged, quality_control = new.quality_control, safety_stock = new.safety_stock,
             incoming = new.incoming
         from unnest(
-            %(skus)s::text[], %(locations)s::text[], %(versions)s::bigint[], %(available)s::int[], %(committed)s::int[],
-            %(reserved)s::int[], %(damaged)s::int[], %(quality_control)s::int[], %(safety_stock)s::int[],
-            %(incoming)s::int[]
+            %(skus)s::text[], %(locations)s::text[], %(versions)s::bigint[], %(available)s::bigint[],
+            %(committed)s::bigint[], %(reserved)s::bigint[], %(damaged)s::bigint[], %(quality_control)s::bigint[],
+            %(safety_stock)s::bigint[], %(incoming)s::bigint[]
         ) as new (sku, location, version, available, committed, reserved, damaged, quality_control, safety_stock,
                   incoming)
         where b.sku = new.sku and b.location = new.location

@@ -11,7 +11,7 @@ import psycopg
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from oneshelf.errors import DatabaseUnavailableError, InvariantError
+from oneshelf.errors import DatabaseRefusedError, DatabaseUnavailableError, InvariantError
 from oneshelf.telemetry import transaction_open
 
 Transaction = AsyncConnection[tuple[Any, ...]]
@@ -53,8 +53,9 @@ class Database:
     async def transaction(self) -> AsyncIterator[Transaction]:
         """A READ COMMITTED transaction: committed when the block ends, rolled back when it raises.
 
-        Raises DatabaseUnavailableError where trying again is right: connection lost, deadlock, lock timeout. After
-        a connection lost during the commit it is unknown whether it happened; every step can be repeated.
+        Raises DatabaseRefusedError for rows that break a rule of the schema, and DatabaseUnavailableError where trying
+        again is right: connection lost, deadlock, lock timeout. After a connection lost during the commit it is
+        unknown whether it happened; every step can be repeated.
         """
         try:
             async with self._pool.connection() as connection:
@@ -63,6 +64,8 @@ class Database:
                         yield connection
         except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as failure:
             raise DatabaseUnavailableError(f"the database did not finish: {_first_line(failure)}") from failure
+        except (psycopg.DataError, psycopg.IntegrityError) as failure:
+            raise DatabaseRefusedError(f"the database refuses this: {_first_line(failure)}") from failure
 
 
 async def now(tx: Transaction) -> datetime:

@@ -48,7 +48,7 @@ async def observe(tx: Transaction, observations: Sequence[Observation], *, at: d
             """
             insert into observations (channel, channel_sku, observed_at, units, believed, source)
             select channel, channel_sku, %(at)s, units, believed, source
-            from unnest(%(channels)s::text[], %(channel_skus)s::text[], %(units)s::int[], %(believed)s::bigint[],
+            from unnest(%(channels)s::text[], %(channel_skus)s::text[], %(units)s::bigint[], %(believed)s::bigint[],
                         %(sources)s::text[]) as new (channel, channel_sku, units, believed, source)
             on conflict do nothing
             """,
@@ -71,7 +71,7 @@ async def open_all(tx: Transaction, found: Sequence[tuple[UUID, DriftFound]], *,
             insert into drifts (drift_id, channel, channel_sku, sku, cause, expected_units, observed_units, opened_at)
             select drift_id, channel, channel_sku, sku, cause, expected_units, observed_units, %(at)s
             from unnest(%(ids)s::uuid[], %(channels)s::text[], %(channel_skus)s::text[], %(skus)s::text[],
-                        %(causes)s::text[], %(expected)s::bigint[], %(observed)s::int[])
+                        %(causes)s::text[], %(expected)s::bigint[], %(observed)s::bigint[])
                 as new (drift_id, channel, channel_sku, sku, cause, expected_units, observed_units)
             on conflict (channel, channel_sku) where resolved_at is null do update set
                 cause = excluded.cause, expected_units = excluded.expected_units,

@@ -161,7 +161,7 @@ async def add_net(tx: Transaction, changes: Mapping[ListingKey, int]) -> None:
             suspense_units = l.suspense_units - least(greatest(new.change, 0), l.suspense_units),
             suspense_version = l.suspense_version + (l.suspense_units > 0 and new.change > 0)::int,
             look_at = case when l.suspense_units > 0 and new.change > 0 then db_now() else l.look_at end
-        from unnest(%(channels)s::text[], %(channel_skus)s::text[], %(changes)s::int[])
+        from unnest(%(channels)s::text[], %(channel_skus)s::text[], %(changes)s::bigint[])
             as new (channel, channel_sku, change)
         where l.channel = new.channel and l.channel_sku = new.channel_sku
         """,

@@ -38,7 +38,7 @@ async def append(tx: Transaction, movements: Sequence[Movement]) -> None:
         insert into movements
             (sku, movement_id, units, from_account, from_location, to_account, to_location, reason, source, version)
         select * from unnest(
-            %(skus)s::text[], %(ids)s::uuid[], %(units)s::int[], %(origins)s::text[], %(origin_locations)s::text[],
+            %(skus)s::text[], %(ids)s::uuid[], %(units)s::bigint[], %(origins)s::text[], %(origin_locations)s::text[],
             %(targets)s::text[], %(target_locations)s::text[], %(reasons)s::text[], %(sources)s::text[],
             %(versions)s::bigint[])
         """,

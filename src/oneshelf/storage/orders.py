@@ -123,8 +123,8 @@ async def save_lines(tx: Transaction, lines: Iterable[LinePosition]) -> None:
         select * from unnest(
             %(sku)s::text[], %(location)s::text[], %(channel)s::text[], %(order_id)s::text[], %(line_id)s::text[],
             %(channel_sku)s::text[], %(placed_at)s::timestamptz[], %(is_pending)s::boolean[], %(pack_units)s::int[],
-            %(units_pending)s::int[], %(units_committed)s::int[], %(units_shipped)s::int[], %(units_short)s::int[],
-            %(units_off_listing)s::int[])
+            %(units_pending)s::bigint[], %(units_committed)s::bigint[], %(units_shipped)s::bigint[],
+            %(units_short)s::bigint[], %(units_off_listing)s::bigint[])
         on conflict (sku, channel, order_id, line_id) do update set
             is_pending = excluded.is_pending, units_pending = excluded.units_pending,
             units_committed = excluded.units_committed, units_shipped = excluded.units_shipped,

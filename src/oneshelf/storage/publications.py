@@ -45,7 +45,7 @@ async def lock_for_planning(tx: Transaction, skus: Collection[Sku]) -> list[Plan
         """,
         {"skus": sorted(skus)},
     )
-    return [Plannable(listing_from_row(row), Location(row[30]), row[31], row[32]) async for row in cursor]
+    return [Plannable(listing_from_row(row), Location(row[31]), row[32], row[33]) async for row in cursor]
 
 
 async def set_desired(tx: Transaction, planned: Iterable[Planned], *, at: datetime) -> None:
@@ -67,7 +67,7 @@ async def set_desired(tx: Transaction, planned: Iterable[Planned], *, at: dateti
             sent_version = case when new.is_news then sent_version else new.version end,
             accepted_version = case when new.is_news then accepted_version else new.version end,
             verified_version = case when new.is_news then verified_version else new.version end
-        from unnest(%(channels)s::text[], %(channel_skus)s::text[], %(units)s::int[], %(versions)s::bigint[],
+        from unnest(%(channels)s::text[], %(channel_skus)s::text[], %(units)s::bigint[], %(versions)s::bigint[],
                     %(is_news)s::boolean[]) as new (channel, channel_sku, units, version, is_news)
         where l.channel = new.channel and l.channel_sku = new.channel_sku
         """,
@@ -79,7 +79,7 @@ async def set_desired(tx: Transaction, planned: Iterable[Planned], *, at: dateti
         insert into publications (channel, channel_sku, version, sku, units, derivation, planned_at)
         select channel, channel_sku, version, sku, units, derivation, %(at)s
         from unnest(%(channels)s::text[], %(channel_skus)s::text[], %(versions)s::bigint[], %(skus)s::text[],
-                    %(units)s::int[], %(derivations)s::jsonb[])
+                    %(units)s::bigint[], %(derivations)s::jsonb[])
             as new (channel, channel_sku, version, sku, units, derivation)
         on conflict do nothing
         """,

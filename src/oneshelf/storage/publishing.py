@@ -17,7 +17,7 @@ LISTING_COLUMNS = """
     l.sent_units, l.sent_version, l.sent_at, l.accepted_version, l.accepted_at,
     l.verified_units, l.verified_version, l.verified_at, l.net_units, l.base_units, l.base_net, l.suspense_units,
     l.op_id, l.op_units, l.op_expected, l.op_net, l.op_tries,
-    l.suspect_units, l.suspect_belief, l.suspect_net, l.suspect_at, l.look_at, l.next_at
+    l.suspect_units, l.suspect_belief, l.suspect_net, l.suspect_at, l.may_anchor, l.look_at, l.next_at
 """
 
 
@@ -52,8 +52,9 @@ def listing_from_row(row: Sequence[Any]) -> Listing:
         operation=operation,
         op_tries=row[23],
         suspicion=suspicion,
-        look_at=row[28],
-        next_at=row[29],
+        may_anchor=row[28],
+        look_at=row[29],
+        next_at=row[30],
     )
 
 
@@ -152,26 +153,27 @@ async def lock(tx: Transaction, keys: Collection[ListingKey], *, lease: UUID | N
 _SAVED: Mapping[str, str] = {
     "phase": "text",
     "parked_reason": "text",
-    "sent_units": "int",
+    "sent_units": "bigint",
     "sent_version": "bigint",
     "sent_at": "timestamptz",
     "accepted_version": "bigint",
     "accepted_at": "timestamptz",
-    "verified_units": "int",
+    "verified_units": "bigint",
     "verified_version": "bigint",
     "verified_at": "timestamptz",
-    "base_units": "int",
+    "base_units": "bigint",
     "base_net": "bigint",
-    "suspense_units": "int",
+    "suspense_units": "bigint",
     "op_id": "uuid",
-    "op_units": "int",
-    "op_expected": "int",
+    "op_units": "bigint",
+    "op_expected": "bigint",
     "op_net": "bigint",
     "op_tries": "int",
-    "suspect_units": "int",
+    "suspect_units": "bigint",
     "suspect_belief": "bigint",
     "suspect_net": "bigint",
     "suspect_at": "timestamptz",
+    "may_anchor": "boolean",
     "look_at": "timestamptz",
     "next_at": "timestamptz",
 }
@@ -275,7 +277,7 @@ async def compare(tx: Transaction, channel: Channel, shown: Mapping[ChannelSku, 
         from (
             select l.channel, l.channel_sku
             from listings l
-            join unnest(%(channel_skus)s::text[], %(units)s::int[]) as seen (channel_sku, units)
+            join unnest(%(channel_skus)s::text[], %(units)s::bigint[]) as seen (channel_sku, units)
               on l.channel = %(channel)s and l.channel_sku = seen.channel_sku
             where l.sku is not null and l.phase <> 'sending' and (l.look_at is null or l.look_at > db_now())
               and seen.units is distinct from l.base_units - (l.net_units - l.base_net)
@@ -291,7 +293,7 @@ async def compare(tx: Transaction, channel: Channel, shown: Mapping[ChannelSku, 
         from (
             select l.channel, l.channel_sku
             from listings l
-            join unnest(%(channel_skus)s::text[], %(units)s::int[]) as seen (channel_sku, units)
+            join unnest(%(channel_skus)s::text[], %(units)s::bigint[]) as seen (channel_sku, units)
               on l.channel = %(channel)s and l.channel_sku = seen.channel_sku
             where l.phase = 'idle' and l.verified_version = l.desired_version and l.verified_units = seen.units
               and l.verified_units = l.base_units - (l.net_units - l.base_net)

@@ -91,12 +91,14 @@ class ShopifyConnector:
         clock: Clock,
         location: str,
         webhook_secrets: tuple[str, ...],
+        orders_lag_s: float = ORDERS_LAG_S,
     ) -> None:
         self._api = api
         self._channel = channel
         self._clock = clock
         self._location = location
         self._webhook_secrets = webhook_secrets
+        self._orders_lag_s = orders_lag_s
         self._pusher = Pusher(api, location=location, read=self._read_variants)
 
     # What Shopify tells us -----------------------------------------------------------------------------------
@@ -145,7 +147,7 @@ class ShopifyConnector:
         if after is not None:
             going_on = _Cursor(place.start, place.since, after, asked_at, newest)
             return OrderPage(deliveries, _text(going_on), has_more=True, covered_until=None)
-        covered_until = an_instant(asked_at, "asked_at") - timedelta(seconds=ORDERS_LAG_S)
+        covered_until = an_instant(asked_at, "asked_at") - timedelta(seconds=self._orders_lag_s)
         return OrderPage(deliveries, _text(_Cursor(place.start, newest)), False, covered_until)
 
     def _start(self) -> _Cursor:

@@ -22,6 +22,7 @@ from oneshelf.sdk.message import ChannelConfig
 
 _API_VERSION = re.compile(r"20[0-9]{2}-(?:01|04|07|10)", re.ASCII)
 _SECRETS_MAX = 2
+ORDERS_LAG_S_MAX = 3600.0
 
 CAPABILITY = Capability(
     write_kind=WriteKind.COMPARE_AND_SET,
@@ -46,6 +47,11 @@ SETTINGS = (
     Setting("base_url", "The shop's address, such as https://my-shop.myshopify.com"),
     Setting("location_id", "The location whose stock this channel publishes: its number or its gid"),
     Setting("api_version", "The version of the Admin API", default="2026-10"),
+    Setting(
+        "orders_lag_s",
+        "Seconds that a new order may stay invisible to a search of the orders",
+        default=str(ORDERS_LAG_S),
+    ),
     Setting("access_token", "The Admin API access token (shpat_...)", is_secret=True),
     Setting(
         "webhook_secret",
@@ -79,6 +85,7 @@ class ShopifyKind:
             clock=clock,
             location=_location(settings["location_id"]),
             webhook_secrets=_webhook_secrets(secrets["webhook_secret"]),
+            orders_lag_s=_orders_lag_s(settings["orders_lag_s"]),
         )
 
     def simulator(self, *, seed: int, speed: float, clock: Clock) -> ShopifySimulator:
@@ -111,6 +118,16 @@ def _base_url(text: str) -> str:
     if url.scheme == "http" and not is_loopback(host):
         raise ConfigurationError("shopify: the setting 'base_url' may be http:// for this machine only")
     return f"{url.scheme}://{url.netloc}"
+
+
+def _orders_lag_s(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= ORDERS_LAG_S_MAX:
+        raise ConfigurationError(f"shopify: the setting 'orders_lag_s' takes 0 to {ORDERS_LAG_S_MAX:.0f} seconds")
+    return seconds
 
 
 def _api_version(text: str) -> str:

@@ -69,13 +69,13 @@ create table schedules (
 create table balances (
     sku              text collate "C" not null references skus,
     location         text collate "C" not null references locations,
-    available        int not null default 0 check (available >= 0),
-    committed        int not null default 0 check (committed >= 0),
-    reserved         int not null default 0 check (reserved >= 0),
-    damaged          int not null default 0 check (damaged >= 0),
-    quality_control  int not null default 0 check (quality_control >= 0),
-    safety_stock     int not null default 0 check (safety_stock >= 0),
-    incoming         int not null default 0 check (incoming >= 0),
+    available        bigint not null default 0 check (available >= 0),
+    committed        bigint not null default 0 check (committed >= 0),
+    reserved         bigint not null default 0 check (reserved >= 0),
+    damaged          bigint not null default 0 check (damaged >= 0),
+    quality_control  bigint not null default 0 check (quality_control >= 0),
+    safety_stock     bigint not null default 0 check (safety_stock >= 0),
+    incoming         bigint not null default 0 check (incoming >= 0),
     version          bigint not null default 0,
     primary key (sku, location)
 ) with (fillfactor = 50);
@@ -86,7 +86,7 @@ create table movements (
     sku            text collate "C" not null,
     movement_id    uuid not null,
     posted_at      timestamptz not null default db_now(),
-    units          int not null check (units > 0),
+    units          bigint not null check (units > 0),
     from_location  text collate "C",
     from_account   text not null,
     to_location    text collate "C",
@@ -111,14 +111,14 @@ create table order_lines (
     location         text collate "C" not null,
     channel_sku      text collate "C" not null,
     placed_at        timestamptz not null,
-    units_pending    int not null check (units_pending >= 0),
-    units_committed  int not null check (units_committed >= 0),
-    units_shipped    int not null check (units_shipped >= 0),
-    units_short      int not null check (units_short >= 0),
+    units_pending    bigint not null check (units_pending >= 0),
+    units_committed  bigint not null check (units_committed >= 0),
+    units_shipped    bigint not null check (units_shipped >= 0),
+    units_short      bigint not null check (units_short >= 0),
     is_pending       boolean not null,
     pack_units       int not null check (pack_units > 0),
     -- By how many listing units this line has lowered the channel's own figure.
-    units_off_listing int not null check (units_off_listing >= 0),
+    units_off_listing bigint not null check (units_off_listing >= 0),
     primary key (sku, channel, order_id, line_id),
     foreign key (sku, location) references balances
 ) with (fillfactor = 80);
@@ -199,38 +199,40 @@ create table listings (
     phase             text not null default 'idle' check (phase in ('idle', 'sending', 'unknown', 'accepted', 'parked')),
     parked_reason     text not null default '',
 
-    desired_units     int check (desired_units >= 0),
+    desired_units     bigint check (desired_units >= 0),
     desired_version   bigint not null default 0,
     desired_at        timestamptz,
-    sent_units        int,
+    sent_units        bigint,
     sent_version      bigint not null default 0,
     sent_at           timestamptz,
     accepted_version  bigint not null default 0,
     accepted_at       timestamptz,
-    verified_units    int,
+    verified_units    bigint,
     verified_version  bigint not null default 0,
     verified_at       timestamptz,
 
     -- Belief: base_units, less what orders have taken off the listing since: net_units - base_net.
     net_units         bigint not null default 0,
-    base_units        int,
+    base_units        bigint,
     base_net          bigint not null default 0,
     -- Units that the channel no longer shows and that no order explains yet. They are not offered anywhere.
-    suspense_units    int not null default 0 check (suspense_units >= 0),
+    suspense_units    bigint not null default 0 check (suspense_units >= 0),
     suspense_version  bigint not null default 0,
 
     -- The write in flight, or the last one.
     op_id             uuid,
-    op_units          int,
-    op_expected       int,
+    op_units          bigint,
+    op_expected       bigint,
     op_net            bigint,
     op_tries          int not null default 0,
 
     -- An observation that the belief does not explain, until orders explain it or it becomes a drift.
-    suspect_units     int,
+    suspect_units     bigint,
     suspect_belief    bigint,
     suspect_net       bigint,
     suspect_at        timestamptz,
+    -- Whether the next reading may anchor the belief: every order from before the first reading has been posted.
+    may_anchor        boolean not null default false,
 
     look_at           timestamptz,
     next_at           timestamptz not null default db_now(),
@@ -251,7 +253,7 @@ create table publications (
     channel_sku  text collate "C" not null,
     version      bigint not null,
     sku          text collate "C" not null,
-    units        int not null,
+    units        bigint not null,
     derivation   jsonb not null,
     planned_at   timestamptz not null,
     sent_at      timestamptz,
@@ -266,7 +268,7 @@ create table observations (
     channel      text collate "C" not null,
     channel_sku  text collate "C" not null,
     observed_at  timestamptz not null,
-    units        int not null,
+    units        bigint not null,
     believed     bigint,
     source       text not null check (source in ('push', 'confirm', 'reconcile')),
     primary key (channel, channel_sku, observed_at, source)
@@ -280,7 +282,7 @@ create table drifts (
     sku             text collate "C" not null,
     cause           text not null,
     expected_units  bigint not null,
-    observed_units  int not null,
+    observed_units  bigint not null,
     opened_at       timestamptz not null default db_now(),
     resolved_at     timestamptz,
     resolution      text not null default ''
