@@ -87,17 +87,22 @@ def test_a_bug_in_a_step_stops_the_engine_with_70(dsn: str) -> None:
     with psycopg.connect(dsn) as connection:
         connection.execute("insert into skus (sku) values ('MUG')")
         connection.execute("insert into locations (location) values ('BER')")
-        # More units than there can be: whatever moves one of them has met a bug.
-        connection.execute("insert into balances (sku, location, available) values ('MUG', 'BER', 2000000000)")
+        # An order line that holds a unit which the balance does not: whatever gives it back has met a bug.
+        connection.execute("insert into balances (sku, location, available) values ('MUG', 'BER', 5)")
         connection.execute("insert into channels (channel, kind, location) values ('shop', 'shopify', 'BER')")
         connection.execute("insert into listings (channel, channel_sku, sku) values ('shop', '1', 'MUG')")
+        connection.execute(
+            "insert into order_lines (sku, channel, order_id, line_id, location, channel_sku, placed_at, is_pending,"
+            " pack_units, units_pending, units_committed, units_shipped, units_short, units_off_listing) values"
+            " ('MUG', 'shop', '1001', '1', 'BER', '1', now(), false, 1, 0, 1, 0, 0, 1)"
+        )
         snapshot = {
             "channel": "shop",
             "order_id": "1001",
             "version": "2026-11-23T12:00:00Z",
             "placed_at": "2026-11-23T12:00:00Z",
             "is_pending": False,
-            "lines": [{"line_id": "1", "channel_sku": "1", "units_ordered": 1}],
+            "lines": [{"line_id": "1", "channel_sku": "1", "units_ordered": 1, "units_cancelled": 1}],
         }
         connection.execute(
             "insert into facts (channel, order_id, snapshot, received_at) values ('shop', '1001', %s, now())",

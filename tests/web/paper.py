@@ -174,16 +174,30 @@ class Shop:
         for channel in self.channels.values():
             await confirm.confirm(self.database, channel, self.clock)
 
+    async def _waits_for_an_anchor(self) -> bool:
+        async with self.database.transaction() as tx:
+            found = await tx.execute(
+                "select 1 from listings where suspect_at is not null and base_units is null limit 1"
+            )
+            return await found.fetchone() is not None
+
     async def settle(self) -> None:
         """Run every step until none has anything to do."""
         for _ in range(20):
-            done = await interpret.interpret(self.database, self.channels)
+            done = 0
+            async with self.database.transaction() as tx:
+                await tx.execute("update schedules set next_at = db_now() where task = 'orders'")
+            for channel in self.channels.values():
+                done += await receive.poll_orders(self.database, channel, self.clock)
+            done += await interpret.interpret(self.database, self.channels)
             done += await post.post_facts(self.database, self.clock.new_id)
             done += await plan.plan(self.database)
             for channel in self.channels.values():
                 done += await push.push(self.database, channel, self.clock)
                 done += await confirm.confirm(self.database, channel, self.clock)
                 done += await reconcile.sweep(self.database, channel, self.clock)
+                if await self._waits_for_an_anchor():
+                    done += await reconcile.weigh_suspicions(self.database, channel, self.clock)
             done += await resolve.resolve(self.database, self.channels)
             if not done:
                 return

@@ -63,5 +63,6 @@ def _account(shop: SimulatedShop, told: Mapping[str, Any]) -> tuple[dict[str, st
     if shop.kind == "amazon":
         addresses = {"base_url": shop.address, "token_url": shop.address + TOKEN_PATH}
         return {**SIMULATED_SETTINGS, **addresses}, dict(SIMULATED_SECRETS)
-    settings = {"base_url": shop.address, "location_id": str(told["location_id"])}
+    # The simulated search of orders shows an order at once; the documented few seconds would only slow the start.
+    settings = {"base_url": shop.address, "location_id": str(told["location_id"]), "orders_lag_s": "1"}
     return settings, {"access_token": str(told["access_token"]), "webhook_secret": WEBHOOK_SECRET}

@@ -104,7 +104,7 @@ async def test_no_order_is_missed_while_orders_change_between_the_pages() -> Non
         assert pages_most > 1
         assert changed > 5
         assert set(versions) == set(truth) == set(placed)
-        cancelled = {order_id for order_id, rank in versions.items() if rank[2] == 1}
+        cancelled = {order_id for order_id, rank in versions.items() if rank[-2] == 1}
         assert cancelled == {order_id for order_id, status in truth.items() if status == "cancelled"}
 
 

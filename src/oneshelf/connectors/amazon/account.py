@@ -50,6 +50,13 @@ def account_from(config: ChannelConfig) -> Account:
     """The account a person configured. Raises ConfigurationError naming a missing, unknown or unsafe setting."""
     public = _filled(config.channel, config.settings, is_secret=False)
     secret = _filled(config.channel, config.secrets, is_secret=True)
+    host = urlsplit(public["base_url"]).hostname or ""
+    if not host.endswith(".amazon.com") and not config.settings.get("token_url", "").strip():
+        # Else the secrets of somebody else's endpoint would be sent to Amazon.
+        raise ConfigurationError(
+            f"channel {config.channel}: {host or 'base_url'} is not Amazon; set token_url too "
+            f"(of a simulator: {public['base_url']}/auth/o2/token)"
+        )
     return Account(
         seller_id=public["seller_id"],
         marketplace_id=public["marketplace_id"],
