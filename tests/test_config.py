@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import traceback
 from pathlib import Path
 
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from oneshelf.config import Settings, load_settings
 from oneshelf.errors import ConfigurationError
@@ -91,3 +93,63 @@ def test_a_wrong_value_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ConfigurationError) as caught:
         load_settings()
     assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "postgresql://u:hush@[bad/x",
+        "hush",
+        "   ",
+        "mysql://u:hush@h/x",
+        "postgresql://u:hush@h/x?colour=hush",
+        "postgresql://u:hu%sh@h/x",
+        "postgresql://u:hu/sh@h/x",
+        "postgresql://u:5432/hush@h/x",
+        "postgresql://u:p@hush@h/x",
+        "postgresql://u:hush@h:99999/x",
+        "postgresql://u:hush@h/x?connect_timeout=hush",
+        "postgresql://u:hush\udcff@h/x",
+    ],
+)
+def test_an_address_of_a_database_that_cannot_be_read_is_refused_and_not_repeated(
+    text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ONESHELF_DATABASE_URL", text)
+    with pytest.raises(ConfigurationError, match="ONESHELF_DATABASE_URL: ") as caught:
+        load_settings()
+    told = "".join(traceback.format_exception(caught.value))
+    assert "hu" not in told
+    assert "sh@" not in told
+
+
+@pytest.mark.parametrize("text", ["postgresql://u:hush@h,g:5433/x?sslmode=require", "host=h dbname=x", "service=shop"])
+def test_connecting_to_a_database_is_given_up_after_ten_seconds(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PGCONNECT_TIMEOUT", raising=False)
+    monkeypatch.setenv("ONESHELF_DATABASE_URL", text)
+    parts = conninfo_to_dict(load_settings().database_url)
+    assert parts == {**conninfo_to_dict(text), "connect_timeout": "10"}
+
+
+def test_a_time_limit_that_somebody_chose_for_connecting_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    chosen = "postgresql://h/x?connect_timeout=3"
+    monkeypatch.setenv("ONESHELF_DATABASE_URL", chosen)
+    assert load_settings().database_url == chosen
+    monkeypatch.setenv("ONESHELF_DATABASE_URL", "host=h")
+    monkeypatch.setenv("PGCONNECT_TIMEOUT", "4")
+    assert load_settings().database_url == "host=h"
+
+
+def test_the_password_of_the_database_appears_in_no_text_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ONESHELF_DATABASE_URL", "postgresql://u:hush@h/x")
+    settings = load_settings()
+    assert "hush" not in repr(settings) + str(settings)
+
+
+@pytest.mark.parametrize("name", ["", " ", "/tmp/\udcff"])
+def test_a_data_directory_without_a_name_or_with_one_that_is_no_text_is_refused(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ONESHELF_DATA_DIR", name)
+    with pytest.raises(ConfigurationError, match="ONESHELF_DATA_DIR: "):
+        load_settings()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from typing import Any
 
@@ -102,3 +103,11 @@ def test_the_mark_of_an_open_transaction_is_set_and_taken_back() -> None:
     with pytest.raises(KeyError), transaction_open():
         raise KeyError
     assert not is_inside_transaction()
+
+
+def test_the_connection_pool_says_nothing_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    """Its lines name the address of the database, with the password where that cannot be read."""
+    configure_logging()
+    logging.getLogger("psycopg.pool").warning("error connecting in 'pool-1': %s", SECRET)
+    assert capsys.readouterr().err == ""
+    assert not logging.getLogger("psycopg.pool").isEnabledFor(logging.ERROR)

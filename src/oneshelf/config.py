@@ -6,10 +6,20 @@ import os
 import tomllib
 from pathlib import Path
 
-from pydantic import Field, SecretStr, ValidationError
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from oneshelf.errors import ConfigurationError
+
+CONNECT_TIMEOUT_S = 10
+PORT_MAX = 65_535
+DATABASE_FORM = (
+    "must be postgresql://USER:PASSWORD@HOST:PORT/NAME, or host=HOST dbname=NAME, with options that PostgreSQL knows; "
+    "a special character in the user or the password is written percent-encoded, such as %25 for %"
+)
 
 
 def _default_data_dir() -> Path:
@@ -20,11 +30,18 @@ def _default_data_dir() -> Path:
 class Settings(BaseSettings):
     """All settings. In the environment each has the prefix `ONESHELF_`."""
 
-    model_config = SettingsConfigDict(env_prefix="ONESHELF_", toml_file="oneshelf.toml", extra="forbid")
+    model_config = SettingsConfigDict(
+        env_prefix="ONESHELF_", toml_file="oneshelf.toml", extra="forbid", hide_input_in_errors=True
+    )
 
-    database_url: str = Field(default="", description="A PostgreSQL server (15 or newer). Empty: the embedded one.")
+    # It may hold a password.
+    database_url: str = Field(
+        default="", repr=False, description="A PostgreSQL server (15 or newer). Empty: the embedded one."
+    )
     data_dir: Path = Field(
-        default_factory=_default_data_dir, description="Where the embedded PostgreSQL keeps its data."
+        default_factory=_default_data_dir,
+        validate_default=True,
+        description="Where the embedded PostgreSQL keeps its data.",
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8080, ge=0, le=65535, description="Port to listen on.")
@@ -36,6 +53,16 @@ class Settings(BaseSettings):
         default="INFO", pattern="(?i)^(debug|info|warning|error)$", description="Least level to log."
     )
     log_json: bool = Field(default=False, description="Logs as JSON lines.")
+
+    @field_validator("database_url")
+    @classmethod
+    def _usable_database(cls, text: str) -> str:
+        return database_address(text) if text else text
+
+    @field_validator("data_dir", mode="before")
+    @classmethod
+    def _named_directory(cls, value: object) -> object:
+        return directory_named(str(value)) if isinstance(value, str | Path) else value
 
     @classmethod
     def settings_customise_sources(
@@ -49,6 +76,54 @@ class Settings(BaseSettings):
         """Arguments, then the environment, then the file."""
         del dotenv_settings, file_secret_settings
         return (init_settings, env_settings, TomlConfigSettingsSource(settings_cls))
+
+
+def database_address(text: str) -> str:
+    """The connection string that `text` means; connecting is given up after 10 s where it says nothing else.
+
+    Raises PydanticCustomError, which never repeats the text: a password, or half of one, may be anywhere in it.
+    """
+    wrong = PydanticCustomError("database_address", DATABASE_FORM)
+    try:
+        parts = {name: str(value) for name, value in conninfo_to_dict(text).items()}
+    except (ProgrammingError, UnicodeError):
+        raise wrong from None
+    ports = [port for port in parts.get("port", "").split(",") if port]
+    # Where a slash or an at sign in a password is not encoded, the rest of the password passes for one of these.
+    is_torn = "@" in parts.get("host", "") + parts.get("dbname", "")
+    if not text.strip() or "\0" in text or is_torn or not all(map(_is_port, ports)):
+        raise wrong
+    timeout = parts.get("connect_timeout", "")
+    if timeout and not timeout.removeprefix("-").isdecimal():
+        raise PydanticCustomError("database_address", "connect_timeout must be a whole number of seconds")
+    if not timeout and "PGCONNECT_TIMEOUT" not in os.environ:
+        return make_conninfo(text, connect_timeout=CONNECT_TIMEOUT_S)
+    return text
+
+
+def directory_typed(text: str) -> Path:
+    """The directory that somebody named with --data-dir. Raises ConfigurationError."""
+    try:
+        return directory_named(text)
+    except PydanticCustomError as problem:
+        raise ConfigurationError(f"--data-dir: {problem.message()}") from None
+
+
+def directory_named(text: str) -> Path:
+    """The directory with this name. Raises PydanticCustomError for none, and for a name that is not UTF-8."""
+    if not text.strip():
+        raise PydanticCustomError("directory", "must name a directory; leave it out for the usual one")
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise PydanticCustomError("directory", "the name of the directory is not UTF-8") from None
+    if "\0" in text:
+        raise PydanticCustomError("directory", "the name of the directory holds a NUL character")
+    return Path(text)
+
+
+def _is_port(text: str) -> bool:
+    return text.isascii() and text.isdecimal() and len(text) <= 5 and 0 < int(text) <= PORT_MAX
 
 
 def load_settings() -> Settings:

@@ -27,6 +27,8 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
 
 def configure_logging(*, as_json: bool = False, level: str = "INFO") -> None:
     """Send logs to standard error: coloured lines for a person, JSON for a machine."""
+    # It would say at each attempt, with the address, what our own errors and the steps say once.
+    logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)
     renderer: Any = (
         structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     )

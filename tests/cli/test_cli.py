@@ -314,3 +314,122 @@ def test_a_database_that_does_not_answer_is_one_clear_line() -> None:
     assert said.returncode == 2
     assert said.stderr.startswith("oneshelf: ")
     assert "Traceback" not in said.stderr
+
+
+@pytest.mark.parametrize("command", ["status", "doctor", "migrate"])
+def test_an_address_that_cannot_be_read_never_shows_its_password(command: str) -> None:
+    environment = {**os.environ, "ONESHELF_DATABASE_URL": "postgresql://u:hush@[bad/x"}
+    said = subprocess.run(
+        [sys.executable, "-m", "oneshelf.cli", command], env=environment, capture_output=True, text=True, check=False
+    )
+    assert said.returncode == 2
+    assert "ONESHELF_DATABASE_URL" in said.stderr
+    assert len(said.stderr.splitlines()) == 1
+    assert "hush" not in said.stdout + said.stderr
+
+
+def test_the_doctor_repeats_what_the_server_says() -> None:
+    environment = {**os.environ, "ONESHELF_DATABASE_URL": "postgresql://nobody:hush@127.0.0.1:1/none"}
+    said = subprocess.run(
+        [sys.executable, "-m", "oneshelf.cli", "doctor"], env=environment, capture_output=True, text=True, check=False
+    )
+    assert said.returncode == 1
+    assert "WRONG database: " in said.stdout
+    assert "refused" in said.stdout
+    assert said.stderr == ""
+    assert "hush" not in said.stdout
+
+
+NOT_UTF_8 = "caf\udce9"
+ADD_MUG = ("stock", "add-sku", "CUP", "--title")
+ADJUST = ("stock", "adjust", "MUG", "BER", "1", "--reason")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        ((*ADD_MUG, NOT_UTF_8), "title"),
+        ((*ADD_MUG, "x" * 100_000), "title"),
+        (("stock", "add-location", "ROM", "--title", NOT_UTF_8), "title"),
+        ((*ADJUST, NOT_UTF_8), "reason"),
+        ((*ADJUST, "x" * 100_000), "reason"),
+        (("listing", "link", "shop", NOT_UTF_8, "MUG"), "LISTING"),
+        (("listing", "link", "shop", "x" * 100_000, "MUG"), "LISTING"),
+        (("listing", "retry", "shop", NOT_UTF_8), "LISTING"),
+        ((*SHOP, "--set", f"base_url={NOT_UTF_8}"), "--set"),
+        ((*SHOP, "--secret", f"access_token=hush{NOT_UTF_8}"), "--secret"),
+        ((*SHOP, "--secret-env", "access_token=A_TOKEN"), "A_TOKEN"),
+        (("channel", "simulate", "shopify", "--port", "0", "--faults", NOT_UTF_8), "--faults"),
+        (("serve", "--port", "0", "--host", NOT_UTF_8), "--host"),
+        (("serve", "--port", "0", "--host", "x" * 70), "--host"),
+        (("demo", "--data-dir", NOT_UTF_8), "--data-dir"),
+        (("demo", "--data-dir", ""), "--data-dir"),
+    ],
+)
+def test_what_is_no_text_or_far_too_long_is_refused_in_one_line(
+    shelf: Cli, dsn: str, arguments: tuple[str, ...], what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("A_TOKEN", f"hush{NOT_UTF_8}")
+    monkeypatch.setenv("ONESHELF_API_TOKEN", "hush")
+    refused = shelf(*arguments, exits=2)
+    assert what in refused.stderr
+    assert len(refused.stderr.splitlines()) == 1
+    assert "hush" not in refused.stderr
+    assert rows(dsn, "select sku from skus union all select channel from channels") == [("MUG",)]
+    assert rows(dsn, "select location from locations") == [("BER",)]
+    assert rows(dsn, "select 1 from movements") == []
+
+
+def test_the_listings_of_a_channel_that_is_not_there_are_not_an_empty_list(shelf: Cli) -> None:
+    shelf(*SHOP)
+    assert "no channel 'nope'; there are: shop" in shelf("listing", "list", "nope", exits=2).stderr
+    assert "no channel 'nope'; there are: shop" in shelf("listing", "retry", "nope", "1", exits=2).stderr
+    assert "no channel has shown a listing yet" in shelf("listing", "list", "shop").output
+
+
+def state_of_shop(dsn: str) -> tuple[Any, ...]:
+    [row] = rows(dsn, "select kind, mode, location, settings ->> 'base_url', secrets ->> 'access_token' from channels")
+    return row
+
+
+def test_a_channel_never_becomes_one_of_another_kind(shelf: Cli, dsn: str) -> None:
+    shelf(*SHOP)
+    shelf("channel", "live", "shop")
+    before = state_of_shop(dsn)
+    amazon = ("--set", "seller_id=A1EXAMPLE", "--set", "marketplace_id=A1PA6795UKMFR9")
+    secrets = ("client_id=c", "client_secret=hush", "refresh_token=hush")
+    secret_options = [part for secret in secrets for part in ("--secret", secret)]
+    refused = shelf("channel", "add", "amazon", "shop", "--location", "BER", *amazon, *secret_options, exits=2)
+    assert "kind shopify" in refused.stderr
+    assert "oneshelf channel add amazon NAME" in refused.stderr
+    assert state_of_shop(dsn) == before
+    assert before[:2] == ("shopify", "live")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        (*SHOP, "--set", "base_url=https://b-shop.example"),
+        (*SHOP, "--set", "location_id=7"),
+        (*SHOP[:5], "ROM", *SHOP[6:]),
+    ],
+    ids=["address", "setting", "location"],
+)
+@pytest.mark.parametrize(("word", "mode"), [("live", "live"), ("pause", "paused")])
+def test_a_channel_that_may_be_another_shop_now_is_only_watched_until_somebody_says_so(
+    shelf: Cli, dsn: str, changed: tuple[str, ...], word: str, mode: str
+) -> None:
+    shelf("stock", "add-location", "ROM")
+    shelf(*SHOP)
+    shelf("channel", word, "shop")
+    assert f"was {mode} and is back in mode watch" in shelf(*changed).output
+    assert state_of_shop(dsn)[1] == "watch"
+
+
+def test_a_channel_with_a_new_secret_stays_live(shelf: Cli, dsn: str) -> None:
+    shelf(*SHOP)
+    shelf("channel", "live", "shop")
+    said = shelf(*SHOP, "--secret", "access_token=shpat_new", "--timing", "poll_orders_s=7")
+    assert "watch" not in said.output
+    assert state_of_shop(dsn)[1] == "live"
+    assert state_of_shop(dsn)[4] == "shpat_new"

@@ -10,23 +10,30 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
 
 import psycopg
 import pytest
+from structlog.testing import capture_logs
 
 from oneshelf.errors import ConfigurationError
 from oneshelf.storage.binaries import copied_for_everyone, find_binaries
 from oneshelf.storage.embedded import EmbeddedPostgres, running_dsn
-from oneshelf.storage.orphans import postmaster_pid_in, serves
+from oneshelf.storage.orphans import serves
+from storage.owner import (
+    WAIT_S,
+    children,
+    numbers_sold,
+    processes_in,
+    selling_owner,
+    server_pid_after,
+    until,
+    until_answered,
+    wait_for_end,
+)
 
 pytestmark = [pytest.mark.pg]
-
-OWNER = Path(__file__).with_name("owner.py")
-WAIT_S = 60.0
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG, /proc and pidfd are Linux's")
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, who must hand the server to somebody else")
@@ -40,42 +47,6 @@ def directory(open_directory: Path) -> Path:
 @pytest.fixture
 def shared_home(open_directory: Path) -> Path:
     return open_directory / "shared"
-
-
-@contextmanager
-def selling_owner(directory: Path, shared_home: Path) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, str(OWNER), str(directory), str(shared_home)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as owner:
-        try:
-            yield owner
-        finally:
-            owner.kill()
-
-
-def wait_for_end(descriptor: int, *, who: str) -> None:
-    """A pidfd becomes readable when its process has ended, whoever its parent is."""
-    poll = select.poll()
-    poll.register(descriptor, select.POLLIN)
-    assert poll.poll(WAIT_S * 1000), f"{who} still runs after {WAIT_S} s"
-    os.close(descriptor)
-
-
-def numbers_sold(dsn: str) -> set[int]:
-    with psycopg.connect(dsn) as connection:
-        return {number for (number,) in connection.execute("select number from sales")}
-
-
-def processes_in(directory: Path) -> list[str]:
-    """Command lines of all that works in this directory or was started on it."""
-    found = []
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            command = (process / "cmdline").read_text().replace("\0", " ")
-            if str(directory) in os.readlink(process / "cwd") or str(directory) in command:
-                found.append(command)
-        except OSError:  # Gone meanwhile, or not ours to look into.
-            continue
-    return found
 
 
 @linux_only
@@ -98,6 +69,92 @@ def test_every_acknowledged_row_survives_a_kill_9(victims: tuple[str, ...], dire
         assert len(acknowledged) >= 200
         assert acknowledged <= numbers_sold(server.dsn)
     assert processes_in(directory) == []
+
+
+@linux_only
+def test_a_killed_server_is_back_at_the_same_address_each_time(directory: Path, shared_home: Path) -> None:
+    with EmbeddedPostgres(directory, shared_home=shared_home) as server, capture_logs() as told:
+        dsn, pids = server.dsn, [server.postmaster_pid]
+        with psycopg.connect(dsn, autocommit=True) as connection:
+            connection.execute("create table sales (number bigint primary key)")
+        for number in range(5):
+            with psycopg.connect(dsn, autocommit=True) as connection:
+                connection.execute("insert into sales values (%s)", (number,))
+                os.kill(pids[-1], signal.SIGKILL)
+            if number % 2:
+                assert running_dsn(directory) == dsn
+            until_answered(dsn)
+            pids.append(server.postmaster_pid)
+            assert server_pid_after(directory) == pids[-1]
+        assert server.dsn == dsn
+        assert len(set(pids)) == 6
+        assert numbers_sold(dsn) == set(range(5))
+        assert {(line["event"], line["ended_by"]) for line in told} == {("database.restarted", "SIGKILL")}
+    assert processes_in(directory) == []
+
+
+@linux_only
+@pytest.mark.parametrize("moment", ["killed", "launched", "answering"])
+def test_a_stop_in_the_middle_of_a_restart_leaves_no_server(moment: str, directory: Path, shared_home: Path) -> None:
+    for _ in range(3):
+        with EmbeddedPostgres(directory, durable=False, shared_home=shared_home) as server:
+            dsn, killed = server.dsn, server.postmaster_pid
+            os.kill(killed, signal.SIGKILL)
+            while moment == "launched" and server.postmaster_pid == killed:
+                pass
+            if moment == "answering":
+                until_answered(dsn)
+        # Children of the killed one need a moment to notice; a server would stay.
+        until(lambda: processes_in(directory) == [])
+        assert not (directory / "socket").is_symlink()
+
+
+@linux_only
+@pytest.mark.parametrize("moment", ["launched", "answering"])
+def test_an_owner_killed_right_after_a_restart_leaves_no_server(
+    moment: str, directory: Path, shared_home: Path
+) -> None:
+    with selling_owner(directory, shared_home, "steadfast") as owner:
+        assert owner.stdout is not None
+        killed = int(owner.stdout.readline())
+        acknowledged = {int(owner.stdout.readline()) for _ in range(50)}
+        os.kill(killed, signal.SIGKILL)
+        while not (found := children(owner.pid) - {killed}):
+            assert owner.poll() is None
+        if moment == "answering":
+            until_answered(str(running_dsn(directory)))
+            found = children(owner.pid)
+        ends = [os.pidfd_open(pid) for pid in found]
+        owner.kill()
+        for end in ends:
+            wait_for_end(end, who="the server")
+        acknowledged |= {int(line) for line in owner.stdout.read().splitlines()}
+    until(lambda: processes_in(directory) == [])
+    with EmbeddedPostgres(directory, shared_home=shared_home) as server:
+        assert acknowledged <= numbers_sold(server.dsn)
+
+
+@linux_only
+@pytest.mark.parametrize(
+    ("name", "nonsense", "words"),
+    [("postgresql.conf", "no such line\n", "contains errors"), ("PG_VERSION", "12\n", "by PostgreSQL version 12")],
+)
+def test_a_server_that_cannot_start_again_is_tried_ever_more_rarely(
+    name: str, nonsense: str, words: str, directory: Path, shared_home: Path
+) -> None:
+    with EmbeddedPostgres(directory, durable=False, shared_home=shared_home) as server, capture_logs() as told:
+        file = directory / "pg" / name
+        before = file.read_text()
+        file.write_text(nonsense)
+        os.kill(server.postmaster_pid, signal.SIGKILL)
+        until(lambda: len(told) == 1)
+        assert (directory / "postgres.log").read_text().count("FATAL") <= 8
+        assert told[0]["event"] == "database.not_restarted"
+        assert words in told[0]["words"]
+        file.write_text(before)
+        until(lambda: len(told) == 2)
+        assert told[1]["event"] == "database.restarted"
+        psycopg.connect(server.dsn).close()
 
 
 @linux_only
@@ -136,10 +193,6 @@ def test_a_second_owner_is_told_who_the_first_one_is(directory: Path, shared_hom
         with pytest.raises(ConfigurationError, match=refusal):
             EmbeddedPostgres(directory, shared_home=shared_home).start()
         psycopg.connect(server.dsn).close()
-
-
-def server_pid_after(directory: Path) -> int | None:
-    return postmaster_pid_in(directory / "pg" / "postmaster.pid")
 
 
 def test_a_pid_that_now_belongs_to_another_program_is_left_alone(directory: Path, shared_home: Path) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
-from oneshelf.errors import ConfigurationError
-from oneshelf.storage.migrate import ADVISORY_KEY, MIGRATIONS, check, migrate, pending, read_migrations
+from oneshelf.errors import ConfigurationError, DatabaseUnavailableError
+from oneshelf.storage.migrate import ADVISORY_KEY, MIGRATIONS, check, migrate, pending, reach, read_migrations
 
 MIGRATE = "import sys, pathlib; from oneshelf.storage.migrate import migrate; "
 MIGRATE += "sys.stdout.write(' '.join(migrate(sys.argv[1], directory=pathlib.Path(sys.argv[2]))))"
@@ -116,3 +118,22 @@ def test_numbers_run_without_a_gap_or_a_double(name: str, tmp_path: Path) -> Non
 def test_the_shipped_migrations_build_a_database_that_is_current(dsn: str) -> None:
     assert read_migrations(MIGRATIONS)
     check(dsn)
+
+
+def test_a_server_that_accepts_and_never_answers_is_not_waited_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"postgresql://u@127.0.0.1:{silent.getsockname()[1]}/x?connect_timeout=2"
+        with pytest.raises(DatabaseUnavailableError, match=r"does not answer: .*timeout"):
+            reach(address)
+
+
+def test_what_the_server_says_is_repeated_in_one_line(server_dsn: str) -> None:
+    with pytest.raises(DatabaseUnavailableError, match='database "nowhere" does not exist') as caught:
+        reach(make_conninfo(server_dsn, dbname="nowhere"))
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_user_who_may_not_create_tables_is_told_so(empty_dsn: str) -> None:
+    options = "-c default_transaction_read_only=on"
+    with pytest.raises(ConfigurationError, match="cannot execute CREATE TABLE in a read-only transaction"):
+        migrate(make_conninfo(empty_dsn, options=options))

@@ -132,6 +132,12 @@ async def test_a_count_below_what_is_promised_to_orders_is_refused_with_both_fig
     assert answer.json()["figures"] == {"sku": "MUG", "location": "BERLIN", "counted": 2, "promised": 3}
 
 
+async def test_an_adjustment_by_nothing_is_refused(shop: Shop) -> None:
+    answer = await shop.command("k1", type="adjust", sku="MUG", delta_units=0)
+    assert answer.status_code == 422
+    assert "changes nothing" in answer.json()["detail"]
+
+
 async def test_one_command_may_carry_its_key_in_the_header(shop: Shop, dsn: str) -> None:
     body = {"commands": [{name: value for name, value in receipt().items() if name != "key"}]}
     for _ in range(2):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oneshelf.cli.common import PlainErrors, on_database, pairs_in, show_rows
+from oneshelf.cli.common import PlainErrors, on_database, pairs_in, refuse_unknown_channel, show_rows, typed
 
 if TYPE_CHECKING:
     from oneshelf.storage.catalog import ChannelRow
@@ -34,7 +34,10 @@ def add(
         Pairs | None, typer.Option("--timing", metavar="NAME=SECONDS", help="Such as poll_orders_s=5.")
     ] = None,
 ) -> None:
-    """Connect a channel in mode watch, or change its settings. Nothing is written to it before it is live."""
+    """Connect a channel in mode watch, or change its settings. Nothing is written to it before it is live.
+
+    A new location or setting may mean another account or shop: the channel is back in mode watch then.
+    """
     from oneshelf.cli.connect import checked_channel
     from oneshelf.errors import ConfigurationError
     from oneshelf.storage import catalog
@@ -50,15 +53,20 @@ def add(
         timing=pairs_in(timing or (), option="--timing"),
     )
 
-    async def connect(database: Database) -> None:
+    async def connect(database: Database) -> str:
         async with database.transaction() as tx:
             if not await catalog.known_locations(tx, [new.location]):
                 raise ConfigurationError(
                     f"no location {new.location!r}. Name it first: oneshelf stock add-location {new.location}"
                 )
-            await catalog.add_channel(tx, new)
+            return await catalog.add_channel(tx, new)
 
-    on_database(connect)
+    former_mode = on_database(connect)
+    if former_mode:
+        typer.echo(
+            f"{new.channel} was {former_mode} and is back in mode watch: its location or a setting is another one, so "
+            "nothing is written before somebody has looked at it."
+        )
     typer.echo(f"{new.channel} is connected. Next: oneshelf doctor, then oneshelf channel live {new.channel}")
 
 
@@ -116,13 +124,12 @@ def _from_environment(texts: list[str] | tuple[()]) -> Mapping[str, str]:
     for name, variable in pairs_in(texts, option="--secret-env").items():
         if variable not in os.environ:
             raise ConfigurationError(f"the secret {name} should come from {variable}, which is not set")
-        secrets[name] = os.environ[variable]
+        secrets[name] = typed(os.environ[variable], what=f"the variable {variable}")
     return secrets
 
 
 def _set_mode(name: str, mode: str) -> None:
     from oneshelf.domain.identity import channel_from
-    from oneshelf.errors import ConfigurationError
     from oneshelf.storage import catalog
     from oneshelf.storage.database import Database
 
@@ -130,9 +137,8 @@ def _set_mode(name: str, mode: str) -> None:
 
     async def change(database: Database) -> None:
         async with database.transaction() as tx:
-            if not await catalog.set_mode(tx, channel, mode):
-                names = ", ".join(row.channel for row in await catalog.channels(tx)) or "none"
-                raise ConfigurationError(f"no channel {channel!r}; there are: {names}")
+            await refuse_unknown_channel(tx, channel)
+            await catalog.set_mode(tx, channel, mode)
 
     on_database(change)
     typer.echo(f"{channel}: {mode}")

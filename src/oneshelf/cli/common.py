@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 if TYPE_CHECKING:
-    from oneshelf.storage.database import Database
+    from oneshelf.storage.database import Database, Transaction
 
 EXIT_REFUSED = 1
 EXIT_WRONG = 2
@@ -20,6 +20,8 @@ Result = TypeVar("Result")
 _WHOLE = re.compile(r"[+-]?[0-9]+", re.ASCII)
 # Longer than any number of units can be, shorter than what Python refuses to read.
 _DIGITS_MAX = 40
+# As the API has it.
+_TEXT_LENGTH_MAX = 4_000
 
 
 class PlainErrors(TyperGroup):
@@ -61,13 +63,49 @@ def units_in(text: str, *, what: str = "units", least: int = 0) -> int:
     return units_from(value, what=what, least=least)
 
 
+def words_in(text: str, *, what: str) -> str:
+    """A title or a reason, which may be empty. Raises MalformedError, see `domain.identity.name_from`."""
+    from oneshelf.domain.identity import name_from
+
+    return name_from(text, what=what) if text else ""
+
+
+def typed(text: str, *, what: str) -> str:
+    """What was typed, unchanged: an id or a secret of a channel. It is not repeated where it cannot be stored.
+
+    Raises MalformedError for one that is too long, is not UTF-8 or holds a NUL character.
+    """
+    from oneshelf.errors import MalformedError
+
+    if len(text) > _TEXT_LENGTH_MAX:
+        raise MalformedError(f"{what} has {len(text)} characters, at most {_TEXT_LENGTH_MAX} are allowed")
+    if "\0" in text:
+        raise MalformedError(f"{what} holds a NUL character")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise MalformedError(f"{what} is not UTF-8; set the terminal or the script to UTF-8 and try again")
+    return text
+
+
+async def refuse_unknown_channel(tx: Transaction, channel: str) -> None:
+    """Raise ConfigurationError, which names those there are, unless this channel is connected."""
+    from oneshelf.errors import ConfigurationError
+    from oneshelf.storage import catalog
+
+    names = [row.channel for row in await catalog.channels(tx)]
+    if channel not in names:
+        raise ConfigurationError(f"no channel {channel!r}; there are: {', '.join(names) or 'none'}")
+
+
 def pairs_in(texts: Iterable[str], *, option: str) -> dict[str, str]:
-    """`name=value` options as a mapping. Raises ConfigurationError for one without a name or an equals sign."""
+    """`name=value` options as a mapping. Raises ConfigurationError for one without a name or an equals sign.
+
+    Raises MalformedError for what is no text, see `typed`.
+    """
     from oneshelf.errors import ConfigurationError
 
     pairs: dict[str, str] = {}
     for text in texts:
-        name, equals, value = text.partition("=")
+        name, equals, value = typed(text, what=option).partition("=")
         if not name or not equals:
             # What was typed may be a secret, so it is not repeated.
             raise ConfigurationError(f"{option} takes name=value; an equals sign or the name is missing")

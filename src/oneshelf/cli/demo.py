@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,7 +24,7 @@ def demo(
     ] = 60.0,
     port: Annotated[int, typer.Option(help="Port of the dashboard, or the next free one.", min=1, max=65_000)] = 8080,
     data_dir: Annotated[
-        Path | None, typer.Option(help="Directory of the demo's database; default: demo in ONESHELF_DATA_DIR.")
+        str | None, typer.Option(help="Directory of the demo's database; default: demo in ONESHELF_DATA_DIR.")
     ] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh/--keep", help="Remove the demo's database at the end, or keep it to look at it.")
@@ -38,7 +37,7 @@ def demo(
     quiet: Annotated[bool, typer.Option("--quiet", help="No live screen.")] = False,
 ) -> None:
     """Run the engine against two simulated shops with shoppers and faults, then report. Needs nothing but a machine."""
-    from oneshelf.config import load_settings
+    from oneshelf.config import directory_typed, load_settings
     from oneshelf.demo.plan import Options
     from oneshelf.demo.run import run_demo
     from oneshelf.telemetry import configure_logging
@@ -51,7 +50,7 @@ def demo(
         orders_per_s=orders_per_s,
         speed=speed,
         port=port,
-        directory=(data_dir or load_settings().data_dir / "demo").absolute(),
+        directory=(load_settings().data_dir / "demo" if data_dir is None else directory_typed(data_dir)).absolute(),
         keeps_data=not fresh,
         kill_engine_at_s=kill_engine_at,
         is_calm=calm,

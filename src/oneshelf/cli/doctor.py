@@ -13,7 +13,7 @@ from oneshelf.sdk.fault import ChannelFault
 from oneshelf.sdk.message import Finding
 from oneshelf.storage import catalog, health
 from oneshelf.storage.database import Database
-from oneshelf.storage.migrate import check
+from oneshelf.storage.migrate import check, reach
 from oneshelf.telemetry import configure_logging
 
 CLOCK_OFFSET_S_MAX = 1.0
@@ -24,6 +24,8 @@ def examine(settings: Settings) -> list[Finding]:
     configure_logging(level="ERROR")
     try:
         with database_dsn(settings) as dsn:
+            # The pool would only say that it did not get a connection, and this why.
+            reach(dsn)
             return asyncio.run(_examine(dsn))
     except OneshelfError as problem:
         return [Finding("database", is_good=False, detail=str(problem))]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from oneshelf.cli.common import EXIT_REFUSED, on_database, show_json
+from oneshelf.cli.common import EXIT_REFUSED, on_database, refuse_unknown_channel, show_json
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -85,16 +85,14 @@ def audit(as_json: Json = False) -> None:
 
 def reconcile(channel: Annotated[str, typer.Argument(help="One channel; default: all.")] = "") -> None:
     """Make the sweep of a channel due now: the running engine reads its whole stock and compares."""
-    from oneshelf.errors import ConfigurationError
     from oneshelf.storage import catalog, schedules
     from oneshelf.storage.database import Database
 
     async def make_due(database: Database) -> list[str]:
         async with database.transaction() as tx:
-            names = [row.channel for row in await catalog.channels(tx)]
-            wanted = [name for name in names if channel in {"", name}]
-            if channel and not wanted:
-                raise ConfigurationError(f"no channel {channel!r}; there are: {', '.join(names) or 'none'}")
+            if channel:
+                await refuse_unknown_channel(tx, channel)
+            wanted = [row.channel for row in await catalog.channels(tx) if channel in {"", row.channel}]
             for name in wanted:
                 await schedules.hurry(tx, name, "stock", at_most_every_s=0.0)
         return [str(name) for name in wanted]

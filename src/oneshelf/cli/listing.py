@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oneshelf.cli.common import PlainErrors, on_database, show_rows, units_in
+from oneshelf.cli.common import PlainErrors, on_database, refuse_unknown_channel, show_rows, typed, units_in
 
 if TYPE_CHECKING:
     from oneshelf.domain.identity import Channel, ChannelSku
@@ -40,10 +40,11 @@ def link(
     from oneshelf.storage.database import Database
 
     owner, item, pack_units = channel_from(channel), sku_from(sku), units_in(pack, what="pack", least=1)
+    wanted = typed(listing, what="LISTING")
 
     async def connect(database: Database) -> tuple[str, int]:
         async with database.transaction() as tx:
-            is_known, channel_sku = await _meant(tx, owner, listing, may_be_new=True)
+            is_known, channel_sku = await _meant(tx, owner, wanted, may_be_new=True)
             if not await listings.link(tx, (owner, channel_sku), item, pack_units=pack_units):
                 raise ConfigurationError(
                     f"no channel {owner!r} or no SKU {item!r}. Way out: oneshelf channel list, "
@@ -51,7 +52,7 @@ def link(
                 )
             requeued = await facts.requeue_for_listing(tx, owner, channel_sku)
             if not is_known and not requeued:
-                raise _unknown(owner, listing)
+                raise _unknown(owner, wanted)
             await touched.mark(tx, [item])
             await listings.request_look(tx, owner, channel_skus=[channel_sku])
             return channel_sku, requeued
@@ -88,6 +89,8 @@ def list_(
         rows: list[ListingRow] = []
         async with database.transaction() as tx:
             await views.freeze(tx)
+            if only is not None:
+                await refuse_unknown_channel(tx, only)
             while page := await views.listing_rows(
                 tx, channel=only, after=(rows[-1].channel, rows[-1].channel_sku) if rows else None
             ):
@@ -106,11 +109,12 @@ def retry(channel: Channel_, listing: Listing_) -> None:
     from oneshelf.storage import publishing
     from oneshelf.storage.database import Database, now
 
-    owner = channel_from(channel)
+    owner, wanted = channel_from(channel), typed(listing, what="LISTING")
 
     async def try_again(database: Database) -> str:
         async with database.transaction() as tx:
-            _, channel_sku = await _meant(tx, owner, listing)
+            await refuse_unknown_channel(tx, owner)
+            _, channel_sku = await _meant(tx, owner, wanted)
             parked = await publishing.lock(tx, [(owner, channel_sku)], lease=None)
             if not parked or parked[0].phase is not Phase.PARKED:
                 raise ConfigurationError(f"{owner} {channel_sku} is not parked; there is nothing to retry")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import logging
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -15,6 +14,7 @@ import uvloop
 from fastapi import FastAPI
 
 from oneshelf.app import database_dsn, open_channels
+from oneshelf.cli.connection import CONNECTIONS_MAX, BoundedConnection
 from oneshelf.clock import SystemClock
 from oneshelf.config import Settings
 from oneshelf.errors import ConfigurationError, InvariantError
@@ -28,8 +28,6 @@ from oneshelf.workers.supervisor import Supervisor
 EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h
 # Answers on the wire get this long to end, event streams included; the whole stop stays under 25 s.
 DRAIN_S = 8
-BODY_HEAD_MAX = 64 * 1024
-CONNECTIONS_MAX = 1000
 
 Ready = Callable[[str], None]
 
@@ -38,8 +36,6 @@ log = get_logger(__name__)
 
 def run_until_told(settings: Settings) -> int:
     """Run the engine until SIGTERM or SIGINT. The exit code: 0, or 70 when a step died of a bug."""
-    # The steps say once that the database is away, and once that it is back; the pool would say it at each attempt.
-    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(run_engine(settings, on_ready=lambda address: log.info("engine.ready", address=address)))
 
@@ -85,13 +81,14 @@ async def _run(settings: Settings, listener: socket.socket, on_ready: Ready) -> 
 def _config(application: FastAPI) -> uvicorn.Config:
     return uvicorn.Config(
         application,
-        http="httptools",
+        http=BoundedConnection,
+        ws="none",
         loop="uvloop",
         log_config=None,
         access_log=False,
         server_header=False,
-        limit_concurrency=CONNECTIONS_MAX,
-        h11_max_incomplete_event_size=BODY_HEAD_MAX,
+        # The last one makes room for itself; only where all of them are being answered it is told 503.
+        limit_concurrency=CONNECTIONS_MAX + 1,
         timeout_keep_alive=30,
         timeout_graceful_shutdown=DRAIN_S,
     )
@@ -150,10 +147,13 @@ def _listener(settings: Settings) -> Iterator[socket.socket]:
     """The bound socket. Taken before anything is started: who comes early waits instead of being turned away."""
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
+        # What is no host name at all would leave a socket open behind it.
+        settings.host.encode("idna")
         listener = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
-    except OSError as failure:
+    except (OSError, UnicodeError) as failure:
+        why = getattr(failure, "strerror", None) or "this is no address"
         raise ConfigurationError(
-            f"cannot listen on {settings.host} port {settings.port}: {failure.strerror}. "
+            f"cannot listen on {settings.host!r} port {settings.port}: {why}. "
             "Choose another with --host and --port, or ONESHELF_HOST and ONESHELF_PORT"
         ) from failure
     with listener:

@@ -11,6 +11,7 @@ import uvicorn
 import uvloop
 
 from oneshelf.app import kind_named, load_kinds
+from oneshelf.cli.common import typed
 from oneshelf.clock import SystemClock
 from oneshelf.errors import ConfigurationError
 from oneshelf.sdk.simulator import Simulator
@@ -22,7 +23,7 @@ def run_simulator(kind: str, *, port: int, seed: int, speed: float, faults: str)
     """Serve until SIGINT or SIGTERM. Raises ConfigurationError for an unknown kind, a taken port, wrong faults."""
     simulator = kind_named(load_kinds(), kind).simulator(seed=seed, speed=speed, clock=SystemClock())
     try:
-        simulator.switches.set(msgspec.json.decode(faults, type=dict[str, object]))
+        simulator.switches.set(msgspec.json.decode(typed(faults, what="--faults"), type=dict[str, object]))
     except msgspec.DecodeError as problem:
         raise ConfigurationError(f"--faults is no JSON object: {problem}") from problem
     try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oneshelf.cli.common import EXIT_REFUSED, PlainErrors, on_database, units_in
+from oneshelf.cli.common import EXIT_REFUSED, PlainErrors, on_database, units_in, words_in
 
 if TYPE_CHECKING:
     from oneshelf.domain.command import Command, CommandKey
@@ -30,11 +30,11 @@ def add_sku(sku: Sku_, title: Title = "") -> None:
     from oneshelf.storage import catalog
     from oneshelf.storage.database import Database
 
-    name = sku_from(sku)
+    name, words = sku_from(sku), words_in(title, what="title")
 
     async def add(database: Database) -> int:
         async with database.transaction() as tx:
-            return await catalog.add_skus(tx, {name: title})
+            return await catalog.add_skus(tx, {name: words})
 
     typer.echo(f"{name} is named" if on_database(add) else f"{name} was named before; its title is kept")
 
@@ -46,11 +46,11 @@ def add_location(location: Location_, title: Title = "") -> None:
     from oneshelf.storage import catalog
     from oneshelf.storage.database import Database
 
-    name = location_from(location)
+    name, words = location_from(location), words_in(title, what="title")
 
     async def add(database: Database) -> bool:
         async with database.transaction() as tx:
-            return await catalog.add_location(tx, name, title=title)
+            return await catalog.add_location(tx, name, title=words)
 
     typer.echo(f"{name} is named" if on_database(add) else f"{name} was named before; its title is kept")
 
@@ -85,11 +85,12 @@ def adjust(
     delta = units_in(units, least=-UNITS_MAX)
     if delta == 0:
         raise MalformedError("an adjustment of 0 units changes nothing")
+    why = words_in(reason, what="reason")
     _post(
         sku,
         location,
         key,
-        lambda key, sku, place: Adjust(key=key, sku=sku, location=place, delta_units=delta, reason=reason),
+        lambda key, sku, place: Adjust(key=key, sku=sku, location=place, delta_units=delta, reason=why),
     )
 
 

@@ -10,6 +10,7 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from oneshelf.domain.identity import Channel, Location, Sku
+from oneshelf.errors import ConfigurationError
 from oneshelf.storage.database import Transaction
 
 _CHANNEL_COLUMNS = (
@@ -86,28 +87,51 @@ class NewChannel(NamedTuple):
         return f"NewChannel({self.channel!r}, {self.kind!r})"
 
 
-async def add_channel(tx: Transaction, new: NewChannel) -> None:
-    """Connect a channel in mode `watch`, or change the settings of a connected one (its mode is kept).
+async def add_channel(tx: Transaction, new: NewChannel) -> str:
+    """Connect a channel in mode `watch`, or change the settings of a connected one.
 
-    Changed settings end a pause: what was wrong with the old ones says nothing of the new.
+    Another location or setting may mean another account or shop: a connected channel goes back to `watch` then, and
+    the mode that it had is returned; in every other case its mode is kept and "" is returned. Changed settings end a
+    pause: what was wrong with the old ones says nothing of the new. Raises ConfigurationError for another kind.
     """
-    await tx.execute(
+    columns = {
+        "channel": new.channel,
+        "kind": new.kind,
+        "location": new.location,
+        "settings": Jsonb(dict(new.settings)),
+        "secrets": Jsonb(dict(new.secrets)),
+        "timing": Jsonb(dict(new.timing)),
+    }
+    added = await tx.execute(
         """
         insert into channels (channel, kind, location, settings, secrets, timing)
         values (%(channel)s, %(kind)s, %(location)s, %(settings)s, %(secrets)s, %(timing)s)
-        on conflict (channel) do update set
-            kind = excluded.kind, location = excluded.location, settings = excluded.settings,
-            secrets = excluded.secrets, timing = excluded.timing, paused_until = null, fail_streak = 0
+        on conflict (channel) do nothing
         """,
-        {
-            "channel": new.channel,
-            "kind": new.kind,
-            "location": new.location,
-            "settings": Jsonb(dict(new.settings)),
-            "secrets": Jsonb(dict(new.secrets)),
-            "timing": Jsonb(dict(new.timing)),
-        },
+        columns,
     )
+    if added.rowcount == 1:
+        return ""
+    cursor = tx.cursor(row_factory=class_row(ChannelRow))
+    await cursor.execute(f"select {_CHANNEL_COLUMNS} from channels where channel = %(channel)s for update", columns)
+    [old] = await cursor.fetchall()
+    if old.kind != new.kind:
+        raise ConfigurationError(
+            f"{new.channel} is a channel of kind {old.kind} and stays one, since its orders and listings are from "
+            f"there. Choose another name: oneshelf channel add {new.kind} NAME"
+        )
+    is_elsewhere = (old.location, old.settings) != (new.location, dict(new.settings))
+    mode = "watch" if is_elsewhere else old.mode
+    await tx.execute(
+        """
+        update channels set
+            mode = %(mode)s, location = %(location)s, settings = %(settings)s, secrets = %(secrets)s,
+            timing = %(timing)s, paused_until = null, fail_streak = 0
+        where channel = %(channel)s
+        """,
+        {**columns, "mode": mode},
+    )
+    return "" if mode == old.mode else old.mode
 
 
 async def set_mode(tx: Transaction, channel: Channel, mode: str) -> bool:

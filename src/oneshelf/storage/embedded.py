@@ -2,7 +2,8 @@
 
 Only the *programs* of PostgreSQL are used (see `binaries`). A data directory has one owner, by `flock`. On Linux the
 server dies with its owner, also after `kill -9`, by PR_SET_PDEATHSIG; elsewhere (macOS) a server that outlives its
-owner is found and stopped at the next start. In `directory` lie:
+owner is found and stopped at the next start. A server that ends before its owner is started again at the same
+address (see `server`), so that whoever is connected only has to connect once more. In `directory` lie:
 
     owner.lock      held while the server runs; the owner's pid
     pg/             the data directory
@@ -19,7 +20,6 @@ import os
 import pwd
 import shutil
 import signal
-import stat
 import subprocess
 import sys
 import tempfile
@@ -42,8 +42,7 @@ ROLE = DATABASE = "oneshelf"
 SHARED_HOME = Path("/var/lib/oneshelf")
 SOCKET_PREFIX = "oneshelf-"
 PORT = 5432  # Only part of the socket's name: nothing listens on the network.
-LOG_BYTES_MAX = 16 * 1024 * 1024
-LINGERING_S_MAX = 60.0
+RESTART_S_MAX = 5.0
 
 SETTINGS: Mapping[str, str] = {
     "listen_addresses": "",
@@ -100,7 +99,7 @@ class EmbeddedPostgres:
 
     @property
     def postmaster_pid(self) -> int:
-        """The pid of the server's first process."""
+        """The pid of the server's first process: another one after a restart."""
         if self._server is None:
             broken("the embedded database has no pid before it is started")
         return self._server.pid
@@ -114,7 +113,7 @@ class EmbeddedPostgres:
         invariant(self._lock is None, f"the embedded database in {self.directory} is started twice")
         self._lock = _own(self.directory)
         try:
-            self._start()
+            self._start(self._lock)
         except BaseException:
             self.stop()
             raise
@@ -129,7 +128,7 @@ class EmbeddedPostgres:
             self._lock.close()
             self._lock = None
 
-    def _start(self) -> None:
+    def _start(self, lock: IO[str]) -> None:
         self._remove_socket_directory()
         binaries = find_binaries()
         home, user = self._home_and_user()
@@ -144,7 +143,14 @@ class EmbeddedPostgres:
         command = [str(binaries / "postgres"), "-D", str(pgdata), "-k", str(self._socket_directory())]
         for name, value in {**self._settings, **_write_access_rules(home)}.items():
             command += ["-c", f"{name}={value}"]
-        self._run_until_ready(dying_with_us(command, signal.SIGINT, user), pgdata)
+        self._server = ServerThread(
+            dying_with_us(command, signal.SIGINT, user),
+            pgdata=pgdata,
+            socket_directory=self._socket_directory(),
+            log_path=self.directory / "postgres.log",
+            owner_lock=lock,
+        )
+        self._server.start_server()
         _create_database(self._socket_directory())
 
     def _home_and_user(self) -> tuple[Path, ServerUser | None]:
@@ -198,26 +204,6 @@ class EmbeddedPostgres:
         partial.rename(pgdata)
         _sync_directory(pgdata.parent)
 
-    def _run_until_ready(self, command: list[str], pgdata: Path) -> None:
-        give_up_at = time.monotonic() + LINGERING_S_MAX
-        while True:
-            with _open_log(self.directory / "postgres.log") as log:
-                began = log.tell()
-                self._server = ServerThread(command, log)
-                if self._server.waits_until_ready(pgdata / "postmaster.pid"):
-                    return
-                log.seek(began)
-                said = log.read().decode(errors="replace").strip()
-            # After kill -9 of the server its sessions need a moment to notice; until then it refuses to start.
-            if "pre-existing shared memory block" not in said or time.monotonic() > give_up_at:
-                break
-            time.sleep(POLL_S)
-        last_lines = "\n".join(said.splitlines()[-12:])
-        raise ConfigurationError(
-            f"The embedded database in {pgdata} did not start. "
-            f"The end of {self.directory / 'postgres.log'}:\n{last_lines}"
-        )
-
     def _socket_directory(self) -> Path:
         return (self.directory / "socket").readlink()
 
@@ -240,13 +226,33 @@ class EmbeddedPostgres:
 
 
 def running_dsn(directory: Path) -> str | None:
-    """The connection string of the server that another process runs in this directory; None when none answers."""
+    """The connection string of the server that another process runs in this directory; None when none answers.
+
+    While its owner lives the server may be about to come back, and is asked again for a few seconds.
+    """
+    give_up_at = time.monotonic() + RESTART_S_MAX
+    while True:
+        try:
+            dsn = _dsn((directory / "socket").readlink())
+            with psycopg.connect(dsn, connect_timeout=5):
+                return dsn
+        except OSError:
+            return None
+        except psycopg.OperationalError:
+            if time.monotonic() > give_up_at or not _owner_lives(directory):
+                return None
+        time.sleep(POLL_S)
+
+
+def _owner_lives(directory: Path) -> bool:
+    """Whether the process that last owned the directory is there. Asking by way of the lock would take it."""
     try:
-        socket_directory = (directory / "socket").readlink()
-        with psycopg.connect(_dsn(socket_directory), connect_timeout=5):
-            return _dsn(socket_directory)
-    except (OSError, psycopg.OperationalError):
-        return None
+        os.kill(int((directory / "owner.lock").read_text()), 0)
+    except PermissionError:
+        return True
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def _own(directory: Path) -> IO[str]:
@@ -316,16 +322,6 @@ def _create_database(socket_directory: Path) -> None:
         found = connection.execute("select from pg_database where datname = %s", (DATABASE,)).fetchone()
         if found is None:
             connection.execute(f"create database {DATABASE}")
-
-
-def _open_log(path: Path) -> IO[bytes]:
-    """The log, to be written at its end and read; the one before it is kept when it has grown large."""
-    if path.exists() and path.stat().st_size > LOG_BYTES_MAX:
-        path.replace(path.with_suffix(".log.1"))
-    log = path.open("a+b")
-    os.fchmod(log.fileno(), stat.S_IRUSR | stat.S_IWUSR)  # It may quote rows.
-    log.seek(0, os.SEEK_END)
-    return log
 
 
 def _sync_directory(directory: Path) -> None:

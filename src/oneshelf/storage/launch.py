@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import signal
 import sys
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -22,6 +23,10 @@ def main(arguments: list[str]) -> None:
         os.setgroups([])
         os.setgid(gid)
         os.setuid(uid)
+    # A shell's background job ignores SIGINT, and so would the server until its own handlers stand: a request to stop,
+    # or its starter's death, would pass unheard.
+    for request in (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+        signal.signal(request, signal.SIG_DFL)
     if libc is not None:
         libc.prctl(PR_SET_PDEATHSIG, death_signal, 0, 0, 0)
     if os.getppid() != parent:  # It died before the signal was asked for.

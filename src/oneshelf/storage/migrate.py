@@ -87,21 +87,36 @@ def read_migrations(directory: Path) -> Sequence[Migration]:
     return found
 
 
+def reach(dsn: str) -> None:
+    """Raise DatabaseUnavailableError with the server's own words unless it answers, ConfigurationError if too old."""
+    with _connected(dsn):
+        pass
+
+
 @contextmanager
 def _connected(dsn: str) -> Iterator[Connection[TupleRow]]:
     """A connection to a server of a supported version, without a transaction around the statements."""
     try:
         connection = psycopg.connect(dsn, autocommit=True, application_name="oneshelf migrate")
+    except psycopg.Error as failure:
+        raise DatabaseUnavailableError(f"The database does not answer: {_first_line(failure)}") from failure
+    try:
+        with connection:
+            _refuse_old(connection)
+            yield connection
     except psycopg.OperationalError as failure:
-        raise DatabaseUnavailableError(f"The database does not answer: {str(failure).strip()}") from failure
-    with connection:
-        major = connection.info.server_version // 10_000
-        if major < SERVER_VERSION_MIN:
-            raise ConfigurationError(
-                f"The database server is PostgreSQL {major}; oneshelf needs {SERVER_VERSION_MIN} or newer. Upgrade "
-                "the server, name another one in ONESHELF_DATABASE_URL, or unset it to use the embedded database."
-            )
-        yield connection
+        raise DatabaseUnavailableError(f"The database did not finish: {_first_line(failure)}") from failure
+    except psycopg.Error as failure:
+        raise ConfigurationError(f"The database refuses its user this: {_first_line(failure)}") from failure
+
+
+def _refuse_old(connection: Connection[TupleRow]) -> None:
+    major = connection.info.server_version // 10_000
+    if major < SERVER_VERSION_MIN:
+        raise ConfigurationError(
+            f"The database server is PostgreSQL {major}; oneshelf needs {SERVER_VERSION_MIN} or newer. Upgrade "
+            "the server, name another one in ONESHELF_DATABASE_URL, or unset it to use the embedded database."
+        )
 
 
 def _pending(connection: Connection[TupleRow], known: Sequence[Migration]) -> Sequence[Migration]:
@@ -152,3 +167,7 @@ def _apply(connection: Connection[TupleRow], migration: Migration) -> None:
         raise ConfigurationError(
             f"Migration {migration.name} failed and was rolled back: {str(failure).strip()}"
         ) from failure
+
+
+def _first_line(failure: psycopg.Error) -> str:
+    return (str(failure).strip().splitlines() or [type(failure).__name__])[0]

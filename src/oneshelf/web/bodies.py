@@ -7,9 +7,11 @@ be read, 422 where it can be read and means nothing acceptable.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import math
 from collections import Counter
+from collections.abc import AsyncIterator
 from typing import NoReturn
 
 from starlette.requests import ClientDisconnect, Request
@@ -20,6 +22,10 @@ from oneshelf.web.problems import ProblemError, UnreadableError
 WEBHOOK_BYTES_MAX = 1024 * 1024
 API_BYTES_MAX = 5 * 1024 * 1024
 READ_S_MAX = 30.0
+# Of a body that is too long, so much is thrown away before the answer: a client that still writes when the connection
+# ends is told of a reset, and never of the 413.
+DRAINED_BYTES_MAX = 16 * 1024 * 1024
+DRAIN_S_MAX = 2.0
 DEPTH_MAX = 32
 ITEMS_MAX = 10_000
 TEXT_LENGTH_MAX = 4_000
@@ -28,22 +34,33 @@ DIGITS_MAX = 15
 DIGITS_READ_MAX = 300
 
 
-async def read_capped(request: Request, *, bytes_max: int, read_s_max: float = READ_S_MAX) -> bytes:
+async def read_capped(
+    request: Request, *, bytes_max: int, read_s_max: float = READ_S_MAX, drained_bytes_max: int = 0
+) -> bytes:
     """The raw body. Raises ProblemError 413 as soon as it is known to be longer, whatever its headers say.
 
+    Up to `drained_bytes_max` of the rest are read and thrown away before that, so that the sender sees the answer.
     One that has not come whole after `read_s_max` is refused with 408.
     """
     announced = request.headers.get("content-length", "")
+    stream = request.stream()
     if announced.isascii() and announced.isdigit() and int(announced[:20]) > bytes_max:
+        # Who asks first whether to send has not sent anything yet.
+        if "expect" not in request.headers:
+            await _drain(stream, drained_bytes_max)
         raise _too_large(bytes_max)
     try:
         async with asyncio.timeout(read_s_max):
-            return await _parts(request, bytes_max)
+            body = await _parts(stream, bytes_max)
     except TimeoutError:
         detail = f"the body did not come within {read_s_max:g} s"
         raise ProblemError(408, detail, headers={"Connection": "close"}) from None
     except ClientDisconnect:
         raise UnreadableError("the sender hung up before the body ended") from None
+    if body is None:
+        await _drain(stream, drained_bytes_max)
+        raise _too_large(bytes_max)
+    return body
 
 
 async def read_json(request: Request) -> object:
@@ -53,7 +70,7 @@ async def read_json(request: Request) -> object:
         raise ProblemError(415, "send the body as Content-Type: application/json, in UTF-8")
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise ProblemError(415, "send the body without Content-Encoding")
-    return strict_json(await read_capped(request, bytes_max=API_BYTES_MAX))
+    return strict_json(await read_capped(request, bytes_max=API_BYTES_MAX, drained_bytes_max=DRAINED_BYTES_MAX))
 
 
 def strict_json(body: bytes) -> object:
@@ -76,15 +93,24 @@ def strict_json(body: bytes) -> object:
     return document
 
 
-async def _parts(request: Request, bytes_max: int) -> bytes:
+async def _parts(stream: AsyncIterator[bytes], bytes_max: int) -> bytes | None:
+    """The body, or None as soon as it is longer."""
     parts: list[bytes] = []
     total = 0
-    async for part in request.stream():
+    async for part in stream:
         total += len(part)
         if total > bytes_max:
-            raise _too_large(bytes_max)
+            return None
         parts.append(part)
     return b"".join(parts)
+
+
+async def _drain(stream: AsyncIterator[bytes], bytes_max: int) -> None:
+    """Read on and throw away, until the end, for so many bytes, or for two seconds."""
+    with contextlib.suppress(TimeoutError, ClientDisconnect):
+        async with asyncio.timeout(DRAIN_S_MAX):
+            while bytes_max > 0 and (part := await anext(stream, None)) is not None:
+                bytes_max -= len(part)
 
 
 def _too_large(bytes_max: int) -> ProblemError:

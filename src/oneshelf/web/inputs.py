@@ -36,7 +36,10 @@ def _received_units(value: object) -> int:
 
 
 def _delta_units(value: object) -> int:
-    return units_from(value, what="delta_units", least=-UNITS_MAX)
+    delta = units_from(value, what="delta_units", least=-UNITS_MAX)
+    if delta == 0:
+        raise MalformedError("delta_units is 0: an adjustment of 0 units changes nothing")
+    return delta
 
 
 def _words(value: object) -> str:
@@ -56,7 +59,11 @@ LocationIn = Annotated[Location, PlainValidator(location_from), _text(NAME_LENGT
 WordsIn = Annotated[str, PlainValidator(_words), _text(NAME_LENGTH_MAX, 0)]
 UnitsIn = Annotated[int, PlainValidator(_units), _whole_number(0)]
 ReceivedUnitsIn = Annotated[int, PlainValidator(_received_units), _whole_number(1)]
-DeltaUnitsIn = Annotated[int, PlainValidator(_delta_units), _whole_number(-UNITS_MAX)]
+DeltaUnitsIn = Annotated[
+    int,
+    PlainValidator(_delta_units),
+    WithJsonSchema({"type": "integer", "minimum": -UNITS_MAX, "maximum": UNITS_MAX, "not": {"const": 0}}),
+]
 KeyIn = Annotated[
     Any,
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": KEY_LENGTH_MAX, "pattern": "^[!-~]+$"}),
