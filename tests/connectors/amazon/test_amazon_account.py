@@ -13,6 +13,7 @@ import uvicorn
 from connectors.amazon.harness import bench, turns
 from oneshelf.clock import SystemClock
 from oneshelf.connectors.amazon import CONNECTOR
+from oneshelf.connectors.amazon.account import account_from
 from oneshelf.connectors.amazon.simulator import SIMULATED_SECRETS, SIMULATED_SETTINGS, TOKEN_PATH, AmazonSimulator
 from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.errors import ConfigurationError
@@ -150,3 +151,12 @@ async def test_over_a_real_socket_a_lost_reply_is_unknown_and_the_server_lives_o
     assert len(noise) <= 1
     assert not any(record.exc_info for record in noise)
     await turns()
+
+
+def test_a_simulators_endpoint_needs_its_own_place_for_tokens() -> None:
+    """Else the secrets would go to Amazon, and nobody would see why nothing works."""
+    config = ChannelConfig(
+        "rehearsal", {"seller_id": "A1", "base_url": "http://127.0.0.1:9802"}, dict(SIMULATED_SECRETS)
+    )
+    with pytest.raises(ConfigurationError, match="set token_url too"):
+        account_from(config)

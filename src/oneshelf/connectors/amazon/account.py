@@ -50,18 +50,20 @@ def account_from(config: ChannelConfig) -> Account:
     """The account a person configured. Raises ConfigurationError naming a missing, unknown or unsafe setting."""
     public = _filled(config.channel, config.settings, is_secret=False)
     secret = _filled(config.channel, config.secrets, is_secret=True)
-    host = urlsplit(public["base_url"]).hostname or ""
-    if not host.endswith(".amazon.com") and not config.settings.get("token_url", "").strip():
-        # Else the secrets of somebody else's endpoint would be sent to Amazon.
+    base_url = _address(config.channel, "base_url", public["base_url"])
+    token_url = _address(config.channel, "token_url", public["token_url"])
+    host = urlsplit(base_url).hostname or ""
+    if _is_loopback(host) and not _is_loopback(urlsplit(token_url).hostname or ""):
+        # A simulator's endpoint: its secrets would be sent to Amazon, and nobody would see why nothing works.
         raise ConfigurationError(
-            f"channel {config.channel}: {host or 'base_url'} is not Amazon; set token_url too "
-            f"(of a simulator: {public['base_url']}/auth/o2/token)"
+            f"channel {config.channel}: {host} is not Amazon; set token_url too "
+            f"(of a simulator: {base_url}/auth/o2/token)"
         )
     return Account(
         seller_id=public["seller_id"],
         marketplace_id=public["marketplace_id"],
-        base_url=_address(config.channel, "base_url", public["base_url"]),
-        token_url=_address(config.channel, "token_url", public["token_url"]),
+        base_url=base_url,
+        token_url=token_url,
         credentials=Credentials(**secret),
     )
 
