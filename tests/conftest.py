@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import structlog
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
@@ -38,6 +39,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             skip_tier("pg", str(lack))
     if item.get_closest_marker("browser") is not None and shutil.which("chromium") is None:
         skip_tier("browser", "no chromium on PATH")
+
+
+@pytest.fixture(autouse=True)
+def own_logging() -> Iterator[None]:
+    """A test that sets up logging, as every command does, sets it up for nobody else."""
+    yield
+    structlog.reset_defaults()
 
 
 @pytest.fixture
