@@ -114,8 +114,9 @@ def count(
 def _post(sku: str, location: str, key: str, command: Callable[[CommandKey, Sku, Location], Command]) -> None:
     """Post one command and say the answer. Exits with 1 on a refusal."""
     from oneshelf.clock import SystemClock
-    from oneshelf.domain.command import CommandKey, Posted, in_words
+    from oneshelf.domain.command import CommandKey
     from oneshelf.domain.identity import location_from, sku_from
+    from oneshelf.domain.outcome import Posted, in_words
     from oneshelf.flow.post import Answered, post_commands
     from oneshelf.storage.database import Database
 

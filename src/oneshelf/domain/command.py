@@ -1,18 +1,21 @@
-"""What people and programs ask of the ledger, and what it answers.
+"""What people and programs ask of the ledger. What it answers is in `domain.outcome`.
 
-A refusal is an answer with figures in it, never an exception: nothing was moved, and asking again with the same
-key gives the same refusal.
+The fields of a command are part of the fingerprint that is kept with its key for ever: a new field makes old keys look
+reused, so a new wish is a new command.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from uuid import UUID
 
-from oneshelf.domain.identity import Location, Sku
+from oneshelf.domain.identity import UNITS_MAX, Channel, Location, Sku
 from oneshelf.errors import MalformedError
 
 KEY_LENGTH_MAX = 255
+TTL_S_MAX = 7 * 86_400
+RESERVE_LINES_MAX = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,74 +70,102 @@ class Count:
     figure: CountedFigure = CountedFigure.ON_HAND
 
 
-Command = Receive | Adjust | Count
+class ReservationKind(StrEnum):
+    """What units are set aside for."""
+
+    HOLD = "hold"  # a checkout; it expires
+    LOCK = "lock"  # the payment is authorised; until it ships
+    ALLOCATION = "allocation"  # for one channel, or one wholesale order
+    PENDING = "pending"  # sold elsewhere, payment not yet confirmed
 
 
-@dataclass(frozen=True, slots=True)
-class Posted:
-    """Done. `units_moved` is what moved in all, `available` what is free to sell there now."""
+class ClaimInto(StrEnum):
+    """What a reservation becomes when its order is there."""
 
-    units_moved: int
-    available: int
+    COMMITTED = "committed"
+    LOCK = "lock"
 
 
-@dataclass(frozen=True, slots=True)
-class Short:
-    """Not done: there are fewer than asked for."""
+@dataclass(frozen=True, slots=True, order=True)
+class OrderRef:
+    """An order, by the name of who took it and the number they gave it."""
+
+    channel: Channel
+    order_id: str
+
+    def __str__(self) -> str:
+        return f"order {self.channel}/{self.order_id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """Units of one SKU at one location."""
 
     sku: Sku
     location: Location
-    asked: int
-    available: int
+    units: int
+
+    def __post_init__(self) -> None:
+        _require_units(self.units, self.sku)
 
 
-@dataclass(frozen=True, slots=True)
-class CountBelowPromised:
-    """Not done: fewer were counted than are promised to orders. Cancel orders, or count again."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reserve:
+    """Set units aside, all of them or none: available → reserved. A hold, and only a hold, ends after `ttl_s`."""
 
-    sku: Sku
-    location: Location
-    counted: int
-    promised: int
+    key: CommandKey
+    kind: ReservationKind
+    lines: tuple[Demand, ...]
+    ttl_s: int | None = None
+    holder: str = ""
 
-
-@dataclass(frozen=True, slots=True)
-class UnknownSku:
-    """Not done: nobody has named this SKU to us."""
-
-    sku: Sku
-
-
-@dataclass(frozen=True, slots=True)
-class UnknownLocation:
-    """Not done: nobody has named this location to us."""
-
-    location: Location
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.lines) <= RESERVE_LINES_MAX:
+            raise MalformedError(f"a reservation has {len(self.lines)} lines; it must have 1 to {RESERVE_LINES_MAX}")
+        if (self.kind is ReservationKind.HOLD) is not (self.ttl_s is not None):
+            raise MalformedError(f"a hold needs ttl_s, and nothing else has one: this is a {self.kind}")
+        if self.ttl_s is not None:
+            _require_ttl(self.ttl_s)
 
 
-@dataclass(frozen=True, slots=True)
-class KeyReused:
-    """Not done: this key was used before for something else."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extend:
+    """A hold lasts `ttl_s` from now, or as long as it did if that is longer."""
 
-    key: str
+    key: CommandKey
+    reservation_id: UUID
+    ttl_s: int
+
+    def __post_init__(self) -> None:
+        _require_ttl(self.ttl_s)
 
 
-Refusal = Short | CountBelowPromised | UnknownSku | UnknownLocation | KeyReused
-Outcome = Posted | Refusal
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The order is there: reserved → committed for this order, or the reservation becomes a lock for it."""
+
+    key: CommandKey
+    reservation_id: UUID
+    order: OrderRef
+    into: ClaimInto = ClaimInto.COMMITTED
 
 
-def in_words(outcome: Outcome) -> str:
-    """The outcome as one sentence for a person."""
-    match outcome:
-        case Posted(units_moved, available):
-            return f"posted: {units_moved} units moved, {available} available"
-        case Short(sku, location, asked, available):
-            return f"short: {sku} at {location}: asked {asked}, available {available}"
-        case CountBelowPromised(sku, location, counted, promised):
-            return f"refused: {sku} at {location}: counted {counted}, but {promised} are promised to orders"
-        case UnknownSku(sku):
-            return f"refused: no SKU {sku}"
-        case UnknownLocation(location):
-            return f"refused: no location {location}"
-        case KeyReused(key):
-            return f"refused: the idempotency key {key} was used before for another command"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """The reservation is not needed any more: reserved → available."""
+
+    key: CommandKey
+    reservation_id: UUID
+
+
+Command = Receive | Adjust | Count | Reserve | Extend | Claim | Release
+
+
+def _require_units(units: int, sku: Sku) -> None:
+    if not 1 <= units <= UNITS_MAX:
+        raise MalformedError(f"{sku}: {units} units; it must be 1 to {UNITS_MAX}")
+
+
+def _require_ttl(ttl_s: int) -> None:
+    if not 1 <= ttl_s <= TTL_S_MAX:
+        raise MalformedError(f"ttl_s is {ttl_s}; a hold lasts 1 to {TTL_S_MAX} seconds")

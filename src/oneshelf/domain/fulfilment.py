@@ -57,7 +57,8 @@ def post_order(shelf: Shelf, snapshot: OrderSnapshot, links: Mapping[ChannelSku,
                 unlinked.append(line.channel_sku)
                 continue
             position = _new_position(snapshot, line, link)
-            shelf.lines[position.key] = position
+            shelf.add_line(position)
+            _take_over(shelf, position)
         change = line.units_off_listing - position.units_off_listing
         off_listing[line.channel_sku] = off_listing.get(line.channel_sku, 0) + change
         position.units_off_listing = line.units_off_listing
@@ -91,6 +92,18 @@ def _new_position(snapshot: OrderSnapshot, line: OrderLine, link: Link) -> LineP
         is_pending=snapshot.is_pending,
         pack_units=link.pack_units,
     )
+
+
+def _take_over(shelf: Shelf, position: LinePosition) -> None:
+    """What a claim has committed for this order is this line's, now that the channel names it. No unit moves."""
+    for claimed in shelf.lines_of(position.order):
+        if not claimed.is_unspoken or (claimed.sku, claimed.location) != (position.sku, position.location):
+            continue
+        position.units_committed += claimed.units_committed
+        position.units_shipped += claimed.units_shipped
+        position.units_short += claimed.units_short
+        claimed.units_committed = claimed.units_shipped = claimed.units_short = 0
+        shelf.changed_lines.add(claimed.key)
 
 
 def _confirm_payment(shelf: Shelf, position: LinePosition, snapshot: OrderSnapshot) -> None:

@@ -22,6 +22,9 @@ class Reason(StrEnum):
     CANCELLED = "cancelled"
     SHIPPED = "shipped"
     SHORTAGE_FILLED = "shortage_filled"
+    RESERVED = "reserved"
+    RELEASED = "released"
+    EXPIRED = "expired"
     SHIPPED_UNCOUNTED = "shipped_uncounted"  # it left, so it was there, although no count knew it
 
 

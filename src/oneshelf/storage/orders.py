@@ -65,6 +65,31 @@ async def lock(tx: Transaction, seen: Mapping[OrderKey, SeenOrder]) -> dict[Orde
     }
 
 
+async def lock_claimed(tx: Transaction, orders: Collection[OrderKey], *, create: Collection[OrderKey]) -> None:
+    """Lock these orders in sorted order. Those in `create` are made, if nobody has told of them, without a snapshot."""
+    ordered, created = sorted(orders), sorted(create)
+    await tx.execute(
+        """
+        insert into orders (channel, order_id, placed_at, seen_at)
+        select channel, order_id, at.instant, at.instant
+        from unnest(%(channels)s::text[], %(orders)s::text[]) as new (channel, order_id),
+             (select db_now()) as at (instant)
+        order by channel collate "C", order_id collate "C"
+        on conflict do nothing
+        """,
+        {"channels": [channel for channel, _ in created], "orders": [order_id for _, order_id in created]},
+    )
+    await tx.execute(
+        """
+        select from orders o join unnest(%(channels)s::text[], %(orders)s::text[]) as wanted (channel, order_id)
+          on o.channel = wanted.channel and o.order_id = wanted.order_id
+        order by o.channel, o.order_id
+        for update of o
+        """,
+        {"channels": [channel for channel, _ in ordered], "orders": [order_id for _, order_id in ordered]},
+    )
+
+
 async def save(tx: Transaction, snapshots: Iterable[OrderSnapshot]) -> None:
     """Remember these snapshots as the newest ones."""
     ordered = sorted(snapshots, key=lambda snapshot: (snapshot.channel, snapshot.order_id))

@@ -9,11 +9,17 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from oneshelf.domain.command import (
+from oneshelf.domain.outcome import (
+    Claimed,
     CountBelowPromised,
     KeyReused,
+    NoSuchReservation,
+    NotAHold,
     Outcome,
     Posted,
+    Released,
+    ReservationEnded,
+    Reserved,
     Short,
     UnknownLocation,
     UnknownSku,
@@ -32,6 +38,12 @@ router = APIRouter(prefix="/v1", tags=["commands"])
 _OUTCOMES: dict[type[Outcome], tuple[str, int]] = {
     Posted: ("posted", 200),
     Short: ("short", 409),
+    Reserved: ("reserved", 200),
+    Claimed: ("claimed", 200),
+    Released: ("released", 200),
+    NoSuchReservation: ("no_such_reservation", 404),
+    ReservationEnded: ("reservation_ended", 409),
+    NotAHold: ("not_a_hold", 409),
     CountBelowPromised: ("count_below_promised", 409),
     UnknownSku: ("unknown_sku", 404),
     UnknownLocation: ("unknown_location", 404),
