@@ -19,7 +19,7 @@ from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku
 from oneshelf.domain.ledger import Balance, Shelf
 from oneshelf.domain.movement import Reason
 from oneshelf.domain.order import OrderLine, OrderSnapshot, is_older
-from oneshelf.domain.outcome import CountBelowPromised, Posted, Short
+from oneshelf.domain.outcome import CountedShort, Posted, Short
 from oneshelf.domain.posting import post_command
 from oneshelf.errors import MalformedError
 
@@ -265,11 +265,13 @@ def test_a_count_of_free_units_says_what_is_free() -> None:
     assert post_command(on, counted, now=PLACED) == Posted(units_moved=2, available=9)
 
 
-def test_a_count_below_what_is_promised_is_refused_with_the_figures() -> None:
+def test_a_count_below_what_is_promised_shortens_the_order_and_is_never_refused() -> None:
     on = shelf(MUG=10)
     post(on, order(line(3)))
     counted = Count(key=CommandKey(scope="test", key="1"), sku=MUG, location=BERLIN, units=2)
-    assert post_command(on, counted, now=PLACED) == CountBelowPromised(MUG, BERLIN, counted=2, promised=3)
+    assert post_command(on, counted, now=PLACED) == CountedShort(units_moved=8, available=0, units_short=1)
+    assert (on.lines[SHOP, "o1", "l1"].units_committed, on.lines[SHOP, "o1", "l1"].units_short) == (2, 1)
+    assert_balances(on)
 
 
 def lives() -> st.SearchStrategy[list[OrderSnapshot]]:

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
+from oneshelf.domain.account import Outside, StockState
 from oneshelf.domain.identity import UNITS_MAX, Channel, Location, Sku
 from oneshelf.errors import MalformedError
 
 KEY_LENGTH_MAX = 255
 TTL_S_MAX = 7 * 86_400
 RESERVE_LINES_MAX = 200
+COMPONENTS_MAX = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,9 @@ class CommandKey:
         is_printable = all(0x21 <= ord(character) <= 0x7E for character in self.key)
         if not 1 <= len(self.key) <= KEY_LENGTH_MAX or not is_printable:
             raise MalformedError(f"an idempotency key is 1 to {KEY_LENGTH_MAX} visible ASCII characters")
+
+    def __str__(self) -> str:
+        return f"{self.scope} {self.key}"
 
 
 class CountedFigure(StrEnum):
@@ -61,13 +66,186 @@ class Adjust:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
-    """Somebody counted. The difference to the ledger goes to or comes from `shrinkage` and `found`."""
+    """Somebody counted. The difference to the ledger goes to or comes from `shrinkage` and `found`.
+
+    A count is never refused: if less lies there than is promised, the latest promises are short from now on.
+    """
 
     key: CommandKey
     sku: Sku
     location: Location
     units: int
     figure: CountedFigure = CountedFigure.ON_HAND
+
+
+# Between these, a person may move units. What is committed or reserved belongs to an order or a reservation.
+MOVABLE_STATES = (StockState.AVAILABLE, StockState.DAMAGED, StockState.QUALITY_CONTROL, StockState.SAFETY_STOCK)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """Units change their state where they lie; announced ones arrive by moving from incoming."""
+
+    key: CommandKey
+    sku: Sku
+    location: Location
+    units: int
+    origin: StockState
+    target: StockState
+
+    def __post_init__(self) -> None:
+        _require_units(self.units, self.sku)
+        if self.origin not in (*MOVABLE_STATES, StockState.INCOMING) or self.target not in MOVABLE_STATES:
+            raise MalformedError(f"units do not move from {self.origin} to {self.target} by hand")
+        if self.origin is self.target:
+            raise MalformedError(f"a move from {self.origin} to {self.target} changes nothing")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expect:
+    """A delivery is announced: supplier → incoming; a negative difference takes the announcement back."""
+
+    key: CommandKey
+    sku: Sku
+    location: Location
+    delta_units: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispatch:
+    """Units leave one location for another: available → in transit."""
+
+    key: CommandKey
+    transfer_id: str
+    sku: Sku
+    origin: Location
+    target: Location
+    units: int
+
+    def __post_init__(self) -> None:
+        _require_units(self.units, self.sku)
+        if self.origin == self.target:
+            raise MalformedError(f"a transfer from {self.origin} to {self.target} goes nowhere")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrive:
+    """Units of a transfer are there: in transit → available. `is_last`: whatever has not come now is lost."""
+
+    key: CommandKey
+    transfer_id: str
+    sku: Sku
+    units: int
+    is_last: bool = True
+
+
+class ReturnInto(StrEnum):
+    """Where units that come back from a customer go."""
+
+    AVAILABLE = "available"
+    QUALITY_CONTROL = "quality_control"
+    DAMAGED = "damaged"
+    WRITTEN_OFF = "written_off"
+
+    @property
+    def account_name(self) -> StockState | Outside:
+        return Outside.SHRINKAGE if self is ReturnInto.WRITTEN_OFF else StockState(self.value)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class OrderRef:
+    """An order, by the name of who took it and the number they gave it."""
+
+    channel: Channel
+    order_id: str
+
+    def __str__(self) -> str:
+        return f"order {self.channel}/{self.order_id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Return:
+    """Shipped units came back to `location`, each once. `line_id`: of this line; empty: of any line of the order."""
+
+    key: CommandKey
+    order: OrderRef
+    sku: Sku
+    location: Location
+    units: int
+    into: ReturnInto
+    line_id: str = ""
+
+    def __post_init__(self) -> None:
+        _require_units(self.units, self.sku)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ship:
+    """Units of a claimed order left for the customer. Of an order of a channel, the channel tells that itself."""
+
+    key: CommandKey
+    order: OrderRef
+    sku: Sku
+    location: Location
+    units: int
+
+    def __post_init__(self) -> None:
+        _require_units(self.units, self.sku)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel:
+    """Units of a claimed order will not ship: committed → available."""
+
+    key: CommandKey
+    order: OrderRef
+    sku: Sku
+    location: Location
+    units: int
+
+    def __post_init__(self) -> None:
+        _require_units(self.units, self.sku)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Component:
+    """How many units of a SKU one kit takes."""
+
+    sku: Sku
+    units: int
+
+    def __post_init__(self) -> None:
+        _require_units(self.units, self.sku)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assemble:
+    """Kits are made of their components: available → assembly → available."""
+
+    key: CommandKey
+    sku: Sku
+    location: Location
+    units: int
+    components: tuple[Component, ...]
+
+    def __post_init__(self) -> None:
+        _require_units(self.units, self.sku)
+        _require_components(self.sku, self.components)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disassemble:
+    """Kits are taken apart into their components."""
+
+    key: CommandKey
+    sku: Sku
+    location: Location
+    units: int
+    components: tuple[Component, ...]
+
+    def __post_init__(self) -> None:
+        _require_units(self.units, self.sku)
+        _require_components(self.sku, self.components)
 
 
 class ReservationKind(StrEnum):
@@ -84,17 +262,6 @@ class ClaimInto(StrEnum):
 
     COMMITTED = "committed"
     LOCK = "lock"
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class OrderRef:
-    """An order, by the name of who took it and the number they gave it."""
-
-    channel: Channel
-    order_id: str
-
-    def __str__(self) -> str:
-        return f"order {self.channel}/{self.order_id}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +325,11 @@ class Release:
     reservation_id: UUID
 
 
-Command = Receive | Adjust | Count | Reserve | Extend | Claim | Release
+StockCommand = Receive | Adjust | Expect | Move | Assemble | Disassemble
+ReservationCommand = Reserve | Extend | Claim | Release
+TransferCommand = Dispatch | Arrive
+OrderCommand = Return | Ship | Cancel
+Command = StockCommand | Count | ReservationCommand | TransferCommand | OrderCommand
 
 
 def _require_units(units: int, sku: Sku) -> None:
@@ -169,3 +340,11 @@ def _require_units(units: int, sku: Sku) -> None:
 def _require_ttl(ttl_s: int) -> None:
     if not 1 <= ttl_s <= TTL_S_MAX:
         raise MalformedError(f"ttl_s is {ttl_s}; a hold lasts 1 to {TTL_S_MAX} seconds")
+
+
+def _require_components(kit: Sku, components: tuple[Component, ...]) -> None:
+    names = [component.sku for component in components]
+    if not 1 <= len(names) <= COMPONENTS_MAX:
+        raise MalformedError(f"kit {kit} has {len(names)} components; it must have 1 to {COMPONENTS_MAX}")
+    if kit in names or len(set(names)) != len(names):
+        raise MalformedError(f"kit {kit} names a component twice, or itself")

@@ -101,8 +101,9 @@ def _take_over(shelf: Shelf, position: LinePosition) -> None:
             continue
         position.units_committed += claimed.units_committed
         position.units_shipped += claimed.units_shipped
+        position.units_returned += claimed.units_returned
         position.units_short += claimed.units_short
-        claimed.units_committed = claimed.units_shipped = claimed.units_short = 0
+        claimed.units_committed = claimed.units_shipped = claimed.units_returned = claimed.units_short = 0
         shelf.changed_lines.add(claimed.key)
 
 
@@ -128,15 +129,7 @@ def _ship(shelf: Shelf, position: LinePosition, units_shipped: int) -> None:
     units = units_shipped - position.units_shipped
     committed = Account(StockState.COMMITTED, position.location)
     if units < 0:
-        shelf.move(
-            position.sku,
-            origin=Account(Outside.CUSTOMER),
-            target=committed,
-            units=-units,
-            reason=Reason.SHIPPED,
-            source=position.source,
-        )
-        position.units_committed += -units
+        _unship(shelf, position, -units)
     elif units > 0:
         _have_committed(shelf, position, units)
         shelf.move(
@@ -149,6 +142,23 @@ def _ship(shelf: Shelf, position: LinePosition, units_shipped: int) -> None:
         )
         position.units_committed -= units
     position.units_shipped = units_shipped
+
+
+def _unship(shelf: Shelf, position: LinePosition, units: int) -> None:
+    """Units that the channel says never left. Those that were returned are back already: the line looks for others."""
+    still_out = min(units, position.units_shipped - position.units_returned)
+    shelf.move(
+        position.sku,
+        origin=Account(Outside.CUSTOMER),
+        target=Account(StockState.COMMITTED, position.location),
+        units=still_out,
+        reason=Reason.SHIPPED,
+        source=position.source,
+    )
+    position.units_committed += still_out
+    position.units_short += units - still_out
+    position.units_returned -= units - still_out
+    shelf.look_for_units(position)
 
 
 def _have_committed(shelf: Shelf, position: LinePosition, units: int) -> None:

@@ -16,10 +16,11 @@ from oneshelf.domain.account import ON_HAND_STATES, Account, Outside, StockState
 from oneshelf.domain.command import OrderRef, ReservationKind
 from oneshelf.domain.identity import UNITS_MAX, Channel, ChannelSku, Location, Sku
 from oneshelf.domain.movement import Movement, Reason
-from oneshelf.errors import invariant
+from oneshelf.errors import MalformedError, invariant
 
 BalanceKey = tuple[Sku, Location]
 LineKey = tuple[Channel, str, str]  # channel, order, line
+TransferKey = tuple[Sku, str]
 ReservationKey = tuple[Sku, UUID, Location]
 
 # A line that a claim has made, and that its channel has not spoken of yet, sells no listing.
@@ -60,6 +61,7 @@ class LinePosition:
     units_shipped: int = 0
     units_short: int = 0
     units_off_listing: int = 0
+    units_returned: int = 0  # of the shipped ones
 
     @property
     def key(self) -> LineKey:
@@ -133,6 +135,33 @@ class Reservation:
         return self.is_held and self.expires_at is not None and now >= self.expires_at
 
 
+@dataclass(slots=True, kw_only=True)
+class Transfer:
+    """Units of one SKU on their way between two locations, until all have arrived or are given up."""
+
+    sku: Sku
+    transfer_id: str
+    origin: Location
+    target: Location
+    units_sent: int
+    created_at: datetime
+    units_arrived: int = 0
+    units_over: int = 0
+    units_lost: int = 0
+
+    @property
+    def key(self) -> TransferKey:
+        return (self.sku, self.transfer_id)
+
+    @property
+    def units_under_way(self) -> int:
+        return self.units_sent - self.units_arrived - self.units_lost
+
+    @property
+    def source(self) -> str:
+        return f"transfer {self.transfer_id}"
+
+
 class Shelf:
     """The balances that a batch has locked, the order lines and reservations it needs, and the movements it makes."""
 
@@ -142,15 +171,18 @@ class Shelf:
         balances: Mapping[BalanceKey, Balance],
         lines: Iterable[LinePosition] = (),
         reservations: Iterable[Reservation] = (),
+        transfers: Iterable[Transfer] = (),
         new_id: Callable[[], UUID],
     ) -> None:
         self.balances = dict(balances)
         self.lines: dict[LineKey, LinePosition] = {}
         self.reservations = {reservation.key: reservation for reservation in reservations}
+        self.transfers = {transfer.key: transfer for transfer in transfers}
         self.movements: list[Movement] = []
         self.changed_lines: set[LineKey] = set()
         self.changed_balances: set[BalanceKey] = set()
         self.changed_reservations: set[ReservationKey] = set()
+        self.changed_transfers: set[TransferKey] = set()
         self.new_id = new_id
         # Reading all lines and reservations for each command would make a batch cost its square.
         self._of_order: dict[OrderRef, list[LinePosition]] = {}
@@ -167,7 +199,7 @@ class Shelf:
         """Put an order line on the shelf."""
         self.lines[line.key] = line
         self._of_order.setdefault(line.order, []).append(line)
-        self._freed.add((line.sku, line.location))
+        self.look_for_units(line)
 
     def lines_of(self, order: OrderRef) -> list[LinePosition]:
         """The lines of an order that are on the shelf, sorted."""
@@ -182,6 +214,15 @@ class Shelf:
     def parts(self, reservation_id: UUID) -> list[Reservation]:
         """What a reservation set aside, by SKU and location; empty for an unknown one."""
         return sorted(self._of_reservation.get(reservation_id, []), key=lambda part: part.key)
+
+    def require_room(self, sku: Sku, location: Location, units: int) -> None:
+        """Raises MalformedError where more would be than any shelf holds: the whole request is taken back.
+
+        All states count, so that whatever comes back to `available` later finds room.
+        """
+        there = sum(self.balances[sku, location].units.values())
+        if there + units > UNITS_MAX:
+            raise MalformedError(f"{sku} at {location}: {there} there and {units} more are over {UNITS_MAX}")
 
     def available(self, sku: Sku, location: Location) -> int:
         return self.balances[sku, location].available
@@ -222,6 +263,10 @@ class Shelf:
         balance.version += 1
         self.changed_balances.add((sku, location))
         return balance.version
+
+    def look_for_units(self, line: LinePosition) -> None:
+        """This line became short of units that may be free: the next `fill_shortages` looks."""
+        self._freed.add((line.sku, line.location))
 
     def fill_shortages(self) -> None:
         """Give units that became free to the order lines that are short of them, the oldest order first."""

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import assert_never
 from uuid import UUID
 
-from oneshelf.domain.identity import Location, Sku
+from oneshelf.domain.identity import Channel, Location, Sku
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +50,25 @@ class Released:
 
 
 @dataclass(frozen=True, slots=True)
+class CountedShort:
+    """Done: less lies there than was promised. `units_short` of the latest promises wait for units now."""
+
+    units_moved: int
+    available: int
+    units_short: int
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """Done: `units` are available, `units_over` of them more than were sent. `units_lost` will not come any more."""
+
+    units: int
+    units_over: int
+    units_lost: int
+    available: int
+
+
+@dataclass(frozen=True, slots=True)
 class Short:
     """Not done: there are fewer than asked for."""
 
@@ -60,13 +79,75 @@ class Short:
 
 
 @dataclass(frozen=True, slots=True)
-class CountBelowPromised:
-    """Not done: fewer were counted than are promised to orders. Cancel orders, or count again."""
+class TooFew:
+    """Not done: there are fewer in this state than asked for."""
 
     sku: Sku
     location: Location
-    counted: int
-    promised: int
+    state: str
+    asked: int
+    there: int
+
+
+@dataclass(frozen=True, slots=True)
+class NoSuchTransfer:
+    """Not done: no units of this SKU were dispatched under this number."""
+
+    transfer_id: str
+    sku: Sku
+
+
+@dataclass(frozen=True, slots=True)
+class TransferExists:
+    """Not done: units of this SKU were dispatched under this number before. Give each dispatch its own."""
+
+    transfer_id: str
+    sku: Sku
+    units_sent: int
+
+
+@dataclass(frozen=True, slots=True)
+class TransferEnded:
+    """Not done: this transfer has arrived. What came later is to be received, or adjusted."""
+
+    transfer_id: str
+    sku: Sku
+    units_sent: int
+    units_arrived: int
+    units_lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class NoSuchLine:
+    """Not done: the order has no line of this SKU that this may be done to."""
+
+    channel: Channel
+    order_id: str
+    sku: Sku
+
+
+@dataclass(frozen=True, slots=True)
+class NotThatManyShipped:
+    """Not done: fewer units have left for the customer, and not yet come back."""
+
+    channel: Channel
+    order_id: str
+    sku: Sku
+    asked: int
+    shipped: int
+    returned: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotThatManyHeld:
+    """Not done: the order holds fewer units. `held` are committed to it, `short` it waits for."""
+
+    channel: Channel
+    order_id: str
+    sku: Sku
+    asked: int
+    held: int
+    short: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,31 +194,29 @@ class KeyReused:
     key: str
 
 
-Done = Posted | Reserved | Claimed | Released
-Refusal = (
-    Short
-    | CountBelowPromised
-    | NoSuchReservation
-    | ReservationEnded
-    | NotAHold
-    | UnknownSku
-    | UnknownLocation
-    | KeyReused
-)
+Done = Posted | Reserved | Claimed | Released | CountedShort | Arrived
+OfReservation = NoSuchReservation | ReservationEnded | NotAHold
+OfTransfer = NoSuchTransfer | TransferExists | TransferEnded
+OfOrder = NoSuchLine | NotThatManyShipped | NotThatManyHeld
+Refusal = Short | TooFew | OfReservation | OfTransfer | OfOrder | UnknownSku | UnknownLocation | KeyReused
 Outcome = Done | Refusal
 
 
 def in_words(outcome: Outcome) -> str:
     """The outcome as one sentence for a person."""
     match outcome:
-        case Posted() | Reserved() | Claimed() | Released():
+        case Posted() | Reserved() | Claimed() | Released() | CountedShort() | Arrived():
             return _done_in_words(outcome)
         case NoSuchReservation() | ReservationEnded() | NotAHold():
             return _reservation_in_words(outcome)
+        case NoSuchTransfer() | TransferExists() | TransferEnded():
+            return _transfer_in_words(outcome)
+        case NoSuchLine() | NotThatManyShipped() | NotThatManyHeld():
+            return _order_in_words(outcome)
         case Short(sku, location, asked, available):
             return f"short: {sku} at {location}: asked {asked}, available {available}"
-        case CountBelowPromised(sku, location, counted, promised):
-            return f"refused: {sku} at {location}: counted {counted}, but {promised} are promised to orders"
+        case TooFew(sku, location, state, asked, there):
+            return f"refused: {sku} at {location}: asked {asked}, {there} are {state}"
         case UnknownSku(sku):
             return f"refused: no SKU {sku}"
         case UnknownLocation(location):
@@ -160,11 +239,15 @@ def _done_in_words(outcome: Done) -> str:
             return f"claimed: {units} units of {reservation_id} belong to the order{lost}"
         case Released(reservation_id, units):
             return f"released: {units} units of {reservation_id} are free again"
+        case CountedShort(units_moved, available, units_short):
+            return f"posted: {units_moved} units moved, {available} available; {units_short} promised units are short"
+        case Arrived(units, units_over, units_lost, available):
+            return f"arrived: {units} units, {units_over} over, {units_lost} lost; {available} available"
         case _:
             assert_never(outcome)
 
 
-def _reservation_in_words(outcome: NoSuchReservation | ReservationEnded | NotAHold) -> str:
+def _reservation_in_words(outcome: OfReservation) -> str:
     match outcome:
         case NoSuchReservation(reservation_id):
             return f"refused: no reservation {reservation_id}"
@@ -172,5 +255,35 @@ def _reservation_in_words(outcome: NoSuchReservation | ReservationEnded | NotAHo
             return f"refused: reservation {reservation_id} is {state}; reserve again"
         case NotAHold(reservation_id, kind):
             return f"refused: reservation {reservation_id} is a {kind}, not a hold"
+        case _:
+            assert_never(outcome)
+
+
+def _transfer_in_words(outcome: OfTransfer) -> str:
+    match outcome:
+        case NoSuchTransfer(transfer_id, sku):
+            return f"refused: no {sku} was dispatched as transfer {transfer_id}"
+        case TransferExists(transfer_id, sku, units_sent):
+            return f"refused: {units_sent} {sku} were dispatched as transfer {transfer_id} before; take another number"
+        case TransferEnded(transfer_id, sku, sent, arrived, lost):
+            return (
+                f"refused: of {sent} {sku} of transfer {transfer_id}, {arrived} have arrived and {lost} were lost; "
+                "receive what came later"
+            )
+        case _:
+            assert_never(outcome)
+
+
+def _order_in_words(outcome: OfOrder) -> str:
+    match outcome:
+        case NoSuchLine(channel, order_id, sku):
+            return f"refused: order {channel}/{order_id} has no line of {sku} for this"
+        case NotThatManyShipped(channel, order_id, sku, asked, shipped, returned):
+            return (
+                f"refused: {sku} of order {channel}/{order_id}: asked {asked}, shipped {shipped}, "
+                f"of which {returned} came back before"
+            )
+        case NotThatManyHeld(channel, order_id, sku, asked, held, short):
+            return f"refused: {sku} of order {channel}/{order_id}: asked {asked}, holds {held}, short of {short}"
         case _:
             assert_never(outcome)

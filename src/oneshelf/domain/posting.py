@@ -6,83 +6,100 @@ from datetime import datetime
 from typing import assert_never
 
 from oneshelf.domain.account import Account, Outside, StockState
-from oneshelf.domain.command import Adjust, Claim, Command, Count, CountedFigure, Extend, Receive, Release, Reserve
-from oneshelf.domain.identity import UNITS_MAX
+from oneshelf.domain.command import (
+    Adjust,
+    Arrive,
+    Assemble,
+    Cancel,
+    Claim,
+    Command,
+    Count,
+    Disassemble,
+    Dispatch,
+    Expect,
+    Extend,
+    Move,
+    Receive,
+    Release,
+    Reserve,
+    Return,
+    Ship,
+    StockCommand,
+)
+from oneshelf.domain.counting import count
+from oneshelf.domain.kit import post_kit
 from oneshelf.domain.ledger import Shelf
 from oneshelf.domain.movement import Reason
-from oneshelf.domain.outcome import CountBelowPromised, Outcome, Posted, Short
-from oneshelf.domain.reservation import claim, extend, release, reserve
-from oneshelf.errors import MalformedError
+from oneshelf.domain.order_command import post_order_command
+from oneshelf.domain.outcome import Outcome, Posted, Short, TooFew
+from oneshelf.domain.reservation import post_reservation
+from oneshelf.domain.transfer import post_transfer
 
 
 def post_command(shelf: Shelf, command: Command, *, now: datetime) -> Outcome:
     """Decide one command against the shelf. A refusal leaves the shelf as it was.
 
-    Holds that have expired by `now` must have been taken back before, see `domain.reservation.expire`.
+    Holds that have expired by `now` must have been taken back before, see `domain.reservation.expire`. Whatever
+    became free goes to the orders that are short of it.
+
+    Raises MalformedError where the sum would be more than any shelf holds: the whole request is taken back.
     """
+    outcome: Outcome
     match command:
-        case Reserve():
-            return reserve(shelf, command, now=now)
-        case Extend():
-            return extend(shelf, command, now=now)
-        case Claim():
-            return claim(shelf, command, now=now)
-        case Release():
-            return release(shelf, command)
-        case Receive(sku=sku, location=location, units=units):
-            moved = _bring(shelf, command, origin=Outside.SUPPLIER, units=units, reason=Reason.RECEIVED)
-        case Adjust(sku=sku, location=location, delta_units=delta_units):
-            if delta_units < 0 and shelf.available(sku, location) < -delta_units:
-                return Short(sku, location, asked=-delta_units, available=shelf.available(sku, location))
-            moved = _correct(shelf, command, delta_units, Reason.ADJUSTED)
-        case Count(sku=sku, location=location, units=units, figure=figure):
-            balance = shelf.balances[sku, location]
-            counted_before = balance.on_hand if figure is CountedFigure.ON_HAND else balance.available
-            if balance.available + units - counted_before < 0:
-                promised = balance.on_hand - balance.available
-                return CountBelowPromised(sku, location, counted=units, promised=promised)
-            moved = _correct(shelf, command, units - counted_before, Reason.COUNTED)
+        case Receive() | Adjust() | Expect() | Move() | Assemble() | Disassemble():
+            outcome = _post_stock(shelf, command)
+        case Count():
+            outcome = count(shelf, command)
+        case Reserve() | Extend() | Claim() | Release():
+            outcome = post_reservation(shelf, command, now=now)
+        case Dispatch() | Arrive():
+            outcome = post_transfer(shelf, command, now=now)
+        case Return() | Ship() | Cancel():
+            outcome = post_order_command(shelf, command)
         case _:
             assert_never(command)
+    return outcome
+
+
+def _post_stock(shelf: Shelf, command: StockCommand) -> Posted | Short | TooFew:
+    available = Account(StockState.AVAILABLE, command.location)
+    match command:
+        case Assemble() | Disassemble():
+            return post_kit(shelf, command)
+        case Receive(units=units):
+            return _shift(shelf, command, Account(Outside.SUPPLIER), available, units, Reason.RECEIVED)
+        case Adjust(delta_units=units) if units >= 0:
+            return _shift(shelf, command, Account(Outside.FOUND), available, units, Reason.ADJUSTED)
+        case Adjust(delta_units=units):
+            return _shift(shelf, command, available, Account(Outside.SHRINKAGE), -units, Reason.ADJUSTED)
+        case Expect(delta_units=units):
+            supplier, incoming = Account(Outside.SUPPLIER), Account(StockState.INCOMING, command.location)
+            origin, target = (supplier, incoming) if units >= 0 else (incoming, supplier)
+            return _shift(shelf, command, origin, target, abs(units), Reason.EXPECTED)
+        case Move(units=units):
+            origin, target = Account(command.origin, command.location), Account(command.target, command.location)
+            return _shift(shelf, command, origin, target, units, Reason.MOVED)
+        case _:
+            assert_never(command)
+
+
+def _shift(
+    shelf: Shelf,
+    command: Receive | Adjust | Expect | Move,
+    origin: Account,
+    target: Account,
+    units: int,
+    reason: Reason,
+) -> Posted | Short | TooFew:
+    sku, location = command.sku, command.location
+    if isinstance(origin.name, StockState):
+        there = shelf.balances[sku, location].units[origin.name]
+        if there < units and origin.name is StockState.AVAILABLE:
+            return Short(sku, location, asked=units, available=there)
+        if there < units:
+            return TooFew(sku, location, origin.name, asked=units, there=there)
+    else:
+        shelf.require_room(sku, location, units)
+    shelf.move(sku, origin=origin, target=target, units=units, reason=reason, source=str(command.key))
     shelf.fill_shortages()
-    return Posted(units_moved=moved, available=shelf.available(sku, location))
-
-
-def _source(command: Command) -> str:
-    return f"{command.key.scope} {command.key.key}"
-
-
-def _bring(shelf: Shelf, command: Receive | Adjust | Count, *, origin: Outside, units: int, reason: Reason) -> int:
-    """Raises MalformedError where the sum would be more than any shelf holds: the whole request is taken back."""
-    balance = shelf.balances[command.sku, command.location]
-    # All that is or will be there, so that whatever comes back to `available` later finds room.
-    present = sum(balance.units.values())
-    if present + units > UNITS_MAX:
-        raise MalformedError(
-            f"{command.sku} at {command.location}: {balance.available} available and {units} more are over {UNITS_MAX}"
-            if present == balance.available
-            else f"{command.sku} at {command.location}: {present} there and {units} more are over {UNITS_MAX}"
-        )
-    shelf.move(
-        command.sku,
-        origin=Account(origin),
-        target=Account(StockState.AVAILABLE, command.location),
-        units=units,
-        reason=reason,
-        source=_source(command),
-    )
-    return units
-
-
-def _correct(shelf: Shelf, command: Adjust | Count, delta_units: int, reason: Reason) -> int:
-    if delta_units >= 0:
-        return _bring(shelf, command, origin=Outside.FOUND, units=delta_units, reason=reason)
-    shelf.move(
-        command.sku,
-        origin=Account(StockState.AVAILABLE, command.location),
-        target=Account(Outside.SHRINKAGE),
-        units=-delta_units,
-        reason=reason,
-        source=_source(command),
-    )
-    return -delta_units
+    return Posted(units_moved=units, available=shelf.available(sku, location))

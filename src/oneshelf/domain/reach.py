@@ -7,22 +7,46 @@ from dataclasses import dataclass, field
 from typing import assert_never
 from uuid import UUID
 
-from oneshelf.domain.command import Adjust, Claim, Command, Count, Extend, OrderRef, Receive, Release, Reserve
+from oneshelf.domain.command import (
+    Adjust,
+    Arrive,
+    Assemble,
+    Cancel,
+    Claim,
+    Command,
+    Count,
+    CountedFigure,
+    Disassemble,
+    Dispatch,
+    Expect,
+    Extend,
+    Move,
+    OrderRef,
+    Receive,
+    Release,
+    Reserve,
+    Return,
+    Ship,
+)
 from oneshelf.domain.identity import Location, Sku
-from oneshelf.domain.ledger import BalanceKey
+from oneshelf.domain.ledger import BalanceKey, TransferKey
 
 
 @dataclass(slots=True)
 class Reach:
-    """Names in commands. `claims`: reservation -> the orders that want it."""
+    """Names in commands. `claims`: reservation -> the orders that want it. `counted`: as a whole, promises and all."""
 
     balances: set[BalanceKey] = field(default_factory=set)
+    counted: set[BalanceKey] = field(default_factory=set)
     reservations: set[UUID] = field(default_factory=set)
     claims: dict[UUID, set[OrderRef]] = field(default_factory=dict)
+    orders: set[OrderRef] = field(default_factory=set)
+    transfers: set[TransferKey] = field(default_factory=set)
+    arriving: set[Sku] = field(default_factory=set)
 
     @property
     def skus(self) -> set[Sku]:
-        return {sku for sku, _ in self.balances}
+        return {sku for sku, _ in self.balances} | self.arriving
 
     @property
     def locations(self) -> set[Location]:
@@ -40,7 +64,16 @@ def reach_of(commands: Iterable[Command]) -> Reach:
             case Claim():
                 reach.reservations.add(command.reservation_id)
                 reach.claims.setdefault(command.reservation_id, set()).add(command.order)
-            case Receive() | Adjust() | Count() | Reserve():
+            case Count(figure=CountedFigure.ON_HAND):
+                reach.counted.add((command.sku, command.location))
+            case Return() | Ship() | Cancel():
+                reach.orders.add(command.order)
+            case Dispatch():
+                reach.transfers.add((command.sku, command.transfer_id))
+            case Arrive():
+                reach.transfers.add((command.sku, command.transfer_id))
+                reach.arriving.add(command.sku)
+            case Count() | Receive() | Adjust() | Expect() | Move() | Reserve() | Assemble() | Disassemble():
                 pass
             case _:
                 assert_never(command)
@@ -48,13 +81,17 @@ def reach_of(commands: Iterable[Command]) -> Reach:
 
 
 def balances_of(command: Command) -> list[BalanceKey]:
-    """The SKUs and locations that a command names itself, in its own order."""
+    """The SKUs and locations that a command names together, in its own order."""
     match command:
-        case Receive() | Adjust() | Count():
-            return [(command.sku, command.location)]
         case Reserve():
             return [(line.sku, line.location) for line in command.lines]
-        case Extend() | Claim() | Release():
+        case Assemble() | Disassemble():
+            return [(sku, command.location) for sku in (command.sku, *(part.sku for part in command.components))]
+        case Dispatch():
+            return [(command.sku, command.origin), (command.sku, command.target)]
+        case Extend() | Claim() | Release() | Arrive():
             return []
+        case Receive() | Adjust() | Count() | Expect() | Move() | Return() | Ship() | Cancel():
+            return [(command.sku, command.location)]
         case _:
             assert_never(command)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime, timedelta
+from typing import assert_never
 
 from oneshelf.domain.account import Account, StockState
-from oneshelf.domain.command import Claim, ClaimInto, Extend, Release, ReservationKind, Reserve
+from oneshelf.domain.command import Claim, ClaimInto, Extend, Release, ReservationCommand, ReservationKind, Reserve
 from oneshelf.domain.ledger import (
     UNSPOKEN,
     BalanceKey,
@@ -42,7 +43,24 @@ def expire(shelf: Shelf, *, now: datetime) -> int:
     return len(due)
 
 
-def reserve(shelf: Shelf, command: Reserve, *, now: datetime) -> Reserved | Short:
+def post_reservation(
+    shelf: Shelf, command: ReservationCommand, *, now: datetime
+) -> Reserved | Claimed | Released | Short | Ended | NotAHold:
+    """Decide a command about a reservation."""
+    match command:
+        case Reserve():
+            return _reserve(shelf, command, now)
+        case Extend():
+            return _extend(shelf, command, now)
+        case Claim():
+            return _claim(shelf, command, now)
+        case Release():
+            return _release(shelf, command)
+        case _:
+            assert_never(command)
+
+
+def _reserve(shelf: Shelf, command: Reserve, now: datetime) -> Reserved | Short:
     """Set all lines aside, or nothing. The first SKU and location that is short, in sorted order, is the answer."""
     demand: Counter[BalanceKey] = Counter()
     for line in command.lines:
@@ -75,9 +93,7 @@ def reserve(shelf: Shelf, command: Reserve, *, now: datetime) -> Reserved | Shor
     return Reserved(reservation_id, units=demand.total(), expires_at=expires_at)
 
 
-def extend(
-    shelf: Shelf, command: Extend, *, now: datetime
-) -> Reserved | NoSuchReservation | ReservationEnded | NotAHold:
+def _extend(shelf: Shelf, command: Extend, now: datetime) -> Reserved | Ended | NotAHold:
     """Let a hold last longer. It never lasts shorter: a late repeat of an earlier wish must not end it."""
     parts = _held(shelf, command)
     if not isinstance(parts, list):
@@ -92,7 +108,7 @@ def extend(
     return Reserved(command.reservation_id, units=_units_held(parts), expires_at=expires_at)
 
 
-def claim(shelf: Shelf, command: Claim, *, now: datetime) -> Claimed | Ended | NotAHold:
+def _claim(shelf: Shelf, command: Claim, now: datetime) -> Claimed | Ended | NotAHold:
     """The reservation belongs to its order, whichever of the two came first: no unit is taken twice.
 
     Where the channel has told us of the order already, its lines have taken their units themselves; then the
@@ -116,7 +132,7 @@ def claim(shelf: Shelf, command: Claim, *, now: datetime) -> Claimed | Ended | N
     return claimed
 
 
-def release(shelf: Shelf, command: Release) -> Released | Ended:
+def _release(shelf: Shelf, command: Release) -> Released | Ended:
     """All units of the reservation are free again; orders that are short of them come first."""
     parts = _held(shelf, command)
     if not isinstance(parts, list):

@@ -1,8 +1,8 @@
 """Move stock: the only writer of the ledger.
 
 Reads: new facts (order snapshots), commands, holds that are past their time. Writes: commands, movements, balances,
-reservations, orders and their lines, what orders took off each listing; marks the SKUs whose listings must be planned
-again.
+reservations, transfers, orders and their lines, what orders took off each listing; marks the SKUs whose listings must
+be planned again.
 Next: plan.
 """
 
@@ -17,7 +17,7 @@ from uuid import UUID
 
 import msgspec
 
-from oneshelf.domain.command import Command, CommandKey
+from oneshelf.domain.command import Arrive, Command, CommandKey
 from oneshelf.domain.fulfilment import Link, post_order
 from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku
 from oneshelf.domain.ledger import Shelf
@@ -133,7 +133,7 @@ def _unknown(
     command: Command, skus: Collection[Sku], locations: Collection[Location]
 ) -> UnknownSku | UnknownLocation | None:
     names = balances_of(command)
-    for sku, _ in names:
+    for sku in (command.sku,) if isinstance(command, Arrive) else (sku for sku, _ in names):
         if sku not in skus:
             return UnknownSku(sku)
     for _, location in names:

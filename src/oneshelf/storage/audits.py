@@ -74,6 +74,28 @@ _RULES = {
         where k.units is null or m.units_in is distinct from k.units
            or m.units_out > k.units or not k.is_claimed and m.units_out <> k.units_back
     """,
+    "units in transit are those that transfers have under way": """
+        with moved as (
+            select sku, sum(case when to_account = 'in_transit' then units else -units end) as units
+            from movements where 'in_transit' in (to_account, from_account) group by 1
+        ), kept as (
+            select sku, sum(units_sent - units_arrived - units_lost) as units from transfers group by 1
+        )
+        select coalesce(m.sku, k.sku),
+               format('in transit %%s, transfers %%s', coalesce(m.units, 0), coalesce(k.units, 0))
+        from moved m full join kept k using (sku) where coalesce(m.units, 0) <> coalesce(k.units, 0)
+    """,
+    "what customers have is what was shipped and has not come back": """
+        with moved as (
+            select sku, sum(case when to_account = 'customer' then units else -units end) as units
+            from movements where 'customer' in (to_account, from_account) group by 1
+        ), kept as (
+            select sku, sum(units_shipped - units_returned) as units from order_lines group by 1
+        )
+        select coalesce(m.sku, k.sku),
+               format('with customers %%s, order lines %%s', coalesce(m.units, 0), coalesce(k.units, 0))
+        from moved m full join kept k using (sku) where coalesce(m.units, 0) <> coalesce(k.units, 0)
+    """,
     "no order waits for units that are free": """
         select concat_ws(' ', l.channel, l.order_id, l.line_id),
                format('%%s short of %%s, %%s available', l.units_short, l.sku, b.available)

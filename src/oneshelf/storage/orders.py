@@ -18,7 +18,7 @@ OrderKey = tuple[Channel, str]
 
 _LINE_COLUMNS = """
     sku, location, channel, order_id, line_id, channel_sku, placed_at, is_pending, pack_units,
-    units_pending, units_committed, units_shipped, units_short, units_off_listing
+    units_pending, units_committed, units_shipped, units_short, units_off_listing, units_returned
 """
 
 
@@ -137,6 +137,21 @@ async def lines_short(tx: Transaction, keys: Collection[BalanceKey]) -> list[Lin
     return await cursor.fetchall()
 
 
+async def lines_holding(tx: Transaction, keys: Collection[BalanceKey]) -> list[LinePosition]:
+    """The order lines that hold units of these (locked) balances."""
+    ordered = sorted(keys)
+    cursor = tx.cursor(row_factory=class_row(LinePosition))
+    await cursor.execute(
+        f"""
+        select {_LINE_COLUMNS} from order_lines
+        join unnest(%(skus)s::text[], %(locations)s::text[]) as wanted (sku, location) using (sku, location)
+        where units_committed + units_pending > 0
+        """,
+        {"skus": [sku for sku, _ in ordered], "locations": [location for _, location in ordered]},
+    )
+    return await cursor.fetchall()
+
+
 async def save_lines(tx: Transaction, lines: Iterable[LinePosition]) -> None:
     """Store what these lines hold now. Their balances are locked."""
     ordered = sorted(lines, key=lambda line: (line.sku, line.key))
@@ -149,11 +164,12 @@ async def save_lines(tx: Transaction, lines: Iterable[LinePosition]) -> None:
             %(sku)s::text[], %(location)s::text[], %(channel)s::text[], %(order_id)s::text[], %(line_id)s::text[],
             %(channel_sku)s::text[], %(placed_at)s::timestamptz[], %(is_pending)s::boolean[], %(pack_units)s::int[],
             %(units_pending)s::int[], %(units_committed)s::int[], %(units_shipped)s::int[], %(units_short)s::int[],
-            %(units_off_listing)s::int[])
+            %(units_off_listing)s::int[], %(units_returned)s::int[])
         on conflict (sku, channel, order_id, line_id) do update set
             is_pending = excluded.is_pending, units_pending = excluded.units_pending,
             units_committed = excluded.units_committed, units_shipped = excluded.units_shipped,
-            units_short = excluded.units_short, units_off_listing = excluded.units_off_listing
+            units_short = excluded.units_short, units_off_listing = excluded.units_off_listing,
+            units_returned = excluded.units_returned
         """,
         {column.strip(): [getattr(line, column.strip()) for line in ordered] for column in _LINE_COLUMNS.split(",")},
     )

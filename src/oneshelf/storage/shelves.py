@@ -12,7 +12,7 @@ from uuid import UUID
 
 from oneshelf.domain.ledger import BalanceKey, Shelf
 from oneshelf.domain.reach import Reach
-from oneshelf.storage import balances, movements, orders, reservations, touched
+from oneshelf.storage import balances, movements, orders, reservations, touched, transfers
 from oneshelf.storage.database import Transaction, now
 from oneshelf.storage.orders import OrderKey
 
@@ -40,15 +40,30 @@ async def open_for_commands(
     keys |= {key for of_one in places.values() for key in of_one}
     # Only reservations that exist make an order known to us.
     claimed = {(order.channel, order.order_id) for one in places for order in reach.claims.get(one, ())}
-    if claimed:
-        await orders.lock_claimed(tx, claimed, create=claimed)
-        keys |= {(line.sku, line.location) for line in await orders.lines_of(tx, claimed)}
+    named = claimed | {(order.channel, order.order_id) for order in reach.orders}
+    if named:
+        await orders.lock_claimed(tx, named, create=claimed)
+        keys |= {(line.sku, line.location) for line in await orders.lines_of(tx, named)}
+    if reach.transfers:
+        keys |= {(one.sku, one.target) for one in await transfers.load(tx, reach.transfers)}
     locked = await balances.lock(tx, keys)
     lines = await orders.lines_short(tx, keys)
-    if claimed:
-        lines += await orders.lines_of(tx, claimed)
-    held = await reservations.load(tx, reach.reservations, due_at=keys, all_at=())
-    return Shelf(balances=locked, lines=lines, reservations=held, new_id=new_id), await now(tx)
+    if named:
+        lines += await orders.lines_of(tx, named)
+    counted = reach.counted & keys
+    if counted:
+        lines += await orders.lines_holding(tx, counted)
+    held = await reservations.load(tx, reach.reservations, due_at=keys, all_at=counted)
+    under_way = await transfers.load(tx, reach.transfers) if reach.transfers else []
+    # What began after its place was asked for lies in a balance that is not locked: for this batch it is not there yet.
+    shelf = Shelf(
+        balances=locked,
+        lines=[line for line in lines if (line.sku, line.location) in locked],
+        reservations=[part for part in held if (part.sku, part.location) in locked],
+        transfers=[one for one in under_way if (one.sku, one.target) in locked],
+        new_id=new_id,
+    )
+    return shelf, await now(tx)
 
 
 async def open_for_expiries(tx: Transaction, new_id: Callable[[], UUID], *, limit: int) -> tuple[Shelf, datetime]:
@@ -66,4 +81,5 @@ async def write(tx: Transaction, shelf: Shelf) -> None:
     await movements.append(tx, shelf.movements)
     await orders.save_lines(tx, [shelf.lines[key] for key in shelf.changed_lines])
     await reservations.save(tx, [shelf.reservations[key] for key in shelf.changed_reservations])
+    await transfers.save(tx, [shelf.transfers[key] for key in shelf.changed_transfers])
     await touched.mark(tx, [sku for sku, _ in shelf.changed_balances])
