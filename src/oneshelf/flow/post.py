@@ -82,7 +82,7 @@ async def post_commands(database: Database, new_id: Callable[[], UUID], wanted: 
     firsts: dict[CommandKey, Command] = {}
     for command in wanted:
         firsts.setdefault(command.key, command)
-    async with database.transaction() as tx:
+    async with database.transaction(is_pipelined=True) as tx:
         claims = [commands.Claim(key, _fingerprint(command), None) for key, command in firsts.items()]
         taken = await commands.claim(tx, claims)
         fresh = [command for key, command in firsts.items() if key not in taken]
@@ -117,8 +117,7 @@ async def _post_fresh(
 ) -> dict[CommandKey, Outcome]:
     """Decide and write commands whose keys were claimed in this transaction."""
     reach = reach_of(fresh)
-    skus = await catalog.known_skus(tx, sorted(reach.skus))
-    locations = await catalog.known_locations(tx, sorted(reach.locations))
+    skus, locations = await catalog.known(tx, reach.skus, reach.locations)
     known = {(sku, location) for sku, location in reach.balances if sku in skus and location in locations}
     shelf, now = await shelves.open_for_commands(tx, new_id, reach, known)
     expire(shelf, now=now)

@@ -13,7 +13,7 @@ from uuid import UUID
 from oneshelf.domain.ledger import BalanceKey, Shelf
 from oneshelf.domain.reach import Reach
 from oneshelf.storage import balances, movements, orders, reservations, touched, transfers
-from oneshelf.storage.database import Transaction, now
+from oneshelf.storage.database import Transaction, ask_now, now, told_now
 from oneshelf.storage.orders import OrderKey
 
 
@@ -47,6 +47,7 @@ async def open_for_commands(
     if reach.transfers:
         keys |= {(one.sku, one.target) for one in await transfers.load(tx, reach.transfers)}
     locked = await balances.lock(tx, keys)
+    asked = await ask_now(tx)
     lines = await orders.lines_short(tx, keys)
     if named:
         lines += await orders.lines_of(tx, named)
@@ -63,7 +64,7 @@ async def open_for_commands(
         transfers=[one for one in under_way if (one.sku, one.target) in locked],
         new_id=new_id,
     )
-    return shelf, await now(tx)
+    return shelf, await told_now(asked)
 
 
 async def open_for_expiries(tx: Transaction, new_id: Callable[[], UUID], *, limit: int) -> tuple[Shelf, datetime]:
