@@ -26,6 +26,14 @@ class Ledger:
 
     database: Database
 
+    async def name_all(self) -> None:
+        """Let the engine know the SKUs, the locations and the channel."""
+        async with self.database.transaction() as tx:
+            await catalog.add_skus(tx, dict.fromkeys([MUG, CAP, Sku("SET")], ""))
+            for location in (BERLIN, HAMBURG):
+                await catalog.add_location(tx, location)
+            await catalog.add_channel(tx, catalog.NewChannel(SHOP, "paper", BERLIN, {}, {}, {}))
+
     async def ask(self, *commands: Command) -> list[Outcome]:
         """Post commands in one batch."""
         return [answered.outcome for answered in await post.post_commands(self.database, CLOCK.new_id, commands)]
@@ -75,12 +83,8 @@ class Ledger:
 async def open_ledger(dsn: str, available: Mapping[str, int] | None = None) -> AsyncIterator[Ledger]:
     """Mugs, caps and sets are known, in Berlin and Hamburg; `available`: SKU -> units in Berlin."""
     async with Database.open(dsn) as database:
-        async with database.transaction() as tx:
-            await catalog.add_skus(tx, dict.fromkeys([MUG, CAP, Sku("SET")], ""))
-            for location in (BERLIN, HAMBURG):
-                await catalog.add_location(tx, location)
-            await catalog.add_channel(tx, catalog.NewChannel(SHOP, "paper", BERLIN, {}, {}, {}))
         ledger = Ledger(database)
+        await ledger.name_all()
         for sku, units in (available or {}).items():
             await ledger.ask(Receive(key=key(), sku=Sku(sku), location=BERLIN, units=units))
         yield ledger

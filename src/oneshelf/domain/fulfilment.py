@@ -104,6 +104,8 @@ def _take_over(shelf: Shelf, position: LinePosition) -> None:
         position.units_returned += claimed.units_returned
         position.units_short += claimed.units_short
         claimed.units_committed = claimed.units_shipped = claimed.units_returned = claimed.units_short = 0
+        # From now on the channel speaks for these units: no command ships or cancels them.
+        claimed.channel_sku = position.channel_sku
         shelf.changed_lines.add(claimed.key)
 
 

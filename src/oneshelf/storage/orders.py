@@ -166,7 +166,8 @@ async def save_lines(tx: Transaction, lines: Iterable[LinePosition]) -> None:
             %(units_pending)s::int[], %(units_committed)s::int[], %(units_shipped)s::int[], %(units_short)s::int[],
             %(units_off_listing)s::int[], %(units_returned)s::int[])
         on conflict (sku, channel, order_id, line_id) do update set
-            is_pending = excluded.is_pending, units_pending = excluded.units_pending,
+            channel_sku = excluded.channel_sku, is_pending = excluded.is_pending,
+            units_pending = excluded.units_pending,
             units_committed = excluded.units_committed, units_shipped = excluded.units_shipped,
             units_short = excluded.units_short, units_off_listing = excluded.units_off_listing,
             units_returned = excluded.units_returned
