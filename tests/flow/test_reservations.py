@@ -154,6 +154,7 @@ async def test_an_order_and_the_claim_of_its_hold_take_the_units_once(dsn: str, 
                 await ledger.ask_one(claim(held))
         await ledger.tell(order(2, units_shipped=1))
         assert await ledger.figures() == {"available": 1, "committed": 1}
+        assert await ledger.rows("select placed_at from orders") == [{"placed_at": NOON}]
         await ledger.assert_sound()
 
 

@@ -91,19 +91,20 @@ async def lock_claimed(tx: Transaction, orders: Collection[OrderKey], *, create:
 
 
 async def save(tx: Transaction, snapshots: Iterable[OrderSnapshot]) -> None:
-    """Remember these snapshots as the newest ones."""
+    """Remember these snapshots as the newest ones. When the order was placed, its channel knows better than a claim."""
     ordered = sorted(snapshots, key=lambda snapshot: (snapshot.channel, snapshot.order_id))
     await tx.execute(
         """
-        update orders o set snapshot = new.snapshot
-        from unnest(%(channels)s::text[], %(orders)s::text[], %(snapshots)s::jsonb[])
-            as new (channel, order_id, snapshot)
+        update orders o set snapshot = new.snapshot, placed_at = new.placed_at
+        from unnest(%(channels)s::text[], %(orders)s::text[], %(snapshots)s::jsonb[], %(placed)s::timestamptz[])
+            as new (channel, order_id, snapshot, placed_at)
         where o.channel = new.channel and o.order_id = new.order_id
         """,
         {
             "channels": [snapshot.channel for snapshot in ordered],
             "orders": [snapshot.order_id for snapshot in ordered],
             "snapshots": [msgspec.json.encode(snapshot).decode() for snapshot in ordered],
+            "placed": [snapshot.placed_at for snapshot in ordered],
         },
     )
 
