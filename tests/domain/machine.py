@@ -138,7 +138,7 @@ class LedgerMachine(RuleBasedStateMachine):
         command = Move(key=key(), sku=place[0], location=place[1], units=units, origin=origin, target=target)
         self.check(command, self.paper.change(place, units, f"{place[1]} {origin}", f"{place[1]} {target}"))
 
-    @rule(place=places, units=st.integers(0, 8))
+    @rule(place=places, units=st.integers(0, 5))
     def count(self, place: tuple[Sku, Location], units: int) -> None:
         self.paper.expire()
         command = Count(key=key(), sku=place[0], location=place[1], units=units)
@@ -201,9 +201,9 @@ class LedgerMachine(RuleBasedStateMachine):
         """One of the latest ones, more often than not still held."""
         return self.reservations[-1 - which % min(len(self.reservations), 5)]
 
-    @rule(order=told_orders, units=few, unpaid=st.booleans(), cancelled=st.integers(0, 2), shipped=st.integers(0, 3))
+    @rule(order=told_orders, units=few, unpaid=st.booleans(), cancelled=st.integers(0, 2), shipped=st.integers(-2, 3))
     def order(self, order: str, units: int, unpaid: bool, cancelled: int, shipped: int) -> None:
-        """An order goes on with its life; the first time it is placed."""
+        """An order goes on with its life; the first time it is placed. A shipment may be taken back (less than 0)."""
         if order not in self.placed:
             self.placed[order] = (self.present(), self.paper.next_number())
             self.said[order] = {"ordered": units, "cancelled": 0, "shipped": 0}
@@ -212,7 +212,9 @@ class LedgerMachine(RuleBasedStateMachine):
         self.unpaid[order] = self.unpaid[order] and unpaid
         said["cancelled"] += min(cancelled, said["ordered"] - said["cancelled"] - said["shipped"])
         if not self.unpaid[order]:
-            said["shipped"] += min(shipped, said["ordered"] - said["cancelled"] - said["shipped"])
+            said["shipped"] += max(
+                -said["shipped"], min(shipped, said["ordered"] - said["cancelled"] - said["shipped"])
+            )
         placed_at, number = self.placed[order]
         line = OrderLine("l1", ChannelSku("mug"), said["ordered"], said["cancelled"], 0, said["shipped"])
         self.met["told"] += 1

@@ -69,8 +69,8 @@ def test_the_rules_agree_with_a_ledger_on_paper_whatever_happens() -> None:
     run_state_machine_as_test(
         PureMachine,
         settings=settings(
-            max_examples=300,
-            stateful_step_count=50,
+            max_examples=200,
+            stateful_step_count=80,
             deadline=None,
             derandomize=True,
             suppress_health_check=list(HealthCheck),
