@@ -68,6 +68,7 @@ class LedgerMachine(RuleBasedStateMachine):
         super().__init__()
         self.paper = PaperLedger()
         self.reservations: list[UUID] = []
+        self.versions = 0
         self.said: dict[str, dict[str, int]] = {}
         self.unpaid: dict[str, bool] = {}
         self.placed: dict[str, tuple[datetime, int]] = {}
@@ -220,7 +221,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self.met["told"] += 1
         self.paper.expire()
         self.paper.tell(order, LISTED, said, unpaid=self.unpaid[order], number=number)
-        self.tell(OrderSnapshot(SHOP, order, "1", placed_at, self.unpaid[order], (line,)))
+        self.versions += 1
+        self.tell(OrderSnapshot(SHOP, order, f"{self.versions:06}", placed_at, self.unpaid[order], (line,)))
         self.compare()
 
     @rule(order=orders, place=places, units=st.integers(1, 2), into=st.sampled_from(ReturnInto))
