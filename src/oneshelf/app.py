@@ -94,7 +94,7 @@ class OpenChannels:
             try:
                 opened = await self._open(row)
             except ConfigurationError as problem:
-                log.error("channel.misconfigured", channel=row.channel, words=str(problem))  # noqa: TRY400
+                log.error("channel.misconfigured", channel=row.channel, words=str(problem))  # noqa: TRY400  # a setting, no bug
                 self.by_name.pop(row.channel, None)
             else:
                 self.by_name[row.channel] = opened

@@ -152,7 +152,7 @@ def _coerced(operation: OperationDefinitionNode, raw: Mapping[str, Any]) -> Vari
         def note(error: GraphQLError, path: list[str | int], into: list[dict[str, Any]] = problems) -> None:
             into.append(_problem(error.message, path))
 
-        validate_input_value(raw.get(name), type_, note)  # type: ignore[arg-type]
+        validate_input_value(raw.get(name), type_, note)  # type: ignore[arg-type]  # typed too narrowly there
         if problems:
             places = ", ".join(f"{'.'.join(map(str, each['path']))} ({each['explanation']})" for each in problems)
             error = GraphQLError("", definition)
