@@ -13,12 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oneshelf.domain.account import Account, Outside, StockState
-from oneshelf.domain.command import Adjust, CommandKey, Count, CountBelowPromised, CountedFigure, Posted, Receive, Short
+from oneshelf.domain.command import Adjust, CommandKey, Count, CountedFigure, Receive
 from oneshelf.domain.fulfilment import Link, OrderPosted, post_order
 from oneshelf.domain.identity import UNITS_MAX, Channel, ChannelSku, Location, Sku
-from oneshelf.domain.ledger import Balance, Shelf, post_command
+from oneshelf.domain.ledger import Balance, Shelf
 from oneshelf.domain.movement import Reason
 from oneshelf.domain.order import OrderLine, OrderSnapshot, is_older
+from oneshelf.domain.outcome import CountedShort, Posted, Short
+from oneshelf.domain.posting import post_command
 from oneshelf.errors import MalformedError
 
 SHOP, BERLIN, MUG, CAP = Channel("shop"), Location("BER"), Sku("MUG"), Sku("CAP")
@@ -177,7 +179,7 @@ def test_a_receipt_fills_the_oldest_short_order_first() -> None:
     on = shelf()
     post(on, replace(order(line(2), order_id="late"), placed_at=PLACED + timedelta(hours=1)), order(line(2)))
     receive = Receive(key=CommandKey(scope="test", key="1"), sku=MUG, location=BERLIN, units=3)
-    assert post_command(on, receive) == Posted(units_moved=3, available=0)
+    assert post_command(on, receive, now=PLACED) == Posted(units_moved=3, available=0)
     assert on.lines[SHOP, "o1", "l1"].units_short == 0
     assert on.lines[SHOP, "late", "l1"].units_short == 1
     assert_balances(on)
@@ -241,7 +243,7 @@ def test_an_order_that_names_a_line_twice_is_refused() -> None:
 def test_nothing_can_be_taken_that_is_not_there() -> None:
     on = shelf(MUG=2)
     taking = Adjust(key=CommandKey(scope="test", key="1"), sku=MUG, location=BERLIN, delta_units=-3)
-    assert post_command(on, taking) == Short(MUG, BERLIN, asked=3, available=2)
+    assert post_command(on, taking, now=PLACED) == Short(MUG, BERLIN, asked=3, available=2)
     assert figures(on) == {"available": 2}
 
 
@@ -249,7 +251,7 @@ def test_a_count_of_what_lies_there_does_not_erase_open_orders() -> None:
     on = shelf(MUG=10)
     post(on, order(line(3)))
     counted = Count(key=CommandKey(scope="test", key="1"), sku=MUG, location=BERLIN, units=8)
-    assert post_command(on, counted) == Posted(units_moved=2, available=5)
+    assert post_command(on, counted, now=PLACED) == Posted(units_moved=2, available=5)
     assert figures(on) == {"available": 5, "committed": 3}
     assert_balances(on)
 
@@ -260,14 +262,16 @@ def test_a_count_of_free_units_says_what_is_free() -> None:
     counted = Count(
         key=CommandKey(scope="test", key="1"), sku=MUG, location=BERLIN, units=9, figure=CountedFigure.AVAILABLE
     )
-    assert post_command(on, counted) == Posted(units_moved=2, available=9)
+    assert post_command(on, counted, now=PLACED) == Posted(units_moved=2, available=9)
 
 
-def test_a_count_below_what_is_promised_is_refused_with_the_figures() -> None:
+def test_a_count_below_what_is_promised_shortens_the_order_and_is_never_refused() -> None:
     on = shelf(MUG=10)
     post(on, order(line(3)))
     counted = Count(key=CommandKey(scope="test", key="1"), sku=MUG, location=BERLIN, units=2)
-    assert post_command(on, counted) == CountBelowPromised(MUG, BERLIN, counted=2, promised=3)
+    assert post_command(on, counted, now=PLACED) == CountedShort(units_moved=8, available=0, units_short=1)
+    assert (on.lines[SHOP, "o1", "l1"].units_committed, on.lines[SHOP, "o1", "l1"].units_short) == (2, 1)
+    assert_balances(on)
 
 
 def lives() -> st.SearchStrategy[list[OrderSnapshot]]:
@@ -332,7 +336,7 @@ def test_a_cancellation_on_the_fullest_shelf_stops_nothing() -> None:
     most = Count(
         key=CommandKey(scope="test", key="1"), sku=MUG, location=BERLIN, units=UNITS_MAX, figure=CountedFigure.AVAILABLE
     )
-    assert isinstance(post_command(on, most), Posted)
+    assert isinstance(post_command(on, most, now=PLACED), Posted)
     post(on, order(line(1, units_cancelled=1, units_relisted=1), version="2"))
     assert figures(on) == {"available": UNITS_MAX + 1}
     assert_balances(on)

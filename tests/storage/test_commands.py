@@ -11,8 +11,9 @@ import pytest
 
 from oneshelf.clock import SystemClock
 from oneshelf.domain.account import StockState
-from oneshelf.domain.command import Adjust, CommandKey, Count, KeyReused, Outcome, Posted, Receive, Short, UnknownSku
+from oneshelf.domain.command import Adjust, CommandKey, Count, Receive
 from oneshelf.domain.identity import Location, Sku
+from oneshelf.domain.outcome import KeyReused, Outcome, Posted, Short, UnknownSku
 from oneshelf.flow.audit import audit
 from oneshelf.flow.post import Answered, post_commands
 from oneshelf.storage import balances, catalog

@@ -115,8 +115,9 @@ def count(
 def _post(sku: str, location: str, key: str, command: Callable[[CommandKey, Sku, Location], Command]) -> None:
     """Post one command and say the answer. Exits with 1 on a refusal."""
     from oneshelf.clock import SystemClock
-    from oneshelf.domain.command import CommandKey, Posted, in_words
+    from oneshelf.domain.command import CommandKey
     from oneshelf.domain.identity import location_from, sku_from
+    from oneshelf.domain.outcome import Done, in_words
     from oneshelf.flow.post import Answered, post_commands
     from oneshelf.storage.database import Database
 
@@ -130,7 +131,7 @@ def _post(sku: str, location: str, key: str, command: Callable[[CommandKey, Sku,
 
     answered = on_database(post)
     again = " (answered before; nothing was done again)" if answered.was_replayed else ""
-    is_posted = isinstance(answered.outcome, Posted)
+    is_posted = isinstance(answered.outcome, Done)
     typer.echo(f"{in_words(answered.outcome)}{again}\nidempotency key: {numbered.key}", err=not is_posted)
     if not is_posted:
         raise typer.Exit(EXIT_REFUSED)

@@ -28,6 +28,7 @@ class Outside(StrEnum):
     SHRINKAGE = "shrinkage"
     FOUND = "found"
     IN_TRANSIT = "in_transit"
+    ASSEMBLY = "assembly"  # components become kits here, and kits components
 
 
 ON_HAND_STATES = tuple(state for state in StockState if state is not StockState.INCOMING)

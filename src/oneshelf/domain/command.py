@@ -1,18 +1,23 @@
-"""What people and programs ask of the ledger, and what it answers.
+"""What people and programs ask of the ledger. What it answers is in `domain.outcome`.
 
-A refusal is an answer with figures in it, never an exception: nothing was moved, and asking again with the same
-key gives the same refusal.
+The fields of a command are part of the fingerprint that is kept with its key for ever: a new field makes old keys look
+reused, so a new wish is a new command.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from uuid import UUID
 
-from oneshelf.domain.identity import Location, Sku
+from oneshelf.domain.account import Outside, StockState
+from oneshelf.domain.identity import UNITS_MAX, Channel, Location, Sku
 from oneshelf.errors import MalformedError
 
 KEY_LENGTH_MAX = 255
+TTL_S_MAX = 7 * 86_400
+RESERVE_LINES_MAX = 200
+COMPONENTS_MAX = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +31,9 @@ class CommandKey:
         is_printable = all(0x21 <= ord(character) <= 0x7E for character in self.key)
         if not 1 <= len(self.key) <= KEY_LENGTH_MAX or not is_printable:
             raise MalformedError(f"an idempotency key is 1 to {KEY_LENGTH_MAX} visible ASCII characters")
+
+    def __str__(self) -> str:
+        return f"{self.scope} {self.key}"
 
 
 class CountedFigure(StrEnum):
@@ -58,7 +66,10 @@ class Adjust:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
-    """Somebody counted. The difference to the ledger goes to or comes from `shrinkage` and `found`."""
+    """Somebody counted. The difference to the ledger goes to or comes from `shrinkage` and `found`.
+
+    A count is never refused: if less lies there than is promised, the latest promises are short from now on.
+    """
 
     key: CommandKey
     sku: Sku
@@ -67,74 +78,273 @@ class Count:
     figure: CountedFigure = CountedFigure.ON_HAND
 
 
-Command = Receive | Adjust | Count
+# Between these, a person may move units. What is committed or reserved belongs to an order or a reservation.
+MOVABLE_STATES = (StockState.AVAILABLE, StockState.DAMAGED, StockState.QUALITY_CONTROL, StockState.SAFETY_STOCK)
 
 
-@dataclass(frozen=True, slots=True)
-class Posted:
-    """Done. `units_moved` is what moved in all, `available` what is free to sell there now."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Move:
+    """Units change their state where they lie; announced ones arrive by moving from incoming."""
 
-    units_moved: int
-    available: int
+    key: CommandKey
+    sku: Sku
+    location: Location
+    units: int
+    origin: StockState
+    target: StockState
+
+    def __post_init__(self) -> None:
+        _require_units(self.units, self.sku)
+        if self.origin not in (*MOVABLE_STATES, StockState.INCOMING) or self.target not in MOVABLE_STATES:
+            raise MalformedError(f"units do not move from {self.origin} to {self.target} by hand")
+        if self.origin is self.target:
+            raise MalformedError(f"a move from {self.origin} to {self.target} changes nothing")
 
 
-@dataclass(frozen=True, slots=True)
-class Short:
-    """Not done: there are fewer than asked for."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expect:
+    """A delivery is announced: supplier → incoming; a negative difference takes the announcement back."""
+
+    key: CommandKey
+    sku: Sku
+    location: Location
+    delta_units: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dispatch:
+    """Units leave one location for another: available → in transit."""
+
+    key: CommandKey
+    transfer_id: str
+    sku: Sku
+    origin: Location
+    target: Location
+    units: int
+
+    def __post_init__(self) -> None:
+        _require_units(self.units, self.sku)
+        if self.origin == self.target:
+            raise MalformedError(f"a transfer from {self.origin} to {self.target} goes nowhere")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrive:
+    """Units of a transfer are there: in transit → available. `is_last`: whatever has not come now is lost."""
+
+    key: CommandKey
+    transfer_id: str
+    sku: Sku
+    units: int
+    is_last: bool = True
+
+
+class ReturnInto(StrEnum):
+    """Where units that come back from a customer go."""
+
+    AVAILABLE = "available"
+    QUALITY_CONTROL = "quality_control"
+    DAMAGED = "damaged"
+    WRITTEN_OFF = "written_off"
+
+    @property
+    def account_name(self) -> StockState | Outside:
+        return Outside.SHRINKAGE if self is ReturnInto.WRITTEN_OFF else StockState(self.value)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class OrderRef:
+    """An order, by the name of who took it and the number they gave it."""
+
+    channel: Channel
+    order_id: str
+
+    def __str__(self) -> str:
+        return f"order {self.channel}/{self.order_id}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Return:
+    """Shipped units came back to `location`, each once. `line_id`: of this line; empty: of any line of the order."""
+
+    key: CommandKey
+    order: OrderRef
+    sku: Sku
+    location: Location
+    units: int
+    into: ReturnInto
+    line_id: str = ""
+
+    def __post_init__(self) -> None:
+        _require_units(self.units, self.sku)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ship:
+    """Units of a claimed order left for the customer. Of an order of a channel, the channel tells that itself."""
+
+    key: CommandKey
+    order: OrderRef
+    sku: Sku
+    location: Location
+    units: int
+
+    def __post_init__(self) -> None:
+        _require_units(self.units, self.sku)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancel:
+    """Units of a claimed order will not ship: committed → available."""
+
+    key: CommandKey
+    order: OrderRef
+    sku: Sku
+    location: Location
+    units: int
+
+    def __post_init__(self) -> None:
+        _require_units(self.units, self.sku)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Component:
+    """How many units of a SKU one kit takes."""
+
+    sku: Sku
+    units: int
+
+    def __post_init__(self) -> None:
+        _require_units(self.units, self.sku)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assemble:
+    """Kits are made of their components: available → assembly → available."""
+
+    key: CommandKey
+    sku: Sku
+    location: Location
+    units: int
+    components: tuple[Component, ...]
+
+    def __post_init__(self) -> None:
+        _require_units(self.units, self.sku)
+        _require_components(self.sku, self.components)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disassemble:
+    """Kits are taken apart into their components."""
+
+    key: CommandKey
+    sku: Sku
+    location: Location
+    units: int
+    components: tuple[Component, ...]
+
+    def __post_init__(self) -> None:
+        _require_units(self.units, self.sku)
+        _require_components(self.sku, self.components)
+
+
+class ReservationKind(StrEnum):
+    """What units are set aside for."""
+
+    HOLD = "hold"  # a checkout; it expires
+    LOCK = "lock"  # the payment is authorised; until it ships
+    ALLOCATION = "allocation"  # for one channel, or one wholesale order
+    PENDING = "pending"  # sold elsewhere, payment not yet confirmed
+
+
+class ClaimInto(StrEnum):
+    """What a reservation becomes when its order is there."""
+
+    COMMITTED = "committed"
+    LOCK = "lock"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """Units of one SKU at one location."""
 
     sku: Sku
     location: Location
-    asked: int
-    available: int
+    units: int
+
+    def __post_init__(self) -> None:
+        _require_units(self.units, self.sku)
 
 
-@dataclass(frozen=True, slots=True)
-class CountBelowPromised:
-    """Not done: fewer were counted than are promised to orders. Cancel orders, or count again."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reserve:
+    """Set units aside, all of them or none: available → reserved. A hold, and only a hold, ends after `ttl_s`."""
 
-    sku: Sku
-    location: Location
-    counted: int
-    promised: int
+    key: CommandKey
+    kind: ReservationKind
+    lines: tuple[Demand, ...]
+    ttl_s: int | None = None
+    holder: str = ""
 
-
-@dataclass(frozen=True, slots=True)
-class UnknownSku:
-    """Not done: nobody has named this SKU to us."""
-
-    sku: Sku
-
-
-@dataclass(frozen=True, slots=True)
-class UnknownLocation:
-    """Not done: nobody has named this location to us."""
-
-    location: Location
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.lines) <= RESERVE_LINES_MAX:
+            raise MalformedError(f"a reservation has {len(self.lines)} lines; it must have 1 to {RESERVE_LINES_MAX}")
+        if (self.kind is ReservationKind.HOLD) is not (self.ttl_s is not None):
+            raise MalformedError(f"a hold needs ttl_s, and nothing else has one: this is a {self.kind}")
+        if self.ttl_s is not None:
+            _require_ttl(self.ttl_s)
 
 
-@dataclass(frozen=True, slots=True)
-class KeyReused:
-    """Not done: this key was used before for something else."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extend:
+    """A hold lasts `ttl_s` from now, or as long as it did if that is longer."""
 
-    key: str
+    key: CommandKey
+    reservation_id: UUID
+    ttl_s: int
+
+    def __post_init__(self) -> None:
+        _require_ttl(self.ttl_s)
 
 
-Refusal = Short | CountBelowPromised | UnknownSku | UnknownLocation | KeyReused
-Outcome = Posted | Refusal
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """The order is there: reserved → committed for this order, or the reservation becomes a lock for it."""
+
+    key: CommandKey
+    reservation_id: UUID
+    order: OrderRef
+    into: ClaimInto = ClaimInto.COMMITTED
 
 
-def in_words(outcome: Outcome) -> str:
-    """The outcome as one sentence for a person."""
-    match outcome:
-        case Posted(units_moved, available):
-            return f"posted: {units_moved} units moved, {available} available"
-        case Short(sku, location, asked, available):
-            return f"short: {sku} at {location}: asked {asked}, available {available}"
-        case CountBelowPromised(sku, location, counted, promised):
-            return f"refused: {sku} at {location}: counted {counted}, but {promised} are promised to orders"
-        case UnknownSku(sku):
-            return f"refused: no SKU {sku}"
-        case UnknownLocation(location):
-            return f"refused: no location {location}"
-        case KeyReused(key):
-            return f"refused: the idempotency key {key} was used before for another command"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """The reservation is not needed any more: reserved → available."""
+
+    key: CommandKey
+    reservation_id: UUID
+
+
+StockCommand = Receive | Adjust | Expect | Move | Assemble | Disassemble
+ReservationCommand = Reserve | Extend | Claim | Release
+TransferCommand = Dispatch | Arrive
+OrderCommand = Return | Ship | Cancel
+Command = StockCommand | Count | ReservationCommand | TransferCommand | OrderCommand
+
+
+def _require_units(units: int, sku: Sku) -> None:
+    if not 1 <= units <= UNITS_MAX:
+        raise MalformedError(f"{sku}: {units} units; it must be 1 to {UNITS_MAX}")
+
+
+def _require_ttl(ttl_s: int) -> None:
+    if not 1 <= ttl_s <= TTL_S_MAX:
+        raise MalformedError(f"ttl_s is {ttl_s}; a hold lasts 1 to {TTL_S_MAX} seconds")
+
+
+def _require_components(kit: Sku, components: tuple[Component, ...]) -> None:
+    names = [component.sku for component in components]
+    if not 1 <= len(names) <= COMPONENTS_MAX:
+        raise MalformedError(f"kit {kit} has {len(names)} components; it must have 1 to {COMPONENTS_MAX}")
+    if kit in names or len(set(names)) != len(names):
+        raise MalformedError(f"kit {kit} names a component twice, or itself")

@@ -57,7 +57,8 @@ def post_order(shelf: Shelf, snapshot: OrderSnapshot, links: Mapping[ChannelSku,
                 unlinked.append(line.channel_sku)
                 continue
             position = _new_position(snapshot, line, link)
-            shelf.lines[position.key] = position
+            shelf.add_line(position)
+            _take_over(shelf, position)
         change = line.units_off_listing - position.units_off_listing
         off_listing[line.channel_sku] = off_listing.get(line.channel_sku, 0) + change
         position.units_off_listing = line.units_off_listing
@@ -93,6 +94,21 @@ def _new_position(snapshot: OrderSnapshot, line: OrderLine, link: Link) -> LineP
     )
 
 
+def _take_over(shelf: Shelf, position: LinePosition) -> None:
+    """What a claim has committed for this order is this line's, now that the channel names it. No unit moves."""
+    for claimed in shelf.lines_of(position.order):
+        if not claimed.is_unspoken or (claimed.sku, claimed.location) != (position.sku, position.location):
+            continue
+        position.units_committed += claimed.units_committed
+        position.units_shipped += claimed.units_shipped
+        position.units_returned += claimed.units_returned
+        position.units_short += claimed.units_short
+        claimed.units_committed = claimed.units_shipped = claimed.units_returned = claimed.units_short = 0
+        # From now on the channel speaks for these units: no command ships or cancels them.
+        claimed.channel_sku = position.channel_sku
+        shelf.changed_lines.add(claimed.key)
+
+
 def _confirm_payment(shelf: Shelf, position: LinePosition, snapshot: OrderSnapshot) -> None:
     """Pending units become committed once the channel has confirmed the payment."""
     if snapshot.is_pending or not position.is_pending:
@@ -115,15 +131,7 @@ def _ship(shelf: Shelf, position: LinePosition, units_shipped: int) -> None:
     units = units_shipped - position.units_shipped
     committed = Account(StockState.COMMITTED, position.location)
     if units < 0:
-        shelf.move(
-            position.sku,
-            origin=Account(Outside.CUSTOMER),
-            target=committed,
-            units=-units,
-            reason=Reason.SHIPPED,
-            source=position.source,
-        )
-        position.units_committed += -units
+        _unship(shelf, position, -units)
     elif units > 0:
         _have_committed(shelf, position, units)
         shelf.move(
@@ -136,6 +144,23 @@ def _ship(shelf: Shelf, position: LinePosition, units_shipped: int) -> None:
         )
         position.units_committed -= units
     position.units_shipped = units_shipped
+
+
+def _unship(shelf: Shelf, position: LinePosition, units: int) -> None:
+    """Units that the channel says never left. Those that were returned are back already: the line looks for others."""
+    still_out = min(units, position.units_shipped - position.units_returned)
+    shelf.move(
+        position.sku,
+        origin=Account(Outside.CUSTOMER),
+        target=Account(StockState.COMMITTED, position.location),
+        units=still_out,
+        reason=Reason.SHIPPED,
+        source=position.source,
+    )
+    position.units_committed += still_out
+    position.units_short += units - still_out
+    position.units_returned -= units - still_out
+    shelf.look_for_units(position)
 
 
 def _have_committed(shelf: Shelf, position: LinePosition, units: int) -> None:

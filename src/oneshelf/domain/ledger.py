@@ -9,27 +9,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import assert_never
+from enum import StrEnum
 from uuid import UUID
 
 from oneshelf.domain.account import ON_HAND_STATES, Account, Outside, StockState
-from oneshelf.domain.command import (
-    Adjust,
-    Command,
-    Count,
-    CountBelowPromised,
-    CountedFigure,
-    Outcome,
-    Posted,
-    Receive,
-    Short,
-)
+from oneshelf.domain.command import OrderRef, ReservationKind
 from oneshelf.domain.identity import UNITS_MAX, Channel, ChannelSku, Location, Sku
 from oneshelf.domain.movement import Movement, Reason
-from oneshelf.errors import MalformedError, invariant
+from oneshelf.domain.outcome import NoRoom
+from oneshelf.errors import invariant
 
 BalanceKey = tuple[Sku, Location]
 LineKey = tuple[Channel, str, str]  # channel, order, line
+TransferKey = tuple[Sku, str]
+ReservationKey = tuple[Sku, UUID, Location]
+
+# A line that a claim has made, and that its channel has not spoken of yet, sells no listing.
+UNSPOKEN = ChannelSku("")
 
 
 @dataclass(slots=True)
@@ -66,10 +62,20 @@ class LinePosition:
     units_shipped: int = 0
     units_short: int = 0
     units_off_listing: int = 0
+    units_returned: int = 0  # of the shipped ones
 
     @property
     def key(self) -> LineKey:
         return (self.channel, self.order_id, self.line_id)
+
+    @property
+    def order(self) -> OrderRef:
+        return OrderRef(self.channel, self.order_id)
+
+    @property
+    def is_unspoken(self) -> bool:
+        """Whether only a claim made this line: its channel has not told us of it."""
+        return self.channel_sku == UNSPOKEN
 
     @property
     def units_held(self) -> int:
@@ -81,22 +87,139 @@ class LinePosition:
         return f"order {self.channel}/{self.order_id}/{self.line_id}"
 
 
+class ReservationState(StrEnum):
+    """Held until it is claimed, released or has expired, and then never again."""
+
+    HELD = "held"
+    CLAIMED = "claimed"
+    RELEASED = "released"
+    EXPIRED = "expired"
+
+
+@dataclass(slots=True, kw_only=True)
+class Reservation:
+    """Units of one SKU at one location that are set aside. One reservation has one of these for each of them.
+
+    `units` were asked for; `units_short` of them were lost to a count since, the others lie in `reserved`.
+    """
+
+    sku: Sku
+    reservation_id: UUID
+    location: Location
+    kind: ReservationKind
+    units: int
+    created_at: datetime
+    state: ReservationState = ReservationState.HELD
+    holder: str = ""
+    units_short: int = 0
+    expires_at: datetime | None = None
+
+    @property
+    def key(self) -> ReservationKey:
+        return (self.sku, self.reservation_id, self.location)
+
+    @property
+    def is_held(self) -> bool:
+        return self.state is ReservationState.HELD
+
+    @property
+    def units_held(self) -> int:
+        """Units that lie in `reserved` for it."""
+        return self.units - self.units_short if self.is_held else 0
+
+    @property
+    def source(self) -> str:
+        return f"reservation {self.reservation_id}"
+
+    def has_expired(self, *, now: datetime) -> bool:
+        """Whether it is past its time, whatever the sweep has reached."""
+        return self.is_held and self.expires_at is not None and now >= self.expires_at
+
+
+@dataclass(slots=True, kw_only=True)
+class Transfer:
+    """Units of one SKU on their way between two locations, until all have arrived or are given up."""
+
+    sku: Sku
+    transfer_id: str
+    origin: Location
+    target: Location
+    units_sent: int
+    created_at: datetime
+    units_arrived: int = 0
+    units_over: int = 0
+    units_lost: int = 0
+
+    @property
+    def key(self) -> TransferKey:
+        return (self.sku, self.transfer_id)
+
+    @property
+    def units_under_way(self) -> int:
+        return self.units_sent - self.units_arrived - self.units_lost
+
+    @property
+    def source(self) -> str:
+        return f"transfer {self.transfer_id}"
+
+
 class Shelf:
-    """The balances and order lines that a batch has locked, and the movements it makes."""
+    """The balances that a batch has locked, the order lines and reservations it needs, and the movements it makes."""
 
     def __init__(
         self,
         *,
         balances: Mapping[BalanceKey, Balance],
         lines: Iterable[LinePosition] = (),
+        reservations: Iterable[Reservation] = (),
+        transfers: Iterable[Transfer] = (),
         new_id: Callable[[], UUID],
     ) -> None:
         self.balances = dict(balances)
-        self.lines = {line.key: line for line in lines}
+        self.lines: dict[LineKey, LinePosition] = {}
+        self.reservations = {reservation.key: reservation for reservation in reservations}
+        self.transfers = {transfer.key: transfer for transfer in transfers}
         self.movements: list[Movement] = []
         self.changed_lines: set[LineKey] = set()
         self.changed_balances: set[BalanceKey] = set()
-        self._new_id = new_id
+        self.changed_reservations: set[ReservationKey] = set()
+        self.changed_transfers: set[TransferKey] = set()
+        self.new_id = new_id
+        # Reading all lines and reservations for each command would make a batch cost its square.
+        self._of_order: dict[OrderRef, list[LinePosition]] = {}
+        self._of_reservation: dict[UUID, list[Reservation]] = {}
+        # Balances that have units to give to lines that are short.
+        self._freed = set(self.balances)
+        for line in lines:
+            if line.key not in self.lines:
+                self.add_line(line)
+        for reservation in self.reservations.values():
+            self._of_reservation.setdefault(reservation.reservation_id, []).append(reservation)
+
+    def add_line(self, line: LinePosition) -> None:
+        """Put an order line on the shelf."""
+        self.lines[line.key] = line
+        self._of_order.setdefault(line.order, []).append(line)
+        self.look_for_units(line)
+
+    def lines_of(self, order: OrderRef) -> list[LinePosition]:
+        """The lines of an order that are on the shelf, sorted."""
+        return sorted(self._of_order.get(order, []), key=lambda line: line.key)
+
+    def add(self, reservation: Reservation) -> None:
+        """Put a new reservation on the shelf. Its units are moved by the caller."""
+        self.reservations[reservation.key] = reservation
+        self._of_reservation.setdefault(reservation.reservation_id, []).append(reservation)
+        self.changed_reservations.add(reservation.key)
+
+    def parts(self, reservation_id: UUID) -> list[Reservation]:
+        """What a reservation set aside, by SKU and location; empty for an unknown one."""
+        return sorted(self._of_reservation.get(reservation_id, []), key=lambda part: part.key)
+
+    def no_room(self, sku: Sku, location: Location, units: int) -> NoRoom | None:
+        """The refusal of `units` more where they would be more than any shelf holds: somebody mistyped."""
+        there = sum(self.balances[sku, location].units.values())
+        return NoRoom(sku, location, asked=units, there=there) if there + units > UNITS_MAX else None
 
     def available(self, sku: Sku, location: Location) -> int:
         return self.balances[sku, location].available
@@ -116,9 +239,11 @@ class Shelf:
                 f"{sku} at {account.location}: {account.name} would be {balance.units[account.name]}",
             )
             version = self.touch(sku, account.location)
+            if account.name is StockState.AVAILABLE and change > 0:
+                self._freed.add((sku, account.location))
         self.movements.append(
             Movement(
-                movement_id=self._new_id(),
+                movement_id=self.new_id(),
                 sku=sku,
                 units=units,
                 origin=origin,
@@ -136,11 +261,21 @@ class Shelf:
         self.changed_balances.add((sku, location))
         return balance.version
 
+    def look_for_units(self, line: LinePosition) -> None:
+        """This line became short of units that may be free: the next `fill_shortages` looks."""
+        self._freed.add((line.sku, line.location))
+
     def fill_shortages(self) -> None:
-        """Give free units to the order lines that are short of them, the oldest order first."""
-        short = [line for line in self.lines.values() if line.units_short > 0]
+        """Give units that became free to the order lines that are short of them, the oldest order first."""
+        if not self._freed:
+            return
+        short = [line for line in self.lines.values() if line.units_short > 0 and self._is_freed(line)]
         for line in sorted(short, key=lambda line: (line.placed_at, line.key)):
             take_for_line(self, line, min(line.units_short, self.available(line.sku, line.location)))
+        self._freed.clear()
+
+    def _is_freed(self, line: LinePosition) -> bool:
+        return (line.sku, line.location) in self._freed
 
 
 def take_for_line(shelf: Shelf, line: LinePosition, units: int) -> None:
@@ -162,61 +297,3 @@ def take_for_line(shelf: Shelf, line: LinePosition, units: int) -> None:
     else:
         line.units_committed += units
     shelf.changed_lines.add(line.key)
-
-
-def post_command(shelf: Shelf, command: Command) -> Outcome:
-    """Decide one command against the shelf. A refusal leaves the shelf as it was."""
-    match command:
-        case Receive(sku=sku, location=location, units=units):
-            moved = _bring(shelf, command, origin=Outside.SUPPLIER, units=units, reason=Reason.RECEIVED)
-        case Adjust(sku=sku, location=location, delta_units=delta_units):
-            if delta_units < 0 and shelf.available(sku, location) < -delta_units:
-                return Short(sku, location, asked=-delta_units, available=shelf.available(sku, location))
-            moved = _correct(shelf, command, delta_units, Reason.ADJUSTED)
-        case Count(sku=sku, location=location, units=units, figure=figure):
-            balance = shelf.balances[sku, location]
-            counted_before = balance.on_hand if figure is CountedFigure.ON_HAND else balance.available
-            if balance.available + units - counted_before < 0:
-                promised = balance.on_hand - balance.available
-                return CountBelowPromised(sku, location, counted=units, promised=promised)
-            moved = _correct(shelf, command, units - counted_before, Reason.COUNTED)
-        case _:
-            assert_never(command)
-    shelf.fill_shortages()
-    return Posted(units_moved=moved, available=shelf.available(sku, location))
-
-
-def _source(command: Command) -> str:
-    return f"{command.key.scope} {command.key.key}"
-
-
-def _bring(shelf: Shelf, command: Command, *, origin: Outside, units: int, reason: Reason) -> int:
-    """Raises MalformedError where the sum would be more than any shelf holds: the whole request is taken back."""
-    available = shelf.available(command.sku, command.location)
-    if available + units > UNITS_MAX:
-        raise MalformedError(
-            f"{command.sku} at {command.location}: {available} available and {units} more are over {UNITS_MAX}"
-        )
-    shelf.move(
-        command.sku,
-        origin=Account(origin),
-        target=Account(StockState.AVAILABLE, command.location),
-        units=units,
-        reason=reason,
-        source=_source(command),
-    )
-    return units
-
-
-def _correct(shelf: Shelf, command: Command, delta_units: int, reason: Reason) -> int:
-    if delta_units >= 0:
-        return _bring(shelf, command, origin=Outside.FOUND, units=delta_units, reason=reason)
-    shelf.move(
-        command.sku,
-        origin=Account(StockState.AVAILABLE, command.location),
-        target=Account(Outside.SHRINKAGE),
-        units=-delta_units,
-        reason=reason,
-        source=_source(command),
-    )
-    return -delta_units

@@ -22,6 +22,18 @@ class Reason(StrEnum):
     CANCELLED = "cancelled"
     SHIPPED = "shipped"
     SHORTAGE_FILLED = "shortage_filled"
+    RESERVED = "reserved"
+    RELEASED = "released"
+    EXPIRED = "expired"
+    EXPECTED = "expected"
+    MOVED = "moved"
+    DISPATCHED = "dispatched"
+    ARRIVED = "arrived"
+    ARRIVED_OVER = "arrived_over"  # more came than was sent
+    LOST_IN_TRANSIT = "lost_in_transit"
+    RETURNED = "returned"
+    ASSEMBLED = "assembled"
+    DISASSEMBLED = "disassembled"
     SHIPPED_UNCOUNTED = "shipped_uncounted"  # it left, so it was there, although no count knew it
 
 

@@ -1,7 +1,8 @@
 """Move stock: the only writer of the ledger.
 
-Reads: new facts (order snapshots), commands. Writes: commands, movements, balances, orders and their lines,
-what orders took off each listing; marks the SKUs whose listings must be planned again.
+Reads: new facts (order snapshots), commands, holds that are past their time. Writes: commands, movements, balances,
+reservations, transfers, orders and their lines, what orders took off each listing; marks the SKUs whose listings must
+be planned again.
 Next: plan.
 """
 
@@ -11,37 +12,29 @@ import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 import msgspec
 
-from oneshelf.domain.command import (
-    Command,
-    CommandKey,
-    CountBelowPromised,
-    KeyReused,
-    Outcome,
-    Posted,
-    Short,
-    UnknownLocation,
-    UnknownSku,
-)
+from oneshelf.domain.command import Arrive, Command, CommandKey
 from oneshelf.domain.fulfilment import Link, post_order
-from oneshelf.domain.identity import Channel, ChannelSku
-from oneshelf.domain.ledger import BalanceKey, Shelf, post_command
+from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku
+from oneshelf.domain.ledger import Shelf
 from oneshelf.domain.order import OrderSnapshot, is_older
+from oneshelf.domain.outcome import KeyReused, Outcome, UnknownLocation, UnknownSku
+from oneshelf.domain.posting import post_command
+from oneshelf.domain.reach import balances_of, reach_of
+from oneshelf.domain.reservation import expire
 from oneshelf.errors import DatabaseRefusedError, InvariantError, MalformedError
-from oneshelf.storage import balances, catalog, commands, facts, listings, movements, orders, touched
+from oneshelf.storage import catalog, commands, facts, listings, orders, shelves, touched
 from oneshelf.storage.database import Database, Transaction
 
 BATCH = 500
 # Channels stamp whole seconds, by clocks of their own.
 CLOCKS_DIFFER_S = 5.0
 
-_OUTCOMES: dict[str, type[Outcome]] = {
-    kind.__name__: kind for kind in (Posted, Short, CountBelowPromised, UnknownSku, UnknownLocation, KeyReused)
-}
+_OUTCOMES: dict[str, type[Outcome]] = {kind.__name__: kind for kind in get_args(Outcome)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +87,12 @@ async def _post_batch(database: Database, new_id: Callable[[], UUID], *, limit: 
         connected_at = {row.channel: row.created_at for row in await catalog.channels(tx)}
         stored = await orders.lock(tx, _seen(claimed))
         links = await listings.lock_links(tx, _listing_keys(claimed))
-        shelf = await _open_shelf(tx, stored, links, new_id)
+        shelf, now = await shelves.open_for_orders(
+            tx, new_id, stored, {(link.sku, link.location) for link in links.values()}
+        )
+        expire(shelf, now=now)
         batch = _decide(claimed, stored, links, shelf, connected_at)
-        await _write_shelf(tx, shelf)
+        await shelves.write(tx, shelf)
         await orders.save(tx, batch.saved.values())
         await listings.add_net(tx, batch.net)
         await touched.mark(tx, [links[key].sku for key, change in batch.net.items() if change and key in links])
@@ -109,7 +105,7 @@ async def post_commands(database: Database, new_id: Callable[[], UUID], wanted: 
     firsts: dict[CommandKey, Command] = {}
     for command in wanted:
         firsts.setdefault(command.key, command)
-    async with database.transaction() as tx:
+    async with database.transaction(is_pipelined=True) as tx:
         claims = [commands.Claim(key, _fingerprint(command), None) for key, command in firsts.items()]
         taken = await commands.claim(tx, claims)
         fresh = [command for key, command in firsts.items() if key not in taken]
@@ -118,6 +114,15 @@ async def post_commands(database: Database, new_id: Callable[[], UUID], wanted: 
             tx, [claim._replace(outcome=_document(outcomes[claim.key])) for claim in claims if claim.key in outcomes]
         )
     return [_answer(command, firsts[command.key], taken.get(command.key), outcomes) for command in wanted]
+
+
+async def post_expiries(database: Database, new_id: Callable[[], UUID]) -> int:
+    """Take back holds that are past their time. Returns how many parts of holds ended."""
+    async with database.transaction() as tx:
+        shelf, now = await shelves.open_for_expiries(tx, new_id, limit=BATCH)
+        ended = expire(shelf, now=now)
+        await shelves.write(tx, shelf)
+    return ended
 
 
 def _answer(
@@ -134,22 +139,29 @@ async def _post_fresh(
     tx: Transaction, new_id: Callable[[], UUID], fresh: Sequence[Command]
 ) -> dict[CommandKey, Outcome]:
     """Decide and write commands whose keys were claimed in this transaction."""
-    skus = await catalog.known_skus(tx, [command.sku for command in fresh])
-    locations = await catalog.known_locations(tx, [command.location for command in fresh])
-    keys = {(command.sku, command.location) for command in fresh}
-    keys = {(sku, location) for sku, location in keys if sku in skus and location in locations}
-    locked = await balances.lock(tx, keys)
-    shelf = Shelf(balances=locked, lines=await orders.lines_short(tx, keys), new_id=new_id)
-    outcomes: dict[CommandKey, Outcome] = {}
-    for command in fresh:
-        if command.sku not in skus:
-            outcomes[command.key] = UnknownSku(command.sku)
-        elif command.location not in locations:
-            outcomes[command.key] = UnknownLocation(command.location)
-        else:
-            outcomes[command.key] = post_command(shelf, command)
-    await _write_shelf(tx, shelf)
+    reach = reach_of(fresh)
+    skus, locations = await catalog.known(tx, reach.skus, reach.locations)
+    known = {(sku, location) for sku, location in reach.balances if sku in skus and location in locations}
+    shelf, now = await shelves.open_for_commands(tx, new_id, reach, known)
+    expire(shelf, now=now)
+    outcomes = {
+        command.key: _unknown(command, skus, locations) or post_command(shelf, command, now=now) for command in fresh
+    }
+    await shelves.write(tx, shelf)
     return outcomes
+
+
+def _unknown(
+    command: Command, skus: Collection[Sku], locations: Collection[Location]
+) -> UnknownSku | UnknownLocation | None:
+    names = balances_of(command)
+    for sku in (command.sku,) if isinstance(command, Arrive) else (sku for sku, _ in names):
+        if sku not in skus:
+            return UnknownSku(sku)
+    for _, location in names:
+        if location not in locations:
+            return UnknownLocation(location)
+    return None
 
 
 def _seen(claimed: Iterable[facts.Fact]) -> dict[orders.OrderKey, orders.SeenOrder]:
@@ -163,20 +175,6 @@ def _seen(claimed: Iterable[facts.Fact]) -> dict[orders.OrderKey, orders.SeenOrd
 
 def _listing_keys(claimed: Iterable[facts.Fact]) -> set[listings.ListingKey]:
     return {(fact.snapshot.channel, line.channel_sku) for fact in claimed for line in fact.snapshot.lines}
-
-
-async def _open_shelf(
-    tx: Transaction,
-    order_keys: Collection[orders.OrderKey],
-    links: Mapping[listings.ListingKey, Link],
-    new_id: Callable[[], UUID],
-) -> Shelf:
-    """Lock all that these orders can move. Lines are read again after the lock: another post may have filled them."""
-    keys: set[BalanceKey] = {(link.sku, link.location) for link in links.values()}
-    keys |= {(line.sku, line.location) for line in await orders.lines_of(tx, order_keys)}
-    locked = await balances.lock(tx, keys)
-    lines = [*await orders.lines_short(tx, keys), *await orders.lines_of(tx, order_keys)]
-    return Shelf(balances=locked, lines=lines, new_id=new_id)
 
 
 def _decide(
@@ -223,13 +221,6 @@ def _unlinked_reason(channel: Channel, unlinked: Sequence[ChannelSku]) -> str:
         f"no SKU is linked to {', '.join(unlinked)} of {channel}; the rest of the order is posted. "
         f"Way out: oneshelf listing link {channel} {first} SKU"
     )
-
-
-async def _write_shelf(tx: Transaction, shelf: Shelf) -> None:
-    await balances.write(tx, {key: shelf.balances[key] for key in shelf.changed_balances})
-    await movements.append(tx, shelf.movements)
-    await orders.save_lines(tx, [shelf.lines[key] for key in shelf.changed_lines])
-    await touched.mark(tx, [sku for sku, _ in shelf.changed_balances])
 
 
 def _fingerprint(command: Command) -> bytes:

@@ -44,12 +44,57 @@ _RULES = {
             using (sku, location)
         where committed <> coalesce(held, 0)
     """,
-    "pending units are within the reserved ones": """
-        select concat_ws(' ', sku, location), format('reserved %%s, pending order lines %%s', reserved, held)
-        from balances
-        join (select sku, location, sum(units_pending) as held from order_lines group by 1, 2) as lines
-            using (sku, location)
-        where reserved < held
+    "reserved units are those that reservations and unpaid order lines hold": """
+        with held as (
+            select sku, location, units_pending as units from order_lines where units_pending > 0
+            union all
+            select sku, location, units - units_short from reservations where state = 'held'
+        ), summed as (
+            select sku, location, sum(units) as units from held group by 1, 2
+        )
+        select concat_ws(' ', sku, location),
+               format('reserved %%s, reservations and lines %%s', coalesce(b.reserved, 0), coalesce(s.units, 0))
+        from balances b full join summed s using (sku, location)
+        where coalesce(b.reserved, 0) <> coalesce(s.units, 0)
+    """,
+    "a reservation ended once, and its units went in and out": """
+        with moved as (
+            select sku, substr(source, 13)::uuid as reservation_id,
+                   sum(case when to_account = 'reserved' then units else 0 end) as units_in,
+                   sum(case when from_account = 'reserved' then units else 0 end) as units_out
+            from movements where source like 'reservation %%' group by 1, 2
+        ), kept as (
+            select sku, reservation_id, sum(units) as units, bool_or(state = 'claimed') as is_claimed,
+                   sum(case when state in ('released', 'expired') then units - units_short else 0 end) as units_back
+            from reservations group by 1, 2
+        )
+        select concat_ws(' ', sku, reservation_id),
+               format('reserved %%s, movements in %%s, out %%s', k.units, m.units_in, m.units_out)
+        from kept k full join moved m using (sku, reservation_id)
+        where k.units is null or m.units_in is distinct from k.units
+           or m.units_out > k.units or not k.is_claimed and m.units_out <> k.units_back
+    """,
+    "units in transit are those that transfers have under way": """
+        with moved as (
+            select sku, sum(case when to_account = 'in_transit' then units else -units end) as units
+            from movements where 'in_transit' in (to_account, from_account) group by 1
+        ), kept as (
+            select sku, sum(units_sent - units_arrived - units_lost) as units from transfers group by 1
+        )
+        select coalesce(m.sku, k.sku),
+               format('in transit %%s, transfers %%s', coalesce(m.units, 0), coalesce(k.units, 0))
+        from moved m full join kept k using (sku) where coalesce(m.units, 0) <> coalesce(k.units, 0)
+    """,
+    "what customers have is what was shipped and has not come back": """
+        with moved as (
+            select sku, sum(case when to_account = 'customer' then units else -units end) as units
+            from movements where 'customer' in (to_account, from_account) group by 1
+        ), kept as (
+            select sku, sum(units_shipped - units_returned) as units from order_lines group by 1
+        )
+        select coalesce(m.sku, k.sku),
+               format('with customers %%s, order lines %%s', coalesce(m.units, 0), coalesce(k.units, 0))
+        from moved m full join kept k using (sku) where coalesce(m.units, 0) <> coalesce(k.units, 0)
     """,
     "no order waits for units that are free": """
         select concat_ws(' ', l.channel, l.order_id, l.line_id),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -59,18 +59,30 @@ async def add_location(tx: Transaction, location: Location, *, title: str = "") 
     return cursor.rowcount == 1
 
 
-async def known_skus(tx: Transaction, skus: Sequence[Sku]) -> set[Sku]:
+async def known_skus(tx: Transaction, skus: Collection[Sku]) -> set[Sku]:
     """Those of `skus` that have been named."""
-    cursor = await tx.execute("select sku from skus where sku = any(%(skus)s::text[])", {"skus": list(skus)})
-    return {Sku(sku) async for (sku,) in cursor}
+    return (await known(tx, skus, ()))[0]
 
 
-async def known_locations(tx: Transaction, locations: Sequence[Location]) -> set[Location]:
+async def known_locations(tx: Transaction, locations: Collection[Location]) -> set[Location]:
     """Those of `locations` that have been named."""
+    return (await known(tx, (), locations))[1]
+
+
+async def known(
+    tx: Transaction, skus: Collection[Sku], locations: Collection[Location]
+) -> tuple[set[Sku], set[Location]]:
+    """Those of these that have been named."""
     cursor = await tx.execute(
-        "select location from locations where location = any(%(locations)s::text[])", {"locations": list(locations)}
+        """
+        select true, sku from skus where sku = any(%(skus)s::text[])
+        union all
+        select false, location from locations where location = any(%(locations)s::text[])
+        """,
+        {"skus": sorted(skus), "locations": sorted(locations)},
     )
-    return {Location(location) async for (location,) in cursor}
+    names = await cursor.fetchall()
+    return {Sku(name) for is_sku, name in names if is_sku}, {Location(name) for is_sku, name in names if not is_sku}
 
 
 class NewChannel(NamedTuple):

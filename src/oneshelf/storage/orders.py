@@ -18,7 +18,7 @@ OrderKey = tuple[Channel, str]
 
 _LINE_COLUMNS = """
     sku, location, channel, order_id, line_id, channel_sku, placed_at, is_pending, pack_units,
-    units_pending, units_committed, units_shipped, units_short, units_off_listing
+    units_pending, units_committed, units_shipped, units_short, units_off_listing, units_returned
 """
 
 
@@ -65,20 +65,46 @@ async def lock(tx: Transaction, seen: Mapping[OrderKey, SeenOrder]) -> dict[Orde
     }
 
 
+async def lock_claimed(tx: Transaction, orders: Collection[OrderKey], *, create: Collection[OrderKey]) -> None:
+    """Lock these orders in sorted order. Those in `create` are made, if nobody has told of them, without a snapshot."""
+    ordered, created = sorted(orders), sorted(create)
+    await tx.execute(
+        """
+        insert into orders (channel, order_id, placed_at, seen_at)
+        select channel, order_id, at.instant, at.instant
+        from unnest(%(channels)s::text[], %(orders)s::text[]) as new (channel, order_id),
+             (select db_now()) as at (instant)
+        order by channel collate "C", order_id collate "C"
+        on conflict do nothing
+        """,
+        {"channels": [channel for channel, _ in created], "orders": [order_id for _, order_id in created]},
+    )
+    await tx.execute(
+        """
+        select from orders o join unnest(%(channels)s::text[], %(orders)s::text[]) as wanted (channel, order_id)
+          on o.channel = wanted.channel and o.order_id = wanted.order_id
+        order by o.channel, o.order_id
+        for update of o
+        """,
+        {"channels": [channel for channel, _ in ordered], "orders": [order_id for _, order_id in ordered]},
+    )
+
+
 async def save(tx: Transaction, snapshots: Iterable[OrderSnapshot]) -> None:
-    """Remember these snapshots as the newest ones."""
+    """Remember these snapshots as the newest ones. When the order was placed, its channel knows better than a claim."""
     ordered = sorted(snapshots, key=lambda snapshot: (snapshot.channel, snapshot.order_id))
     await tx.execute(
         """
-        update orders o set snapshot = new.snapshot
-        from unnest(%(channels)s::text[], %(orders)s::text[], %(snapshots)s::jsonb[])
-            as new (channel, order_id, snapshot)
+        update orders o set snapshot = new.snapshot, placed_at = new.placed_at
+        from unnest(%(channels)s::text[], %(orders)s::text[], %(snapshots)s::jsonb[], %(placed)s::timestamptz[])
+            as new (channel, order_id, snapshot, placed_at)
         where o.channel = new.channel and o.order_id = new.order_id
         """,
         {
             "channels": [snapshot.channel for snapshot in ordered],
             "orders": [snapshot.order_id for snapshot in ordered],
             "snapshots": [msgspec.json.encode(snapshot).decode() for snapshot in ordered],
+            "placed": [snapshot.placed_at for snapshot in ordered],
         },
     )
 
@@ -112,6 +138,21 @@ async def lines_short(tx: Transaction, keys: Collection[BalanceKey]) -> list[Lin
     return await cursor.fetchall()
 
 
+async def lines_holding(tx: Transaction, keys: Collection[BalanceKey]) -> list[LinePosition]:
+    """The order lines that hold units of these (locked) balances."""
+    ordered = sorted(keys)
+    cursor = tx.cursor(row_factory=class_row(LinePosition))
+    await cursor.execute(
+        f"""
+        select {_LINE_COLUMNS} from order_lines
+        join unnest(%(skus)s::text[], %(locations)s::text[]) as wanted (sku, location) using (sku, location)
+        where units_committed + units_pending > 0
+        """,
+        {"skus": [sku for sku, _ in ordered], "locations": [location for _, location in ordered]},
+    )
+    return await cursor.fetchall()
+
+
 async def save_lines(tx: Transaction, lines: Iterable[LinePosition]) -> None:
     """Store what these lines hold now. Their balances are locked."""
     ordered = sorted(lines, key=lambda line: (line.sku, line.key))
@@ -124,11 +165,13 @@ async def save_lines(tx: Transaction, lines: Iterable[LinePosition]) -> None:
             %(sku)s::text[], %(location)s::text[], %(channel)s::text[], %(order_id)s::text[], %(line_id)s::text[],
             %(channel_sku)s::text[], %(placed_at)s::timestamptz[], %(is_pending)s::boolean[], %(pack_units)s::int[],
             %(units_pending)s::bigint[], %(units_committed)s::bigint[], %(units_shipped)s::bigint[],
-            %(units_short)s::bigint[], %(units_off_listing)s::bigint[])
+            %(units_short)s::bigint[], %(units_off_listing)s::bigint[], %(units_returned)s::bigint[])
         on conflict (sku, channel, order_id, line_id) do update set
-            is_pending = excluded.is_pending, units_pending = excluded.units_pending,
+            channel_sku = excluded.channel_sku, is_pending = excluded.is_pending,
+            units_pending = excluded.units_pending,
             units_committed = excluded.units_committed, units_shipped = excluded.units_shipped,
-            units_short = excluded.units_short, units_off_listing = excluded.units_off_listing
+            units_short = excluded.units_short, units_off_listing = excluded.units_off_listing,
+            units_returned = excluded.units_returned
         """,
         {column.strip(): [getattr(line, column.strip()) for line in ordered] for column in _LINE_COLUMNS.split(",")},
     )

@@ -1,4 +1,4 @@
-"""`POST /v1/commands`: what programs ask of the ledger, each command once."""
+"""`POST /v1/commands` and `/v1/reservations`: what programs ask of the ledger, each command once."""
 
 from __future__ import annotations
 
@@ -9,12 +9,27 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from oneshelf.domain.command import (
-    CountBelowPromised,
+from oneshelf.domain.outcome import (
+    Arrived,
+    Claimed,
+    CountedShort,
     KeyReused,
+    NoRoom,
+    NoSuchLine,
+    NoSuchReservation,
+    NoSuchTransfer,
+    NotAHold,
+    NotThatManyHeld,
+    NotThatManyShipped,
     Outcome,
     Posted,
+    Released,
+    ReservationEnded,
+    Reserved,
     Short,
+    TooFew,
+    TransferEnded,
+    TransferExists,
     UnknownLocation,
     UnknownSku,
     in_words,
@@ -22,7 +37,7 @@ from oneshelf.domain.command import (
 from oneshelf.flow.post import Answered, post_commands
 from oneshelf.web.bodies import read_json
 from oneshelf.web.engine import EngineOf
-from oneshelf.web.inputs import commands_from
+from oneshelf.web.inputs import commands_from, reservation_command_from
 from oneshelf.web.outputs import CommandAnswer, CommandAnswers
 from oneshelf.web.problems import DOCUMENTED, problem
 
@@ -32,11 +47,27 @@ router = APIRouter(prefix="/v1", tags=["commands"])
 _OUTCOMES: dict[type[Outcome], tuple[str, int]] = {
     Posted: ("posted", 200),
     Short: ("short", 409),
-    CountBelowPromised: ("count_below_promised", 409),
+    Reserved: ("reserved", 200),
+    Claimed: ("claimed", 200),
+    Released: ("released", 200),
+    NoSuchReservation: ("no_such_reservation", 404),
+    ReservationEnded: ("reservation_ended", 409),
+    NotAHold: ("not_a_hold", 409),
+    CountedShort: ("counted_short", 200),
+    Arrived: ("arrived", 200),
+    TooFew: ("too_few", 409),
+    NoRoom: ("no_room", 422),
+    NoSuchTransfer: ("no_such_transfer", 404),
+    TransferExists: ("transfer_exists", 409),
+    TransferEnded: ("transfer_ended", 409),
+    NoSuchLine: ("no_such_line", 404),
+    NotThatManyShipped: ("not_that_many_shipped", 409),
+    NotThatManyHeld: ("not_that_many_held", 409),
     UnknownSku: ("unknown_sku", 404),
     UnknownLocation: ("unknown_location", 404),
     KeyReused: ("key_reused", 422),
 }
+_REPLAYED = {"Idempotent-Replayed": "true"}
 _OPENAPI: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -56,7 +87,7 @@ _OPENAPI: dict[str, Any] = {
 
 @router.post("/commands", response_model=CommandAnswers, responses=DOCUMENTED, openapi_extra=_OPENAPI)
 async def post(request: Request, engine: EngineOf) -> Response:
-    """Receive, adjust or count units. Asking again with the same key gives the first answer and moves nothing.
+    """Whatever happens to units, in this order. Asking again with the same key gives the first answer, moves nothing.
 
     A single command that is refused is a problem (409 with the figures, 404 for an unknown name, 422 for a key that
     was used for something else); of several commands each has its own answer, and the status is 200.
@@ -64,13 +95,73 @@ async def post(request: Request, engine: EngineOf) -> Response:
     commands = commands_from(await read_json(request), header_key=request.headers.get("idempotency-key"))
     answered = await post_commands(engine.database, engine.clock.new_id, commands)
     engine.wake(["plan"])
-    answers = [_answer(one) for one in answered]
-    headers = {"Idempotent-Replayed": "true"} if all(one.was_replayed for one in answered) else {}
-    kind, status = _OUTCOMES[type(answered[0].outcome)]
-    if len(answers) == 1 and status != 200:
-        only = answers[0].model_dump()
-        return problem(status, only.pop("detail"), kind=kind.replace("_", "-"), members=only, headers=headers)
-    return JSONResponse(CommandAnswers(answers=answers).model_dump(), headers=headers)
+    if len(answered) == 1 and _OUTCOMES[type(answered[0].outcome)][1] != 200:
+        return _alone(answered[0])
+    headers = _REPLAYED if all(one.was_replayed for one in answered) else {}
+    return JSONResponse(CommandAnswers(answers=[_answer(one) for one in answered]).model_dump(), headers=headers)
+
+
+def _of_reservation(model: str) -> dict[str, Any]:
+    body = {"required": True, "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{model}"}}}}
+    return {"requestBody": body, "parameters": _OPENAPI["parameters"]}
+
+
+@router.post(
+    "/reservations", response_model=CommandAnswer, responses=DOCUMENTED, openapi_extra=_of_reservation("ReservationIn")
+)
+async def reserve(request: Request, engine: EngineOf) -> Response:
+    """Set units aside, all of them or none: 409 with the figures when there are too few."""
+    return await _post_one(request, engine, type="reserve")
+
+
+@router.post(
+    "/reservations/{reservation_id}/extend",
+    response_model=CommandAnswer,
+    responses=DOCUMENTED,
+    openapi_extra=_of_reservation("ExtensionIn"),
+)
+async def extend(request: Request, engine: EngineOf, reservation_id: str) -> Response:
+    """Let a hold last longer."""
+    return await _post_one(request, engine, type="extend", reservation_id=reservation_id)
+
+
+@router.post(
+    "/reservations/{reservation_id}/claim",
+    response_model=CommandAnswer,
+    responses=DOCUMENTED,
+    openapi_extra=_of_reservation("ClaimingIn"),
+)
+async def claim(request: Request, engine: EngineOf, reservation_id: str) -> Response:
+    """The order is there: the units are committed to it, or locked for it."""
+    return await _post_one(request, engine, type="claim", reservation_id=reservation_id)
+
+
+@router.post(
+    "/reservations/{reservation_id}/release",
+    response_model=CommandAnswer,
+    responses=DOCUMENTED,
+    openapi_extra=_of_reservation("ReleasingIn"),
+)
+async def release(request: Request, engine: EngineOf, reservation_id: str) -> Response:
+    """The units are free again."""
+    return await _post_one(request, engine, type="release", reservation_id=reservation_id)
+
+
+async def _post_one(request: Request, engine: EngineOf, **named: str) -> Response:
+    header_key = request.headers.get("idempotency-key")
+    command = reservation_command_from(await read_json(request), header_key=header_key, **named)
+    [answered] = await post_commands(engine.database, engine.clock.new_id, [command])
+    engine.wake(["plan"])
+    return _alone(answered)
+
+
+def _alone(answered: Answered) -> Response:
+    """The answer to a single command; a refusal is a problem."""
+    kind, status = _OUTCOMES[type(answered.outcome)]
+    only, headers = _answer(answered).model_dump(), _REPLAYED if answered.was_replayed else {}
+    if status == 200:
+        return JSONResponse(only, headers=headers)
+    return problem(status, only.pop("detail"), kind=kind.replace("_", "-"), members=only, headers=headers)
 
 
 def _answer(answered: Answered) -> CommandAnswer:

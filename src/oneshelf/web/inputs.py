@@ -2,146 +2,64 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar, assert_never
+from typing import Annotated, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError, WithJsonSchema
+from pydantic import Field, TypeAdapter, ValidationError
 
-from oneshelf.domain.command import KEY_LENGTH_MAX, Adjust, Command, CommandKey, Count, CountedFigure, Receive
-from oneshelf.domain.identity import (
-    NAME_LENGTH_MAX,
-    UNITS_MAX,
-    Location,
-    Sku,
-    location_from,
-    name_from,
-    sku_from,
-    units_from,
-)
+from oneshelf.domain.command import Command, CommandKey
+from oneshelf.domain.identity import Location, Sku
 from oneshelf.errors import MalformedError
+from oneshelf.web.command_inputs import (
+    AnyCommandIn,
+    ClaimingIn,
+    CommandIn,
+    ExtensionIn,
+    ReleasingIn,
+    ReservationIn,
+    command_of,
+)
+from oneshelf.web.fields import Input, LocationIn, SkuIn, WordsIn
 from oneshelf.web.problems import UnreadableError, in_words
 
-Model = TypeVar("Model", bound=BaseModel)
+T = TypeVar("T")
 
 SCOPE = "api"
 COMMANDS_MAX = 1_000
 NAMES_MAX = 10_000
 
 
-def _units(value: object) -> int:
-    return units_from(value, what="units")
-
-
-def _received_units(value: object) -> int:
-    return units_from(value, what="units", least=1)
-
-
-def _delta_units(value: object) -> int:
-    delta = units_from(value, what="delta_units", least=-UNITS_MAX)
-    if delta == 0:
-        raise MalformedError("delta_units is 0: an adjustment of 0 units changes nothing")
-    return delta
-
-
-def _words(value: object) -> str:
-    return "" if value == "" else name_from(value, what="text")
-
-
-def _text(length_max: int, length_min: int = 1) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "minLength": length_min, "maxLength": length_max})
-
-
-def _whole_number(least: int) -> WithJsonSchema:
-    return WithJsonSchema({"type": "integer", "minimum": least, "maximum": UNITS_MAX})
-
-
-SkuIn = Annotated[Sku, PlainValidator(sku_from), _text(NAME_LENGTH_MAX)]
-LocationIn = Annotated[Location, PlainValidator(location_from), _text(NAME_LENGTH_MAX)]
-WordsIn = Annotated[str, PlainValidator(_words), _text(NAME_LENGTH_MAX, 0)]
-UnitsIn = Annotated[int, PlainValidator(_units), _whole_number(0)]
-ReceivedUnitsIn = Annotated[int, PlainValidator(_received_units), _whole_number(1)]
-DeltaUnitsIn = Annotated[
-    int,
-    PlainValidator(_delta_units),
-    WithJsonSchema({"type": "integer", "minimum": -UNITS_MAX, "maximum": UNITS_MAX, "not": {"const": 0}}),
-]
-KeyIn = Annotated[
-    Any,
-    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": KEY_LENGTH_MAX, "pattern": "^[!-~]+$"}),
-    Field(description="Makes the command happen once. For a single command the header Idempotency-Key will do."),
-]
-
-
-class _Input(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class ReceiveIn(_Input):
-    """Goods came in."""
-
-    type: Literal["receive"]
-    key: KeyIn = None
-    sku: SkuIn
-    location: LocationIn
-    units: ReceivedUnitsIn
-
-
-class AdjustIn(_Input):
-    """Somebody corrects the available units by a difference."""
-
-    type: Literal["adjust"]
-    key: KeyIn = None
-    sku: SkuIn
-    location: LocationIn
-    delta_units: DeltaUnitsIn
-    reason: WordsIn = ""
-
-
-class CountIn(_Input):
-    """Somebody counted: all that lies there (`on_hand`), or what is free to sell (`available`)."""
-
-    type: Literal["count"]
-    key: KeyIn = None
-    sku: SkuIn
-    location: LocationIn
-    units: UnitsIn
-    figure: CountedFigure = CountedFigure.ON_HAND
-
-
-CommandIn = Annotated[ReceiveIn | AdjustIn | CountIn, Field(discriminator="type")]
-
-
-class CommandsIn(_Input):
+class CommandsIn(Input):
     """Commands, posted together and in this order; each has its own answer."""
 
     commands: Annotated[list[CommandIn], Field(min_length=1, max_length=COMMANDS_MAX)]
 
 
-class SkuNameIn(_Input):
+class SkuNameIn(Input):
     """A SKU to be known from now on."""
 
     sku: SkuIn
     title: WordsIn = ""
 
 
-class SkusIn(_Input):
+class SkusIn(Input):
     skus: Annotated[list[SkuNameIn], Field(min_length=1, max_length=NAMES_MAX)]
 
 
-class LocationNameIn(_Input):
+class LocationNameIn(Input):
     """A location to be known from now on."""
 
     location: LocationIn
     title: WordsIn = ""
 
 
-class LocationsIn(_Input):
+class LocationsIn(Input):
     locations: Annotated[list[LocationNameIn], Field(min_length=1, max_length=1_000)]
 
 
 # The models that /openapi.json describes although their routes read the body themselves.
-DOCUMENTED = (CommandsIn, SkusIn, LocationsIn)
+DOCUMENTED = (CommandsIn, SkusIn, LocationsIn, ReservationIn, ExtensionIn, ClaimingIn, ReleasingIn)
 
-_COMMAND: TypeAdapter[ReceiveIn | AdjustIn | CountIn] = TypeAdapter(CommandIn)
+_COMMAND: TypeAdapter[AnyCommandIn] = TypeAdapter(CommandIn)
 _SKU_NAME = TypeAdapter(SkuNameIn)
 _LOCATION_NAME = TypeAdapter(LocationNameIn)
 
@@ -151,7 +69,25 @@ def commands_from(document: object, *, header_key: str | None) -> list[Command]:
     items = _items(document, "commands", items_max=COMMANDS_MAX)
     if header_key is not None and len(items) > 1:
         raise UnreadableError("the header Idempotency-Key is for a single command; give each command its own key")
-    return [_command(_parsed(_COMMAND, item, f"commands.{at}"), at, header_key) for at, item in enumerate(items)]
+    return [_command(item, f"commands.{at}", header_key) for at, item in enumerate(items)]
+
+
+def reservation_command_from(document: object, *, header_key: str | None, **named: object) -> Command:
+    """A command about one reservation. `named`: what the address of the request says, which the body may not."""
+    if not isinstance(document, dict):
+        raise MalformedError("the body must be an object")
+    if twice := sorted(named.keys() & document.keys()):
+        raise MalformedError(f"{', '.join(twice)}: the address says it, the body must not")
+    return _command({**document, **named}, "body", header_key)
+
+
+def _command(document: object, where: str, header_key: str | None) -> Command:
+    item = _parsed(_COMMAND, document, where)
+    key = _key(item.key, where, header_key)
+    try:
+        return command_of(item, key)
+    except MalformedError as failure:
+        raise MalformedError(f"{where}: {failure}") from None
 
 
 def sku_titles_from(document: object) -> dict[Sku, str]:
@@ -180,7 +116,7 @@ def _items(document: object, name: str, *, items_max: int) -> list[object]:
     return items
 
 
-def _parsed(adapter: TypeAdapter[Model], item: object, where: str) -> Model:
+def _parsed(adapter: TypeAdapter[T], item: object, where: str) -> T:
     try:
         return adapter.validate_python(item)
     except ValidationError as failure:
@@ -189,31 +125,16 @@ def _parsed(adapter: TypeAdapter[Model], item: object, where: str) -> Model:
         raise MalformedError(f"{where}: {failure}") from None
 
 
-def _command(item: ReceiveIn | AdjustIn | CountIn, at: int, header_key: str | None) -> Command:
-    key = _key(item.key, at, header_key)
-    match item:
-        case ReceiveIn():
-            return Receive(key=key, sku=item.sku, location=item.location, units=item.units)
-        case AdjustIn():
-            return Adjust(
-                key=key, sku=item.sku, location=item.location, delta_units=item.delta_units, reason=item.reason
-            )
-        case CountIn():
-            return Count(key=key, sku=item.sku, location=item.location, units=item.units, figure=item.figure)
-        case _:
-            assert_never(item)
-
-
-def _key(given: object, at: int, header_key: str | None) -> CommandKey:
+def _key(given: object, where: str, header_key: str | None) -> CommandKey:
     """The key in the command, else the one in the header. Raises UnreadableError: without one nothing is safe."""
     if given is not None and header_key is not None and given != header_key:
-        raise UnreadableError(f"commands.{at}: the key differs from the header Idempotency-Key")
+        raise UnreadableError(f"{where}: the key differs from the header Idempotency-Key")
     key = header_key if given is None else given
     if not isinstance(key, str):
         raise UnreadableError(
-            f"commands.{at}: a command needs an idempotency key, as text: a member key, or the header Idempotency-Key"
+            f"{where}: a command needs an idempotency key, as text: a member key, or the header Idempotency-Key"
         )
     try:
         return CommandKey(scope=SCOPE, key=key)
     except MalformedError as failure:
-        raise UnreadableError(f"commands.{at}: {failure}") from None
+        raise UnreadableError(f"{where}: {failure}") from None

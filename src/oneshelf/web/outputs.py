@@ -20,7 +20,7 @@ class CommandAnswer(_Output):
 
     outcome: str
     detail: str
-    figures: dict[str, int | str]
+    figures: dict[str, int | str | None]
     replayed: bool
 
 

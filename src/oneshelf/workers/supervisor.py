@@ -70,6 +70,7 @@ class Supervisor:
         return [
             Step("interpret", lambda: interpret.interpret(database, self._channels), ("post", "confirm")),
             Step("post", lambda: post.post_facts(database, clock.new_id), ("plan", "weigh")),
+            Step("expire", lambda: post.post_expiries(database, clock.new_id), ("plan",), idle_s=0.5),
             Step("plan", lambda: plan.plan(database), ("push",)),
             Step("resolve", lambda: resolve.resolve(database, self._channels), ("plan", "push"), idle_s=0.5),
         ]

@@ -1,0 +1,97 @@
+"""What commands can touch, so that all of it can be locked before the first is decided."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import assert_never
+from uuid import UUID
+
+from oneshelf.domain.command import (
+    Adjust,
+    Arrive,
+    Assemble,
+    Cancel,
+    Claim,
+    Command,
+    Count,
+    CountedFigure,
+    Disassemble,
+    Dispatch,
+    Expect,
+    Extend,
+    Move,
+    OrderRef,
+    Receive,
+    Release,
+    Reserve,
+    Return,
+    Ship,
+)
+from oneshelf.domain.identity import Location, Sku
+from oneshelf.domain.ledger import BalanceKey, TransferKey
+
+
+@dataclass(slots=True)
+class Reach:
+    """Names in commands. `claims`: reservation -> the orders that want it. `counted`: as a whole, promises and all."""
+
+    balances: set[BalanceKey] = field(default_factory=set)
+    counted: set[BalanceKey] = field(default_factory=set)
+    reservations: set[UUID] = field(default_factory=set)
+    claims: dict[UUID, set[OrderRef]] = field(default_factory=dict)
+    orders: set[OrderRef] = field(default_factory=set)
+    transfers: set[TransferKey] = field(default_factory=set)
+    arriving: set[Sku] = field(default_factory=set)
+
+    @property
+    def skus(self) -> set[Sku]:
+        return {sku for sku, _ in self.balances} | self.arriving
+
+    @property
+    def locations(self) -> set[Location]:
+        return {location for _, location in self.balances}
+
+
+def reach_of(commands: Iterable[Command]) -> Reach:
+    """All that these commands name."""
+    reach = Reach()
+    for command in commands:
+        reach.balances.update(balances_of(command))
+        match command:
+            case Extend() | Release():
+                reach.reservations.add(command.reservation_id)
+            case Claim():
+                reach.reservations.add(command.reservation_id)
+                reach.claims.setdefault(command.reservation_id, set()).add(command.order)
+            case Count(figure=CountedFigure.ON_HAND):
+                reach.counted.add((command.sku, command.location))
+            case Return() | Ship() | Cancel():
+                reach.orders.add(command.order)
+            case Dispatch():
+                reach.transfers.add((command.sku, command.transfer_id))
+            case Arrive():
+                reach.transfers.add((command.sku, command.transfer_id))
+                reach.arriving.add(command.sku)
+            case Count() | Receive() | Adjust() | Expect() | Move() | Reserve() | Assemble() | Disassemble():
+                pass
+            case _:
+                assert_never(command)
+    return reach
+
+
+def balances_of(command: Command) -> list[BalanceKey]:
+    """The SKUs and locations that a command names together, in its own order."""
+    match command:
+        case Reserve():
+            return [(line.sku, line.location) for line in command.lines]
+        case Assemble() | Disassemble():
+            return [(sku, command.location) for sku in (command.sku, *(part.sku for part in command.components))]
+        case Dispatch():
+            return [(command.sku, command.origin), (command.sku, command.target)]
+        case Extend() | Claim() | Release() | Arrive():
+            return []
+        case Receive() | Adjust() | Count() | Expect() | Move() | Return() | Ship() | Cancel():
+            return [(command.sku, command.location)]
+        case _:
+            assert_never(command)

@@ -1,0 +1,86 @@
+"""The shelf of a batch: all that its orders or commands can move, locked and read; and written back.
+
+Rows are locked in one order everywhere: orders, listings, balances, each sorted by key. Order lines and reservations
+are guarded by the lock of their balance, and whether a line exists by the lock of its order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from datetime import datetime
+from uuid import UUID
+
+from oneshelf.domain.ledger import BalanceKey, Shelf
+from oneshelf.domain.reach import Reach
+from oneshelf.storage import balances, movements, orders, reservations, touched, transfers
+from oneshelf.storage.database import Transaction, ask_now, now, told_now
+from oneshelf.storage.orders import OrderKey
+
+
+async def open_for_orders(
+    tx: Transaction, new_id: Callable[[], UUID], order_keys: Collection[OrderKey], linked: Collection[BalanceKey]
+) -> tuple[Shelf, datetime]:
+    """All that these (locked) orders can move, and the present instant.
+
+    Lines are read again after the lock: another post may have filled them.
+    """
+    keys = {*linked, *((line.sku, line.location) for line in await orders.lines_of(tx, order_keys))}
+    locked = await balances.lock(tx, keys)
+    lines = [*await orders.lines_short(tx, keys), *await orders.lines_of(tx, order_keys)]
+    held = await reservations.load(tx, (), due_at=keys, all_at=())
+    return Shelf(balances=locked, lines=lines, reservations=held, new_id=new_id), await now(tx)
+
+
+async def open_for_commands(
+    tx: Transaction, new_id: Callable[[], UUID], reach: Reach, known: Collection[BalanceKey]
+) -> tuple[Shelf, datetime]:
+    """All that these commands can move, and the present instant. `known`: balances of known SKUs and locations."""
+    keys = set(known)
+    places = await reservations.balances_of(tx, reach.reservations)
+    keys |= {key for of_one in places.values() for key in of_one}
+    # Only reservations that exist make an order known to us.
+    claimed = {(order.channel, order.order_id) for one in places for order in reach.claims.get(one, ())}
+    named = claimed | {(order.channel, order.order_id) for order in reach.orders}
+    if named:
+        await orders.lock_claimed(tx, named, create=claimed)
+        keys |= {(line.sku, line.location) for line in await orders.lines_of(tx, named)}
+    if reach.transfers:
+        keys |= {(one.sku, one.target) for one in await transfers.load(tx, reach.transfers)}
+    locked = await balances.lock(tx, keys)
+    asked = await ask_now(tx)
+    lines = await orders.lines_short(tx, keys)
+    if named:
+        lines += await orders.lines_of(tx, named)
+    counted = reach.counted & keys
+    if counted:
+        lines += await orders.lines_holding(tx, counted)
+    held = await reservations.load(tx, reach.reservations, due_at=keys, all_at=counted)
+    under_way = await transfers.load(tx, reach.transfers) if reach.transfers else []
+    # What began after its place was asked for lies in a balance that is not locked: for this batch it is not there yet.
+    shelf = Shelf(
+        balances=locked,
+        lines=[line for line in lines if (line.sku, line.location) in locked],
+        reservations=[part for part in held if (part.sku, part.location) in locked],
+        transfers=[one for one in under_way if (one.sku, one.target) in locked],
+        new_id=new_id,
+    )
+    return shelf, await told_now(asked)
+
+
+async def open_for_expiries(tx: Transaction, new_id: Callable[[], UUID], *, limit: int) -> tuple[Shelf, datetime]:
+    """The balances that have the longest overdue holds, with all of their due holds, and the present instant."""
+    keys = await reservations.due(tx, limit=limit)
+    locked = await balances.lock(tx, keys) if keys else {}
+    lines = await orders.lines_short(tx, keys) if keys else []
+    held = await reservations.load(tx, (), due_at=keys, all_at=()) if keys else []
+    return Shelf(balances=locked, lines=lines, reservations=held, new_id=new_id), await now(tx)
+
+
+async def write(tx: Transaction, shelf: Shelf) -> None:
+    """Write what changed on the shelf, and mark the SKUs whose listings must be planned again."""
+    await balances.write(tx, {key: shelf.balances[key] for key in shelf.changed_balances})
+    await movements.append(tx, shelf.movements)
+    await orders.save_lines(tx, [shelf.lines[key] for key in shelf.changed_lines])
+    await reservations.save(tx, [shelf.reservations[key] for key in shelf.changed_reservations])
+    await transfers.save(tx, [shelf.transfers[key] for key in shelf.changed_transfers])
+    await touched.mark(tx, [sku for sku, _ in shelf.changed_balances])

@@ -1,0 +1,278 @@
+"""The commands that programs send, and what the ledger is asked by each."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, assert_never
+
+from pydantic import Field, StrictBool
+
+from oneshelf.domain import command as asked
+from oneshelf.domain.account import StockState
+from oneshelf.domain.command import ClaimInto, Command, CommandKey, CountedFigure, OrderRef, ReservationKind, ReturnInto
+from oneshelf.web.fields import (
+    ChannelIn,
+    DeltaUnitsIn,
+    Input,
+    KeyIn,
+    LocationIn,
+    NumberIn,
+    ReceivedUnitsIn,
+    ReservationIdIn,
+    SkuIn,
+    TtlIn,
+    UnitsIn,
+    WordsIn,
+)
+
+
+class ReceiveIn(Input):
+    """Goods came in."""
+
+    type: Literal["receive"]
+    key: KeyIn = None
+    sku: SkuIn
+    location: LocationIn
+    units: ReceivedUnitsIn
+
+
+class AdjustIn(Input):
+    """Somebody corrects the available units by a difference."""
+
+    type: Literal["adjust"]
+    key: KeyIn = None
+    sku: SkuIn
+    location: LocationIn
+    delta_units: DeltaUnitsIn
+    reason: WordsIn = ""
+
+
+class CountIn(Input):
+    """Somebody counted: all that lies there (`on_hand`), or what is free to sell (`available`)."""
+
+    type: Literal["count"]
+    key: KeyIn = None
+    sku: SkuIn
+    location: LocationIn
+    units: UnitsIn
+    figure: CountedFigure = CountedFigure.ON_HAND
+
+
+class MoveIn(Input):
+    """Units change their state where they lie."""
+
+    type: Literal["move"]
+    key: KeyIn = None
+    sku: SkuIn
+    location: LocationIn
+    units: ReceivedUnitsIn
+    origin: StockState
+    target: StockState
+
+
+class ExpectIn(Input):
+    """A delivery is announced, or its announcement taken back."""
+
+    type: Literal["expect"]
+    key: KeyIn = None
+    sku: SkuIn
+    location: LocationIn
+    delta_units: DeltaUnitsIn
+
+
+class DispatchIn(Input):
+    """Units leave one location for another."""
+
+    type: Literal["dispatch"]
+    key: KeyIn = None
+    transfer_id: NumberIn
+    sku: SkuIn
+    origin: LocationIn
+    target: LocationIn
+    units: ReceivedUnitsIn
+
+
+class ArriveIn(Input):
+    """Units of a transfer are there. `is_last`: whatever has not come now is lost."""
+
+    type: Literal["arrive"]
+    key: KeyIn = None
+    transfer_id: NumberIn
+    sku: SkuIn
+    units: UnitsIn
+    is_last: StrictBool = True
+
+
+class OrderIn(Input):
+    """An order, by who took it and the number they gave it."""
+
+    channel: ChannelIn
+    order_id: NumberIn
+
+
+class ReturnIn(Input):
+    """Shipped units came back."""
+
+    type: Literal["return"]
+    key: KeyIn = None
+    order: OrderIn
+    sku: SkuIn
+    location: LocationIn
+    units: ReceivedUnitsIn
+    into: ReturnInto
+    line_id: WordsIn = ""
+
+
+class ShipIn(Input):
+    """Units of a claimed order left for the customer, or will not (`cancel`)."""
+
+    type: Literal["ship", "cancel"]
+    key: KeyIn = None
+    order: OrderIn
+    sku: SkuIn
+    location: LocationIn
+    units: ReceivedUnitsIn
+
+
+class ComponentIn(Input):
+    """How many units of a SKU one kit takes."""
+
+    sku: SkuIn
+    units: ReceivedUnitsIn
+
+
+class AssembleIn(Input):
+    """Kits are made of their components, or taken apart."""
+
+    type: Literal["assemble", "disassemble"]
+    key: KeyIn = None
+    sku: SkuIn
+    location: LocationIn
+    units: ReceivedUnitsIn
+    components: list[ComponentIn]
+
+
+class DemandIn(Input):
+    """Units of one SKU at one location."""
+
+    sku: SkuIn
+    location: LocationIn
+    units: ReceivedUnitsIn
+
+
+class ReservationIn(Input):
+    """Units to be set aside, all of them or none. A hold, and only a hold, has a `ttl_s`."""
+
+    key: KeyIn = None
+    kind: ReservationKind = ReservationKind.HOLD
+    lines: list[DemandIn]
+    ttl_s: TtlIn | None = None
+    holder: WordsIn = ""
+
+
+class ExtensionIn(Input):
+    """How long a hold lasts from now."""
+
+    key: KeyIn = None
+    ttl_s: TtlIn
+
+
+class ClaimingIn(Input):
+    """The order that a reservation belongs to."""
+
+    key: KeyIn = None
+    order: OrderIn
+    into: ClaimInto = ClaimInto.COMMITTED
+
+
+class ReleasingIn(Input):
+    """Nothing to say but the key."""
+
+    key: KeyIn = None
+
+
+class ReserveIn(ReservationIn):
+    type: Literal["reserve"]
+
+
+class ExtendIn(ExtensionIn):
+    type: Literal["extend"]
+    reservation_id: ReservationIdIn
+
+
+class ClaimIn(ClaimingIn):
+    type: Literal["claim"]
+    reservation_id: ReservationIdIn
+
+
+class ReleaseIn(ReleasingIn):
+    type: Literal["release"]
+    reservation_id: ReservationIdIn
+
+
+OfReservationIn = ReserveIn | ExtendIn | ClaimIn | ReleaseIn
+OfOrderIn = ReturnIn | ShipIn
+PlainIn = ReceiveIn | AdjustIn | CountIn | MoveIn | ExpectIn | DispatchIn | ArriveIn
+AnyCommandIn = PlainIn | AssembleIn | OfReservationIn | OfOrderIn
+CommandIn = Annotated[AnyCommandIn, Field(discriminator="type")]
+
+
+def command_of(item: AnyCommandIn, key: CommandKey) -> Command:
+    """What is asked of the ledger. Raises MalformedError where the fields contradict each other."""
+    # The plain ones have the fields of the command, under the same names.
+    plain = item.model_dump(exclude={"type", "key"})
+    match item:
+        case ReserveIn() | ExtendIn() | ClaimIn() | ReleaseIn():
+            return _reservation_command(item, key)
+        case ReturnIn() | ShipIn():
+            return _order_command(item, key, plain)
+        case AssembleIn():
+            kind = asked.Assemble if item.type == "assemble" else asked.Disassemble
+            plain["components"] = tuple(asked.Component(sku=part.sku, units=part.units) for part in item.components)
+            return kind(key=key, **plain)
+        case ReceiveIn() | AdjustIn() | CountIn() | MoveIn() | ExpectIn() | DispatchIn() | ArriveIn():
+            return _plain_command(item, key, plain)
+        case _:
+            assert_never(item)
+
+
+def _plain_command(item: PlainIn, key: CommandKey, plain: dict[str, Any]) -> Command:
+    match item:
+        case ReceiveIn():
+            return asked.Receive(key=key, **plain)
+        case AdjustIn():
+            return asked.Adjust(key=key, **plain)
+        case CountIn():
+            return asked.Count(key=key, **plain)
+        case MoveIn():
+            return asked.Move(key=key, **plain)
+        case ExpectIn():
+            return asked.Expect(key=key, **plain)
+        case DispatchIn():
+            return asked.Dispatch(key=key, **plain)
+        case ArriveIn():
+            return asked.Arrive(key=key, **plain)
+        case _:
+            assert_never(item)
+
+
+def _reservation_command(item: OfReservationIn, key: CommandKey) -> Command:
+    match item:
+        case ReserveIn():
+            lines = tuple(asked.Demand(sku=one.sku, location=one.location, units=one.units) for one in item.lines)
+            return asked.Reserve(key=key, kind=item.kind, lines=lines, ttl_s=item.ttl_s, holder=item.holder)
+        case ExtendIn():
+            return asked.Extend(key=key, reservation_id=item.reservation_id, ttl_s=item.ttl_s)
+        case ClaimIn():
+            order = OrderRef(item.order.channel, item.order.order_id)
+            return asked.Claim(key=key, reservation_id=item.reservation_id, order=order, into=item.into)
+        case ReleaseIn():
+            return asked.Release(key=key, reservation_id=item.reservation_id)
+        case _:
+            assert_never(item)
+
+
+def _order_command(item: OfOrderIn, key: CommandKey, plain: dict[str, Any]) -> Command:
+    plain["order"] = OrderRef(item.order.channel, item.order.order_id)
+    if isinstance(item, ReturnIn):
+        return asked.Return(key=key, **plain)
+    return asked.Ship(key=key, **plain) if item.type == "ship" else asked.Cancel(key=key, **plain)

@@ -1,0 +1,95 @@
+"""The fields of requests. Each passes the gate in `domain.identity`; an unknown field is refused."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+
+from oneshelf.domain.command import KEY_LENGTH_MAX, TTL_S_MAX
+from oneshelf.domain.identity import (
+    NAME_LENGTH_MAX,
+    UNITS_MAX,
+    Channel,
+    Location,
+    Sku,
+    channel_from,
+    location_from,
+    name_from,
+    sku_from,
+    units_from,
+)
+from oneshelf.errors import MalformedError
+
+
+def _units(value: object) -> int:
+    return units_from(value, what="units")
+
+
+def _received_units(value: object) -> int:
+    return units_from(value, what="units", least=1)
+
+
+def _delta_units(value: object) -> int:
+    delta = units_from(value, what="delta_units", least=-UNITS_MAX)
+    if delta == 0:
+        raise MalformedError("delta_units is 0: an adjustment of 0 units changes nothing")
+    return delta
+
+
+def _ttl_s(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= TTL_S_MAX:
+        raise MalformedError(f"ttl_s must be a whole number of seconds from 1 to {TTL_S_MAX}")
+    return value
+
+
+def _number_given(value: object) -> str:
+    return name_from(value, what="number")
+
+
+def reservation_id_from(value: object) -> UUID:
+    """The id of a reservation, as it was given. Raises MalformedError."""
+    try:
+        return UUID(value if isinstance(value, str) else "")
+    except ValueError:
+        raise MalformedError("a reservation's id is a UUID, as the answer to the reservation gave it") from None
+
+
+def _words(value: object) -> str:
+    return "" if value == "" else name_from(value, what="text")
+
+
+def _text(length_max: int, length_min: int = 1) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "minLength": length_min, "maxLength": length_max})
+
+
+def _whole_number(least: int) -> WithJsonSchema:
+    return WithJsonSchema({"type": "integer", "minimum": least, "maximum": UNITS_MAX})
+
+
+SkuIn = Annotated[Sku, PlainValidator(sku_from), _text(NAME_LENGTH_MAX)]
+LocationIn = Annotated[Location, PlainValidator(location_from), _text(NAME_LENGTH_MAX)]
+WordsIn = Annotated[str, PlainValidator(_words), _text(NAME_LENGTH_MAX, 0)]
+UnitsIn = Annotated[int, PlainValidator(_units), _whole_number(0)]
+ReceivedUnitsIn = Annotated[int, PlainValidator(_received_units), _whole_number(1)]
+DeltaUnitsIn = Annotated[
+    int,
+    PlainValidator(_delta_units),
+    WithJsonSchema({"type": "integer", "minimum": -UNITS_MAX, "maximum": UNITS_MAX, "not": {"const": 0}}),
+]
+ChannelIn = Annotated[Channel, PlainValidator(channel_from), _text(NAME_LENGTH_MAX)]
+NumberIn = Annotated[str, PlainValidator(_number_given), _text(NAME_LENGTH_MAX)]
+TtlIn = Annotated[int, PlainValidator(_ttl_s), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": TTL_S_MAX})]
+ReservationIdIn = Annotated[
+    UUID, PlainValidator(reservation_id_from), WithJsonSchema({"type": "string", "format": "uuid"})
+]
+KeyIn = Annotated[
+    Any,
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": KEY_LENGTH_MAX, "pattern": "^[!-~]+$"}),
+    Field(description="Makes the command happen once. For a single command the header Idempotency-Key will do."),
+]
+
+
+class Input(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)

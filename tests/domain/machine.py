@@ -1,0 +1,259 @@
+"""Anything that can happen to a ledger, in any order: the engine and the ledger on paper must agree after each step."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import Counter
+from datetime import datetime
+from typing import Any, ClassVar
+from uuid import UUID
+
+import msgspec
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from domain.paper_ledger import Answer, PaperLedger
+from domain.shop import BERLIN, CAP, HAMBURG, MUG, SHOP, key
+from oneshelf.domain.account import StockState
+from oneshelf.domain.command import (
+    MOVABLE_STATES,
+    Adjust,
+    Arrive,
+    Assemble,
+    Cancel,
+    Claim,
+    ClaimInto,
+    Command,
+    Component,
+    Count,
+    Demand,
+    Disassemble,
+    Dispatch,
+    Expect,
+    Extend,
+    Move,
+    OrderRef,
+    Receive,
+    Release,
+    ReservationKind,
+    Reserve,
+    Return,
+    ReturnInto,
+    Ship,
+)
+from oneshelf.domain.identity import ChannelSku, Location, Sku
+from oneshelf.domain.order import OrderLine, OrderSnapshot
+from oneshelf.domain.outcome import Outcome, Reserved
+
+SET = Sku("SET")
+SKUS, LOCATIONS = (MUG, CAP), (BERLIN, HAMBURG)
+LISTED = (MUG, BERLIN)
+
+# Where much happens at one place, things meet.
+places = st.sampled_from([LISTED, LISTED, LISTED, (CAP, BERLIN), (MUG, HAMBURG)])
+few = st.integers(1, 4)
+told_orders = st.sampled_from(["o1", "o2"])
+orders = st.sampled_from(["o1", "o2", "o3"])  # of the third, no channel ever tells
+some = st.integers(0, 10**6)
+
+Figures = dict[str, dict[str, int]]
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """The rules. A subclass says how the engine is asked."""
+
+    met: ClassVar[Counter[str]] = Counter()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.paper = PaperLedger()
+        self.reservations: list[UUID] = []
+        self.versions = 0
+        self.said: dict[str, dict[str, int]] = {}
+        self.unpaid: dict[str, bool] = {}
+        self.placed: dict[str, tuple[datetime, int]] = {}
+
+    @abstractmethod
+    def ask(self, command: Command) -> Outcome: ...
+
+    @abstractmethod
+    def tell(self, snapshot: OrderSnapshot) -> None: ...
+
+    @abstractmethod
+    def pass_time(self, seconds: int) -> None: ...
+
+    @abstractmethod
+    def present(self) -> datetime: ...
+
+    @abstractmethod
+    def accounts(self) -> Figures:
+        """SKU -> account -> units, outside accounts too."""
+
+    def check(self, command: Command, expected: Answer) -> Outcome:
+        self.met[str(expected["kind"])] += 1
+        outcome = self.ask(command)
+        told: dict[str, Any] = {**msgspec.to_builtins(outcome), "kind": type(outcome).__name__}
+        assert {name: told.get(name) for name in expected} == expected, (command, told)
+        self.compare()
+        return outcome
+
+    def compare(self) -> None:
+        on_paper = {sku: {name: n for name, n in books.items() if n} for sku, books in self.paper.accounts.items()}
+        assert self.accounts() == {sku: books for sku, books in on_paper.items() if books}
+        assert all(sum(books.values()) == 0 for books in on_paper.values())
+
+    @initialize(units=st.lists(st.integers(2, 9), min_size=4, max_size=4))
+    def open(self, units: list[int]) -> None:
+        for number, n in enumerate(units):
+            if n:
+                self.receive((SKUS[number % 2], LOCATIONS[number // 2]), n)
+
+    @rule(place=places, units=few)
+    def receive(self, place: tuple[Sku, Location], units: int) -> None:
+        command = Receive(key=key(), sku=place[0], location=place[1], units=units)
+        self.paper.expire()
+        self.check(command, self.paper.change(place, units, "supplier", f"{place[1]} available"))
+
+    @rule(place=places, delta=st.integers(-4, 3))
+    def adjust(self, place: tuple[Sku, Location], delta: int) -> None:
+        self.paper.expire()
+        shelf = f"{place[1]} available"
+        ends = ("found", shelf) if delta >= 0 else (shelf, "shrinkage")
+        command = Adjust(key=key(), sku=place[0], location=place[1], delta_units=delta)
+        self.check(command, self.paper.change(place, abs(delta), *ends))
+
+    @rule(place=places, delta=st.integers(-3, 4).filter(bool))
+    def expect(self, place: tuple[Sku, Location], delta: int) -> None:
+        self.paper.expire()
+        coming = f"{place[1]} incoming"
+        ends = ("supplier", coming) if delta >= 0 else (coming, "supplier")
+        command = Expect(key=key(), sku=place[0], location=place[1], delta_units=delta)
+        self.check(command, self.paper.change(place, abs(delta), *ends))
+
+    @rule(
+        place=places, units=few, ends=st.permutations([*MOVABLE_STATES, StockState.INCOMING]).map(lambda all_: all_[:2])
+    )
+    def move(self, place: tuple[Sku, Location], units: int, ends: list[StockState]) -> None:
+        origin, target = ends if ends[1] is not StockState.INCOMING else ends[::-1]
+        self.paper.expire()
+        command = Move(key=key(), sku=place[0], location=place[1], units=units, origin=origin, target=target)
+        self.check(command, self.paper.change(place, units, f"{place[1]} {origin}", f"{place[1]} {target}"))
+
+    @rule(place=places, units=st.integers(0, 5))
+    def count(self, place: tuple[Sku, Location], units: int) -> None:
+        self.paper.expire()
+        command = Count(key=key(), sku=place[0], location=place[1], units=units)
+        self.check(command, self.paper.count(place, units))
+
+    @rule(units=st.integers(1, 2), mugs=st.integers(1, 2), apart=st.booleans(), place=st.sampled_from(LOCATIONS))
+    def kit(self, units: int, mugs: int, apart: bool, place: Location) -> None:
+        self.paper.expire()
+        parts = (Component(sku=MUG, units=mugs), Component(sku=CAP, units=1))
+        kind = Disassemble if apart else Assemble
+        command = kind(key=key(), sku=SET, location=place, units=units, components=parts)
+        self.check(command, self.paper.assemble(place, SET, units, {MUG: mugs, CAP: 1}, apart=apart))
+
+    @rule(
+        lines=st.lists(st.tuples(places, st.integers(1, 2)), min_size=1, max_size=3),
+        kind=st.sampled_from([ReservationKind.HOLD, ReservationKind.HOLD, *ReservationKind]),
+        ttl_s=st.sampled_from([1000, 3000]),
+    )
+    def reserve(self, lines: list[tuple[tuple[Sku, Location], int]], kind: ReservationKind, ttl_s: int) -> None:
+        self.paper.expire()
+        ttl = ttl_s if kind is ReservationKind.HOLD else None
+        wanted = tuple(Demand(sku=sku, location=location, units=units) for (sku, location), units in lines)
+        expected, note = self.paper.reserve(kind.value, lines, ttl)
+        outcome = self.check(Reserve(key=key(), kind=kind, lines=wanted, ttl_s=ttl), expected)
+        if isinstance(outcome, Reserved):
+            self.reservations.append(outcome.reservation_id)
+            self.paper.notes[str(outcome.reservation_id)] = note
+
+    @rule(units=few, order=orders)
+    def check_out(self, units: int, order: str) -> None:
+        """Units are reserved, and the order is there at once."""
+        before = len(self.reservations)
+        self.reserve([(LISTED, units)], ReservationKind.HOLD, 1000)
+        if len(self.reservations) > before:
+            self.claim(0, order, ClaimInto.COMMITTED)
+
+    @precondition(lambda self: self.reservations)
+    @rule(which=some, ttl_s=st.sampled_from([1000, 3000]))
+    def extend(self, which: int, ttl_s: int) -> None:
+        self.paper.expire()
+        one = self._reservation(which)
+        self.check(Extend(key=key(), reservation_id=one, ttl_s=ttl_s), self.paper.extend(str(one), ttl_s))
+
+    @precondition(lambda self: self.reservations)
+    @rule(which=some)
+    def release(self, which: int) -> None:
+        self.paper.expire()
+        one = self._reservation(which)
+        self.check(Release(key=key(), reservation_id=one), self.paper.release(str(one)))
+
+    @precondition(lambda self: self.reservations)
+    @rule(which=some, order=orders, into=st.sampled_from([*ClaimInto, ClaimInto.COMMITTED]))
+    def claim(self, which: int, order: str, into: ClaimInto) -> None:
+        self.paper.expire()
+        one = self._reservation(which)
+        command = Claim(key=key(), reservation_id=one, order=OrderRef(SHOP, order), into=into)
+        self.check(command, self.paper.claim(str(one), order, into_lock=into is ClaimInto.LOCK))
+
+    def _reservation(self, which: int) -> UUID:
+        """One of the latest ones, more often than not still held."""
+        return self.reservations[-1 - which % min(len(self.reservations), 5)]
+
+    @rule(order=told_orders, units=few, unpaid=st.booleans(), cancelled=st.integers(0, 2), shipped=st.integers(-2, 3))
+    def order(self, order: str, units: int, unpaid: bool, cancelled: int, shipped: int) -> None:
+        """An order goes on with its life; the first time it is placed. A shipment may be taken back (less than 0)."""
+        if order not in self.placed:
+            self.placed[order] = (self.present(), self.paper.next_number())
+            self.said[order] = {"ordered": units, "cancelled": 0, "shipped": 0}
+            self.unpaid[order] = unpaid
+        said = self.said[order]
+        self.unpaid[order] = self.unpaid[order] and unpaid
+        said["cancelled"] += min(cancelled, said["ordered"] - said["cancelled"] - said["shipped"])
+        if not self.unpaid[order]:
+            said["shipped"] += max(
+                -said["shipped"], min(shipped, said["ordered"] - said["cancelled"] - said["shipped"])
+            )
+        placed_at, number = self.placed[order]
+        line = OrderLine("l1", ChannelSku("mug"), said["ordered"], said["cancelled"], 0, said["shipped"])
+        self.met["told"] += 1
+        self.paper.expire()
+        self.paper.tell(order, LISTED, said, unpaid=self.unpaid[order], number=number)
+        self.versions += 1
+        self.tell(OrderSnapshot(SHOP, order, f"{self.versions:06}", placed_at, self.unpaid[order], (line,)))
+        self.compare()
+
+    @rule(order=orders, place=places, units=st.integers(1, 2), into=st.sampled_from(ReturnInto))
+    def come_back(self, order: str, place: tuple[Sku, Location], units: int, into: ReturnInto) -> None:
+        self.paper.expire()
+        command = Return(
+            key=key(), order=OrderRef(SHOP, order), sku=place[0], location=place[1], units=units, into=into
+        )
+        self.check(command, self.paper.come_back(order, place, units, into.value))
+
+    @rule(order=orders, place=places, units=st.integers(1, 5), ships=st.booleans())
+    def settle(self, order: str, place: tuple[Sku, Location], units: int, ships: bool) -> None:
+        self.paper.expire()
+        kind = Ship if ships else Cancel
+        command = kind(key=key(), order=OrderRef(SHOP, order), sku=place[0], location=place[1], units=units)
+        self.check(command, self.paper.settle(order, place, units, ships=ships))
+
+    @rule(name=st.sampled_from("ab"), sku=st.just(MUG), units=few, back=st.booleans())
+    def dispatch(self, name: str, sku: Sku, units: int, back: bool) -> None:
+        self.paper.expire()
+        origin, target = LOCATIONS[::-1] if back else LOCATIONS
+        command = Dispatch(key=key(), transfer_id=name, sku=sku, origin=origin, target=target, units=units)
+        self.check(command, self.paper.dispatch(name, sku, origin, target, units))
+
+    @rule(name=st.sampled_from("ab"), sku=st.just(MUG), units=st.integers(0, 4), is_last=st.booleans())
+    def arrive(self, name: str, sku: Sku, units: int, is_last: bool) -> None:
+        self.paper.expire()
+        command = Arrive(key=key(), transfer_id=name, sku=sku, units=units, is_last=is_last)
+        self.check(command, self.paper.arrive(name, sku, units, is_last=is_last))
+
+    @rule(seconds=st.sampled_from([600, 1500]))
+    def wait(self, seconds: int) -> None:
+        self.paper.now += seconds
+        self.pass_time(seconds)

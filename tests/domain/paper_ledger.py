@@ -1,0 +1,363 @@
+"""A second ledger, kept on paper: the same rules of the shop with none of the engine's code.
+
+Accounts are plain texts ("BER available", "customer"). Methods answer with the name of the outcome and its figures.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+Place = tuple[str, str]  # SKU, location
+Answer = dict[str, object]
+
+UNPROMISED = ("available", "safety_stock", "quality_control", "damaged")
+
+
+@dataclass
+class Note:
+    """A reservation: for each place, units that lie aside and units that a count has lost."""
+
+    kind: str
+    number: int
+    aside: dict[Place, int]
+    lost: Counter[Place] = field(default_factory=Counter)
+    ends_at: float | None = None
+    state: str = "held"
+
+
+@dataclass
+class Line:
+    """A line of an order. `told`: its channel has spoken of it."""
+
+    place: Place
+    number: int
+    told: bool
+    unpaid: bool = False
+    pending: int = 0
+    committed: int = 0
+    short: int = 0
+    shipped: int = 0
+    returned: int = 0
+
+
+class PaperLedger:
+    """All accounts, reservations, order lines and transfers. `number` counts up: later things have higher ones."""
+
+    def __init__(self) -> None:
+        self.accounts: dict[str, Counter[str]] = {}
+        self.notes: dict[str, Note] = {}
+        self.orders: dict[str, list[Line]] = {}
+        self.transfers: dict[tuple[str, str], dict[str, int]] = {}
+        self.now = 0.0
+        self.number = 0
+
+    def there(self, place: Place, state: str = "available") -> int:
+        return self.accounts.get(place[0], Counter())[f"{place[1]} {state}"]
+
+    def shift(self, sku: str, units: int, origin: str, target: str) -> None:
+        books = self.accounts.setdefault(sku, Counter())
+        books[origin] -= units
+        books[target] += units
+
+    def next_number(self) -> int:
+        self.number += 1
+        return self.number
+
+    def lines(self, place: Place | None = None) -> list[Line]:
+        return [line for lines in self.orders.values() for line in lines if place in (None, line.place)]
+
+    def tidy(self) -> None:
+        """Free units go to whoever waits longest."""
+        for line in sorted(self.lines(), key=lambda line: line.number):
+            self._take(line, min(line.short, self.there(line.place)), from_short=True)
+
+    def _take(self, line: Line, units: int, *, from_short: bool = False) -> None:
+        state = "reserved" if line.unpaid else "committed"
+        self.shift(line.place[0], units, f"{line.place[1]} available", f"{line.place[1]} {state}")
+        if line.unpaid:
+            line.pending += units
+        else:
+            line.committed += units
+        if from_short:
+            line.short -= units
+
+    # Single units ---------------------------------------------------------------------------------------------------
+
+    def change(self, place: Place, units: int, origin: str, target: str) -> Answer:
+        """Units from one account to another; those of the shelf must be there."""
+        sku, location = place
+        if origin.startswith(location) and self.there(place, origin.split(" ")[1]) < units:
+            there = self.there(place, origin.split(" ")[1])
+            is_short = origin.endswith(" available")
+            return {"kind": "Short", "available": there} if is_short else {"kind": "TooFew", "there": there}
+        self.shift(sku, units, origin, target)
+        self.tidy()
+        return {"kind": "Posted", "units_moved": units, "available": self.there(place)}
+
+    def count(self, place: Place, units: int) -> Answer:
+        sku, location = place
+        states = (*UNPROMISED, "committed", "reserved")
+        missing = sum(self.there(place, state) for state in states) - units
+        moved = abs(missing)
+        if missing < 0:
+            self.shift(sku, -missing, "found", f"{location} available")
+        for state in UNPROMISED:
+            gone = min(max(missing, 0), self.there(place, state))
+            self.shift(sku, gone, f"{location} {state}", "shrinkage")
+            missing -= gone
+        broken = max(missing, 0)
+        if missing > 0:
+            self._break_promises(place, missing)
+        self.tidy()
+        answer: Answer = {"kind": "Posted", "units_moved": moved, "available": self.there(place)}
+        return {**answer, "kind": "CountedShort", "units_short": broken} if broken else answer
+
+    def _break_promises(self, place: Place, missing: int) -> None:
+        sku, location = place
+        order = {"hold": 0, "allocation": 1, "pending": 2, "lock": 3}
+        promises: list[tuple[int, int, Note | Line]] = [
+            (order[note.kind], -note.number, note) for note in self.notes.values() if note.state == "held"
+        ]
+        promises += [(2, -line.number, line) for line in self.lines(place)]
+        for _, _, promise in sorted(promises, key=lambda one: one[:2]):
+            if isinstance(promise, Note):
+                gone = min(missing, promise.aside.get(place, 0))
+                if gone:
+                    promise.aside[place] -= gone
+                    promise.lost[place] += gone
+                self.shift(sku, gone, f"{location} reserved", "shrinkage")
+                missing -= gone
+                continue
+            gone = min(missing, promise.pending)
+            promise.pending -= gone
+            promise.short += gone
+            self.shift(sku, gone, f"{location} reserved", "shrinkage")
+            missing -= gone
+            gone = min(missing, promise.committed)
+            promise.committed -= gone
+            promise.short += gone
+            self.shift(sku, gone, f"{location} committed", "shrinkage")
+            missing -= gone
+
+    def assemble(self, location: str, kit: str, units: int, parts: dict[str, int], *, apart: bool) -> Answer:
+        used = {kit: units} if apart else {sku: each * units for sku, each in parts.items()}
+        made = {sku: each * units for sku, each in parts.items()} if apart else {kit: units}
+        if any(self.there((sku, location)) < needed for sku, needed in used.items()):
+            return {"kind": "Short"}
+        for sku, needed in used.items():
+            self.shift(sku, needed, f"{location} available", "assembly")
+        for sku, gained in made.items():
+            self.shift(sku, gained, "assembly", f"{location} available")
+        self.tidy()
+        return {"kind": "Posted", "units_moved": units}
+
+    # Reservations ---------------------------------------------------------------------------------------------------
+
+    def expire(self) -> None:
+        for note in self.notes.values():
+            if note.state == "held" and note.ends_at is not None and note.ends_at <= self.now:
+                self._end(note, "expired")
+        self.tidy()
+
+    def _end(self, note: Note, state: str) -> None:
+        for (sku, location), units in note.aside.items():
+            self.shift(sku, units, f"{location} reserved", f"{location} available")
+        note.aside = dict.fromkeys(note.aside, 0)
+        note.state = state
+
+    def reserve(self, kind: str, lines: Iterable[tuple[Place, int]], ttl_s: float | None) -> tuple[Answer, Note]:
+        wanted: Counter[Place] = Counter()
+        for place, units in lines:
+            wanted[place] += units
+        note = Note(kind, self.next_number(), dict(wanted), ends_at=None if ttl_s is None else self.now + ttl_s)
+        for place in sorted(wanted):
+            if self.there(place) < wanted[place]:
+                return {"kind": "Short", "asked": wanted[place], "available": self.there(place)}, note
+        for (sku, location), units in wanted.items():
+            self.shift(sku, units, f"{location} available", f"{location} reserved")
+        return {"kind": "Reserved", "units": wanted.total()}, note
+
+    def extend(self, name: str, ttl_s: float) -> Answer:
+        note = self.notes[name]
+        if note.state != "held":
+            return {"kind": "ReservationEnded", "state": note.state}
+        if note.ends_at is None:
+            return {"kind": "NotAHold"}
+        note.ends_at = max(note.ends_at, self.now + ttl_s)
+        return {"kind": "Reserved", "units": sum(note.aside.values())}
+
+    def release(self, name: str) -> Answer:
+        note = self.notes[name]
+        if note.state != "held":
+            return {"kind": "ReservationEnded", "state": note.state}
+        units = sum(note.aside.values())
+        self._end(note, "released")
+        self.tidy()
+        return {"kind": "Released", "units": units}
+
+    def claim(self, name: str, order: str, *, into_lock: bool) -> Answer:
+        note = self.notes[name]
+        if note.state != "held":
+            return {"kind": "ReservationEnded", "state": note.state}
+        if into_lock and note.kind == "lock":
+            return {"kind": "NotAHold"}
+        answer: Answer = {"kind": "Claimed", "units": sum(note.aside.values()), "units_short": note.lost.total()}
+        if into_lock:
+            note.kind, note.ends_at = "lock", None
+            return answer
+        for place in sorted(note.aside):
+            self._commit(note, place, order)
+        self._end(note, "claimed")
+        self.tidy()
+        return answer
+
+    def _commit(self, note: Note, place: Place, order: str) -> None:
+        sku, location = place
+        told = [line for line in self.orders.get(order, []) if line.told and line.place == place]
+        if not told:
+            line = Line(place, self.next_number(), told=False, short=note.aside[place] + note.lost[place])
+            self.orders.setdefault(order, []).append(line)
+            told = [line]
+        for line in told:
+            units = min(line.short, note.aside[place])
+            note.aside[place] -= units
+            line.short -= units
+            if line.unpaid:
+                line.pending += units
+            else:
+                line.committed += units
+                self.shift(sku, units, f"{location} reserved", f"{location} committed")
+
+    # Orders ---------------------------------------------------------------------------------------------------------
+
+    def tell(self, order: str, place: Place, said: dict[str, int], *, unpaid: bool, number: int) -> None:
+        """The channel says: so many ordered, cancelled, shipped."""
+        sku, location = place
+        lines = self.orders.setdefault(order, [])
+        line = next((line for line in lines if line.told), None)
+        if line is None:
+            line = Line(place, number, told=True, unpaid=unpaid)
+            for claimed in [one for one in lines if one.place == place]:
+                line.committed += claimed.committed
+                line.short += claimed.short
+                line.shipped += claimed.shipped
+                line.returned += claimed.returned
+                lines.remove(claimed)
+            lines.append(line)
+        if line.unpaid and not unpaid:
+            self.shift(sku, line.pending, f"{location} reserved", f"{location} committed")
+            line.committed, line.pending, line.unpaid = line.committed + line.pending, 0, False
+        self._follow_shipments(line, said["shipped"])
+        wanted = said["ordered"] - said["cancelled"] - said["shipped"]
+        more = wanted - line.pending - line.committed - line.short
+        if more > 0:
+            taken = min(more, self.there(place))
+            self._take(line, taken)
+            line.short += more - taken
+        else:
+            self._let_go(line, -more)
+        self.tidy()
+
+    def _follow_shipments(self, line: Line, shipped: int) -> None:
+        sku, location = line.place
+        units = shipped - line.shipped
+        if units < 0:
+            out = min(-units, line.shipped - line.returned)
+            self.shift(sku, out, "customer", f"{location} committed")
+            line.committed += out
+            line.short += -units - out
+            line.returned -= -units - out
+        for state in ("committed", "reserved", "available", "found"):
+            if units <= 0:
+                break
+            at_hand = {"committed": line.committed, "reserved": line.pending, "available": self.there(line.place)}
+            gone = min(units, at_hand.get(state, units))
+            self.shift(sku, gone, "found" if state == "found" else f"{location} {state}", "customer")
+            units -= gone
+            if state == "committed":
+                line.committed -= gone
+            elif state == "reserved":
+                line.pending -= gone
+            else:
+                line.short = max(0, line.short - gone)
+        line.shipped = shipped
+
+    def _let_go(self, line: Line, units: int) -> None:
+        sku, location = line.place
+        gone = min(units, line.short)
+        line.short -= gone
+        units -= gone
+        gone = min(units, line.pending)
+        line.pending -= gone
+        self.shift(sku, gone, f"{location} reserved", f"{location} available")
+        units -= gone
+        line.committed -= units
+        self.shift(sku, units, f"{location} committed", f"{location} available")
+
+    def come_back(self, order: str, place: Place, units: int, into: str) -> Answer:
+        sku, location = place
+        lines = [line for line in self.orders.get(order, []) if line.place[0] == sku]
+        lines.sort(key=lambda line: (line.told, line.number, line.place))
+        if not lines:
+            return {"kind": "NoSuchLine"}
+        shipped, returned = sum(line.shipped for line in lines), sum(line.returned for line in lines)
+        if shipped - returned < units:
+            return {"kind": "NotThatManyShipped", "shipped": shipped, "returned": returned}
+        for line in lines:
+            gone = min(units, line.shipped - line.returned)
+            line.returned += gone
+            units -= gone
+            self.shift(sku, gone, "customer", "shrinkage" if into == "written_off" else f"{location} {into}")
+        self.tidy()
+        return {"kind": "Posted", "available": self.there(place)}
+
+    def settle(self, order: str, place: Place, units: int, *, ships: bool) -> Answer:
+        """An order that only a claim has made ships, or is cancelled."""
+        sku, location = place
+        lines = [line for line in self.orders.get(order, []) if not line.told and line.place == place]
+        held, short = sum(line.committed for line in lines), sum(line.short for line in lines)
+        if not lines:
+            return {"kind": "NoSuchLine"}
+        if held + (0 if ships else short) < units:
+            return {"kind": "NotThatManyHeld", "held": held, "short": short}
+        if not ships:
+            for line in lines:
+                gone = min(units, line.short)
+                line.short -= gone
+                units -= gone
+        for line in lines:
+            gone = min(units, line.committed)
+            line.committed -= gone
+            line.shipped += gone if ships else 0
+            units -= gone
+            self.shift(sku, gone, f"{location} committed", "customer" if ships else f"{location} available")
+        self.tidy()
+        return {"kind": "Posted", "available": self.there(place)}
+
+    # Transfers ------------------------------------------------------------------------------------------------------
+
+    def dispatch(self, name: str, sku: str, origin: str, target: str, units: int) -> Answer:
+        if (sku, name) in self.transfers:
+            return {"kind": "TransferExists"}
+        if self.there((sku, origin)) < units:
+            return {"kind": "Short", "available": self.there((sku, origin))}
+        self.shift(sku, units, f"{origin} available", "in_transit")
+        self.transfers[sku, name] = {target: units}
+        return {"kind": "Posted", "available": self.there((sku, origin))}
+
+    def arrive(self, name: str, sku: str, units: int, *, is_last: bool) -> Answer:
+        if (sku, name) not in self.transfers:
+            return {"kind": "NoSuchTransfer"}
+        ((target, under_way),) = self.transfers[sku, name].items()
+        if under_way == 0:
+            return {"kind": "TransferEnded"}
+        over, missing = max(0, units - under_way), max(0, under_way - units)
+        self.shift(sku, units - over, "in_transit", f"{target} available")
+        self.shift(sku, over, "found", f"{target} available")
+        lost = missing if is_last else 0
+        self.shift(sku, lost, "in_transit", "shrinkage")
+        self.transfers[sku, name] = {target: missing - lost}
+        self.tidy()
+        return {"kind": "Arrived", "units": units, "units_over": over, "units_lost": lost}
