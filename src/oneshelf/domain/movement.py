@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
 
+import msgspec
+
 from oneshelf.domain.account import Account
 from oneshelf.domain.identity import Sku
-from oneshelf.errors import invariant
+from oneshelf.errors import broken
 
 
 class Reason(StrEnum):
@@ -37,8 +38,7 @@ class Reason(StrEnum):
     SHIPPED_UNCOUNTED = "shipped_uncounted"  # it left, so it was there, although no count knew it
 
 
-@dataclass(frozen=True, slots=True)
-class Movement:
+class Movement(msgspec.Struct, frozen=True, kw_only=True):
     """`units` of `sku` from `origin` to `target`. `source` names the order or the command."""
 
     movement_id: UUID
@@ -51,5 +51,7 @@ class Movement:
     version: int
 
     def __post_init__(self) -> None:
-        invariant(self.units > 0, f"a movement of {self.units} units of {self.sku}")
-        invariant(self.origin != self.target, f"a movement of {self.sku} that goes nowhere")
+        if self.units <= 0:
+            broken(f"a movement of {self.units} units of {self.sku}")
+        if self.origin is self.target or self.origin == self.target:
+            broken(f"a movement of {self.sku} that goes nowhere")
