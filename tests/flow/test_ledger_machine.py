@@ -39,7 +39,9 @@ class PostgresMachine(LedgerMachine):
 
     async def empty(self) -> None:
         async with self.ledger.database.transaction() as tx:
-            await tx.execute("truncate skus, locations, channels, commands, orders, movements, touched cascade")
+            await tx.execute(
+                "truncate skus, locations, channels, commands, orders, movements, reservations, touched cascade"
+            )
         await self.ledger.name_all()
         await self.ledger.rows(
             "insert into listings (channel, channel_sku, sku) values ('shop', 'mug', 'MUG') returning 1"
