@@ -12,6 +12,17 @@ from datetime import datetime
 from typing import assert_never
 from uuid import UUID
 
+from oneshelf.domain.count_outcome import (
+    BeforeHistory,
+    CountDone,
+    Counted,
+    CountOutdated,
+    CountRefusal,
+    InFuture,
+    NoSuchCount,
+    PostedLate,
+    counted_in_words,
+)
 from oneshelf.domain.identity import UNITS_MAX, Channel, Location, Sku
 
 
@@ -204,12 +215,12 @@ class KeyReused:
     key: str
 
 
-Done = Posted | Reserved | Claimed | Released | CountedShort | Arrived
+Done = Posted | Reserved | Claimed | Released | CountedShort | Arrived | CountDone
 OfShelf = Short | TooFew | NoRoom
 OfReservation = NoSuchReservation | ReservationEnded | NotAHold
 OfTransfer = NoSuchTransfer | TransferExists | TransferEnded
 OfOrder = NoSuchLine | NotThatManyShipped | NotThatManyHeld
-Refusal = OfShelf | OfReservation | OfTransfer | OfOrder | UnknownSku | UnknownLocation | KeyReused
+Refusal = OfShelf | OfReservation | OfTransfer | OfOrder | CountRefusal | UnknownSku | UnknownLocation | KeyReused
 Outcome = Done | Refusal
 
 
@@ -226,6 +237,8 @@ def in_words(outcome: Outcome) -> str:
             return _order_in_words(outcome)
         case Short() | TooFew() | NoRoom():
             return _shelf_in_words(outcome)
+        case Counted() | PostedLate() | NoSuchCount() | CountOutdated() | BeforeHistory() | InFuture():
+            return counted_in_words(outcome)
         case UnknownSku(sku):
             return f"refused: no SKU {sku}"
         case UnknownLocation(location):
@@ -236,7 +249,7 @@ def in_words(outcome: Outcome) -> str:
             assert_never(outcome)
 
 
-def _done_in_words(outcome: Done) -> str:
+def _done_in_words(outcome: Posted | Reserved | Claimed | Released | CountedShort | Arrived) -> str:
     match outcome:
         case Posted(units_moved, available):
             return f"posted: {units_moved} units moved, {available} available"

@@ -36,11 +36,12 @@ async def append(tx: Transaction, movements: Sequence[Movement]) -> None:
     await tx.execute(
         """
         insert into movements
-            (sku, movement_id, units, from_account, from_location, to_account, to_location, reason, source, version)
+            (sku, movement_id, units, from_account, from_location, to_account, to_location, reason, source, version,
+             happened_at)
         select * from unnest(
             %(skus)s::text[], %(ids)s::uuid[], %(units)s::bigint[], %(origins)s::text[], %(origin_locations)s::text[],
             %(targets)s::text[], %(target_locations)s::text[], %(reasons)s::text[], %(sources)s::text[],
-            %(versions)s::bigint[])
+            %(versions)s::bigint[], %(happened_at)s::timestamptz[])
         """,
         {
             "skus": [movement.sku for movement in ordered],
@@ -53,6 +54,7 @@ async def append(tx: Transaction, movements: Sequence[Movement]) -> None:
             "reasons": [movement.reason.value for movement in ordered],
             "sources": [movement.source for movement in ordered],
             "versions": [movement.version for movement in ordered],
+            "happened_at": [movement.happened_at for movement in ordered],
         },
     )
 
