@@ -60,7 +60,7 @@ class CountBeginIn(Input):
     """Where somebody begins to count, and which SKUs; all of them if none is named."""
 
     location: LocationIn
-    skus: Annotated[list[SkuIn], Field(max_length=NAMES_MAX)] = []
+    skus: Annotated[tuple[SkuIn, ...], Field(max_length=NAMES_MAX)] = ()
 
 
 # The models that /openapi.json describes although their routes read the body themselves.
