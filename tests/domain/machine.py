@@ -119,6 +119,8 @@ class LedgerMachine(RuleBasedStateMachine):
         for number, n in enumerate(units):
             if n:
                 self.receive((SKUS[number % 2], LOCATIONS[number // 2]), n)
+        if self.looks_back:
+            self.begin()
 
     @rule(place=places, units=few)
     def receive(self, place: tuple[Sku, Location], units: int) -> None:
@@ -167,12 +169,28 @@ class LedgerMachine(RuleBasedStateMachine):
         self.begun.append((token, self.present(), len(self.paper.book)))
 
     @precondition(lambda self: self.begun)
-    @rule(which=some, units=st.integers(0, 6), figure=st.sampled_from(sorted(COUNTED)), how=st.integers(0, 3))
-    def count_what_was_seen(self, which: int, units: int, figure: str, how: int) -> None:
-        """Of a count that has begun: by its token, as of its instant, or as of then by a clock a day off."""
+    @rule(which=some, units=st.integers(0, 6), figure=st.sampled_from(sorted(COUNTED)))
+    def count_by_token(self, which: int, units: int, figure: str) -> None:
+        self._count_begun(which, units, figure, by_token=True)
+
+    @precondition(lambda self: self.begun)
+    @rule(which=some, units=st.integers(0, 6), figure=st.sampled_from(sorted(COUNTED)))
+    def count_as_of(self, which: int, units: int, figure: str) -> None:
+        self._count_begun(which, units, figure)
+
+    @precondition(lambda self: self.begun)
+    @rule(which=some, units=st.integers(0, 6))
+    def count_in_doubt(self, which: int, units: int) -> None:
+        """By a clock that may be wrong by a day. Only of what lies there: between two states of one shelf, the two
+        ledgers need not take the same way; in and out of it they do.
+        """
+        self._count_begun(which, units, "on_hand", in_doubt=True)
+
+    def _count_begun(
+        self, which: int, units: int, figure: str, *, by_token: bool = False, in_doubt: bool = False
+    ) -> None:
         at = len(self.begun) - 1 - which % min(len(self.begun), 3)
         token, instant, line = self.begun[at]
-        by_token, in_doubt = how > 1, how == 0 and figure == "on_hand"
         self.paper.expire()
         command = Count(
             key=key(),

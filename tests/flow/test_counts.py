@@ -214,9 +214,9 @@ async def test_a_movement_that_commits_after_the_token_is_after_it_although_its_
     async with open_ledger(dsn, {"MUG": 10}) as ledger:
         leaves = sold(1)
         async with ledger.database.transaction() as tx:
-            shelf, now = await shelves.open_for_commands(tx, CLOCK.new_id, reach_of([leaves]), {(MUG, BERLIN)})
-            assert post_command(shelf, leaves, now=now) == Posted(1, 9)
-            await shelves.write(tx, shelf)
+            opened = await shelves.open_for_commands(tx, CLOCK.new_id, [leaves.key], reach_of([leaves]))
+            assert post_command(opened.shelf, leaves, now=opened.now) == Posted(1, 9)
+            await shelves.write(tx, opened.shelf)
             token = await begin(ledger, MUG)
         assert await ledger.ask_one(count(10, token=token)) == Counted(0, 9, -1, 0, 0)
         await ledger.assert_sound()

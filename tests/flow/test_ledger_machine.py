@@ -43,7 +43,9 @@ class PostgresMachine(LedgerMachine):
 
     async def empty(self) -> None:
         async with self.ledger.database.transaction() as tx:
-            await tx.execute("truncate skus, locations, channels, commands, orders, movements, touched cascade")
+            await tx.execute(
+                "truncate skus, locations, channels, commands, orders, movements, reservations, touched cascade"
+            )
         await self.ledger.name_all()
         await self.ledger.rows(
             "insert into listings (channel, channel_sku, sku) values ('shop', 'mug', 'MUG') returning 1"
@@ -104,7 +106,7 @@ def test_the_database_agrees_with_a_ledger_on_paper_whatever_happens(dsn: str) -
     run_state_machine_as_test(
         PostgresMachine,
         settings=settings(
-            max_examples=12,
+            max_examples=16,
             stateful_step_count=50,
             deadline=None,
             derandomize=True,

@@ -11,6 +11,8 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+import msgspec
+
 from oneshelf.domain.account import Outside, StockState
 from oneshelf.domain.identity import UNITS_MAX, Channel, Location, Sku
 from oneshelf.errors import MalformedError
@@ -24,16 +26,15 @@ CLOCK_ERROR_S = 5
 CLOCK_ERROR_S_MAX = 86_400
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommandKey:
+class CommandKey(msgspec.Struct, frozen=True, kw_only=True):
     """Makes a command happen once: `scope` is who numbers, `key` is the number they gave it."""
 
     scope: str
     key: str
 
     def __post_init__(self) -> None:
-        is_printable = all(0x21 <= ord(character) <= 0x7E for character in self.key)
-        if not 1 <= len(self.key) <= KEY_LENGTH_MAX or not is_printable:
+        is_visible = self.key.isascii() and self.key.isprintable() and " " not in self.key
+        if not 1 <= len(self.key) <= KEY_LENGTH_MAX or not is_visible:
             raise MalformedError(f"an idempotency key is 1 to {KEY_LENGTH_MAX} visible ASCII characters")
 
     def __str__(self) -> str:
@@ -290,8 +291,7 @@ class ClaimInto(StrEnum):
     LOCK = "lock"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Demand:
+class Demand(msgspec.Struct, frozen=True, kw_only=True):
     """Units of one SKU at one location."""
 
     sku: Sku
@@ -302,8 +302,7 @@ class Demand:
         _require_units(self.units, self.sku)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reserve:
+class Reserve(msgspec.Struct, frozen=True, kw_only=True):
     """Set units aside, all of them or none: available → reserved. A hold, and only a hold, ends after `ttl_s`."""
 
     key: CommandKey

@@ -12,13 +12,15 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+import msgspec
+
 from oneshelf.domain.account import ON_HAND_STATES, Account, Outside, StockState
 from oneshelf.domain.command import CommandKey, OrderRef, ReservationKind
 from oneshelf.domain.identity import UNITS_MAX, Channel, ChannelSku, Location, Sku
 from oneshelf.domain.movement import Movement, Reason
 from oneshelf.domain.outcome import NoRoom
 from oneshelf.domain.seen import Context, Ruling
-from oneshelf.errors import invariant
+from oneshelf.errors import broken
 
 BalanceKey = tuple[Sku, Location]
 LineKey = tuple[Channel, str, str]  # channel, order, line
@@ -97,8 +99,7 @@ class ReservationState(StrEnum):
     EXPIRED = "expired"
 
 
-@dataclass(slots=True, kw_only=True)
-class Reservation:
+class Reservation(msgspec.Struct, kw_only=True):
     """Units of one SKU at one location that are set aside. One reservation has one of these for each of them.
 
     `units` were asked for; `units_short` of them were lost to a count since, the others lie in `reserved`.
@@ -242,10 +243,8 @@ class Shelf:
                 continue
             balance = self.balances[sku, account.location]
             balance.units[account.name] += change
-            invariant(
-                balance.units[account.name] >= 0,
-                f"{sku} at {account.location}: {account.name} would be {balance.units[account.name]}",
-            )
+            if balance.units[account.name] < 0:
+                broken(f"{sku} at {account.location}: {account.name} would be {balance.units[account.name]}")
             version = self.touch(sku, account.location)
             if account.name is StockState.AVAILABLE and change > 0:
                 self._freed.add((sku, account.location))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+import msgspec
+
 from oneshelf.domain.account import Account
 from oneshelf.domain.identity import Location, Sku
-from oneshelf.errors import invariant
+from oneshelf.errors import broken
 
 
 class Reason(StrEnum):
@@ -43,8 +44,7 @@ class Reason(StrEnum):
 CORRECTIONS = (Reason.COUNTED, Reason.SEEN_BY_COUNT)
 
 
-@dataclass(frozen=True, slots=True)
-class Movement:
+class Movement(msgspec.Struct, frozen=True, kw_only=True):
     """`units` of `sku` from `origin` to `target`. `source` names the order or the command.
 
     It changes one balance at most, whose `version` it made: between two locations, units are in transit.
@@ -62,10 +62,13 @@ class Movement:
     happened_at: datetime | None = None
 
     def __post_init__(self) -> None:
-        invariant(self.units > 0, f"a movement of {self.units} units of {self.sku}")
-        invariant(self.origin != self.target, f"a movement of {self.sku} that goes nowhere")
-        places = {account.location for account in (self.origin, self.target)} - {None}
-        invariant(len(places) <= 1, f"a movement of {self.sku} between locations, with nothing in transit")
+        if self.units <= 0:
+            broken(f"a movement of {self.units} units of {self.sku}")
+        if self.origin is self.target or self.origin == self.target:
+            broken(f"a movement of {self.sku} that goes nowhere")
+        origin, target = self.origin.location, self.target.location
+        if origin is not target and origin is not None and target is not None and origin != target:
+            broken(f"a movement of {self.sku} from {origin} to {target}, with nothing in transit")
 
     @property
     def location(self) -> Location | None:

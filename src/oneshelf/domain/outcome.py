@@ -12,6 +12,8 @@ from datetime import datetime
 from typing import assert_never
 from uuid import UUID
 
+import msgspec
+
 from oneshelf.domain.count_outcome import (
     BeforeHistory,
     CountDone,
@@ -26,16 +28,14 @@ from oneshelf.domain.count_outcome import (
 from oneshelf.domain.identity import UNITS_MAX, Channel, Location, Sku
 
 
-@dataclass(frozen=True, slots=True)
-class Posted:
+class Posted(msgspec.Struct, frozen=True):
     """Done. `units_moved` is what moved in all, `available` what is free to sell there now."""
 
     units_moved: int
     available: int
 
 
-@dataclass(frozen=True, slots=True)
-class Reserved:
+class Reserved(msgspec.Struct, frozen=True):
     """Done: these units are set aside, a hold until `expires_at`."""
 
     reservation_id: UUID
@@ -79,8 +79,7 @@ class Arrived:
     available: int
 
 
-@dataclass(frozen=True, slots=True)
-class Short:
+class Short(msgspec.Struct, frozen=True):
     """Not done: there are fewer than asked for."""
 
     sku: Sku
@@ -215,12 +214,25 @@ class KeyReused:
     key: str
 
 
+@dataclass(frozen=True, slots=True)
+class AnsweredBefore:
+    """Not done again: the command was answered before, and the figures of the answer are not kept any more.
+
+    `kind` is what it was: `Posted`, `Reserved`, `Short` … What was refused
+    may be asked again with a new key.
+    """
+
+    key: str
+    kind: str
+
+
 Done = Posted | Reserved | Claimed | Released | CountedShort | Arrived | CountDone
 OfShelf = Short | TooFew | NoRoom
 OfReservation = NoSuchReservation | ReservationEnded | NotAHold
 OfTransfer = NoSuchTransfer | TransferExists | TransferEnded
 OfOrder = NoSuchLine | NotThatManyShipped | NotThatManyHeld
-Refusal = OfShelf | OfReservation | OfTransfer | OfOrder | CountRefusal | UnknownSku | UnknownLocation | KeyReused
+OfCommand = UnknownSku | UnknownLocation | KeyReused | AnsweredBefore
+Refusal = OfShelf | OfReservation | OfTransfer | OfOrder | CountRefusal | OfCommand
 Outcome = Done | Refusal
 
 
@@ -239,12 +251,22 @@ def in_words(outcome: Outcome) -> str:
             return _shelf_in_words(outcome)
         case Counted() | PostedLate() | NoSuchCount() | CountOutdated() | BeforeHistory() | InFuture():
             return counted_in_words(outcome)
+        case UnknownSku() | UnknownLocation() | KeyReused() | AnsweredBefore():
+            return _command_in_words(outcome)
+        case _:
+            assert_never(outcome)
+
+
+def _command_in_words(outcome: OfCommand) -> str:
+    match outcome:
         case UnknownSku(sku):
             return f"refused: no SKU {sku}"
         case UnknownLocation(location):
             return f"refused: no location {location}"
         case KeyReused(key):
             return f"refused: the idempotency key {key} was used before for another command"
+        case AnsweredBefore(key, kind):
+            return f"answered before: {key} was {kind}, once; the figures of that answer are not kept any more"
         case _:
             assert_never(outcome)
 

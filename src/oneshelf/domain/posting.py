@@ -53,12 +53,12 @@ def post_command(shelf: Shelf, command: Command, *, now: datetime) -> Outcome:
 def _post(shelf: Shelf, command: Command, *, now: datetime) -> Outcome:
     outcome: Outcome
     match command:
+        case Reserve() | Extend() | Claim() | Release():
+            outcome = post_reservation(shelf, command, now=now)
         case Receive() | Adjust() | Expect() | Move() | Assemble() | Disassemble():
             outcome = _post_stock(shelf, command)
         case Count():
             outcome = count(shelf, command, now=now)
-        case Reserve() | Extend() | Claim() | Release():
-            outcome = post_reservation(shelf, command, now=now)
         case Dispatch() | Arrive():
             outcome = post_transfer(shelf, command, now=now)
         case Return() | Ship() | Cancel():

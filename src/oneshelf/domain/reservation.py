@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from oneshelf.domain.account import Account, StockState
+from oneshelf.domain.account import StockState, inside
 from oneshelf.domain.command import Claim, ClaimInto, Extend, Release, ReservationCommand, ReservationKind, Reserve
 from oneshelf.domain.ledger import (
     UNSPOKEN,
@@ -84,8 +84,8 @@ def _reserve(shelf: Shelf, command: Reserve, now: datetime) -> Reserved | Short:
         shelf.add(part)
         shelf.move(
             sku,
-            origin=Account(StockState.AVAILABLE, location),
-            target=Account(StockState.RESERVED, location),
+            origin=inside(StockState.AVAILABLE, location),
+            target=inside(StockState.RESERVED, location),
             units=units,
             reason=Reason.RESERVED,
             source=part.source,
@@ -163,8 +163,8 @@ def _give_back(shelf: Shelf, part: Reservation, state: ReservationState, reason:
     shelf.changed_reservations.add(part.key)
     shelf.move(
         part.sku,
-        origin=Account(StockState.RESERVED, part.location),
-        target=Account(StockState.AVAILABLE, part.location),
+        origin=inside(StockState.RESERVED, part.location),
+        target=inside(StockState.AVAILABLE, part.location),
         units=units,
         reason=reason,
         source=part.source,
@@ -187,8 +187,8 @@ def _commit(shelf: Shelf, part: Reservation, command: Claim, now: datetime) -> N
     # The order has taken its own units before: these were set aside twice.
     shelf.move(
         part.sku,
-        origin=Account(StockState.RESERVED, part.location),
-        target=Account(StockState.AVAILABLE, part.location),
+        origin=inside(StockState.RESERVED, part.location),
+        target=inside(StockState.AVAILABLE, part.location),
         units=left,
         reason=Reason.RELEASED,
         source=part.source,
@@ -221,8 +221,8 @@ def _hand_over(shelf: Shelf, part: Reservation, line: LinePosition, units: int) 
     line.units_committed += units
     shelf.move(
         part.sku,
-        origin=Account(StockState.RESERVED, part.location),
-        target=Account(StockState.COMMITTED, part.location),
+        origin=inside(StockState.RESERVED, part.location),
+        target=inside(StockState.COMMITTED, part.location),
         units=units,
         reason=Reason.COMMITTED,
         source=line.source,

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from psycopg import AsyncCursor
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from oneshelf.domain.identity import Channel, Location, Sku
 from oneshelf.errors import ConfigurationError
+from oneshelf.storage import arrays
 from oneshelf.storage.database import Transaction
 
 _CHANNEL_COLUMNS = (
@@ -73,15 +75,26 @@ async def known(
     tx: Transaction, skus: Collection[Sku], locations: Collection[Location]
 ) -> tuple[set[Sku], set[Location]]:
     """Those of these that have been named."""
-    cursor = await tx.execute(
+    return await told_known(await ask_known(tx, skus, locations))
+
+
+async def ask_known(
+    tx: Transaction, skus: Collection[Sku], locations: Collection[Location]
+) -> AsyncCursor[tuple[Any, ...]]:
+    """Ask for what `known` gives, to be read with `told_known`."""
+    return await tx.execute(
         """
         select true, sku from skus where sku = any(%(skus)s::text[])
         union all
         select false, location from locations where location = any(%(locations)s::text[])
         """,
-        {"skus": sorted(skus), "locations": sorted(locations)},
+        {"skus": arrays.texts(sorted(skus)), "locations": arrays.texts(sorted(locations))},
     )
-    names = await cursor.fetchall()
+
+
+async def told_known(asked: AsyncCursor[tuple[Any, ...]]) -> tuple[set[Sku], set[Location]]:
+    """The answer to `ask_known`."""
+    names = await asked.fetchall()
     return {Sku(name) for is_sku, name in names if is_sku}, {Location(name) for is_sku, name in names if not is_sku}
 
 

@@ -7,12 +7,26 @@ are guarded by the lock of their balance, and whether a line exists by the lock 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from oneshelf.domain.command import CommandKey
+from oneshelf.domain.identity import Location, Sku
 from oneshelf.domain.ledger import BalanceKey, Shelf
 from oneshelf.domain.reach import Reach
-from oneshelf.storage import balances, counts, movements, orders, reservations, touched, transfers
+from oneshelf.storage import (
+    balances,
+    catalog,
+    commands,
+    counts,
+    movements,
+    orders,
+    reservations,
+    touched,
+    transfers,
+)
+from oneshelf.storage.commands import Answer
 from oneshelf.storage.database import Transaction, ask_now, now, told_now
 from oneshelf.storage.orders import OrderKey
 
@@ -26,41 +40,51 @@ async def open_for_orders(
     """
     keys = {*linked, *((line.sku, line.location) for line in await orders.lines_of(tx, order_keys))}
     locked = await balances.lock(tx, keys)
-    lines = [*await orders.lines_short(tx, keys), *await orders.lines_of(tx, order_keys)]
-    held = await reservations.load(tx, (), due_at=keys, all_at=())
+    short, due = await orders.ask_short(tx, keys), await reservations.ask_due(tx, keys)
+    lines = [*await short.fetchall(), *await orders.lines_of(tx, order_keys)]
+    held = await reservations.told(due)
     return Shelf(balances=locked, lines=lines, reservations=held, new_id=new_id), await now(tx)
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The shelf of a batch of commands. `now` is the instant at which it was locked."""
+
+    shelf: Shelf
+    now: datetime
+    skus: set[Sku]
+    locations: set[Location]
+    given: dict[CommandKey, Answer]
+
+
 async def open_for_commands(
-    tx: Transaction, new_id: Callable[[], UUID], reach: Reach, known: Collection[BalanceKey]
-) -> tuple[Shelf, datetime]:
-    """All that these commands can move, and the present instant. `known`: balances of known SKUs and locations."""
-    keys = set(known)
-    places = await reservations.balances_of(tx, reach.reservations)
-    keys |= {key for of_one in places.values() for key in of_one}
-    # Only reservations that exist make an order known to us.
-    claimed = {(order.channel, order.order_id) for one in places for order in reach.claims.get(one, ())}
-    named = claimed | {(order.channel, order.order_id) for order in reach.orders}
-    if named:
-        await orders.lock_claimed(tx, named, create=claimed)
-        keys |= {(line.sku, line.location) for line in await orders.lines_of(tx, named)}
-    if reach.transfers:
-        keys |= {(one.sku, one.target) for one in await transfers.load(tx, reach.transfers)}
-    locked = await balances.lock(tx, keys)
-    asked = await ask_now(tx)
-    lines = await orders.lines_short(tx, keys)
+    tx: Transaction, new_id: Callable[[], UUID], keys: Collection[CommandKey], reach: Reach
+) -> Opened:
+    """All that these commands can move, which of their names are known, and what was answered before.
+
+    Everything is asked for at once and read together: a batch waits for one round trip before it can be decided.
+    Answers are read after the lock, so whoever waited for another batch sees what that one answered.
+    """
+    places, named = await _reached(tx, reach)
+    counted = sorted(reach.counted)
+    known = await catalog.ask_known(tx, reach.skus, reach.locations)
+    balance = await balances.ask_lock(tx, places)
+    given, instant = await commands.ask_given(tx, keys), await ask_now(tx)
+    short, due = await orders.ask_short(tx, places), await reservations.ask_due(tx, places)
+    held = [await reservations.ask_held(tx, counted)] if counted else []
+    held += [await reservations.ask_named(tx, reach.reservations)] if reach.reservations else []
+    locked = await balances.told_locked(balance)
+    lines = await short.fetchall()
     if named:
         lines += await orders.lines_of(tx, named)
-    counted = reach.counted & keys
     if counted:
         lines += await orders.lines_holding(tx, counted)
-    held = await reservations.load(tx, reach.reservations, due_at=keys, all_at=counted)
     under_way = await transfers.load(tx, reach.transfers) if reach.transfers else []
     # What began after its place was asked for lies in a balance that is not locked: for this batch it is not there yet.
     shelf = Shelf(
         balances=locked,
         lines=[line for line in lines if (line.sku, line.location) in locked],
-        reservations=[part for part in held if (part.sku, part.location) in locked],
+        reservations=[part for part in await reservations.told(due, *held) if (part.sku, part.location) in locked],
         transfers=[one for one in under_way if (one.sku, one.target) in locked],
         new_id=new_id,
     )
@@ -69,15 +93,34 @@ async def open_for_commands(
         shelf.contexts = await counts.contexts(
             tx, [one for one in reach.looking_back if (one.sku, one.location) in locked]
         )
-    return shelf, await told_now(asked)
+    skus, locations = await catalog.told_known(known)
+    return Opened(shelf, await told_now(instant), skus, locations, await commands.told_given(given))
+
+
+async def _reached(tx: Transaction, reach: Reach) -> tuple[set[BalanceKey], set[OrderKey]]:
+    """The balances to be locked, and the orders that commands name, which are locked now."""
+    places = set(reach.balances)
+    if not (reach.reservations or reach.orders or reach.transfers):
+        return places, set()
+    of_reservations = await reservations.balances_of(tx, reach.reservations)
+    places |= {key for of_one in of_reservations.values() for key in of_one}
+    # Only reservations that exist make an order known to us.
+    claimed = {(order.channel, order.order_id) for one in of_reservations for order in reach.claims.get(one, ())}
+    named = claimed | {(order.channel, order.order_id) for order in reach.orders}
+    if named:
+        await orders.lock_claimed(tx, named, create=claimed)
+        places |= {(line.sku, line.location) for line in await orders.lines_of(tx, named)}
+    if reach.transfers:
+        places |= {(one.sku, one.target) for one in await transfers.load(tx, reach.transfers)}
+    return places, named
 
 
 async def open_for_expiries(tx: Transaction, new_id: Callable[[], UUID], *, limit: int) -> tuple[Shelf, datetime]:
     """The balances that have the longest overdue holds, with all of their due holds, and the present instant."""
     keys = await reservations.due(tx, limit=limit)
     locked = await balances.lock(tx, keys) if keys else {}
-    lines = await orders.lines_short(tx, keys) if keys else []
-    held = await reservations.load(tx, (), due_at=keys, all_at=()) if keys else []
+    lines = await (await orders.ask_short(tx, keys)).fetchall() if keys else []
+    held = await reservations.told(await reservations.ask_due(tx, keys)) if keys else []
     return Shelf(balances=locked, lines=lines, reservations=held, new_id=new_id), await now(tx)
 
 

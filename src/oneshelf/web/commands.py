@@ -11,6 +11,7 @@ from starlette.responses import JSONResponse, Response
 
 from oneshelf.domain.count_outcome import BeforeHistory, Counted, CountOutdated, InFuture, NoSuchCount, PostedLate
 from oneshelf.domain.outcome import (
+    AnsweredBefore,
     Arrived,
     Claimed,
     CountedShort,
@@ -35,7 +36,7 @@ from oneshelf.domain.outcome import (
     UnknownSku,
     in_words,
 )
-from oneshelf.flow.post import Answered, post_commands
+from oneshelf.flow.post import Answered
 from oneshelf.web.bodies import read_json
 from oneshelf.web.engine import EngineOf
 from oneshelf.web.inputs import commands_from, reservation_command_from
@@ -73,6 +74,7 @@ _OUTCOMES: dict[type[Outcome], tuple[str, int]] = {
     UnknownSku: ("unknown_sku", 404),
     UnknownLocation: ("unknown_location", 404),
     KeyReused: ("key_reused", 422),
+    AnsweredBefore: ("already_applied", 409),
 }
 _REPLAYED = {"Idempotent-Replayed": "true"}
 _OPENAPI: dict[str, Any] = {
@@ -100,8 +102,7 @@ async def post(request: Request, engine: EngineOf) -> Response:
     was used for something else); of several commands each has its own answer, and the status is 200.
     """
     commands = commands_from(await read_json(request), header_key=request.headers.get("idempotency-key"))
-    answered = await post_commands(engine.database, engine.clock.new_id, commands)
-    engine.wake(["plan"])
+    answered = await engine.post(commands)
     if len(answered) == 1 and _OUTCOMES[type(answered[0].outcome)][1] != 200:
         return _alone(answered[0])
     headers = _REPLAYED if all(one.was_replayed for one in answered) else {}
@@ -157,8 +158,7 @@ async def release(request: Request, engine: EngineOf, reservation_id: str) -> Re
 async def _post_one(request: Request, engine: EngineOf, **named: str) -> Response:
     header_key = request.headers.get("idempotency-key")
     command = reservation_command_from(await read_json(request), header_key=header_key, **named)
-    [answered] = await post_commands(engine.database, engine.clock.new_id, [command])
-    engine.wake(["plan"])
+    [answered] = await engine.post([command])
     return _alone(answered)
 
 
