@@ -338,6 +338,23 @@ async def test_units_that_a_count_found_gone_can_still_be_told_to_have_left(dsn:
         await ledger.assert_sound()
 
 
+async def test_an_order_that_a_count_shortened_can_still_be_told_to_have_shipped(dsn: str) -> None:
+    async with open_ledger(dsn, {"MUG": 3}) as ledger:
+        await shop_sells(ledger, "o0")
+        await claim_order(ledger, 2)
+        await a_day_passes(ledger)
+        await ledger.ask(count_as_of(ago(20), 0))
+        assert await ledger.figures() == {}
+        assert await ledger.ask_one(ship(2, at=ago(30))) == PostedLate(2, 0, units_seen=2, units_ambiguous=0)
+        lines = await ledger.rows("select order_id, units_short, units_shipped from order_lines order by order_id")
+        assert lines == [
+            {"order_id": "o0", "units_short": 1, "units_shipped": 0},
+            {"order_id": "o1", "units_short": 0, "units_shipped": 2},
+        ]
+        assert await ledger.figures() == {}
+        await ledger.assert_sound()
+
+
 async def test_a_unit_put_aside_before_the_free_ones_were_counted_does_not_lower_them_again(dsn: str) -> None:
     async with open_ledger(dsn, {"MUG": 5}) as ledger:
         await a_day_passes(ledger)

@@ -9,10 +9,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from oneshelf.domain.account import Account, Outside, StockState
-from oneshelf.domain.command import CLOCK_ERROR_S, Adjust, Arrive, Dated, Dispatch, Move
+from oneshelf.domain.command import CLOCK_ERROR_S, Adjust, Arrive, Dated, Dispatch, Move, Ship
 from oneshelf.domain.count_outcome import InFuture, PostedLate
 from oneshelf.domain.identity import Location, Sku
-from oneshelf.domain.ledger import Shelf
+from oneshelf.domain.ledger import Shelf, take_for_line
 from oneshelf.domain.movement import CORRECTIONS, Movement, Reason
 from oneshelf.domain.outcome import Outcome, Posted
 from oneshelf.domain.seen import Certainty, Moved, Ruling, certainty
@@ -60,15 +60,43 @@ class _ToldLate:
                 self._give(command.sku, command.location, units, target=command.target)
             case Dispatch(units=units) if (command.sku, command.transfer_id) not in self.shelf.transfers:
                 self._give(command.sku, command.origin, units)
+            case Ship():
+                self._give_to_order(command)
             case _:
                 pass
 
-    def _give(self, sku: Sku, location: Location, units: int, target: StockState | Outside = Outside.SHRINKAGE) -> None:
+    def _give(
+        self,
+        sku: Sku,
+        location: Location,
+        units: int,
+        *,
+        origin: StockState = StockState.AVAILABLE,
+        target: StockState | Outside = Outside.SHRINKAGE,
+    ) -> None:
         ruling = self.shelf.rulings.get((sku, location))
-        change = Moved(units, StockState.AVAILABLE, target).change(ruling.figure) if ruling else 0
+        change = Moved(units, origin, target).change(ruling.figure) if ruling else 0
         if ruling and change < 0 and self._known(ruling) is Certainty.SEEN:
             self.units_given = -change
             self._find(sku, location, -change)
+
+    def _give_to_order(self, command: Ship) -> None:
+        """The count has shortened an order by the very units that had been shipped for it."""
+        place = (command.sku, command.location)
+        lines = [
+            line
+            for line in self.shelf.lines_of(command.order)
+            if line.is_unspoken and (line.sku, line.location) == place
+        ]
+        lacking = command.units - sum(line.units_committed for line in lines)
+        if not 0 < lacking <= sum(line.units_short for line in lines):
+            return
+        self._give(*place, lacking, origin=StockState.COMMITTED, target=Outside.CUSTOMER)
+        left = self.units_given
+        for line in lines:
+            units = min(left, line.units_short)
+            take_for_line(self.shelf, line, units)
+            left -= units
 
     def take_back(self, movement: Movement) -> None:
         """Reverse of this movement what the ruling count had seen of it."""
