@@ -21,7 +21,7 @@ from oneshelf.domain.reservation import expire
 
 LINKS = {ChannelSku("mug"): Link(Sku("MUG"), Location("BER"), 1)}
 REFUSALS = {"Short", "TooFew", "ReservationEnded", "NotAHold", "NotThatManyShipped", "NotThatManyHeld", "NoSuchLine"}
-DONE = {"Posted", "Reserved", "Claimed", "Released", "CountedShort", "Arrived", "told"}
+DONE = {"Posted", "Reserved", "Claimed", "Released", "CountedShort", "Arrived", "PostedLate", "told"}
 TRANSFERS = {"TransferExists", "TransferEnded", "NoSuchTransfer"}
 
 

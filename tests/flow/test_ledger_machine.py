@@ -8,16 +8,19 @@ from collections.abc import Awaitable
 from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import ClassVar, TypeVar
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from domain.machine import Figures, LedgerMachine
+from domain.shop import BERLIN
 from flow.shelf_world import CLOCK, Ledger, open_ledger
 from oneshelf.domain.command import Command
 from oneshelf.domain.order import OrderSnapshot
 from oneshelf.domain.outcome import Outcome
+from oneshelf.flow.count import CountBegun, begin_count
 
 pytestmark = pytest.mark.pg
 
@@ -29,6 +32,7 @@ class PostgresMachine(LedgerMachine):
 
     dsn: ClassVar[str]
     met: ClassVar[Counter[str]] = Counter()
+    looks_back: ClassVar[bool] = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -55,6 +59,11 @@ class PostgresMachine(LedgerMachine):
 
     def ask(self, command: Command) -> Outcome:
         return self.do(self.ledger.ask_one(command))
+
+    def begin_count(self) -> UUID:
+        begun = self.do(begin_count(self.ledger.database, CLOCK.new_id, BERLIN))
+        assert isinstance(begun, CountBegun)
+        return begun.token
 
     def tell(self, snapshot: OrderSnapshot) -> None:
         self.do(self.ledger.tell(snapshot))
@@ -97,7 +106,7 @@ def test_the_database_agrees_with_a_ledger_on_paper_whatever_happens(dsn: str) -
     run_state_machine_as_test(
         PostgresMachine,
         settings=settings(
-            max_examples=12,
+            max_examples=16,
             stateful_step_count=50,
             deadline=None,
             derandomize=True,
@@ -106,4 +115,5 @@ def test_the_database_agrees_with_a_ledger_on_paper_whatever_happens(dsn: str) -
         ),
     )
     assert PostgresMachine.met.total() > 300
+    assert {"Counted", "PostedLate", "by token", "as of", "in doubt"} <= set(PostgresMachine.met)
     assert {"Posted", "Reserved", "Claimed", "told", "Short", "CountedShort"} <= set(PostgresMachine.met)

@@ -15,7 +15,17 @@ from oneshelf.domain.command import CommandKey
 from oneshelf.domain.identity import Location, Sku
 from oneshelf.domain.ledger import BalanceKey, Shelf
 from oneshelf.domain.reach import Reach
-from oneshelf.storage import balances, catalog, commands, movements, orders, reservations, touched, transfers
+from oneshelf.storage import (
+    balances,
+    catalog,
+    commands,
+    counts,
+    movements,
+    orders,
+    reservations,
+    touched,
+    transfers,
+)
 from oneshelf.storage.commands import Answer
 from oneshelf.storage.database import Transaction, ask_now, now, told_now
 from oneshelf.storage.orders import OrderKey
@@ -78,6 +88,11 @@ async def open_for_commands(
         transfers=[one for one in under_way if (one.sku, one.target) in locked],
         new_id=new_id,
     )
+    if reach.asks_rulings:
+        shelf.rulings = await counts.rulings(tx, locked)
+        shelf.contexts = await counts.contexts(
+            tx, [one for one in reach.looking_back if (one.sku, one.location) in locked]
+        )
     skus, locations = await catalog.told_known(known)
     return Opened(shelf, await told_now(instant), skus, locations, await commands.told_given(given))
 
@@ -113,6 +128,7 @@ async def write(tx: Transaction, shelf: Shelf) -> None:
     """Write what changed on the shelf, and mark the SKUs whose listings must be planned again."""
     await balances.write(tx, {key: shelf.balances[key] for key in shelf.changed_balances})
     await movements.append(tx, shelf.movements)
+    await counts.rule(tx, {key: shelf.rulings[key] for key in shelf.changed_rulings})
     await orders.save_lines(tx, [shelf.lines[key] for key in shelf.changed_lines])
     await reservations.save(tx, [shelf.reservations[key] for key in shelf.changed_reservations])
     await transfers.save(tx, [shelf.transfers[key] for key in shelf.changed_transfers])

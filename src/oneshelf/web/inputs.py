@@ -56,10 +56,18 @@ class LocationsIn(Input):
     locations: Annotated[list[LocationNameIn], Field(min_length=1, max_length=1_000)]
 
 
+class CountBeginIn(Input):
+    """Where somebody begins to count, and which SKUs; all of them if none is named."""
+
+    location: LocationIn
+    skus: Annotated[tuple[SkuIn, ...], Field(max_length=NAMES_MAX)] = ()
+
+
 # The models that /openapi.json describes although their routes read the body themselves.
-DOCUMENTED = (CommandsIn, SkusIn, LocationsIn, ReservationIn, ExtensionIn, ClaimingIn, ReleasingIn)
+DOCUMENTED = (CommandsIn, CountBeginIn, SkusIn, LocationsIn, ReservationIn, ExtensionIn, ClaimingIn, ReleasingIn)
 
 _COMMAND: TypeAdapter[AnyCommandIn] = TypeAdapter(CommandIn)
+_COUNT_BEGIN = TypeAdapter(CountBeginIn)
 _SKU_NAME = TypeAdapter(SkuNameIn)
 _LOCATION_NAME = TypeAdapter(LocationNameIn)
 
@@ -88,6 +96,11 @@ def _command(document: object, where: str, header_key: str | None) -> Command:
         return command_of(item, key)
     except MalformedError as failure:
         raise MalformedError(f"{where}: {failure}") from None
+
+
+def count_begin_from(document: object) -> CountBeginIn:
+    """Where a count begins. Raises MalformedError."""
+    return _parsed(_COUNT_BEGIN, document, "body")
 
 
 def sku_titles_from(document: object) -> dict[Sku, str]:
