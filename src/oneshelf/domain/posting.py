@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import assert_never
 
 from oneshelf.domain.account import Account, Outside, StockState
+from oneshelf.domain.bundle import Bundles
 from oneshelf.domain.command import (
     Adjust,
     Arrive,
@@ -31,7 +32,8 @@ from oneshelf.domain.kit import post_kit
 from oneshelf.domain.ledger import Shelf
 from oneshelf.domain.movement import Reason
 from oneshelf.domain.order_command import post_order_command
-from oneshelf.domain.outcome import NoRoom, Outcome, Posted, Short, TooFew
+from oneshelf.domain.outcome import IsBundle, NoRoom, Outcome, Posted, Short, TooFew
+from oneshelf.domain.reach import balances_of
 from oneshelf.domain.reservation import post_reservation
 from oneshelf.domain.transfer import post_transfer
 
@@ -40,9 +42,11 @@ def post_command(shelf: Shelf, command: Command, *, now: datetime) -> Outcome:
     """Decide one command against the shelf. A refusal leaves the shelf as it was.
 
     Holds that have expired by `now` must have been taken back before, see `domain.reservation.expire`. Whatever
-    became free goes to the orders that are short of it.
+    became free goes to the orders and reservations that wait for it.
     """
     outcome: Outcome
+    if shelf.bundles and (refusal := _refuse_stock(command, shelf.bundles)):
+        return refusal
     match command:
         case Reserve() | Extend() | Claim() | Release():
             outcome = post_reservation(shelf, command, now=now)
@@ -57,6 +61,16 @@ def post_command(shelf: Shelf, command: Command, *, now: datetime) -> Outcome:
         case _:
             assert_never(command)
     return outcome
+
+
+def _refuse_stock(command: Command, bundles: Bundles) -> IsBundle | None:
+    """The refusal of a command that would move units of a bundle itself. It has none."""
+    if isinstance(command, Reserve):
+        return None
+    for sku, _ in balances_of(command):
+        if sku in bundles:
+            return IsBundle(sku, ", ".join(component.sku for component in bundles[sku]))
+    return None
 
 
 def _post_stock(shelf: Shelf, command: StockCommand) -> Posted | Short | TooFew | NoRoom:
