@@ -97,6 +97,11 @@ def definition_in_words(outcome: Defined | BundleRefusal) -> str:
             assert_never(outcome)
 
 
+def named(components: Iterable[Component]) -> str:
+    """The SKUs of components, for a sentence."""
+    return ", ".join(sorted(component.sku for component in components))
+
+
 def exploded(bundles: Bundles, sku: Sku, units: int) -> Iterable[tuple[Sku, int]]:
     """The units that are counted for `units` of what is sold: of itself, or of its components."""
     parts = bundles.get(sku)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import assert_never
 
 from oneshelf.domain.account import Account, Outside, StockState
-from oneshelf.domain.bundle import Bundles
+from oneshelf.domain.bundle import Bundles, named
 from oneshelf.domain.command import (
     Adjust,
     Arrive,
@@ -69,7 +69,7 @@ def _refuse_stock(command: Command, bundles: Bundles) -> IsBundle | None:
         return None
     for sku, _ in balances_of(command):
         if sku in bundles:
-            return IsBundle(sku, ", ".join(component.sku for component in bundles[sku]))
+            return IsBundle(sku, named(bundles[sku]))
     return None
 
 

@@ -7,7 +7,7 @@ Next: post, plan.
 
 from __future__ import annotations
 
-from oneshelf.domain.bundle import BundleRefusal, BundleWish, Defined, may_define
+from oneshelf.domain.bundle import BundleRefusal, BundleWish, Defined, may_define, named
 from oneshelf.domain.identity import Location, Sku
 from oneshelf.domain.ledger import Backorder
 from oneshelf.domain.outcome import IsBundle, UnknownLocation, UnknownSku
@@ -35,7 +35,7 @@ async def allow_backorder(
         if location not in known.locations:
             return UnknownLocation(location)
         if parts := known.bundles.get(sku):
-            return IsBundle(sku, ", ".join(part.sku for part in parts))
+            return IsBundle(sku, named(parts))
         if policy is None:
             await backorders.end(tx, sku, location)
         else:

@@ -6,19 +6,22 @@ from typing import Annotated, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from oneshelf.domain.command import Command, CommandKey
-from oneshelf.domain.identity import Location, Sku
+from oneshelf.domain.bundle import BundleWish
+from oneshelf.domain.command import COMPONENTS_MAX, Command, CommandKey, Component
+from oneshelf.domain.identity import Location, Sku, sku_from
+from oneshelf.domain.ledger import Backorder, BackorderKind
 from oneshelf.errors import MalformedError
 from oneshelf.web.command_inputs import (
     AnyCommandIn,
     ClaimingIn,
     CommandIn,
+    ComponentIn,
     ExtensionIn,
     ReleasingIn,
     ReservationIn,
     command_of,
 )
-from oneshelf.web.fields import Input, LocationIn, SkuIn, WordsIn
+from oneshelf.web.fields import Input, LocationIn, SkuIn, UnitsIn, WordsIn
 from oneshelf.web.problems import UnreadableError, in_words
 
 T = TypeVar("T")
@@ -56,10 +59,37 @@ class LocationsIn(Input):
     locations: Annotated[list[LocationNameIn], Field(min_length=1, max_length=1_000)]
 
 
+class BundleIn(Input):
+    """What one bundle is made of."""
+
+    components: Annotated[list[ComponentIn], Field(min_length=1, max_length=COMPONENTS_MAX)]
+
+
+class BackorderIn(Input):
+    """How many units of a SKU at a location may be short at once; 0: nothing is promised beyond what is there."""
+
+    sku: SkuIn
+    location: LocationIn
+    cap_units: UnitsIn
+    kind: BackorderKind = BackorderKind.BACKORDER
+
+
 # The models that /openapi.json describes although their routes read the body themselves.
-DOCUMENTED = (CommandsIn, SkusIn, LocationsIn, ReservationIn, ExtensionIn, ClaimingIn, ReleasingIn)
+DOCUMENTED = (
+    CommandsIn,
+    SkusIn,
+    LocationsIn,
+    ReservationIn,
+    ExtensionIn,
+    ClaimingIn,
+    ReleasingIn,
+    BundleIn,
+    BackorderIn,
+)
 
 _COMMAND: TypeAdapter[AnyCommandIn] = TypeAdapter(CommandIn)
+_BUNDLE = TypeAdapter(BundleIn)
+_BACKORDER = TypeAdapter(BackorderIn)
 _SKU_NAME = TypeAdapter(SkuNameIn)
 _LOCATION_NAME = TypeAdapter(LocationNameIn)
 
@@ -88,6 +118,20 @@ def _command(document: object, where: str, header_key: str | None) -> Command:
         return command_of(item, key)
     except MalformedError as failure:
         raise MalformedError(f"{where}: {failure}") from None
+
+
+def bundle_from(sku: str, document: object) -> BundleWish:
+    """The bundle that a SKU is to be. Raises MalformedError."""
+    item = _parsed(_BUNDLE, document, "body")
+    components = tuple(Component(sku=part.sku, units=part.units) for part in item.components)
+    return BundleWish(sku=sku_from(sku), components=components)
+
+
+def backorder_from(document: object) -> tuple[Sku, Location, Backorder | None]:
+    """A SKU, a location and how far units may be promised there beyond the shelf. Raises MalformedError."""
+    item = _parsed(_BACKORDER, document, "body")
+    policy = Backorder(kind=item.kind, cap_units=item.cap_units) if item.cap_units else None
+    return item.sku, item.location, policy
 
 
 def sku_titles_from(document: object) -> dict[Sku, str]:
