@@ -161,7 +161,7 @@ async def rounds_of(port: int, *, rounds: int, seconds: float) -> dict[str, list
                 seconds=seconds,
             )
             several = many._replace(commands=many.commands * BATCH)
-            found.setdefault(f"`/v1/commands`, {BATCH} × {kind} in a request, 4 connections", []).append(several)
+            found.setdefault(f"`/v1/commands`, {BATCH} times {kind} in a request, 4 connections", []).append(several)
     return found
 
 

@@ -119,16 +119,10 @@ def round_of(dsn: str, design: str, load: Load, *, seconds: float, seed: int) ->
 def of_processes(dsn: str, design: str, load: Load, *, seconds: float, seed: int) -> list[dict[str, object]]:
     """The same from several processes at once, each with its share of the callers."""
     share = load.callers // load.processes
+    program = [sys.executable, "-m", "benchmarks.reserve", "--child"]
     children = [
         subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "benchmarks.reserve",
-                "--child",
-                json.dumps([dsn, design, load.skus, share, seconds]),
-            ]
-            + ["--seed", str(seed * 100 + number)],
+            [*program, json.dumps([dsn, design, load.skus, share, seconds]), "--seed", str(seed * 100 + number)],
             stdout=subprocess.PIPE,
         )
         for number in range(load.processes)
@@ -206,8 +200,8 @@ def section(described: str, found: dict[tuple[str, Load], Figures], *, seconds: 
     lines = [
         described,
         "",
-        f"One unit set aside for {LOCATION}, durable and idempotent: reservations a second (p50 / p99 in ms). Medians of "
-        f"{rounds} interleaved rounds of {seconds:g} s, each from empty tables. `make bench ARGS=reserve`",
+        f"One unit set aside for {LOCATION}, durable and idempotent: reservations a second (p50 / p99 in ms). "
+        f"Medians of {rounds} interleaved rounds of {seconds:g} s, each from empty tables. `make bench ARGS=reserve`",
         "",
         "| load | " + " | ".join(DESIGNS) + " | of the floor |",
         "|---|" + "---:|" * (len(DESIGNS) + 1),
@@ -222,7 +216,8 @@ def section(described: str, found: dict[tuple[str, Load], Figures], *, seconds: 
     others = [design for design in DESIGNS if design not in (OURS, FLOOR)]
     hottest = Load(1, max(load.callers for load in loads))
     ratios = ", ".join(
-        f"{found[OURS, hottest].per_s / found[design, hottest].per_s:.1f} × “{design}”" for design in others
+        f"{found[OURS, hottest].per_s / found[design, hottest].per_s:.1f} times as fast as {design}"
+        for design in others
     )
     return "\n".join([*lines, "", f"{hottest}: oneshelf is {ratios}.", "", "![Reservations a second](reserve.svg)"])
 

@@ -19,12 +19,12 @@ UNPROMISED = ("available", "safety_stock", "quality_control", "damaged")
 
 @dataclass
 class Note:
-    """A reservation: for each place, units that lie aside and units that a count has lost."""
+    """A reservation: for each place, units that lie aside and units that it waits for."""
 
     kind: str
     number: int
     aside: dict[Place, int]
-    lost: Counter[Place] = field(default_factory=Counter)
+    awaited: Counter[Place] = field(default_factory=Counter)
     ends_at: float | None = None
     state: str = "held"
 
@@ -52,6 +52,9 @@ class PaperLedger:
         self.notes: dict[str, Note] = {}
         self.orders: dict[str, list[Line]] = {}
         self.transfers: dict[tuple[str, str], dict[str, int]] = {}
+        self.recipes: dict[str, dict[str, int]] = {}
+        self.made_of: dict[str, dict[str, int]] = {}
+        self.caps: dict[Place, int] = {}
         self.now = 0.0
         self.number = 0
         # Every line that was ever written, in order: SKU, units, from, to, and whether it only made a count come true.
@@ -76,8 +79,22 @@ class PaperLedger:
 
     def tidy(self) -> None:
         """Free units go to whoever waits longest."""
-        for line in sorted(self.lines(), key=lambda line: line.number):
-            self._take(line, min(line.short, self.there(line.place)), from_short=True)
+        queue: list[tuple[int, Note | Line]] = [(line.number, line) for line in self.lines()]
+        queue += [(note.number, note) for note in self.notes.values() if note.state == "held"]
+        for _, waiting in sorted(queue, key=lambda one: one[0]):
+            if isinstance(waiting, Line):
+                self._take(waiting, min(waiting.short, self.there(waiting.place)), from_short=True)
+                continue
+            for place in waiting.awaited:
+                came = min(waiting.awaited[place], self.there(place))
+                waiting.awaited[place] -= came
+                waiting.aside[place] += came
+                self.shift(place[0], came, f"{place[1]} available", f"{place[1]} reserved")
+
+    def awaited(self, place: Place) -> int:
+        """Units of a place that somebody was promised and that are not there."""
+        noted = sum(note.awaited[place] for note in self.notes.values() if note.state == "held")
+        return noted + sum(line.short for line in self.lines(place))
 
     def _take(self, line: Line, units: int, *, from_short: bool = False) -> None:
         state = "reserved" if line.unpaid else "committed"
@@ -161,7 +178,7 @@ class PaperLedger:
                 gone = min(missing, promise.aside.get(place, 0))
                 if gone:
                     promise.aside[place] -= gone
-                    promise.lost[place] += gone
+                    promise.awaited[place] += gone
                 self.shift(sku, gone, f"{location} reserved", "shrinkage", by_count=True)
                 missing -= gone
                 continue
@@ -202,17 +219,33 @@ class PaperLedger:
         note.aside = dict.fromkeys(note.aside, 0)
         note.state = state
 
-    def reserve(self, kind: str, lines: Iterable[tuple[Place, int]], ttl_s: float | None) -> tuple[Answer, Note]:
-        wanted: Counter[Place] = Counter()
-        for place, units in lines:
-            wanted[place] += units
-        note = Note(kind, self.next_number(), dict(wanted), ends_at=None if ttl_s is None else self.now + ttl_s)
-        for place in sorted(wanted):
-            if self.there(place) < wanted[place]:
-                return {"kind": "Short", "asked": wanted[place], "available": self.there(place)}, note
-        for (sku, location), units in wanted.items():
-            self.shift(sku, units, f"{location} available", f"{location} reserved")
-        return {"kind": "Reserved", "units": wanted.total()}, note
+    def reserve(
+        self, kind: str, lines: Iterable[tuple[Place, int]], ttl_s: float | None, *, parts: bool = False
+    ) -> tuple[Answer, Note]:
+        """One unit of what is sold after the other is put on the note, as long as each of its parts may be promised."""
+        note = Note(kind, self.next_number(), {}, ends_at=None if ttl_s is None else self.now + ttl_s)
+        promised: Counter[Place] = Counter()
+        refused = 0
+        for (sold, location), units in lines:
+            recipe = self.recipes.get(sold, {sold: 1})
+            for _ in range(units):
+                more = {(sku, location): each for sku, each in recipe.items()}
+                if all(promised[place] + each <= self._promisable(place) for place, each in more.items()):
+                    promised.update(more)
+                else:
+                    refused += 1
+        if refused and (not parts or not promised):
+            return {"kind": "Short"}, note
+        for place, units in promised.items():
+            note.aside[place] = min(units, max(0, self.there(place)))
+            note.awaited[place] = units - note.aside[place]
+            self.shift(place[0], note.aside[place], f"{place[1]} available", f"{place[1]} reserved")
+        answer = {"units": sum(note.aside.values()), "units_short": note.awaited.total()}
+        return {"kind": "Reserved", **answer}, note
+
+    def _promisable(self, place: Place) -> int:
+        beyond = self.caps.get(place, 0) - self.awaited(place)
+        return self.there(place) + max(0, beyond)
 
     def extend(self, name: str, ttl_s: float) -> Answer:
         note = self.notes[name]
@@ -238,7 +271,7 @@ class PaperLedger:
             return {"kind": "ReservationEnded", "state": note.state}
         if into_lock and note.kind == "lock":
             return {"kind": "NotAHold"}
-        answer: Answer = {"kind": "Claimed", "units": sum(note.aside.values()), "units_short": note.lost.total()}
+        answer: Answer = {"kind": "Claimed", "units": sum(note.aside.values()), "units_short": note.awaited.total()}
         if into_lock:
             note.kind, note.ends_at = "lock", None
             return answer
@@ -252,7 +285,7 @@ class PaperLedger:
         sku, location = place
         told = [line for line in self.orders.get(order, []) if line.told and line.place == place]
         if not told:
-            line = Line(place, self.next_number(), told=False, short=note.aside[place] + note.lost[place])
+            line = Line(place, note.number, told=False, short=note.aside[place] + note.awaited[place])
             self.orders.setdefault(order, []).append(line)
             told = [line]
         for line in told:
@@ -267,11 +300,18 @@ class PaperLedger:
 
     # Orders ---------------------------------------------------------------------------------------------------------
 
-    def tell(self, order: str, place: Place, said: dict[str, int], *, unpaid: bool, number: int) -> None:
-        """The channel says: so many ordered, cancelled, shipped."""
+    def tell(self, order: str, sold: Place, said: dict[str, int], *, unpaid: bool, number: int) -> None:
+        """The channel says: so many ordered, cancelled, shipped. What a bundle was made of is kept with the order."""
+        if order not in self.made_of:
+            self.made_of[order] = dict(sorted(self.recipes.get(sold[0], {sold[0]: 1}).items()))
+        for sku, each in self.made_of[order].items():
+            self._tell((sku, sold[1]), order, {word: n * each for word, n in said.items()}, unpaid, number)
+        self.tidy()
+
+    def _tell(self, place: Place, order: str, said: dict[str, int], unpaid: bool, number: int) -> None:
         sku, location = place
         lines = self.orders.setdefault(order, [])
-        line = next((line for line in lines if line.told), None)
+        line = next((line for line in lines if line.told and line.place == place), None)
         if line is None:
             line = Line(place, number, told=True, unpaid=unpaid)
             for claimed in [one for one in lines if one.place == place]:
@@ -293,7 +333,6 @@ class PaperLedger:
             line.short += more - taken
         else:
             self._let_go(line, -more)
-        self.tidy()
 
     def _follow_shipments(self, line: Line, shipped: int) -> None:
         sku, location = line.place

@@ -10,18 +10,29 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from domain.machine import Figures, LedgerMachine
-from domain.shop import NOON, ask, assert_sound, shelf
+from domain.shop import DUO, NOON, ask, assert_sound, shelf
 from oneshelf.domain.account import Outside
+from oneshelf.domain.bundle import BundleWish
 from oneshelf.domain.command import Command
 from oneshelf.domain.fulfilment import Link, post_order
 from oneshelf.domain.identity import ChannelSku, Location, Sku
+from oneshelf.domain.ledger import Backorder
 from oneshelf.domain.order import OrderSnapshot
 from oneshelf.domain.outcome import Outcome
 from oneshelf.domain.reservation import expire
 
-LINKS = {ChannelSku("mug"): Link(Sku("MUG"), Location("BER"), 1)}
-REFUSALS = {"Short", "TooFew", "ReservationEnded", "NotAHold", "NotThatManyShipped", "NotThatManyHeld", "NoSuchLine"}
-DONE = {"Posted", "Reserved", "Claimed", "Released", "CountedShort", "Arrived", "PostedLate", "told"}
+MUG_LINK = Link(Sku("MUG"), Location("BER"), 1)
+REFUSALS = {
+    "IsBundle",
+    "Short",
+    "TooFew",
+    "ReservationEnded",
+    "NotAHold",
+    "NotThatManyShipped",
+    "NotThatManyHeld",
+    "NoSuchLine",
+}
+DONE = {"partly", "waits", "PostedLate", "Posted", "Reserved", "Claimed", "Released", "CountedShort", "Arrived", "told"}
 TRANSFERS = {"TransferExists", "TransferEnded", "NoSuchTransfer"}
 
 
@@ -42,8 +53,16 @@ class PureMachine(LedgerMachine):
 
     def tell(self, snapshot: OrderSnapshot) -> None:
         expire(self.shelf, now=self.present())
-        post_order(self.shelf, snapshot, LINKS)
+        duo = Link(DUO, Location("BER"), 1, self.shelf.bundles[DUO])
+        post_order(self.shelf, snapshot, {ChannelSku("mug"): MUG_LINK, ChannelSku("duo"): duo})
         assert_sound(self.shelf)
+
+    def define(self, bundle: BundleWish) -> None:
+        self.shelf.bundles = {bundle.sku: bundle.components}
+
+    def allow(self, place: tuple[Sku, Location], policy: Backorder | None) -> None:
+        others = {key: one for key, one in self.shelf.backorders.items() if key != place}
+        self.shelf.backorders = {**others, place: policy} if policy else others
 
     def pass_time(self, seconds: int) -> None:
         self.now += timedelta(seconds=seconds)

@@ -393,7 +393,7 @@ async def test_a_count_begins_only_where_something_is_known(dsn: str) -> None:
         assert begun == UnknownSku(Sku("NOBODY"))
         everything = await begin_count(ledger.database, CLOCK.new_id, BERLIN)
         assert isinstance(everything, CountBegun)
-        assert everything.sku_count == 3
+        assert everything.sku_count == 4
 
 
 async def test_looking_back_reads_a_range_of_the_sku_and_not_the_whole_history(dsn: str) -> None:

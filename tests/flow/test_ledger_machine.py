@@ -17,7 +17,10 @@ from hypothesis.stateful import run_state_machine_as_test
 from domain.machine import Figures, LedgerMachine
 from domain.shop import BERLIN
 from flow.shelf_world import CLOCK, Ledger, open_ledger
+from oneshelf.domain.bundle import BundleWish
 from oneshelf.domain.command import Command
+from oneshelf.domain.identity import Location, Sku
+from oneshelf.domain.ledger import Backorder
 from oneshelf.domain.order import OrderSnapshot
 from oneshelf.domain.outcome import Outcome
 from oneshelf.flow.count import CountBegun, begin_count
@@ -48,7 +51,8 @@ class PostgresMachine(LedgerMachine):
             )
         await self.ledger.name_all()
         await self.ledger.rows(
-            "insert into listings (channel, channel_sku, sku) values ('shop', 'mug', 'MUG') returning 1"
+            "insert into listings (channel, channel_sku, sku)"
+            " values ('shop', 'mug', 'MUG'), ('shop', 'duo', 'DUO') returning 1"
         )
 
     def do(self, work: Awaitable[T]) -> T:
@@ -67,6 +71,12 @@ class PostgresMachine(LedgerMachine):
 
     def tell(self, snapshot: OrderSnapshot) -> None:
         self.do(self.ledger.tell(snapshot))
+
+    def define(self, bundle: BundleWish) -> None:
+        self.do(self.ledger.define_duo(bundle.components))
+
+    def allow(self, place: tuple[Sku, Location], policy: Backorder | None) -> None:
+        self.do(self.ledger.allow(policy.cap_units if policy else None, *place))
 
     def pass_time(self, seconds: int) -> None:
         shift = f"update reservations set expires_at = expires_at - interval '{seconds} s' returning 1"  # noqa: S608
@@ -106,7 +116,7 @@ def test_the_database_agrees_with_a_ledger_on_paper_whatever_happens(dsn: str) -
     run_state_machine_as_test(
         PostgresMachine,
         settings=settings(
-            max_examples=16,
+            max_examples=24,
             stateful_step_count=50,
             deadline=None,
             derandomize=True,
@@ -116,4 +126,6 @@ def test_the_database_agrees_with_a_ledger_on_paper_whatever_happens(dsn: str) -
     )
     assert PostgresMachine.met.total() > 300
     assert {"Counted", "PostedLate", "by token", "as of", "in doubt"} <= set(PostgresMachine.met)
-    assert {"Posted", "Reserved", "Claimed", "told", "Short", "CountedShort"} <= set(PostgresMachine.met)
+    assert {"Posted", "Reserved", "Claimed", "told", "Short", "CountedShort", "IsBundle", "waits"} <= set(
+        PostgresMachine.met
+    )

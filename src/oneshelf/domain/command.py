@@ -236,7 +236,7 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Component:
-    """How many units of a SKU one kit takes."""
+    """How many units of a SKU one kit or bundle takes."""
 
     sku: Sku
     units: int
@@ -257,7 +257,7 @@ class Assemble:
 
     def __post_init__(self) -> None:
         _require_units(self.units, self.sku)
-        _require_components(self.sku, self.components)
+        require_components("kit", self.sku, self.components)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -272,7 +272,7 @@ class Disassemble:
 
     def __post_init__(self) -> None:
         _require_units(self.units, self.sku)
-        _require_components(self.sku, self.components)
+        require_components("kit", self.sku, self.components)
 
 
 class ReservationKind(StrEnum):
@@ -303,13 +303,17 @@ class Demand(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reserve(msgspec.Struct, frozen=True, kw_only=True):
-    """Set units aside, all of them or none: available → reserved. A hold, and only a hold, ends after `ttl_s`."""
+    """Set units aside: available → reserved. A hold, and only a hold, ends after `ttl_s`.
+
+    All of them or none; with `allows_partial` what is there, line by line in the order given. A line may name a bundle.
+    """
 
     key: CommandKey
     kind: ReservationKind
     lines: tuple[Demand, ...]
     ttl_s: int | None = None
     holder: str = ""
+    allows_partial: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.lines) <= RESERVE_LINES_MAX:
@@ -370,9 +374,10 @@ def _require_ttl(ttl_s: int) -> None:
         raise MalformedError(f"ttl_s is {ttl_s}; a hold lasts 1 to {TTL_S_MAX} seconds")
 
 
-def _require_components(kit: Sku, components: tuple[Component, ...]) -> None:
+def require_components(kind: str, whole: Sku, components: tuple[Component, ...]) -> None:
+    """Raise MalformedError unless these can make up a kit or a bundle, as `kind` says."""
     names = [component.sku for component in components]
     if not 1 <= len(names) <= COMPONENTS_MAX:
-        raise MalformedError(f"kit {kit} has {len(names)} components; it must have 1 to {COMPONENTS_MAX}")
-    if kit in names or len(set(names)) != len(names):
-        raise MalformedError(f"kit {kit} names a component twice, or itself")
+        raise MalformedError(f"{kind} {whole} has {len(names)} components; it must have 1 to {COMPONENTS_MAX}")
+    if whole in names or len(set(names)) != len(names):
+        raise MalformedError(f"{kind} {whole} names a component twice, or itself")

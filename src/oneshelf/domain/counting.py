@@ -167,16 +167,15 @@ def _weakest_first(shelf: Shelf, key: BalanceKey) -> list[LinePosition | Reserva
 def _shorten(shelf: Shelf, command: Count, promise: LinePosition | Reservation, missing: int) -> int:
     if isinstance(promise, Reservation):
         taken = min(missing, promise.units_held)
-        promise.units_short += taken
-        shelf.changed_reservations.add(promise.key)
+        promise.units_lost += taken
+        shelf.shorten(promise, taken)
         _lose(shelf, command, StockState.RESERVED, taken)
         return taken
     from_pending = min(missing, promise.units_pending)
     from_committed = min(missing - from_pending, promise.units_committed)
     promise.units_pending -= from_pending
     promise.units_committed -= from_committed
-    promise.units_short += from_pending + from_committed
-    shelf.changed_lines.add(promise.key)
+    shelf.shorten(promise, from_pending + from_committed)
     _lose(shelf, command, StockState.RESERVED, from_pending)
     _lose(shelf, command, StockState.COMMITTED, from_committed)
     return from_pending + from_committed

@@ -12,7 +12,7 @@ from oneshelf.domain.account import Account, Outside, StockState
 from oneshelf.domain.command import CLOCK_ERROR_S, Adjust, Arrive, Dated, Dispatch, Move, Ship
 from oneshelf.domain.count_outcome import InFuture, PostedLate
 from oneshelf.domain.identity import Location, Sku
-from oneshelf.domain.ledger import Shelf, take_for_line
+from oneshelf.domain.ledger import Shelf, fill
 from oneshelf.domain.movement import CORRECTIONS, Movement, Reason
 from oneshelf.domain.outcome import Outcome, Posted
 from oneshelf.domain.seen import Certainty, Moved, Ruling, certainty
@@ -95,7 +95,7 @@ class _ToldLate:
         left = self.units_given
         for line in lines:
             units = min(left, line.units_short)
-            take_for_line(self.shelf, line, units)
+            fill(self.shelf, line, units)
             left -= units
 
     def take_back(self, movement: Movement) -> None:

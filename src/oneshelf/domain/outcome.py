@@ -35,17 +35,36 @@ class Posted(msgspec.Struct, frozen=True):
     available: int
 
 
+class Grant(msgspec.Struct, frozen=True):
+    """Of what was asked: `granted` are set aside, `short` are promised and wait for units, `refused` are neither.
+
+    A bundle is counted in whole ones; it is short when one of its components is.
+    """
+
+    sku: Sku
+    location: Location
+    asked: int
+    granted: int
+    short: int
+    refused: int
+
+
 class Reserved(msgspec.Struct, frozen=True):
-    """Done: these units are set aside, a hold until `expires_at`."""
+    """Done: these units are set aside, a hold until `expires_at`; `units_short` more are promised and wait for units.
+
+    `grants`: by SKU and location, where parts were allowed or something is short.
+    """
 
     reservation_id: UUID
     units: int
     expires_at: datetime | None
+    units_short: int = 0
+    grants: tuple[Grant, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """Done: the reservation belongs to its order. `units_short`: a count has found that they are not there."""
+    """Done: the reservation belongs to its order. `units_short`: promised, and not there; the order waits for them."""
 
     reservation_id: UUID
     units: int
@@ -80,12 +99,13 @@ class Arrived:
 
 
 class Short(msgspec.Struct, frozen=True):
-    """Not done: there are fewer than asked for."""
+    """Not done: there are fewer than asked for. `backorderable`: so many more might be promised beyond the shelf."""
 
     sku: Sku
     location: Location
     asked: int
     available: int
+    backorderable: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,6 +228,14 @@ class UnknownLocation:
 
 
 @dataclass(frozen=True, slots=True)
+class IsBundle:
+    """Not done: a bundle has no units of its own. Name its `components`."""
+
+    sku: Sku
+    components: str
+
+
+@dataclass(frozen=True, slots=True)
 class KeyReused:
     """Not done: this key was used before for something else."""
 
@@ -227,7 +255,7 @@ class AnsweredBefore:
 
 
 Done = Posted | Reserved | Claimed | Released | CountedShort | Arrived | CountDone
-OfShelf = Short | TooFew | NoRoom
+OfShelf = Short | TooFew | NoRoom | IsBundle
 OfReservation = NoSuchReservation | ReservationEnded | NotAHold
 OfTransfer = NoSuchTransfer | TransferExists | TransferEnded
 OfOrder = NoSuchLine | NotThatManyShipped | NotThatManyHeld
@@ -247,7 +275,7 @@ def in_words(outcome: Outcome) -> str:
             return _transfer_in_words(outcome)
         case NoSuchLine() | NotThatManyShipped() | NotThatManyHeld():
             return _order_in_words(outcome)
-        case Short() | TooFew() | NoRoom():
+        case Short() | TooFew() | NoRoom() | IsBundle():
             return _shelf_in_words(outcome)
         case Counted() | PostedLate() | NoSuchCount() | CountOutdated() | BeforeHistory() | InFuture():
             return counted_in_words(outcome)
@@ -275,11 +303,10 @@ def _done_in_words(outcome: Posted | Reserved | Claimed | Released | CountedShor
     match outcome:
         case Posted(units_moved, available):
             return f"posted: {units_moved} units moved, {available} available"
-        case Reserved(reservation_id, units, expires_at):
-            until = f" until {expires_at:%Y-%m-%d %H:%M:%S} UTC" if expires_at else ""
-            return f"reserved: {units} units{until}, as {reservation_id}"
+        case Reserved():
+            return _reserved_in_words(outcome)
         case Claimed(reservation_id, units, units_short):
-            lost = f"; {units_short} more are short since a count" if units_short else ""
+            lost = f"; it is short of {units_short} more" if units_short else ""
             return f"claimed: {units} units of {reservation_id} belong to the order{lost}"
         case Released(reservation_id, units):
             return f"released: {units} units of {reservation_id} are free again"
@@ -291,10 +318,23 @@ def _done_in_words(outcome: Posted | Reserved | Claimed | Released | CountedShor
             assert_never(outcome)
 
 
+def _reserved_in_words(reserved: Reserved) -> str:
+    until = f" until {reserved.expires_at:%Y-%m-%d %H:%M:%S} UTC" if reserved.expires_at else ""
+    short = f" and {reserved.units_short} that wait for units" if reserved.units_short else ""
+    refused = "; ".join(f"{one.refused} of {one.sku} at {one.location}" for one in reserved.grants if one.refused)
+    return (
+        f"reserved: {reserved.units} units{short}{until}, as {reserved.reservation_id}"
+        f"{'; not there: ' if refused else ''}{refused}"
+    )
+
+
 def _shelf_in_words(outcome: OfShelf) -> str:
     match outcome:
-        case Short(sku, location, asked, available):
-            return f"short: {sku} at {location}: asked {asked}, available {available}"
+        case Short(sku, location, asked, available, backorderable):
+            beyond = f", {backorderable} more on backorder" if backorderable else ""
+            return f"short: {sku} at {location}: asked {asked}, available {available}{beyond}"
+        case IsBundle(sku, components):
+            return f"refused: {sku} is a bundle and has no units of its own; name its components: {components}"
         case TooFew(sku, location, state, asked, there):
             return f"refused: {sku} at {location}: asked {asked}, {there} are {state}"
         case NoRoom(sku, location, asked, there):

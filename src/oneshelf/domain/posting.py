@@ -7,6 +7,7 @@ from functools import partial
 from typing import assert_never
 
 from oneshelf.domain.account import Account, Outside, StockState
+from oneshelf.domain.bundle import Bundles, named
 from oneshelf.domain.command import (
     Adjust,
     Arrive,
@@ -34,7 +35,8 @@ from oneshelf.domain.late import post_late
 from oneshelf.domain.ledger import Shelf
 from oneshelf.domain.movement import Reason
 from oneshelf.domain.order_command import post_order_command
-from oneshelf.domain.outcome import NoRoom, Outcome, Posted, Short, TooFew
+from oneshelf.domain.outcome import IsBundle, NoRoom, Outcome, Posted, Short, TooFew
+from oneshelf.domain.reach import balances_of
 from oneshelf.domain.reservation import post_reservation
 from oneshelf.domain.transfer import post_transfer
 
@@ -43,7 +45,7 @@ def post_command(shelf: Shelf, command: Command, *, now: datetime) -> Outcome:
     """Decide one command against the shelf. A refusal leaves the shelf as it was.
 
     Holds that have expired by `now` must have been taken back before, see `domain.reservation.expire`. Whatever
-    became free goes to the orders that are short of it.
+    became free goes to the orders and reservations that wait for it.
     """
     if isinstance(command, Dated) and command.happened_at is not None:
         return post_late(shelf, command, command.happened_at, partial(_post, shelf, command, now=now), now=now)
@@ -52,6 +54,8 @@ def post_command(shelf: Shelf, command: Command, *, now: datetime) -> Outcome:
 
 def _post(shelf: Shelf, command: Command, *, now: datetime) -> Outcome:
     outcome: Outcome
+    if shelf.bundles and (refusal := _refuse_stock(command, shelf.bundles)):
+        return refusal
     match command:
         case Reserve() | Extend() | Claim() | Release():
             outcome = post_reservation(shelf, command, now=now)
@@ -66,6 +70,16 @@ def _post(shelf: Shelf, command: Command, *, now: datetime) -> Outcome:
         case _:
             assert_never(command)
     return outcome
+
+
+def _refuse_stock(command: Command, bundles: Bundles) -> IsBundle | None:
+    """The refusal of a command that would move units of a bundle itself. It has none."""
+    if isinstance(command, Reserve):
+        return None
+    for sku, _ in balances_of(command):
+        if sku in bundles:
+            return IsBundle(sku, named(bundles[sku]))
+    return None
 
 
 def _post_stock(shelf: Shelf, command: StockCommand) -> Posted | Short | TooFew | NoRoom:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import assert_never
 from uuid import UUID
 
+from oneshelf.domain.bundle import Bundles
 from oneshelf.domain.command import (
     Adjust,
     Arrive,
@@ -59,12 +60,15 @@ class Reach:
         return {location for _, location in self.balances}
 
 
-def reach_of(commands: Iterable[Command]) -> Reach:
-    """All that these commands name."""
+def reach_of(commands: Iterable[Command], bundles: Bundles | None = None) -> Reach:
+    """All that these commands name, and the components of these bundles where they name one."""
     reach = Reach()
     for command in commands:
         reach.balances.update(balances_of(command))
         _look_back(reach, command)
+        if bundles:
+            parts = ((part.sku, at) for sku, at in balances_of(command) for part in bundles.get(sku, ()))
+            reach.balances.update(parts)
         match command:
             case Extend() | Release():
                 reach.reservations.add(command.reservation_id)

@@ -32,10 +32,10 @@ async def begin_count(
 ) -> CountBegun | UnknownSku | UnknownLocation:
     """A token for counting these SKUs at a location; for all SKUs where none is named."""
     async with database.transaction() as tx:
-        known_skus, known_locations = await catalog.known(tx, skus, [location])
-        if unknown := sorted(set(skus) - known_skus):
+        known = await catalog.told_known(await catalog.ask_known(tx, skus, [location]))
+        if unknown := sorted(set(skus) - known.skus):
             return UnknownSku(unknown[0])
-        if location not in known_locations:
+        if location not in known.locations:
             return UnknownLocation(location)
         token = new_id()
         sku_count = await counts.begin(tx, token, location, skus or None)

@@ -18,6 +18,7 @@ from uuid import UUID
 
 import msgspec
 
+from oneshelf.domain.bundle import Bundles
 from oneshelf.domain.command import Arrive, Command, CommandKey
 from oneshelf.domain.fulfilment import Link, post_order
 from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku
@@ -90,7 +91,7 @@ async def _post_batch(database: Database, new_id: Callable[[], UUID], *, limit: 
         stored = await orders.lock(tx, _seen(claimed))
         links = await listings.lock_links(tx, _listing_keys(claimed))
         shelf, now = await shelves.open_for_orders(
-            tx, new_id, stored, {(link.sku, link.location) for link in links.values()}
+            tx, new_id, stored, {(sku, link.location) for link in links.values() for sku, _ in link.counted}
         )
         expire(shelf, now=now)
         batch = _decide(claimed, stored, links, shelf, connected_at)
@@ -110,25 +111,34 @@ async def post_commands(database: Database, new_id: Callable[[], UUID], wanted: 
     for command in wanted:
         if command.key not in firsts:
             firsts[command.key] = (command, _fingerprint(command))
+    bundles: Bundles = {}
     for _ in range(TRIES_MAX):
-        # A key that another transaction has just taken is seen by the next try, with its answer.
+        # A key that another transaction has just taken is seen by the next try, with its answer; and a bundle is
+        # locked by it as its components.
         with suppress(RowExistsError):
-            given, outcomes = await _post_firsts(database, new_id, firsts)
+            try:
+                given, outcomes = await _post_firsts(database, new_id, firsts, bundles)
+            except shelves.BundlesFoundError as found:
+                bundles = found.bundles
+                continue
             return [_answer(command, *firsts[command.key], given.get(command.key), outcomes) for command in wanted]
     raise DatabaseUnavailableError(f"{TRIES_MAX} times another engine was faster with one of {len(firsts)} keys")
 
 
 async def _post_firsts(
-    database: Database, new_id: Callable[[], UUID], firsts: Mapping[CommandKey, tuple[Command, bytes]]
+    database: Database,
+    new_id: Callable[[], UUID],
+    firsts: Mapping[CommandKey, tuple[Command, bytes]],
+    bundles: Bundles,
 ) -> tuple[dict[CommandKey, commands.Answer], dict[CommandKey, Outcome]]:
     """What was answered before, and what is answered now: decided and written in one transaction."""
     given: dict[CommandKey, commands.Answer] = {}
     async with database.transaction(is_pipelined=True) as tx:
-        reach = reach_of(command for command, _ in firsts.values())
+        reach = reach_of((command for command, _ in firsts.values()), bundles)
         if reach.claims:
             # A claim makes its order known; one that was answered before must not.
             given = await commands.told_given(await commands.ask_given(tx, firsts))
-            reach = reach_of(command for key, (command, _) in firsts.items() if key not in given)
+            reach = reach_of((command for key, (command, _) in firsts.items() if key not in given), bundles)
         opened = await shelves.open_for_commands(tx, new_id, firsts, reach)
         given |= opened.given
         expire(opened.shelf, now=opened.now)

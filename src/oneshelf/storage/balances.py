@@ -18,7 +18,10 @@ _STATES = tuple(StockState)
 
 
 async def lock(tx: Transaction, keys: Collection[BalanceKey]) -> dict[BalanceKey, Balance]:
-    """The balances, locked in sorted order; missing ones are created empty where SKU and location are known."""
+    """The balances, locked in sorted order; missing ones are created empty where SKU and location are known.
+
+    A bundle has none.
+    """
     return await told_locked(await ask_lock(tx, keys))
 
 
@@ -32,6 +35,7 @@ async def ask_lock(tx: Transaction, keys: Collection[BalanceKey]) -> AsyncCursor
         where not exists (select from balances b where b.sku = wanted.sku and b.location = wanted.location)
           and exists (select from skus s where s.sku = wanted.sku)
           and exists (select from locations l where l.location = wanted.location)
+          and not exists (select from bundle_components c where c.sku = wanted.sku)
         order by sku collate "C", location collate "C"
         on conflict do nothing
         """,

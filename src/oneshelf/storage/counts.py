@@ -24,7 +24,7 @@ Found = dict[int, list[Moved]]
 
 
 async def begin(tx: Transaction, token: UUID, location: Location, skus: Collection[Sku] | None) -> int:
-    """Note where the balances of these SKUs (None: of all) stand at this location. Returns how many.
+    """Note where the balances of these SKUs (None: of all that are no bundles) stand at this location. Returns how many.
 
     One statement reads them all as they were committed at one instant: what commits later is later, whatever its id
     or its time says.
@@ -37,7 +37,8 @@ async def begin(tx: Transaction, token: UUID, location: Location, skus: Collecti
                coalesce(b.available, 0), coalesce(b.committed, 0), coalesce(b.reserved, 0), coalesce(b.damaged, 0),
                coalesce(b.quality_control, 0), coalesce(b.safety_stock, 0), coalesce(b.incoming, 0)
         from skus s left join balances b on b.sku = s.sku and b.location = %(location)s
-        where %(skus)s::text[] is null or s.sku = any(%(skus)s::text[])
+        where (%(skus)s::text[] is null or s.sku = any(%(skus)s::text[]))
+          and not exists (select from bundle_components p where p.sku = s.sku)
         """,
         {"token": token, "location": location, "skus": None if skus is None else sorted(skus)},
     )

@@ -32,6 +32,22 @@ class OrderRow(NamedTuple):
     skus_short: list[str]
 
 
+class ShortRow(NamedTuple):
+    """Units that an order line or a held reservation waits for, since when, and what it has of this SKU already.
+
+    `promised_to`: the order, or the holder of the reservation.
+    """
+
+    since: datetime
+    kind: str
+    source: str
+    promised_to: str
+    sku: Sku
+    location: Location
+    units_short: int
+    units_held: int
+
+
 class LocationRow(NamedTuple):
     """A place where units are."""
 
@@ -56,7 +72,7 @@ class BalanceRow(NamedTuple):
 
 
 _SUMS = """
-    select coalesce(bool_or(is_pending), false) as is_pending, count(*)::int as line_count,
+    select coalesce(bool_or(is_pending), false) as is_pending, count(distinct line_id)::int as line_count,
            coalesce(sum(units_pending), 0)::bigint as units_pending,
            coalesce(sum(units_committed), 0)::bigint as units_committed,
            coalesce(sum(units_shipped), 0)::bigint as units_shipped,
@@ -108,6 +124,30 @@ async def short_orders(
         order by page.channel, page.order_id
         """,
         {"channel": channel, "limit": limit, **_after(after)},
+    )
+    return await cursor.fetchall()
+
+
+async def short_rows(tx: Transaction, *, sku: Sku | None = None, limit: int | None = None) -> list[ShortRow]:
+    """All that waits for units, in the order in which it is served at each place: the oldest first."""
+    cursor = tx.cursor(row_factory=class_row(ShortRow))
+    await cursor.execute(
+        """
+        select since, kind, source, promised_to, sku, location, units_short, units_held from (
+            select placed_at as since, 'order' as kind,
+                   'order ' || channel || '/' || order_id || '/' || line_id as source,
+                   'order ' || channel || '/' || order_id as promised_to, sku, location, units_short,
+                   units_pending + units_committed as units_held
+            from order_lines where units_short > 0
+            union all
+            select created_at, kind, 'reservation ' || reservation_id, holder, sku, location, units_short,
+                   units - units_short
+            from reservations where state = 'held' and units_short > 0
+        ) as waiting
+        where %(sku)s::text is null or sku = %(sku)s
+        order by since, source collate "C", sku, location limit %(limit)s
+        """,
+        {"sku": sku, "limit": limit},
     )
     return await cursor.fetchall()
 

@@ -18,7 +18,8 @@ from oneshelf.storage.database import Transaction
 Asked = AsyncCursor[Reservation]
 
 _NAMES = (
-    "sku", "reservation_id", "location", "kind", "units", "units_short", "state", "holder", "expires_at", "created_at",
+    "sku", "reservation_id", "location", "kind", "units", "units_short", "units_lost", "state", "holder", "expires_at",
+    "created_at",
 )  # fmt: skip
 _COLUMNS = ", ".join(f"r.{name}" for name in _NAMES)
 
@@ -38,7 +39,9 @@ async def balances_of(tx: Transaction, reservation_ids: Collection[UUID]) -> dic
 
 
 async def ask_due(tx: Transaction, keys: Collection[BalanceKey]) -> Asked:
-    """Ask for the holds at these (locked) balances that are past their time, to be read with `told`."""
+    """Ask for the holds at these (locked) balances that are past their time, and for all that wait for units there,
+    to be read with `told`.
+    """
     return await _ask(
         tx,
         f"""
@@ -46,6 +49,11 @@ async def ask_due(tx: Transaction, keys: Collection[BalanceKey]) -> Asked:
         from unnest(%(skus)s::text[], %(locations)s::text[]) as wanted (sku, location)
         join reservations r on r.sku = wanted.sku and r.location = wanted.location
         where r.state = 'held' and r.expires_at <= (select db_now())
+        union all
+        select {_COLUMNS}
+        from unnest(%(skus)s::text[], %(locations)s::text[]) as wanted (sku, location)
+        join reservations r on r.sku = wanted.sku and r.location = wanted.location
+        where r.state = 'held' and r.units_short > 0
         """,
         _names(keys),
     )
@@ -119,15 +127,15 @@ async def save(tx: Transaction, reservations: Iterable[Reservation]) -> None:
         return
     await tx.execute(
         """
-        insert into reservations (sku, reservation_id, location, kind, units, units_short, state, holder, expires_at,
-                                  created_at)
+        insert into reservations (sku, reservation_id, location, kind, units, units_short, units_lost, state, holder,
+                                  expires_at, created_at)
         select * from unnest(
             %(sku)s::text[], %(reservation_id)s::uuid[], %(location)s::text[], %(kind)s::text[], %(units)s::bigint[],
-            %(units_short)s::bigint[], %(state)s::text[], %(holder)s::text[], %(expires_at)s::timestamptz[],
-            %(created_at)s::timestamptz[])
+            %(units_short)s::bigint[], %(units_lost)s::bigint[], %(state)s::text[], %(holder)s::text[],
+            %(expires_at)s::timestamptz[], %(created_at)s::timestamptz[])
         on conflict (sku, reservation_id, location) do update set
-            kind = excluded.kind, units_short = excluded.units_short, state = excluded.state,
-            holder = excluded.holder, expires_at = excluded.expires_at
+            kind = excluded.kind, units_short = excluded.units_short, units_lost = excluded.units_lost,
+            state = excluded.state, holder = excluded.holder, expires_at = excluded.expires_at
         """,
         {
             "sku": arrays.texts([one.sku for one in ordered]),
@@ -136,6 +144,7 @@ async def save(tx: Transaction, reservations: Iterable[Reservation]) -> None:
             "kind": arrays.texts([one.kind for one in ordered]),
             "units": arrays.numbers([one.units for one in ordered]),
             "units_short": arrays.numbers([one.units_short for one in ordered]),
+            "units_lost": arrays.numbers([one.units_lost for one in ordered]),
             "state": arrays.texts([one.state for one in ordered]),
             "holder": arrays.texts([one.holder for one in ordered]),
             "expires_at": arrays.instants([one.expires_at for one in ordered]),

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from oneshelf.domain.bundle import Bundles
 from oneshelf.domain.command import CommandKey
 from oneshelf.domain.identity import Location, Sku
 from oneshelf.domain.ledger import BalanceKey, Shelf
 from oneshelf.domain.reach import Reach
+from oneshelf.errors import DatabaseRefusedError, DatabaseUnavailableError
 from oneshelf.storage import (
     balances,
     catalog,
@@ -40,10 +42,20 @@ async def open_for_orders(
     """
     keys = {*linked, *((line.sku, line.location) for line in await orders.lines_of(tx, order_keys))}
     locked = await balances.lock(tx, keys)
+    if gone := keys - locked.keys():
+        raise DatabaseUnavailableError(f"{min(gone)[0]} became a bundle just now; try again")
     short, due = await orders.ask_short(tx, keys), await reservations.ask_due(tx, keys)
     lines = [*await short.fetchall(), *await orders.lines_of(tx, order_keys)]
     held = await reservations.told(due)
     return Shelf(balances=locked, lines=lines, reservations=held, new_id=new_id), await now(tx)
+
+
+class BundlesFoundError(DatabaseRefusedError):
+    """These of the names are bundles, and what is counted for them is not locked. Nothing was written."""
+
+    def __init__(self, bundles: Bundles) -> None:
+        super().__init__(f"{', '.join(sorted(bundles))} became a bundle just now, or another one; try again")
+        self.bundles = bundles
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +74,16 @@ async def open_for_commands(
 ) -> Opened:
     """All that these commands can move, which of their names are known, and what was answered before.
 
+    Raises BundlesFoundError where they name bundles that `reach` does not know: lock again, with their components.
+
     Everything is asked for at once and read together: a batch waits for one round trip before it can be decided.
     Answers are read after the lock, so whoever waited for another batch sees what that one answered.
     """
     places, named = await _reached(tx, reach)
     counted = sorted(reach.counted)
-    known = await catalog.ask_known(tx, reach.skus, reach.locations)
     balance = await balances.ask_lock(tx, places)
+    # After the lock: what has become a bundle until now has no units any more.
+    names = await catalog.ask_known(tx, reach.skus, reach.locations)
     given, instant = await commands.ask_given(tx, keys), await ask_now(tx)
     short, due = await orders.ask_short(tx, places), await reservations.ask_due(tx, places)
     held = [await reservations.ask_held(tx, counted)] if counted else []
@@ -79,6 +94,14 @@ async def open_for_commands(
         lines += await orders.lines_of(tx, named)
     if counted:
         lines += await orders.lines_holding(tx, counted)
+    known = await catalog.told_known(names)
+    if any(
+        (one.sku, at) not in locked
+        for sku, at in reach.balances
+        if at in known.locations
+        for one in known.bundles.get(sku, ())
+    ):
+        raise BundlesFoundError(known.bundles)
     under_way = await transfers.load(tx, reach.transfers) if reach.transfers else []
     # What began after its place was asked for lies in a balance that is not locked: for this batch it is not there yet.
     shelf = Shelf(
@@ -86,6 +109,8 @@ async def open_for_commands(
         lines=[line for line in lines if (line.sku, line.location) in locked],
         reservations=[part for part in await reservations.told(due, *held) if (part.sku, part.location) in locked],
         transfers=[one for one in under_way if (one.sku, one.target) in locked],
+        bundles=known.bundles,
+        backorders=known.backorders,
         new_id=new_id,
     )
     if reach.asks_rulings:
@@ -93,8 +118,7 @@ async def open_for_commands(
         shelf.contexts = await counts.contexts(
             tx, [one for one in reach.looking_back if (one.sku, one.location) in locked]
         )
-    skus, locations = await catalog.told_known(known)
-    return Opened(shelf, await told_now(instant), skus, locations, await commands.told_given(given))
+    return Opened(shelf, await told_now(instant), known.skus, known.locations, await commands.told_given(given))
 
 
 async def _reached(tx: Transaction, reach: Reach) -> tuple[set[BalanceKey], set[OrderKey]]:

@@ -156,7 +156,7 @@ class ShipIn(Input):
 
 
 class ComponentIn(Input):
-    """How many units of a SKU one kit takes."""
+    """How many units of a SKU one kit or bundle takes."""
 
     sku: SkuIn
     units: ReceivedUnitsIn
@@ -174,7 +174,7 @@ class AssembleIn(Input):
 
 
 class DemandIn(Input):
-    """Units of one SKU at one location."""
+    """Units of one SKU at one location. Of a bundle: whole ones."""
 
     sku: SkuIn
     location: LocationIn
@@ -182,13 +182,17 @@ class DemandIn(Input):
 
 
 class ReservationIn(Input):
-    """Units to be set aside, all of them or none. A hold, and only a hold, has a `ttl_s`."""
+    """Units to be set aside, all of them or none. A hold, and only a hold, has a `ttl_s`.
+
+    `allow_partial`: what is there, line by line in this order; the answer's `grants` say what each SKU was given.
+    """
 
     key: KeyIn = None
     kind: ReservationKind = ReservationKind.HOLD
     lines: list[DemandIn]
     ttl_s: TtlIn | None = None
     holder: WordsIn = ""
+    allow_partial: StrictBool = False
 
 
 class ExtensionIn(Input):
@@ -281,7 +285,14 @@ def _reservation_command(item: OfReservationIn, key: CommandKey) -> Command:
     match item:
         case ReserveIn():
             lines = tuple(asked.Demand(sku=one.sku, location=one.location, units=one.units) for one in item.lines)
-            return asked.Reserve(key=key, kind=item.kind, lines=lines, ttl_s=item.ttl_s, holder=item.holder)
+            return asked.Reserve(
+                key=key,
+                kind=item.kind,
+                lines=lines,
+                ttl_s=item.ttl_s,
+                holder=item.holder,
+                allows_partial=item.allow_partial,
+            )
         case ExtendIn():
             return asked.Extend(key=key, reservation_id=item.reservation_id, ttl_s=item.ttl_s)
         case ClaimIn():

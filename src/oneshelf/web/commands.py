@@ -15,6 +15,7 @@ from oneshelf.domain.outcome import (
     Arrived,
     Claimed,
     CountedShort,
+    IsBundle,
     KeyReused,
     NoRoom,
     NoSuchLine,
@@ -59,6 +60,7 @@ _OUTCOMES: dict[type[Outcome], tuple[str, int]] = {
     Arrived: ("arrived", 200),
     TooFew: ("too_few", 409),
     NoRoom: ("no_room", 422),
+    IsBundle: ("is_bundle", 409),
     NoSuchTransfer: ("no_such_transfer", 404),
     TransferExists: ("transfer_exists", 409),
     TransferEnded: ("transfer_ended", 409),
@@ -118,7 +120,11 @@ def _of_reservation(model: str) -> dict[str, Any]:
     "/reservations", response_model=CommandAnswer, responses=DOCUMENTED, openapi_extra=_of_reservation("ReservationIn")
 )
 async def reserve(request: Request, engine: EngineOf) -> Response:
-    """Set units aside, all of them or none: 409 with the figures when there are too few."""
+    """Set units aside, all of them or none: 409 with the figures when there are too few.
+
+    With `allow_partial` what is there. Where a backorder policy allows it, also units that are still to come: those
+    are `units_short`, and what comes in fills them.
+    """
     return await _post_one(request, engine, type="reserve")
 
 
