@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import count
@@ -111,12 +112,14 @@ def figures(of: Shelf, sku: Sku = MUG, at: Location = BERLIN) -> dict[str, int]:
 
 def assert_sound(of: Shelf) -> None:
     """Every unit is in one account, and every promise knows its units."""
+    moved: Counter[tuple[Sku, Account]] = Counter()
+    for movement in of.movements:
+        moved[movement.sku, movement.target] += movement.units
+        moved[movement.sku, movement.origin] -= movement.units
     for (sku, location), balance in of.balances.items():
         for state, units in balance.units.items():
-            account = Account(state, location)
-            moved = sum(m.units for m in of.movements if m.sku == sku and m.target == account)
-            moved -= sum(m.units for m in of.movements if m.sku == sku and m.origin == account)
-            assert moved == units >= 0, (sku, account, moved, units)
+            there = moved[sku, Account(state, location)]
+            assert there == units >= 0, (sku, location, state, there, units)
         lines = [line for line in of.lines.values() if (line.sku, line.location) == (sku, location)]
         parts = [part for part in of.reservations.values() if (part.sku, part.location) == (sku, location)]
         reserved = sum(line.units_pending for line in lines) + sum(part.units_held for part in parts)

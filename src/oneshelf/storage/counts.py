@@ -24,7 +24,7 @@ Found = dict[int, list[Moved]]
 
 
 async def begin(tx: Transaction, token: UUID, location: Location, skus: Collection[Sku] | None) -> int:
-    """Note where the balances of these SKUs (None: of all that are no bundles) stand at this location. Returns how many.
+    """Note where the balances of these SKUs (None: of all that are no bundles) stand here. Returns how many.
 
     One statement reads them all as they were committed at one instant: what commits later is later, whatever its id
     or its time says.
