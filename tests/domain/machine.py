@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -12,7 +12,7 @@ import msgspec
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from domain.paper_ledger import Answer, PaperLedger
+from domain.paper_ledger import ON_HAND, UNSHIPPED, Answer, PaperLedger
 from domain.shop import BERLIN, CAP, DUO, HAMBURG, MUG, SHOP, key
 from oneshelf.domain.account import StockState
 from oneshelf.domain.bundle import BundleWish
@@ -27,6 +27,7 @@ from oneshelf.domain.command import (
     Command,
     Component,
     Count,
+    CountedFigure,
     Demand,
     Disassemble,
     Dispatch,
@@ -59,6 +60,8 @@ told_orders = st.sampled_from(["o1", "o2"])
 orders = st.sampled_from(["o1", "o2", "o3"])  # of the third, no channel ever tells
 some = st.integers(0, 10**6)
 
+COUNTED = {"on_hand": ON_HAND, "unshipped": UNSHIPPED, "available": ("available",)}
+
 Figures = dict[str, dict[str, int]]
 
 
@@ -66,9 +69,14 @@ class LedgerMachine(RuleBasedStateMachine):
     """The rules. A subclass says how the engine is asked."""
 
     met: ClassVar[Counter[str]] = Counter()
+    looks_back: ClassVar[bool] = False  # whether the engine that is asked keeps its history
 
     def __init__(self) -> None:
         super().__init__()
+        # Beginnings of counts: the token, the instant, and the lines that the paper had by then.
+        self.begun: list[tuple[UUID, datetime, int]] = []
+        # place -> how many counts had begun when the one was taken that rules it.
+        self.ruled: dict[tuple[Sku, Location], float] = {}
         self.paper = PaperLedger()
         self.reservations: list[UUID] = []
         self.versions = 0
@@ -95,6 +103,10 @@ class LedgerMachine(RuleBasedStateMachine):
     @abstractmethod
     def present(self) -> datetime: ...
 
+    def begin_count(self) -> UUID:
+        """A token for counting in Berlin. Only where `looks_back`."""
+        raise NotImplementedError
+
     @abstractmethod
     def accounts(self) -> Figures:
         """SKU -> account -> units, outside accounts too."""
@@ -102,7 +114,8 @@ class LedgerMachine(RuleBasedStateMachine):
     def check(self, command: Command, expected: Answer) -> Outcome:
         self.met[str(expected["kind"])] += 1
         outcome = self.ask(command)
-        told: dict[str, Any] = {**msgspec.to_builtins(outcome), "kind": type(outcome).__name__}
+        # What is none is not written down.
+        told: dict[str, Any] = {"units_short": 0, **msgspec.to_builtins(outcome), "kind": type(outcome).__name__}
         assert {name: told.get(name) for name in expected} == expected, (command, told)
         self.compare()
         return outcome
@@ -118,6 +131,8 @@ class LedgerMachine(RuleBasedStateMachine):
         for number, n in enumerate(units):
             if n:
                 self.receive((SKUS[number % 2], LOCATIONS[number // 2]), n)
+        if self.looks_back:
+            self.begin()
 
     @rule(place=places, units=few)
     def receive(self, place: tuple[Sku, Location], units: int) -> None:
@@ -154,7 +169,70 @@ class LedgerMachine(RuleBasedStateMachine):
     def count(self, place: tuple[Sku, Location], units: int) -> None:
         self.paper.expire()
         command = Count(key=key(), sku=place[0], location=place[1], units=units)
+        self.ruled[place] = len(self.begun) - 0.5
         self.check(command, self.paper.count(place, units))
+
+    @precondition(lambda self: self.looks_back)
+    @rule()
+    def begin(self) -> None:
+        self.paper.expire()
+        self.compare()
+        token = self.begin_count()
+        self.begun.append((token, self.present(), len(self.paper.book)))
+
+    @precondition(lambda self: self.begun)
+    @rule(which=some, units=st.integers(0, 6), figure=st.sampled_from(sorted(COUNTED)))
+    def count_by_token(self, which: int, units: int, figure: str) -> None:
+        self._count_begun(which, units, figure, by_token=True)
+
+    @precondition(lambda self: self.begun)
+    @rule(which=some, units=st.integers(0, 6), figure=st.sampled_from(sorted(COUNTED)))
+    def count_as_of(self, which: int, units: int, figure: str) -> None:
+        self._count_begun(which, units, figure)
+
+    @precondition(lambda self: self.begun)
+    @rule(which=some, units=st.integers(0, 6))
+    def count_in_doubt(self, which: int, units: int) -> None:
+        """By a clock that may be wrong by a day. Only of what lies there: between two states of one shelf, the two
+        ledgers need not take the same way; in and out of it they do.
+        """
+        self._count_begun(which, units, "on_hand", in_doubt=True)
+
+    def _count_begun(
+        self, which: int, units: int, figure: str, *, by_token: bool = False, in_doubt: bool = False
+    ) -> None:
+        at = len(self.begun) - 1 - which % min(len(self.begun), 3)
+        token, instant, line = self.begun[at]
+        self.paper.expire()
+        command = Count(
+            key=key(),
+            sku=MUG,
+            location=BERLIN,
+            units=units,
+            figure=CountedFigure(figure),
+            token=token if by_token else None,
+            as_of=None if by_token else instant,
+            error_s=None if by_token else 86_400 if in_doubt else 0,
+        )
+        self.met["by token" if by_token else "in doubt" if in_doubt else "as of"] += 1
+        if command.as_of is not None and self.ruled.get(LISTED, -1) > at:
+            self.check(command, {"kind": "CountOutdated"})
+            return
+        self.ruled[LISTED] = at
+        first = 0 if in_doubt else line
+        self.check(command, self.paper.count_since(LISTED, units, COUNTED[figure], first, in_doubt=in_doubt))
+
+    @precondition(lambda self: self.ruled)
+    @rule(units=few, left=st.booleans(), which=some)
+    def tell_late(self, units: int, left: bool, which: int) -> None:
+        """What happened before anything else comes out now, and the count that rules had seen it."""
+        place = sorted(self.ruled)[which % len(self.ruled)]
+        self.paper.expire()
+        long_ago = self.present() - timedelta(days=3)
+        command: Command = Receive(key=key(), sku=place[0], location=place[1], units=units, happened_at=long_ago)
+        if left:
+            command = Adjust(key=key(), sku=place[0], location=place[1], delta_units=-units, happened_at=long_ago)
+        self.check(command, self.paper.told_late(place, units, left=left))
 
     @rule(units=st.integers(1, 2), mugs=st.integers(1, 2), apart=st.booleans(), place=st.sampled_from(LOCATIONS))
     def kit(self, units: int, mugs: int, apart: bool, place: Location) -> None:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 Place = tuple[str, str]  # SKU, location
 Answer = dict[str, object]
 
+ON_HAND = ("available", "committed", "reserved", "damaged", "quality_control", "safety_stock")
+UNSHIPPED = ("available", "committed", "reserved", "safety_stock")
 UNPROMISED = ("available", "safety_stock", "quality_control", "damaged")
 
 
@@ -55,11 +57,15 @@ class PaperLedger:
         self.caps: dict[Place, int] = {}
         self.now = 0.0
         self.number = 0
+        # Every line that was ever written, in order: SKU, units, from, to, and whether it only made a count come true.
+        self.book: list[tuple[str, int, str, str, bool]] = []
 
     def there(self, place: Place, state: str = "available") -> int:
         return self.accounts.get(place[0], Counter())[f"{place[1]} {state}"]
 
-    def shift(self, sku: str, units: int, origin: str, target: str) -> None:
+    def shift(self, sku: str, units: int, origin: str, target: str, *, by_count: bool = False) -> None:
+        if units:
+            self.book.append((sku, units, origin, target, by_count))
         books = self.accounts.setdefault(sku, Counter())
         books[origin] -= units
         books[target] += units
@@ -113,16 +119,15 @@ class PaperLedger:
         self.tidy()
         return {"kind": "Posted", "units_moved": units, "available": self.there(place)}
 
-    def count(self, place: Place, units: int) -> Answer:
+    def count(self, place: Place, units: int, states: tuple[str, ...] = ON_HAND) -> Answer:
         sku, location = place
-        states = (*UNPROMISED, "committed", "reserved")
         missing = sum(self.there(place, state) for state in states) - units
         moved = abs(missing)
         if missing < 0:
-            self.shift(sku, -missing, "found", f"{location} available")
+            self.shift(sku, -missing, "found", f"{location} available", by_count=True)
         for state in UNPROMISED:
-            gone = min(max(missing, 0), self.there(place, state))
-            self.shift(sku, gone, f"{location} {state}", "shrinkage")
+            gone = min(max(missing, 0), self.there(place, state)) if state in states else 0
+            self.shift(sku, gone, f"{location} {state}", "shrinkage", by_count=True)
             missing -= gone
         broken = max(missing, 0)
         if missing > 0:
@@ -130,6 +135,36 @@ class PaperLedger:
         self.tidy()
         answer: Answer = {"kind": "Posted", "units_moved": moved, "available": self.there(place)}
         return {**answer, "kind": "CountedShort", "units_short": broken} if broken else answer
+
+    def count_since(self, place: Place, units: int, states: tuple[str, ...], line: int, *, in_doubt: bool) -> Answer:
+        """Counted when the book had so many lines. In doubt: nobody can tell which of them the counter had seen."""
+        names = [f"{place[1]} {state}" for state in states]
+        changes = [
+            n * ((target in names) - (origin in names))
+            for sku, n, origin, target, by_count in self.book[line:]
+            if sku == place[0] and not by_count
+        ]
+        since = sum(change for change in changes if change < 0 or not in_doubt)
+        doubtful = sum(abs(change) for change in changes) if in_doubt else 0
+        beyond = max(0, -(units + since))
+        answer = self.count(place, units + since + beyond, states)
+        return {
+            "kind": "Counted",
+            "units_moved": answer["units_moved"],
+            "available": answer["available"],
+            "units_since": since,
+            "units_ambiguous": doubtful + beyond,
+            "units_short": answer.get("units_short", 0),
+        }
+
+    def told_late(self, place: Place, units: int, *, left: bool) -> Answer:
+        """Units came or left long ago. The last count had seen it and stands, so that nothing changes here."""
+        sku, location = place
+        ends = (f"{location} available", "shrinkage") if left else ("supplier", f"{location} available")
+        back = ("found", ends[0]) if left else (ends[1], "shrinkage")
+        self.shift(sku, units, *ends, by_count=True)
+        self.shift(sku, units, *back, by_count=True)
+        return {"kind": "PostedLate", "units_moved": units, "available": self.there(place), "units_seen": units}
 
     def _break_promises(self, place: Place, missing: int) -> None:
         sku, location = place
@@ -144,18 +179,18 @@ class PaperLedger:
                 if gone:
                     promise.aside[place] -= gone
                     promise.awaited[place] += gone
-                self.shift(sku, gone, f"{location} reserved", "shrinkage")
+                self.shift(sku, gone, f"{location} reserved", "shrinkage", by_count=True)
                 missing -= gone
                 continue
             gone = min(missing, promise.pending)
             promise.pending -= gone
             promise.short += gone
-            self.shift(sku, gone, f"{location} reserved", "shrinkage")
+            self.shift(sku, gone, f"{location} reserved", "shrinkage", by_count=True)
             missing -= gone
             gone = min(missing, promise.committed)
             promise.committed -= gone
             promise.short += gone
-            self.shift(sku, gone, f"{location} committed", "shrinkage")
+            self.shift(sku, gone, f"{location} committed", "shrinkage", by_count=True)
             missing -= gone
 
     def assemble(self, location: str, kit: str, units: int, parts: dict[str, int], *, apart: bool) -> Answer:
@@ -313,7 +348,9 @@ class PaperLedger:
                 break
             at_hand = {"committed": line.committed, "reserved": line.pending, "available": self.there(line.place)}
             gone = min(units, at_hand.get(state, units))
-            self.shift(sku, gone, "found" if state == "found" else f"{location} {state}", "customer")
+            if state == "found":
+                self.shift(sku, gone, "found", f"{location} committed")
+            self.shift(sku, gone, f"{location} {'committed' if state == 'found' else state}", "customer")
             units -= gone
             if state == "committed":
                 line.committed -= gone

@@ -32,7 +32,7 @@ REFUSALS = {
     "NotThatManyHeld",
     "NoSuchLine",
 }
-DONE = {"partly", "waits", "Posted", "Reserved", "Claimed", "Released", "CountedShort", "Arrived", "told"}
+DONE = {"partly", "waits", "Posted", "Reserved", "Claimed", "Released", "CountedShort", "Arrived", "PostedLate", "told"}
 TRANSFERS = {"TransferExists", "TransferEnded", "NoSuchTransfer"}
 
 

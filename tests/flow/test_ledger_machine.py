@@ -8,12 +8,14 @@ from collections.abc import Awaitable
 from contextlib import AsyncExitStack
 from datetime import datetime
 from typing import ClassVar, TypeVar
+from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from domain.machine import Figures, LedgerMachine
+from domain.shop import BERLIN
 from flow.shelf_world import CLOCK, Ledger, open_ledger
 from oneshelf.domain.bundle import BundleWish
 from oneshelf.domain.command import Command
@@ -21,6 +23,7 @@ from oneshelf.domain.identity import Location, Sku
 from oneshelf.domain.ledger import Backorder
 from oneshelf.domain.order import OrderSnapshot
 from oneshelf.domain.outcome import Outcome
+from oneshelf.flow.count import CountBegun, begin_count
 
 pytestmark = pytest.mark.pg
 
@@ -32,6 +35,7 @@ class PostgresMachine(LedgerMachine):
 
     dsn: ClassVar[str]
     met: ClassVar[Counter[str]] = Counter()
+    looks_back: ClassVar[bool] = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -59,6 +63,11 @@ class PostgresMachine(LedgerMachine):
 
     def ask(self, command: Command) -> Outcome:
         return self.do(self.ledger.ask_one(command))
+
+    def begin_count(self) -> UUID:
+        begun = self.do(begin_count(self.ledger.database, CLOCK.new_id, BERLIN))
+        assert isinstance(begun, CountBegun)
+        return begun.token
 
     def tell(self, snapshot: OrderSnapshot) -> None:
         self.do(self.ledger.tell(snapshot))
@@ -107,7 +116,7 @@ def test_the_database_agrees_with_a_ledger_on_paper_whatever_happens(dsn: str) -
     run_state_machine_as_test(
         PostgresMachine,
         settings=settings(
-            max_examples=12,
+            max_examples=16,
             stateful_step_count=50,
             deadline=None,
             derandomize=True,
@@ -119,3 +128,4 @@ def test_the_database_agrees_with_a_ledger_on_paper_whatever_happens(dsn: str) -
     assert {"Posted", "Reserved", "Claimed", "told", "Short", "CountedShort", "IsBundle", "waits"} <= set(
         PostgresMachine.met
     )
+    assert {"Counted", "PostedLate", "by token", "as of", "in doubt"} <= set(PostgresMachine.met)

@@ -7,6 +7,7 @@ reused, so a new wish is a new command.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -20,6 +21,9 @@ KEY_LENGTH_MAX = 255
 TTL_S_MAX = 7 * 86_400
 RESERVE_LINES_MAX = 200
 COMPONENTS_MAX = 200
+# By how much the clock of whoever tells an instant may differ from ours, unless they say it themselves.
+CLOCK_ERROR_S = 5
+CLOCK_ERROR_S_MAX = 86_400
 
 
 class CommandKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,10 +42,11 @@ class CommandKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CountedFigure(StrEnum):
-    """What a counted number says."""
+    """What a counted number says. A difference is no count: that is `Adjust`."""
 
-    ON_HAND = "on_hand"  # everything that lies there, whoever it is promised to
-    AVAILABLE = "available"  # what is free to sell
+    ON_HAND = "on_hand"  # everything that lies there, whoever it is promised to, damaged or not
+    UNSHIPPED = "unshipped"  # what is fit for sale and has not shipped: on hand without damaged and quality control
+    AVAILABLE = "available"  # what is free to sell: promised to nobody, not set aside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +57,7 @@ class Receive:
     sku: Sku
     location: Location
     units: int
+    happened_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,13 +69,17 @@ class Adjust:
     location: Location
     delta_units: int
     reason: str = ""
+    happened_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
     """Somebody counted. The difference to the ledger goes to or comes from `shrinkage` and `found`.
 
-    A count is never refused: if less lies there than is promised, the latest promises are short from now on.
+    No count is refused for what it finds: if less lies there than is promised, the latest promises are short.
+
+    It replaces what it had seen and nothing else: all that happened before it began (`token`, given at its beginning),
+    or before `as_of` on a clock that may be wrong by `error_s`. With neither it was taken at this instant.
     """
 
     key: CommandKey
@@ -77,6 +87,17 @@ class Count:
     location: Location
     units: int
     figure: CountedFigure = CountedFigure.ON_HAND
+    token: UUID | None = None
+    as_of: datetime | None = None
+    error_s: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.token is not None and self.as_of is not None:
+            raise MalformedError("a count has a token or an as_of, not both: they say the same in two ways")
+        if self.error_s is not None and self.as_of is None:
+            raise MalformedError("error_s is the error of the clock behind as_of, and there is no as_of")
+        if self.error_s is not None and not 0 <= self.error_s <= CLOCK_ERROR_S_MAX:
+            raise MalformedError(f"error_s is {self.error_s}; it must be 0 to {CLOCK_ERROR_S_MAX} seconds")
 
 
 # Between these, a person may move units. What is committed or reserved belongs to an order or a reservation.
@@ -93,6 +114,7 @@ class Move:
     units: int
     origin: StockState
     target: StockState
+    happened_at: datetime | None = None
 
     def __post_init__(self) -> None:
         _require_units(self.units, self.sku)
@@ -122,6 +144,7 @@ class Dispatch:
     origin: Location
     target: Location
     units: int
+    happened_at: datetime | None = None
 
     def __post_init__(self) -> None:
         _require_units(self.units, self.sku)
@@ -138,6 +161,7 @@ class Arrive:
     sku: Sku
     units: int
     is_last: bool = True
+    happened_at: datetime | None = None
 
 
 class ReturnInto(StrEnum):
@@ -175,6 +199,7 @@ class Return:
     units: int
     into: ReturnInto
     line_id: str = ""
+    happened_at: datetime | None = None
 
     def __post_init__(self) -> None:
         _require_units(self.units, self.sku)
@@ -189,6 +214,7 @@ class Ship:
     sku: Sku
     location: Location
     units: int
+    happened_at: datetime | None = None
 
     def __post_init__(self) -> None:
         _require_units(self.units, self.sku)
@@ -328,6 +354,9 @@ class Release:
     reservation_id: UUID
 
 
+# What may be told late: `happened_at` is when it really happened, if that was not now. What a count had seen of it then
+# does not change the count.
+Dated = Receive | Adjust | Move | Dispatch | Arrive | Return | Ship
 StockCommand = Receive | Adjust | Expect | Move | Assemble | Disassemble
 ReservationCommand = Reserve | Extend | Claim | Release
 TransferCommand = Dispatch | Arrive

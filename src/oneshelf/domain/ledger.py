@@ -17,10 +17,11 @@ import msgspec
 
 from oneshelf.domain.account import ON_HAND_STATES, Account, Outside, StockState, inside
 from oneshelf.domain.bundle import Bundles
-from oneshelf.domain.command import OrderRef, ReservationKind
+from oneshelf.domain.command import CommandKey, OrderRef, ReservationKind
 from oneshelf.domain.identity import UNITS_MAX, Channel, ChannelSku, Location, Sku
 from oneshelf.domain.movement import Movement, Reason
 from oneshelf.domain.outcome import NoRoom
+from oneshelf.domain.seen import Context, Ruling
 from oneshelf.errors import broken
 
 BalanceKey = tuple[Sku, Location]
@@ -216,6 +217,13 @@ class Shelf:
         self.changed_balances: set[BalanceKey] = set()
         self.changed_reservations: set[ReservationKey] = set()
         self.changed_transfers: set[TransferKey] = set()
+        # What the counts of this batch had seen; and of each balance the count that rules it, where a batch asks.
+        self.contexts: dict[CommandKey, Context] = {}
+        self.rulings: dict[BalanceKey, Ruling] = {}
+        self.changed_rulings: set[BalanceKey] = set()
+        # While a command is posted that is told late: when it happened, and what a count has to say to each movement.
+        self.happened_at: datetime | None = None
+        self.after_move: Callable[[Movement], None] | None = None
         self.new_id = new_id
         # Reading all lines and reservations for each command would make a batch cost its square.
         self._of_order: dict[OrderRef, list[LinePosition]] = {}
@@ -287,18 +295,21 @@ class Shelf:
             version = self.touch(sku, account.location)
             if account.name is StockState.AVAILABLE and change > 0:
                 self._freed.add((sku, account.location))
-        self.movements.append(
-            Movement(
-                movement_id=self.new_id(),
-                sku=sku,
-                units=units,
-                origin=origin,
-                target=target,
-                reason=reason,
-                source=source,
-                version=version,
-            )
+        movement = Movement(
+            movement_id=self.new_id(),
+            sku=sku,
+            units=units,
+            origin=origin,
+            target=target,
+            reason=reason,
+            source=source,
+            version=version,
+            # Whenever the units came: it is now that they fill what an order is short of.
+            happened_at=None if reason is Reason.SHORTAGE_FILLED else self.happened_at,
         )
+        self.movements.append(movement)
+        if self.after_move is not None:
+            self.after_move(movement)
 
     def touch(self, sku: Sku, location: Location) -> int:
         """Something about this balance is news to its listings. Returns its new version."""

@@ -14,6 +14,17 @@ from uuid import UUID
 
 import msgspec
 
+from oneshelf.domain.count_outcome import (
+    BeforeHistory,
+    CountDone,
+    Counted,
+    CountOutdated,
+    CountRefusal,
+    InFuture,
+    NoSuchCount,
+    PostedLate,
+    counted_in_words,
+)
 from oneshelf.domain.identity import UNITS_MAX, Channel, Location, Sku
 
 
@@ -243,12 +254,13 @@ class AnsweredBefore:
     kind: str
 
 
-Done = Posted | Reserved | Claimed | Released | CountedShort | Arrived
+Done = Posted | Reserved | Claimed | Released | CountedShort | Arrived | CountDone
 OfShelf = Short | TooFew | NoRoom | IsBundle
 OfReservation = NoSuchReservation | ReservationEnded | NotAHold
 OfTransfer = NoSuchTransfer | TransferExists | TransferEnded
 OfOrder = NoSuchLine | NotThatManyShipped | NotThatManyHeld
-Refusal = OfShelf | OfReservation | OfTransfer | OfOrder | UnknownSku | UnknownLocation | KeyReused | AnsweredBefore
+OfCommand = UnknownSku | UnknownLocation | KeyReused | AnsweredBefore
+Refusal = OfShelf | OfReservation | OfTransfer | OfOrder | CountRefusal | OfCommand
 Outcome = Done | Refusal
 
 
@@ -265,6 +277,16 @@ def in_words(outcome: Outcome) -> str:
             return _order_in_words(outcome)
         case Short() | TooFew() | NoRoom() | IsBundle():
             return _shelf_in_words(outcome)
+        case Counted() | PostedLate() | NoSuchCount() | CountOutdated() | BeforeHistory() | InFuture():
+            return counted_in_words(outcome)
+        case UnknownSku() | UnknownLocation() | KeyReused() | AnsweredBefore():
+            return _command_in_words(outcome)
+        case _:
+            assert_never(outcome)
+
+
+def _command_in_words(outcome: OfCommand) -> str:
+    match outcome:
         case UnknownSku(sku):
             return f"refused: no SKU {sku}"
         case UnknownLocation(location):
@@ -277,7 +299,7 @@ def in_words(outcome: Outcome) -> str:
             assert_never(outcome)
 
 
-def _done_in_words(outcome: Done) -> str:
+def _done_in_words(outcome: Posted | Reserved | Claimed | Released | CountedShort | Arrived) -> str:
     match outcome:
         case Posted(units_moved, available):
             return f"posted: {units_moved} units moved, {available} available"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import assert_never
 
 from oneshelf.domain.account import Account, Outside, StockState
@@ -15,6 +16,7 @@ from oneshelf.domain.command import (
     Claim,
     Command,
     Count,
+    Dated,
     Disassemble,
     Dispatch,
     Expect,
@@ -29,6 +31,7 @@ from oneshelf.domain.command import (
 )
 from oneshelf.domain.counting import count
 from oneshelf.domain.kit import post_kit
+from oneshelf.domain.late import post_late
 from oneshelf.domain.ledger import Shelf
 from oneshelf.domain.movement import Reason
 from oneshelf.domain.order_command import post_order_command
@@ -44,16 +47,22 @@ def post_command(shelf: Shelf, command: Command, *, now: datetime) -> Outcome:
     Holds that have expired by `now` must have been taken back before, see `domain.reservation.expire`. Whatever
     became free goes to the orders and reservations that wait for it.
     """
-    outcome: Outcome
     if shelf.bundles and (refusal := _refuse_stock(command, shelf.bundles)):
         return refusal
+    if isinstance(command, Dated) and command.happened_at is not None:
+        return post_late(shelf, command, command.happened_at, partial(_post, shelf, command, now=now), now=now)
+    return _post(shelf, command, now=now)
+
+
+def _post(shelf: Shelf, command: Command, *, now: datetime) -> Outcome:
+    outcome: Outcome
     match command:
         case Reserve() | Extend() | Claim() | Release():
             outcome = post_reservation(shelf, command, now=now)
         case Receive() | Adjust() | Expect() | Move() | Assemble() | Disassemble():
             outcome = _post_stock(shelf, command)
         case Count():
-            outcome = count(shelf, command)
+            outcome = count(shelf, command, now=now)
         case Dispatch() | Arrive():
             outcome = post_transfer(shelf, command, now=now)
         case Return() | Ship() | Cancel():

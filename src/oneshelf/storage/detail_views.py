@@ -55,6 +55,22 @@ class LocationRow(NamedTuple):
     title: str
 
 
+class BalanceRow(NamedTuple):
+    """Where units of a SKU are, by state. `version` counts the changes."""
+
+    sku: Sku
+    location: Location
+    on_hand: int
+    available: int
+    committed: int
+    reserved: int
+    damaged: int
+    quality_control: int
+    safety_stock: int
+    incoming: int
+    version: int
+
+
 _SUMS = """
     select coalesce(bool_or(is_pending), false) as is_pending, count(distinct line_id)::int as line_count,
            coalesce(sum(units_pending), 0)::bigint as units_pending,
@@ -154,3 +170,22 @@ async def location_rows(tx: Transaction) -> list[LocationRow]:
 
 def _after(key: OrderKey | None) -> dict[str, str]:
     return {"after_channel": key[0] if key else "", "after": key[1] if key else ""}
+
+
+async def balance_rows(
+    tx: Transaction, *, sku: Sku | None = None, location: Location | None = None
+) -> list[BalanceRow]:
+    """All balances, or those of a SKU or a location, by SKU and location."""
+    cursor = tx.cursor(row_factory=class_row(BalanceRow))
+    await cursor.execute(
+        """
+        select sku, location,
+               available + committed + reserved + damaged + quality_control + safety_stock as on_hand,
+               available, committed, reserved, damaged, quality_control, safety_stock, incoming, version
+        from balances
+        where (%(sku)s::text is null or sku = %(sku)s) and (%(location)s::text is null or location = %(location)s)
+        order by sku, location
+        """,
+        {"sku": sku, "location": location},
+    )
+    return await cursor.fetchall()

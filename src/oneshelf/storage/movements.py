@@ -38,15 +38,15 @@ async def append(tx: Transaction, movements: Sequence[Movement]) -> None:
         """
         insert into movements
             (sku, movement_id, posted_at, units, from_account, from_location, to_account, to_location, reason, source,
-             version)
+             version, happened_at)
         select sku, movement_id, (select db_now()), units, from_account, from_location, to_account, to_location, reason,
-               source, version
+               source, version, happened_at
         from unnest(
             %(skus)s::text[], %(ids)s::uuid[], %(units)s::bigint[], %(origins)s::text[], %(origin_locations)s::text[],
             %(targets)s::text[], %(target_locations)s::text[], %(reasons)s::text[], %(sources)s::text[],
-            %(versions)s::bigint[])
+            %(versions)s::bigint[], %(happened_at)s::timestamptz[])
             as new (sku, movement_id, units, from_account, from_location, to_account, to_location, reason, source,
-                    version)
+                    version, happened_at)
         """,
         {
             "skus": arrays.texts([movement.sku for movement in ordered]),
@@ -59,6 +59,7 @@ async def append(tx: Transaction, movements: Sequence[Movement]) -> None:
             "reasons": arrays.texts([movement.reason for movement in ordered]),
             "sources": arrays.texts([movement.source for movement in ordered]),
             "versions": arrays.numbers([movement.version for movement in ordered]),
+            "happened_at": arrays.instants([movement.happened_at for movement in ordered]),
         },
     )
 

@@ -17,7 +17,17 @@ from oneshelf.domain.identity import Location, Sku
 from oneshelf.domain.ledger import BalanceKey, Shelf
 from oneshelf.domain.reach import Reach
 from oneshelf.errors import DatabaseRefusedError, DatabaseUnavailableError
-from oneshelf.storage import balances, catalog, commands, movements, orders, reservations, touched, transfers
+from oneshelf.storage import (
+    balances,
+    catalog,
+    commands,
+    counts,
+    movements,
+    orders,
+    reservations,
+    touched,
+    transfers,
+)
 from oneshelf.storage.commands import Answer
 from oneshelf.storage.database import Transaction, ask_now, now, told_now
 from oneshelf.storage.orders import OrderKey
@@ -103,6 +113,11 @@ async def open_for_commands(
         backorders=known.backorders,
         new_id=new_id,
     )
+    if reach.asks_rulings:
+        shelf.rulings = await counts.rulings(tx, locked)
+        shelf.contexts = await counts.contexts(
+            tx, [one for one in reach.looking_back if (one.sku, one.location) in locked]
+        )
     return Opened(shelf, await told_now(instant), known.skus, known.locations, await commands.told_given(given))
 
 
@@ -137,6 +152,7 @@ async def write(tx: Transaction, shelf: Shelf) -> None:
     """Write what changed on the shelf, and mark the SKUs whose listings must be planned again."""
     await balances.write(tx, {key: shelf.balances[key] for key in shelf.changed_balances})
     await movements.append(tx, shelf.movements)
+    await counts.rule(tx, {key: shelf.rulings[key] for key in shelf.changed_rulings})
     await orders.save_lines(tx, [shelf.lines[key] for key in shelf.changed_lines])
     await reservations.save(tx, [shelf.reservations[key] for key in shelf.changed_reservations])
     await transfers.save(tx, [shelf.transfers[key] for key in shelf.changed_transfers])

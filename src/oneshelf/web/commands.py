@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from oneshelf.domain.count_outcome import BeforeHistory, Counted, CountOutdated, InFuture, NoSuchCount, PostedLate
 from oneshelf.domain.outcome import (
     AnsweredBefore,
     Arrived,
@@ -66,6 +67,12 @@ _OUTCOMES: dict[type[Outcome], tuple[str, int]] = {
     NoSuchLine: ("no_such_line", 404),
     NotThatManyShipped: ("not_that_many_shipped", 409),
     NotThatManyHeld: ("not_that_many_held", 409),
+    Counted: ("counted", 200),
+    PostedLate: ("posted_late", 200),
+    NoSuchCount: ("no_such_count", 404),
+    CountOutdated: ("count_outdated", 409),
+    BeforeHistory: ("before_history", 409),
+    InFuture: ("in_future", 422),
     UnknownSku: ("unknown_sku", 404),
     UnknownLocation: ("unknown_location", 404),
     KeyReused: ("key_reused", 422),

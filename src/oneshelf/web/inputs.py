@@ -74,9 +74,17 @@ class BackorderIn(Input):
     kind: BackorderKind = BackorderKind.BACKORDER
 
 
+class CountBeginIn(Input):
+    """Where somebody begins to count, and which SKUs; all of them if none is named."""
+
+    location: LocationIn
+    skus: Annotated[tuple[SkuIn, ...], Field(max_length=NAMES_MAX)] = ()
+
+
 # The models that /openapi.json describes although their routes read the body themselves.
 DOCUMENTED = (
     CommandsIn,
+    CountBeginIn,
     SkusIn,
     LocationsIn,
     ReservationIn,
@@ -90,6 +98,7 @@ DOCUMENTED = (
 _COMMAND: TypeAdapter[AnyCommandIn] = TypeAdapter(CommandIn)
 _BUNDLE = TypeAdapter(BundleIn)
 _BACKORDER = TypeAdapter(BackorderIn)
+_COUNT_BEGIN = TypeAdapter(CountBeginIn)
 _SKU_NAME = TypeAdapter(SkuNameIn)
 _LOCATION_NAME = TypeAdapter(LocationNameIn)
 
@@ -132,6 +141,11 @@ def backorder_from(document: object) -> tuple[Sku, Location, Backorder | None]:
     item = _parsed(_BACKORDER, document, "body")
     policy = Backorder(kind=item.kind, cap_units=item.cap_units) if item.cap_units else None
     return item.sku, item.location, policy
+
+
+def count_begin_from(document: object) -> CountBeginIn:
+    """Where a count begins. Raises MalformedError."""
+    return _parsed(_COUNT_BEGIN, document, "body")
 
 
 def sku_titles_from(document: object) -> dict[Sku, str]:

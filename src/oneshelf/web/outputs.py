@@ -30,6 +30,15 @@ class CommandAnswers(_Output):
     answers: list[CommandAnswer]
 
 
+class CountBegunOut(_Output):
+    """Quote the `token` with each count of these SKUs at this location: what moves from now on is added to it."""
+
+    token: UUID
+    location: str
+    begun_at: datetime
+    sku_count: int
+
+
 class Added(_Output):
     """How many of the names are new. A known one keeps its title."""
 
