@@ -76,6 +76,7 @@ class Supervisor:
             Step("interpret", lambda: interpret.interpret(database, self._channels), ("post", "confirm")),
             Step("post", lambda: post.post_facts(database, clock.new_id), ("plan", "weigh")),
             Step("expire", lambda: post.post_expiries(database, clock.new_id), ("plan",), idle_s=0.5),
+            Step("forget", lambda: post.forget_answers(database), idle_s=60.0),
             Step("plan", lambda: plan.plan(database), ("push",)),
             Step("resolve", lambda: resolve.resolve(database, self._channels), ("plan", "push"), idle_s=0.5),
         ]
