@@ -25,6 +25,10 @@ class DatabaseRefusedError(OneshelfError):
     """PostgreSQL will not take these rows as they are: a figure or a text beyond its bounds. Nothing was written."""
 
 
+class AnotherAuditError(OneshelfError):
+    """Somebody else audits the same at this moment. Wait for them; nothing was done."""
+
+
 class MalformedError(OneshelfError):
     """Input that cannot be read. It is refused or parked with this text; it is never guessed at."""
 
