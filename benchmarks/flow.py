@@ -40,7 +40,6 @@ from oneshelf.storage.embedded import EmbeddedPostgres
 from oneshelf.storage.migrate import migrate
 
 README = Path(__file__).parent / "README.md"
-BEGIN, END = "<!-- flow: begin -->", "<!-- flow: end -->"
 CHANNEL, LOCATION, SECRET = Channel("shop"), Location("warehouse"), "bench-webhook-secret"
 SKU_COUNT = 500
 CONNECTIONS = 16
@@ -261,13 +260,14 @@ def section(described: str, alone: list[Measured], http: list[Measured], demo: d
     return "\n".join(lines)
 
 
-def written(text: str, readme: Path) -> None:
-    """Replace what is between the markers; make the file where there is none."""
-    old = readme.read_text() if readme.exists() else f"# Benchmarks\n\n`make bench` measures again.\n\n{BEGIN}\n{END}\n"
-    if BEGIN not in old:
-        old += f"\n{BEGIN}\n{END}\n"
-    head, _, rest = old.partition(BEGIN)
-    readme.write_text(f"{head}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}")
+def written(text: str, readme: Path, what: str = "flow") -> None:
+    """Replace what is between the markers of `what`; make the file where there is none."""
+    begin, end = f"<!-- {what}: begin -->", f"<!-- {what}: end -->"
+    old = readme.read_text() if readme.exists() else f"# Benchmarks\n\n`make bench` measures again.\n\n{begin}\n{end}\n"
+    if begin not in old:
+        old += f"\n{begin}\n{end}\n"
+    head, _, rest = old.partition(begin)
+    readme.write_text(f"{head}{begin}\n{text}\n{end}{rest.partition(end)[2]}")
 
 
 def measured(directory: Path, *, count: int, seed: int) -> tuple[str, list[Measured], list[Measured]]:

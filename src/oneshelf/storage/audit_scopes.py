@@ -14,6 +14,57 @@ from typing import NamedTuple
 
 from oneshelf.storage.database import Transaction, only_row
 
+# Reservations and orders one by one would be millions of groups. So they are first compared by buckets: in each, both
+# sides are summed with a weight for each reservation or line, drawn by a hash. Sides that differ anywhere differ in
+# the sum, but for one chance in a thousand million; only what falls into a bucket that differs is looked at singly.
+_BUCKETS = 65_535
+_SOURCE = "hashtextextended(source, 0)"
+_ID = "hashtextextended('reservation ' || reservation_id, 0)"
+_ORDER = "hashtextextended(channel || '/' || order_id, 0)"
+
+
+def _weight(text: str, bucket: str) -> str:
+    """A number of 30 bits for `text` in its bucket, never 0."""
+    return f"(hashtextextended({text}, {bucket}) >> 20 & 1073741823 | 1)"
+
+
+# Products of a weight with more units than any shelf holds would not fit.
+_UNITS_MAX = 1_000_000_000
+_SUSPECTS = (
+    f"""
+    create temporary table suspect_reservations on commit drop as
+    select bucket from (
+        select {_SOURCE} & {_BUCKETS} as bucket,
+               case when to_account = 'reserved' then least(units, {_UNITS_MAX}) * {_weight("sku", _SOURCE)} end as ins,
+               case when from_account = 'reserved' then least(units, {_UNITS_MAX}) * {_weight("sku", _SOURCE)} end
+                   as outs
+        from movements where starts_with(source, 'reservation ')
+        union all
+        select {_ID} & {_BUCKETS}, -least(units, {_UNITS_MAX}) * {_weight("sku", _ID)},
+               case when state in ('released', 'expired')
+                    then -least(units - units_short, {_UNITS_MAX}) * {_weight("sku", _ID)} end
+        from reservations
+    ) as sides group by bucket having coalesce(sum(ins), 0) <> 0 or coalesce(sum(outs), 0) <> 0
+    """,
+    f"""
+    create temporary table suspect_orders on commit drop as
+    select bucket from (
+        select {_ORDER} & {_BUCKETS} as bucket,
+               held / pack_units * {_weight("line_id", _ORDER)} + held % pack_units as units
+        from (
+            select channel, order_id, line_id, pack_units,
+                   least(units_pending + units_committed + units_shipped + units_short, {_UNITS_MAX}) as held
+            from order_lines where channel_sku <> ''
+        ) as told
+        union all
+        select {_ORDER} & {_BUCKETS},
+               -least(units_ordered - units_cancelled, {_UNITS_MAX}) * {_weight("line_id", _ORDER)}
+        from orders cross join lateral jsonb_to_recordset(snapshot -> 'lines')
+            as line (line_id text, units_ordered bigint, units_cancelled bigint)
+    ) as sides group by bucket having sum(units) <> 0
+    """,
+)
+
 
 class Scope(NamedTuple):
     """`rows`: what the rules read, by the name that they have for it."""
@@ -29,15 +80,17 @@ ALL = Scope(
         "lines": "order_lines",
         "reservations": "reservations",
         "transfers": "transfers",
-        "orders": "orders",
-        "lines_of_orders": "order_lines",
+        "orders": f"(select o.* from suspect_orders join orders o on bucket = {_ORDER} & {_BUCKETS})",
+        "lines_of_orders": f"(select l.* from suspect_orders join order_lines l on bucket = {_ORDER} & {_BUCKETS})",
         "listings": "listings",
         "lines_of_listings": "order_lines",
-        "moved_of": "reservations",
-        "moved_reservations": """
+        "moved_of": f"(select r.* from suspect_reservations join reservations r on bucket = {_ID} & {_BUCKETS})",
+        "moved_reservations": f"""
             select sku, source, sum(case when to_account = 'reserved' then units else 0 end) as units_in,
                    sum(case when from_account = 'reserved' then units else 0 end) as units_out
-            from movements where starts_with(source, 'reservation ') group by 1, 2
+            from suspect_reservations
+            join movements on bucket = {_SOURCE} & {_BUCKETS} and starts_with(source, 'reservation ')
+            group by 1, 2
         """,
     },
 )
@@ -74,22 +127,26 @@ CHECKED = Scope(
     },
 )
 
-_SUM_ALL = """
+_SUM_ALL = (
+    """
+    create temporary table summed_lanes on commit drop as
+    select sku, from_location, from_account, to_location, to_account, sum(units) as units,
+           sum(units) filter (where xid < %(position)s) as units_audited, count(*) as movement_count
+    from movements group by 1, 2, 3, 4, 5
+    """,
+    """
     create temporary table summed_accounts on commit drop as
-    with lanes as (
-        select sku, from_location, from_account, to_location, to_account, sum(units) as units,
-               sum(units) filter (where xid < %(position)s) as units_audited, count(*) as movement_count
-        from movements group by 1, 2, 3, 4, 5
-    ), legs as (
+    with legs as (
         select sku, coalesce(to_location, '') as location, to_account as account, units, units_audited, movement_count
-        from lanes
+        from summed_lanes
         union all
-        select sku, coalesce(from_location, ''), from_account, -units, -units_audited, 0 from lanes
+        select sku, coalesce(from_location, ''), from_account, -units, -units_audited, 0 from summed_lanes
     )
     select sku, location, account, sum(units)::bigint as units,
            coalesce(sum(units_audited), 0)::bigint as units_audited, sum(movement_count)::bigint as movement_count
     from legs group by 1, 2, 3
-"""
+    """,
+)
 
 _NEW_MOVEMENTS = """
     create temporary table new_movements on commit drop as
@@ -192,10 +249,16 @@ async def hold_still(tx: Transaction) -> None:
 
 async def sum_all(tx: Transaction, *, position: int) -> None:
     """Add up every movement, those of transactions below `position` also for themselves."""
-    # One pass by all cores, in memory where that is enough and on disk beyond.
-    await tx.execute("select set_config('work_mem', '192MB', true), set_config('jit', 'off', true)")
-    await tx.execute(_SUM_ALL, {"position": position})
-    await tx.execute("analyze summed_accounts")
+    # By all cores, and in memory where that is enough.
+    await tx.execute(
+        """
+        select set_config('work_mem', '192MB', true), set_config('jit', 'off', true),
+               set_config('parallel_setup_cost', '0', true), set_config('parallel_tuple_cost', '0.001', true)
+        """
+    )
+    for statement in (*_SUM_ALL, *_SUSPECTS):
+        await tx.execute(statement.encode(), {"position": position} if "%(position)s" in statement else None)
+        await tx.execute(f"analyze {statement.split()[3]}".encode())
 
 
 async def sum_new(tx: Transaction, *, position: int, following: int, after: str, patrol: int) -> None:
@@ -210,7 +273,7 @@ async def sum_new(tx: Transaction, *, position: int, following: int, after: str,
     await tx.execute("select set_config('enable_seqscan', 'on', true)")
     await tx.execute("analyze new_movements")
     for statement in _CHECKED:
-        named = {"after": after, "patrol": patrol} if "%(after)s" in statement else {}
+        named = {"after": after, "patrol": patrol} if "%(after)s" in statement else None
         await tx.execute(statement.encode(), named)
         await tx.execute(f"analyze {statement.split()[3]}".encode())
 
