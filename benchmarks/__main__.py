@@ -1,14 +1,25 @@
-"""`python -m benchmarks`: the flow; `python -m benchmarks audit`: audits of a large ledger."""
+"""`python -m benchmarks [NAME [OPTIONS]]`: one measurement, or all of them one after the other."""
 
 from __future__ import annotations
 
 import sys
 
-if __name__ == "__main__":
-    if sys.argv[1:2] == ["audit"]:
-        from benchmarks.audit import main
+from benchmarks import audit, flow, http, reserve
 
-        del sys.argv[1]
+MEASUREMENTS = {"flow": flow.main, "reserve": reserve.main, "http": http.main, "audit": audit.main}
+
+
+def main() -> None:
+    """Measure what is asked for."""
+    name, *options = sys.argv[1:] or [""]
+    if name in MEASUREMENTS:
+        MEASUREMENTS[name](options)
+    elif name:
+        sys.exit(f"benchmarks: there are {', '.join(MEASUREMENTS)}; each takes --help. Without a name all are run")
     else:
-        from benchmarks.flow import main
+        for measure in MEASUREMENTS.values():
+            measure([])
+
+
+if __name__ == "__main__":
     main()

@@ -14,13 +14,12 @@ from typing import NamedTuple
 
 from oneshelf.storage.database import Transaction, only_row
 
-# Reservations and orders one by one would be millions of groups. So they are first compared by buckets: in each, both
-# sides are summed with a weight for each reservation or line, drawn by a hash. Sides that differ anywhere differ in
+# Reservations one by one would be millions of groups. So they are first compared by buckets: in each, both sides are
+# summed with a weight for each reservation, drawn by a hash. Sides that differ anywhere differ in
 # the sum, but for one chance in a thousand million; only what falls into a bucket that differs is looked at singly.
 _BUCKETS = 65_535
 _SOURCE = "hashtextextended(source, 0)"
 _ID = "hashtextextended('reservation ' || reservation_id, 0)"
-_ORDER = "hashtextextended(channel || '/' || order_id, 0)"
 
 
 def _weight(text: str, bucket: str) -> str:
@@ -40,28 +39,11 @@ _SUSPECTS = (
                    as outs
         from movements where starts_with(source, 'reservation ')
         union all
-        select {_ID} & {_BUCKETS}, -least(units, {_UNITS_MAX}) * {_weight("sku", _ID)},
+        select {_ID} & {_BUCKETS}, -least(units - units_short + units_lost, {_UNITS_MAX}) * {_weight("sku", _ID)},
                case when state in ('released', 'expired')
                     then -least(units - units_short, {_UNITS_MAX}) * {_weight("sku", _ID)} end
         from reservations
     ) as sides group by bucket having coalesce(sum(ins), 0) <> 0 or coalesce(sum(outs), 0) <> 0
-    """,
-    f"""
-    create temporary table suspect_orders on commit drop as
-    select bucket from (
-        select {_ORDER} & {_BUCKETS} as bucket,
-               held / pack_units * {_weight("line_id", _ORDER)} + held % pack_units as units
-        from (
-            select channel, order_id, line_id, pack_units,
-                   least(units_pending + units_committed + units_shipped + units_short, {_UNITS_MAX}) as held
-            from order_lines where channel_sku <> ''
-        ) as told
-        union all
-        select {_ORDER} & {_BUCKETS},
-               -least(units_ordered - units_cancelled, {_UNITS_MAX}) * {_weight("line_id", _ORDER)}
-        from orders cross join lateral jsonb_to_recordset(snapshot -> 'lines')
-            as line (line_id text, units_ordered bigint, units_cancelled bigint)
-    ) as sides group by bucket having sum(units) <> 0
     """,
 )
 
@@ -80,8 +62,9 @@ ALL = Scope(
         "lines": "order_lines",
         "reservations": "reservations",
         "transfers": "transfers",
-        "orders": f"(select o.* from suspect_orders join orders o on bucket = {_ORDER} & {_BUCKETS})",
-        "lines_of_orders": f"(select l.* from suspect_orders join order_lines l on bucket = {_ORDER} & {_BUCKETS})",
+        "bundles": "bundle_components",
+        "orders": "orders",
+        "lines_of_orders": "order_lines",
         "listings": "listings",
         "lines_of_listings": "order_lines",
         "moved_of": f"(select r.* from suspect_reservations join reservations r on bucket = {_ID} & {_BUCKETS})",
@@ -103,10 +86,13 @@ CHECKED = Scope(
         "lines": "(select l.* from checked_skus join order_lines l using (sku))",
         "reservations": "(select r.* from checked_skus join reservations r using (sku))",
         "transfers": "(select t.* from checked_skus join transfers t using (sku))",
+        "bundles": "(select c.* from checked_skus join bundle_components c using (sku))",
         "orders": "(select o.* from checked_orders join orders o using (channel, order_id))",
         "lines_of_orders": "(select l.* from checked_orders join order_lines l using (channel, order_id))",
         "listings": "(select g.* from checked_listings join listings g using (channel, channel_sku))",
-        "lines_of_listings": "(select l.* from listing_skus join order_lines l using (sku))",
+        "lines_of_listings": """
+            (select l.* from (select distinct sku from listing_skus) as s join order_lines l using (sku))
+        """,
         "moved_of": """
             (select r.* from checked_reservations c
              join reservations r on r.sku = c.sku and r.reservation_id = c.reservation_id)
@@ -203,10 +189,6 @@ _CHECKED = (
     union
     select l.channel, l.order_id from checked_skus c join order_lines l using (sku) where c.is_whole
     """,
-    """
-    create temporary table checked_listings on commit drop as
-    select g.channel, g.channel_sku from checked_skus join listings g using (sku)
-    """,
     # A listing that was linked to another SKU once has lines there.
     """
     create temporary table listing_skus on commit drop as
@@ -214,7 +196,7 @@ _CHECKED = (
         select g.channel, g.channel_sku, (
             select min(p.sku) from publications p where p.channel = g.channel and p.channel_sku = g.channel_sku
         ) as sku
-        from checked_listings g
+        from checked_skus join listings g using (sku)
         union all
         select h.channel, h.channel_sku, (
             select min(p.sku) from publications p
@@ -222,9 +204,19 @@ _CHECKED = (
         )
         from had h where h.sku is not null
     )
-    select sku from had where sku is not null
+    select channel, channel_sku, sku from had where sku is not null
     union
-    select g.sku from checked_listings join listings g using (channel, channel_sku) where g.sku is not null
+    select g.channel, g.channel_sku, g.sku from checked_skus join listings g using (sku)
+    """,
+    # One that has ever sold a bundle, which never moves, has lines of components that nothing names any more: only
+    # an audit of everything can tell.
+    """
+    create temporary table checked_listings on commit drop as
+    select channel, channel_sku from (
+        select l.channel, l.channel_sku, exists (select from audited_accounts a where a.sku = l.sku)
+               or exists (select from new_movements m where m.sku = l.sku) as has_moved
+        from listing_skus l
+    ) as had group by 1, 2 having bool_and(has_moved)
     """,
     """
     create temporary table summed_accounts on commit drop as

@@ -84,7 +84,7 @@ _RULES = {
         with moved as (
             {moved_reservations}
         ), kept as (
-            select sku, 'reservation ' || reservation_id as source, sum(units) as units,
+            select sku, 'reservation ' || reservation_id as source, sum(units - units_short + units_lost) as units,
                    bool_or(state = 'claimed') as is_claimed,
                    sum(case when state in ('released', 'expired') then units - units_short else 0 end) as units_back
             from {moved_of} r group by sku, reservation_id
@@ -93,8 +93,8 @@ _RULES = {
                format('reserved %%s, movements in %%s, out %%s', k.units, m.units_in, m.units_out) as figures,
                sku, null as location, null as account, source
         from kept k full join moved m using (sku, source)
-        where k.units is null or m.units_in is distinct from k.units
-           or m.units_out > k.units or not k.is_claimed and m.units_out <> k.units_back
+        where k.units is null or coalesce(m.units_in, 0) <> k.units
+           or m.units_out > k.units or not k.is_claimed and coalesce(m.units_out, 0) <> k.units_back
     """,
     "units in transit are those that transfers have under way": """
         with moved as (
@@ -125,6 +125,12 @@ _RULES = {
                l.sku, l.location, 'available' as account, null as source
         from {lines} l join balances b on b.sku = l.sku and b.location = l.location
         where l.units_short > 0 and b.available > 0
+        union all
+        select concat_ws(' ', r.sku, 'reservation', r.reservation_id),
+               format('%%s short of %%s, %%s available', r.units_short, r.sku, b.available),
+               r.sku, r.location, 'available', null
+        from {reservations} r join balances b on b.sku = r.sku and b.location = r.location
+        where r.state = 'held' and r.units_short > 0 and b.available > 0
     """,
     "what a line holds adds up to what its order says": """
         with said as (
@@ -133,9 +139,9 @@ _RULES = {
             cross join lateral jsonb_to_recordset(o.snapshot -> 'lines')
                 as line (line_id text, units_ordered bigint, units_cancelled bigint)
         ), held as (
-            select channel, order_id, line_id, min(sku) as sku, max(pack_units) as pack_units,
-                   sum(units_pending + units_committed + units_shipped + units_short) as units
-            from {lines_of_orders} l group by 1, 2, 3
+            select channel, order_id, line_id, sku, pack_units,
+                   units_pending + units_committed + units_shipped + units_short as units
+            from {lines_of_orders} l
         )
         select concat_ws(' ', channel, order_id, line_id) as place,
                format('line holds %%s, order says %%s', h.units, s.units * h.pack_units) as figures,
@@ -144,15 +150,35 @@ _RULES = {
         from held h join said s using (channel, order_id, line_id)
         where h.units <> s.units * h.pack_units
     """,
+    "a bundle has no units of its own": """
+        select moved.sku as place, 'units of it have moved' as figures, moved.sku, null as location, null as account,
+               null as source
+        from (select distinct sku from {bundles} b) as b
+        cross join lateral (select sku from movements m where m.sku = b.sku limit 1) as moved
+    """,
     # A sale from before its channel was connected had left the listing when we first read it. What such a line takes
     # off or puts back later counts, and nothing tells the two apart: it lowers the listing at most by what it says.
     # The seconds are those by which the clocks may differ, see `flow.post`.
     "what orders took off a listing is what their lines say": """
-        with said as (
-            select l.channel, l.channel_sku, min(l.sku) as sku, sum(l.units_off_listing) as units,
+        with of_skus as (
+            select l.channel, l.channel_sku, l.sku, sum(l.units_off_listing) as units,
                    bool_or(l.placed_at < c.created_at - interval '5 s') as has_earlier
             from {lines_of_listings} l join channels c on c.channel = l.channel
-            group by 1, 2
+            group by 1, 2, 3
+        ), several as (
+            select channel, channel_sku from of_skus group by 1, 2 having count(*) > 1
+        ), said as (
+            select channel, channel_sku, min(sku) as sku, sum(units) as units, bool_or(has_earlier) as has_earlier
+            from of_skus group by 1, 2 having count(*) = 1
+            union all
+            -- A line of a bundle has a row for each component, and all of them say what the line took off.
+            select channel, channel_sku, min(sku), sum(units), bool_or(has_earlier)
+            from (
+                select l.channel, l.channel_sku, min(l.sku) as sku, max(l.units_off_listing) as units,
+                       bool_or(l.placed_at < c.created_at - interval '5 s') as has_earlier
+                from several join {lines_of_listings} l using (channel, channel_sku) join channels c using (channel)
+                group by l.channel, l.channel_sku, l.order_id, l.line_id
+            ) as lines group by 1, 2
         )
         select concat_ws(' ', channel, channel_sku) as place,
                format('listing %%s, order lines %%s', g.net_units, coalesce(s.units, 0)) as figures,

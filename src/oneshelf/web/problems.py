@@ -13,7 +13,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from oneshelf.errors import DatabaseUnavailableError, MalformedError, OneshelfError
+from oneshelf.errors import (
+    DatabaseRefusedError,
+    DatabaseUnavailableError,
+    MalformedError,
+    OneshelfError,
+    OverloadedError,
+    StillPostingError,
+)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1
@@ -33,7 +40,7 @@ class Problem(BaseModel):
 # For the `responses` of routes that can refuse.
 DOCUMENTED: dict[int | str, dict[str, Any]] = {
     "4XX": {"model": Problem, "description": "Refused; nothing was changed.", "content": {MEDIA_TYPE: {}}},
-    503: {"model": Problem, "description": "The database does not answer; try again.", "content": {MEDIA_TYPE: {}}},
+    503: {"model": Problem, "description": "Not now; try again.", "content": {MEDIA_TYPE: {}}},
 }
 
 
@@ -87,6 +94,9 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ProblemError, _refused)
     app.add_exception_handler(MalformedError, _malformed)
     app.add_exception_handler(DatabaseUnavailableError, _unavailable)
+    app.add_exception_handler(DatabaseRefusedError, _malformed)
+    app.add_exception_handler(OverloadedError, _overloaded)
+    app.add_exception_handler(StillPostingError, _still_posting)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
 
@@ -107,6 +117,14 @@ async def _unavailable(_request: Request, _failure: Exception) -> Response:
         kind="unavailable",
         headers={"Retry-After": str(RETRY_AFTER_S)},
     )
+
+
+async def _overloaded(_request: Request, failure: Exception) -> Response:
+    return problem(503, str(failure), kind="overloaded", headers={"Retry-After": str(RETRY_AFTER_S)})
+
+
+async def _still_posting(_request: Request, failure: Exception) -> Response:
+    return problem(409, str(failure), kind="still-posting", headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
 async def _invalid(_request: Request, failure: Exception) -> Response:
