@@ -433,3 +433,35 @@ def test_a_channel_with_a_new_secret_stays_live(shelf: Cli, dsn: str) -> None:
     assert "watch" not in said.output
     assert state_of_shop(dsn)[1] == "live"
     assert state_of_shop(dsn)[4] == "shpat_new"
+
+
+def test_an_audit_shows_the_movements_behind_a_violation(shelf: Cli, dsn: str) -> None:
+    shelf("stock", "receive", "MUG", "BER", "5")
+    assert "audit: not yet" in shelf("status").output
+    assert "the ledger balances; 1 movements read" in shelf("audit", "--new").output
+    assert "the ledger balances; 0 movements read" in shelf("audit", "--new").output
+    assert "audit: no violation" in shelf("status").output
+    with psycopg.connect(dsn) as connection:
+        connection.execute("update balances set available = 6")
+    assert "5 supplier → BER available  received" in shelf("audit", exits=1).output
+    assert "5 supplier → BER available  received" in shelf("audit", "--new", exits=1).output
+    assert "audit: 1 violations, see oneshelf audit" in shelf("status").output
+    assert "WRONG ledger: 1 violations" in shelf("doctor", exits=1).output
+    (found,) = json.loads(shelf("audit", "--json", exits=1).stdout)["violations"]
+    assert (found["sku"], found["movement_count"], found["movements"][0]["units"]) == ("MUG", 1, 5)
+    with psycopg.connect(dsn) as connection:
+        connection.execute("update balances set available = 5")
+    assert "the ledger balances" in shelf("audit", "--from-the-first").output
+
+
+def test_a_sku_is_shown_as_it_was(shelf: Cli, dsn: str) -> None:
+    shelf("stock", "receive", "MUG", "BER", "5")
+    ((then,),) = rows(dsn, "select posted_at from movements")
+    shelf("stock", "adjust", "MUG", "BER", "-2")
+    was = json.loads(shelf("sku", "MUG", "--at", then.isoformat(), "--json").stdout)
+    assert [(balance["location"], balance["available"]) for balance in was["balances"]] == [("BER", 5)]
+    assert [(moved["units"], moved["available_after"]) for moved in was["movements"]] == [(5, 5)]
+    assert "received" in shelf("sku", "MUG", "--at", then.isoformat()).output
+    assert "no zone" in shelf("sku", "MUG", "--at", "2026-01-01T12:00", exits=2).stderr
+    assert "not come yet" in shelf("sku", "MUG", "--at", "2999-01-01T12:00Z", exits=2).stderr
+    assert "nothing had moved by then" in shelf("sku", "MUG", "--at", "2020-01-01T12:00Z").output

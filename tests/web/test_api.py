@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 
 from oneshelf.domain.identity import ChannelSku
 from oneshelf.flow import plan
+from oneshelf.flow.audit import audit_new
 from web.paper import BERLIN, Shop, open_shop
 
 MUG = ChannelSku("MUG")
@@ -511,3 +512,57 @@ async def test_the_description_of_the_api_names_every_body_and_every_answer(shop
     assert schemas["ReceiveIn"]["properties"]["units"] == {
         "maximum": 1_000_000_000, "minimum": 1, "title": "Units", "type": "integer",
     }  # fmt: skip
+
+
+async def test_a_sku_is_shown_as_it_was(shop: Shop) -> None:
+    paper = await shop.connect("paper")
+    paper.books[MUG] = 0
+    await shop.command("k1", type="receive", sku="MUG", units=5)
+    await shop.settle()
+    (received,) = (await shop.client.get("/v1/skus/MUG/movements")).json()["movements"]
+    then = received["posted_at"]
+    await shop.command("k2", type="adjust", sku="MUG", delta_units=-1)
+    await shop.settle()
+    was = (await shop.client.get("/v1/skus/MUG", params={"at": then})).json()
+    (balance,) = was["balances"]
+    assert (balance["on_hand"], balance["available"], balance["version"]) == (5, 5, 1)
+    assert was["outside"] == {"supplier": -5}
+    assert (was["held"], was["listings"]) == ([], [])  # The figure was planned a moment later.
+    at = (await shop.client.get("/v1/listings")).json()["listings"][0]["verified"]["at"]
+    is_now = (await shop.client.get("/v1/skus/MUG", params={"at": at})).json()
+    assert is_now["balances"] == (await shop.client.get("/v1/skus/MUG")).json()["balances"]
+    assert [(one["units"], one["verified_at"]) for one in is_now["listings"]] == [(4, at)]
+    moved = (await shop.client.get("/v1/skus/MUG/movements", params={"at": then})).json()["movements"]
+    assert [move["units"] for move in moved] == [5]
+
+
+@pytest.mark.parametrize(
+    ("at", "words"),
+    [
+        ("2026-01-01T12:00:00", "no zone"),
+        ("yesterday", "ISO 8601"),
+        ("", "ISO 8601"),
+        ("2999-01-01T00:00:00Z", "not come yet"),
+    ],
+)
+async def test_a_past_that_cannot_be_told_is_refused_in_words(shop: Shop, at: str, words: str) -> None:
+    for path in ("/v1/skus/MUG", "/v1/skus/MUG/movements"):
+        answer = await shop.client.get(path, params={"at": at})
+        assert (answer.status_code, answer.headers["content-type"]) == (422, "application/problem+json")
+        assert words in answer.json()["detail"]
+    assert (await shop.client.get("/v1/skus/NOBODY", params={"at": "2026-01-01T00:00:00Z"})).status_code == 404
+
+
+async def test_the_metrics_tell_how_fresh_the_audit_is_and_what_it_found(shop: Shop) -> None:
+    await shop.command("k1", type="receive", sku="MUG", units=5)
+    told = (await shop.client.get("/metrics")).text
+    assert "oneshelf_audit_violations 0.0" in told
+    assert "oneshelf_audit_age_seconds" not in told
+    await audit_new(shop.database)
+    async with shop.database.transaction() as tx:
+        await tx.execute("update balances set available = 6")
+    await audit_new(shop.database)
+    told = (await shop.client.get("/metrics")).text
+    assert "oneshelf_audit_violations 1.0" in told
+    assert "oneshelf_audit_age_seconds 0." in told
+    assert "oneshelf_audit_lag_transactions" in told

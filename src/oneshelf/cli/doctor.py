@@ -11,7 +11,7 @@ from oneshelf.config import Settings
 from oneshelf.errors import OneshelfError
 from oneshelf.sdk.fault import ChannelFault
 from oneshelf.sdk.message import Finding
-from oneshelf.storage import catalog, health
+from oneshelf.storage import audit_positions, catalog, health
 from oneshelf.storage.database import Database
 from oneshelf.storage.migrate import check, reach
 from oneshelf.telemetry import configure_logging
@@ -40,6 +40,7 @@ async def _examine(dsn: str) -> list[Finding]:
         except OneshelfError as problem:
             return [*findings, Finding("schema", is_good=False, detail=str(problem))]
         findings.append(Finding("schema", is_good=True, detail="as this version needs it"))
+        findings.append(await _ledger(database))
         return [*findings, *await _channels(database)]
 
 
@@ -68,6 +69,18 @@ async def _server(database: Database) -> list[Finding]:
             detail=said if is_near else f"{said}; run an NTP client on both machines",
         ),
     ]
+
+
+async def _ledger(database: Database) -> Finding:
+    """What the engine's own audits found; they are of every minute while it runs."""
+    async with database.transaction() as tx:
+        audit = await audit_positions.status(tx)
+    if audit.violation_count:
+        detail = f"{audit.violation_count} violations; see them with their movements: oneshelf audit"
+        return Finding("ledger", is_good=False, detail=detail)
+    if audit.age_s is None:
+        return Finding("ledger", is_good=True, detail="not audited yet; a running engine does it every minute")
+    return Finding("ledger", is_good=True, detail=f"audited {audit.age_s:.0f} s ago, it balances")
 
 
 async def _channels(database: Database) -> list[Finding]:

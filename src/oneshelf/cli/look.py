@@ -11,6 +11,7 @@ from oneshelf.cli.common import PlainErrors, on_database, show_json, show_rows
 if TYPE_CHECKING:
     from oneshelf.domain.identity import Location
     from oneshelf.domain.ledger import Balance
+    from oneshelf.storage.audit_positions import AuditStatus
     from oneshelf.storage.drifts import DriftRow
     from oneshelf.storage.movements import MovementRow
     from oneshelf.storage.views import ChannelHealth, ListingRow, Overview
@@ -41,18 +42,19 @@ def register(app: typer.Typer) -> None:
 
 def status(as_json: Json = False) -> None:
     """The whole engine on one screen: units, queues, channels, what waits for a person."""
-    from oneshelf.storage import views
+    from oneshelf.storage import audit_positions, views
     from oneshelf.storage.database import Database
 
-    async def read(database: Database) -> tuple[Overview, list[ChannelHealth]]:
+    async def read(database: Database) -> tuple[Overview, list[ChannelHealth], AuditStatus]:
         async with database.transaction() as tx:
             await views.freeze(tx)
             channels = await views.channel_rows(tx)
-            return await views.overview(tx, channels=channels), channels
+            return await views.overview(tx, channels=channels), channels, await audit_positions.status(tx)
 
-    whole, channels = on_database(read)
+    whole, channels, audit = on_database(read)
     if as_json:
-        show_json({"overview": whole._asdict(), "channels": [row._asdict() for row in channels]})
+        rows = [row._asdict() for row in channels]
+        show_json({"overview": whole._asdict(), "channels": rows, "audit": audit._asdict()})
         return
     typer.echo(
         f"{whole.sku_count} SKUs: {whole.units_on_hand} on hand, {whole.units_available} available, "
@@ -60,19 +62,36 @@ def status(as_json: Json = False) -> None:
         f"{whole.order_count} orders; {whole.short_units} units short at {whole.short_line_count} promises\n"
         f"{whole.verified_count} of {whole.listing_count} listings verified; {whole.drift_count} open drifts\n"
         f"waiting: {whole.inbox_waiting} deliveries, {whole.facts_waiting} orders; "
-        f"parked: {whole.parked_deliveries} deliveries, {whole.parked_orders} orders, {whole.parked_count} listings"
+        f"parked: {whole.parked_deliveries} deliveries, {whole.parked_orders} orders, {whole.parked_count} listings\n"
+        f"audit: {_in_words(audit)}"
     )
     show_rows(channels, _CHANNELS, as_json=False, empty="no channel is connected")
 
 
-def sku(name: Annotated[str, typer.Argument(metavar="SKU", help="The SKU.")], as_json: Json = False) -> None:
-    """One SKU: where its units are, what its listings show, and what moved last."""
+def _in_words(audit: AuditStatus) -> str:
+    if audit.age_s is None:
+        return "not yet; a running engine does it every minute"
+    verdict = f"{audit.violation_count} violations, see oneshelf audit" if audit.violation_count else "no violation"
+    return f"{verdict}, {audit.age_s:.0f} s ago, {audit.movement_count} movements"
+
+
+def sku(
+    name: Annotated[str, typer.Argument(metavar="SKU", help="The SKU.")],
+    at: Annotated[str, typer.Option("--at", help="As it was at this instant: 2026-11-25T14:00:00Z.")] = "",
+    as_json: Json = False,
+) -> None:
+    """One SKU: where its units are, what its listings show, and what moved last; also as it was at a past instant."""
     from oneshelf.domain.identity import sku_from
     from oneshelf.errors import ConfigurationError
     from oneshelf.storage import balances, catalog, movements, views
     from oneshelf.storage.database import Database
 
     wanted = sku_from(name)
+    if at:
+        from oneshelf.cli.past import show_past
+
+        show_past(wanted, at, as_json=as_json)
+        return
 
     async def read(database: Database) -> tuple[dict[Location, Balance], list[ListingRow], list[MovementRow]]:
         async with database.transaction() as tx:

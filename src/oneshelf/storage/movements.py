@@ -64,16 +64,23 @@ async def append(tx: Transaction, movements: Sequence[Movement]) -> None:
     )
 
 
-async def newest(tx: Transaction, sku: Sku, *, limit: int, before: UUID | None = None) -> list[MovementRow]:
-    """The latest movements of a SKU, newest first; older than `before` for the next page."""
+async def newest(
+    tx: Transaction, sku: Sku, *, limit: int, before: UUID | None = None, at: datetime | None = None
+) -> list[MovementRow]:
+    """The latest movements of a SKU, newest first; older than `before` for the next page; posted by `at`.
+
+    Ids begin with the time of the node that made them, so that of a bit later than `at` is where to begin to look.
+    """
     cursor = tx.cursor(row_factory=class_row(MovementRow))
     await cursor.execute(
         """
         select posted_at, units, from_account, from_location, to_account, to_location, reason, source, movement_id
         from movements
         where sku = %(sku)s and (%(before)s::uuid is null or movement_id < %(before)s::uuid)
+          and (%(at)s::timestamptz is null or posted_at <= %(at)s::timestamptz and movement_id < (lpad(to_hex((extract(
+               epoch from %(at)s::timestamptz + interval '1 hour') * 1000)::bigint), 12, '0') || repeat('f', 20))::uuid)
         order by movement_id desc limit %(limit)s
         """,
-        {"sku": sku, "before": before, "limit": limit},
+        {"sku": sku, "before": before, "at": at, "limit": limit},
     )
     return await cursor.fetchall()

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
 
-from oneshelf.domain.identity import Channel, ChannelSku, Sku, channel_from, sku_from
+from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku, channel_from, instant_from, sku_from
+from oneshelf.domain.ledger import Balance
 from oneshelf.errors import MalformedError
-from oneshelf.storage import balances, catalog, detail_views, drifts, facts, inbox, movements, publishing, views
+from oneshelf.storage import balances, catalog, detail_views, drifts, facts, inbox, movements, past, publishing, views
 from oneshelf.storage.database import now
 from oneshelf.web import outputs
 from oneshelf.web.bodies import read_json
-from oneshelf.web.engine import EngineOf
+from oneshelf.web.engine import Engine, EngineOf
 from oneshelf.web.inputs import location_titles_from, sku_titles_from
 from oneshelf.web.problems import DOCUMENTED, ProblemError
 
 router = APIRouter(prefix="/v1", tags=["shelf"], responses=DOCUMENTED)
 
 Limit = Annotated[int, Query(ge=1, le=1000, description="At most so many.")]
+At = Annotated[str | None, Query(max_length=100, description="A past instant, ISO 8601 with a zone.")]
 After = Annotated[str, Query(max_length=500, description="`next` of the page before.")]
 
 
@@ -55,15 +58,18 @@ async def add_skus(request: Request, engine: EngineOf) -> outputs.Added:
 # Before the SKU alone: a name may hold a slash.
 @router.get("/skus/{sku:path}/movements")
 async def list_movements(
-    engine: EngineOf, sku: str, before: UUID | None = None, limit: Limit = 100
+    engine: EngineOf, sku: str, before: UUID | None = None, at: At = None, limit: Limit = 100
 ) -> outputs.MovementsOut:
-    """What happened to the units of a SKU, newest first."""
+    """What happened to the units of a SKU, newest first; with `at`, what had been posted by then."""
     name = sku_from(sku)
+    instant = None if at is None else instant_from(at, what="at")
     async with engine.database.transaction() as tx:
         await views.freeze(tx)
         if not await catalog.known_skus(tx, [name]):
             raise _unknown_sku(name)
-        rows = await movements.newest(tx, name, limit=limit + 1, before=before)
+        if instant is not None:
+            await past.refuse_future(tx, instant)
+        rows = await movements.newest(tx, name, limit=limit + 1, before=before, at=instant)
     return outputs.MovementsOut(
         movements=[outputs.MovementOut.model_validate(row) for row in rows[:limit]],
         next=rows[limit - 1].movement_id if len(rows) > limit else None,
@@ -71,12 +77,14 @@ async def list_movements(
 
 
 @router.get("/skus/{sku:path}")
-async def show_sku(engine: EngineOf, sku: str) -> outputs.SkuDetailOut:
-    """Where the units of a SKU are, what its listings show, and what nothing explains."""
+async def show_sku(engine: EngineOf, sku: str, at: At = None) -> outputs.SkuDetailOut | outputs.SkuPastOut:
+    """Where the units of a SKU are, what its listings show, and what nothing explains; with `at`, how it was."""
     name = sku_from(sku)
+    if at is not None:
+        return await _past_sku(engine, name, instant_from(at, what="at"))
     async with engine.database.transaction() as tx:
         await views.freeze(tx)
-        at = await now(tx)
+        present = await now(tx)
         rows = await views.sku_rows(tx, limit=1, only=[name])
         if not rows:
             raise _unknown_sku(name)
@@ -85,19 +93,33 @@ async def show_sku(engine: EngineOf, sku: str) -> outputs.SkuDetailOut:
         drifting = await detail_views.open_drifts_of(tx, name)
     return outputs.SkuDetailOut(
         **rows[0]._asdict(),
-        balances=[
-            outputs.BalanceOut.model_validate(
-                {
-                    "location": location,
-                    "on_hand": balance.on_hand,
-                    "version": balance.version,
-                    **{state.value: units for state, units in balance.units.items()},
-                }
-            )
-            for location, balance in sorted(shelf[name].items())
-        ],
-        listings=[outputs.listing_out(row, now=at) for row in listings[name]],
-        drifts=[outputs.drift_out(row, now=at) for row in drifting],
+        balances=[_balance_out(location, balance) for location, balance in sorted(shelf[name].items())],
+        listings=[outputs.listing_out(row, now=present) for row in listings[name]],
+        drifts=[outputs.drift_out(row, now=present) for row in drifting],
+    )
+
+
+async def _past_sku(engine: Engine, sku: Sku, at: datetime) -> outputs.SkuPastOut:
+    async with engine.database.transaction() as tx:
+        await views.freeze(tx)
+        if not await catalog.known_skus(tx, [sku]):
+            raise _unknown_sku(sku)
+        await past.refuse_future(tx, at)
+        was = await past.read(tx, sku, at)
+    return outputs.SkuPastOut(
+        sku=sku,
+        at=at,
+        balances=[_balance_out(location, balance) for location, balance in sorted(was.balances.items())],
+        outside=was.outside,
+        held=[outputs.HeldOut.model_validate(row) for row in was.held],
+        listings=[outputs.PublishedOut.model_validate(row) for row in was.listings],
+    )
+
+
+def _balance_out(location: Location, balance: Balance) -> outputs.BalanceOut:
+    states = {state.value: units for state, units in balance.units.items()}
+    return outputs.BalanceOut.model_validate(
+        {"location": location, "on_hand": balance.on_hand, "version": balance.version, **states}
     )
 
 

@@ -11,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from oneshelf.storage import views
+from oneshelf.storage import audit_positions, views
+from oneshelf.storage.audit_positions import AuditStatus
 from oneshelf.storage.migrate import MIGRATIONS, read_migrations
 from oneshelf.web.engine import engine_of
 from oneshelf.web.problems import problem
@@ -26,13 +27,14 @@ _SCHEMA_VERSION = len(read_migrations(MIGRATIONS))
 class _Scrape(Collector):
     """The state of the engine at one scrape, as gauges."""
 
-    def __init__(self, overview: views.Overview, channels: Sequence[views.ChannelHealth]) -> None:
+    def __init__(self, overview: views.Overview, channels: Sequence[views.ChannelHealth], audit: AuditStatus) -> None:
         self._overview = overview
+        self._audit = audit
         self._channels = channels
 
     def collect(self) -> Iterable[Metric]:
         overview = self._overview
-        figures = {
+        figures: dict[str, tuple[str, float]] = {
             "inbox_waiting": ("Deliveries not yet read.", overview.inbox_waiting),
             "facts_waiting": ("Order snapshots not yet posted.", overview.facts_waiting),
             "parked_deliveries": ("Deliveries that could not be read.", overview.parked_deliveries),
@@ -41,7 +43,11 @@ class _Scrape(Collector):
             "order_lines_short": ("Order lines and reservations that wait for units.", overview.short_line_count),
             "units_on_hand": ("Units on hand.", overview.units_on_hand),
             "units_available": ("Units free to sell.", overview.units_available),
+            "audit_violations": ("Places where the ledger does not balance.", self._audit.violation_count),
+            "audit_lag_transactions": ("Transactions begun since the auditor's position.", self._audit.lag),
         }
+        if self._audit.age_s is not None:
+            figures["audit_age_seconds"] = ("Since the ledger was last audited.", self._audit.age_s)
         for name, (meaning, value) in figures.items():
             yield GaugeMetricFamily(f"oneshelf_{name}", meaning, value=value)
         yield self._by_channel(
@@ -78,8 +84,9 @@ async def metrics(request: Request) -> Response:
         await views.freeze(tx)
         channels = await views.channel_rows(tx)
         overview = await views.overview(tx, channels=channels)
+        audit = await audit_positions.status(tx)
     registry = CollectorRegistry()
-    registry.register(_Scrape(overview, channels))
+    registry.register(_Scrape(overview, channels, audit))
     return Response(generate_latest(registry) + generate_latest(_COUNTERS), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -148,6 +148,39 @@ class SkuDetailOut(SkuOut):
     drifts: list[DriftOut]
 
 
+class HeldOut(_Output):
+    """Units committed or reserved for an order line or a reservation. Below zero: a count took them from others."""
+
+    source: str
+    location: str
+    state: str
+    units: int
+
+
+class PublishedOut(_Output):
+    """A listing's newest figure at that instant, and how far it had got by then."""
+
+    channel: str
+    channel_sku: str
+    units: int
+    version: int
+    planned_at: datetime
+    sent_at: datetime | None
+    accepted_at: datetime | None
+    verified_at: datetime | None
+
+
+class SkuPastOut(_Output):
+    """A SKU as it was: all that had been posted by then. `outside`: account -> units that came from or went there."""
+
+    sku: str
+    at: datetime
+    balances: list[BalanceOut]
+    outside: dict[str, int]
+    held: list[HeldOut]
+    listings: list[PublishedOut]
+
+
 class MovementOut(_Output):
     """Units that went from one account to another. Outside accounts have no location."""
 
