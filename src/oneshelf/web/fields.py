@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -21,6 +22,8 @@ from oneshelf.domain.identity import (
     units_from,
 )
 from oneshelf.errors import MalformedError
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def _units(value: object) -> int:
@@ -49,11 +52,13 @@ def _number_given(value: object) -> str:
 
 
 def reservation_id_from(value: object) -> UUID:
-    """The id of a reservation, as it was given. Raises MalformedError."""
-    try:
-        return UUID(value if isinstance(value, str) else "")
-    except ValueError:
-        raise MalformedError("a reservation's id is a UUID, as the answer to the reservation gave it") from None
+    """The id of a reservation, as it was given. Raises MalformedError.
+
+    One id has one spelling: what Python reads too (digits of other scripts, underscores, braces) is refused.
+    """
+    if not isinstance(value, str) or not _UUID.fullmatch(value):
+        raise MalformedError("a reservation's id is a UUID, as the answer to the reservation gave it")
+    return UUID(value)
 
 
 def _words(value: object) -> str:
