@@ -61,6 +61,15 @@ def reservation_id_from(value: object) -> UUID:
     return UUID(value)
 
 
+def limit_from(text: object) -> int:
+    """A number in an address, in plain digits: what Python reads too (7_0, blanks, other scripts) is refused."""
+    if isinstance(text, int):
+        return text  # The default.
+    if not isinstance(text, str) or not re.fullmatch(r"[0-9]{1,9}", text):
+        raise ValueError("must be a whole number in plain digits")
+    return int(text)
+
+
 def _words(value: object) -> str:
     return "" if value == "" else name_from(value, what="text")
 

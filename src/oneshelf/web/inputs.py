@@ -26,6 +26,7 @@ T = TypeVar("T")
 SCOPE = "api"
 COMMANDS_MAX = 1_000
 NAMES_MAX = 10_000
+KEYS_EXPLAINED = "docs/reference/bad-input.md#keys, and the parameter Idempotency-Key in /openapi.json"
 
 
 class CommandsIn(Input):
@@ -132,7 +133,8 @@ def _key(given: object, where: str, header_key: str | None) -> CommandKey:
     key = header_key if given is None else given
     if not isinstance(key, str):
         raise UnreadableError(
-            f"{where}: a command needs an idempotency key, as text: a member key, or the header Idempotency-Key"
+            f"{where}: a command needs an idempotency key, as text: a member key, or the header Idempotency-Key. "
+            f"What it is for: {KEYS_EXPLAINED}"
         )
     try:
         return CommandKey(scope=SCOPE, key=key)

@@ -119,7 +119,13 @@ async def _invalid(_request: Request, failure: Exception) -> Response:
 
 async def _http(_request: Request, failure: Exception) -> Response:
     answer = cast(HTTPException, failure)
-    return problem(answer.status_code, answer.detail, headers=answer.headers)
+    detail = answer.detail
+    if answer.status_code == HTTPStatus.NOT_FOUND:
+        detail = "there is nothing at this address; /openapi.json names all there is"
+    elif answer.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = (answer.headers or {}).get("Allow", "another method")
+        detail = f"this address takes {allowed}; /openapi.json says what for"
+    return problem(answer.status_code, detail, headers=answer.headers)
 
 
 def in_words(errors: Sequence[Any], *, where: str = "") -> str:

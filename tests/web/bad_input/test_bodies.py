@@ -16,6 +16,7 @@ from web.bad_input.wrongs import Wrong, wrongs_of
 # The rows that can stand at one place of a body or another.
 PLACED = ("2", "4", "5", "6", "7", "8", "9", "10", "11", "12", "14", "15", "16", "23", "24", "26", "30", *"abcd")
 
+LARGE = {"15", "16"}
 ROUTES = {f"{method} {path}": list(some) for (method, path), some in groupby(EXAMPLES, key=lambda one: one.route)}
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -41,7 +42,7 @@ async def test_what_is_wrong_at_one_place_is_refused(shelf: Shelf, route: str, r
 
 
 async def test_thousands_of_wrong_requests_are_made_from_the_right_ones() -> None:
-    numbers = {row: sum(len(wrongs_in(example, row)) for example in EXAMPLES) for row in ROWS}
+    numbers = {row: sum(len(wrongs_in(example, row)) for example in EXAMPLES) for row in ROWS if row not in LARGE}
     assert sum(numbers.values()) > 5_000, numbers
-    for row in PLACED:
+    for row in set(PLACED) - LARGE:
         assert numbers[row] >= 10, f"only {numbers[row]} wrong requests for row {row}"
