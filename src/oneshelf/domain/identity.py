@@ -32,7 +32,7 @@ def name_from(value: object, *, what: str) -> str:
         raise MalformedError(f"{what} must be text, not {type(value).__name__}")
     name = unicodedata.normalize("NFC", value).strip(_AROUND)
     if not name:
-        raise MalformedError(f"{what} is empty")
+        raise MalformedError(f"{what} is empty; write at least one character")
     if len(name) > NAME_LENGTH_MAX:
         raise MalformedError(f"{what} has {len(name)} characters, at most {NAME_LENGTH_MAX} are allowed")
     for character in name:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -77,8 +77,8 @@ def _is_from_elsewhere(request: Request) -> bool:
     site = request.headers.get("sec-fetch-site")
     if site is not None:
         return site not in {"none", "same-origin"}
-    origins = request.headers.getlist("origin")
-    return any(urlsplit(origin).netloc != request.headers.get("host") for origin in origins)
+    host = request.headers.get("host")
+    return any(origin.partition("://")[2] != host for origin in request.headers.getlist("origin"))
 
 
 def _is_page(path: str) -> bool:

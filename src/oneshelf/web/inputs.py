@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
+from starlette.requests import Request
 
 from oneshelf.domain.command import Command, CommandKey
 from oneshelf.domain.identity import Location, Sku
@@ -63,6 +64,14 @@ DOCUMENTED = (CommandsIn, SkusIn, LocationsIn, ReservationIn, ExtensionIn, Claim
 _COMMAND: TypeAdapter[AnyCommandIn] = TypeAdapter(CommandIn)
 _SKU_NAME = TypeAdapter(SkuNameIn)
 _LOCATION_NAME = TypeAdapter(LocationNameIn)
+
+
+def header_key_of(request: Request) -> str | None:
+    """The key in the header, if there is one. Raises UnreadableError for two: nobody knows which was meant."""
+    keys = request.headers.getlist("idempotency-key")
+    if len(keys) > 1:
+        raise UnreadableError("the header Idempotency-Key came twice; send one key for one command")
+    return keys[0] if keys else None
 
 
 def commands_from(document: object, *, header_key: str | None) -> list[Command]:
