@@ -32,6 +32,7 @@ WRONG_KEYS = {
     "zero width": "a\u200bb",
 }
 HEADER = "Idempotency-Key"
+Headers = list[tuple[str, str | bytes]]
 
 
 def without_key(body: Body) -> Body:
@@ -139,11 +140,11 @@ async def test_a_key_that_is_none_is_refused(shelf: Shelf, example: Example, row
         answers = [await shelf.send(filled, json.dumps(_with_member(filled.body, key)))]
         # What has a line break in it never is a header on the wire; the tests of the wire say what becomes of it.
         if not {"\r", "\n", "\x00"} & set(key):
-            headers = [*JSON.items(), (HEADER, key.encode())]
+            headers: Headers = [*JSON.items(), (HEADER, key.encode())]
             answers.append(await shelf.send(filled, bare, headers))
         for answer in answers:
             failed += [f"{name}: {words}" for words in complaints(answer, 400)]
-    twice = [*JSON.items(), (HEADER, b"one"), (HEADER, b"two")]
+    twice: Headers = [*JSON.items(), (HEADER, b"one"), (HEADER, b"two")]
     failed += [f"two keys: {words}" for words in complaints(await shelf.send(filled, bare, twice), 400)]
     differing = await shelf.send(filled, json.dumps(filled.body), {**JSON, HEADER: "another"})
     failed += [f"another in the header: {words}" for words in complaints(differing, 400)]

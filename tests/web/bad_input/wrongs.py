@@ -217,8 +217,8 @@ def _objects(value: dict[str, Any]) -> Iterator[_Said]:
     }
     for name, member in unknown.items():
         yield "a", name, "{" + ", ".join(filter(None, (inside, f"{json.dumps(member)}: 1"))) + "}", 422
-    many = ", ".join(f'"colour {number}": 1' for number in range(2_000))
-    yield "a", "two thousand", "{" + ", ".join(filter(None, (inside, many))) + "}", 422
+    many = ", ".join(f'"colour {number}": 1' for number in range(300))
+    yield "a", "three hundred", "{" + ", ".join(filter(None, (inside, many))) + "}", 422
     for name, member in value.items():
         again = f"{json.dumps(name)}: {json.dumps(member, ensure_ascii=False)}"
         yield "14", f"{name} twice", "{" + f"{inside}, {again}" + "}", 400
