@@ -26,12 +26,7 @@ _keys = count(1)
 _BODIES = {one.route: one.body for one in EXAMPLES}
 NAMED = [one for one in operations() if "{" in one.path]
 # Every question with a parameter, and that parameter.
-ASKED = [
-    pytest.param(one, parameter, id=f"{one} {parameter['name']}")
-    for one in described()
-    for parameter in one.parameters
-    if parameter["in"] == "query"
-]
+ASKED = [(one, parameter) for one in described() for parameter in one.parameters if parameter["in"] == "query"]
 
 
 async def ask(shelf: Shelf, one: Operation, path: str) -> httpx2.Response:
@@ -80,14 +75,14 @@ async def test_an_address_that_names_nothing_is_refused(shelf: Shelf, one: Opera
     assert shelf.fingerprint() == before
 
 
-def _wrong_values(schema: dict[str, Any]) -> Iterator[tuple[str, int]]:
-    """The text of a parameter as it stands in the address, and the right answer."""
+def _wrong_values(schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """Row, and the text of a parameter as it stands in the address. All of them mean nothing."""
     [schema] = [one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"]
-    yield from ((text, 400) for text in ("%ff", "%c0%80", "a%ed%a0%80"))
     if schema.get("format") == "date-time":
-        yield from ((quote(text, safe=""), 422) for text in (*ZONELESS, *IMPOSSIBLE))
+        yield from (("28", quote(text, safe="")) for text in ZONELESS)
+        yield from (("29", quote(text, safe="")) for text in IMPOSSIBLE)
     elif "enum" in schema or schema.get("format") == "uuid" or schema["type"] == "boolean":
-        yield from ((text, 422) for text in ("steal", "", "%00", "7", "%D9%A5", LONG, "%E2%80%AE", "null", "[]"))
+        yield from (("d", text) for text in ("steal", "", "%00", "7", "%D9%A5", LONG, "%E2%80%AE", "null", "[]"))
     elif schema["type"] == "integer":
         numbers = (
             "-1",
@@ -105,25 +100,36 @@ def _wrong_values(schema: dict[str, Any]) -> Iterator[tuple[str, int]]:
             "1e400",
             "0x7",
         )
-        large = ("1000000000000", str(2**63), "9" * 4301, "-" + "9" * 4301)
+        yield from (("d", text) for text in numbers)
+        yield from (("12", text) for text in ("1000000000000", str(2**63), "9" * 4301, "-" + "9" * 4301))
         digits = ("%D9%A5", "7_0", "%207%20", "+7", "%2B7", "%EF%BC%97", "7%00", "7%0A")
-        yield from ((text, 422) for text in (*numbers, *large, *digits))
+        yield from (("30", text) for text in digits)
     else:
         assert schema["type"] == "string", f"nobody has said yet what is wrong for {schema}"
-        yield from ((quote(f"A{character}B/A{character}B", safe=""), 422) for character in INVISIBLE.values())
-        yield from ((text, 422) for text in ("%00", LONG, "x" * 501 + "/x"))
+        yield from (("26", quote(f"A{one}B/A{one}B", safe="")) for one in INVISIBLE.values())
+        yield from (("24", text) for text in ("%00", "A%00", "%00/%00"))
+        yield from (("e", text) for text in (LONG, "x" * 501 + "/x"))
 
 
-@of_rows("e", 12, 24, 26, 28, 29, 30)
-@pytest.mark.parametrize(("one", "parameter"), ASKED)
-async def test_a_question_that_means_nothing_is_refused(
-    shelf: Shelf, one: Operation, parameter: dict[str, Any], row: str
-) -> None:
+@of_rows("d", "e", 12, 24, 26, 28, 29, 30)
+async def test_a_question_that_means_nothing_is_refused(shelf: Shelf, row: str) -> None:
     failed = []
-    for text, status in _wrong_values(parameter["schema"]):
-        answer = await ask(shelf, one, f"{address(one)}?{parameter['name']}={text}")
-        failed += [f"{text[:40]}: {words}" for words in complaints(answer, status, sent=text)]
+    for one, parameter in ASKED:
+        for said, text in _wrong_values(parameter["schema"]):
+            if said == row:
+                answer = await ask(shelf, one, f"{address(one)}?{parameter['name']}={text}")
+                wrong = complaints(answer, 422, sent=text)
+                failed += [f"{one} {parameter['name']}={text[:40]}: {words}" for words in wrong]
     assert failed == []
+
+
+@of_rows(22)
+async def test_a_question_that_is_no_utf8_is_refused(shelf: Shelf, row: str) -> None:
+    assert len(ASKED) > 10
+    for one, parameter in ASKED:
+        for text in ("%ff", "%c0%80", "a%ed%a0%80"):
+            answer = await ask(shelf, one, f"{address(one)}?{parameter['name']}={text}")
+            assert complaints(answer, 400) == [], one
 
 
 @of_rows(26)

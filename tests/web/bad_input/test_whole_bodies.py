@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import AsyncIterator
+from functools import cache
 from typing import NamedTuple
 
 import pytest
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 # One example for each route.
 ROUTES = {f"{one.method} {one.path}": one for one in reversed(EXAMPLES)}
-TEN_MEGABYTES = 10_000_000
+TEN_MEGABYTES = b" " * 10_000_000
 TYPES = (
     "text/plain", "multipart/form-data; boundary=x", "application/x-www-form-urlencoded", "application/xml",
     "application/json; charset=utf-16", "application/json; charset=latin-1", "application/json, text/plain", "json", "",
@@ -35,6 +36,12 @@ class Whole(NamedTuple):
     headers: dict[str, str] = JSON
 
 
+@cache
+def _bomb() -> bytes:
+    """48 kB that unpack to 50 MB."""
+    return gzip.compress(b" " * 50_000_000, 9)
+
+
 def _wrong(right: bytes) -> dict[str, list[Whole]]:
     """row -> bodies made of a right one"""
     bom = b"\xef\xbb\xbf"
@@ -42,9 +49,9 @@ def _wrong(right: bytes) -> dict[str, list[Whole]]:
     return {
         "1": [Whole("nothing", b"", 400), Whole("blanks", b" \n\t ", 400)],
         "3": [Whole(repr(more), right + more, 400) for more in (b"{}", right, b",", b"]", b"x", b"\x00", b"//")],
-        "17": [Whole("10 MB", right + b" " * TEN_MEGABYTES, 413), Whole("10 MB of NUL", b"\0" * TEN_MEGABYTES, 413)],
+        "17": [Whole("10 MB", TEN_MEGABYTES, 413)],
         "20": [
-            Whole("unpacks to 50 MB", gzip.compress(b" " * 50_000_000, 9), 415, {**JSON, "content-encoding": "gzip"}),
+            Whole("unpacks to 50 MB", _bomb(), 415, {**JSON, "content-encoding": "gzip"}),
             *(
                 Whole(f"said to be {name}", right, 415, {**JSON, "content-encoding": name})
                 for name in ("gzip", "deflate", "br", "zstd", "gzip, identity", "x")
