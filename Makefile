@@ -4,6 +4,8 @@ SHELL := /bin/sh
 BIN := .venv/bin
 ARGS ?=
 WORKERS ?= 2
+SEEDS ?= 1-8
+STEPS ?= 1000000
 
 .PHONY: help
 help: ## this list
@@ -31,6 +33,10 @@ format: ready-to-test ## lay out the code and mend what lint can mend
 .PHONY: bench
 bench: ready-to-run ## measure the hot paths (ARGS="--help")
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+.PHONY: simulate
+simulate: ready-to-test ## the long proofs: random lives of the ledger, kills, races (SEEDS=1-8 STEPS=1000000 ARGS="--help")
+	@PYTHONPATH=tests:. $(BIN)/python -m simulation --seeds $(SEEDS) --steps $(STEPS) --workers $(WORKERS) $(ARGS)
 
 .PHONY: clean
 clean: ## remove .venv and the caches; data in .oneshelf stays

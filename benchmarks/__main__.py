@@ -1,8 +1,25 @@
-"""`python -m benchmarks`: all measurements."""
+"""`python -m benchmarks [NAME [OPTIONS]]`: one measurement, or all of them one after the other."""
 
 from __future__ import annotations
 
-from benchmarks.flow import main
+import sys
+
+from benchmarks import flow, http, reserve
+
+MEASUREMENTS = {"flow": flow.main, "reserve": reserve.main, "http": http.main}
+
+
+def main() -> None:
+    """Measure what is asked for."""
+    name, *options = sys.argv[1:] or [""]
+    if name in MEASUREMENTS:
+        MEASUREMENTS[name](options)
+    elif name:
+        sys.exit(f"benchmarks: there are {', '.join(MEASUREMENTS)}; each takes --help. Without a name all are run")
+    else:
+        for measure in MEASUREMENTS.values():
+            measure([])
+
 
 if __name__ == "__main__":
     main()

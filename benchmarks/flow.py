@@ -9,8 +9,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -23,6 +21,7 @@ from typing import Any
 
 import msgspec
 
+from benchmarks.report import machine, written
 from oneshelf.app import open_channels
 from oneshelf.clock import SystemClock
 from oneshelf.connectors.shopify.simulator import ACCESS_TOKEN
@@ -34,13 +33,11 @@ from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku
 from oneshelf.flow import interpret, plan, post
 from oneshelf.sdk.signature import hmac_sha256_base64
 from oneshelf.sdk.simulator import CatalogueItem
-from oneshelf.storage import catalog, health, inbox, listings, reports
+from oneshelf.storage import catalog, inbox, listings, reports
 from oneshelf.storage.database import Database
 from oneshelf.storage.embedded import EmbeddedPostgres
 from oneshelf.storage.migrate import migrate
 
-README = Path(__file__).parent / "README.md"
-BEGIN, END = "<!-- flow: begin -->", "<!-- flow: end -->"
 CHANNEL, LOCATION, SECRET = Channel("shop"), Location("warehouse"), "bench-webhook-secret"
 SKU_COUNT = 500
 CONNECTIONS = 16
@@ -222,19 +219,6 @@ def sale_to_proof(directory: Path, *, seconds: float, seed: int) -> dict[str, An
     return document
 
 
-async def machine(dsn: str) -> str:
-    """What all of this ran on."""
-    async with Database.open(dsn, connections_max=2) as database, database.transaction() as tx:
-        facts = await health.server_facts(tx)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    return (
-        f"{cores} cores, {memory:.0f} GiB of memory, {platform.system()}, Python {platform.python_version()}, "
-        f"PostgreSQL {facts.version}, every commit synced: {'yes' if facts.is_durable else 'no'}. "
-        "Database, engine and the sender of the load share these cores."
-    )
-
-
 def section(described: str, alone: list[Measured], http: list[Measured], demo: dict[str, Any], seed: int) -> str:
     """The result as Markdown."""
     lines = [
@@ -259,15 +243,6 @@ def section(described: str, alone: list[Measured], http: list[Measured], demo: d
         ),
     ]
     return "\n".join(lines)
-
-
-def written(text: str, readme: Path) -> None:
-    """Replace what is between the markers; make the file where there is none."""
-    old = readme.read_text() if readme.exists() else f"# Benchmarks\n\n`make bench` measures again.\n\n{BEGIN}\n{END}\n"
-    if BEGIN not in old:
-        old += f"\n{BEGIN}\n{END}\n"
-    head, _, rest = old.partition(BEGIN)
-    readme.write_text(f"{head}{BEGIN}\n{text}\n{END}{rest.partition(END)[2]}")
 
 
 def measured(directory: Path, *, count: int, seed: int) -> tuple[str, list[Measured], list[Measured]]:
@@ -296,14 +271,14 @@ def measured(directory: Path, *, count: int, seed: int) -> tuple[str, list[Measu
         return asyncio.run(machine(server.dsn)), alone, http
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print, and write the README's section."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="benchmarks flow", description=__doc__)
     parser.add_argument("--orders", type=int, default=4000, help="orders in each of the first two measurements")
     parser.add_argument("--seconds", type=float, default=20.0, help="shopping in the demo")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--print-only", action="store_true", help="leave benchmarks/README.md as it is")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="oneshelf-bench-", ignore_cleanup_errors=True) as name:
         directory = Path(name)
         directory.chmod(0o755)  # The database's own user has to reach it.
@@ -312,7 +287,7 @@ def main() -> None:
     text = section(described, alone, http, demo, options.seed)
     print(text)
     if not options.print_only:
-        written(text, README)
+        written(text, section="flow")
 
 
 if __name__ == "__main__":

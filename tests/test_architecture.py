@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -41,9 +42,74 @@ def test_sql_is_executed_in_storage_only() -> None:
         for node in ast.walk(tree)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
-        and node.func.attr in {"execute", "executemany"}
+        and node.func.attr in {"execute", "executemany", "copy", "stream"}
+        and not _is_something_else(node.func)
     }
     assert executions == set()
+
+
+def _is_something_else(function: ast.Attribute) -> bool:
+    """`shutil.copy`, `client.stream` and the like have no database behind them."""
+    return function.attr in {"copy", "stream"} and not (
+        isinstance(function.value, ast.Name) and function.value.id in {"tx", "connection", "cursor"}
+    )
+
+
+def test_no_text_outside_storage_is_a_statement() -> None:
+    """Also none that is only handed on to somebody who executes it."""
+    statements = {
+        f"{file.relative_to(ROOT)}:{line}: {text.strip()[:60]}"
+        for file, tree in modules()
+        if not file.is_relative_to(PACKAGE / "storage")
+        for line, text in _texts(tree)
+        if STATEMENT.match(text)
+    }
+    assert statements == set()
+    assert STATEMENT.match("\n  WITH due AS (select 1) delete from touched")
+    assert STATEMENT.match("select 1")
+    assert not STATEMENT.match("Update the figures")
+
+
+def test_only_storage_knows_the_driver() -> None:
+    """`config` lets it read an address, and that is all."""
+    importers = {
+        f"{file.relative_to(PACKAGE)}: {module}"
+        for file, tree in modules()
+        if not file.is_relative_to(PACKAGE / "storage")
+        for node in ast.walk(tree)
+        for module in _imported(node)
+        if module.split(".")[0] in {"psycopg", "psycopg_pool"}
+    }
+    assert importers == {"config.py: psycopg", "config.py: psycopg.conninfo"}
+
+
+# The beginning of a statement, and enough behind it to be none of the words of a person.
+STATEMENT = re.compile(
+    r"\s*(?:select\s+(?:\*|\d|count\(|from\b|\w+(?:\.\w+)?(?:\s*,|\s+from\b|\())|insert\s+into\s|delete\s+from\s"
+    r"|update\s+\w+\s+(?:\w+\s+)?set\s|with\s+\w+\s+as\s*\(|(?:create|alter|drop)\s+(?:table|index|function)\s"
+    r"|truncate\s+\w|lock\s+table\s)",
+    re.I,
+)
+
+
+def _texts(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """All texts that are no docstring, with their lines."""
+    docstrings = {
+        id(node.body[0].value)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.body
+        and isinstance(node.body[0], ast.Expr)
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
+            yield node.lineno, node.value
+
+
+def _imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module] if isinstance(node, ast.ImportFrom) and node.module and node.level == 0 else []
 
 
 def test_no_file_grows_past_one_concept() -> None:

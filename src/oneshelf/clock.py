@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from typing import Protocol
 from uuid import UUID
 
+_STORE_BYTES = 10 * 256
+
 
 class Clock(Protocol):
     """Time, waiting and ids, all from one source."""
@@ -32,16 +34,23 @@ class Clock(Protocol):
         ...
 
 
+_WITHOUT_VERSION = ~(0xF << 76 | 0x3 << 62)
+_VERSION = 0x7 << 76 | 0x2 << 62
+
+
 def uuid7(*, unix_ms: int, randomness: bytes) -> UUID:
     """The UUID version 7 for a millisecond and ten random bytes."""
     value = (unix_ms & (1 << 48) - 1) << 80 | int.from_bytes(randomness[:10], "big")
-    value = value & ~(0xF << 76) | 0x7 << 76
-    value = value & ~(0x3 << 62) | 0x2 << 62
-    return UUID(int=value)
+    return UUID(int=value & _WITHOUT_VERSION | _VERSION)
 
 
 class SystemClock:
     """The clock of this machine."""
+
+    def __init__(self) -> None:
+        # Asking the system for randomness costs as much as making the id: some is kept in store.
+        self._randomness = b""
+        self._used = 0
 
     def now(self) -> datetime:
         return datetime.now(UTC)
@@ -53,4 +62,8 @@ class SystemClock:
         await asyncio.sleep(seconds)
 
     def new_id(self) -> UUID:
-        return uuid7(unix_ms=time.time_ns() // 1_000_000, randomness=os.urandom(10))
+        if self._used >= len(self._randomness):
+            self._randomness, self._used = os.urandom(_STORE_BYTES), 0
+        start = self._used
+        self._used += 10
+        return uuid7(unix_ms=time.time_ns() // 1_000_000, randomness=self._randomness[start : self._used])

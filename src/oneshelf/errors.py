@@ -25,6 +25,18 @@ class DatabaseRefusedError(OneshelfError):
     """PostgreSQL will not take these rows as they are: a figure or a text beyond its bounds. Nothing was written."""
 
 
+class RowExistsError(DatabaseRefusedError):
+    """Somebody else wrote the same key at the same time and was faster. Nothing was written; look again."""
+
+
+class OverloadedError(OneshelfError):
+    """More is asked for than can be done in time. Nothing was done; try again in a moment."""
+
+
+class StillPostingError(OneshelfError):
+    """The answer takes too long. Whether it was done is not known yet; ask again with the same key."""
+
+
 class MalformedError(OneshelfError):
     """Input that cannot be read. It is refused or parked with this text; it is never guessed at."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -12,9 +12,10 @@ import msgspec
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from domain.paper_ledger import Answer, PaperLedger
-from domain.shop import BERLIN, CAP, HAMBURG, MUG, SHOP, key
+from domain.paper_ledger import ON_HAND, UNSHIPPED, Answer, PaperLedger
+from domain.shop import BERLIN, CAP, DUO, HAMBURG, MUG, SHOP, key
 from oneshelf.domain.account import StockState
+from oneshelf.domain.bundle import BundleWish
 from oneshelf.domain.command import (
     MOVABLE_STATES,
     Adjust,
@@ -26,6 +27,7 @@ from oneshelf.domain.command import (
     Command,
     Component,
     Count,
+    CountedFigure,
     Demand,
     Disassemble,
     Dispatch,
@@ -42,6 +44,7 @@ from oneshelf.domain.command import (
     Ship,
 )
 from oneshelf.domain.identity import ChannelSku, Location, Sku
+from oneshelf.domain.ledger import Backorder, BackorderKind
 from oneshelf.domain.order import OrderLine, OrderSnapshot
 from oneshelf.domain.outcome import Outcome, Reserved
 
@@ -51,10 +54,13 @@ LISTED = (MUG, BERLIN)
 
 # Where much happens at one place, things meet.
 places = st.sampled_from([LISTED, LISTED, LISTED, (CAP, BERLIN), (MUG, HAMBURG)])
+sold = st.one_of(places, st.sampled_from([(DUO, BERLIN), (DUO, BERLIN), (DUO, HAMBURG)]))
 few = st.integers(1, 4)
 told_orders = st.sampled_from(["o1", "o2"])
 orders = st.sampled_from(["o1", "o2", "o3"])  # of the third, no channel ever tells
 some = st.integers(0, 10**6)
+
+COUNTED = {"on_hand": ON_HAND, "unshipped": UNSHIPPED, "available": ("available",)}
 
 Figures = dict[str, dict[str, int]]
 
@@ -63,15 +69,21 @@ class LedgerMachine(RuleBasedStateMachine):
     """The rules. A subclass says how the engine is asked."""
 
     met: ClassVar[Counter[str]] = Counter()
+    looks_back: ClassVar[bool] = False  # whether the engine that is asked keeps its history
 
     def __init__(self) -> None:
         super().__init__()
+        # Beginnings of counts: the token, the instant, and the lines that the paper had by then.
+        self.begun: list[tuple[UUID, datetime, int]] = []
+        # place -> how many counts had begun when the one was taken that rules it.
+        self.ruled: dict[tuple[Sku, Location], float] = {}
         self.paper = PaperLedger()
         self.reservations: list[UUID] = []
         self.versions = 0
         self.said: dict[str, dict[str, int]] = {}
         self.unpaid: dict[str, bool] = {}
         self.placed: dict[str, tuple[datetime, int]] = {}
+        self.listed: dict[str, Sku] = {}
 
     @abstractmethod
     def ask(self, command: Command) -> Outcome: ...
@@ -80,10 +92,20 @@ class LedgerMachine(RuleBasedStateMachine):
     def tell(self, snapshot: OrderSnapshot) -> None: ...
 
     @abstractmethod
+    def define(self, bundle: BundleWish) -> None: ...
+
+    @abstractmethod
+    def allow(self, place: tuple[Sku, Location], policy: Backorder | None) -> None: ...
+
+    @abstractmethod
     def pass_time(self, seconds: int) -> None: ...
 
     @abstractmethod
     def present(self) -> datetime: ...
+
+    def begin_count(self) -> UUID:
+        """A token for counting in Berlin. Only where `looks_back`."""
+        raise NotImplementedError
 
     @abstractmethod
     def accounts(self) -> Figures:
@@ -104,9 +126,12 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @initialize(units=st.lists(st.integers(2, 9), min_size=4, max_size=4))
     def open(self, units: list[int]) -> None:
+        self.make_duo(2, 1)
         for number, n in enumerate(units):
             if n:
                 self.receive((SKUS[number % 2], LOCATIONS[number // 2]), n)
+        if self.looks_back:
+            self.begin()
 
     @rule(place=places, units=few)
     def receive(self, place: tuple[Sku, Location], units: int) -> None:
@@ -143,7 +168,70 @@ class LedgerMachine(RuleBasedStateMachine):
     def count(self, place: tuple[Sku, Location], units: int) -> None:
         self.paper.expire()
         command = Count(key=key(), sku=place[0], location=place[1], units=units)
+        self.ruled[place] = len(self.begun) - 0.5
         self.check(command, self.paper.count(place, units))
+
+    @precondition(lambda self: self.looks_back)
+    @rule()
+    def begin(self) -> None:
+        self.paper.expire()
+        self.compare()
+        token = self.begin_count()
+        self.begun.append((token, self.present(), len(self.paper.book)))
+
+    @precondition(lambda self: self.begun)
+    @rule(which=some, units=st.integers(0, 6), figure=st.sampled_from(sorted(COUNTED)))
+    def count_by_token(self, which: int, units: int, figure: str) -> None:
+        self._count_begun(which, units, figure, by_token=True)
+
+    @precondition(lambda self: self.begun)
+    @rule(which=some, units=st.integers(0, 6), figure=st.sampled_from(sorted(COUNTED)))
+    def count_as_of(self, which: int, units: int, figure: str) -> None:
+        self._count_begun(which, units, figure)
+
+    @precondition(lambda self: self.begun)
+    @rule(which=some, units=st.integers(0, 6))
+    def count_in_doubt(self, which: int, units: int) -> None:
+        """By a clock that may be wrong by a day. Only of what lies there: between two states of one shelf, the two
+        ledgers need not take the same way; in and out of it they do.
+        """
+        self._count_begun(which, units, "on_hand", in_doubt=True)
+
+    def _count_begun(
+        self, which: int, units: int, figure: str, *, by_token: bool = False, in_doubt: bool = False
+    ) -> None:
+        at = len(self.begun) - 1 - which % min(len(self.begun), 3)
+        token, instant, line = self.begun[at]
+        self.paper.expire()
+        command = Count(
+            key=key(),
+            sku=MUG,
+            location=BERLIN,
+            units=units,
+            figure=CountedFigure(figure),
+            token=token if by_token else None,
+            as_of=None if by_token else instant,
+            error_s=None if by_token else 86_400 if in_doubt else 0,
+        )
+        self.met["by token" if by_token else "in doubt" if in_doubt else "as of"] += 1
+        if command.as_of is not None and self.ruled.get(LISTED, -1) > at:
+            self.check(command, {"kind": "CountOutdated"})
+            return
+        self.ruled[LISTED] = at
+        first = 0 if in_doubt else line
+        self.check(command, self.paper.count_since(LISTED, units, COUNTED[figure], first, in_doubt=in_doubt))
+
+    @precondition(lambda self: self.ruled)
+    @rule(units=few, left=st.booleans(), which=some)
+    def tell_late(self, units: int, left: bool, which: int) -> None:
+        """What happened before anything else comes out now, and the count that rules had seen it."""
+        place = sorted(self.ruled)[which % len(self.ruled)]
+        self.paper.expire()
+        long_ago = self.present() - timedelta(days=3)
+        command: Command = Receive(key=key(), sku=place[0], location=place[1], units=units, happened_at=long_ago)
+        if left:
+            command = Adjust(key=key(), sku=place[0], location=place[1], delta_units=-units, happened_at=long_ago)
+        self.check(command, self.paper.told_late(place, units, left=left))
 
     @rule(units=st.integers(1, 2), mugs=st.integers(1, 2), apart=st.booleans(), place=st.sampled_from(LOCATIONS))
     def kit(self, units: int, mugs: int, apart: bool, place: Location) -> None:
@@ -153,17 +241,48 @@ class LedgerMachine(RuleBasedStateMachine):
         command = kind(key=key(), sku=SET, location=place, units=units, components=parts)
         self.check(command, self.paper.assemble(place, SET, units, {MUG: mugs, CAP: 1}, apart=apart))
 
+    @rule(mugs=st.integers(1, 3), caps=st.integers(0, 2))
+    def make_duo(self, mugs: int, caps: int) -> None:
+        """From now on a duo is so many mugs and caps."""
+        self.paper.recipes[DUO] = {sku: units for sku, units in ((MUG, mugs), (CAP, caps)) if units}
+        components = tuple(Component(sku=Sku(sku), units=units) for sku, units in self.paper.recipes[DUO].items())
+        self.define(BundleWish(sku=DUO, components=components))
+
+    @rule(place=places, cap=st.sampled_from([None, 1, 2, 4, 6]))
+    def backorder(self, place: tuple[Sku, Location], cap: int | None) -> None:
+        """From now on so many units may be short there."""
+        self.paper.caps[place] = cap or 0
+        self.allow(place, None if cap is None else Backorder(kind=BackorderKind.BACKORDER, cap_units=cap))
+
+    @rule(units=few, delta=st.integers(0, 3))
+    def stock_a_bundle(self, units: int, delta: int) -> None:
+        command = (
+            Receive(key=key(), sku=DUO, location=BERLIN, units=units),
+            Count(key=key(), sku=DUO, location=BERLIN, units=units),
+            Expect(key=key(), sku=DUO, location=BERLIN, delta_units=units),
+            Dispatch(key=key(), transfer_id="d", sku=DUO, origin=BERLIN, target=HAMBURG, units=units),
+        )[delta]
+        self.paper.expire()
+        self.check(command, {"kind": "IsBundle", "sku": DUO})
+
     @rule(
-        lines=st.lists(st.tuples(places, st.integers(1, 2)), min_size=1, max_size=3),
+        lines=st.lists(st.tuples(sold, st.integers(1, 2)), min_size=1, max_size=3),
         kind=st.sampled_from([ReservationKind.HOLD, ReservationKind.HOLD, *ReservationKind]),
         ttl_s=st.sampled_from([1000, 3000]),
+        parts=st.booleans(),
     )
-    def reserve(self, lines: list[tuple[tuple[Sku, Location], int]], kind: ReservationKind, ttl_s: int) -> None:
+    def reserve(
+        self, lines: list[tuple[tuple[Sku, Location], int]], kind: ReservationKind, ttl_s: int, parts: bool
+    ) -> None:
         self.paper.expire()
         ttl = ttl_s if kind is ReservationKind.HOLD else None
         wanted = tuple(Demand(sku=sku, location=location, units=units) for (sku, location), units in lines)
-        expected, note = self.paper.reserve(kind.value, lines, ttl)
-        outcome = self.check(Reserve(key=key(), kind=kind, lines=wanted, ttl_s=ttl), expected)
+        expected, note = self.paper.reserve(kind.value, lines, ttl, parts=parts)
+        command = Reserve(key=key(), kind=kind, lines=wanted, ttl_s=ttl, allows_partial=parts)
+        outcome = self.check(command, expected)
+        if isinstance(outcome, Reserved):
+            self.met["partly"] += any(one.refused for one in outcome.grants)
+            self.met["waits"] += outcome.units_short > 0
         if isinstance(outcome, Reserved):
             self.reservations.append(outcome.reservation_id)
             self.paper.notes[str(outcome.reservation_id)] = note
@@ -172,7 +291,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def check_out(self, units: int, order: str) -> None:
         """Units are reserved, and the order is there at once."""
         before = len(self.reservations)
-        self.reserve([(LISTED, units)], ReservationKind.HOLD, 1000)
+        self.reserve([(LISTED, units)], ReservationKind.HOLD, 1000, parts=False)
         if len(self.reservations) > before:
             self.claim(0, order, ClaimInto.COMMITTED)
 
@@ -202,13 +321,21 @@ class LedgerMachine(RuleBasedStateMachine):
         """One of the latest ones, more often than not still held."""
         return self.reservations[-1 - which % min(len(self.reservations), 5)]
 
-    @rule(order=told_orders, units=few, unpaid=st.booleans(), cancelled=st.integers(0, 2), shipped=st.integers(-2, 3))
-    def order(self, order: str, units: int, unpaid: bool, cancelled: int, shipped: int) -> None:
+    @rule(
+        order=told_orders,
+        units=few,
+        unpaid=st.booleans(),
+        cancelled=st.integers(0, 2),
+        shipped=st.integers(-2, 3),
+        sells=st.sampled_from([MUG, DUO]),
+    )
+    def order(self, order: str, units: int, unpaid: bool, cancelled: int, shipped: int, sells: Sku) -> None:
         """An order goes on with its life; the first time it is placed. A shipment may be taken back (less than 0)."""
         if order not in self.placed:
             self.placed[order] = (self.present(), self.paper.next_number())
             self.said[order] = {"ordered": units, "cancelled": 0, "shipped": 0}
             self.unpaid[order] = unpaid
+            self.listed[order] = sells
         said = self.said[order]
         self.unpaid[order] = self.unpaid[order] and unpaid
         said["cancelled"] += min(cancelled, said["ordered"] - said["cancelled"] - said["shipped"])
@@ -217,10 +344,11 @@ class LedgerMachine(RuleBasedStateMachine):
                 -said["shipped"], min(shipped, said["ordered"] - said["cancelled"] - said["shipped"])
             )
         placed_at, number = self.placed[order]
-        line = OrderLine("l1", ChannelSku("mug"), said["ordered"], said["cancelled"], 0, said["shipped"])
+        sku = self.listed[order]
+        line = OrderLine("l1", ChannelSku(sku.lower()), said["ordered"], said["cancelled"], 0, said["shipped"])
         self.met["told"] += 1
         self.paper.expire()
-        self.paper.tell(order, LISTED, said, unpaid=self.unpaid[order], number=number)
+        self.paper.tell(order, (sku, BERLIN), said, unpaid=self.unpaid[order], number=number)
         self.versions += 1
         self.tell(OrderSnapshot(SHOP, order, f"{self.versions:06}", placed_at, self.unpaid[order], (line,)))
         self.compare()

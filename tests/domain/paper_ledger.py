@@ -12,17 +12,19 @@ from dataclasses import dataclass, field
 Place = tuple[str, str]  # SKU, location
 Answer = dict[str, object]
 
+ON_HAND = ("available", "committed", "reserved", "damaged", "quality_control", "safety_stock")
+UNSHIPPED = ("available", "committed", "reserved", "safety_stock")
 UNPROMISED = ("available", "safety_stock", "quality_control", "damaged")
 
 
 @dataclass
 class Note:
-    """A reservation: for each place, units that lie aside and units that a count has lost."""
+    """A reservation: for each place, units that lie aside and units that it waits for."""
 
     kind: str
     number: int
     aside: dict[Place, int]
-    lost: Counter[Place] = field(default_factory=Counter)
+    awaited: Counter[Place] = field(default_factory=Counter)
     ends_at: float | None = None
     state: str = "held"
 
@@ -50,13 +52,20 @@ class PaperLedger:
         self.notes: dict[str, Note] = {}
         self.orders: dict[str, list[Line]] = {}
         self.transfers: dict[tuple[str, str], dict[str, int]] = {}
+        self.recipes: dict[str, dict[str, int]] = {}
+        self.made_of: dict[str, dict[str, int]] = {}
+        self.caps: dict[Place, int] = {}
         self.now = 0.0
         self.number = 0
+        # Every line that was ever written, in order: SKU, units, from, to, and whether it only made a count come true.
+        self.book: list[tuple[str, int, str, str, bool]] = []
 
     def there(self, place: Place, state: str = "available") -> int:
         return self.accounts.get(place[0], Counter())[f"{place[1]} {state}"]
 
-    def shift(self, sku: str, units: int, origin: str, target: str) -> None:
+    def shift(self, sku: str, units: int, origin: str, target: str, *, by_count: bool = False) -> None:
+        if units:
+            self.book.append((sku, units, origin, target, by_count))
         books = self.accounts.setdefault(sku, Counter())
         books[origin] -= units
         books[target] += units
@@ -70,8 +79,22 @@ class PaperLedger:
 
     def tidy(self) -> None:
         """Free units go to whoever waits longest."""
-        for line in sorted(self.lines(), key=lambda line: line.number):
-            self._take(line, min(line.short, self.there(line.place)), from_short=True)
+        queue: list[tuple[int, Note | Line]] = [(line.number, line) for line in self.lines()]
+        queue += [(note.number, note) for note in self.notes.values() if note.state == "held"]
+        for _, waiting in sorted(queue, key=lambda one: one[0]):
+            if isinstance(waiting, Line):
+                self._take(waiting, min(waiting.short, self.there(waiting.place)), from_short=True)
+                continue
+            for place in waiting.awaited:
+                came = min(waiting.awaited[place], self.there(place))
+                waiting.awaited[place] -= came
+                waiting.aside[place] += came
+                self.shift(place[0], came, f"{place[1]} available", f"{place[1]} reserved")
+
+    def awaited(self, place: Place) -> int:
+        """Units of a place that somebody was promised and that are not there."""
+        noted = sum(note.awaited[place] for note in self.notes.values() if note.state == "held")
+        return noted + sum(line.short for line in self.lines(place))
 
     def _take(self, line: Line, units: int, *, from_short: bool = False) -> None:
         state = "reserved" if line.unpaid else "committed"
@@ -96,16 +119,15 @@ class PaperLedger:
         self.tidy()
         return {"kind": "Posted", "units_moved": units, "available": self.there(place)}
 
-    def count(self, place: Place, units: int) -> Answer:
+    def count(self, place: Place, units: int, states: tuple[str, ...] = ON_HAND) -> Answer:
         sku, location = place
-        states = (*UNPROMISED, "committed", "reserved")
         missing = sum(self.there(place, state) for state in states) - units
         moved = abs(missing)
         if missing < 0:
-            self.shift(sku, -missing, "found", f"{location} available")
+            self.shift(sku, -missing, "found", f"{location} available", by_count=True)
         for state in UNPROMISED:
-            gone = min(max(missing, 0), self.there(place, state))
-            self.shift(sku, gone, f"{location} {state}", "shrinkage")
+            gone = min(max(missing, 0), self.there(place, state)) if state in states else 0
+            self.shift(sku, gone, f"{location} {state}", "shrinkage", by_count=True)
             missing -= gone
         broken = max(missing, 0)
         if missing > 0:
@@ -113,6 +135,36 @@ class PaperLedger:
         self.tidy()
         answer: Answer = {"kind": "Posted", "units_moved": moved, "available": self.there(place)}
         return {**answer, "kind": "CountedShort", "units_short": broken} if broken else answer
+
+    def count_since(self, place: Place, units: int, states: tuple[str, ...], line: int, *, in_doubt: bool) -> Answer:
+        """Counted when the book had so many lines. In doubt: nobody can tell which of them the counter had seen."""
+        names = [f"{place[1]} {state}" for state in states]
+        changes = [
+            n * ((target in names) - (origin in names))
+            for sku, n, origin, target, by_count in self.book[line:]
+            if sku == place[0] and not by_count
+        ]
+        since = sum(change for change in changes if change < 0 or not in_doubt)
+        doubtful = sum(abs(change) for change in changes) if in_doubt else 0
+        beyond = max(0, -(units + since))
+        answer = self.count(place, units + since + beyond, states)
+        return {
+            "kind": "Counted",
+            "units_moved": answer["units_moved"],
+            "available": answer["available"],
+            "units_since": since,
+            "units_ambiguous": doubtful + beyond,
+            "units_short": answer.get("units_short", 0),
+        }
+
+    def told_late(self, place: Place, units: int, *, left: bool) -> Answer:
+        """Units came or left long ago. The last count had seen it and stands, so that nothing changes here."""
+        sku, location = place
+        ends = (f"{location} available", "shrinkage") if left else ("supplier", f"{location} available")
+        back = ("found", ends[0]) if left else (ends[1], "shrinkage")
+        self.shift(sku, units, *ends, by_count=True)
+        self.shift(sku, units, *back, by_count=True)
+        return {"kind": "PostedLate", "units_moved": units, "available": self.there(place), "units_seen": units}
 
     def _break_promises(self, place: Place, missing: int) -> None:
         sku, location = place
@@ -126,19 +178,19 @@ class PaperLedger:
                 gone = min(missing, promise.aside.get(place, 0))
                 if gone:
                     promise.aside[place] -= gone
-                    promise.lost[place] += gone
-                self.shift(sku, gone, f"{location} reserved", "shrinkage")
+                    promise.awaited[place] += gone
+                self.shift(sku, gone, f"{location} reserved", "shrinkage", by_count=True)
                 missing -= gone
                 continue
             gone = min(missing, promise.pending)
             promise.pending -= gone
             promise.short += gone
-            self.shift(sku, gone, f"{location} reserved", "shrinkage")
+            self.shift(sku, gone, f"{location} reserved", "shrinkage", by_count=True)
             missing -= gone
             gone = min(missing, promise.committed)
             promise.committed -= gone
             promise.short += gone
-            self.shift(sku, gone, f"{location} committed", "shrinkage")
+            self.shift(sku, gone, f"{location} committed", "shrinkage", by_count=True)
             missing -= gone
 
     def assemble(self, location: str, kit: str, units: int, parts: dict[str, int], *, apart: bool) -> Answer:
@@ -167,17 +219,33 @@ class PaperLedger:
         note.aside = dict.fromkeys(note.aside, 0)
         note.state = state
 
-    def reserve(self, kind: str, lines: Iterable[tuple[Place, int]], ttl_s: float | None) -> tuple[Answer, Note]:
-        wanted: Counter[Place] = Counter()
-        for place, units in lines:
-            wanted[place] += units
-        note = Note(kind, self.next_number(), dict(wanted), ends_at=None if ttl_s is None else self.now + ttl_s)
-        for place in sorted(wanted):
-            if self.there(place) < wanted[place]:
-                return {"kind": "Short", "asked": wanted[place], "available": self.there(place)}, note
-        for (sku, location), units in wanted.items():
-            self.shift(sku, units, f"{location} available", f"{location} reserved")
-        return {"kind": "Reserved", "units": wanted.total()}, note
+    def reserve(
+        self, kind: str, lines: Iterable[tuple[Place, int]], ttl_s: float | None, *, parts: bool = False
+    ) -> tuple[Answer, Note]:
+        """One unit of what is sold after the other is put on the note, as long as each of its parts may be promised."""
+        note = Note(kind, self.next_number(), {}, ends_at=None if ttl_s is None else self.now + ttl_s)
+        promised: Counter[Place] = Counter()
+        refused = 0
+        for (sold, location), units in lines:
+            recipe = self.recipes.get(sold, {sold: 1})
+            for _ in range(units):
+                more = {(sku, location): each for sku, each in recipe.items()}
+                if all(promised[place] + each <= self._promisable(place) for place, each in more.items()):
+                    promised.update(more)
+                else:
+                    refused += 1
+        if refused and (not parts or not promised):
+            return {"kind": "Short"}, note
+        for place, units in promised.items():
+            note.aside[place] = min(units, max(0, self.there(place)))
+            note.awaited[place] = units - note.aside[place]
+            self.shift(place[0], note.aside[place], f"{place[1]} available", f"{place[1]} reserved")
+        answer = {"units": sum(note.aside.values()), "units_short": note.awaited.total()}
+        return {"kind": "Reserved", **answer}, note
+
+    def _promisable(self, place: Place) -> int:
+        beyond = self.caps.get(place, 0) - self.awaited(place)
+        return self.there(place) + max(0, beyond)
 
     def extend(self, name: str, ttl_s: float) -> Answer:
         note = self.notes[name]
@@ -203,7 +271,7 @@ class PaperLedger:
             return {"kind": "ReservationEnded", "state": note.state}
         if into_lock and note.kind == "lock":
             return {"kind": "NotAHold"}
-        answer: Answer = {"kind": "Claimed", "units": sum(note.aside.values()), "units_short": note.lost.total()}
+        answer: Answer = {"kind": "Claimed", "units": sum(note.aside.values()), "units_short": note.awaited.total()}
         if into_lock:
             note.kind, note.ends_at = "lock", None
             return answer
@@ -217,7 +285,7 @@ class PaperLedger:
         sku, location = place
         told = [line for line in self.orders.get(order, []) if line.told and line.place == place]
         if not told:
-            line = Line(place, self.next_number(), told=False, short=note.aside[place] + note.lost[place])
+            line = Line(place, note.number, told=False, short=note.aside[place] + note.awaited[place])
             self.orders.setdefault(order, []).append(line)
             told = [line]
         for line in told:
@@ -232,11 +300,18 @@ class PaperLedger:
 
     # Orders ---------------------------------------------------------------------------------------------------------
 
-    def tell(self, order: str, place: Place, said: dict[str, int], *, unpaid: bool, number: int) -> None:
-        """The channel says: so many ordered, cancelled, shipped."""
+    def tell(self, order: str, sold: Place, said: dict[str, int], *, unpaid: bool, number: int) -> None:
+        """The channel says: so many ordered, cancelled, shipped. What a bundle was made of is kept with the order."""
+        if order not in self.made_of:
+            self.made_of[order] = dict(sorted(self.recipes.get(sold[0], {sold[0]: 1}).items()))
+        for sku, each in self.made_of[order].items():
+            self._tell((sku, sold[1]), order, {word: n * each for word, n in said.items()}, unpaid, number)
+        self.tidy()
+
+    def _tell(self, place: Place, order: str, said: dict[str, int], unpaid: bool, number: int) -> None:
         sku, location = place
         lines = self.orders.setdefault(order, [])
-        line = next((line for line in lines if line.told), None)
+        line = next((line for line in lines if line.told and line.place == place), None)
         if line is None:
             line = Line(place, number, told=True, unpaid=unpaid)
             for claimed in [one for one in lines if one.place == place]:
@@ -258,7 +333,6 @@ class PaperLedger:
             line.short += more - taken
         else:
             self._let_go(line, -more)
-        self.tidy()
 
     def _follow_shipments(self, line: Line, shipped: int) -> None:
         sku, location = line.place
@@ -274,7 +348,9 @@ class PaperLedger:
                 break
             at_hand = {"committed": line.committed, "reserved": line.pending, "available": self.there(line.place)}
             gone = min(units, at_hand.get(state, units))
-            self.shift(sku, gone, "found" if state == "found" else f"{location} {state}", "customer")
+            if state == "found":
+                self.shift(sku, gone, "found", f"{location} committed")
+            self.shift(sku, gone, f"{location} {'committed' if state == 'found' else state}", "customer")
             units -= gone
             if state == "committed":
                 line.committed -= gone

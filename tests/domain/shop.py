@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import count
@@ -13,6 +14,7 @@ from oneshelf.domain.command import (
     ClaimInto,
     Command,
     CommandKey,
+    Component,
     Demand,
     OrderRef,
     Receive,
@@ -33,6 +35,11 @@ SHOP, BERLIN, HAMBURG, MUG, CAP = Channel("shop"), Location("BER"), Location("HA
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 LINKS = {ChannelSku("mug"): Link(MUG, BERLIN, 1), ChannelSku("six mugs"): Link(MUG, BERLIN, 6)}
 
+# Sold as one: two mugs and a cap.
+DUO = Sku("DUO")
+BUNDLES = {DUO: (Component(sku=CAP, units=1), Component(sku=MUG, units=2))}
+LINKS[ChannelSku("duo")] = Link(DUO, BERLIN, 1, BUNDLES[DUO])
+
 _keys = count(1)
 
 
@@ -50,6 +57,7 @@ def shelf(*, at: Location = BERLIN, **available: int) -> Shelf:
     """Shelves in Berlin and Hamburg; these available units were brought by the supplier."""
     opened = Shelf(
         balances={(sku, place): Balance() for sku in (MUG, CAP, Sku("SET")) for place in (BERLIN, HAMBURG)},
+        bundles=BUNDLES,
         new_id=ids(),
     )
     for sku, units in available.items():
@@ -104,18 +112,22 @@ def figures(of: Shelf, sku: Sku = MUG, at: Location = BERLIN) -> dict[str, int]:
 
 def assert_sound(of: Shelf) -> None:
     """Every unit is in one account, and every promise knows its units."""
+    moved: Counter[tuple[Sku, Account]] = Counter()
+    for movement in of.movements:
+        moved[movement.sku, movement.target] += movement.units
+        moved[movement.sku, movement.origin] -= movement.units
     for (sku, location), balance in of.balances.items():
         for state, units in balance.units.items():
-            account = Account(state, location)
-            moved = sum(m.units for m in of.movements if m.sku == sku and m.target == account)
-            moved -= sum(m.units for m in of.movements if m.sku == sku and m.origin == account)
-            assert moved == units >= 0, (sku, account, moved, units)
+            there = moved[sku, Account(state, location)]
+            assert there == units >= 0, (sku, location, state, there, units)
         lines = [line for line in of.lines.values() if (line.sku, line.location) == (sku, location)]
         parts = [part for part in of.reservations.values() if (part.sku, part.location) == (sku, location)]
         reserved = sum(line.units_pending for line in lines) + sum(part.units_held for part in parts)
         assert balance.units[StockState.COMMITTED] == sum(line.units_committed for line in lines)
         assert balance.units[StockState.RESERVED] == reserved
-        assert balance.available == 0 or not any(line.units_short for line in lines)
+        waiting = sum(line.units_short for line in lines) + sum(part.units_short for part in parts if part.is_held)
+        assert balance.available == 0 or not waiting
+        assert of.units_short((sku, location)) == waiting
 
 
 def moved_from(of: Shelf, outside: Outside, sku: Sku = MUG) -> int:

@@ -171,8 +171,8 @@ def test_an_order_beyond_the_shelf_is_recorded_as_short_and_never_lost() -> None
     on = shelf(MUG=1)
     post(on, order(line(3)))
     assert figures(on) == {"committed": 1}
-    assert on.lines[SHOP, "o1", "l1"].units_short == 2
-    assert on.lines[SHOP, "o1", "l1"].units_held == 3
+    assert on.lines[SHOP, "o1", "l1", MUG].units_short == 2
+    assert on.lines[SHOP, "o1", "l1", MUG].units_held == 3
 
 
 def test_a_receipt_fills_the_oldest_short_order_first() -> None:
@@ -180,8 +180,8 @@ def test_a_receipt_fills_the_oldest_short_order_first() -> None:
     post(on, replace(order(line(2), order_id="late"), placed_at=PLACED + timedelta(hours=1)), order(line(2)))
     receive = Receive(key=CommandKey(scope="test", key="1"), sku=MUG, location=BERLIN, units=3)
     assert post_command(on, receive, now=PLACED) == Posted(units_moved=3, available=0)
-    assert on.lines[SHOP, "o1", "l1"].units_short == 0
-    assert on.lines[SHOP, "late", "l1"].units_short == 1
+    assert on.lines[SHOP, "o1", "l1", MUG].units_short == 0
+    assert on.lines[SHOP, "late", "l1", MUG].units_short == 1
     assert_balances(on)
 
 
@@ -189,7 +189,7 @@ def test_a_cancellation_frees_its_units_for_an_order_that_is_short() -> None:
     on = shelf(MUG=1)
     post(on, order(line(1)), order(line(1), order_id="o2"))
     post(on, order(line(1, units_cancelled=1, units_relisted=1), version="2"))
-    assert on.lines[SHOP, "o2", "l1"].units_committed == 1
+    assert on.lines[SHOP, "o2", "l1", MUG].units_committed == 1
     assert_balances(on)
 
 
@@ -197,7 +197,7 @@ def test_what_shipped_was_there_even_if_no_count_knew_it() -> None:
     on = shelf(MUG=1)
     post(on, order(line(3)), order(line(3, units_shipped=3), version="2"))
     assert figures(on) == {}
-    assert on.lines[SHOP, "o1", "l1"].units_short == 0
+    assert on.lines[SHOP, "o1", "l1", MUG].units_short == 0
     assert {m.reason.value for m in on.movements} >= {"shipped", "shipped_uncounted"}
     assert_balances(on)
 
@@ -270,7 +270,7 @@ def test_a_count_below_what_is_promised_shortens_the_order_and_is_never_refused(
     post(on, order(line(3)))
     counted = Count(key=CommandKey(scope="test", key="1"), sku=MUG, location=BERLIN, units=2)
     assert post_command(on, counted, now=PLACED) == CountedShort(units_moved=8, available=0, units_short=1)
-    assert (on.lines[SHOP, "o1", "l1"].units_committed, on.lines[SHOP, "o1", "l1"].units_short) == (2, 1)
+    assert (on.lines[SHOP, "o1", "l1", MUG].units_committed, on.lines[SHOP, "o1", "l1", MUG].units_short) == (2, 1)
     assert_balances(on)
 
 
@@ -324,7 +324,7 @@ def test_no_interleaving_of_orders_invents_or_loses_a_unit(
     post(on, *arrivals)
     assert_balances(on)
     for order_id, life in by_id.items():
-        said, held = life[-1].lines[0], on.lines[SHOP, order_id, "l1"]
+        said, [held] = life[-1].lines[0], on.positions(SHOP, order_id, "l1")
         assert held.units_shipped == said.units_shipped * held.pack_units
         assert held.units_held == said.units_open * held.pack_units
 

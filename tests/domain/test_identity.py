@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
-from oneshelf.domain.identity import UNITS_MAX, channel_from, sku_from, units_from
+from oneshelf.domain.identity import UNITS_MAX, channel_from, instant_from, sku_from, units_from
 from oneshelf.errors import MalformedError
 
 
@@ -86,3 +88,20 @@ def test_anything_but_a_sane_whole_number_of_units_is_refused(value: object) -> 
 def test_a_smallest_number_of_units_can_be_asked_for() -> None:
     with pytest.raises(MalformedError, match="between 1 and"):
         units_from(0, what="units", least=1)
+
+
+@pytest.mark.parametrize("text", ["2026-11-25T14:00:00Z", "2026-11-25T15:00:00+01:00", "2026-11-25 14:00+00:00"])
+def test_an_instant_is_the_same_in_every_zone(text: str) -> None:
+    assert instant_from(text, what="as_of") == datetime(2026, 11, 25, 14, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *("2026-11-25T14:00:00", "2026-11-25", "noon", "", "2026-13-01T00:00Z", "0001-01-01T00:00+14:00"),
+        *("9999-12-31T23:59Z", "1970-01-01T00:00Z", 1764079200, None, True, datetime(2026, 1, 1, tzinfo=UTC)),
+    ],
+)
+def test_a_time_that_may_mean_several_instants_or_none_is_refused(value: object) -> None:
+    with pytest.raises(MalformedError, match="as_of"):
+        instant_from(value, what="as_of")

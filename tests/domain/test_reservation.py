@@ -155,7 +155,7 @@ def test_an_order_and_the_claim_of_its_hold_take_the_units_once_whichever_comes_
         else:
             ask(on, claim(reservation))
     assert figures(on) == {"available": 3, "committed": 2}
-    assert on.lines[SHOP, "o1", "l1"].units_committed == 2
+    assert on.lines[SHOP, "o1", "l1", MUG].units_committed == 2
     assert_sound(on)
 
 
@@ -165,12 +165,12 @@ def test_the_last_units_on_hold_reach_the_order_that_claims_them(told_first: boo
     reservation = held(on, demand(MUG, 2))
     if told_first:
         tell(on, 2)
-        assert on.lines[SHOP, "o1", "l1"].units_short == 2
+        assert on.lines[SHOP, "o1", "l1", MUG].units_short == 2
         tell(on, 1, order_id="older", placed_at=NOON - timedelta(days=1))
     ask(on, claim(reservation))
     tell(on, 2)
     assert figures(on) == {"committed": 2}
-    assert (on.lines[SHOP, "o1", "l1"].units_committed, on.lines[SHOP, "o1", "l1"].units_short) == (2, 0)
+    assert (on.lines[SHOP, "o1", "l1", MUG].units_committed, on.lines[SHOP, "o1", "l1", MUG].units_short) == (2, 0)
     assert_sound(on)
 
 
@@ -197,7 +197,7 @@ def test_a_claim_for_an_unpaid_order_keeps_the_units_reserved() -> None:
     tell(on, 2, is_pending=1)
     ask(on, claim(reservation))
     assert figures(on) == {"reserved": 2}
-    assert on.lines[SHOP, "o1", "l1"].units_pending == 2
+    assert on.lines[SHOP, "o1", "l1", MUG].units_pending == 2
     assert_sound(on)
 
 

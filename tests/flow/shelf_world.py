@@ -7,13 +7,15 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from domain.shop import BERLIN, CAP, HAMBURG, MUG, SHOP, key
+from domain.shop import BERLIN, BUNDLES, CAP, DUO, HAMBURG, MUG, SHOP, key
 from oneshelf.clock import SystemClock
-from oneshelf.domain.command import Command, Receive
-from oneshelf.domain.identity import Sku
+from oneshelf.domain.bundle import BundleWish, Defined
+from oneshelf.domain.command import Command, Component, Receive
+from oneshelf.domain.identity import Location, Sku
+from oneshelf.domain.ledger import Backorder, BackorderKind
 from oneshelf.domain.order import OrderSnapshot
 from oneshelf.domain.outcome import Outcome
-from oneshelf.flow import audit, post
+from oneshelf.flow import audit, define, post
 from oneshelf.storage import catalog, facts
 from oneshelf.storage.database import Database
 
@@ -29,7 +31,7 @@ class Ledger:
     async def name_all(self) -> None:
         """Let the engine know the SKUs, the locations and the channel."""
         async with self.database.transaction() as tx:
-            await catalog.add_skus(tx, dict.fromkeys([MUG, CAP, Sku("SET")], ""))
+            await catalog.add_skus(tx, dict.fromkeys([MUG, CAP, DUO, Sku("SET")], ""))
             for location in (BERLIN, HAMBURG):
                 await catalog.add_location(tx, location)
             await catalog.add_channel(tx, catalog.NewChannel(SHOP, "paper", BERLIN, {}, {}, {}))
@@ -47,6 +49,16 @@ class Ledger:
         async with self.database.transaction() as tx:
             await facts.add(tx, [(snapshot, CLOCK.now())])
         await post.post_facts(self.database, CLOCK.new_id)
+
+    async def define_duo(self, components: tuple[Component, ...] = BUNDLES[DUO]) -> None:
+        """Two mugs and a cap are sold as one."""
+        wish = BundleWish(sku=DUO, components=components)
+        assert await define.define_bundle(self.database, wish) == Defined(DUO)
+
+    async def allow(self, cap: int | None, sku: Sku = MUG, location: Location = BERLIN) -> None:
+        """So many units may be short."""
+        policy = None if cap is None else Backorder(kind=BackorderKind.BACKORDER, cap_units=cap)
+        assert await define.allow_backorder(self.database, sku, location, policy) is None
 
     async def sweep(self) -> int:
         """Take back the holds that are past their time."""

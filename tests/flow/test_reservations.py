@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from uuid import UUID
 
+import msgspec
 import pytest
 
 from domain.shop import BERLIN, CAP, MUG, NOON, SHOP, claim, demand, hold, key, lock, release
@@ -87,7 +88,7 @@ async def test_one_key_reserves_once_even_when_asked_at_the_same_time(dsn: str) 
         async with asyncio.TaskGroup() as group:
             racing = [group.create_task(ledger.ask_one(wanted)) for _ in range(10)]
         assert len({reservation(task.result()) for task in racing}) == 1
-        assert await ledger.ask_one(replace(wanted, ttl_s=61)) == KeyReused(wanted.key.key)
+        assert await ledger.ask_one(msgspec.structs.replace(wanted, ttl_s=61)) == KeyReused(wanted.key.key)
         assert await ledger.figures() == {"available": 8, "reserved": 1}
 
 

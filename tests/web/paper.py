@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -38,6 +39,8 @@ from oneshelf.sdk.signature import hmac_sha256_base64, is_hmac_sha256_base64
 from oneshelf.storage import catalog, schedules
 from oneshelf.storage.database import Database
 from oneshelf.web.server import create_app
+from oneshelf.workers.poster import Poster
+from oneshelf.workers.runner import Pulse, Step, run_for_ever
 
 SECRET = "paper secret"
 SIGNATURE = "x-paper-signature"
@@ -212,9 +215,20 @@ async def open_shop(dsn: str, *, api_token: str = "") -> AsyncIterator[Shop]:
         woken: list[str] = []
         async with database.transaction() as tx:
             await catalog.add_location(tx, BERLIN)
+        poster = Poster(database, SystemClock().new_id)
         app = create_app(
-            database=database, channels=channels, clock=SystemClock(), wake=woken.extend, api_token=api_token
+            database=database,
+            channels=channels,
+            clock=SystemClock(),
+            wake=woken.extend,
+            post=poster.post,
+            api_token=api_token,
         )
         transport = httpx2.ASGITransport(app)
-        async with httpx2.AsyncClient(transport=transport, base_url="http://shelf.test") as client:
-            yield Shop(database, channels, {}, app, client, woken)
+        lane = asyncio.get_running_loop().create_task(run_for_ever(Step("commands", poster.post_next), Pulse()))
+        try:
+            async with httpx2.AsyncClient(transport=transport, base_url="http://shelf.test") as client:
+                yield Shop(database, channels, {}, app, client, woken)
+        finally:
+            lane.cancel()
+            await asyncio.wait([lane])

@@ -63,7 +63,6 @@ async def test_a_receipt_is_posted_once_however_often_it_is_sent(shop: Shop, dsn
     assert again.headers["idempotent-replayed"] == "true"
     assert again.json()["answers"][0] == {**first.json()["answers"][0], "replayed": True}
     assert available(dsn) == 5
-    assert "plan" in shop.woken
 
 
 async def test_a_key_that_was_used_for_something_else_is_refused(shop: Shop, dsn: str) -> None:

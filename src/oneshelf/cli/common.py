@@ -10,12 +10,18 @@ import typer
 from typer.core import TyperGroup
 
 if TYPE_CHECKING:
+    from datetime import datetime
+    from enum import StrEnum
+    from uuid import UUID
+
+    from oneshelf.domain.command import OrderRef
     from oneshelf.storage.database import Database, Transaction
 
 EXIT_REFUSED = 1
 EXIT_WRONG = 2
 
 Result = TypeVar("Result")
+Choice = TypeVar("Choice", bound="StrEnum")
 
 _WHOLE = re.compile(r"[+-]?[0-9]+", re.ASCII)
 # Longer than any number of units can be, shorter than what Python refuses to read.
@@ -61,6 +67,56 @@ def units_in(text: str, *, what: str = "units", least: int = 0) -> int:
 
     value: object = int(text[:_DIGITS_MAX]) if _WHOLE.fullmatch(text) else text
     return units_from(value, what=what, least=least)
+
+
+def seconds_in(text: str, *, what: str, most: int, least: int = 0) -> int:
+    """Whole seconds typed by a person. Raises MalformedError."""
+    from oneshelf.errors import MalformedError
+
+    if not _WHOLE.fullmatch(text) or not least <= int(text[:_DIGITS_MAX]) <= most:
+        raise MalformedError(f"{what} must be a whole number of seconds from {least} to {most}")
+    return int(text)
+
+
+def instant_in(text: str, *, what: str) -> datetime | None:
+    """An instant typed by a person, None for nothing. Raises MalformedError, see `domain.identity.instant_from`."""
+    from oneshelf.domain.identity import instant_from
+
+    return instant_from(text, what=what) if text else None
+
+
+def uuid_in(text: str, *, what: str, origin: str) -> UUID:
+    """An id that an answer of ours gave. `origin`: whose answer. Raises MalformedError."""
+    from uuid import UUID
+
+    from oneshelf.errors import MalformedError
+
+    try:
+        return UUID(text)
+    except ValueError:
+        raise MalformedError(f"{what} must be a UUID, as the answer to {origin} gave it") from None
+
+
+def choice_in(text: str, kinds: type[Choice], *, what: str) -> Choice:
+    """One of the words there are. Raises MalformedError, which names them."""
+    from oneshelf.errors import MalformedError
+
+    for kind in kinds:
+        if kind.value == text:
+            return kind
+    raise MalformedError(f"{what} must be one of {', '.join(kind.value for kind in kinds)}")
+
+
+def order_in(text: str) -> OrderRef:
+    """An order as CHANNEL/NUMBER: a channel's name has no slash, a number may. Raises MalformedError."""
+    from oneshelf.domain.command import OrderRef
+    from oneshelf.domain.identity import channel_from, name_from
+    from oneshelf.errors import MalformedError
+
+    channel, slash, number = text.partition("/")
+    if not slash:
+        raise MalformedError("an order is CHANNEL/NUMBER: who took it, a slash, and the number they gave it")
+    return OrderRef(channel_from(channel), name_from(number, what="order number"))
 
 
 def words_in(text: str, *, what: str) -> str:

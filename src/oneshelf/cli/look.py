@@ -1,4 +1,4 @@
-"""Commands that only look: status, sku, drift list."""
+"""Commands that only look: status, sku, short, drift list."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ _CHANNELS = (
 )
 _LISTINGS = ("channel", "channel_sku", "state", "desired_units", "verified_units", "age_s", "unverified_s")
 _MOVEMENTS = ("posted_at", "units", "from_account", "to_account", "reason", "source")
+_SHORT = ("since", "kind", "source", "promised_to", "sku", "location", "units_short", "units_held")
 _DRIFTS = (
     *("channel", "channel_sku", "sku", "cause", "expected_units", "observed_units", "opened_at", "resolved_at"),
     "resolution",
@@ -35,6 +36,7 @@ def register(app: typer.Typer) -> None:
     """Add the commands of this file that have no group."""
     app.command()(status)
     app.command()(sku)
+    app.command()(short)
 
 
 def status(as_json: Json = False) -> None:
@@ -55,7 +57,7 @@ def status(as_json: Json = False) -> None:
     typer.echo(
         f"{whole.sku_count} SKUs: {whole.units_on_hand} on hand, {whole.units_available} available, "
         f"{whole.units_committed} committed, {whole.units_reserved} reserved\n"
-        f"{whole.order_count} orders; {whole.short_units} units short in {whole.short_line_count} lines\n"
+        f"{whole.order_count} orders; {whole.short_units} units short at {whole.short_line_count} promises\n"
         f"{whole.verified_count} of {whole.listing_count} listings verified; {whole.drift_count} open drifts\n"
         f"waiting: {whole.inbox_waiting} deliveries, {whole.facts_waiting} orders; "
         f"parked: {whole.parked_deliveries} deliveries, {whole.parked_orders} orders, {whole.parked_count} listings"
@@ -102,6 +104,23 @@ def sku(name: Annotated[str, typer.Argument(metavar="SKU", help="The SKU.")], as
     show_rows(shown, _LISTINGS, as_json=False, empty="no listing sells it")
     typer.echo("")
     show_rows(newest, _MOVEMENTS, as_json=False, empty="nothing has moved yet")
+
+
+def short(
+    sku: Annotated[str, typer.Argument(metavar="[SKU]", help="One SKU; default: all.")] = "", as_json: Json = False
+) -> None:
+    """What was sold or promised and is not there: orders and reservations, the oldest first, as they will be filled."""
+    from oneshelf.domain.identity import sku_from
+    from oneshelf.storage import detail_views
+    from oneshelf.storage.database import Database
+
+    only = sku_from(sku) if sku else None
+
+    async def read(database: Database) -> list[detail_views.ShortRow]:
+        async with database.transaction() as tx:
+            return await detail_views.short_rows(tx, sku=only)
+
+    show_rows(on_database(read), _SHORT, as_json=as_json, empty="nothing is short")
 
 
 @drift_app.command("list")

@@ -67,6 +67,7 @@ async def _run(settings: Settings, listener: socket.socket, on_ready: Ready) -> 
             channels=channels.by_name,
             clock=clock,
             wake=supervisor.pulse.wake,
+            post=supervisor.poster.post,
             api_token=settings.api_token.get_secret_value(),
         )
         server = _Server(_config(application), lambda: on_ready(_address(settings.host, listener)))

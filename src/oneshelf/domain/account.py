@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from oneshelf.domain.identity import Location
 
@@ -18,6 +19,9 @@ class StockState(StrEnum):
     QUALITY_CONTROL = "quality_control"
     SAFETY_STOCK = "safety_stock"
     INCOMING = "incoming"
+
+    # A balance is looked up by state some ten times for each command, and the hash of Enum is written in Python.
+    __hash__ = str.__hash__
 
 
 class Outside(StrEnum):
@@ -44,3 +48,9 @@ class Account:
     def __post_init__(self) -> None:
         if (self.location is None) is not isinstance(self.name, Outside):
             raise ValueError(f"{self.name} {'needs' if self.location is None else 'has no'} location")
+
+
+@lru_cache(maxsize=10_000)
+def inside(state: StockState, location: Location) -> Account:
+    """The account of a stock state at a location, made once."""
+    return Account(state, location)

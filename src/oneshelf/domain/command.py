@@ -7,8 +7,11 @@ reused, so a new wish is a new command.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
+
+import msgspec
 
 from oneshelf.domain.account import Outside, StockState
 from oneshelf.domain.identity import UNITS_MAX, Channel, Location, Sku
@@ -18,18 +21,20 @@ KEY_LENGTH_MAX = 255
 TTL_S_MAX = 7 * 86_400
 RESERVE_LINES_MAX = 200
 COMPONENTS_MAX = 200
+# By how much the clock of whoever tells an instant may differ from ours, unless they say it themselves.
+CLOCK_ERROR_S = 5
+CLOCK_ERROR_S_MAX = 86_400
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommandKey:
+class CommandKey(msgspec.Struct, frozen=True, kw_only=True):
     """Makes a command happen once: `scope` is who numbers, `key` is the number they gave it."""
 
     scope: str
     key: str
 
     def __post_init__(self) -> None:
-        is_printable = all(0x21 <= ord(character) <= 0x7E for character in self.key)
-        if not 1 <= len(self.key) <= KEY_LENGTH_MAX or not is_printable:
+        is_visible = self.key.isascii() and self.key.isprintable() and " " not in self.key
+        if not 1 <= len(self.key) <= KEY_LENGTH_MAX or not is_visible:
             raise MalformedError(f"an idempotency key is 1 to {KEY_LENGTH_MAX} visible ASCII characters")
 
     def __str__(self) -> str:
@@ -37,10 +42,11 @@ class CommandKey:
 
 
 class CountedFigure(StrEnum):
-    """What a counted number says."""
+    """What a counted number says. A difference is no count: that is `Adjust`."""
 
-    ON_HAND = "on_hand"  # everything that lies there, whoever it is promised to
-    AVAILABLE = "available"  # what is free to sell
+    ON_HAND = "on_hand"  # everything that lies there, whoever it is promised to, damaged or not
+    UNSHIPPED = "unshipped"  # what is fit for sale and has not shipped: on hand without damaged and quality control
+    AVAILABLE = "available"  # what is free to sell: promised to nobody, not set aside
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +57,7 @@ class Receive:
     sku: Sku
     location: Location
     units: int
+    happened_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,13 +69,17 @@ class Adjust:
     location: Location
     delta_units: int
     reason: str = ""
+    happened_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
     """Somebody counted. The difference to the ledger goes to or comes from `shrinkage` and `found`.
 
-    A count is never refused: if less lies there than is promised, the latest promises are short from now on.
+    No count is refused for what it finds: if less lies there than is promised, the latest promises are short.
+
+    It replaces what it had seen and nothing else: all that happened before it began (`token`, given at its beginning),
+    or before `as_of` on a clock that may be wrong by `error_s`. With neither it was taken at this instant.
     """
 
     key: CommandKey
@@ -76,6 +87,17 @@ class Count:
     location: Location
     units: int
     figure: CountedFigure = CountedFigure.ON_HAND
+    token: UUID | None = None
+    as_of: datetime | None = None
+    error_s: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.token is not None and self.as_of is not None:
+            raise MalformedError("a count has a token or an as_of, not both: they say the same in two ways")
+        if self.error_s is not None and self.as_of is None:
+            raise MalformedError("error_s is the error of the clock behind as_of, and there is no as_of")
+        if self.error_s is not None and not 0 <= self.error_s <= CLOCK_ERROR_S_MAX:
+            raise MalformedError(f"error_s is {self.error_s}; it must be 0 to {CLOCK_ERROR_S_MAX} seconds")
 
 
 # Between these, a person may move units. What is committed or reserved belongs to an order or a reservation.
@@ -92,6 +114,7 @@ class Move:
     units: int
     origin: StockState
     target: StockState
+    happened_at: datetime | None = None
 
     def __post_init__(self) -> None:
         _require_units(self.units, self.sku)
@@ -121,6 +144,7 @@ class Dispatch:
     origin: Location
     target: Location
     units: int
+    happened_at: datetime | None = None
 
     def __post_init__(self) -> None:
         _require_units(self.units, self.sku)
@@ -137,6 +161,7 @@ class Arrive:
     sku: Sku
     units: int
     is_last: bool = True
+    happened_at: datetime | None = None
 
 
 class ReturnInto(StrEnum):
@@ -174,6 +199,7 @@ class Return:
     units: int
     into: ReturnInto
     line_id: str = ""
+    happened_at: datetime | None = None
 
     def __post_init__(self) -> None:
         _require_units(self.units, self.sku)
@@ -188,6 +214,7 @@ class Ship:
     sku: Sku
     location: Location
     units: int
+    happened_at: datetime | None = None
 
     def __post_init__(self) -> None:
         _require_units(self.units, self.sku)
@@ -209,7 +236,7 @@ class Cancel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Component:
-    """How many units of a SKU one kit takes."""
+    """How many units of a SKU one kit or bundle takes."""
 
     sku: Sku
     units: int
@@ -230,7 +257,7 @@ class Assemble:
 
     def __post_init__(self) -> None:
         _require_units(self.units, self.sku)
-        _require_components(self.sku, self.components)
+        require_components("kit", self.sku, self.components)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,7 +272,7 @@ class Disassemble:
 
     def __post_init__(self) -> None:
         _require_units(self.units, self.sku)
-        _require_components(self.sku, self.components)
+        require_components("kit", self.sku, self.components)
 
 
 class ReservationKind(StrEnum):
@@ -264,8 +291,7 @@ class ClaimInto(StrEnum):
     LOCK = "lock"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Demand:
+class Demand(msgspec.Struct, frozen=True, kw_only=True):
     """Units of one SKU at one location."""
 
     sku: Sku
@@ -276,15 +302,18 @@ class Demand:
         _require_units(self.units, self.sku)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reserve:
-    """Set units aside, all of them or none: available → reserved. A hold, and only a hold, ends after `ttl_s`."""
+class Reserve(msgspec.Struct, frozen=True, kw_only=True):
+    """Set units aside: available → reserved. A hold, and only a hold, ends after `ttl_s`.
+
+    All of them or none; with `allows_partial` what is there, line by line in the order given. A line may name a bundle.
+    """
 
     key: CommandKey
     kind: ReservationKind
     lines: tuple[Demand, ...]
     ttl_s: int | None = None
     holder: str = ""
+    allows_partial: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.lines) <= RESERVE_LINES_MAX:
@@ -325,6 +354,9 @@ class Release:
     reservation_id: UUID
 
 
+# What may be told late: `happened_at` is when it really happened, if that was not now. What a count had seen of it then
+# does not change the count.
+Dated = Receive | Adjust | Move | Dispatch | Arrive | Return | Ship
 StockCommand = Receive | Adjust | Expect | Move | Assemble | Disassemble
 ReservationCommand = Reserve | Extend | Claim | Release
 TransferCommand = Dispatch | Arrive
@@ -342,9 +374,10 @@ def _require_ttl(ttl_s: int) -> None:
         raise MalformedError(f"ttl_s is {ttl_s}; a hold lasts 1 to {TTL_S_MAX} seconds")
 
 
-def _require_components(kit: Sku, components: tuple[Component, ...]) -> None:
+def require_components(kind: str, whole: Sku, components: tuple[Component, ...]) -> None:
+    """Raise MalformedError unless these can make up a kit or a bundle, as `kind` says."""
     names = [component.sku for component in components]
     if not 1 <= len(names) <= COMPONENTS_MAX:
-        raise MalformedError(f"kit {kit} has {len(names)} components; it must have 1 to {COMPONENTS_MAX}")
-    if kit in names or len(set(names)) != len(names):
-        raise MalformedError(f"kit {kit} names a component twice, or itself")
+        raise MalformedError(f"{kind} {whole} has {len(names)} components; it must have 1 to {COMPONENTS_MAX}")
+    if whole in names or len(set(names)) != len(names):
+        raise MalformedError(f"{kind} {whole} names a component twice, or itself")

@@ -1,29 +1,126 @@
-"""The rules of counts. What a person has counted is true: a count is never refused, and never erases an open order."""
+"""The rules of counts. What a person has counted is true: no count is refused for what it finds, and none erases an
+open order, or what happened after it was taken.
+"""
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+from uuid import UUID
+
 from oneshelf.domain.account import Account, Outside, StockState
-from oneshelf.domain.command import Count, CountedFigure, ReservationKind
+from oneshelf.domain.command import CLOCK_ERROR_S, Count, ReservationKind
+from oneshelf.domain.count_outcome import BeforeHistory, Counted, CountOutdated, InFuture, NoSuchCount
 from oneshelf.domain.ledger import BalanceKey, LinePosition, Reservation, Shelf
-from oneshelf.domain.movement import Reason
+from oneshelf.domain.movement import Movement, Reason
 from oneshelf.domain.outcome import CountedShort, Posted
+from oneshelf.domain.seen import (
+    FIGURE_STATES,
+    Begun,
+    LookedBack,
+    Ruling,
+    Since,
+    not_seen,
+    seen_anyway,
+    since_begun,
+    since_instant,
+)
 from oneshelf.errors import invariant
 
 # Where units are missed first. Those that nobody waits for come before any promise.
 _UNPROMISED = (StockState.AVAILABLE, StockState.SAFETY_STOCK, StockState.QUALITY_CONTROL, StockState.DAMAGED)
 
 
-def count(shelf: Shelf, command: Count) -> Posted | CountedShort:
+def count(
+    shelf: Shelf, command: Count, *, now: datetime
+) -> Posted | CountedShort | Counted | NoSuchCount | CountOutdated | BeforeHistory | InFuture:
     """The ledger follows the count. The shelf must hold all that is promised from a balance counted as a whole.
 
-    What is missing is taken from the free units, then from the other unpromised ones, then from promises: checkouts,
-    units set aside, orders and unpaid sales from the latest to the first, and what is locked last.
+    What has moved since the count is added to it. What is missing then is taken from the free units, then from the
+    other unpromised ones that were counted, then from promises: checkouts, units set aside, orders and unpaid sales
+    from the latest to the first, and what is locked last.
     """
     key = (command.sku, command.location)
+    since = _since(shelf, command, now=now)
+    if not isinstance(since, Since):
+        return since
+    _rule(shelf, command, now=now)
     balance = shelf.balances[key]
-    is_whole = command.figure is CountedFigure.ON_HAND
-    missing = (balance.on_hand if is_whole else balance.available) - command.units
-    moved, units_short = abs(missing), 0
+    there = sum(balance.units[state] for state in FIGURE_STATES[command.figure])
+    # More may have left than was counted: somebody counted badly, or something else is not told yet.
+    units = max(0, command.units + since.units)
+    ambiguous = since.units_ambiguous + units - command.units - since.units
+    missing = there - units
+    moved = abs(missing)
+    units_short = _correct(shelf, command, missing)
+    shelf.fill_shortages()
+    available = shelf.available(command.sku, command.location)
+    if command.token is not None or command.as_of is not None:
+        return Counted(moved, available, since.units, ambiguous, units_short)
+    return CountedShort(moved, available, units_short) if units_short else Posted(moved, available)
+
+
+def _rule(shelf: Shelf, command: Count, *, now: datetime) -> None:
+    """From now on this count rules its balance: what is told late is judged by it."""
+    key = (command.sku, command.location)
+    context = shelf.contexts.get(command.key)
+    counted_at = command.as_of or (context.begun_at if isinstance(context, Begun) else now)
+    error_s = CLOCK_ERROR_S if command.error_s is None else command.error_s
+    shelf.rulings[key] = Ruling(
+        figure=command.figure, units=command.units, counted_at=counted_at, error_s=error_s, source=str(command.key)
+    )
+    shelf.changed_rulings.add(key)
+
+
+def _since(
+    shelf: Shelf, command: Count, *, now: datetime
+) -> Since | NoSuchCount | CountOutdated | BeforeHistory | InFuture:
+    """What has moved since the count, as far as it says when it was taken."""
+    if command.token is not None:
+        return _since_token(shelf, command, command.token)
+    if command.as_of is not None:
+        return _since_instant(shelf, command, command.as_of, now=now)
+    return Since()
+
+
+def _since_token(shelf: Shelf, command: Count, token: UUID) -> Since | NoSuchCount:
+    key = (command.sku, command.location)
+    begun = shelf.contexts.get(command.key)
+    if not isinstance(begun, Begun):
+        return NoSuchCount(token, *key, "")
+    if begun.location != command.location:
+        return NoSuchCount(token, *key, begun.location)
+    more = seen_anyway(_moved_now(shelf, key), begun.begun_at)
+    return since_begun(begun, shelf.balances[key].units, more, command.figure)
+
+
+def _since_instant(
+    shelf: Shelf, command: Count, as_of: datetime, *, now: datetime
+) -> Since | CountOutdated | BeforeHistory | InFuture:
+    key = (command.sku, command.location)
+    error_s = CLOCK_ERROR_S if command.error_s is None else command.error_s
+    error = timedelta(seconds=error_s)
+    if as_of > now + error:
+        return InFuture(command.sku, as_of, now)
+    back = shelf.contexts.get(command.key)
+    if not isinstance(back, LookedBack) or back.first_at is None:
+        return BeforeHistory(command.sku, as_of, None)
+    if as_of < back.first_at - error:
+        return BeforeHistory(command.sku, as_of, back.first_at)
+    ruling = shelf.rulings.get(key)
+    if ruling is not None and ruling.counted_at > as_of:
+        return CountOutdated(*key, as_of, ruling.counted_at)
+    return since_instant(back, not_seen(_moved_now(shelf, key), as_of, error_s=error_s, now=now), command.figure)
+
+
+def _moved_now(shelf: Shelf, key: BalanceKey) -> list[Movement]:
+    """What this batch has moved at this balance."""
+    return [movement for movement in shelf.movements if (movement.sku, movement.location) == key]
+
+
+def _correct(shelf: Shelf, command: Count, missing: int) -> int:
+    """Take what is missing, or add what was found (less than 0). Returns how many promised units are short."""
+    key = (command.sku, command.location)
+    balance, states = shelf.balances[key], FIGURE_STATES[command.figure]
     if missing < 0:
         shelf.move(
             command.sku,
@@ -33,18 +130,17 @@ def count(shelf: Shelf, command: Count) -> Posted | CountedShort:
             reason=Reason.COUNTED,
             source=str(command.key),
         )
+        return 0
     for state in _UNPROMISED:
-        taken = max(0, min(missing, balance.units[state]))
+        taken = min(missing, balance.units[state]) if state in states else 0
         _lose(shelf, command, state, taken)
         missing -= taken
+    units_short = missing
     if missing > 0:
-        units_short = missing
         for promise in _weakest_first(shelf, key):
             missing -= _shorten(shelf, command, promise, missing)
         invariant(missing == 0, f"{command.sku} at {command.location}: nobody holds {missing} of the promised units")
-    shelf.fill_shortages()
-    available = shelf.available(command.sku, command.location)
-    return CountedShort(moved, available, units_short) if units_short else Posted(moved, available)
+    return units_short
 
 
 def _weakest_first(shelf: Shelf, key: BalanceKey) -> list[LinePosition | Reservation]:
@@ -71,16 +167,15 @@ def _weakest_first(shelf: Shelf, key: BalanceKey) -> list[LinePosition | Reserva
 def _shorten(shelf: Shelf, command: Count, promise: LinePosition | Reservation, missing: int) -> int:
     if isinstance(promise, Reservation):
         taken = min(missing, promise.units_held)
-        promise.units_short += taken
-        shelf.changed_reservations.add(promise.key)
+        promise.units_lost += taken
+        shelf.shorten(promise, taken)
         _lose(shelf, command, StockState.RESERVED, taken)
         return taken
     from_pending = min(missing, promise.units_pending)
     from_committed = min(missing - from_pending, promise.units_committed)
     promise.units_pending -= from_pending
     promise.units_committed -= from_committed
-    promise.units_short += from_pending + from_committed
-    shelf.changed_lines.add(promise.key)
+    shelf.shorten(promise, from_pending + from_committed)
     _lose(shelf, command, StockState.RESERVED, from_pending)
     _lose(shelf, command, StockState.COMMITTED, from_committed)
     return from_pending + from_committed

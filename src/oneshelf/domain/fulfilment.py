@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from oneshelf.domain.account import Account, Outside, StockState
+from oneshelf.domain.command import Component
 from oneshelf.domain.identity import ChannelSku, Location, Sku
 from oneshelf.domain.ledger import LinePosition, Shelf
 from oneshelf.domain.movement import Reason
@@ -17,11 +18,22 @@ LINE_UNITS_MAX = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """Which SKU a listing sells, from which location, and how many base units one sold unit takes."""
+    """Which SKU a listing sells, from which location, and how many base units one sold unit takes.
+
+    Of a bundle, `components` says which SKUs are counted for one of it.
+    """
 
     sku: Sku
     location: Location
     pack_units: int
+    components: tuple[Component, ...] = ()
+
+    @property
+    def counted(self) -> tuple[tuple[Sku, int], ...]:
+        """The SKUs that one sold unit takes, and how many units of each."""
+        if not self.components:
+            return ((self.sku, self.pack_units),)
+        return tuple((part.sku, self.pack_units * part.units) for part in self.components)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +51,9 @@ class OrderPosted:
 def post_order(shelf: Shelf, snapshot: OrderSnapshot, links: Mapping[ChannelSku, Link]) -> OrderPosted:
     """Move what this snapshot changes. Posting the same snapshot again moves nothing.
 
-    A line that was posted before stays with the SKU, location and pack it was posted to, even if its listing has
-    been linked to another SKU since. The shelf must hold the order's lines and the balances of all links.
+    A line that was posted before stays with the SKUs, location and units it was posted to, even if its listing has
+    been linked to another SKU since, or its bundle is another one. A line of a bundle holds units of each component.
+    The shelf must hold the order's lines and the balances of all links.
 
     Raises MalformedError, and moves nothing, for a line of more than `LINE_UNITS_MAX` base units: nobody sells that
     many, and such a figure would do harm.
@@ -50,29 +63,30 @@ def post_order(shelf: Shelf, snapshot: OrderSnapshot, links: Mapping[ChannelSku,
     off_listing: dict[ChannelSku, int] = {}
     unlinked: list[ChannelSku] = []
     for line in snapshot.lines:
-        position = shelf.lines.get((snapshot.channel, snapshot.order_id, line.line_id))
-        link = links.get(line.channel_sku)
-        if position is None:
+        positions = shelf.positions(snapshot.channel, snapshot.order_id, line.line_id)
+        if not positions:
+            link = links.get(line.channel_sku)
             if link is None:
                 unlinked.append(line.channel_sku)
                 continue
-            position = _new_position(snapshot, line, link)
-            shelf.add_line(position)
-            _take_over(shelf, position)
-        change = line.units_off_listing - position.units_off_listing
+            positions = _new_positions(shelf, snapshot, line, link)
+        # Each position of a bundle remembers the same figure: the listing was lowered once.
+        change = line.units_off_listing - positions[0].units_off_listing
         off_listing[line.channel_sku] = off_listing.get(line.channel_sku, 0) + change
-        position.units_off_listing = line.units_off_listing
-        _confirm_payment(shelf, position, snapshot)
-        _ship(shelf, position, line.units_shipped * position.pack_units)
-        _hold(shelf, position, line.units_open * position.pack_units)
-        shelf.changed_lines.add(position.key)
+        for position in positions:
+            position.units_off_listing = line.units_off_listing
+            _confirm_payment(shelf, position, snapshot)
+            _ship(shelf, position, line.units_shipped * position.pack_units)
+            _hold(shelf, position, line.units_open * position.pack_units)
+            shelf.changed_lines.add(position.key)
     shelf.fill_shortages()
     return OrderPosted(off_listing=off_listing, unlinked=tuple(unlinked))
 
 
 def _check_plausible(shelf: Shelf, snapshot: OrderSnapshot, line: OrderLine, link: Link | None) -> None:
-    position = shelf.lines.get((snapshot.channel, snapshot.order_id, line.line_id))
-    pack_units = position.pack_units if position else link.pack_units if link else 1
+    positions = shelf.positions(snapshot.channel, snapshot.order_id, line.line_id)
+    packs = [position.pack_units for position in positions] or [units for _, units in (link.counted if link else ())]
+    pack_units = max(packs, default=1)
     if line.units_ordered * pack_units > LINE_UNITS_MAX:
         raise MalformedError(
             f"order {snapshot.order_id}, line {line.line_id}: {line.units_ordered} of {line.channel_sku} are more than "
@@ -80,18 +94,25 @@ def _check_plausible(shelf: Shelf, snapshot: OrderSnapshot, line: OrderLine, lin
         )
 
 
-def _new_position(snapshot: OrderSnapshot, line: OrderLine, link: Link) -> LinePosition:
-    return LinePosition(
-        sku=link.sku,
-        location=link.location,
-        channel=snapshot.channel,
-        order_id=snapshot.order_id,
-        line_id=line.line_id,
-        channel_sku=line.channel_sku,
-        placed_at=snapshot.placed_at,
-        is_pending=snapshot.is_pending,
-        pack_units=link.pack_units,
-    )
+def _new_positions(shelf: Shelf, snapshot: OrderSnapshot, line: OrderLine, link: Link) -> list[LinePosition]:
+    positions = [
+        LinePosition(
+            sku=sku,
+            location=link.location,
+            channel=snapshot.channel,
+            order_id=snapshot.order_id,
+            line_id=line.line_id,
+            channel_sku=line.channel_sku,
+            placed_at=snapshot.placed_at,
+            is_pending=snapshot.is_pending,
+            pack_units=units,
+        )
+        for sku, units in sorted(link.counted)
+    ]
+    for position in positions:
+        shelf.add_line(position)
+        _take_over(shelf, position)
+    return positions
 
 
 def _take_over(shelf: Shelf, position: LinePosition) -> None:
@@ -102,8 +123,9 @@ def _take_over(shelf: Shelf, position: LinePosition) -> None:
         position.units_committed += claimed.units_committed
         position.units_shipped += claimed.units_shipped
         position.units_returned += claimed.units_returned
-        position.units_short += claimed.units_short
-        claimed.units_committed = claimed.units_shipped = claimed.units_returned = claimed.units_short = 0
+        shelf.shorten(position, claimed.units_short)
+        shelf.shorten(claimed, -claimed.units_short)
+        claimed.units_committed = claimed.units_shipped = claimed.units_returned = 0
         # From now on the channel speaks for these units: no command ships or cancels them.
         claimed.channel_sku = position.channel_sku
         shelf.changed_lines.add(claimed.key)
@@ -158,7 +180,7 @@ def _unship(shelf: Shelf, position: LinePosition, units: int) -> None:
         source=position.source,
     )
     position.units_committed += still_out
-    position.units_short += units - still_out
+    shelf.shorten(position, units - still_out)
     position.units_returned -= units - still_out
     shelf.look_for_units(position)
 
@@ -184,7 +206,7 @@ def _have_committed(shelf: Shelf, position: LinePosition, units: int) -> None:
         if state is StockState.RESERVED:
             position.units_pending -= taken
         else:
-            position.units_short = max(0, position.units_short - taken)
+            shelf.shorten(position, -min(taken, position.units_short))
     uncounted = max(0, units - position.units_committed)
     shelf.move(
         position.sku,
@@ -195,7 +217,7 @@ def _have_committed(shelf: Shelf, position: LinePosition, units: int) -> None:
         source=position.source,
     )
     position.units_committed += uncounted
-    position.units_short = max(0, position.units_short - uncounted)
+    shelf.shorten(position, -min(uncounted, position.units_short))
 
 
 def _hold(shelf: Shelf, position: LinePosition, units_open: int) -> None:
@@ -225,14 +247,14 @@ def _take(shelf: Shelf, position: LinePosition, units: int) -> None:
     else:
         position.units_committed += taken
     if taken < units:
-        position.units_short += units - taken
+        shelf.shorten(position, units - taken)
         shelf.touch(position.sku, position.location)
 
 
 def _give_back(shelf: Shelf, position: LinePosition, units: int) -> None:
     """Release what was cancelled: first what was never there, then what was held."""
     from_short = min(units, position.units_short)
-    position.units_short -= from_short
+    shelf.shorten(position, -from_short)
     from_pending = min(units - from_short, position.units_pending)
     from_committed = units - from_short - from_pending
     for state, released in ((StockState.RESERVED, from_pending), (StockState.COMMITTED, from_committed)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from datetime import UTC, datetime
 from typing import NewType
 
 from oneshelf.errors import MalformedError
@@ -75,6 +76,26 @@ def units_from(value: object, *, what: str, least: int = 0) -> int:
     if not least <= value <= UNITS_MAX:
         raise MalformedError(f"{what} is {_shown(value)}; it must lie between {least} and {UNITS_MAX}")
     return value
+
+
+def instant_from(value: object, *, what: str) -> datetime:
+    """An instant in UTC, from ISO 8601 with a zone, such as 2026-11-25T14:00:00Z or …T15:00:00+01:00.
+
+    A time without a zone is refused: whose clock it was is anybody's guess, and an hour is many sales.
+    """
+    try:
+        instant = datetime.fromisoformat(value if isinstance(value, str) else "")
+    except ValueError:
+        raise MalformedError(f"{what} must be an instant in ISO 8601, such as 2026-11-25T14:00:00Z") from None
+    if instant.tzinfo is None:
+        raise MalformedError(f"{what} has no zone; add Z for UTC, or an offset such as +01:00")
+    try:
+        instant = instant.astimezone(UTC)
+    except OverflowError:
+        raise MalformedError(f"{what} lies outside the years that anybody counts in") from None
+    if not 1970 < instant.year < 9999:
+        raise MalformedError(f"{what} is of the year {instant.year}; nobody counted then")
+    return instant
 
 
 def _shown(value: object) -> str:

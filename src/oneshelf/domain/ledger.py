@@ -6,23 +6,37 @@ First come, first served: entries are decided in the order given, each seeing wh
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from oneshelf.domain.account import ON_HAND_STATES, Account, Outside, StockState
-from oneshelf.domain.command import OrderRef, ReservationKind
+import msgspec
+
+from oneshelf.domain.account import ON_HAND_STATES, Account, Outside, StockState, inside
+from oneshelf.domain.bundle import Bundles
+from oneshelf.domain.command import CommandKey, OrderRef, ReservationKind
 from oneshelf.domain.identity import UNITS_MAX, Channel, ChannelSku, Location, Sku
 from oneshelf.domain.movement import Movement, Reason
 from oneshelf.domain.outcome import NoRoom
-from oneshelf.errors import invariant
+from oneshelf.domain.seen import Context, Ruling
+from oneshelf.errors import broken
 
 BalanceKey = tuple[Sku, Location]
-LineKey = tuple[Channel, str, str]  # channel, order, line
+LineKey = tuple[Channel, str, str, Sku]  # channel, order, line; a line of a bundle has a position for each component
 TransferKey = tuple[Sku, str]
 ReservationKey = tuple[Sku, UUID, Location]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backorder:
+    """How far units of one balance may be promised beyond what is there: until so many are short in all."""
+
+    kind: BackorderKind
+    cap_units: int
+
 
 # A line that a claim has made, and that its channel has not spoken of yet, sells no listing.
 UNSPOKEN = ChannelSku("")
@@ -46,7 +60,10 @@ class Balance:
 
 @dataclass(slots=True, kw_only=True)
 class LinePosition:
-    """What one order line holds of the ledger, in base units. `units_short`: sold, and nothing is there for it."""
+    """What one order line holds of one SKU, in base units. `units_short`: sold, and nothing is there for it.
+
+    `pack_units`: units of this SKU in one sold unit of the listing.
+    """
 
     sku: Sku
     location: Location
@@ -66,7 +83,7 @@ class LinePosition:
 
     @property
     def key(self) -> LineKey:
-        return (self.channel, self.order_id, self.line_id)
+        return (self.channel, self.order_id, self.line_id, self.sku)
 
     @property
     def order(self) -> OrderRef:
@@ -87,6 +104,13 @@ class LinePosition:
         return f"order {self.channel}/{self.order_id}/{self.line_id}"
 
 
+class BackorderKind(StrEnum):
+    """Why units may be promised that are not there."""
+
+    BACKORDER = "backorder"  # sold out, and it will come again
+    PREORDER = "preorder"  # it has not come out yet
+
+
 class ReservationState(StrEnum):
     """Held until it is claimed, released or has expired, and then never again."""
 
@@ -96,11 +120,11 @@ class ReservationState(StrEnum):
     EXPIRED = "expired"
 
 
-@dataclass(slots=True, kw_only=True)
-class Reservation:
+class Reservation(msgspec.Struct, kw_only=True):
     """Units of one SKU at one location that are set aside. One reservation has one of these for each of them.
 
-    `units` were asked for; `units_short` of them were lost to a count since, the others lie in `reserved`.
+    `units` were promised; `units_short` of them wait for units, the others lie in `reserved`. `units_lost`: what
+    counts have taken from it in all, whether it was given others since or not.
     """
 
     sku: Sku
@@ -112,6 +136,7 @@ class Reservation:
     state: ReservationState = ReservationState.HELD
     holder: str = ""
     units_short: int = 0
+    units_lost: int = 0
     expires_at: datetime | None = None
 
     @property
@@ -134,6 +159,10 @@ class Reservation:
     def has_expired(self, *, now: datetime) -> bool:
         """Whether it is past its time, whatever the sweep has reached."""
         return self.is_held and self.expires_at is not None and now >= self.expires_at
+
+
+# What may wait for units.
+Promise = LinePosition | Reservation
 
 
 @dataclass(slots=True, kw_only=True)
@@ -166,51 +195,78 @@ class Transfer:
 class Shelf:
     """The balances that a batch has locked, the order lines and reservations it needs, and the movements it makes."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # All that a batch has locked, by name.
         self,
         *,
         balances: Mapping[BalanceKey, Balance],
         lines: Iterable[LinePosition] = (),
         reservations: Iterable[Reservation] = (),
         transfers: Iterable[Transfer] = (),
+        bundles: Bundles | None = None,
+        backorders: Mapping[BalanceKey, Backorder] | None = None,
         new_id: Callable[[], UUID],
     ) -> None:
         self.balances = dict(balances)
         self.lines: dict[LineKey, LinePosition] = {}
         self.reservations = {reservation.key: reservation for reservation in reservations}
         self.transfers = {transfer.key: transfer for transfer in transfers}
+        self.bundles: Bundles = bundles or {}
+        self.backorders = backorders or {}
         self.movements: list[Movement] = []
         self.changed_lines: set[LineKey] = set()
         self.changed_balances: set[BalanceKey] = set()
         self.changed_reservations: set[ReservationKey] = set()
         self.changed_transfers: set[TransferKey] = set()
+        # What the counts of this batch had seen; and of each balance the count that rules it, where a batch asks.
+        self.contexts: dict[CommandKey, Context] = {}
+        self.rulings: dict[BalanceKey, Ruling] = {}
+        self.changed_rulings: set[BalanceKey] = set()
+        # While a command is posted that is told late: when it happened, and what a count has to say to each movement.
+        self.happened_at: datetime | None = None
+        self.after_move: Callable[[Movement], None] | None = None
         self.new_id = new_id
         # Reading all lines and reservations for each command would make a batch cost its square.
         self._of_order: dict[OrderRef, list[LinePosition]] = {}
+        self._of_line: dict[tuple[Channel, str, str], list[LinePosition]] = {}
         self._of_reservation: dict[UUID, list[Reservation]] = {}
-        # Balances that have units to give to lines that are short.
+        # What waits for units, by balance and source, and how many units in all.
+        self._waiting: dict[BalanceKey, dict[str, Promise]] = {}
+        self._units_short: Counter[BalanceKey] = Counter()
+        # Balances that have units to give to those that wait.
         self._freed = set(self.balances)
         for line in lines:
             if line.key not in self.lines:
                 self.add_line(line)
         for reservation in self.reservations.values():
             self._of_reservation.setdefault(reservation.reservation_id, []).append(reservation)
+            if reservation.is_held and reservation.units_short:
+                self._count_short(reservation, reservation.units_short)
 
     def add_line(self, line: LinePosition) -> None:
         """Put an order line on the shelf."""
         self.lines[line.key] = line
         self._of_order.setdefault(line.order, []).append(line)
+        self._of_line.setdefault(line.key[:3], []).append(line)
+        if line.units_short:
+            self._count_short(line, line.units_short)
         self.look_for_units(line)
 
     def lines_of(self, order: OrderRef) -> list[LinePosition]:
         """The lines of an order that are on the shelf, sorted."""
         return sorted(self._of_order.get(order, []), key=lambda line: line.key)
 
+    def positions(self, channel: Channel, order_id: str, line_id: str) -> list[LinePosition]:
+        """What one order line was posted to, by SKU; empty for a line that was not posted yet."""
+        found = self._of_line.get((channel, order_id, line_id), [])
+        return sorted(found, key=lambda line: line.sku) if len(found) > 1 else found
+
     def add(self, reservation: Reservation) -> None:
         """Put a new reservation on the shelf. Its units are moved by the caller."""
         self.reservations[reservation.key] = reservation
         self._of_reservation.setdefault(reservation.reservation_id, []).append(reservation)
         self.changed_reservations.add(reservation.key)
+        if reservation.units_short:
+            self._count_short(reservation, reservation.units_short)
 
     def parts(self, reservation_id: UUID) -> list[Reservation]:
         """What a reservation set aside, by SKU and location; empty for an unknown one."""
@@ -234,25 +290,26 @@ class Shelf:
                 continue
             balance = self.balances[sku, account.location]
             balance.units[account.name] += change
-            invariant(
-                balance.units[account.name] >= 0,
-                f"{sku} at {account.location}: {account.name} would be {balance.units[account.name]}",
-            )
+            if balance.units[account.name] < 0:
+                broken(f"{sku} at {account.location}: {account.name} would be {balance.units[account.name]}")
             version = self.touch(sku, account.location)
             if account.name is StockState.AVAILABLE and change > 0:
                 self._freed.add((sku, account.location))
-        self.movements.append(
-            Movement(
-                movement_id=self.new_id(),
-                sku=sku,
-                units=units,
-                origin=origin,
-                target=target,
-                reason=reason,
-                source=source,
-                version=version,
-            )
+        movement = Movement(
+            movement_id=self.new_id(),
+            sku=sku,
+            units=units,
+            origin=origin,
+            target=target,
+            reason=reason,
+            source=source,
+            version=version,
+            # Whenever the units came: it is now that they fill what an order is short of.
+            happened_at=None if reason is Reason.SHORTAGE_FILLED else self.happened_at,
         )
+        self.movements.append(movement)
+        if self.after_move is not None:
+            self.after_move(movement)
 
     def touch(self, sku: Sku, location: Location) -> int:
         """Something about this balance is news to its listings. Returns its new version."""
@@ -261,39 +318,70 @@ class Shelf:
         self.changed_balances.add((sku, location))
         return balance.version
 
+    def units_short(self, key: BalanceKey) -> int:
+        """Units of this balance that were promised and are not there, over order lines and held reservations."""
+        return self._units_short[key]
+
+    def shorten(self, promise: Promise, units: int) -> None:
+        """`units` more are promised and not there; less than 0: they came, or nobody waits for them any more."""
+        promise.units_short += units
+        if isinstance(promise, LinePosition):
+            self.changed_lines.add(promise.key)
+        else:
+            self.changed_reservations.add(promise.key)
+        self._count_short(promise, units)
+
+    def end(self, part: Reservation, state: ReservationState) -> None:
+        """The reservation is held no longer. What it was short of stays written down, and waits for nothing."""
+        if part.units_short:
+            self._count_short(part, -part.units_short)
+            del self._waiting[part.sku, part.location][part.source]
+        part.state = state
+        self.changed_reservations.add(part.key)
+
+    def _count_short(self, promise: Promise, units: int) -> None:
+        key = (promise.sku, promise.location)
+        self._units_short[key] += units
+        waiting = self._waiting.setdefault(key, {})
+        if promise.units_short:
+            waiting[promise.source] = promise
+        else:
+            waiting.pop(promise.source, None)
+
     def look_for_units(self, line: LinePosition) -> None:
         """This line became short of units that may be free: the next `fill_shortages` looks."""
         self._freed.add((line.sku, line.location))
 
     def fill_shortages(self) -> None:
-        """Give units that became free to the order lines that are short of them, the oldest order first."""
+        """Give units that became free to the order lines and reservations that wait for them, the oldest first."""
         if not self._freed:
             return
-        short = [line for line in self.lines.values() if line.units_short > 0 and self._is_freed(line)]
-        for line in sorted(short, key=lambda line: (line.placed_at, line.key)):
-            take_for_line(self, line, min(line.units_short, self.available(line.sku, line.location)))
+        for key in sorted(self._freed) if self._waiting else ():
+            for promise in sorted(self._waiting.get(key, {}).values(), key=_age):
+                fill(self, promise, min(promise.units_short, self.available(*key)))
         self._freed.clear()
 
-    def _is_freed(self, line: LinePosition) -> bool:
-        return (line.sku, line.location) in self._freed
+
+def _age(promise: Promise) -> tuple[datetime, str]:
+    return (promise.placed_at if isinstance(promise, LinePosition) else promise.created_at, promise.source)
 
 
-def take_for_line(shelf: Shelf, line: LinePosition, units: int) -> None:
-    """Turn `units` of the line's shortage into held units. They must be available."""
+def fill(shelf: Shelf, promise: Promise, units: int) -> None:
+    """Turn `units` of what the promise is short of into held units. They must be available."""
     if units <= 0:
         return
-    state = StockState.RESERVED if line.is_pending else StockState.COMMITTED
+    is_reserved = isinstance(promise, Reservation) or promise.is_pending
     shelf.move(
-        line.sku,
-        origin=Account(StockState.AVAILABLE, line.location),
-        target=Account(state, line.location),
+        promise.sku,
+        origin=inside(StockState.AVAILABLE, promise.location),
+        target=inside(StockState.RESERVED if is_reserved else StockState.COMMITTED, promise.location),
         units=units,
         reason=Reason.SHORTAGE_FILLED,
-        source=line.source,
+        source=promise.source,
     )
-    line.units_short -= units
-    if line.is_pending:
-        line.units_pending += units
-    else:
-        line.units_committed += units
-    shelf.changed_lines.add(line.key)
+    shelf.shorten(promise, -units)
+    if isinstance(promise, LinePosition):
+        if promise.is_pending:
+            promise.units_pending += units
+        else:
+            promise.units_committed += units

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
+import msgspec
+
 from oneshelf.domain.account import Account
-from oneshelf.domain.identity import Sku
-from oneshelf.errors import invariant
+from oneshelf.domain.identity import Location, Sku
+from oneshelf.errors import broken
 
 
 class Reason(StrEnum):
@@ -34,12 +36,20 @@ class Reason(StrEnum):
     RETURNED = "returned"
     ASSEMBLED = "assembled"
     DISASSEMBLED = "disassembled"
+    SEEN_BY_COUNT = "seen_by_count"  # told late, and a count had seen it: the reversal of that
     SHIPPED_UNCOUNTED = "shipped_uncounted"  # it left, so it was there, although no count knew it
 
 
-@dataclass(frozen=True, slots=True)
-class Movement:
-    """`units` of `sku` from `origin` to `target`. `source` names the order or the command."""
+# Movements that make the ledger follow a count. They are no news to another count, which replaces them.
+CORRECTIONS = (Reason.COUNTED, Reason.SEEN_BY_COUNT)
+
+
+class Movement(msgspec.Struct, frozen=True, kw_only=True):
+    """`units` of `sku` from `origin` to `target`. `source` names the order or the command.
+
+    It changes one balance at most, whose `version` it made: between two locations, units are in transit.
+    `happened_at`: when, if it was told late.
+    """
 
     movement_id: UUID
     sku: Sku
@@ -49,7 +59,18 @@ class Movement:
     reason: Reason
     source: str
     version: int
+    happened_at: datetime | None = None
 
     def __post_init__(self) -> None:
-        invariant(self.units > 0, f"a movement of {self.units} units of {self.sku}")
-        invariant(self.origin != self.target, f"a movement of {self.sku} that goes nowhere")
+        if self.units <= 0:
+            broken(f"a movement of {self.units} units of {self.sku}")
+        if self.origin is self.target or self.origin == self.target:
+            broken(f"a movement of {self.sku} that goes nowhere")
+        origin, target = self.origin.location, self.target.location
+        if origin is not target and origin is not None and target is not None and origin != target:
+            broken(f"a movement of {self.sku} from {origin} to {target}, with nothing in transit")
+
+    @property
+    def location(self) -> Location | None:
+        """Where it changed a balance; None if it touched none."""
+        return self.origin.location or self.target.location

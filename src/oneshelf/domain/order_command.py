@@ -81,9 +81,8 @@ def _cancel(shelf: Shelf, command: Cancel) -> Posted | NoSuchLine | NotThatManyH
     left = command.units
     for line in lines:
         units = min(left, line.units_short)
-        line.units_short -= units
+        shelf.shorten(line, -units)
         left -= units
-        shelf.changed_lines.add(line.key)
     freed = left
     for line in lines:
         units = min(left, line.units_committed)

@@ -12,29 +12,59 @@ from datetime import datetime
 from typing import assert_never
 from uuid import UUID
 
+import msgspec
+
+from oneshelf.domain.count_outcome import (
+    BeforeHistory,
+    CountDone,
+    Counted,
+    CountOutdated,
+    CountRefusal,
+    InFuture,
+    NoSuchCount,
+    PostedLate,
+    counted_in_words,
+)
 from oneshelf.domain.identity import UNITS_MAX, Channel, Location, Sku
 
 
-@dataclass(frozen=True, slots=True)
-class Posted:
+class Posted(msgspec.Struct, frozen=True):
     """Done. `units_moved` is what moved in all, `available` what is free to sell there now."""
 
     units_moved: int
     available: int
 
 
-@dataclass(frozen=True, slots=True)
-class Reserved:
-    """Done: these units are set aside, a hold until `expires_at`."""
+class Grant(msgspec.Struct, frozen=True):
+    """Of what was asked: `granted` are set aside, `short` are promised and wait for units, `refused` are neither.
+
+    A bundle is counted in whole ones; it is short when one of its components is.
+    """
+
+    sku: Sku
+    location: Location
+    asked: int
+    granted: int
+    short: int
+    refused: int
+
+
+class Reserved(msgspec.Struct, frozen=True):
+    """Done: these units are set aside, a hold until `expires_at`; `units_short` more are promised and wait for units.
+
+    `grants`: by SKU and location, where parts were allowed or something is short.
+    """
 
     reservation_id: UUID
     units: int
     expires_at: datetime | None
+    units_short: int = 0
+    grants: tuple[Grant, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """Done: the reservation belongs to its order. `units_short`: a count has found that they are not there."""
+    """Done: the reservation belongs to its order. `units_short`: promised, and not there; the order waits for them."""
 
     reservation_id: UUID
     units: int
@@ -68,14 +98,14 @@ class Arrived:
     available: int
 
 
-@dataclass(frozen=True, slots=True)
-class Short:
-    """Not done: there are fewer than asked for."""
+class Short(msgspec.Struct, frozen=True):
+    """Not done: there are fewer than asked for. `backorderable`: so many more might be promised beyond the shelf."""
 
     sku: Sku
     location: Location
     asked: int
     available: int
+    backorderable: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,18 +228,39 @@ class UnknownLocation:
 
 
 @dataclass(frozen=True, slots=True)
+class IsBundle:
+    """Not done: a bundle has no units of its own. Name its `components`."""
+
+    sku: Sku
+    components: str
+
+
+@dataclass(frozen=True, slots=True)
 class KeyReused:
     """Not done: this key was used before for something else."""
 
     key: str
 
 
-Done = Posted | Reserved | Claimed | Released | CountedShort | Arrived
-OfShelf = Short | TooFew | NoRoom
+@dataclass(frozen=True, slots=True)
+class AnsweredBefore:
+    """Not done again: the command was answered before, and the figures of the answer are not kept any more.
+
+    `kind` is what it was: `Posted`, `Reserved`, `Short` … What was refused
+    may be asked again with a new key.
+    """
+
+    key: str
+    kind: str
+
+
+Done = Posted | Reserved | Claimed | Released | CountedShort | Arrived | CountDone
+OfShelf = Short | TooFew | NoRoom | IsBundle
 OfReservation = NoSuchReservation | ReservationEnded | NotAHold
 OfTransfer = NoSuchTransfer | TransferExists | TransferEnded
 OfOrder = NoSuchLine | NotThatManyShipped | NotThatManyHeld
-Refusal = OfShelf | OfReservation | OfTransfer | OfOrder | UnknownSku | UnknownLocation | KeyReused
+OfCommand = UnknownSku | UnknownLocation | KeyReused | AnsweredBefore
+Refusal = OfShelf | OfReservation | OfTransfer | OfOrder | CountRefusal | OfCommand
 Outcome = Done | Refusal
 
 
@@ -224,27 +275,38 @@ def in_words(outcome: Outcome) -> str:
             return _transfer_in_words(outcome)
         case NoSuchLine() | NotThatManyShipped() | NotThatManyHeld():
             return _order_in_words(outcome)
-        case Short() | TooFew() | NoRoom():
+        case Short() | TooFew() | NoRoom() | IsBundle():
             return _shelf_in_words(outcome)
+        case Counted() | PostedLate() | NoSuchCount() | CountOutdated() | BeforeHistory() | InFuture():
+            return counted_in_words(outcome)
+        case UnknownSku() | UnknownLocation() | KeyReused() | AnsweredBefore():
+            return _command_in_words(outcome)
+        case _:
+            assert_never(outcome)
+
+
+def _command_in_words(outcome: OfCommand) -> str:
+    match outcome:
         case UnknownSku(sku):
             return f"refused: no SKU {sku}"
         case UnknownLocation(location):
             return f"refused: no location {location}"
         case KeyReused(key):
             return f"refused: the idempotency key {key} was used before for another command"
+        case AnsweredBefore(key, kind):
+            return f"answered before: {key} was {kind}, once; the figures of that answer are not kept any more"
         case _:
             assert_never(outcome)
 
 
-def _done_in_words(outcome: Done) -> str:
+def _done_in_words(outcome: Posted | Reserved | Claimed | Released | CountedShort | Arrived) -> str:
     match outcome:
         case Posted(units_moved, available):
             return f"posted: {units_moved} units moved, {available} available"
-        case Reserved(reservation_id, units, expires_at):
-            until = f" until {expires_at:%Y-%m-%d %H:%M:%S} UTC" if expires_at else ""
-            return f"reserved: {units} units{until}, as {reservation_id}"
+        case Reserved():
+            return _reserved_in_words(outcome)
         case Claimed(reservation_id, units, units_short):
-            lost = f"; {units_short} more are short since a count" if units_short else ""
+            lost = f"; it is short of {units_short} more" if units_short else ""
             return f"claimed: {units} units of {reservation_id} belong to the order{lost}"
         case Released(reservation_id, units):
             return f"released: {units} units of {reservation_id} are free again"
@@ -256,10 +318,23 @@ def _done_in_words(outcome: Done) -> str:
             assert_never(outcome)
 
 
+def _reserved_in_words(reserved: Reserved) -> str:
+    until = f" until {reserved.expires_at:%Y-%m-%d %H:%M:%S} UTC" if reserved.expires_at else ""
+    short = f" and {reserved.units_short} that wait for units" if reserved.units_short else ""
+    refused = "; ".join(f"{one.refused} of {one.sku} at {one.location}" for one in reserved.grants if one.refused)
+    return (
+        f"reserved: {reserved.units} units{short}{until}, as {reserved.reservation_id}"
+        f"{'; not there: ' if refused else ''}{refused}"
+    )
+
+
 def _shelf_in_words(outcome: OfShelf) -> str:
     match outcome:
-        case Short(sku, location, asked, available):
-            return f"short: {sku} at {location}: asked {asked}, available {available}"
+        case Short(sku, location, asked, available, backorderable):
+            beyond = f", {backorderable} more on backorder" if backorderable else ""
+            return f"short: {sku} at {location}: asked {asked}, available {available}{beyond}"
+        case IsBundle(sku, components):
+            return f"refused: {sku} is a bundle and has no units of its own; name its components: {components}"
         case TooFew(sku, location, state, asked, there):
             return f"refused: {sku} at {location}: asked {asked}, {there} are {state}"
         case NoRoom(sku, location, asked, there):

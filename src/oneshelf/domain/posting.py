@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import assert_never
 
 from oneshelf.domain.account import Account, Outside, StockState
+from oneshelf.domain.bundle import Bundles, named
 from oneshelf.domain.command import (
     Adjust,
     Arrive,
@@ -14,6 +16,7 @@ from oneshelf.domain.command import (
     Claim,
     Command,
     Count,
+    Dated,
     Disassemble,
     Dispatch,
     Expect,
@@ -28,10 +31,12 @@ from oneshelf.domain.command import (
 )
 from oneshelf.domain.counting import count
 from oneshelf.domain.kit import post_kit
+from oneshelf.domain.late import post_late
 from oneshelf.domain.ledger import Shelf
 from oneshelf.domain.movement import Reason
 from oneshelf.domain.order_command import post_order_command
-from oneshelf.domain.outcome import NoRoom, Outcome, Posted, Short, TooFew
+from oneshelf.domain.outcome import IsBundle, NoRoom, Outcome, Posted, Short, TooFew
+from oneshelf.domain.reach import balances_of
 from oneshelf.domain.reservation import post_reservation
 from oneshelf.domain.transfer import post_transfer
 
@@ -40,16 +45,24 @@ def post_command(shelf: Shelf, command: Command, *, now: datetime) -> Outcome:
     """Decide one command against the shelf. A refusal leaves the shelf as it was.
 
     Holds that have expired by `now` must have been taken back before, see `domain.reservation.expire`. Whatever
-    became free goes to the orders that are short of it.
+    became free goes to the orders and reservations that wait for it.
     """
+    if isinstance(command, Dated) and command.happened_at is not None:
+        return post_late(shelf, command, command.happened_at, partial(_post, shelf, command, now=now), now=now)
+    return _post(shelf, command, now=now)
+
+
+def _post(shelf: Shelf, command: Command, *, now: datetime) -> Outcome:
     outcome: Outcome
+    if shelf.bundles and (refusal := _refuse_stock(command, shelf.bundles)):
+        return refusal
     match command:
+        case Reserve() | Extend() | Claim() | Release():
+            outcome = post_reservation(shelf, command, now=now)
         case Receive() | Adjust() | Expect() | Move() | Assemble() | Disassemble():
             outcome = _post_stock(shelf, command)
         case Count():
-            outcome = count(shelf, command)
-        case Reserve() | Extend() | Claim() | Release():
-            outcome = post_reservation(shelf, command, now=now)
+            outcome = count(shelf, command, now=now)
         case Dispatch() | Arrive():
             outcome = post_transfer(shelf, command, now=now)
         case Return() | Ship() | Cancel():
@@ -57,6 +70,16 @@ def post_command(shelf: Shelf, command: Command, *, now: datetime) -> Outcome:
         case _:
             assert_never(command)
     return outcome
+
+
+def _refuse_stock(command: Command, bundles: Bundles) -> IsBundle | None:
+    """The refusal of a command that would move units of a bundle itself. It has none."""
+    if isinstance(command, Reserve):
+        return None
+    for sku, _ in balances_of(command):
+        if sku in bundles:
+            return IsBundle(sku, named(bundles[sku]))
+    return None
 
 
 def _post_stock(shelf: Shelf, command: StockCommand) -> Posted | Short | TooFew | NoRoom:

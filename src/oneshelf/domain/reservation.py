@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from datetime import datetime, timedelta
 from typing import assert_never
 
-from oneshelf.domain.account import Account, StockState
+from oneshelf.domain.account import StockState, inside
 from oneshelf.domain.command import Claim, ClaimInto, Extend, Release, ReservationCommand, ReservationKind, Reserve
+from oneshelf.domain.granting import grant
 from oneshelf.domain.ledger import (
     UNSPOKEN,
-    BalanceKey,
     LinePosition,
     Reservation,
     ReservationState,
@@ -53,7 +52,7 @@ def post_reservation(
         case Extend():
             return _extend(shelf, command, now)
         case Claim():
-            return _claim(shelf, command, now)
+            return _claim(shelf, command)
         case Release():
             return _release(shelf, command)
         case _:
@@ -61,22 +60,21 @@ def post_reservation(
 
 
 def _reserve(shelf: Shelf, command: Reserve, now: datetime) -> Reserved | Short:
-    """Set all lines aside, or nothing. The first SKU and location that is short, in sorted order, is the answer."""
-    demand: Counter[BalanceKey] = Counter()
-    for line in command.lines:
-        demand[line.sku, line.location] += line.units
-    for (sku, location), units in sorted(demand.items()):
-        if shelf.available(sku, location) < units:
-            return Short(sku, location, asked=units, available=shelf.available(sku, location))
+    """Set aside what is granted; what is promised beyond the shelf waits for units."""
+    granted = grant(shelf, command)
+    if isinstance(granted, Short):
+        return granted
     reservation_id = shelf.new_id()
     expires_at = None if command.ttl_s is None else now + timedelta(seconds=command.ttl_s)
-    for (sku, location), units in sorted(demand.items()):
+    for (sku, location), units in sorted(granted.promised.items()):
+        there = granted.there[sku, location]
         part = Reservation(
             sku=sku,
             reservation_id=reservation_id,
             location=location,
             kind=command.kind,
             units=units,
+            units_short=units - there,
             created_at=now,
             holder=command.holder,
             expires_at=expires_at,
@@ -84,13 +82,14 @@ def _reserve(shelf: Shelf, command: Reserve, now: datetime) -> Reserved | Short:
         shelf.add(part)
         shelf.move(
             sku,
-            origin=Account(StockState.AVAILABLE, location),
-            target=Account(StockState.RESERVED, location),
-            units=units,
+            origin=inside(StockState.AVAILABLE, location),
+            target=inside(StockState.RESERVED, location),
+            units=there,
             reason=Reason.RESERVED,
             source=part.source,
         )
-    return Reserved(reservation_id, units=demand.total(), expires_at=expires_at)
+    units, there = granted.promised.total(), granted.there.total()
+    return Reserved(reservation_id, there, expires_at, units_short=units - there, grants=granted.grants)
 
 
 def _extend(shelf: Shelf, command: Extend, now: datetime) -> Reserved | Ended | NotAHold:
@@ -105,10 +104,11 @@ def _extend(shelf: Shelf, command: Extend, now: datetime) -> Reserved | Ended | 
     for part in parts:
         part.expires_at = expires_at
         shelf.changed_reservations.add(part.key)
-    return Reserved(command.reservation_id, units=_units_held(parts), expires_at=expires_at)
+    units_short = sum(part.units_short for part in parts)
+    return Reserved(command.reservation_id, _units_held(parts), expires_at, units_short=units_short)
 
 
-def _claim(shelf: Shelf, command: Claim, now: datetime) -> Claimed | Ended | NotAHold:
+def _claim(shelf: Shelf, command: Claim) -> Claimed | Ended | NotAHold:
     """The reservation belongs to its order, whichever of the two came first: no unit is taken twice.
 
     Where the channel has told us of the order already, its lines have taken their units themselves; then the
@@ -127,13 +127,13 @@ def _claim(shelf: Shelf, command: Claim, now: datetime) -> Claimed | Ended | Not
         if command.into is ClaimInto.LOCK:
             part.kind, part.expires_at = ReservationKind.LOCK, None
         else:
-            _commit(shelf, part, command, now)
+            _commit(shelf, part, command)
     shelf.fill_shortages()
     return claimed
 
 
 def _release(shelf: Shelf, command: Release) -> Released | Ended:
-    """All units of the reservation are free again; orders that are short of them come first."""
+    """All units of the reservation are free again; those that wait for them come first."""
     parts = _held(shelf, command)
     if not isinstance(parts, list):
         return parts
@@ -159,27 +159,26 @@ def _units_held(parts: Parts) -> int:
 
 def _give_back(shelf: Shelf, part: Reservation, state: ReservationState, reason: Reason) -> None:
     units = part.units_held
-    part.state = state
-    shelf.changed_reservations.add(part.key)
+    shelf.end(part, state)
     shelf.move(
         part.sku,
-        origin=Account(StockState.RESERVED, part.location),
-        target=Account(StockState.AVAILABLE, part.location),
+        origin=inside(StockState.RESERVED, part.location),
+        target=inside(StockState.AVAILABLE, part.location),
         units=units,
         reason=reason,
         source=part.source,
     )
 
 
-def _commit(shelf: Shelf, part: Reservation, command: Claim, now: datetime) -> None:
+def _commit(shelf: Shelf, part: Reservation, command: Claim) -> None:
     """The lines of the order that its channel told us of come first; if there are none, a new line waits for them."""
     lines = [
         line
         for line in shelf.lines_of(command.order)
         if not line.is_unspoken and (line.sku, line.location) == (part.sku, part.location)
-    ] or [_unspoken_line(shelf, part, command, now)]
+    ] or [_unspoken_line(shelf, part, command)]
     left = part.units_held
-    part.state = ReservationState.CLAIMED
+    shelf.end(part, ReservationState.CLAIMED)
     for line in lines:
         units = min(line.units_short, left)
         _hand_over(shelf, part, line, units)
@@ -187,15 +186,15 @@ def _commit(shelf: Shelf, part: Reservation, command: Claim, now: datetime) -> N
     # The order has taken its own units before: these were set aside twice.
     shelf.move(
         part.sku,
-        origin=Account(StockState.RESERVED, part.location),
-        target=Account(StockState.AVAILABLE, part.location),
+        origin=inside(StockState.RESERVED, part.location),
+        target=inside(StockState.AVAILABLE, part.location),
         units=left,
         reason=Reason.RELEASED,
         source=part.source,
     )
 
 
-def _unspoken_line(shelf: Shelf, part: Reservation, command: Claim, now: datetime) -> LinePosition:
+def _unspoken_line(shelf: Shelf, part: Reservation, command: Claim) -> LinePosition:
     line = LinePosition(
         sku=part.sku,
         location=part.location,
@@ -203,7 +202,7 @@ def _unspoken_line(shelf: Shelf, part: Reservation, command: Claim, now: datetim
         order_id=command.order.order_id,
         line_id=f"{part.reservation_id}/{part.sku}/{part.location}",
         channel_sku=UNSPOKEN,
-        placed_at=now,
+        placed_at=part.created_at,  # Whoever reserved first goes on waiting in that place.
         is_pending=False,
         units_short=part.units,
     )
@@ -213,16 +212,15 @@ def _unspoken_line(shelf: Shelf, part: Reservation, command: Claim, now: datetim
 
 def _hand_over(shelf: Shelf, part: Reservation, line: LinePosition, units: int) -> None:
     """Reserved units fill what the line is short of. A line that waits for its payment keeps them reserved."""
-    line.units_short -= units
-    shelf.changed_lines.add(line.key)
+    shelf.shorten(line, -units)
     if line.is_pending:
         line.units_pending += units
         return
     line.units_committed += units
     shelf.move(
         part.sku,
-        origin=Account(StockState.RESERVED, part.location),
-        target=Account(StockState.COMMITTED, part.location),
+        origin=inside(StockState.RESERVED, part.location),
+        target=inside(StockState.COMMITTED, part.location),
         units=units,
         reason=Reason.COMMITTED,
         source=line.source,

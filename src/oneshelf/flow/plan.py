@@ -1,15 +1,14 @@
 """Work out what each listing should show.
 
-Reads: touched SKUs, balances. Writes: the desired figure of their listings with its derivation.
+Reads: touched SKUs, bundles, balances. Writes: the desired figure of their listings with its derivation.
 Next: push.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from oneshelf.domain.availability import Derivation, derive
+from oneshelf.domain.availability import Derivation, at_least, derive, derive_bundle
 from oneshelf.domain.identity import Location, Sku
 from oneshelf.domain.ledger import Balance
 from oneshelf.domain.listing import Listing, Phase
@@ -26,32 +25,57 @@ async def plan(database: Database) -> int:
         if not skus:
             return 0
         plannable = await publications.lock_for_planning(tx, skus)
-        # After the lock: whoever plans a SKU last has read the newest balances.
+        # After the lock: whoever plans a SKU last has read the newest balances, and what is in suspense.
         at = await now(tx)
-        shelves = await balances.read(tx, skus)
-        await publications.set_desired(tx, _plans(plannable, shelves), at=at)
+        counted = {sku for candidate in plannable for sku in _counted(candidate)}
+        shelves = await balances.read(tx, counted)
+        has_bundle = any(candidate.components for candidate in plannable)
+        in_suspense = await publications.in_suspense(tx, counted) if has_bundle else _in_suspense(plannable)
+        await publications.set_desired(tx, _plans(plannable, shelves, in_suspense), at=at)
     return len(skus)
 
 
-def _plans(
-    plannable: Sequence[publications.Plannable], shelves: Mapping[Sku, Mapping[Location, Balance]]
-) -> list[publications.Planned]:
-    plans = []
-    in_suspense: Counter[Sku] = Counter()
-    suspense_versions: Counter[Sku] = Counter()
+def _counted(candidate: publications.Plannable) -> list[Sku]:
+    return [part.sku for part in candidate.components] or [candidate.listing.sku]
+
+
+def _in_suspense(plannable: Sequence[publications.Plannable]) -> dict[Sku, tuple[int, int]]:
+    """Where no bundle is near, the locked listings are all that sell these SKUs."""
+    found: dict[Sku, tuple[int, int]] = {}
     for candidate in plannable:
-        in_suspense[candidate.listing.sku] += candidate.listing.suspense_units * candidate.pack_units
-        suspense_versions[candidate.listing.sku] += candidate.suspense_version
-    for listing, location, pack_units, _suspense_version in plannable:
-        shelf = shelves[listing.sku]
-        derivation = derive(
-            available={place: balance.available for place, balance in shelf.items() if place == location},
-            ledger_versions={place: balance.version for place, balance in shelf.items()},
-            in_suspense=in_suspense[listing.sku],
-            suspense_version=suspense_versions[listing.sku],
+        units, changes = found.get(candidate.listing.sku, (0, 0))
+        units += candidate.listing.suspense_units * candidate.pack_units
+        found[candidate.listing.sku] = (units, changes + candidate.suspense_version)
+    return found
+
+
+def _plans(
+    plannable: Sequence[publications.Plannable],
+    shelves: Mapping[Sku, Mapping[Location, Balance]],
+    in_suspense: Mapping[Sku, tuple[int, int]],
+) -> list[publications.Planned]:
+    def figure(sku: Sku, location: Location, pack_units: int) -> Derivation:
+        units, changes = in_suspense.get(sku, (0, 0))
+        return derive(
+            available={place: balance.available for place, balance in shelves[sku].items() if place == location},
+            ledger_versions={place: balance.version for place, balance in shelves[sku].items()},
+            in_suspense=units,
+            suspense_version=changes,
             pack_units=pack_units,
         )
-        if derivation.version > listing.desired_version or listing.desired_units != derivation.units:
+
+    plans = []
+    for listing, location, pack_units, _suspense_version, components in plannable:
+        if components:
+            parts = [(part, figure(part.sku, location, 1)) for part in components]
+            derivation = derive_bundle(parts, pack_units=pack_units)
+        else:
+            derivation = figure(listing.sku, location, pack_units)
+        is_other = listing.desired_units != derivation.units
+        # A figure of which nothing is counted yet is not written to a channel: it keeps version 0.
+        if is_other and derivation.version > 0:
+            derivation = at_least(derivation, listing.desired_version + 1)
+        if derivation.version > listing.desired_version or is_other:
             plans.append(publications.Planned(listing, derivation, _is_news(listing, derivation)))
     return plans
 

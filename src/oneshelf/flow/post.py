@@ -10,27 +10,30 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, get_args
+from typing import get_args
 from uuid import UUID
 
 import msgspec
 
+from oneshelf.domain.bundle import Bundles
 from oneshelf.domain.command import Arrive, Command, CommandKey
 from oneshelf.domain.fulfilment import Link, post_order
 from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku
 from oneshelf.domain.ledger import Shelf
 from oneshelf.domain.order import OrderSnapshot, is_older
-from oneshelf.domain.outcome import KeyReused, Outcome, UnknownLocation, UnknownSku
+from oneshelf.domain.outcome import AnsweredBefore, KeyReused, Outcome, UnknownLocation, UnknownSku
 from oneshelf.domain.posting import post_command
 from oneshelf.domain.reach import balances_of, reach_of
 from oneshelf.domain.reservation import expire
-from oneshelf.errors import DatabaseRefusedError, InvariantError, MalformedError
+from oneshelf.errors import DatabaseRefusedError, DatabaseUnavailableError, MalformedError, RowExistsError
 from oneshelf.storage import catalog, commands, facts, listings, orders, shelves, touched
-from oneshelf.storage.database import Database, Transaction
+from oneshelf.storage.database import Database
 
 BATCH = 500
+TRIES_MAX = 5
 # Channels stamp whole seconds, by clocks of their own.
 CLOCKS_DIFFER_S = 5.0
 
@@ -88,7 +91,7 @@ async def _post_batch(database: Database, new_id: Callable[[], UUID], *, limit: 
         stored = await orders.lock(tx, _seen(claimed))
         links = await listings.lock_links(tx, _listing_keys(claimed))
         shelf, now = await shelves.open_for_orders(
-            tx, new_id, stored, {(link.sku, link.location) for link in links.values()}
+            tx, new_id, stored, {(sku, link.location) for link in links.values() for sku, _ in link.counted}
         )
         expire(shelf, now=now)
         batch = _decide(claimed, stored, links, shelf, connected_at)
@@ -102,18 +105,53 @@ async def _post_batch(database: Database, new_id: Callable[[], UUID], *, limit: 
 
 async def post_commands(database: Database, new_id: Callable[[], UUID], wanted: Sequence[Command]) -> list[Answered]:
     """Post commands in the order given; one answer for each. Asking again with a key gives the first answer."""
-    firsts: dict[CommandKey, Command] = {}
+    if not wanted:
+        return []
+    firsts: dict[CommandKey, tuple[Command, bytes]] = {}
     for command in wanted:
-        firsts.setdefault(command.key, command)
+        if command.key not in firsts:
+            firsts[command.key] = (command, _fingerprint(command))
+    bundles: Bundles = {}
+    for _ in range(TRIES_MAX):
+        # A key that another transaction has just taken is seen by the next try, with its answer; and a bundle is
+        # locked by it as its components.
+        with suppress(RowExistsError):
+            try:
+                given, outcomes = await _post_firsts(database, new_id, firsts, bundles)
+            except shelves.BundlesFoundError as found:
+                bundles = found.bundles
+                continue
+            return [_answer(command, *firsts[command.key], given.get(command.key), outcomes) for command in wanted]
+    raise DatabaseUnavailableError(f"{TRIES_MAX} times another engine was faster with one of {len(firsts)} keys")
+
+
+async def _post_firsts(
+    database: Database,
+    new_id: Callable[[], UUID],
+    firsts: Mapping[CommandKey, tuple[Command, bytes]],
+    bundles: Bundles,
+) -> tuple[dict[CommandKey, commands.Answer], dict[CommandKey, Outcome]]:
+    """What was answered before, and what is answered now: decided and written in one transaction."""
+    given: dict[CommandKey, commands.Answer] = {}
     async with database.transaction(is_pipelined=True) as tx:
-        claims = [commands.Claim(key, _fingerprint(command), None) for key, command in firsts.items()]
-        taken = await commands.claim(tx, claims)
-        fresh = [command for key, command in firsts.items() if key not in taken]
-        outcomes = await _post_fresh(tx, new_id, fresh)
-        await commands.answer(
-            tx, [claim._replace(outcome=_document(outcomes[claim.key])) for claim in claims if claim.key in outcomes]
-        )
-    return [_answer(command, firsts[command.key], taken.get(command.key), outcomes) for command in wanted]
+        reach = reach_of((command for command, _ in firsts.values()), bundles)
+        if reach.claims:
+            # A claim makes its order known; one that was answered before must not.
+            given = await commands.told_given(await commands.ask_given(tx, firsts))
+            reach = reach_of((command for key, (command, _) in firsts.items() if key not in given), bundles)
+        opened = await shelves.open_for_commands(tx, new_id, firsts, reach)
+        given |= opened.given
+        expire(opened.shelf, now=opened.now)
+        has_unknown = not (reach.skus <= opened.skus and reach.locations <= opened.locations)
+        outcomes: dict[CommandKey, Outcome] = {}
+        for key, (command, _) in firsts.items():
+            if key not in given:
+                unknown = _unknown(command, opened.skus, opened.locations) if has_unknown else None
+                outcomes[key] = unknown or post_command(opened.shelf, command, now=opened.now)
+        await shelves.write(tx, opened.shelf)
+        if outcomes:
+            await commands.give(tx, [_given(key, firsts[key][1], outcome) for key, outcome in outcomes.items()])
+    return given, outcomes
 
 
 async def post_expiries(database: Database, new_id: Callable[[], UUID]) -> int:
@@ -126,29 +164,17 @@ async def post_expiries(database: Database, new_id: Callable[[], UUID]) -> int:
 
 
 def _answer(
-    command: Command, first: Command, taken: commands.Claim | None, outcomes: Mapping[CommandKey, Outcome]
+    command: Command,
+    first: Command,
+    fingerprint: bytes,
+    given: commands.Answer | None,
+    outcomes: Mapping[CommandKey, Outcome],
 ) -> Answered:
-    if taken is None and first is command:
+    if given is None and first is command:
         return Answered(outcomes[command.key], was_replayed=False)
-    if (taken.fingerprint if taken else _fingerprint(first)) != _fingerprint(command):
+    if (given.fingerprint if given else fingerprint) != (fingerprint if first is command else _fingerprint(command)):
         return Answered(KeyReused(command.key.key), was_replayed=False)
-    return Answered(_outcome(taken.outcome) if taken else outcomes[command.key], was_replayed=True)
-
-
-async def _post_fresh(
-    tx: Transaction, new_id: Callable[[], UUID], fresh: Sequence[Command]
-) -> dict[CommandKey, Outcome]:
-    """Decide and write commands whose keys were claimed in this transaction."""
-    reach = reach_of(fresh)
-    skus, locations = await catalog.known(tx, reach.skus, reach.locations)
-    known = {(sku, location) for sku, location in reach.balances if sku in skus and location in locations}
-    shelf, now = await shelves.open_for_commands(tx, new_id, reach, known)
-    expire(shelf, now=now)
-    outcomes = {
-        command.key: _unknown(command, skus, locations) or post_command(shelf, command, now=now) for command in fresh
-    }
-    await shelves.write(tx, shelf)
-    return outcomes
+    return Answered(_outcome(given) if given else outcomes[command.key], was_replayed=True)
 
 
 def _unknown(
@@ -228,11 +254,11 @@ def _fingerprint(command: Command) -> bytes:
     return hashlib.sha256(type(command).__name__.encode() + msgspec.json.encode(command)).digest()
 
 
-def _document(outcome: Outcome) -> dict[str, Any]:
-    return {"kind": type(outcome).__name__, "figures": msgspec.to_builtins(outcome)}
+def _given(key: CommandKey, fingerprint: bytes, outcome: Outcome) -> commands.Answer:
+    return commands.Answer(key, fingerprint, type(outcome).__name__, msgspec.json.encode(outcome))
 
 
-def _outcome(document: dict[str, Any] | None) -> Outcome:
-    if document is None:
-        raise InvariantError("a command was claimed and never answered")
-    return msgspec.convert(document["figures"], _OUTCOMES[document["kind"]])
+def _outcome(given: commands.Answer) -> Outcome:
+    if given.figures is None:
+        return AnsweredBefore(given.key.key, given.kind)
+    return msgspec.json.decode(given.figures, type=_OUTCOMES[given.kind])

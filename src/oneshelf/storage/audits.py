@@ -64,15 +64,16 @@ _RULES = {
                    sum(case when from_account = 'reserved' then units else 0 end) as units_out
             from movements where source like 'reservation %%' group by 1, 2
         ), kept as (
-            select sku, reservation_id, sum(units) as units, bool_or(state = 'claimed') as is_claimed,
+            select sku, reservation_id, sum(units - units_short + units_lost) as units,
+                   bool_or(state = 'claimed') as is_claimed,
                    sum(case when state in ('released', 'expired') then units - units_short else 0 end) as units_back
             from reservations group by 1, 2
         )
         select concat_ws(' ', sku, reservation_id),
                format('reserved %%s, movements in %%s, out %%s', k.units, m.units_in, m.units_out)
         from kept k full join moved m using (sku, reservation_id)
-        where k.units is null or m.units_in is distinct from k.units
-           or m.units_out > k.units or not k.is_claimed and m.units_out <> k.units_back
+        where k.units is null or coalesce(m.units_in, 0) <> k.units
+           or m.units_out > k.units or not k.is_claimed and coalesce(m.units_out, 0) <> k.units_back
     """,
     "units in transit are those that transfers have under way": """
         with moved as (
@@ -101,14 +102,19 @@ _RULES = {
                format('%%s short of %%s, %%s available', l.units_short, l.sku, b.available)
         from order_lines l join balances b using (sku, location)
         where l.units_short > 0 and b.available > 0
+        union all
+        select concat_ws(' ', r.sku, 'reservation', r.reservation_id),
+               format('%%s short of %%s, %%s available', r.units_short, r.sku, b.available)
+        from reservations r join balances b using (sku, location)
+        where r.state = 'held' and r.units_short > 0 and b.available > 0
     """,
     "what a line holds adds up to what its order says": """
         select concat_ws(' ', l.channel, l.order_id, l.line_id),
                format('line holds %%s, order says %%s', l.held, s.units_said)
         from (
-            select channel, order_id, line_id, max(pack_units) as pack_units,
-                   sum(units_pending + units_committed + units_shipped + units_short) as held
-            from order_lines group by 1, 2, 3
+            select channel, order_id, line_id, pack_units,
+                   units_pending + units_committed + units_shipped + units_short as held
+            from order_lines
         ) as l
         join (
             select o.channel, o.order_id, line ->> 'line_id' as line_id,
@@ -116,6 +122,11 @@ _RULES = {
             from orders o, jsonb_array_elements(o.snapshot -> 'lines') as line
         ) as s using (channel, order_id, line_id)
         where l.held <> s.units_said * l.pack_units
+    """,
+    "a bundle has no units of its own": """
+        select moved.sku, 'units of it have moved'
+        from (select distinct sku from bundle_components) as b
+        cross join lateral (select sku from movements m where m.sku = b.sku limit 1) as moved
     """,
 }
 

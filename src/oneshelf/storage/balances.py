@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from typing import Any
+
+from psycopg import AsyncCursor
 
 from oneshelf.domain.account import StockState
 from oneshelf.domain.identity import Location, Sku
 from oneshelf.domain.ledger import Balance, BalanceKey
+from oneshelf.storage import arrays
 from oneshelf.storage.database import Transaction
 
 # The order of the columns in every statement of this file.
@@ -14,20 +18,30 @@ _STATES = tuple(StockState)
 
 
 async def lock(tx: Transaction, keys: Collection[BalanceKey]) -> dict[BalanceKey, Balance]:
-    """The balances, locked in sorted order; missing ones are created empty. SKU and location must exist."""
-    ordered = sorted(set(keys))
-    names = {"skus": [sku for sku, _ in ordered], "locations": [location for _, location in ordered]}
+    """The balances, locked in sorted order; missing ones are created empty where SKU and location are known.
+
+    A bundle has none.
+    """
+    return await told_locked(await ask_lock(tx, keys))
+
+
+async def ask_lock(tx: Transaction, keys: Collection[BalanceKey]) -> AsyncCursor[tuple[Any, ...]]:
+    """Ask for what `lock` gives, to be read with `told_locked`."""
+    names = _names(keys)
     await tx.execute(
         """
         insert into balances (sku, location)
         select sku, location from unnest(%(skus)s::text[], %(locations)s::text[]) as wanted (sku, location)
         where not exists (select from balances b where b.sku = wanted.sku and b.location = wanted.location)
+          and exists (select from skus s where s.sku = wanted.sku)
+          and exists (select from locations l where l.location = wanted.location)
+          and not exists (select from bundle_components c where c.sku = wanted.sku)
         order by sku collate "C", location collate "C"
         on conflict do nothing
         """,
         names,
     )
-    cursor = await tx.execute(
+    return await tx.execute(
         """
         select b.sku, b.location, b.version,
                b.available, b.committed, b.reserved, b.damaged, b.quality_control, b.safety_stock, b.incoming
@@ -39,9 +53,21 @@ async def lock(tx: Transaction, keys: Collection[BalanceKey]) -> dict[BalanceKey
         """,
         names,
     )
+
+
+async def told_locked(asked: AsyncCursor[tuple[Any, ...]]) -> dict[BalanceKey, Balance]:
+    """The answer to `ask_lock`."""
     return {
         (Sku(sku), Location(location)): Balance(units=dict(zip(_STATES, states, strict=True)), version=version)
-        async for sku, location, version, *states in cursor
+        for sku, location, version, *states in await asked.fetchall()
+    }
+
+
+def _names(keys: Collection[BalanceKey]) -> dict[str, str]:
+    ordered = sorted(set(keys))
+    return {
+        "skus": arrays.texts([sku for sku, _ in ordered]),
+        "locations": arrays.texts([location for _, location in ordered]),
     }
 
 
@@ -50,13 +76,10 @@ async def write(tx: Transaction, balances: Mapping[BalanceKey, Balance]) -> None
     if not balances:
         return
     ordered = sorted(balances.items())
-    columns: dict[str, list[object]] = {
-        "skus": [sku for (sku, _), _ in ordered],
-        "locations": [location for (_, location), _ in ordered],
-        "versions": [balance.version for _, balance in ordered],
-    }
+    columns = _names(balances)
+    columns["versions"] = arrays.numbers(balance.version for _, balance in ordered)
     for state in _STATES:
-        columns[state.value] = [balance.units[state] for _, balance in ordered]
+        columns[state.value] = arrays.numbers(balance.units[state] for _, balance in ordered)
     await tx.execute(
         """
         update balances b set

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from psycopg import AsyncCursor
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from oneshelf.domain.command import Component
 from oneshelf.domain.identity import Channel, Location, Sku
+from oneshelf.domain.ledger import Backorder, BackorderKind, BalanceKey
 from oneshelf.errors import ConfigurationError
+from oneshelf.storage import arrays
 from oneshelf.storage.database import Transaction
 
 _CHANNEL_COLUMNS = (
@@ -61,28 +65,57 @@ async def add_location(tx: Transaction, location: Location, *, title: str = "") 
 
 async def known_skus(tx: Transaction, skus: Collection[Sku]) -> set[Sku]:
     """Those of `skus` that have been named."""
-    return (await known(tx, skus, ()))[0]
+    return (await told_known(await ask_known(tx, skus, ()))).skus
 
 
 async def known_locations(tx: Transaction, locations: Collection[Location]) -> set[Location]:
     """Those of `locations` that have been named."""
-    return (await known(tx, (), locations))[1]
+    return (await told_known(await ask_known(tx, (), locations))).locations
 
 
-async def known(
+class Known(NamedTuple):
+    """Names that there are; which of the SKUs are bundles, and what may be promised of them beyond the shelf."""
+
+    skus: set[Sku]
+    locations: set[Location]
+    bundles: dict[Sku, tuple[Component, ...]]
+    backorders: dict[BalanceKey, Backorder]
+
+
+async def ask_known(
     tx: Transaction, skus: Collection[Sku], locations: Collection[Location]
-) -> tuple[set[Sku], set[Location]]:
-    """Those of these that have been named."""
-    cursor = await tx.execute(
+) -> AsyncCursor[tuple[Any, ...]]:
+    """Ask for what is known of these names, to be read with `told_known`."""
+    return await tx.execute(
         """
-        select true, sku from skus where sku = any(%(skus)s::text[])
+        select 'sku', sku, null, null, null::bigint from skus where sku = any(%(skus)s::text[])
         union all
-        select false, location from locations where location = any(%(locations)s::text[])
+        select 'location', null, location, null, null from locations where location = any(%(locations)s::text[])
+        union all
+        select 'bundle', sku, component, null, units from bundle_components where sku = any(%(skus)s::text[])
+        union all
+        select 'backorder', sku, location, kind, cap_units from backorders where sku = any(%(skus)s::text[])
         """,
-        {"skus": sorted(skus), "locations": sorted(locations)},
+        {"skus": arrays.texts(sorted(skus)), "locations": arrays.texts(sorted(locations))},
     )
-    names = await cursor.fetchall()
-    return {Sku(name) for is_sku, name in names if is_sku}, {Location(name) for is_sku, name in names if not is_sku}
+
+
+async def told_known(asked: AsyncCursor[tuple[Any, ...]]) -> Known:
+    """The answer to `ask_known`."""
+    known = Known(set(), set(), {}, {})
+    for what, sku, other, kind, units in await asked.fetchall():
+        match what:
+            case "sku":
+                known.skus.add(Sku(sku))
+            case "location":
+                known.locations.add(Location(other))
+            case "bundle":
+                part = Component(sku=Sku(other), units=units)
+                known.bundles[Sku(sku)] = (*known.bundles.get(Sku(sku), ()), part)
+            case _:
+                policy = Backorder(kind=BackorderKind(kind), cap_units=units)
+                known.backorders[Sku(sku), Location(other)] = policy
+    return known
 
 
 class NewChannel(NamedTuple):

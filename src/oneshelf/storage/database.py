@@ -11,7 +11,7 @@ import psycopg
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from oneshelf.errors import DatabaseRefusedError, DatabaseUnavailableError, InvariantError
+from oneshelf.errors import DatabaseRefusedError, DatabaseUnavailableError, InvariantError, RowExistsError
 from oneshelf.telemetry import transaction_open
 
 Transaction = AsyncConnection[tuple[Any, ...]]
@@ -67,6 +67,8 @@ class Database:
                         yield connection
         except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as failure:
             raise DatabaseUnavailableError(f"the database did not finish: {_first_line(failure)}") from failure
+        except psycopg.errors.UniqueViolation as failure:
+            raise RowExistsError(f"the database has this row: {_first_line(failure)}") from failure
         except (psycopg.DataError, psycopg.IntegrityError) as failure:
             raise DatabaseRefusedError(f"the database refuses this: {_first_line(failure)}") from failure
 

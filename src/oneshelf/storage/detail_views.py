@@ -32,6 +32,22 @@ class OrderRow(NamedTuple):
     skus_short: list[str]
 
 
+class ShortRow(NamedTuple):
+    """Units that an order line or a held reservation waits for, since when, and what it has of this SKU already.
+
+    `promised_to`: the order, or the holder of the reservation.
+    """
+
+    since: datetime
+    kind: str
+    source: str
+    promised_to: str
+    sku: Sku
+    location: Location
+    units_short: int
+    units_held: int
+
+
 class LocationRow(NamedTuple):
     """A place where units are."""
 
@@ -39,8 +55,24 @@ class LocationRow(NamedTuple):
     title: str
 
 
+class BalanceRow(NamedTuple):
+    """Where units of a SKU are, by state. `version` counts the changes."""
+
+    sku: Sku
+    location: Location
+    on_hand: int
+    available: int
+    committed: int
+    reserved: int
+    damaged: int
+    quality_control: int
+    safety_stock: int
+    incoming: int
+    version: int
+
+
 _SUMS = """
-    select coalesce(bool_or(is_pending), false) as is_pending, count(*)::int as line_count,
+    select coalesce(bool_or(is_pending), false) as is_pending, count(distinct line_id)::int as line_count,
            coalesce(sum(units_pending), 0)::bigint as units_pending,
            coalesce(sum(units_committed), 0)::bigint as units_committed,
            coalesce(sum(units_shipped), 0)::bigint as units_shipped,
@@ -96,6 +128,30 @@ async def short_orders(
     return await cursor.fetchall()
 
 
+async def short_rows(tx: Transaction, *, sku: Sku | None = None, limit: int | None = None) -> list[ShortRow]:
+    """All that waits for units, in the order in which it is served at each place: the oldest first."""
+    cursor = tx.cursor(row_factory=class_row(ShortRow))
+    await cursor.execute(
+        """
+        select since, kind, source, promised_to, sku, location, units_short, units_held from (
+            select placed_at as since, 'order' as kind,
+                   'order ' || channel || '/' || order_id || '/' || line_id as source,
+                   'order ' || channel || '/' || order_id as promised_to, sku, location, units_short,
+                   units_pending + units_committed as units_held
+            from order_lines where units_short > 0
+            union all
+            select created_at, kind, 'reservation ' || reservation_id, holder, sku, location, units_short,
+                   units - units_short
+            from reservations where state = 'held' and units_short > 0
+        ) as waiting
+        where %(sku)s::text is null or sku = %(sku)s
+        order by since, source collate "C", sku, location limit %(limit)s
+        """,
+        {"sku": sku, "limit": limit},
+    )
+    return await cursor.fetchall()
+
+
 async def open_drifts_of(tx: Transaction, sku: Sku) -> list[DriftRow]:
     """The open drifts of the listings of a SKU, oldest first."""
     cursor = tx.cursor(row_factory=class_row(DriftRow))
@@ -114,3 +170,22 @@ async def location_rows(tx: Transaction) -> list[LocationRow]:
 
 def _after(key: OrderKey | None) -> dict[str, str]:
     return {"after_channel": key[0] if key else "", "after": key[1] if key else ""}
+
+
+async def balance_rows(
+    tx: Transaction, *, sku: Sku | None = None, location: Location | None = None
+) -> list[BalanceRow]:
+    """All balances, or those of a SKU or a location, by SKU and location."""
+    cursor = tx.cursor(row_factory=class_row(BalanceRow))
+    await cursor.execute(
+        """
+        select sku, location,
+               available + committed + reserved + damaged + quality_control + safety_stock as on_hand,
+               available, committed, reserved, damaged, quality_control, safety_stock, incoming, version
+        from balances
+        where (%(sku)s::text is null or sku = %(sku)s) and (%(location)s::text is null or location = %(location)s)
+        order by sku, location
+        """,
+        {"sku": sku, "location": location},
+    )
+    return await cursor.fetchall()

@@ -9,6 +9,7 @@ from psycopg.rows import class_row
 
 from oneshelf.domain.fulfilment import Link
 from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku
+from oneshelf.storage.bundles import components_of
 from oneshelf.storage.database import Transaction
 
 ListingKey = tuple[Channel, ChannelSku]
@@ -127,7 +128,9 @@ async def lock_links(tx: Transaction, keys: Collection[ListingKey]) -> dict[List
     ordered = sorted(keys)
     cursor = await tx.execute(
         """
-        select l.channel, l.channel_sku, l.sku, c.location, l.pack_units
+        select l.channel, l.channel_sku, l.sku, c.location, l.pack_units,
+               array(select b.component from bundle_components b where b.sku = l.sku order by b.component),
+               array(select b.units from bundle_components b where b.sku = l.sku order by b.component)
         from listings l
         join unnest(%(channels)s::text[], %(channel_skus)s::text[]) as wanted (channel, channel_sku)
           on l.channel = wanted.channel and l.channel_sku = wanted.channel_sku
@@ -139,8 +142,10 @@ async def lock_links(tx: Transaction, keys: Collection[ListingKey]) -> dict[List
         {"channels": [channel for channel, _ in ordered], "channel_skus": [sku for _, sku in ordered]},
     )
     return {
-        (Channel(channel), ChannelSku(channel_sku)): Link(Sku(sku), Location(location), pack_units)
-        async for channel, channel_sku, sku, location, pack_units in cursor
+        (Channel(channel), ChannelSku(channel_sku)): Link(
+            Sku(sku), Location(location), pack_units, components_of(components, units)
+        )
+        async for channel, channel_sku, sku, location, pack_units, components, units in cursor
     }
 
 

@@ -11,6 +11,7 @@ from psycopg.rows import class_row
 
 from oneshelf.domain.identity import Sku
 from oneshelf.domain.movement import Movement
+from oneshelf.storage import arrays
 from oneshelf.storage.database import Transaction
 
 
@@ -32,27 +33,33 @@ async def append(tx: Transaction, movements: Sequence[Movement]) -> None:
     """Write movements whose balances are locked."""
     if not movements:
         return
-    ordered = sorted(movements, key=lambda movement: (movement.sku, movement.movement_id))
+    ordered = sorted(movements, key=lambda movement: (movement.sku, movement.movement_id.int))
     await tx.execute(
         """
         insert into movements
-            (sku, movement_id, units, from_account, from_location, to_account, to_location, reason, source, version)
-        select * from unnest(
+            (sku, movement_id, posted_at, units, from_account, from_location, to_account, to_location, reason, source,
+             version, happened_at)
+        select sku, movement_id, (select db_now()), units, from_account, from_location, to_account, to_location, reason,
+               source, version, happened_at
+        from unnest(
             %(skus)s::text[], %(ids)s::uuid[], %(units)s::bigint[], %(origins)s::text[], %(origin_locations)s::text[],
             %(targets)s::text[], %(target_locations)s::text[], %(reasons)s::text[], %(sources)s::text[],
-            %(versions)s::bigint[])
+            %(versions)s::bigint[], %(happened_at)s::timestamptz[])
+            as new (sku, movement_id, units, from_account, from_location, to_account, to_location, reason, source,
+                    version, happened_at)
         """,
         {
-            "skus": [movement.sku for movement in ordered],
-            "ids": [movement.movement_id for movement in ordered],
-            "units": [movement.units for movement in ordered],
-            "origins": [movement.origin.name.value for movement in ordered],
-            "origin_locations": [movement.origin.location for movement in ordered],
-            "targets": [movement.target.name.value for movement in ordered],
-            "target_locations": [movement.target.location for movement in ordered],
-            "reasons": [movement.reason.value for movement in ordered],
-            "sources": [movement.source for movement in ordered],
-            "versions": [movement.version for movement in ordered],
+            "skus": arrays.texts([movement.sku for movement in ordered]),
+            "ids": arrays.uuids([movement.movement_id for movement in ordered]),
+            "units": arrays.numbers([movement.units for movement in ordered]),
+            "origins": arrays.texts([movement.origin.name for movement in ordered]),
+            "origin_locations": arrays.texts([movement.origin.location for movement in ordered]),
+            "targets": arrays.texts([movement.target.name for movement in ordered]),
+            "target_locations": arrays.texts([movement.target.location for movement in ordered]),
+            "reasons": arrays.texts([movement.reason for movement in ordered]),
+            "sources": arrays.texts([movement.source for movement in ordered]),
+            "versions": arrays.numbers([movement.version for movement in ordered]),
+            "happened_at": arrays.instants([movement.happened_at for movement in ordered]),
         },
     )
 

@@ -7,11 +7,13 @@ from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
+from psycopg import AsyncCursor
 from psycopg.rows import class_row
 
 from oneshelf.domain.identity import Channel
 from oneshelf.domain.ledger import BalanceKey, LinePosition
 from oneshelf.domain.order import OrderSnapshot
+from oneshelf.storage import arrays
 from oneshelf.storage.database import Transaction
 
 OrderKey = tuple[Channel, str]
@@ -123,8 +125,8 @@ async def lines_of(tx: Transaction, orders: Collection[OrderKey]) -> list[LinePo
     return await cursor.fetchall()
 
 
-async def lines_short(tx: Transaction, keys: Collection[BalanceKey]) -> list[LinePosition]:
-    """The order lines that wait for units of these (locked) balances."""
+async def ask_short(tx: Transaction, keys: Collection[BalanceKey]) -> AsyncCursor[LinePosition]:
+    """Ask for the order lines that wait for units of these (locked) balances."""
     ordered = sorted(keys)
     cursor = tx.cursor(row_factory=class_row(LinePosition))
     await cursor.execute(
@@ -133,9 +135,12 @@ async def lines_short(tx: Transaction, keys: Collection[BalanceKey]) -> list[Lin
         join unnest(%(skus)s::text[], %(locations)s::text[]) as wanted (sku, location) using (sku, location)
         where units_short > 0
         """,
-        {"skus": [sku for sku, _ in ordered], "locations": [location for _, location in ordered]},
+        {
+            "skus": arrays.texts([sku for sku, _ in ordered]),
+            "locations": arrays.texts([location for _, location in ordered]),
+        },
     )
-    return await cursor.fetchall()
+    return cursor
 
 
 async def lines_holding(tx: Transaction, keys: Collection[BalanceKey]) -> list[LinePosition]:

@@ -8,21 +8,24 @@ from typing import Any, NamedTuple
 
 from psycopg.types.json import Jsonb
 
-from oneshelf.domain.availability import Derivation
+from oneshelf.domain.availability import ComponentFigure, Derivation
+from oneshelf.domain.command import Component
 from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku
 from oneshelf.domain.listing import Listing
+from oneshelf.storage.bundles import components_of
 from oneshelf.storage.database import Transaction
 from oneshelf.storage.listings import ListingKey
 from oneshelf.storage.publishing import LISTING_COLUMNS, listing_from_row
 
 
 class Plannable(NamedTuple):
-    """A linked listing and where its units come from."""
+    """A linked listing and where its units come from; of a bundle, from which components."""
 
     listing: Listing
     location: Location
     pack_units: int
     suspense_version: int
+    components: tuple[Component, ...] = ()
 
 
 class Planned(NamedTuple):
@@ -34,18 +37,53 @@ class Planned(NamedTuple):
 
 
 async def lock_for_planning(tx: Transaction, skus: Collection[Sku]) -> list[Plannable]:
-    """The listings of these SKUs, locked in sorted order. Read the balances after this, never before."""
+    """The listings whose figures these SKUs can change, locked in sorted order. Read the balances after this.
+
+    Those of the SKUs themselves and of the bundles that contain them; and where one of them is a bundle, of its
+    components and of all that contain these, since what a bundle's listing has in suspense is missing there too.
+    """
     cursor = await tx.execute(
         f"""
-        select {LISTING_COLUMNS}, c.location, l.pack_units, l.suspense_version
-        from listings l join channels c on c.channel = l.channel
-        where l.sku = any(%(skus)s::text[])
+        with moved as (
+            select unnest(%(skus)s::text[]) collate "C" as sku
+            union select component from bundle_components where sku = any(%(skus)s::text[])
+        ), reached as (
+            select sku from moved
+            union select b.sku from bundle_components b join moved on moved.sku = b.component
+        )
+        select {LISTING_COLUMNS}, c.location, l.pack_units, l.suspense_version,
+               array(select b.component from bundle_components b where b.sku = l.sku order by b.component),
+               array(select b.units from bundle_components b where b.sku = l.sku order by b.component)
+        from listings l join channels c on c.channel = l.channel join reached on reached.sku = l.sku
         order by l.channel, l.channel_sku
         for update of l
         """,
         {"skus": sorted(skus)},
     )
-    return [Plannable(listing_from_row(row), Location(row[31]), row[32], row[33]) async for row in cursor]
+    return [
+        Plannable(listing_from_row(row), Location(row[31]), row[32], row[33], components_of(row[34], row[35]))
+        async for row in cursor
+    ]
+
+
+async def in_suspense(tx: Transaction, skus: Collection[Sku]) -> dict[Sku, tuple[int, int]]:
+    """Of each of these counted SKUs: units in suspense over all listings that sell it, and how often they changed.
+
+    A listing of a bundle that has fallen may have sold of each component.
+    """
+    cursor = await tx.execute(
+        """
+        select sku, sum(units)::bigint, sum(changes)::bigint from (
+            select sku, suspense_units * pack_units as units, suspense_version as changes
+            from listings where sku = any(%(skus)s::text[])
+            union all
+            select b.component, l.suspense_units * l.pack_units * b.units, l.suspense_version
+            from bundle_components b join listings l on l.sku = b.sku where b.component = any(%(skus)s::text[])
+        ) as held group by sku
+        """,
+        {"skus": sorted(skus)},
+    )
+    return {Sku(sku): (units, changes) async for sku, units, changes in cursor}
 
 
 async def set_desired(tx: Transaction, planned: Iterable[Planned], *, at: datetime) -> None:
@@ -102,7 +140,12 @@ def _derivation(derivation: Derivation) -> dict[str, Any]:
         "in_suspense": derivation.in_suspense,
         "available_to_sell": derivation.available_to_sell,
         "pack_units": derivation.pack_units,
+        **({"components": [_component(one) for one in derivation.components]} if derivation.components else {}),
     }
+
+
+def _component(one: ComponentFigure) -> dict[str, Any]:
+    return {"sku": one.sku, "bundle_units": one.bundle_units, "bundles": one.bundles, **_derivation(one.figure)}
 
 
 async def sent_since(tx: Transaction, keys: Collection[ListingKey], *, since: datetime) -> dict[ListingKey, set[int]]:

@@ -7,12 +7,28 @@ are guarded by the lock of their balance, and whether a line exists by the lock 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from oneshelf.domain.bundle import Bundles
+from oneshelf.domain.command import CommandKey
+from oneshelf.domain.identity import Location, Sku
 from oneshelf.domain.ledger import BalanceKey, Shelf
 from oneshelf.domain.reach import Reach
-from oneshelf.storage import balances, movements, orders, reservations, touched, transfers
+from oneshelf.errors import DatabaseRefusedError, DatabaseUnavailableError
+from oneshelf.storage import (
+    balances,
+    catalog,
+    commands,
+    counts,
+    movements,
+    orders,
+    reservations,
+    touched,
+    transfers,
+)
+from oneshelf.storage.commands import Answer
 from oneshelf.storage.database import Transaction, ask_now, now, told_now
 from oneshelf.storage.orders import OrderKey
 
@@ -26,53 +42,109 @@ async def open_for_orders(
     """
     keys = {*linked, *((line.sku, line.location) for line in await orders.lines_of(tx, order_keys))}
     locked = await balances.lock(tx, keys)
-    lines = [*await orders.lines_short(tx, keys), *await orders.lines_of(tx, order_keys)]
-    held = await reservations.load(tx, (), due_at=keys, all_at=())
+    if gone := keys - locked.keys():
+        raise DatabaseUnavailableError(f"{min(gone)[0]} became a bundle just now; try again")
+    short, due = await orders.ask_short(tx, keys), await reservations.ask_due(tx, keys)
+    lines = [*await short.fetchall(), *await orders.lines_of(tx, order_keys)]
+    held = await reservations.told(due)
     return Shelf(balances=locked, lines=lines, reservations=held, new_id=new_id), await now(tx)
 
 
+class BundlesFoundError(DatabaseRefusedError):
+    """These of the names are bundles, and what is counted for them is not locked. Nothing was written."""
+
+    def __init__(self, bundles: Bundles) -> None:
+        super().__init__(f"{', '.join(sorted(bundles))} became a bundle just now, or another one; try again")
+        self.bundles = bundles
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The shelf of a batch of commands. `now` is the instant at which it was locked."""
+
+    shelf: Shelf
+    now: datetime
+    skus: set[Sku]
+    locations: set[Location]
+    given: dict[CommandKey, Answer]
+
+
 async def open_for_commands(
-    tx: Transaction, new_id: Callable[[], UUID], reach: Reach, known: Collection[BalanceKey]
-) -> tuple[Shelf, datetime]:
-    """All that these commands can move, and the present instant. `known`: balances of known SKUs and locations."""
-    keys = set(known)
-    places = await reservations.balances_of(tx, reach.reservations)
-    keys |= {key for of_one in places.values() for key in of_one}
-    # Only reservations that exist make an order known to us.
-    claimed = {(order.channel, order.order_id) for one in places for order in reach.claims.get(one, ())}
-    named = claimed | {(order.channel, order.order_id) for order in reach.orders}
-    if named:
-        await orders.lock_claimed(tx, named, create=claimed)
-        keys |= {(line.sku, line.location) for line in await orders.lines_of(tx, named)}
-    if reach.transfers:
-        keys |= {(one.sku, one.target) for one in await transfers.load(tx, reach.transfers)}
-    locked = await balances.lock(tx, keys)
-    asked = await ask_now(tx)
-    lines = await orders.lines_short(tx, keys)
+    tx: Transaction, new_id: Callable[[], UUID], keys: Collection[CommandKey], reach: Reach
+) -> Opened:
+    """All that these commands can move, which of their names are known, and what was answered before.
+
+    Raises BundlesFoundError where they name bundles that `reach` does not know: lock again, with their components.
+
+    Everything is asked for at once and read together: a batch waits for one round trip before it can be decided.
+    Answers are read after the lock, so whoever waited for another batch sees what that one answered.
+    """
+    places, named = await _reached(tx, reach)
+    counted = sorted(reach.counted)
+    balance = await balances.ask_lock(tx, places)
+    # After the lock: what has become a bundle until now has no units any more.
+    names = await catalog.ask_known(tx, reach.skus, reach.locations)
+    given, instant = await commands.ask_given(tx, keys), await ask_now(tx)
+    short, due = await orders.ask_short(tx, places), await reservations.ask_due(tx, places)
+    held = [await reservations.ask_held(tx, counted)] if counted else []
+    held += [await reservations.ask_named(tx, reach.reservations)] if reach.reservations else []
+    locked = await balances.told_locked(balance)
+    lines = await short.fetchall()
     if named:
         lines += await orders.lines_of(tx, named)
-    counted = reach.counted & keys
     if counted:
         lines += await orders.lines_holding(tx, counted)
-    held = await reservations.load(tx, reach.reservations, due_at=keys, all_at=counted)
+    known = await catalog.told_known(names)
+    if any(
+        (one.sku, at) not in locked
+        for sku, at in reach.balances
+        if at in known.locations
+        for one in known.bundles.get(sku, ())
+    ):
+        raise BundlesFoundError(known.bundles)
     under_way = await transfers.load(tx, reach.transfers) if reach.transfers else []
     # What began after its place was asked for lies in a balance that is not locked: for this batch it is not there yet.
     shelf = Shelf(
         balances=locked,
         lines=[line for line in lines if (line.sku, line.location) in locked],
-        reservations=[part for part in held if (part.sku, part.location) in locked],
+        reservations=[part for part in await reservations.told(due, *held) if (part.sku, part.location) in locked],
         transfers=[one for one in under_way if (one.sku, one.target) in locked],
+        bundles=known.bundles,
+        backorders=known.backorders,
         new_id=new_id,
     )
-    return shelf, await told_now(asked)
+    if reach.asks_rulings:
+        shelf.rulings = await counts.rulings(tx, locked)
+        shelf.contexts = await counts.contexts(
+            tx, [one for one in reach.looking_back if (one.sku, one.location) in locked]
+        )
+    return Opened(shelf, await told_now(instant), known.skus, known.locations, await commands.told_given(given))
+
+
+async def _reached(tx: Transaction, reach: Reach) -> tuple[set[BalanceKey], set[OrderKey]]:
+    """The balances to be locked, and the orders that commands name, which are locked now."""
+    places = set(reach.balances)
+    if not (reach.reservations or reach.orders or reach.transfers):
+        return places, set()
+    of_reservations = await reservations.balances_of(tx, reach.reservations)
+    places |= {key for of_one in of_reservations.values() for key in of_one}
+    # Only reservations that exist make an order known to us.
+    claimed = {(order.channel, order.order_id) for one in of_reservations for order in reach.claims.get(one, ())}
+    named = claimed | {(order.channel, order.order_id) for order in reach.orders}
+    if named:
+        await orders.lock_claimed(tx, named, create=claimed)
+        places |= {(line.sku, line.location) for line in await orders.lines_of(tx, named)}
+    if reach.transfers:
+        places |= {(one.sku, one.target) for one in await transfers.load(tx, reach.transfers)}
+    return places, named
 
 
 async def open_for_expiries(tx: Transaction, new_id: Callable[[], UUID], *, limit: int) -> tuple[Shelf, datetime]:
     """The balances that have the longest overdue holds, with all of their due holds, and the present instant."""
     keys = await reservations.due(tx, limit=limit)
     locked = await balances.lock(tx, keys) if keys else {}
-    lines = await orders.lines_short(tx, keys) if keys else []
-    held = await reservations.load(tx, (), due_at=keys, all_at=()) if keys else []
+    lines = await (await orders.ask_short(tx, keys)).fetchall() if keys else []
+    held = await reservations.told(await reservations.ask_due(tx, keys)) if keys else []
     return Shelf(balances=locked, lines=lines, reservations=held, new_id=new_id), await now(tx)
 
 
@@ -80,6 +152,7 @@ async def write(tx: Transaction, shelf: Shelf) -> None:
     """Write what changed on the shelf, and mark the SKUs whose listings must be planned again."""
     await balances.write(tx, {key: shelf.balances[key] for key in shelf.changed_balances})
     await movements.append(tx, shelf.movements)
+    await counts.rule(tx, {key: shelf.rulings[key] for key in shelf.changed_rulings})
     await orders.save_lines(tx, [shelf.lines[key] for key in shelf.changed_lines])
     await reservations.save(tx, [shelf.reservations[key] for key in shelf.changed_reservations])
     await transfers.save(tx, [shelf.transfers[key] for key in shelf.changed_transfers])

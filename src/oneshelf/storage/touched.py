@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from oneshelf.domain.identity import Sku
+from oneshelf.storage import arrays
 from oneshelf.storage.database import Transaction
 
 
@@ -12,7 +13,7 @@ async def mark(tx: Transaction, skus: Iterable[Sku]) -> None:
     """Note that the figures of these SKUs moved. Waits for nobody."""
     ordered = sorted(set(skus))
     if ordered:
-        await tx.execute("insert into touched (sku) select unnest(%(skus)s::text[])", {"skus": ordered})
+        await tx.execute("insert into touched (sku) select unnest(%(skus)s::text[])", {"skus": arrays.texts(ordered)})
 
 
 async def claim(tx: Transaction, *, limit: int) -> list[Sku]:

@@ -69,7 +69,7 @@ _UNVERIFIED_SINCE = """
 
 
 class SkuRow(NamedTuple):
-    """A SKU over all its locations, in units. `short`: sold, and no unit is there for it."""
+    """A SKU over all its locations, in units. `short`: sold or promised, and no unit is there for it."""
 
     sku: Sku
     title: str
@@ -213,8 +213,9 @@ async def sku_rows(
             from balances where sku = s.sku
         ) as b
         cross join lateral (
-            select coalesce(sum(units_short), 0)::bigint as short
-            from order_lines where sku = s.sku and units_short > 0
+            select ((select coalesce(sum(units_short), 0) from order_lines where sku = s.sku and units_short > 0)
+                    + (select coalesce(sum(units_short), 0) from reservations
+                       where sku = s.sku and state = 'held' and units_short > 0))::bigint as short
         ) as o
         order by s.sku
         """,
@@ -374,8 +375,10 @@ async def _counts(tx: Transaction) -> dict[str, Any]:
         ) as d
         cross join (
             select count(*) as short_line_count, coalesce(sum(units_short), 0)::bigint as short_units,
-                   extract(epoch from db_now() - min(placed_at))::float8 as short_oldest_s
-            from order_lines where units_short > 0
+                   extract(epoch from db_now() - min(since))::float8 as short_oldest_s
+            from (select units_short, placed_at as since from order_lines where units_short > 0
+                  union all
+                  select units_short, created_at from reservations where state = 'held' and units_short > 0) as waiting
         ) as o
         """
     )

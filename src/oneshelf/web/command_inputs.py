@@ -9,9 +9,13 @@ from pydantic import Field, StrictBool
 from oneshelf.domain import command as asked
 from oneshelf.domain.account import StockState
 from oneshelf.domain.command import ClaimInto, Command, CommandKey, CountedFigure, OrderRef, ReservationKind, ReturnInto
+from oneshelf.errors import MalformedError
 from oneshelf.web.fields import (
+    AsOfIn,
     ChannelIn,
     DeltaUnitsIn,
+    ErrorIn,
+    HappenedAtIn,
     Input,
     KeyIn,
     LocationIn,
@@ -19,6 +23,7 @@ from oneshelf.web.fields import (
     ReceivedUnitsIn,
     ReservationIdIn,
     SkuIn,
+    TokenIn,
     TtlIn,
     UnitsIn,
     WordsIn,
@@ -33,6 +38,7 @@ class ReceiveIn(Input):
     sku: SkuIn
     location: LocationIn
     units: ReceivedUnitsIn
+    happened_at: HappenedAtIn | None = None
 
 
 class AdjustIn(Input):
@@ -44,10 +50,18 @@ class AdjustIn(Input):
     location: LocationIn
     delta_units: DeltaUnitsIn
     reason: WordsIn = ""
+    happened_at: HappenedAtIn | None = None
 
 
 class CountIn(Input):
-    """Somebody counted: all that lies there (`on_hand`), or what is free to sell (`available`)."""
+    """Somebody counted. `figure` says what: all that lies there (`on_hand`, promised or not, damaged or not); what is
+    fit for sale and has not shipped (`unshipped`: on hand without damaged and quality control, so with the units of
+    open orders, as an ERP counts that books at the goods issue); or what is free to sell (`available`). A difference is
+    no count: `adjust`.
+
+    It replaces what it had seen: what moved after `token` was issued, or after `as_of`, is added to `units`. With
+    neither it was taken now.
+    """
 
     type: Literal["count"]
     key: KeyIn = None
@@ -55,6 +69,9 @@ class CountIn(Input):
     location: LocationIn
     units: UnitsIn
     figure: CountedFigure = CountedFigure.ON_HAND
+    token: TokenIn | None = None
+    as_of: AsOfIn | None = None
+    error_s: ErrorIn | None = None
 
 
 class MoveIn(Input):
@@ -67,6 +84,7 @@ class MoveIn(Input):
     units: ReceivedUnitsIn
     origin: StockState
     target: StockState
+    happened_at: HappenedAtIn | None = None
 
 
 class ExpectIn(Input):
@@ -89,6 +107,7 @@ class DispatchIn(Input):
     origin: LocationIn
     target: LocationIn
     units: ReceivedUnitsIn
+    happened_at: HappenedAtIn | None = None
 
 
 class ArriveIn(Input):
@@ -100,6 +119,7 @@ class ArriveIn(Input):
     sku: SkuIn
     units: UnitsIn
     is_last: StrictBool = True
+    happened_at: HappenedAtIn | None = None
 
 
 class OrderIn(Input):
@@ -120,6 +140,7 @@ class ReturnIn(Input):
     units: ReceivedUnitsIn
     into: ReturnInto
     line_id: WordsIn = ""
+    happened_at: HappenedAtIn | None = None
 
 
 class ShipIn(Input):
@@ -131,10 +152,11 @@ class ShipIn(Input):
     sku: SkuIn
     location: LocationIn
     units: ReceivedUnitsIn
+    happened_at: HappenedAtIn | None = None
 
 
 class ComponentIn(Input):
-    """How many units of a SKU one kit takes."""
+    """How many units of a SKU one kit or bundle takes."""
 
     sku: SkuIn
     units: ReceivedUnitsIn
@@ -152,7 +174,7 @@ class AssembleIn(Input):
 
 
 class DemandIn(Input):
-    """Units of one SKU at one location."""
+    """Units of one SKU at one location. Of a bundle: whole ones."""
 
     sku: SkuIn
     location: LocationIn
@@ -160,13 +182,17 @@ class DemandIn(Input):
 
 
 class ReservationIn(Input):
-    """Units to be set aside, all of them or none. A hold, and only a hold, has a `ttl_s`."""
+    """Units to be set aside, all of them or none. A hold, and only a hold, has a `ttl_s`.
+
+    `allow_partial`: what is there, line by line in this order; the answer's `grants` say what each SKU was given.
+    """
 
     key: KeyIn = None
     kind: ReservationKind = ReservationKind.HOLD
     lines: list[DemandIn]
     ttl_s: TtlIn | None = None
     holder: WordsIn = ""
+    allow_partial: StrictBool = False
 
 
 class ExtensionIn(Input):
@@ -259,7 +285,14 @@ def _reservation_command(item: OfReservationIn, key: CommandKey) -> Command:
     match item:
         case ReserveIn():
             lines = tuple(asked.Demand(sku=one.sku, location=one.location, units=one.units) for one in item.lines)
-            return asked.Reserve(key=key, kind=item.kind, lines=lines, ttl_s=item.ttl_s, holder=item.holder)
+            return asked.Reserve(
+                key=key,
+                kind=item.kind,
+                lines=lines,
+                ttl_s=item.ttl_s,
+                holder=item.holder,
+                allows_partial=item.allow_partial,
+            )
         case ExtendIn():
             return asked.Extend(key=key, reservation_id=item.reservation_id, ttl_s=item.ttl_s)
         case ClaimIn():
@@ -275,4 +308,8 @@ def _order_command(item: OfOrderIn, key: CommandKey, plain: dict[str, Any]) -> C
     plain["order"] = OrderRef(item.order.channel, item.order.order_id)
     if isinstance(item, ReturnIn):
         return asked.Return(key=key, **plain)
-    return asked.Ship(key=key, **plain) if item.type == "ship" else asked.Cancel(key=key, **plain)
+    if item.type == "ship":
+        return asked.Ship(key=key, **plain)
+    if plain.pop("happened_at") is not None:
+        raise MalformedError("a cancellation moves no unit in or out and takes no happened_at")
+    return asked.Cancel(key=key, **plain)

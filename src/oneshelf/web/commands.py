@@ -9,10 +9,13 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from oneshelf.domain.count_outcome import BeforeHistory, Counted, CountOutdated, InFuture, NoSuchCount, PostedLate
 from oneshelf.domain.outcome import (
+    AnsweredBefore,
     Arrived,
     Claimed,
     CountedShort,
+    IsBundle,
     KeyReused,
     NoRoom,
     NoSuchLine,
@@ -34,7 +37,7 @@ from oneshelf.domain.outcome import (
     UnknownSku,
     in_words,
 )
-from oneshelf.flow.post import Answered, post_commands
+from oneshelf.flow.post import Answered
 from oneshelf.web.bodies import read_json
 from oneshelf.web.engine import EngineOf
 from oneshelf.web.inputs import commands_from, header_key_of, reservation_command_from
@@ -57,15 +60,23 @@ _OUTCOMES: dict[type[Outcome], tuple[str, int]] = {
     Arrived: ("arrived", 200),
     TooFew: ("too_few", 409),
     NoRoom: ("no_room", 422),
+    IsBundle: ("is_bundle", 409),
     NoSuchTransfer: ("no_such_transfer", 404),
     TransferExists: ("transfer_exists", 409),
     TransferEnded: ("transfer_ended", 409),
     NoSuchLine: ("no_such_line", 404),
     NotThatManyShipped: ("not_that_many_shipped", 409),
     NotThatManyHeld: ("not_that_many_held", 409),
+    Counted: ("counted", 200),
+    PostedLate: ("posted_late", 200),
+    NoSuchCount: ("no_such_count", 404),
+    CountOutdated: ("count_outdated", 409),
+    BeforeHistory: ("before_history", 409),
+    InFuture: ("in_future", 422),
     UnknownSku: ("unknown_sku", 404),
     UnknownLocation: ("unknown_location", 404),
     KeyReused: ("key_reused", 422),
+    AnsweredBefore: ("already_applied", 409),
 }
 _REPLAYED = {"Idempotent-Replayed": "true"}
 _OPENAPI: dict[str, Any] = {
@@ -93,8 +104,7 @@ async def post(request: Request, engine: EngineOf) -> Response:
     was used for something else); of several commands each has its own answer, and the status is 200.
     """
     commands = commands_from(await read_json(request), header_key=header_key_of(request))
-    answered = await post_commands(engine.database, engine.clock.new_id, commands)
-    engine.wake(["plan"])
+    answered = await engine.post(commands)
     if len(answered) == 1 and _OUTCOMES[type(answered[0].outcome)][1] != 200:
         return _alone(answered[0])
     headers = _REPLAYED if all(one.was_replayed for one in answered) else {}
@@ -110,7 +120,11 @@ def _of_reservation(model: str) -> dict[str, Any]:
     "/reservations", response_model=CommandAnswer, responses=DOCUMENTED, openapi_extra=_of_reservation("ReservationIn")
 )
 async def reserve(request: Request, engine: EngineOf) -> Response:
-    """Set units aside, all of them or none: 409 with the figures when there are too few."""
+    """Set units aside, all of them or none: 409 with the figures when there are too few.
+
+    With `allow_partial` what is there. Where a backorder policy allows it, also units that are still to come: those
+    are `units_short`, and what comes in fills them.
+    """
     return await _post_one(request, engine, type="reserve")
 
 
@@ -149,8 +163,7 @@ async def release(request: Request, engine: EngineOf, reservation_id: str) -> Re
 
 async def _post_one(request: Request, engine: EngineOf, **named: str) -> Response:
     command = reservation_command_from(await read_json(request), header_key=header_key_of(request), **named)
-    [answered] = await post_commands(engine.database, engine.clock.new_id, [command])
-    engine.wake(["plan"])
+    [answered] = await engine.post([command])
     return _alone(answered)
 
 

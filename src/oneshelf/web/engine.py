@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, cast
 
@@ -10,19 +10,25 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from oneshelf.clock import Clock
+from oneshelf.domain.command import Command
 from oneshelf.domain.identity import Channel
 from oneshelf.flow.channel import OpenChannel
+from oneshelf.flow.post import Answered
 from oneshelf.storage.database import Database
 
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """`channels` is the live mapping: channels come and go while the server runs. `wake` names steps with work."""
+    """`channels` is the live mapping: channels come and go while the server runs. `wake` names steps with work.
+
+    `post` posts commands together with those of other requests, see `workers.poster`.
+    """
 
     database: Database
     channels: Mapping[Channel, OpenChannel]
     clock: Clock
     wake: Callable[[Iterable[str]], None]
+    post: Callable[[Sequence[Command]], Awaitable[list[Answered]]]
 
 
 def engine_of(request: Request) -> Engine:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 
-from oneshelf.domain.command import KEY_LENGTH_MAX, TTL_S_MAX
+from oneshelf.domain.command import CLOCK_ERROR_S, CLOCK_ERROR_S_MAX, KEY_LENGTH_MAX, TTL_S_MAX
 from oneshelf.domain.identity import (
     NAME_LENGTH_MAX,
     UNITS_MAX,
@@ -16,6 +17,7 @@ from oneshelf.domain.identity import (
     Location,
     Sku,
     channel_from,
+    instant_from,
     location_from,
     name_from,
     sku_from,
@@ -45,6 +47,26 @@ def _ttl_s(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= TTL_S_MAX:
         raise MalformedError(f"ttl_s must be a whole number of seconds from 1 to {TTL_S_MAX}")
     return value
+
+
+def _error_s(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= CLOCK_ERROR_S_MAX:
+        raise MalformedError(f"error_s must be a whole number of seconds from 0 to {CLOCK_ERROR_S_MAX}")
+    return value
+
+
+def _token(value: object) -> UUID:
+    if not isinstance(value, str) or not _UUID.fullmatch(value):
+        raise MalformedError("token must be a UUID, as the answer to POST /v1/counts gave it")
+    return UUID(value)
+
+
+def _as_of(value: object) -> datetime:
+    return instant_from(value, what="as_of")
+
+
+def _happened_at(value: object) -> datetime:
+    return instant_from(value, what="happened_at")
 
 
 def _number_given(value: object) -> str:
@@ -97,6 +119,34 @@ NumberIn = Annotated[str, PlainValidator(_number_given), _text(NAME_LENGTH_MAX)]
 TtlIn = Annotated[int, PlainValidator(_ttl_s), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": TTL_S_MAX})]
 ReservationIdIn = Annotated[
     UUID, PlainValidator(reservation_id_from), WithJsonSchema({"type": "string", "format": "uuid"})
+]
+_INSTANT = WithJsonSchema({"type": "string", "format": "date-time"})
+TokenIn = Annotated[
+    UUID,
+    PlainValidator(_token),
+    WithJsonSchema({"type": "string", "format": "uuid"}),
+    Field(description="What POST /v1/counts answered when the counting began: all that moved since is added."),
+]
+AsOfIn = Annotated[
+    datetime,
+    PlainValidator(_as_of),
+    _INSTANT,
+    Field(description="When it was counted, if there is no token: all that moved since is added."),
+]
+ErrorIn = Annotated[
+    int,
+    PlainValidator(_error_s),
+    WithJsonSchema({"type": "integer", "minimum": 0, "maximum": CLOCK_ERROR_S_MAX, "default": CLOCK_ERROR_S}),
+    Field(
+        description="By how many seconds the clock behind `as_of` may be wrong. What moved within that is taken as it "
+        "makes the figure lower, and the answer says how many units that were: count again."
+    ),
+]
+HappenedAtIn = Annotated[
+    datetime,
+    PlainValidator(_happened_at),
+    _INSTANT,
+    Field(description="When it happened, if it is told late. What a count had seen of it does not change the count."),
 ]
 KeyIn = Annotated[
     Any,

@@ -7,19 +7,22 @@ from typing import Annotated, TypeVar
 from pydantic import Field, TypeAdapter, ValidationError
 from starlette.requests import Request
 
-from oneshelf.domain.command import Command, CommandKey
-from oneshelf.domain.identity import Location, Sku
+from oneshelf.domain.bundle import BundleWish
+from oneshelf.domain.command import COMPONENTS_MAX, Command, CommandKey, Component
+from oneshelf.domain.identity import Location, Sku, sku_from
+from oneshelf.domain.ledger import Backorder, BackorderKind
 from oneshelf.errors import MalformedError
 from oneshelf.web.command_inputs import (
     AnyCommandIn,
     ClaimingIn,
     CommandIn,
+    ComponentIn,
     ExtensionIn,
     ReleasingIn,
     ReservationIn,
     command_of,
 )
-from oneshelf.web.fields import Input, LocationIn, SkuIn, WordsIn
+from oneshelf.web.fields import Input, LocationIn, SkuIn, UnitsIn, WordsIn
 from oneshelf.web.problems import UnreadableError, in_words
 
 T = TypeVar("T")
@@ -58,10 +61,46 @@ class LocationsIn(Input):
     locations: Annotated[list[LocationNameIn], Field(min_length=1, max_length=1_000)]
 
 
+class CountBeginIn(Input):
+    """Where somebody begins to count, and which SKUs; all of them if none is named."""
+
+    location: LocationIn
+    skus: Annotated[tuple[SkuIn, ...], Field(max_length=NAMES_MAX)] = ()
+
+
+class BundleIn(Input):
+    """What one bundle is made of."""
+
+    components: Annotated[list[ComponentIn], Field(min_length=1, max_length=COMPONENTS_MAX)]
+
+
+class BackorderIn(Input):
+    """How many units of a SKU at a location may be short at once; 0: nothing is promised beyond what is there."""
+
+    sku: SkuIn
+    location: LocationIn
+    cap_units: UnitsIn
+    kind: BackorderKind = BackorderKind.BACKORDER
+
+
 # The models that /openapi.json describes although their routes read the body themselves.
-DOCUMENTED = (CommandsIn, SkusIn, LocationsIn, ReservationIn, ExtensionIn, ClaimingIn, ReleasingIn)
+DOCUMENTED = (
+    CommandsIn,
+    CountBeginIn,
+    SkusIn,
+    LocationsIn,
+    ReservationIn,
+    ExtensionIn,
+    ClaimingIn,
+    ReleasingIn,
+    BundleIn,
+    BackorderIn,
+)
 
 _COMMAND: TypeAdapter[AnyCommandIn] = TypeAdapter(CommandIn)
+_COUNT_BEGIN = TypeAdapter(CountBeginIn)
+_BUNDLE = TypeAdapter(BundleIn)
+_BACKORDER = TypeAdapter(BackorderIn)
 _SKU_NAME = TypeAdapter(SkuNameIn)
 _LOCATION_NAME = TypeAdapter(LocationNameIn)
 
@@ -98,6 +137,25 @@ def _command(document: object, where: str, header_key: str | None) -> Command:
         return command_of(item, key)
     except MalformedError as failure:
         raise MalformedError(f"{where}: {failure}") from None
+
+
+def count_begin_from(document: object) -> CountBeginIn:
+    """Where a count begins. Raises MalformedError."""
+    return _parsed(_COUNT_BEGIN, document, "body")
+
+
+def bundle_from(sku: str, document: object) -> BundleWish:
+    """The bundle that a SKU is to be. Raises MalformedError."""
+    item = _parsed(_BUNDLE, document, "body")
+    components = tuple(Component(sku=part.sku, units=part.units) for part in item.components)
+    return BundleWish(sku=sku_from(sku), components=components)
+
+
+def backorder_from(document: object) -> tuple[Sku, Location, Backorder | None]:
+    """A SKU, a location and how far units may be promised there beyond the shelf. Raises MalformedError."""
+    item = _parsed(_BACKORDER, document, "body")
+    policy = Backorder(kind=item.kind, cap_units=item.cap_units) if item.cap_units else None
+    return item.sku, item.location, policy
 
 
 def sku_titles_from(document: object) -> dict[Sku, str]:

@@ -38,7 +38,7 @@ class _Scrape(Collector):
             "parked_deliveries": ("Deliveries that could not be read.", overview.parked_deliveries),
             "parked_orders": ("Orders that could not be posted, or not wholly.", overview.parked_orders),
             "drifts_open": ("Readings that nothing explains, not yet resolved.", overview.drift_count),
-            "order_lines_short": ("Order lines that wait for units.", overview.short_line_count),
+            "order_lines_short": ("Order lines and reservations that wait for units.", overview.short_line_count),
             "units_on_hand": ("Units on hand.", overview.units_on_hand),
             "units_available": ("Units free to sell.", overview.units_available),
         }

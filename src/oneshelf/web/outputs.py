@@ -20,7 +20,7 @@ class CommandAnswer(_Output):
 
     outcome: str
     detail: str
-    figures: dict[str, int | str | None]
+    figures: dict[str, int | str | list[dict[str, int | str]] | None]
     replayed: bool
 
 
@@ -28,6 +28,15 @@ class CommandAnswers(_Output):
     """One answer for each command, in the same order."""
 
     answers: list[CommandAnswer]
+
+
+class CountBegunOut(_Output):
+    """Quote the `token` with each count of these SKUs at this location: what moves from now on is added to it."""
+
+    token: UUID
+    location: str
+    begun_at: datetime
+    sku_count: int
 
 
 class Added(_Output):
@@ -158,6 +167,57 @@ class MovementsOut(_Output):
 
     movements: list[MovementOut]
     next: UUID | None
+
+
+class ComponentOut(_Output):
+    """Units of a SKU in one bundle."""
+
+    sku: str
+    units: int
+
+
+class BundleOut(_Output):
+    """What is sold as one and counted as its components."""
+
+    sku: str
+    components: list[ComponentOut]
+
+
+class BundlesOut(_Output):
+    bundles: list[BundleOut]
+
+
+class BackorderOut(_Output):
+    """How many units may be short at once, and how many are."""
+
+    sku: str
+    location: str
+    kind: str
+    cap_units: int
+    units_short: int
+
+
+class BackordersOut(_Output):
+    backorders: list[BackorderOut]
+
+
+class ShortOut(_Output):
+    """Units that an order line or a held reservation waits for. `kind`: `order`, or that of the reservation."""
+
+    since: datetime
+    kind: str
+    source: str
+    promised_to: str
+    sku: str
+    location: str
+    units_short: int
+    units_held: int
+
+
+class ShortagesOut(_Output):
+    """The oldest first, as they will be filled."""
+
+    short: list[ShortOut]
 
 
 class LocationOut(_Output):

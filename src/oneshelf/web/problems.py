@@ -14,7 +14,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from oneshelf.domain.identity import printable
-from oneshelf.errors import DatabaseUnavailableError, MalformedError, OneshelfError
+from oneshelf.errors import (
+    DatabaseRefusedError,
+    DatabaseUnavailableError,
+    MalformedError,
+    OneshelfError,
+    OverloadedError,
+    StillPostingError,
+)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1
@@ -37,7 +44,7 @@ class Problem(BaseModel):
 # For the `responses` of routes that can refuse.
 DOCUMENTED: dict[int | str, dict[str, Any]] = {
     "4XX": {"model": Problem, "description": "Refused; nothing was changed.", "content": {MEDIA_TYPE: {}}},
-    503: {"model": Problem, "description": "The database does not answer; try again.", "content": {MEDIA_TYPE: {}}},
+    503: {"model": Problem, "description": "Not now; try again.", "content": {MEDIA_TYPE: {}}},
 }
 
 
@@ -91,6 +98,9 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ProblemError, _refused)
     app.add_exception_handler(MalformedError, _malformed)
     app.add_exception_handler(DatabaseUnavailableError, _unavailable)
+    app.add_exception_handler(DatabaseRefusedError, _malformed)
+    app.add_exception_handler(OverloadedError, _overloaded)
+    app.add_exception_handler(StillPostingError, _still_posting)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
 
@@ -111,6 +121,14 @@ async def _unavailable(_request: Request, _failure: Exception) -> Response:
         kind="unavailable",
         headers={"Retry-After": str(RETRY_AFTER_S)},
     )
+
+
+async def _overloaded(_request: Request, failure: Exception) -> Response:
+    return problem(503, str(failure), kind="overloaded", headers={"Retry-After": str(RETRY_AFTER_S)})
+
+
+async def _still_posting(_request: Request, failure: Exception) -> Response:
+    return problem(409, str(failure), kind="still-posting", headers={"Retry-After": str(RETRY_AFTER_S)})
 
 
 async def _invalid(_request: Request, failure: Exception) -> Response:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,13 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from oneshelf.clock import Clock
+from oneshelf.domain.command import Command
 from oneshelf.domain.identity import Channel
 from oneshelf.flow.channel import OpenChannel
+from oneshelf.flow.post import Answered
 from oneshelf.storage.database import Database
 from oneshelf.telemetry import get_logger
-from oneshelf.web import api, commands, inputs, metrics, pages, problems, webhooks
+from oneshelf.web import api, commands, counts, inputs, metrics, offers, pages, problems, webhooks
 from oneshelf.web.auth import Door
 from oneshelf.web.engine import Engine
 
@@ -102,9 +104,11 @@ def create_app(
     channels: Mapping[Channel, OpenChannel],
     clock: Clock,
     wake: Callable[[Iterable[str]], None],
+    post: Callable[[Sequence[Command]], Awaitable[list[Answered]]],
     api_token: str = "",
 ) -> FastAPI:
     """The web server of one engine. `channels` may change while it runs. `wake`: these steps have work.
+    `post`: posts commands.
 
     `api_token`: what the API and the pages ask for; empty lets everybody in who reaches the port.
     """
@@ -116,9 +120,11 @@ def create_app(
         redoc_url=None,
         routes=[*webhooks.ROUTES, *metrics.ROUTES, *pages.ROUTES],
     )
-    app.state.engine = Engine(database=database, channels=channels, clock=clock, wake=wake)
+    app.state.engine = Engine(database=database, channels=channels, clock=clock, wake=wake, post=post)
     app.include_router(commands.router)
+    app.include_router(counts.router)
     app.include_router(api.router)
+    app.include_router(offers.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     problems.install(app)
     app.add_middleware(Guard, door=Door(api_token))

@@ -13,6 +13,7 @@ from oneshelf.flow import confirm, interpret, plan, post, push, receive, reconci
 from oneshelf.flow.channel import OpenChannel
 from oneshelf.storage.database import Database
 from oneshelf.telemetry import get_logger
+from oneshelf.workers.poster import LANES, Poster
 from oneshelf.workers.runner import Pulse, Step, run_for_ever, stop_if_cancelled
 
 REFRESH_S = 1.0
@@ -36,6 +37,8 @@ class Supervisor:
         self._refresh = refresh
         self.pulse = Pulse()
         self._running: dict[Channel, tuple[OpenChannel, list[asyncio.Task[None]]]] = {}
+
+        self.poster = Poster(database, clock.new_id)
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -67,7 +70,9 @@ class Supervisor:
 
     def _common_steps(self) -> list[Step]:
         database, clock = self._database, self._clock
+        lanes = [Step(f"commands {lane}", self.poster.post_next, ("plan",)) for lane in range(1, LANES + 1)]
         return [
+            *lanes,
             Step("interpret", lambda: interpret.interpret(database, self._channels), ("post", "confirm")),
             Step("post", lambda: post.post_facts(database, clock.new_id), ("plan", "weigh")),
             Step("expire", lambda: post.post_expiries(database, clock.new_id), ("plan",), idle_s=0.5),

@@ -13,6 +13,7 @@ from starlette.routing import Mount, Route
 from oneshelf.clock import SystemClock
 from oneshelf.storage.database import Database
 from oneshelf.web.server import create_app
+from oneshelf.workers.poster import Poster
 from web.bad_input.examples import Example
 
 WRITING = ("POST", "PUT", "PATCH", "DELETE")
@@ -46,7 +47,9 @@ class Operation(NamedTuple):
 @cache
 def application() -> FastAPI:
     """The application as it is built, to be asked for its routes; no request reaches it."""
-    return create_app(database=cast(Database, None), channels={}, clock=SystemClock(), wake=lambda _steps: None)
+    database = cast(Database, None)
+    post = Poster(database, SystemClock().new_id).post
+    return create_app(database=database, channels={}, clock=SystemClock(), wake=lambda _steps: None, post=post)
 
 
 def document() -> dict[str, Any]:

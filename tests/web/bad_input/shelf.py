@@ -16,7 +16,7 @@ from psycopg import sql
 
 from oneshelf.domain.identity import Location
 from oneshelf.storage import catalog
-from web.bad_input.examples import BERLIN, COLOGNE, KIT, PART, SKU, Body, Example
+from web.bad_input.examples import BERLIN, BUNDLE, COLOGNE, KIT, PART, SKU, Body, Example
 from web.paper import Shop, open_shop
 
 PROBLEM = "application/problem+json"
@@ -40,23 +40,29 @@ class Shelf:
 
     async def filled(self, example: Example) -> Example:
         """The example with fresh names, after what has to be done before it."""
-        told = json.dumps([example.path, example.body, example.before])
-        number = next(self._numbers)
+        told = json.dumps([example.names, example.body, example.before])
+        number, now = next(self._numbers), self.shop.clock.now().isoformat()
         hold = await self.hold() if "{hold}" in told else ""
+        token = await self.token() if "{token}" in told else ""
+        named = {"{number}": f"n{number}", "{hold}": hold, "{token}": token, "{now}": now}
 
         def fill(value: Any) -> Any:
             if isinstance(value, dict):
                 return {name: fill(member) for name, member in value.items()}
-            if isinstance(value, list | tuple):
+            if isinstance(value, list):
                 return [fill(item) for item in value]
-            if isinstance(value, str):
-                key = f"k{next(self._numbers)}" if value == "{key}" else value
-                return key.replace("{number}", f"n{number}").replace("{hold}", hold)
-            return value
+            if value == "{key}":
+                return f"k{next(self._numbers)}"
+            return named.get(value, value) if isinstance(value, str) else value
 
-        for command in fill(example.before):
-            await self.done("/v1/commands", {"commands": [command]})
-        return example._replace(path=fill(example.path), body=fill(example.body), before=(), hold=hold or "{hold}")
+        for command in example.before:
+            await self.done("/v1/commands", {"commands": [fill(command)]})
+        names = tuple((name, fill(value)) for name, value in example.names)
+        return example._replace(body=fill(example.body), before=(), names=names)
+
+    async def token(self) -> str:
+        """A count that has begun."""
+        return str((await self.done("/v1/counts", {"location": BERLIN, "skus": [SKU]})).json()["token"])
 
     async def hold(self) -> str:
         """The id of a fresh hold of 3 units."""
@@ -78,7 +84,7 @@ class Shelf:
     ) -> httpx2.Response:
         content = body.encode() if isinstance(body, str) else body
         listed: Any = list(headers.items()) if isinstance(headers, Mapping) else list(headers)
-        return await self.client.request(example.method, example.path, content=content, headers=listed)
+        return await self.client.request(example.method, example.address, content=content, headers=listed)
 
     def fingerprint(self, *, without: Sequence[str] = ()) -> str:
         """All that is in the database, in few characters; `without` these tables."""
@@ -99,7 +105,7 @@ async def open_shelf(dsn: str, *, api_token: str = "") -> AsyncIterator[Shelf]:
             await shop.connect("paper")
             async with shop.database.transaction() as tx:
                 await catalog.add_location(tx, Location(COLOGNE))
-            await shop.name_skus(SKU, PART, KIT)
+            await shop.name_skus(SKU, PART, KIT, BUNDLE)
             shop.client.headers["Authorization"] = f"Bearer {api_token}"
             for sku in (SKU, PART):
                 assert (await shop.command(f"first-{sku == PART}", type="receive", sku=sku, units=500_000)).is_success

@@ -131,7 +131,7 @@ def _of_kind(example: Any, place: Place) -> Iterator[_Said]:
         case "boolean":
             yield from _flags()
         case "array":
-            yield from _lists()
+            yield from _lists(place)
         case "object":
             yield from _objects(value_at(example, place.path))
         case kind:
@@ -196,9 +196,11 @@ def _flags() -> Iterator[_Said]:
         yield "d", text, text, 422
 
 
-def _lists() -> Iterator[_Said]:
-    for text in ("{}", '"a"', "5", "true", "[]", "[[]]", "[null]", '["a"]', "[5]"):
+def _lists(place: Place) -> Iterator[_Said]:
+    for text in ("{}", '"a"', "5", "true", "[[]]", "[null]", '["\\u0000"]', "[5]"):
         yield "d", text, text, 422
+    if place.is_required:
+        yield "d", "[]", "[]", 422
 
 
 def _objects(value: dict[str, Any]) -> Iterator[_Said]:

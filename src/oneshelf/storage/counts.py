@@ -1,0 +1,212 @@
+"""Rows of `counts` and `ruling_counts`: counts that have begun, and the last count of each balance."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from oneshelf.clock import uuid7
+from oneshelf.domain.account import Outside, StockState
+from oneshelf.domain.command import CLOCK_ERROR_S, CommandKey, Count, CountedFigure
+from oneshelf.domain.identity import Location, Sku
+from oneshelf.domain.ledger import BalanceKey
+from oneshelf.domain.seen import Begun, Context, LookedBack, Moved, Ruling
+from oneshelf.storage.database import Transaction
+
+# Ids are made by the clock of a node and instants by that of the database: no two clocks are further apart than this.
+_CLOCKS_APART_AT_MOST = timedelta(days=1)
+_EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
+_STATES = tuple(StockState)
+_ACCOUNTS: dict[str, StockState | Outside] = {account.value: account for account in (*StockState, *Outside)}
+
+Found = dict[int, list[Moved]]
+
+
+async def begin(tx: Transaction, token: UUID, location: Location, skus: Collection[Sku] | None) -> int:
+    """Note where the balances of these SKUs (None: of all that are no bundles) stand here. Returns how many.
+
+    One statement reads them all as they were committed at one instant: what commits later is later, whatever its id
+    or its time says.
+    """
+    cursor = await tx.execute(
+        """
+        insert into counts (sku, token, location, version,
+                            available, committed, reserved, damaged, quality_control, safety_stock, incoming)
+        select s.sku, %(token)s, %(location)s, coalesce(b.version, 0),
+               coalesce(b.available, 0), coalesce(b.committed, 0), coalesce(b.reserved, 0), coalesce(b.damaged, 0),
+               coalesce(b.quality_control, 0), coalesce(b.safety_stock, 0), coalesce(b.incoming, 0)
+        from skus s left join balances b on b.sku = s.sku and b.location = %(location)s
+        where (%(skus)s::text[] is null or s.sku = any(%(skus)s::text[]))
+          and not exists (select from bundle_components p where p.sku = s.sku)
+        """,
+        {"token": token, "location": location, "skus": None if skus is None else sorted(skus)},
+    )
+    return cursor.rowcount
+
+
+async def contexts(tx: Transaction, counts: Sequence[Count]) -> dict[CommandKey, Context]:
+    """What these counts had seen, those of unknown tokens left out. Their balances must be locked."""
+    with_token = [count for count in counts if count.token is not None]
+    dated = [count for count in counts if count.as_of is not None]
+    found: dict[CommandKey, Context] = {}
+    if with_token:
+        found.update(await _begun(tx, with_token))
+    if dated:
+        found.update(await _looked_back(tx, dated))
+    return found
+
+
+async def _begun(tx: Transaction, wanted: Sequence[Count]) -> dict[CommandKey, Begun]:
+    names = {
+        "numbers": list(range(len(wanted))),
+        "skus": [count.sku for count in wanted],
+        "tokens": [count.token for count in wanted],
+        "error_s": CLOCK_ERROR_S,
+    }
+    cursor = await tx.execute(
+        """
+        select w.number, m.from_account, m.to_account, m.is_ambiguous, m.units
+        from unnest(%(numbers)s::int[], %(skus)s::text[], %(tokens)s::uuid[]) as w (number, sku, token)
+        join counts c on c.sku = w.sku and c.token = w.token
+        cross join lateral (
+            select from_account, to_account, sum(units)::bigint as units,
+                   reason not in ('counted', 'seen_by_count')
+                   and happened_at > c.begun_at - make_interval(secs => %(error_s)s) as is_ambiguous
+            from movements
+            where sku = c.sku and version > c.version and c.location in (from_location, to_location)
+              and (reason in ('counted', 'seen_by_count') or happened_at is not null)
+              and (reason in ('counted', 'seen_by_count')
+                   or happened_at <= c.begun_at + make_interval(secs => %(error_s)s))
+            group by 1, 2, 4
+        ) as m
+        """,
+        names,
+    )
+    seen_anyway = _moved([row async for row in cursor])
+    cursor = await tx.execute(
+        """
+        select w.number, c.location, c.begun_at,
+               c.available, c.committed, c.reserved, c.damaged, c.quality_control, c.safety_stock, c.incoming
+        from unnest(%(numbers)s::int[], %(skus)s::text[], %(tokens)s::uuid[]) as w (number, sku, token)
+        join counts c on c.sku = w.sku and c.token = w.token
+        """,
+        names,
+    )
+    return {
+        wanted[number].key: Begun(
+            location=Location(location),
+            begun_at=begun_at,
+            units=dict(zip(_STATES, states, strict=True)),
+            seen_anyway=tuple(seen_anyway.get(number, ())),
+        )
+        async for number, location, begun_at, *states in cursor
+    }
+
+
+async def _looked_back(tx: Transaction, wanted: Sequence[Count]) -> dict[CommandKey, LookedBack]:
+    bands = [_band(count) for count in wanted]
+    names = {
+        "numbers": list(range(len(wanted))),
+        "skus": [count.sku for count in wanted],
+        "locations": [count.location for count in wanted],
+        "seen_until": [seen_until for seen_until, _ in bands],
+        "missed_from": [missed_from for _, missed_from in bands],
+        "first_ids": [_first_id(seen_until - _CLOCKS_APART_AT_MOST) for seen_until, _ in bands],
+    }
+    cursor = await tx.execute(
+        """
+        select w.number, m.from_account, m.to_account, m.is_ambiguous, m.units
+        from unnest(
+            %(numbers)s::int[], %(skus)s::text[], %(locations)s::text[], %(seen_until)s::timestamptz[],
+            %(missed_from)s::timestamptz[], %(first_ids)s::uuid[]
+        ) as w (number, sku, location, seen_until, missed_from, first_id)
+        cross join lateral (
+            select from_account, to_account, coalesce(happened_at, posted_at) <= w.missed_from as is_ambiguous,
+                   sum(units)::bigint as units
+            from movements
+            where sku = w.sku and movement_id >= w.first_id and w.location in (from_location, to_location)
+              and reason not in ('counted', 'seen_by_count') and coalesce(happened_at, posted_at) > w.seen_until
+            group by 1, 2, 3
+        ) as m
+        """,
+        names,
+    )
+    moved = _moved([row async for row in cursor])
+    cursor = await tx.execute(
+        """
+        select w.number,
+               (select posted_at from movements m where m.sku = w.sku order by m.movement_id limit 1) as first_at
+        from unnest(%(numbers)s::int[], %(skus)s::text[]) as w (number, sku)
+        """,
+        names,
+    )
+    return {
+        wanted[number].key: LookedBack(moved=tuple(moved.get(number, ())), first_at=first_at)
+        async for number, first_at in cursor
+    }
+
+
+def _band(count: Count) -> tuple[datetime, datetime]:
+    """What happened until the first instant was seen, what happened after the second was not."""
+    as_of = max(count.as_of or _EARLIEST, _EARLIEST)
+    error = timedelta(seconds=CLOCK_ERROR_S if count.error_s is None else count.error_s)
+    return as_of - error, as_of + error
+
+
+def _first_id(instant: datetime) -> UUID:
+    """No movement that was posted at this instant or later has a smaller id."""
+    return uuid7(unix_ms=max(0, int(instant.timestamp() * 1000)), randomness=bytes(10))
+
+
+def _moved(rows: Sequence[tuple[int, str, str, bool, int]]) -> Found:
+    found: Found = {}
+    for number, origin, target, is_ambiguous, units in rows:
+        found.setdefault(number, []).append(Moved(units, _ACCOUNTS[origin], _ACCOUNTS[target], is_ambiguous))
+    return found
+
+
+async def rulings(tx: Transaction, keys: Collection[BalanceKey]) -> dict[BalanceKey, Ruling]:
+    """The last count of each of these balances that was ever counted. They must be locked."""
+    ordered = sorted(keys)
+    cursor = await tx.execute(
+        """
+        select r.sku, r.location, r.figure, r.units, r.counted_at, r.error_s, r.source
+        from unnest(%(skus)s::text[], %(locations)s::text[]) as wanted (sku, location)
+        join ruling_counts r on r.sku = wanted.sku and r.location = wanted.location
+        """,
+        {"skus": [sku for sku, _ in ordered], "locations": [location for _, location in ordered]},
+    )
+    return {
+        (Sku(sku), Location(location)): Ruling(
+            figure=CountedFigure(figure), units=units, counted_at=counted_at, error_s=error_s, source=source
+        )
+        async for sku, location, figure, units, counted_at, error_s, source in cursor
+    }
+
+
+async def rule(tx: Transaction, ruling: Mapping[BalanceKey, Ruling]) -> None:
+    """Store the counts that rule from now on. Their balances must be locked."""
+    if not ruling:
+        return
+    ordered = sorted(ruling.items(), key=lambda item: item[0])
+    await tx.execute(
+        """
+        insert into ruling_counts (sku, location, figure, units, counted_at, error_s, source)
+        select * from unnest(
+            %(skus)s::text[], %(locations)s::text[], %(figures)s::text[], %(units)s::bigint[],
+            %(counted_at)s::timestamptz[], %(error_s)s::int[], %(sources)s::text[])
+        on conflict (sku, location) do update set
+            figure = excluded.figure, units = excluded.units, counted_at = excluded.counted_at,
+            error_s = excluded.error_s, source = excluded.source
+        """,
+        {
+            "skus": [sku for (sku, _), _ in ordered],
+            "locations": [location for (_, location), _ in ordered],
+            "figures": [one.figure.value for _, one in ordered],
+            "units": [one.units for _, one in ordered],
+            "counted_at": [one.counted_at for _, one in ordered],
+            "error_s": [one.error_s for _, one in ordered],
+            "sources": [one.source for _, one in ordered],
+        },
+    )

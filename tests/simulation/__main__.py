@@ -1,0 +1,76 @@
+"""`python -m simulation`: the long proofs, each from a seed that it prints. `make simulate` calls this.
+
+ledger   so many steps of everything that can happen, in memory; a hundredth of them once more through PostgreSQL:
+         the engine against the ledger on paper, account by account, after each step
+kills    the plug of the engine, of its database, or of both is pulled under load
+races    four engines ask for far more than there is
+rows     a million balances are written over, and the table stays small
+
+It ends with 1 at the first disagreement, after its seed and the shortest history that was found.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+
+from oneshelf.telemetry import configure_logging
+from simulation import ledger, processes
+
+PARTS = ("ledger", "kills", "races", "rows")
+
+
+def main(arguments: Sequence[str]) -> int:
+    asked = _asked(arguments)
+    configure_logging(level="ERROR")
+    for part in asked.only or PARTS:
+        say(f"{part}: seeds {asked.seeds[0]} to {asked.seeds[-1]}")
+        try:
+            if part == "ledger":
+                ledger.simulate(asked.seeds, steps=asked.steps, workers=asked.workers, say=say)
+            elif part == "kills":
+                asyncio.run(processes.kill(asked.seeds, rounds=asked.kills, say=say))
+            elif part == "races":
+                asyncio.run(processes.race(asked.seeds, runs=asked.races, say=say))
+            else:
+                asyncio.run(processes.write_over(asked.seeds[0], updates=asked.updates, say=say))
+        except AssertionError as disagreement:
+            say(f"{part} failed: {disagreement}")
+            for note in getattr(disagreement, "__notes__", []):
+                say(note)
+            return 1
+    return 0
+
+
+def say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201
+
+
+def _asked(arguments: Sequence[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        "make simulate", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--seeds", type=_seeds, default="1-8", help="1-8, or 7, or 3,5,8 (make: SEEDS=)")
+    parser.add_argument("--steps", type=int, default=1_000_000, help="of the ledger, over all seeds (make: STEPS=)")
+    parser.add_argument("--kills", type=int, default=30, help="how often a plug is pulled")
+    parser.add_argument("--races", type=int, default=50, help="how many races")
+    parser.add_argument("--updates", type=int, default=1_000_000, help="how many balances are written over")
+    parser.add_argument("--workers", type=int, default=2, help="processes that simulate ledgers")
+    parser.add_argument("--only", action="append", choices=PARTS, help="this part alone; may be repeated")
+    return parser.parse_args(arguments)
+
+
+def _seeds(text: str) -> list[int]:
+    seeds: list[int] = []
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        seeds += range(int(first), int(last or first) + 1)
+    if not seeds:
+        raise argparse.ArgumentTypeError("no seed at all")
+    return seeds
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
