@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import flow, http, reserve
+from benchmarks import audit, flow, http, reserve
 
-MEASUREMENTS = {"flow": flow.main, "reserve": reserve.main, "http": http.main}
+MEASUREMENTS = {"flow": flow.main, "reserve": reserve.main, "http": http.main, "audit": audit.main}
 
 
 def main() -> None:

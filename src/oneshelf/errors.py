@@ -25,6 +25,10 @@ class DatabaseRefusedError(OneshelfError):
     """PostgreSQL will not take these rows as they are: a figure or a text beyond its bounds. Nothing was written."""
 
 
+class AnotherAuditError(OneshelfError):
+    """Somebody else audits the same at this moment. Wait for them; nothing was done."""
+
+
 class RowExistsError(DatabaseRefusedError):
     """Somebody else wrote the same key at the same time and was faster. Nothing was written; look again."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from oneshelf.cli import channel, demo, house, listing, look, offers, parked, stock
+from oneshelf.cli import channel, demo, house, listing, look, parked, stock
 from oneshelf.cli.common import PlainErrors
 
 app = typer.Typer(
@@ -19,7 +19,6 @@ app = typer.Typer(
 house.register(app)
 demo.register(app)
 look.register(app)
-offers.register(stock.app)
 app.add_typer(channel.app, name="channel")
 app.add_typer(listing.app, name="listing")
 app.add_typer(stock.app, name="stock")

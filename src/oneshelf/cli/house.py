@@ -66,20 +66,29 @@ def doctor(as_json: Json = False) -> None:
         raise typer.Exit(EXIT_REFUSED)
 
 
-def audit(as_json: Json = False) -> None:
-    """Add the whole ledger up again and compare. Exits with 1 where it does not balance."""
+def audit(
+    only_new: Annotated[
+        bool, typer.Option("--new", help="Only what moved since the last time, as the engine does.")
+    ] = False,
+    from_the_first: Annotated[
+        bool, typer.Option("--from-the-first", help="Forget what was audited, and remember anew.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Add the whole ledger up again and compare. Exits with 1 where it does not balance, and shows the movements."""
+    from oneshelf.cli.audit import progress_on_a_terminal, show_audit
     from oneshelf.flow import audit as auditor
+    from oneshelf.storage.database import Database
 
-    found = on_database(auditor.audit)
-    rows = [{"rule": rule, "where": where, "figures": figures} for rule, where, figures in found.violations]
-    if as_json:
-        show_json({"movement_count": found.movement_count, "violations": rows})
-    else:
-        for row in rows:
-            typer.echo(f"WRONG {row['rule']}: {row['where']}: {row['figures']}")
-        verdict = f"{len(rows)} violations" if rows else "the ledger balances"
-        typer.echo(f"{verdict}; {found.movement_count} movements read")
-    if rows:
+    async def run(database: Database) -> auditor.Audit:
+        with progress_on_a_terminal() as progress:
+            if only_new or from_the_first:
+                return await auditor.audit_new(database, from_the_first=from_the_first, progress=progress)
+            return await auditor.audit(database, progress=progress)
+
+    found = on_database(run)
+    show_audit(found, as_json=as_json)
+    if found.violations:
         raise typer.Exit(EXIT_REFUSED)
 
 

@@ -24,10 +24,11 @@ def reserve(
     kind: Annotated[str, typer.Option(help="hold (ends by itself), lock, allocation or pending.")] = "hold",
     ttl_s: Annotated[str, typer.Option(metavar="SECONDS", help="How long a hold lasts. Default: 900.")] = "",
     holder: Annotated[str, typer.Option(help="For whom.")] = "",
+    partial: Annotated[bool, typer.Option("--partial", help="Take what is there, in this order.")] = False,
     key: Key = "",
     as_json: Json = False,
 ) -> None:
-    """Set units aside, all of them or none: oneshelf stock reserve MUG BER 2 CAP BER 1."""
+    """Set units aside, all of them or none: oneshelf stock reserve MUG BER 2 CAP BER 1. A SKU may be a bundle."""
     from oneshelf.domain.command import TTL_S_MAX, Demand, ReservationKind, Reserve
     from oneshelf.domain.identity import location_from, sku_from
     from oneshelf.errors import MalformedError
@@ -44,7 +45,11 @@ def reserve(
         ttl_s = "900"
     ttl = seconds_in(ttl_s, what="--ttl-s", least=1, most=TTL_S_MAX) if ttl_s else None
     whom = words_in(holder, what="--holder")
-    post(key, lambda key: Reserve(key=key, kind=what, lines=wanted, ttl_s=ttl, holder=whom), as_json=as_json)
+    post(
+        key,
+        lambda key: Reserve(key=key, kind=what, lines=wanted, ttl_s=ttl, holder=whom, allows_partial=partial),
+        as_json=as_json,
+    )
 
 
 def extend(

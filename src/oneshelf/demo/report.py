@@ -61,7 +61,7 @@ async def written(database: Database, scene: Scene, balance: Balance, *, shopped
         latencies = await reports.latencies(tx)
         drifts = await reports.drift_counts(tx)
     orders, options = balance.orders, scene.plan.options
-    violations = tuple(f"{rule}: {where}: {figures}" for rule, where, figures in audited.violations)
+    violations = tuple(f"{found.rule}: {found.where}: {found.figures}" for found in audited.violations)
     return Report(
         seed=options.seed,
         seconds=round(shopped_s, 1),

@@ -5,7 +5,8 @@ a policy allows that.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from oneshelf.domain.bundle import exploded
 from oneshelf.domain.command import Demand, Reserve
@@ -20,8 +21,8 @@ _FIGURES = ("asked", "granted", "short", "refused")
 class Granted:
     """`balance -> units` that are promised, and those of them that are there. `grants`: by what was asked for."""
 
-    promised: Counter[BalanceKey] = field(default_factory=Counter)
-    there: Counter[BalanceKey] = field(default_factory=Counter)
+    promised: Mapping[BalanceKey, int]
+    there: Mapping[BalanceKey, int]
     grants: tuple[Grant, ...] = ()
 
 
@@ -31,6 +32,12 @@ def grant(shelf: Shelf, command: Reserve) -> Granted | Short:
     All that is asked of one balance is added up before the check: a bundle and its component in one basket cannot
     both have the last unit.
     """
+    first = command.lines[0]
+    is_plain = len(command.lines) == 1 and not command.allows_partial and first.sku not in shelf.bundles
+    if is_plain and shelf.available(first.sku, first.location) >= first.units:
+        # Nearly all of them are so.
+        only = {(first.sku, first.location): first.units}
+        return Granted(only, only)
     demand: Counter[BalanceKey] = Counter()
     for line in command.lines:
         for sku, units in exploded(shelf.bundles, line.sku, line.units):
@@ -61,7 +68,8 @@ def room_beyond(shelf: Shelf, key: BalanceKey) -> int:
 
 def _line_by_line(shelf: Shelf, command: Reserve) -> Granted:
     """First come, first served within the reservation. Of a bundle only whole ones are promised."""
-    granted = Granted()
+    all_promised: Counter[BalanceKey] = Counter()
+    all_there: Counter[BalanceKey] = Counter()
     free: dict[BalanceKey, int] = {}
     room: dict[BalanceKey, int] = {}
     lines: dict[BalanceKey, Counter[str]] = {}
@@ -76,14 +84,13 @@ def _line_by_line(shelf: Shelf, command: Reserve) -> Granted:
             taken = min(promised * units, free[key])
             free[key] -= taken
             room[key] -= promised * units - taken
-            granted.promised[key] += promised * units
-            granted.there[key] += taken
+            all_promised[key] += promised * units
+            all_there[key] += taken
         _note(lines, line, there, promised)
-    granted.promised = +granted.promised
-    granted.grants = tuple(
+    grants = tuple(
         Grant(sku, location, *(counted[name] for name in _FIGURES)) for (sku, location), counted in lines.items()
     )
-    return granted
+    return Granted(+all_promised, all_there, grants)
 
 
 def _note(lines: dict[BalanceKey, Counter[str]], line: Demand, there: int, promised: int) -> None:

@@ -49,10 +49,10 @@ class Grant(msgspec.Struct, frozen=True):
     refused: int
 
 
-class Reserved(msgspec.Struct, frozen=True):
+class Reserved(msgspec.Struct, frozen=True, omit_defaults=True):
     """Done: these units are set aside, a hold until `expires_at`; `units_short` more are promised and wait for units.
 
-    `grants`: by SKU and location, where parts were allowed or something is short.
+    `grants`: by SKU and location, where parts were allowed or something is short. What is none is not written down.
     """
 
     reservation_id: UUID
@@ -98,7 +98,7 @@ class Arrived:
     available: int
 
 
-class Short(msgspec.Struct, frozen=True):
+class Short(msgspec.Struct, frozen=True, omit_defaults=True):
     """Not done: there are fewer than asked for. `backorderable`: so many more might be promised beyond the shelf."""
 
     sku: Sku

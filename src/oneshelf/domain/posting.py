@@ -47,6 +47,8 @@ def post_command(shelf: Shelf, command: Command, *, now: datetime) -> Outcome:
     Holds that have expired by `now` must have been taken back before, see `domain.reservation.expire`. Whatever
     became free goes to the orders and reservations that wait for it.
     """
+    if shelf.bundles and (refusal := _refuse_stock(command, shelf.bundles)):
+        return refusal
     if isinstance(command, Dated) and command.happened_at is not None:
         return post_late(shelf, command, command.happened_at, partial(_post, shelf, command, now=now), now=now)
     return _post(shelf, command, now=now)
@@ -54,8 +56,6 @@ def post_command(shelf: Shelf, command: Command, *, now: datetime) -> Outcome:
 
 def _post(shelf: Shelf, command: Command, *, now: datetime) -> Outcome:
     outcome: Outcome
-    if shelf.bundles and (refusal := _refuse_stock(command, shelf.bundles)):
-        return refusal
     match command:
         case Reserve() | Extend() | Claim() | Release():
             outcome = post_reservation(shelf, command, now=now)

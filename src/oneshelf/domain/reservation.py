@@ -88,7 +88,7 @@ def _reserve(shelf: Shelf, command: Reserve, now: datetime) -> Reserved | Short:
             reason=Reason.RESERVED,
             source=part.source,
         )
-    units, there = granted.promised.total(), granted.there.total()
+    units, there = sum(granted.promised.values()), sum(granted.there.values())
     return Reserved(reservation_id, there, expires_at, units_short=units - there, grants=granted.grants)
 
 

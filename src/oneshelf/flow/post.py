@@ -34,6 +34,9 @@ from oneshelf.storage.database import Database
 
 BATCH = 500
 TRIES_MAX = 5
+# A client that asks again later than that is told that it was answered, and not what.
+ANSWERS_KEPT_S = 7 * 86_400.0
+FORGOTTEN_MAX = 5_000
 # Channels stamp whole seconds, by clocks of their own.
 CLOCKS_DIFFER_S = 5.0
 
@@ -152,6 +155,12 @@ async def _post_firsts(
         if outcomes:
             await commands.give(tx, [_given(key, firsts[key][1], outcome) for key, outcome in outcomes.items()])
     return given, outcomes
+
+
+async def forget_answers(database: Database, *, kept_s: float = ANSWERS_KEPT_S) -> int:
+    """Forget the figures of answers that are older than `kept_s`, one batch. Returns how many."""
+    async with database.transaction() as tx:
+        return await commands.forget(tx, kept_s=kept_s, limit=FORGOTTEN_MAX)
 
 
 async def post_expiries(database: Database, new_id: Callable[[], UUID]) -> int:

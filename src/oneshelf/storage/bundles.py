@@ -44,6 +44,7 @@ async def lock_standing(tx: Transaction, wish: BundleWish) -> Standing:
                exists (select from movements where sku = %(sku)s)
                or exists (select from order_lines where sku = %(sku)s)
                or exists (select from reservations where sku = %(sku)s)
+               or exists (select from ruling_counts where sku = %(sku)s)
         """,
         named,
     )

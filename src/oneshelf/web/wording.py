@@ -87,9 +87,7 @@ def figures(overview: Overview, channels: Sequence[ChannelHealth]) -> list[Figur
             "short",
             "short",
             overview.short_line_count,
-            f"{overview.short_units:,} units sold or promised that are not there"
-            if overview.short_units
-            else "nothing oversold",
+            f"{overview.short_units:,} units sold that are not there" if overview.short_units else "nothing oversold",
             "bad" if overview.short_line_count else "good",
             overview.short_oldest_s,
         ),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from oneshelf.cli.common import EXIT_REFUSED, on_database, show_rows, units_in
-from oneshelf.cli.posting import Location_, Sku_
+from oneshelf.cli.posting import Json, Location_, Sku_
 
 if TYPE_CHECKING:
     from oneshelf.domain.bundle import BundleRefusal, Bundles, Defined
@@ -16,16 +16,13 @@ if TYPE_CHECKING:
     from oneshelf.domain.outcome import IsBundle, UnknownLocation, UnknownSku
     from oneshelf.storage.backorders import BackorderRow
 
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _BACKORDERS = ("sku", "location", "kind", "cap_units", "units_short")
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    app.command()(bundle)
-    app.command()(bundles)
-    app.command()(backorder)
-    app.command()(backorders)
+    for command in (bundle, bundles, backorder, backorders):
+        app.command()(command)
 
 
 def bundle(

@@ -57,8 +57,9 @@ def test_a_bundle_is_defined_listed_and_refused_where_it_has_no_units(cli: Cli) 
     assert "name its components: CAP, MUG" in cli("stock", "receive", "DUO", "BER", "1", exits=1).output
     assert "no equals sign" in cli("stock", "bundle", "DUO", "MUG", exits=2).output
     assert "add-sku NOBODY" in cli("stock", "bundle", "DUO", "NOBODY=1", exits=1).output
-    cli("stock", "receive", "MUG", "BER", "1")
-    assert "Name a new SKU" in cli("stock", "bundle", "MUG", "CAP=1", exits=1).output
+    cli("stock", "add-sku", "SET")
+    cli("stock", "receive", "SET", "BER", "1")
+    assert "Name a new SKU" in cli("stock", "bundle", "SET", "CAP=1", exits=1).output
 
 
 def test_what_is_short_is_listed_the_oldest_first(cli: Cli, dsn: str) -> None:
