@@ -14,8 +14,9 @@ def test_both_spellings_of_an_accented_sku_are_one_sku() -> None:
     assert sku_from("CAFE\u0301") == sku_from("CAF\u00c9") == "CAFÉ"
 
 
-def test_a_sku_is_trimmed_and_keeps_its_case() -> None:
-    assert sku_from("  Mug-Blue ") == "Mug-Blue"
+@pytest.mark.parametrize("around", ["  {} ", "\t{}\r\n", "\u00a0{}\u3000"])
+def test_a_sku_is_trimmed_and_keeps_its_case(around: str) -> None:
+    assert sku_from(around.format("Mug-Blue")) == "Mug-Blue"
 
 
 @pytest.mark.parametrize("text", ["=cmd()", "../etc", "'; drop table skus; --", "<script>alert(1)</script>"])
@@ -24,7 +25,26 @@ def test_a_sku_that_looks_like_an_attack_is_only_text(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "value", ["", "   ", "a\x00b", "a\nb", "a\u200bb", "a\u202eb", "\ud800", "x" * 121, 5, None, True, ["a"]]
+    "value",
+    [
+        "",
+        "   ",
+        "a\x00b",
+        "a\nb",
+        "a\x1d",
+        "\x1ca",
+        "\u3164",
+        "a\u034fb",
+        "\u2800a",
+        "a\u200bb",
+        "a\u202eb",
+        "\ud800",
+        "x" * 121,
+        5,
+        None,
+        True,
+        ["a"],
+    ],
 )
 def test_a_name_with_invisible_characters_or_no_name_at_all_is_refused(value: object) -> None:
     with pytest.raises(MalformedError, match="SKU"):

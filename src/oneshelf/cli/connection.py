@@ -18,6 +18,7 @@ HEAD_S_MAX = 10.0
 HEAD_BYTES_MAX = 32 * 1024
 HEADER_COUNT_MAX = 100
 _TOO_LARGE = f"the head of a request may have {HEADER_COUNT_MAX} headers and {HEAD_BYTES_MAX} bytes".encode()
+_NO_VERSION = b"a request says HTTP/1.0 or HTTP/1.1"
 _TOO_SLOW = f"the head of the request did not come within {HEAD_S_MAX:g} s".encode()
 
 
@@ -74,6 +75,9 @@ class BoundedConnection(HttpToolsProtocol):
         size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
         is_too_large = len(self.headers) > HEADER_COUNT_MAX or size > HEAD_BYTES_MAX
         self.app = _too_large if is_too_large else self._engine
+        if self.parser.get_http_version() not in {"1.0", "1.1"}:
+            # The parser takes a line without a version for one from before there were headers, and reads headers too.
+            self.app = _no_version
         super().on_headers_complete()
 
     def on_response_complete(self) -> None:
@@ -121,11 +125,17 @@ class BoundedConnection(HttpToolsProtocol):
             oldest.transport.close()
 
 
-async def _answer_too_large(_scope: Scope, _receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
-    length = str(len(_TOO_LARGE)).encode()
-    headers = [(b"content-type", b"text/plain"), (b"content-length", length), (b"connection", b"close")]
-    await send({"type": "http.response.start", "status": 431, "headers": headers, "trailers": False})
-    await send({"type": "http.response.body", "body": _TOO_LARGE, "more_body": False})
+def _closing(status: HTTPStatus, words: bytes) -> ASGI3Application:
+    """An application that answers this to everything, and ends the connection."""
+
+    async def answer(_scope: Scope, _receive: ASGIReceiveCallable, send: ASGISendCallable) -> None:
+        length = str(len(words)).encode()
+        headers = [(b"content-type", b"text/plain"), (b"content-length", length), (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": status.value, "headers": headers, "trailers": False})
+        await send({"type": "http.response.body", "body": words, "more_body": False})
+
+    return cast(ASGI3Application, answer)
 
 
-_too_large = cast(ASGI3Application, _answer_too_large)
+_too_large = _closing(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, _TOO_LARGE)
+_no_version = _closing(HTTPStatus.BAD_REQUEST, _NO_VERSION)

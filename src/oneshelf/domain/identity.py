@@ -18,6 +18,10 @@ NAME_LENGTH_MAX = 120
 
 # Control, format (zero width, text direction), surrogate, private and unassigned characters have no place in a name.
 _REFUSED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+# Nor have the letters and marks that show nothing: a joiner, and the fillers of Hangul, Khmer, Mongolian and Braille.
+_UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
+# What may stand around a name and is taken away: a barcode's separators and the like may not.
+_AROUND = "\t\n\r" + "".join(map(chr, (0x20, 0xA0, 0x1680, *range(0x2000, 0x200B), 0x202F, 0x205F, 0x3000)))
 
 
 def name_from(value: object, *, what: str) -> str:
@@ -27,13 +31,13 @@ def name_from(value: object, *, what: str) -> str:
     """
     if not isinstance(value, str):
         raise MalformedError(f"{what} must be text, not {type(value).__name__}")
-    name = unicodedata.normalize("NFC", value).strip()
+    name = unicodedata.normalize("NFC", value).strip(_AROUND)
     if not name:
-        raise MalformedError(f"{what} is empty")
+        raise MalformedError(f"{what} is empty; write at least one character")
     if len(name) > NAME_LENGTH_MAX:
         raise MalformedError(f"{what} has {len(name)} characters, at most {NAME_LENGTH_MAX} are allowed")
     for character in name:
-        if unicodedata.category(character) in _REFUSED_CATEGORIES:
+        if unicodedata.category(character) in _REFUSED_CATEGORIES or character in _UNSEEN:
             raise MalformedError(f"{what} holds the invisible or control character U+{ord(character):04X}")
     return name
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query
+from pydantic import BeforeValidator
 from starlette.requests import Request
 
 from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku, channel_from, instant_from, sku_from
@@ -17,12 +18,13 @@ from oneshelf.storage.database import now
 from oneshelf.web import outputs
 from oneshelf.web.bodies import read_json
 from oneshelf.web.engine import Engine, EngineOf
+from oneshelf.web.fields import limit_from
 from oneshelf.web.inputs import location_titles_from, sku_titles_from
 from oneshelf.web.problems import DOCUMENTED, ProblemError
 
 router = APIRouter(prefix="/v1", tags=["shelf"], responses=DOCUMENTED)
 
-Limit = Annotated[int, Query(ge=1, le=1000, description="At most so many.")]
+Limit = Annotated[int, BeforeValidator(limit_from), Query(ge=1, le=1000, description="At most so many.")]
 At = Annotated[str | None, Query(max_length=100, description="A past instant, ISO 8601 with a zone.")]
 After = Annotated[str, Query(max_length=500, description="`next` of the page before.")]
 

@@ -31,8 +31,12 @@ class Door:
         if request.url.path in _OPEN_PATHS or request.url.path.startswith(_OPEN_PREFIX):
             return None
         is_safe = request.method in _SAFE_METHODS
-        if not is_safe and request.headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
-            return problem(403, "another site may not send this", kind="foreign-origin")
+        if not is_safe and _is_from_elsewhere(request):
+            return problem(
+                403,
+                "another site may not send this; a program sends neither Origin nor Sec-Fetch-Site",
+                kind="foreign-origin",
+            )
         if not self._token or self._has_token(request):
             return None
         if is_safe and _same(request.cookies.get(COOKIE, "").encode(), self._cookie.encode()):
@@ -66,6 +70,15 @@ class Door:
             secure=request.url.scheme == "https",
         )
         return answer
+
+
+def _is_from_elsewhere(request: Request) -> bool:
+    """Whether a browser sends this for another site. An older one has no Sec-Fetch-Site and tells the origin alone."""
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        return site not in {"none", "same-origin"}
+    host = request.headers.get("host")
+    return any(origin.partition("://")[2] != host for origin in request.headers.getlist("origin"))
 
 
 def _is_page(path: str) -> bool:

@@ -40,7 +40,7 @@ from oneshelf.domain.outcome import (
 from oneshelf.flow.post import Answered
 from oneshelf.web.bodies import read_json
 from oneshelf.web.engine import EngineOf
-from oneshelf.web.inputs import commands_from, reservation_command_from
+from oneshelf.web.inputs import commands_from, header_key_of, reservation_command_from
 from oneshelf.web.outputs import CommandAnswer, CommandAnswers
 from oneshelf.web.problems import DOCUMENTED, problem
 
@@ -103,7 +103,7 @@ async def post(request: Request, engine: EngineOf) -> Response:
     A single command that is refused is a problem (409 with the figures, 404 for an unknown name, 422 for a key that
     was used for something else); of several commands each has its own answer, and the status is 200.
     """
-    commands = commands_from(await read_json(request), header_key=request.headers.get("idempotency-key"))
+    commands = commands_from(await read_json(request), header_key=header_key_of(request))
     answered = await engine.post(commands)
     if len(answered) == 1 and _OUTCOMES[type(answered[0].outcome)][1] != 200:
         return _alone(answered[0])
@@ -162,8 +162,7 @@ async def release(request: Request, engine: EngineOf, reservation_id: str) -> Re
 
 
 async def _post_one(request: Request, engine: EngineOf, **named: str) -> Response:
-    header_key = request.headers.get("idempotency-key")
-    command = reservation_command_from(await read_json(request), header_key=header_key, **named)
+    command = reservation_command_from(await read_json(request), header_key=header_key_of(request), **named)
     [answered] = await engine.post([command])
     return _alone(answered)
 

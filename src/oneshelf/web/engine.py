@@ -36,4 +36,9 @@ def engine_of(request: Request) -> Engine:
     return cast(Engine, request.app.state.engine)
 
 
-EngineOf = Annotated[Engine, Depends(engine_of)]
+async def _engine(request: Request) -> Engine:
+    # Async, because a plain function would be called in a thread for each request.
+    return engine_of(request)
+
+
+EngineOf = Annotated[Engine, Depends(_engine)]

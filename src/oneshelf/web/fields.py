@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -23,6 +24,8 @@ from oneshelf.domain.identity import (
     units_from,
 )
 from oneshelf.errors import MalformedError
+
+_UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
 def _units(value: object) -> int:
@@ -53,10 +56,9 @@ def _error_s(value: object) -> int:
 
 
 def _token(value: object) -> UUID:
-    try:
-        return UUID(value if isinstance(value, str) else "")
-    except ValueError:
-        raise MalformedError("token must be a UUID, as the answer to POST /v1/counts gave it") from None
+    if not isinstance(value, str) or not _UUID.fullmatch(value):
+        raise MalformedError("token must be a UUID, as the answer to POST /v1/counts gave it")
+    return UUID(value)
 
 
 def _as_of(value: object) -> datetime:
@@ -72,11 +74,22 @@ def _number_given(value: object) -> str:
 
 
 def reservation_id_from(value: object) -> UUID:
-    """The id of a reservation, as it was given. Raises MalformedError."""
-    try:
-        return UUID(value if isinstance(value, str) else "")
-    except ValueError:
-        raise MalformedError("a reservation's id is a UUID, as the answer to the reservation gave it") from None
+    """The id of a reservation, as it was given. Raises MalformedError.
+
+    One id has one spelling: what Python reads too (digits of other scripts, underscores, braces) is refused.
+    """
+    if not isinstance(value, str) or not _UUID.fullmatch(value):
+        raise MalformedError("a reservation's id is a UUID, as the answer to the reservation gave it")
+    return UUID(value)
+
+
+def limit_from(text: object) -> int:
+    """A number in an address, in plain digits: what Python reads too (7_0, blanks, other scripts) is refused."""
+    if isinstance(text, int):
+        return text  # The default.
+    if not isinstance(text, str) or not re.fullmatch(r"[0-9]{1,9}", text):
+        raise ValueError("must be a whole number in plain digits")
+    return int(text)
 
 
 def _words(value: object) -> str:

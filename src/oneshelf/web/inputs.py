@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, TypeVar
 
 from pydantic import Field, TypeAdapter, ValidationError
+from starlette.requests import Request
 
 from oneshelf.domain.bundle import BundleWish
 from oneshelf.domain.command import COMPONENTS_MAX, Command, CommandKey, Component
@@ -29,6 +30,7 @@ T = TypeVar("T")
 SCOPE = "api"
 COMMANDS_MAX = 1_000
 NAMES_MAX = 10_000
+KEYS_EXPLAINED = "docs/reference/bad-input.md#keys, and the parameter Idempotency-Key in /openapi.json"
 
 
 class CommandsIn(Input):
@@ -101,6 +103,14 @@ _BUNDLE = TypeAdapter(BundleIn)
 _BACKORDER = TypeAdapter(BackorderIn)
 _SKU_NAME = TypeAdapter(SkuNameIn)
 _LOCATION_NAME = TypeAdapter(LocationNameIn)
+
+
+def header_key_of(request: Request) -> str | None:
+    """The key in the header, if there is one. Raises UnreadableError for two: nobody knows which was meant."""
+    keys = request.headers.getlist("idempotency-key")
+    if len(keys) > 1:
+        raise UnreadableError("the header Idempotency-Key came twice; send one key for one command")
+    return keys[0] if keys else None
 
 
 def commands_from(document: object, *, header_key: str | None) -> list[Command]:
@@ -190,7 +200,8 @@ def _key(given: object, where: str, header_key: str | None) -> CommandKey:
     key = header_key if given is None else given
     if not isinstance(key, str):
         raise UnreadableError(
-            f"{where}: a command needs an idempotency key, as text: a member key, or the header Idempotency-Key"
+            f"{where}: a command needs an idempotency key, as text: a member key, or the header Idempotency-Key. "
+            f"What it is for: {KEYS_EXPLAINED}"
         )
     try:
         return CommandKey(scope=SCOPE, key=key)

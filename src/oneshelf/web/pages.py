@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from oneshelf.domain.identity import Channel, Sku, sku_from
+from oneshelf.domain.identity import Channel, Sku, printable, sku_from
 from oneshelf.errors import MalformedError
 from oneshelf.storage import balances, detail_views, drifts, movements, views
 from oneshelf.storage.database import now
@@ -116,7 +116,7 @@ async def _sku(request: Request, template: str) -> Response:
     try:
         sku = sku_from(request.path_params["sku"])
     except MalformedError:
-        return _page("missing.html", {"sku": request.path_params["sku"]}, status=404)
+        return _page("missing.html", {"sku": printable(request.path_params["sku"], length_max=120)}, status=404)
     async with engine_of(request).database.transaction() as tx:
         await views.freeze(tx)
         at = await now(tx)

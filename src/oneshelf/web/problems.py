@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from oneshelf.domain.identity import printable
 from oneshelf.errors import (
     DatabaseRefusedError,
     DatabaseUnavailableError,
@@ -24,6 +25,9 @@ from oneshelf.errors import (
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_S = 1
+COMPLAINTS_MAX = 3
+COMPLAINT_LENGTH_MAX = 150
+NAME_SHOWN_MAX = 40
 
 
 class Problem(BaseModel):
@@ -133,13 +137,33 @@ async def _invalid(_request: Request, failure: Exception) -> Response:
 
 async def _http(_request: Request, failure: Exception) -> Response:
     answer = cast(HTTPException, failure)
-    return problem(answer.status_code, answer.detail, headers=answer.headers)
+    detail = answer.detail
+    if answer.status_code == HTTPStatus.NOT_FOUND:
+        detail = "there is nothing at this address; /openapi.json names all there is"
+    elif answer.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        allowed = (answer.headers or {}).get("Allow", "another method")
+        detail = f"this address takes {allowed}; /openapi.json says what for"
+    return problem(answer.status_code, detail, headers=answer.headers)
 
 
 def in_words(errors: Sequence[Any], *, where: str = "") -> str:
-    """The complaints of pydantic as one sentence each, without the values that were sent."""
-    said = []
-    for error in errors:
-        path = ".".join(str(part) for part in error["loc"])
-        said.append(f"{where}{path}: {error['msg']}" if path else f"{where}{error['msg']}")
+    """The first complaints of pydantic as one sentence each, without the values that were sent.
+
+    Names of members come from outside too, so they are cut and made printable.
+    """
+    said = [f"{where}{_place(error)}{_complaint(error)}" for error in errors[:COMPLAINTS_MAX]]
+    if len(errors) > COMPLAINTS_MAX:
+        said.append(f"and {len(errors) - COMPLAINTS_MAX} more")
     return "; ".join(said)
+
+
+def _place(error: Any) -> str:
+    path = ".".join(printable(str(part), length_max=NAME_SHOWN_MAX) for part in error["loc"])
+    return f"{path}: " if path else ""
+
+
+def _complaint(error: Any) -> str:
+    if error["type"] == "union_tag_invalid":
+        # Pydantic's own words tell the value again.
+        return f"{error['ctx']['discriminator']} must be one of {error['ctx']['expected_tags']}"
+    return printable(error["msg"], length_max=COMPLAINT_LENGTH_MAX)

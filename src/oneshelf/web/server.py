@@ -6,12 +6,14 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -60,7 +62,7 @@ class Guard:
                 headers.setdefault("Cache-Control", "no-cache" if scope["path"].startswith("/static/") else "no-store")
             await send(message)
 
-        answer = self._door.refusal(Request(scope))
+        answer = _unreadable_address(scope) or self._door.refusal(Request(scope))
         try:
             await (answer or self._app)(scope, receive, send_guarded)
         except Exception:
@@ -69,6 +71,17 @@ class Guard:
                 raise
             failed = problems.problem(500, "oneshelf failed; its log says why", kind="failed")
             await failed(scope, receive, send_guarded)
+
+
+def _unreadable_address(scope: Scope) -> Response | None:
+    """400 for an address that is no UTF-8: it would be read with a sign for the damage, as some other name."""
+    raw = scope.get("raw_path") or b""
+    try:
+        unquote_to_bytes(raw).decode()
+        unquote_to_bytes(scope["query_string"]).decode()
+    except UnicodeDecodeError:
+        return problems.problem(400, "the address is not UTF-8; write its names percent-encoded", kind="unreadable")
+    return None
 
 
 class Api(FastAPI):

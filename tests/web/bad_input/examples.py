@@ -1,0 +1,107 @@
+"""One right request for each route that changes something. The wrong ones are made of these.
+
+A new route, or a new type of command, needs one more example here, with every member that its body may have. In texts
+stand `{key}` for a fresh key, `{number}` for a fresh number, `{hold}` for the id of a fresh hold of 3 units, `{token}`
+for a count that has begun, and `{now}` for this instant. Members that contradict each other are for two examples.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+SKU = "CAFÉ-MUG"
+PART = "PLATE"
+KIT = "SET"
+BUNDLE = "BREAKFAST"
+BERLIN = "BERLIN"
+COLOGNE = "KÖLN"
+Body = dict[str, Any]
+
+
+class Example(NamedTuple):
+    """`path`: as the application names it, `names`: what stands for the names in it. `before`: commands that have to be
+    done first, so that this one is answered with 200."""
+
+    method: str
+    path: str
+    body: Body
+    name: str = ""
+    before: tuple[Body, ...] = ()
+    names: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path} {self.name}".strip()
+
+    @property
+    def route(self) -> tuple[str, str]:
+        return self.method, self.path
+
+    @property
+    def address(self) -> str:
+        path = self.path
+        for name, value in self.names:
+            path = path.replace(f"{{{name}}}", value)
+        return path
+
+
+def _lot(**members: Any) -> Body:
+    return {"key": "{key}", "sku": SKU, "location": BERLIN, **members}
+
+
+_LINES = [{"sku": SKU, "location": BERLIN, "units": 2}, {"sku": PART, "location": BERLIN, "units": 1}]
+_ORDER = {"channel": "counter", "order_id": "{number}"}
+_PARTS = [{"sku": SKU, "units": 1}, {"sku": PART, "units": 2}]
+_CLAIM = {"type": "claim", "key": "{key}", "reservation_id": "{hold}", "order": _ORDER, "into": "committed"}
+_SHIP = _lot(type="ship", order=_ORDER, units=2, happened_at="{now}")
+_ASSEMBLE = _lot(type="assemble", sku=KIT, units=1, components=_PARTS)
+_DISPATCH = {
+    "type": "dispatch", "key": "{key}", "transfer_id": "{number}", "sku": SKU, "origin": BERLIN, "target": COLOGNE,
+    "units": 2, "happened_at": "{now}",
+}  # fmt: skip
+
+# type of command -> the command, and what has to be done first
+_COMMANDS: list[tuple[Body, tuple[Body, ...]]] = [
+    (_lot(type="receive", units=7, happened_at="{now}"), ()),
+    (_lot(type="adjust", delta_units=-1, reason="broken", happened_at="{now}"), ()),
+    (_lot(type="count", units=400_000, figure="on_hand", token="{token}"), ()),
+    (_lot(type="count", units=400_000, figure="on_hand", as_of="{now}", error_s=5), ()),
+    (_lot(type="move", units=1, origin="available", target="damaged", happened_at="{now}"), ()),
+    (_lot(type="expect", delta_units=5), ()),
+    (_DISPATCH, ()),
+    ({"type": "arrive", "key": "{key}", "transfer_id": "{number}", "sku": SKU, "units": 2, "is_last": True,
+      "happened_at": "{now}"},
+     (_DISPATCH,)),
+    (_lot(type="return", order=_ORDER, units=1, into="damaged", line_id="", happened_at="{now}"), (_CLAIM, _SHIP)),
+    (_SHIP, (_CLAIM,)),
+    (_lot(type="cancel", order=_ORDER, units=1), (_CLAIM,)),
+    (_ASSEMBLE, ()),
+    (_lot(type="disassemble", sku=KIT, units=1, components=_PARTS), (_ASSEMBLE,)),
+    ({"type": "reserve", "key": "{key}", "kind": "hold", "lines": _LINES, "ttl_s": 600, "holder": "cart 7",
+      "allow_partial": True}, ()),
+    ({"type": "extend", "key": "{key}", "reservation_id": "{hold}", "ttl_s": 900}, ()),
+    (_CLAIM, ()),
+    ({"type": "release", "key": "{key}", "reservation_id": "{hold}"}, ()),
+]  # fmt: skip
+
+_HOLD = (("reservation_id", "{hold}"),)
+_RESERVATION = {
+    "key": "{key}", "kind": "hold", "lines": _LINES, "ttl_s": 600, "holder": "cart 7", "allow_partial": True,
+}  # fmt: skip
+
+EXAMPLES = [
+    *(Example("POST", "/v1/commands", {"commands": [told]}, told["type"], before) for told, before in _COMMANDS),
+    Example("POST", "/v1/reservations", _RESERVATION),
+    Example("POST", "/v1/reservations/{reservation_id}/extend", {"key": "{key}", "ttl_s": 900}, names=_HOLD),
+    Example(
+        "POST",
+        "/v1/reservations/{reservation_id}/claim",
+        {"key": "{key}", "order": _ORDER, "into": "committed"},
+        names=_HOLD,
+    ),
+    Example("POST", "/v1/reservations/{reservation_id}/release", {"key": "{key}"}, names=_HOLD),
+    Example("POST", "/v1/counts", {"location": BERLIN, "skus": [SKU, PART]}),
+    Example("PUT", "/v1/bundles/{sku}", {"components": _PARTS}, names=(("sku", BUNDLE),)),
+    Example("PUT", "/v1/backorders", {"sku": SKU, "location": BERLIN, "cap_units": 4, "kind": "backorder"}),
+    Example("POST", "/v1/skus", {"skus": [{"sku": SKU, "title": "Blue mug"}]}),
+    Example("POST", "/v1/locations", {"locations": [{"location": COLOGNE, "title": "Shop in Cologne"}]}),
+]
