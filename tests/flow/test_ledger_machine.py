@@ -24,7 +24,7 @@ from oneshelf.domain.order import OrderSnapshot
 from oneshelf.domain.outcome import KeyReused, Outcome
 from oneshelf.flow.count import CountBegun, begin_count
 
-pytestmark = pytest.mark.pg
+pytestmark = [pytest.mark.pg, pytest.mark.timeout(300)]
 
 T = TypeVar("T")
 

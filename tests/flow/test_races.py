@@ -13,7 +13,7 @@ from oneshelf.domain.command import Receive
 from oneshelf.domain.identity import Sku
 from oneshelf.storage import catalog
 
-pytestmark = pytest.mark.pg
+pytestmark = [pytest.mark.pg, pytest.mark.timeout(300)]
 
 UNITS, PROCESSES, RUNS, FIRST_SEED = 500, 4, 10, 20261125
 

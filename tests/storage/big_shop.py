@@ -35,16 +35,24 @@ FILL = """
            'SKU-' || lpad(n::text, 7, '0'), now() - interval '30 days', false, 1,
            0, (n % 10 = 0)::int, (n % 10 > 3)::int, (n > 2000 and n % 10 = 3)::int, 1
     from generate_series(1, {history}) as n;
-    insert into reservations (sku, reservation_id, location, kind, units, state, created_at)
-    select 'SKU-' || lpad(n::text, 7, '0'), gen_random_uuid(), 'BER', 'lock', 1,
-           case when n % 20 = 0 then 'held' else 'claimed' end, now() - interval '30 days'
+    insert into reservations (sku, reservation_id, location, kind, units, units_short, state, created_at)
+    select 'SKU-' || lpad(n::text, 7, '0'), gen_random_uuid(), 'BER', 'lock', 1, (n > 2000 and n % 20 = 5)::int,
+           case when n % 20 = 0 or n > 2000 and n % 20 = 5 then 'held' else 'claimed' end, now() - interval '30 days'
     from generate_series(1, {history}) as n;
     insert into transfers (sku, transfer_id, origin, target, units_sent, units_arrived, created_at)
     select 'SKU-' || lpad(n::text, 7, '0'), 'past', 'BER', 'HAM', 1, (n % 10 <> 0)::int, now() - interval '30 days'
     from generate_series(1, {history}) as n;
-    insert into commands (scope, key, fingerprint, outcome, posted_at)
-    select 'load', lpad(n::text, 7, '0'), sha256(n::text::bytea), '{{"kind": "Posted", "figures": {{}}}}', now()
+    insert into commands (scope, key, fingerprint, kind, figures, posted_at)
+    select 'load', lpad(n::text, 7, '0'), sha256(n::text::bytea), 'Posted', '{{}}', now()
     from generate_series(1, {history}) as n;
+    insert into ruling_counts (sku, location, figure, units, counted_at, error_s, source)
+    select 'SKU-' || lpad(n::text, 7, '0'), 'BER', 'on_hand', 20, now() - interval '60 days', 5, 'shelf'
+    from generate_series(1, {history}) as n;
+    insert into backorders (sku, location, kind, cap_units)
+    select 'SKU-' || lpad(n::text, 7, '0'), 'BER', 'backorder', 5 from generate_series(1, {history}, 10) as n;
+    insert into bundle_components (sku, component, units)
+    select 'SKU-' || lpad(n::text, 7, '0'), 'SKU-' || lpad((n - 1)::text, 7, '0'), 2
+    from generate_series({skus} - {history} / 10, {skus}) as n;
     insert into listings (channel, channel_sku, sku)
     select 'shop', 'SKU-' || lpad(n::text, 7, '0'), 'SKU-' || lpad(n::text, 7, '0') from generate_series(1, 2000) as n;
 """

@@ -23,6 +23,11 @@ WITHOUT_SKU: Mapping[str, str] = {
     "facts": "the queue of posting",
 }
 
+# References between two SKUs. Where the ledger is split by SKU, these have to become lookups.
+BETWEEN_SKUS: Mapping[str, str] = {
+    "bundle_components_component_fkey": "a component is another SKU than its bundle; written rarely",
+}
+
 Connection = psycopg.Connection[tuple[object, ...]]
 
 

@@ -18,6 +18,7 @@ import oneshelf.storage
 STORAGE = str(Path(oneshelf.storage.__file__).parent)
 LEDGER_TABLES = {
     "balances", "skus", "movements", "reservations", "orders", "order_lines", "commands", "transfers",
+    "ruling_counts", "backorders", "bundle_components",
 }  # fmt: skip
 PLACEHOLDER = re.compile(r"%\((\w+)\)s|%%")
 
