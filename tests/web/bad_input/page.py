@@ -35,8 +35,10 @@ A command is done once for its key, however often it is sent. The key is a membe
 command the header `Idempotency-Key` will do. It has 1 to 255 visible ASCII characters. Choose one for each thing that
 happens (a random UUID, the number of a delivery note), keep it before you send, and send the same key again when you
 do not know whether it was done: you get the first answer, with `Idempotent-Replayed: true`. A refusal is an answer
-too: to ask again, take a new key. The same key with another command is 422. What was not readable or acceptable is
-not kept with its key. Naming SKUs and locations needs no key, since doing it again changes nothing.
+too: to ask again, take a new key. The same key with another command is 422. The figures of an answer are kept for
+seven days and the key for ever: after that it is told 409 `already_applied`, and still nothing is done twice. What
+was not readable or acceptable is not kept with its key. Naming SKUs and locations, defining a bundle, allowing
+backorders and beginning a count need no key, since doing it again changes nothing.
 
 ## Rows
 """
