@@ -19,8 +19,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 NAMES = {SKU, COLOGNE, BERLIN, PART}
 HOSTILE = (
     "=cmd()", "=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1)", "../../etc/passwd", "..\\..\\boot.ini", "/v1/skus",
-    "'; drop table skus; --", "\" or 1=1", "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "${7*7}",
-    "{{7*7}}", "%00", "%s%n", "null", "undefined", "NaN", "true", "0x7", "__proto__", "$(reboot)", "`reboot`", "--help",
+    "'; drop table skus; --", "\" or 1=1", "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "${7919*7907}",
+    "{{7919*7907}}", "%00", "%s%n", "null", "undefined", "NaN", "true", "0x7", "__proto__", "$(reboot)", "`reboot`",
+    "--help",
     "a;b,c\"d'e", "\u00a1\u20ac\U0001f375", "e\u0301\u0323" * 10,
 )  # fmt: skip
 
@@ -96,7 +97,7 @@ async def test_a_name_that_looks_like_an_attack_is_text_everywhere(shelf: Shelf,
     for path in (f"/skus/{quote(name, safe='')}", f"/?q={quote(name, safe='')}", f"/live/skus/{quote(name, safe='')}"):
         page = await shelf.client.get(path)
         assert page.status_code == 200
-        assert not {"<script>alert(1)", "<img", "49"} & set(page.text.split())
+        assert not {"<script>alert(1)", "<img", "62615533"} & set(page.text.split())
         assert "<script>alert" not in page.text
         assert "<img" not in page.text
         assert escape(kept, quote=False).split("'")[0].split('"')[0] in page.text
