@@ -26,6 +26,12 @@ def texts(values: Sequence[str | None]) -> str:
     return f'{{"{whole}"}}'
 
 
+def places(keys: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The columns `skus` and `locations` of these balances, each once, in the order in which rows are locked."""
+    ordered = sorted(set(keys))
+    return {"skus": texts([sku for sku, _ in ordered]), "locations": texts([location for _, location in ordered])}
+
+
 def numbers(values: Iterable[int | None]) -> str:
     """bigint[] and the like."""
     return _list("NULL" if value is None else str(value) for value in values)

@@ -27,7 +27,7 @@ async def lock(tx: Transaction, keys: Collection[BalanceKey]) -> dict[BalanceKey
 
 async def ask_lock(tx: Transaction, keys: Collection[BalanceKey]) -> AsyncCursor[tuple[Any, ...]]:
     """Ask for what `lock` gives, to be read with `told_locked`."""
-    names = _names(keys)
+    names = arrays.places(keys)
     await tx.execute(
         """
         insert into balances (sku, location)
@@ -63,20 +63,12 @@ async def told_locked(asked: AsyncCursor[tuple[Any, ...]]) -> dict[BalanceKey, B
     }
 
 
-def _names(keys: Collection[BalanceKey]) -> dict[str, str]:
-    ordered = sorted(set(keys))
-    return {
-        "skus": arrays.texts([sku for sku, _ in ordered]),
-        "locations": arrays.texts([location for _, location in ordered]),
-    }
-
-
 async def write(tx: Transaction, balances: Mapping[BalanceKey, Balance]) -> None:
     """Store balances that are locked."""
     if not balances:
         return
     ordered = sorted(balances.items())
-    columns = _names(balances)
+    columns = arrays.places(balances)
     columns["versions"] = arrays.numbers(balance.version for _, balance in ordered)
     for state in _STATES:
         columns[state.value] = arrays.numbers(balance.units[state] for _, balance in ordered)

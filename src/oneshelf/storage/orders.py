@@ -127,7 +127,6 @@ async def lines_of(tx: Transaction, orders: Collection[OrderKey]) -> list[LinePo
 
 async def ask_short(tx: Transaction, keys: Collection[BalanceKey]) -> AsyncCursor[LinePosition]:
     """Ask for the order lines that wait for units of these (locked) balances."""
-    ordered = sorted(keys)
     cursor = tx.cursor(row_factory=class_row(LinePosition))
     await cursor.execute(
         f"""
@@ -135,17 +134,13 @@ async def ask_short(tx: Transaction, keys: Collection[BalanceKey]) -> AsyncCurso
         join unnest(%(skus)s::text[], %(locations)s::text[]) as wanted (sku, location) using (sku, location)
         where units_short > 0
         """,
-        {
-            "skus": arrays.texts([sku for sku, _ in ordered]),
-            "locations": arrays.texts([location for _, location in ordered]),
-        },
+        arrays.places(keys),
     )
     return cursor
 
 
 async def lines_holding(tx: Transaction, keys: Collection[BalanceKey]) -> list[LinePosition]:
     """The order lines that hold units of these (locked) balances."""
-    ordered = sorted(keys)
     cursor = tx.cursor(row_factory=class_row(LinePosition))
     await cursor.execute(
         f"""
@@ -153,7 +148,7 @@ async def lines_holding(tx: Transaction, keys: Collection[BalanceKey]) -> list[L
         join unnest(%(skus)s::text[], %(locations)s::text[]) as wanted (sku, location) using (sku, location)
         where units_committed + units_pending > 0
         """,
-        {"skus": [sku for sku, _ in ordered], "locations": [location for _, location in ordered]},
+        arrays.places(keys),
     )
     return await cursor.fetchall()
 

@@ -55,7 +55,7 @@ async def ask_due(tx: Transaction, keys: Collection[BalanceKey]) -> Asked:
         join reservations r on r.sku = wanted.sku and r.location = wanted.location
         where r.state = 'held' and r.units_short > 0
         """,
-        _names(keys),
+        arrays.places(keys),
     )
 
 
@@ -69,7 +69,7 @@ async def ask_held(tx: Transaction, keys: Collection[BalanceKey]) -> Asked:
         join reservations r on r.sku = wanted.sku and r.location = wanted.location
         where r.state = 'held'
         """,
-        _names(keys),
+        arrays.places(keys),
     )
 
 
@@ -95,14 +95,6 @@ async def _ask(tx: Transaction, statement: LiteralString, names: dict[str, str])
     cursor = tx.cursor(row_factory=kwargs_row(_reservation))
     await cursor.execute(statement, names)
     return cursor
-
-
-def _names(keys: Collection[BalanceKey]) -> dict[str, str]:
-    ordered = sorted(keys)
-    return {
-        "skus": arrays.texts([sku for sku, _ in ordered]),
-        "locations": arrays.texts([location for _, location in ordered]),
-    }
 
 
 async def due(tx: Transaction, *, limit: int) -> list[BalanceKey]:
