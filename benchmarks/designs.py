@@ -95,7 +95,7 @@ async def _write_blindly(tx: Transaction, batch: Sequence[tuple[Sku, str]]) -> N
             "location": LOCATION,
         },
     )
-    await movements.append(tx, [_movement(part) for part in parts])
+    await movements.append(tx, [_movement(part) for part in parts], posted_at=now)
     await reservations.save(tx, parts)
     await touched.mark(tx, units)
     await commands.give(tx, [_answer(part, key) for part, (_, key) in zip(parts, batch, strict=True)])
@@ -203,7 +203,7 @@ async def _with_key(tx: Transaction, sku: Sku, key: str) -> Reservation:
 
 async def _record(tx: Transaction, part: Reservation) -> None:
     await reservations.save(tx, [part])
-    await movements.append(tx, [_movement(part)])
+    await movements.append(tx, [_movement(part)], posted_at=part.created_at)
     await touched.mark(tx, [part.sku])
 
 

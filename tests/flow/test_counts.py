@@ -216,7 +216,7 @@ async def test_a_movement_that_commits_after_the_token_is_after_it_although_its_
         async with ledger.database.transaction() as tx:
             opened = await shelves.open_for_commands(tx, CLOCK.new_id, [leaves.key], reach_of([leaves]))
             assert post_command(opened.shelf, leaves, now=opened.now) == Posted(1, 9)
-            await shelves.write(tx, opened.shelf)
+            await shelves.write(tx, opened.shelf, now=opened.now)
             token = await begin(ledger, MUG)
         assert await ledger.ask_one(count(10, token=token)) == Counted(0, 9, -1, 0, 0)
         await ledger.assert_sound()

@@ -248,7 +248,7 @@ def _take(shelf: Shelf, position: LinePosition, units: int) -> None:
         position.units_committed += taken
     if taken < units:
         shelf.shorten(position, units - taken)
-        shelf.touch(position.sku, position.location)
+        shelf.touch((position.sku, position.location))
 
 
 def _give_back(shelf: Shelf, position: LinePosition, units: int) -> None:

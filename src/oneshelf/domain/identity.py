@@ -36,6 +36,8 @@ def name_from(value: object, *, what: str) -> str:
         raise MalformedError(f"{what} is empty; write at least one character")
     if len(name) > NAME_LENGTH_MAX:
         raise MalformedError(f"{what} has {len(name)} characters, at most {NAME_LENGTH_MAX} are allowed")
+    if name.isascii() and name.isprintable():
+        return name  # Nearly all of them are so.
     for character in name:
         if unicodedata.category(character) in _REFUSED_CATEGORIES or character in _UNSEEN:
             raise MalformedError(f"{what} holds the invisible or control character U+{ord(character):04X}")

@@ -212,7 +212,9 @@ class Shelf:
         self.transfers = {transfer.key: transfer for transfer in transfers}
         self.bundles: Bundles = bundles or {}
         self.backorders = backorders or {}
+        # All movements of the batch, and those of them that are not stored yet.
         self.movements: list[Movement] = []
+        self.unwritten: list[Movement] = []
         self.changed_lines: set[LineKey] = set()
         self.changed_balances: set[BalanceKey] = set()
         self.changed_reservations: set[ReservationKey] = set()
@@ -262,9 +264,10 @@ class Shelf:
 
     def add(self, reservation: Reservation) -> None:
         """Put a new reservation on the shelf. Its units are moved by the caller."""
-        self.reservations[reservation.key] = reservation
+        key = reservation.key
+        self.reservations[key] = reservation
         self._of_reservation.setdefault(reservation.reservation_id, []).append(reservation)
-        self.changed_reservations.add(reservation.key)
+        self.changed_reservations.add(key)
         if reservation.units_short:
             self._count_short(reservation, reservation.units_short)
 
@@ -286,15 +289,17 @@ class Shelf:
             return
         version = 0
         for account, change in ((origin, -units), (target, units)):
-            if account.location is None or isinstance(account.name, Outside):
+            state = account.name
+            if account.location is None or isinstance(state, Outside):
                 continue
-            balance = self.balances[sku, account.location]
-            balance.units[account.name] += change
-            if balance.units[account.name] < 0:
-                broken(f"{sku} at {account.location}: {account.name} would be {balance.units[account.name]}")
-            version = self.touch(sku, account.location)
-            if account.name is StockState.AVAILABLE and change > 0:
-                self._freed.add((sku, account.location))
+            key = (sku, account.location)
+            balance = self.balances[key]
+            balance.units[state] += change
+            if balance.units[state] < 0:
+                broken(f"{sku} at {account.location}: {state} would be {balance.units[state]}")
+            version = self.touch(key)
+            if change > 0 and state is StockState.AVAILABLE:
+                self._freed.add(key)
         movement = Movement(
             movement_id=self.new_id(),
             sku=sku,
@@ -308,14 +313,15 @@ class Shelf:
             happened_at=None if reason is Reason.SHORTAGE_FILLED else self.happened_at,
         )
         self.movements.append(movement)
+        self.unwritten.append(movement)
         if self.after_move is not None:
             self.after_move(movement)
 
-    def touch(self, sku: Sku, location: Location) -> int:
+    def touch(self, key: BalanceKey) -> int:
         """Something about this balance is news to its listings. Returns its new version."""
-        balance = self.balances[sku, location]
+        balance = self.balances[key]
         balance.version += 1
-        self.changed_balances.add((sku, location))
+        self.changed_balances.add(key)
         return balance.version
 
     def units_short(self, key: BalanceKey) -> int:

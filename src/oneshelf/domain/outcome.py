@@ -319,7 +319,7 @@ def _done_in_words(outcome: Posted | Reserved | Claimed | Released | CountedShor
 
 
 def _reserved_in_words(reserved: Reserved) -> str:
-    until = f" until {reserved.expires_at:%Y-%m-%d %H:%M:%S} UTC" if reserved.expires_at else ""
+    until = f" until {str(reserved.expires_at)[:19]} UTC" if reserved.expires_at else ""
     short = f" and {reserved.units_short} that wait for units" if reserved.units_short else ""
     refused = "; ".join(f"{one.refused} of {one.sku} at {one.location}" for one in reserved.grants if one.refused)
     return (

@@ -66,8 +66,10 @@ def _reserve(shelf: Shelf, command: Reserve, now: datetime) -> Reserved | Short:
         return granted
     reservation_id = shelf.new_id()
     expires_at = None if command.ttl_s is None else now + timedelta(seconds=command.ttl_s)
-    for (sku, location), units in sorted(granted.promised.items()):
-        there = granted.there[sku, location]
+    promised = granted.promised
+    for key in sorted(promised) if len(promised) > 1 else promised:
+        sku, location = key
+        units, there = promised[key], granted.there[key]
         part = Reservation(
             sku=sku,
             reservation_id=reservation_id,
@@ -88,7 +90,7 @@ def _reserve(shelf: Shelf, command: Reserve, now: datetime) -> Reserved | Short:
             reason=Reason.RESERVED,
             source=part.source,
         )
-    units, there = sum(granted.promised.values()), sum(granted.there.values())
+    units, there = sum(promised.values()), sum(granted.there.values())
     return Reserved(reservation_id, there, expires_at, units_short=units - there, grants=granted.grants)
 
 

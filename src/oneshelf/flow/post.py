@@ -34,6 +34,8 @@ from oneshelf.storage.database import Database
 
 BATCH = 500
 TRIES_MAX = 5
+# Commands that are decided before the database is given something to write.
+SLICE = 32
 # A client that asks again later than that is told that it was answered, and not what.
 ANSWERS_KEPT_S = 7 * 86_400.0
 FORGOTTEN_MAX = 5_000
@@ -98,7 +100,7 @@ async def _post_batch(database: Database, new_id: Callable[[], UUID], *, limit: 
         )
         expire(shelf, now=now)
         batch = _decide(claimed, stored, links, shelf, connected_at)
-        await shelves.write(tx, shelf)
+        await shelves.write(tx, shelf, now=now)
         await orders.save(tx, batch.saved.values())
         await listings.add_net(tx, batch.net)
         await touched.mark(tx, [links[key].sku for key, change in batch.net.items() if change and key in links])
@@ -151,7 +153,9 @@ async def _post_firsts(
             if key not in given:
                 unknown = _unknown(command, opened.skus, opened.locations) if has_unknown else None
                 outcomes[key] = unknown or post_command(opened.shelf, command, now=opened.now)
-        await shelves.write(tx, opened.shelf)
+                if len(outcomes) % SLICE == 0:
+                    await shelves.write_ahead(tx, opened.shelf, now=opened.now)
+        await shelves.write(tx, opened.shelf, now=opened.now)
         if outcomes:
             await commands.give(tx, [_given(key, firsts[key][1], outcome) for key, outcome in outcomes.items()])
     return given, outcomes
@@ -168,7 +172,7 @@ async def post_expiries(database: Database, new_id: Callable[[], UUID]) -> int:
     async with database.transaction() as tx:
         shelf, now = await shelves.open_for_expiries(tx, new_id, limit=BATCH)
         ended = expire(shelf, now=now)
-        await shelves.write(tx, shelf)
+        await shelves.write(tx, shelf, now=now)
     return ended
 
 

@@ -29,8 +29,8 @@ class MovementRow(NamedTuple):
     movement_id: UUID
 
 
-async def append(tx: Transaction, movements: Sequence[Movement]) -> None:
-    """Write movements whose balances are locked."""
+async def append(tx: Transaction, movements: Sequence[Movement], *, posted_at: datetime) -> None:
+    """Write movements whose balances are locked, and were at `posted_at`: all of a transaction have one instant."""
     if not movements:
         return
     ordered = sorted(movements, key=lambda movement: (movement.sku, movement.movement_id.int))
@@ -39,7 +39,7 @@ async def append(tx: Transaction, movements: Sequence[Movement]) -> None:
         insert into movements
             (sku, movement_id, posted_at, units, from_account, from_location, to_account, to_location, reason, source,
              version, happened_at)
-        select sku, movement_id, (select db_now()), units, from_account, from_location, to_account, to_location, reason,
+        select sku, movement_id, %(posted_at)s, units, from_account, from_location, to_account, to_location, reason,
                source, version, happened_at
         from unnest(
             %(skus)s::text[], %(ids)s::uuid[], %(units)s::bigint[], %(origins)s::text[], %(origin_locations)s::text[],
@@ -49,6 +49,7 @@ async def append(tx: Transaction, movements: Sequence[Movement]) -> None:
                     version, happened_at)
         """,
         {
+            "posted_at": posted_at,
             "skus": arrays.texts([movement.sku for movement in ordered]),
             "ids": arrays.uuids([movement.movement_id for movement in ordered]),
             "units": arrays.numbers([movement.units for movement in ordered]),

@@ -148,12 +148,24 @@ async def open_for_expiries(tx: Transaction, new_id: Callable[[], UUID], *, limi
     return Shelf(balances=locked, lines=lines, reservations=held, new_id=new_id), await now(tx)
 
 
-async def write(tx: Transaction, shelf: Shelf) -> None:
-    """Write what changed on the shelf, and mark the SKUs whose listings must be planned again."""
+async def write_ahead(tx: Transaction, shelf: Shelf, *, now: datetime) -> None:
+    """Write what was decided so far and is not written yet, but for the balances: the database is busy with it while
+    the rest of the batch is decided. `write` must follow.
+    """
+    moved, shelf.unwritten = shelf.unwritten, []
+    changed, shelf.changed_reservations = shelf.changed_reservations, set()
+    await movements.append(tx, moved, posted_at=now)
+    await reservations.save(tx, [shelf.reservations[key] for key in changed])
+
+
+async def write(tx: Transaction, shelf: Shelf, *, now: datetime) -> None:
+    """Write what changed on the shelf, and mark the SKUs whose listings must be planned again.
+
+    `now`: the instant at which the shelf was locked.
+    """
     await balances.write(tx, {key: shelf.balances[key] for key in shelf.changed_balances})
-    await movements.append(tx, shelf.movements)
+    await write_ahead(tx, shelf, now=now)
     await counts.rule(tx, {key: shelf.rulings[key] for key in shelf.changed_rulings})
     await orders.save_lines(tx, [shelf.lines[key] for key in shelf.changed_lines])
-    await reservations.save(tx, [shelf.reservations[key] for key in shelf.changed_reservations])
     await transfers.save(tx, [shelf.transfers[key] for key in shelf.changed_transfers])
     await touched.mark(tx, [sku for sku, _ in shelf.changed_balances])

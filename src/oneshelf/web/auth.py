@@ -28,7 +28,8 @@ class Door:
 
     def refusal(self, request: Request) -> Response | None:
         """The answer to a request that may not come in, or that has just shown the token; None for the others."""
-        if request.url.path in _OPEN_PATHS or request.url.path.startswith(_OPEN_PREFIX):
+        path: str = request.scope["path"]
+        if path in _OPEN_PATHS or path.startswith(_OPEN_PREFIX):
             return None
         is_safe = request.method in _SAFE_METHODS
         if not is_safe and _is_from_elsewhere(request):
@@ -41,7 +42,7 @@ class Door:
             return None
         if is_safe and _same(request.cookies.get(COOKIE, "").encode(), self._cookie.encode()):
             return None
-        if request.method == "GET" and _is_page(request.url.path):
+        if request.method == "GET" and _is_page(path):
             shown = request.query_params.get("token", "")
             if _same(shown.encode(), self._token):
                 return self._welcome(request)

@@ -12,7 +12,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import AsyncIterator
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -148,22 +148,24 @@ def _refuse_constant(name: str) -> NoReturn:
 
 def _check(document: object) -> None:
     """Depth, lengths and characters of all that was read. Goes level by level, so no depth can exhaust the stack."""
-    level: list[object] = [document]
+    level: list[Any] = [document]
     depth = 0
     while level:
         depth += 1
-        below: list[object] = []
+        below: list[Any] = []
         for value in level:
-            if isinstance(value, dict):
+            kind = type(value)
+            if kind is str:
+                if len(value) > TEXT_LENGTH_MAX or not value.isascii():
+                    _check_text(value)
+            elif kind is dict:
                 _check_length(len(value))
                 below += value.keys()
                 below += value.values()
-            elif isinstance(value, list):
+            elif kind is list:
                 _check_length(len(value))
                 below += value
-            elif isinstance(value, str):
-                _check_text(value)
-        if depth > DEPTH_MAX and any(isinstance(value, dict | list) for value in level):
+        if depth > DEPTH_MAX and any(type(value) in {dict, list} for value in level):
             raise UnreadableError(f"the body is nested deeper than {DEPTH_MAX}")
         level = below
 

@@ -244,11 +244,11 @@ CommandIn = Annotated[AnyCommandIn, Field(discriminator="type")]
 
 def command_of(item: AnyCommandIn, key: CommandKey) -> Command:
     """What is asked of the ledger. Raises MalformedError where the fields contradict each other."""
+    if isinstance(item, ReserveIn | ExtendIn | ClaimIn | ReleaseIn):
+        return _reservation_command(item, key)
     # The plain ones have the fields of the command, under the same names.
-    plain = item.model_dump(exclude={"type", "key"})
+    plain = {name: value for name, value in item if name not in {"type", "key"}}
     match item:
-        case ReserveIn() | ExtendIn() | ClaimIn() | ReleaseIn():
-            return _reservation_command(item, key)
         case ReturnIn() | ShipIn():
             return _order_command(item, key, plain)
         case AssembleIn():

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
-from fastapi import APIRouter
+from pydantic import BaseModel
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from oneshelf.domain.count_outcome import BeforeHistory, Counted, CountOutdated, InFuture, NoSuchCount, PostedLate
 from oneshelf.domain.outcome import (
@@ -39,12 +39,11 @@ from oneshelf.domain.outcome import (
 )
 from oneshelf.flow.post import Answered
 from oneshelf.web.bodies import read_json
-from oneshelf.web.engine import EngineOf
+from oneshelf.web.engine import engine_of
 from oneshelf.web.inputs import commands_from, header_key_of, reservation_command_from
 from oneshelf.web.outputs import CommandAnswer, CommandAnswers
+from oneshelf.web.plain_route import PlainRoute
 from oneshelf.web.problems import DOCUMENTED, problem
-
-router = APIRouter(prefix="/v1", tags=["commands"])
 
 # The word of each outcome, and the status of a single command that ends so.
 _OUTCOMES: dict[type[Outcome], tuple[str, int]] = {
@@ -79,107 +78,104 @@ _OUTCOMES: dict[type[Outcome], tuple[str, int]] = {
     AnsweredBefore: ("already_applied", 409),
 }
 _REPLAYED = {"Idempotent-Replayed": "true"}
-_OPENAPI: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/CommandsIn"}}},
-    },
-    "parameters": [
-        {
-            "name": "Idempotency-Key",
-            "in": "header",
-            "required": False,
-            "description": "The key of a single command that has none in its body.",
-            "schema": {"type": "string", "minLength": 1, "maxLength": 255},
-        }
-    ],
+_HEADER_KEY = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "The key of a single command that has none in its body.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
 }
 
 
-@router.post("/commands", response_model=CommandAnswers, responses=DOCUMENTED, openapi_extra=_OPENAPI)
-async def post(request: Request, engine: EngineOf) -> Response:
+async def post(request: Request) -> Response:
     """Whatever happens to units, in this order. Asking again with the same key gives the first answer, moves nothing.
 
     A single command that is refused is a problem (409 with the figures, 404 for an unknown name, 422 for a key that
     was used for something else); of several commands each has its own answer, and the status is 200.
     """
     commands = commands_from(await read_json(request), header_key=header_key_of(request))
-    answered = await engine.post(commands)
+    answered = await engine_of(request).post(commands)
     if len(answered) == 1 and _OUTCOMES[type(answered[0].outcome)][1] != 200:
         return _alone(answered[0])
-    headers = _REPLAYED if all(one.was_replayed for one in answered) else {}
-    return JSONResponse(CommandAnswers(answers=[_answer(one) for one in answered]).model_dump(), headers=headers)
+    headers = _REPLAYED if all(one.was_replayed for one in answered) else None
+    return _json({"answers": [_answer(one) for one in answered]}, headers)
 
 
-def _of_reservation(model: str) -> dict[str, Any]:
-    body = {"required": True, "content": {"application/json": {"schema": {"$ref": f"#/components/schemas/{model}"}}}}
-    return {"requestBody": body, "parameters": _OPENAPI["parameters"]}
-
-
-@router.post(
-    "/reservations", response_model=CommandAnswer, responses=DOCUMENTED, openapi_extra=_of_reservation("ReservationIn")
-)
-async def reserve(request: Request, engine: EngineOf) -> Response:
+async def reserve(request: Request) -> Response:
     """Set units aside, all of them or none: 409 with the figures when there are too few.
 
     With `allow_partial` what is there. Where a backorder policy allows it, also units that are still to come: those
     are `units_short`, and what comes in fills them.
     """
-    return await _post_one(request, engine, type="reserve")
+    return await _post_one(request, type="reserve")
 
 
-@router.post(
-    "/reservations/{reservation_id}/extend",
-    response_model=CommandAnswer,
-    responses=DOCUMENTED,
-    openapi_extra=_of_reservation("ExtensionIn"),
-)
-async def extend(request: Request, engine: EngineOf, reservation_id: str) -> Response:
+async def extend(request: Request, reservation_id: str) -> Response:
     """Let a hold last longer."""
-    return await _post_one(request, engine, type="extend", reservation_id=reservation_id)
+    return await _post_one(request, type="extend", reservation_id=reservation_id)
 
 
-@router.post(
-    "/reservations/{reservation_id}/claim",
-    response_model=CommandAnswer,
-    responses=DOCUMENTED,
-    openapi_extra=_of_reservation("ClaimingIn"),
-)
-async def claim(request: Request, engine: EngineOf, reservation_id: str) -> Response:
+async def claim(request: Request, reservation_id: str) -> Response:
     """The order is there: the units are committed to it, or locked for it."""
-    return await _post_one(request, engine, type="claim", reservation_id=reservation_id)
+    return await _post_one(request, type="claim", reservation_id=reservation_id)
 
 
-@router.post(
-    "/reservations/{reservation_id}/release",
-    response_model=CommandAnswer,
-    responses=DOCUMENTED,
-    openapi_extra=_of_reservation("ReleasingIn"),
-)
-async def release(request: Request, engine: EngineOf, reservation_id: str) -> Response:
+async def release(request: Request, reservation_id: str) -> Response:
     """The units are free again."""
-    return await _post_one(request, engine, type="release", reservation_id=reservation_id)
+    return await _post_one(request, type="release", reservation_id=reservation_id)
 
 
-async def _post_one(request: Request, engine: EngineOf, **named: str) -> Response:
+async def _post_one(request: Request, **named: str) -> Response:
     command = reservation_command_from(await read_json(request), header_key=header_key_of(request), **named)
-    [answered] = await engine.post([command])
+    [answered] = await engine_of(request).post([command])
     return _alone(answered)
 
 
 def _alone(answered: Answered) -> Response:
     """The answer to a single command; a refusal is a problem."""
     kind, status = _OUTCOMES[type(answered.outcome)]
-    only, headers = _answer(answered).model_dump(), _REPLAYED if answered.was_replayed else {}
+    headers = _REPLAYED if answered.was_replayed else None
     if status == 200:
-        return JSONResponse(only, headers=headers)
-    return problem(status, only.pop("detail"), kind=kind.replace("_", "-"), members=only, headers=headers)
+        return _json(_answer(answered), headers)
+    members = _answer(answered) | {"figures": msgspec.to_builtins(answered.outcome)}
+    detail = str(members.pop("detail"))
+    return problem(status, detail, kind=kind.replace("_", "-"), members=members, headers=headers)
 
 
-def _answer(answered: Answered) -> CommandAnswer:
-    return CommandAnswer(
-        outcome=_OUTCOMES[type(answered.outcome)][0],
-        detail=in_words(answered.outcome),
-        figures=msgspec.to_builtins(answered.outcome),
-        replayed=answered.was_replayed,
+def _answer(answered: Answered) -> dict[str, object]:
+    """As `CommandAnswer` describes it."""
+    return {
+        "outcome": _OUTCOMES[type(answered.outcome)][0],
+        "detail": in_words(answered.outcome),
+        "figures": answered.outcome,
+        "replayed": answered.was_replayed,
+    }
+
+
+def _json(document: object, headers: Mapping[str, str] | None) -> Response:
+    return Response(msgspec.json.encode(document), media_type="application/json", headers=headers)
+
+
+def _route(path: str, endpoint: Callable[..., Awaitable[Response]], body: str, answer: type[BaseModel]) -> PlainRoute:
+    schema = {"$ref": f"#/components/schemas/{body}"}
+    return PlainRoute(
+        f"/v1/{path}",
+        endpoint,
+        methods=["POST"],
+        tags=["commands"],
+        response_model=answer,
+        responses=DOCUMENTED,
+        openapi_extra={
+            "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
+            "parameters": [_HEADER_KEY],
+        },
     )
+
+
+ROUTES = [
+    _route("reservations", reserve, "ReservationIn", CommandAnswer),
+    _route("commands", post, "CommandsIn", CommandAnswers),
+    _route("reservations/{reservation_id}/extend", extend, "ExtensionIn", CommandAnswer),
+    _route("reservations/{reservation_id}/claim", claim, "ClaimingIn", CommandAnswer),
+    _route("reservations/{reservation_id}/release", release, "ReleasingIn", CommandAnswer),
+]

@@ -11,7 +11,6 @@ from urllib.parse import unquote_to_bytes
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
-from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
@@ -29,13 +28,18 @@ from oneshelf.web.auth import Door
 from oneshelf.web.engine import Engine
 
 STATIC = Path(__file__).parent / "static"
-_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
+# No route answers with one of these itself.
+_HEADERS = [
+    (
+        b"content-security-policy",
+        b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+        b"connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    ),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+]
+_REVALIDATED, _UNSTORED = (b"cache-control", b"no-cache"), (b"cache-control", b"no-store")
 
 log = get_logger(__name__)
 
@@ -57,9 +61,10 @@ class Guard:
             nonlocal has_started
             if message["type"] == "http.response.start":
                 has_started = True
-                headers = MutableHeaders(scope=message)
-                headers.update(_HEADERS)
-                headers.setdefault("Cache-Control", "no-cache" if scope["path"].startswith("/static/") else "no-store")
+                headers: list[tuple[bytes, bytes]] = message["headers"]
+                headers += _HEADERS
+                if not any(name == b"cache-control" for name, _ in headers):
+                    headers.append(_REVALIDATED if scope["path"].startswith("/static/") else _UNSTORED)
             await send(message)
 
         answer = _unreadable_address(scope) or self._door.refusal(Request(scope))
@@ -76,6 +81,8 @@ class Guard:
 def _unreadable_address(scope: Scope) -> Response | None:
     """400 for an address that is no UTF-8: it would be read with a sign for the damage, as some other name."""
     raw = scope.get("raw_path") or b""
+    if b"%" not in raw and not scope["query_string"] and raw.isascii():
+        return None
     try:
         unquote_to_bytes(raw).decode()
         unquote_to_bytes(scope["query_string"]).decode()
@@ -118,10 +125,11 @@ def create_app(
         version=version("oneshelf"),
         docs_url=None,
         redoc_url=None,
-        routes=[*webhooks.ROUTES, *metrics.ROUTES, *pages.ROUTES],
+        # What there is to measure is under /metrics; asking each time whether anybody else listens costs a reservation.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+        routes=[*commands.ROUTES, *webhooks.ROUTES, *metrics.ROUTES, *pages.ROUTES],
     )
     app.state.engine = Engine(database=database, channels=channels, clock=clock, wake=wake, post=post)
-    app.include_router(commands.router)
     app.include_router(counts.router)
     app.include_router(api.router)
     app.include_router(offers.router)

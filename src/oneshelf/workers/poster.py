@@ -24,8 +24,10 @@ QUEUE_MAX = 5_000
 QUEUE_PER_SKU_MAX = 4_000
 # How long a caller waits for the answer.
 ANSWER_S_MAX = 2.0
-# Two transactions under way: one is decided here while the other is written there.
+# Two transactions under way: one is decided here while the other is written there. Each costs as much as some forty
+# commands, so the second one waits until it is worth that.
 LANES = 2
+WORTH_A_LANE = 100
 
 
 class _Request:
@@ -62,6 +64,7 @@ class Poster:
         self._waiting: dict[object, deque[_Request]] = {}
         self._waiting_of: dict[object, int] = {}
         self._waiting_count = 0
+        self._under_way = 0
         self._has_work = asyncio.Event()
 
     @property
@@ -100,17 +103,22 @@ class Poster:
         while not (batch := self._take()):
             self._has_work.clear()
             await self._has_work.wait()
+        self._under_way += 1
         try:
             await self._post(batch)
         finally:
+            self._under_way -= 1
+            self._has_work.set()
             # A bug or a stop: the callers are not left waiting. What was committed is found under its key.
             for request in batch:
                 request.fail(StillPostingError("the engine stopped while it was posting; ask again with the same key"))
         return sum(len(request.wanted) for request in batch)
 
     def _take(self) -> list[_Request]:
-        """The next batch: each SKU's oldest request in turn, as long as there is room."""
+        """The next batch: each SKU's oldest request in turn, as long as there is room; none before it is worth it."""
         batch: list[_Request] = []
+        if self._under_way and self._waiting_count < WORTH_A_LANE:
+            return batch
         room = BATCH_MAX
         while self._waiting and room > 0:
             turn, requests = next(iter(self._waiting.items()))

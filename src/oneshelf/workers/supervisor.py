@@ -77,7 +77,7 @@ class Supervisor:
             Step("post", lambda: post.post_facts(database, clock.new_id), ("plan", "weigh")),
             Step("expire", lambda: post.post_expiries(database, clock.new_id), ("plan",), idle_s=0.5),
             Step("forget", lambda: post.forget_answers(database), idle_s=60.0),
-            Step("plan", lambda: plan.plan(database), ("push",)),
+            Step("plan", lambda: plan.plan(database), ("push",), pace_s=0.05),
             Step("resolve", lambda: resolve.resolve(database, self._channels), ("plan", "push"), idle_s=0.5),
             Step("audit", lambda: audit.audit_if_due(database), idle_s=audit.EVERY_S, pace_s=audit.EVERY_S),
         ]
