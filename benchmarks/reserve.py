@@ -128,19 +128,15 @@ def of_processes(dsn: str, design: str, load: Load, *, seconds: float, seed: int
     """The same from several processes at once, each with its share of the callers."""
     share = load.callers // load.processes
     program = [sys.executable, "-m", "benchmarks.reserve", "--child"]
-    children = [
-        subprocess.Popen(
-            [*program, json.dumps([dsn, design, load.skus, share, seconds]), "--seed", str(seed * 100 + number)],
-            stdout=subprocess.PIPE,
-        )
-        for number in range(load.processes)
-    ]
-    told = []
-    for child in children:
-        output, _ = child.communicate(timeout=seconds + 60)
-        assert child.returncode == 0, f"a process of {design} failed"
-        told.append(json.loads(output))
-    return told
+    asked = json.dumps([dsn, design, load.skus, share, seconds])
+    with tempfile.TemporaryDirectory(prefix="oneshelf-bench-told-") as name:
+        files = [Path(name) / f"{number}.json" for number in range(load.processes)]
+        children = [
+            subprocess.Popen([*program, asked, "--seed", str(seed * 100 + number), "--tell", str(file)])
+            for number, file in enumerate(files)
+        ]
+        assert not any(child.wait(timeout=seconds + 60) for child in children), f"a process of {design} failed"
+        return [json.loads(file.read_text()) for file in files]
 
 
 async def emptied(dsn: str, skus: int) -> None:
@@ -241,12 +237,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="one hot SKU and 128 callers only")
     parser.add_argument("--print-only", action="store_true", help="leave benchmarks/README.md as it is")
     parser.add_argument("--child", help=argparse.SUPPRESS)
+    parser.add_argument("--tell", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--seed", type=int, default=1, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.child:
         dsn, design, skus, callers, seconds = json.loads(options.child)
         told = uvloop.run(one_process(dsn, design, Load(skus, callers), seconds=seconds, seed=options.seed))
-        print(json.dumps(told))
+        options.tell.write_text(json.dumps(told))
         return
     loads = [Load(1, max(CALLERS))]
     if not options.quick:
@@ -254,7 +251,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="oneshelf-bench-", ignore_cleanup_errors=True) as name:
         directory = Path(name)
         directory.chmod(0o755)  # The database's own user has to reach it.
-        with EmbeddedPostgres(directory / "postgres") as server:
+        with EmbeddedPostgres(directory / "postgres", settings={"max_connections": "300"}) as server:
             migrate(server.dsn)
             found = measured(server.dsn, loads, seconds=options.seconds, rounds=options.rounds)
             described = asyncio.run(machine(server.dsn))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 
 import httpx2
+from fastapi import FastAPI
 
 from oneshelf.clock import Clock, SystemClock
 from oneshelf.config import Settings
@@ -23,6 +25,8 @@ from oneshelf.storage.database import Database
 from oneshelf.storage.embedded import EmbeddedPostgres, running_dsn
 from oneshelf.storage.migrate import migrate
 from oneshelf.telemetry import get_logger
+from oneshelf.web.server import create_app
+from oneshelf.workers.supervisor import Supervisor
 
 CALL_DEADLINE_S = 20.0
 
@@ -129,14 +133,50 @@ class OpenChannels:
             connector=connector,
             capability=capability,
             own_suspense_s=row.timing.get("suspense_s", 0.0),
+            connected_at=row.created_at,
         )
 
 
 @asynccontextmanager
-async def open_channels(database: Database, clock: Clock | None = None) -> AsyncIterator[OpenChannels]:
-    """All connected channels, opened."""
+async def open_channels(
+    database: Database, clock: Clock | None = None, client: httpx2.AsyncClient | None = None
+) -> AsyncIterator[OpenChannels]:
+    """All connected channels, opened; called through `client`, or one of their own."""
     limits_of_client = httpx2.Limits(max_connections=100, max_keepalive_connections=20)
-    async with httpx2.AsyncClient(limits=limits_of_client, follow_redirects=False, trust_env=False) as client:
-        channels = OpenChannels(database, clock or SystemClock(), client)
+    async with client or httpx2.AsyncClient(
+        limits=limits_of_client, follow_redirects=False, trust_env=False
+    ) as connected:
+        channels = OpenChannels(database, clock or SystemClock(), connected)
         await channels.refresh()
         yield channels
+
+
+@dataclass(frozen=True, slots=True)
+class Assembled:
+    """An engine, put together. `supervisor` does its work; `application` answers what is asked of it."""
+
+    supervisor: Supervisor
+    application: FastAPI
+
+
+@asynccontextmanager
+async def assembled(
+    database: Database,
+    clock: Clock,
+    *,
+    client: httpx2.AsyncClient | None = None,
+    api_token: str = "",
+    patience: float = 1.0,
+) -> AsyncIterator[Assembled]:
+    """The engine on a migrated database. `client`: how it calls channels. `patience`: see `Supervisor`."""
+    async with open_channels(database, clock, client) as channels:
+        supervisor = Supervisor(database, clock, channels.by_name, channels.refresh, patience=patience)
+        application = create_app(
+            database=database,
+            channels=channels.by_name,
+            clock=clock,
+            wake=supervisor.pulse.wake,
+            post=supervisor.poster.post,
+            api_token=api_token,
+        )
+        yield Assembled(supervisor, application)

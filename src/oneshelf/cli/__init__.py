@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from oneshelf.cli import channel, demo, house, listing, look, parked, stock
+from oneshelf.cli import channel, demo, house, listing, look, parked, simulation, stock
 from oneshelf.cli.common import PlainErrors
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app = typer.Typer(
 )
 house.register(app)
 demo.register(app)
+simulation.register(app)
 look.register(app)
 app.add_typer(channel.app, name="channel")
 app.add_typer(listing.app, name="listing")

@@ -14,7 +14,7 @@ import uvicorn
 import uvloop
 from fastapi import FastAPI
 
-from oneshelf.app import database_dsn, open_channels
+from oneshelf.app import assembled, database_dsn
 from oneshelf.cli.connection import CONNECTIONS_MAX, BoundedConnection
 from oneshelf.clock import SystemClock
 from oneshelf.config import Settings
@@ -23,8 +23,6 @@ from oneshelf.storage import leases
 from oneshelf.storage.database import Database
 from oneshelf.storage.migrate import migrate
 from oneshelf.telemetry import get_logger
-from oneshelf.web.server import create_app
-from oneshelf.workers.supervisor import Supervisor
 
 EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h
 # Answers on the wire get this long to end, event streams included; the whole stop stays under 25 s.
@@ -71,21 +69,15 @@ async def run_engine(settings: Settings, *, on_ready: Ready) -> int:
 
 
 async def _run(settings: Settings, listener: socket.socket, on_ready: Ready) -> None:
-    clock = SystemClock()
-    async with _open_alone_or_not(settings) as database, open_channels(database, clock) as channels:
-        supervisor = Supervisor(database, clock, channels.by_name, channels.refresh)
-        application = create_app(
-            database=database,
-            channels=channels.by_name,
-            clock=clock,
-            wake=supervisor.pulse.wake,
-            post=supervisor.poster.post,
-            api_token=settings.api_token.get_secret_value(),
-        )
-        server = _Server(_config(application), lambda: on_ready(_address(settings.host, listener)))
+    token = settings.api_token.get_secret_value()
+    async with (
+        _open_alone_or_not(settings) as database,
+        assembled(database, SystemClock(), api_token=token) as engine,
+    ):
+        server = _Server(_config(engine.application), lambda: on_ready(_address(settings.host, listener)))
         with _told_to_stop(server):
             async with asyncio.TaskGroup() as group:
-                steps = group.create_task(supervisor.run())
+                steps = group.create_task(engine.supervisor.run())
                 await server.serve(sockets=[listener])
                 # What is on the wire to a channel is cut here; it is read back at the next start.
                 steps.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from oneshelf.domain.identity import Channel, printable
 from oneshelf.domain.reading import Terms
@@ -37,6 +38,7 @@ class OpenChannel:
     connector: Connector
     capability: Capability
     own_suspense_s: float = 0.0
+    connected_at: datetime | None = None
 
     @property
     def suspense_s(self) -> float:

@@ -73,11 +73,21 @@ def _plans(
             derivation = figure(listing.sku, location, pack_units)
         is_other = listing.desired_units != derivation.units
         # A figure of which nothing is counted yet is not written to a channel: it keeps version 0.
-        if is_other and derivation.version > 0:
+        if (is_other or _has_left(listing, derivation)) and derivation.version > 0:
             derivation = at_least(derivation, listing.desired_version + 1)
         if derivation.version > listing.desired_version or is_other:
             plans.append(publications.Planned(listing, derivation, _is_news(listing, derivation)))
     return plans
+
+
+def _has_left(listing: Listing, derivation: Derivation) -> bool:
+    """Whether the listing showed this figure, and orders have changed that although the balance is what it was.
+
+    So it is when an order is cancelled for which nothing was there: the channel offers its units again, and there are
+    none.
+    """
+    is_all_sent = listing.phase in {Phase.IDLE, Phase.ACCEPTED} and listing.sent_version == listing.desired_version
+    return is_all_sent and listing.suspicion is None and listing.belief not in {None, derivation.units}
 
 
 def _is_news(listing: Listing, derivation: Derivation) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from oneshelf.clock import Clock
@@ -56,8 +57,11 @@ class Connector(Protocol):
         """
         ...
 
-    async def poll_orders(self, cursor: str | None) -> OrderPage:
-        """Orders created or changed since `cursor` (None: from now on), oldest change first."""
+    async def poll_orders(self, cursor: str | None, *, since: datetime | None = None) -> OrderPage:
+        """Orders created or changed since `cursor`, oldest change first. None: since `since`, or from now on.
+
+        The first poll may come long after the channel was connected, and what was sold in between counts.
+        """
         ...
 
     async def fetch_stock(self, cursor: str | None) -> StockPage:

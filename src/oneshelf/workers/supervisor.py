@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 
 from oneshelf.clock import Clock
 from oneshelf.domain.identity import Channel
@@ -22,7 +23,10 @@ log = get_logger(__name__)
 
 
 class Supervisor:
-    """Runs every step of the engine in this process. `channels` is kept fresh by `refresh`."""
+    """Runs every step of the engine in this process. `channels` is kept fresh by `refresh`.
+
+    `patience`: how many times longer than usual a step waits that found nothing to do and is not woken.
+    """
 
     def __init__(
         self,
@@ -30,11 +34,14 @@ class Supervisor:
         clock: Clock,
         channels: dict[Channel, OpenChannel],
         refresh: Callable[[], Awaitable[None]],
+        *,
+        patience: float = 1.0,
     ) -> None:
         self._database = database
         self._clock = clock
         self._channels = channels
         self._refresh = refresh
+        self._patience = patience
         self.pulse = Pulse()
         self._running: dict[Channel, tuple[OpenChannel, list[asyncio.Task[None]]]] = {}
 
@@ -44,10 +51,10 @@ class Supervisor:
         """Run until cancelled."""
         async with asyncio.TaskGroup() as group:
             for step in self._common_steps():
-                group.create_task(run_for_ever(step, self.pulse), name=step.name)
+                group.create_task(self._for_ever(step), name=step.name)
             while True:
                 await self._follow_channels(group)
-                await asyncio.sleep(REFRESH_S)
+                await asyncio.sleep(REFRESH_S * self._patience)
                 # The steps wait out a database that is away, and say so; the channels can wait with them.
                 with suppress(DatabaseUnavailableError):
                     await self._refresh()
@@ -64,9 +71,12 @@ class Supervisor:
         for name, channel in self._channels.items():
             if name not in self._running:
                 steps = self._channel_steps(channel)
-                tasks = [group.create_task(run_for_ever(step, self.pulse), name=step.name) for step in steps]
+                tasks = [group.create_task(self._for_ever(step), name=step.name) for step in steps]
                 self._running[name] = (channel, tasks)
                 log.info("channel.opened", channel=name, kind=channel.kind)
+
+    async def _for_ever(self, step: Step) -> None:
+        await run_for_ever(replace(step, idle_s=step.idle_s * self._patience), self.pulse)
 
     def _common_steps(self) -> list[Step]:
         database, clock = self._database, self._clock

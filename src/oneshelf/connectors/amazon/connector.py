@@ -8,7 +8,7 @@ https://developer-docs.amazon.com/sp-api/docs/usage-plans-and-rate-limits.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from oneshelf.clock import Clock
 from oneshelf.connectors.amazon import parse
@@ -77,10 +77,10 @@ class AmazonConnector:
 
     # Orders --------------------------------------------------------------------------------------------------
 
-    async def poll_orders(self, cursor: str | None) -> OrderPage:
+    async def poll_orders(self, cursor: str | None, *, since: datetime | None = None) -> OrderPage:
         asked_at = self._clock.now()
         if cursor is None:
-            start = OrderCursor.starting(asked_at)
+            start = OrderCursor.starting(since or asked_at)
             return OrderPage(deliveries=(), cursor=start.text(), has_more=False, covered_until=None)
         at = OrderCursor.from_text(cursor)
         reply = await self._api.read("searchOrders", ORDERS_PATH, self._orders_query(at))

@@ -124,15 +124,15 @@ class ShopifyConnector:
         """Raises MalformedError."""
         return parse.messages_from(delivery, channel=self._channel, location=self._location)
 
-    async def poll_orders(self, cursor: str | None) -> OrderPage:
+    async def poll_orders(self, cursor: str | None, *, since: datetime | None = None) -> OrderPage:
         """One page of changed orders. Orders that the overlap repeats unchanged come with the same key.
 
         Raises RetryLaterError, ReauthenticateError, RefusedError.
         """
-        place = self._start() if cursor is None else _cursor_from(cursor)
+        place = self._start(since) if cursor is None else _cursor_from(cursor)
         asked_at = place.asked_at or sortable_instant(self._clock.now())
-        since = an_instant(place.since, "since") - timedelta(seconds=OVERLAP_S)
-        query = f"updated_at:>='{max(since, an_instant(place.start, 'start')).isoformat(timespec='seconds')}'"
+        changed_since = an_instant(place.since, "since") - timedelta(seconds=OVERLAP_S)
+        query = f"updated_at:>='{max(changed_since, an_instant(place.start, 'start')).isoformat(timespec='seconds')}'"
         variables = {"query": query, "after": place.after}
         answer = await self._api.read(POLL_ORDERS, variables, operation=ORDERS)
         try:
@@ -150,8 +150,8 @@ class ShopifyConnector:
         covered_until = an_instant(asked_at, "asked_at") - timedelta(seconds=self._orders_lag_s)
         return OrderPage(deliveries, _text(_Cursor(place.start, newest)), False, covered_until)
 
-    def _start(self) -> _Cursor:
-        start = sortable_instant(self._clock.now().replace(microsecond=0))
+    def _start(self, since: datetime | None) -> _Cursor:
+        start = sortable_instant((since or self._clock.now()).replace(microsecond=0))
         return _Cursor(start=start, since=start)
 
     async def _whole(self, node: object) -> object:

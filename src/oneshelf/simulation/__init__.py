@@ -1,0 +1,1 @@
+"""The whole engine under every fault, from a seed: the same seed gives the same run, step by step."""

@@ -1,0 +1,210 @@
+"""Judges a run with a small model of its own: it shares no rule, type or statement with the engine.
+
+`look` is for every committed change, `settled` for the end, when the faults have stopped: then nothing may be missing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+from psycopg import Connection
+
+from oneshelf.simulation.faults import Faults
+from oneshelf.simulation.world import World
+
+
+class ViolationError(Exception):
+    """An invariant does not hold."""
+
+
+# What must be empty after every commit. Written from the meaning of the tables, not from the engine's own audit.
+_EMPTY = {
+    "a balance is what its movements make it": """
+        with moved as (
+            select sku, to_location as location, to_account as state, units from movements where to_location is not null
+            union all
+            select sku, from_location, from_account, -units from movements where from_location is not null
+        ), summed as (
+            select sku, location,
+                   sum(units) filter (where state = 'available') as a,
+                   sum(units) filter (where state = 'committed') as c,
+                   sum(units) filter (where state = 'reserved') as r, sum(units) filter (where state = 'damaged') as d
+            from moved group by sku, location
+        )
+        select sku, location, b.available, s.a, b.committed, s.c, b.reserved, s.r, b.damaged, s.d
+        from balances b left join summed s using (sku, location)
+        where (b.available, b.committed, b.reserved, b.damaged)
+              is distinct from (coalesce(s.a, 0), coalesce(s.c, 0), coalesce(s.r, 0), coalesce(s.d, 0))
+    """,
+    "committed units belong to order lines": """
+        select sku, location, committed, held from balances
+        left join (select sku, location, sum(units_committed) as held from order_lines group by 1, 2) as l
+        using (sku, location) where committed <> coalesce(held, 0)
+    """,
+    "reserved units belong to reservations and unpaid lines": """
+        select b.sku, b.location, b.reserved from balances b where b.reserved <>
+            coalesce((select sum(units - units_short) from reservations r
+                      where r.state = 'held' and r.sku = b.sku and r.location = b.location), 0)
+          + coalesce((select sum(units_pending) from order_lines l where l.sku = b.sku and l.location = b.location), 0)
+    """,
+    "nothing is short while units are free": """
+        select b.sku, b.location, b.available, l.units_short from balances b join order_lines l using (sku, location)
+        where b.available > 0 and l.units_short > 0
+    """,
+    "no hold ends before its time": """
+        select sku, reservation_id, expires_at from reservations where state = 'expired' and expires_at > db_now()
+    """,
+    "a version counts each change once": """
+        select sku, version, count(*) from movements group by sku, coalesce(from_location, to_location), version
+        having count(*) > 1
+    """,
+}
+_LOOK = " union all ".join(
+    f"select '{rule}', t.found::text from (select row_to_json(q) as found from ({statement}) as q limit 3) as t"  # noqa: S608
+    for rule, statement in _EMPTY.items()
+)
+
+
+class Auditor:
+    """`session` sees what is committed, and nothing else."""
+
+    def __init__(self, session: Connection[tuple[Any, ...]], world: World, faults: Faults) -> None:
+        self._session = session
+        self._world = world
+        self._faults = faults
+        self.look_count = 0
+
+    def look(self) -> None:
+        """After a change of the ledger. Raises ViolationError."""
+        self.look_count += 1
+        for rule, found in self._session.execute(_LOOK, prepare=True):
+            raise ViolationError(f"{rule}: {found}")
+        self._refuse_invented_orders()
+
+    def _refuse_invented_orders(self) -> None:
+        """Each order line that the ledger holds was sold, and is counted once."""
+        sold = self._sold()
+        for channel, order, line, units in self._lines():
+            if channel != "till" and units > sold.get((channel, order, line), 0):
+                raise ViolationError(
+                    f"no sale is counted twice, none is invented: {channel}/{order}/{line} holds {units}, "
+                    f"{sold.get((channel, order, line), 0)} were sold"
+                )
+
+    def _sold(self) -> dict[tuple[str, str, str], int]:
+        """Line -> units that were ever sold on it."""
+        return {
+            (channel, order.order_id, line.line_id): line.units
+            for channel in self._world.channels
+            for order in self._world.orders(channel)
+            for line in order.lines
+        }
+
+    def _lines(self) -> list[tuple[str, str, str, int]]:
+        return self._session.execute(
+            """
+            select channel, order_id, line_id, (units_pending + units_committed + units_short + units_shipped)::bigint
+            from order_lines
+            """,
+            prepare=True,
+        ).fetchall()
+
+    # The end ---------------------------------------------------------------------------------------------------
+
+    def unsettled(self) -> list[str]:
+        """What is still missing; empty once everything has come to rest and agrees with the truth."""
+        return [*self._queues(), *self._orders(), *self._commands(), *self._stock(), *self._listings()]
+
+    def _queues(self) -> Iterator[str]:
+        for name, count in self._session.execute(
+            """
+            select 'deliveries', count(*) from inbox where state = 'new' union all
+            select 'facts', count(*) from facts where state = 'new' union all
+            select 'touched', count(*) from touched union all
+            select 'parked deliveries', count(*) from inbox where state = 'parked' union all
+            select 'parked facts', count(*) from facts where state = 'parked' union all
+            select 'open drifts', count(*) from drifts where resolved_at is null union all
+            select 'holds past their time', count(*) from reservations
+            where state = 'held' and expires_at < db_now() - interval '1 minute'
+            """
+        ):
+            if count:
+                yield f"{count} {name} wait"
+
+    def _orders(self) -> Iterator[str]:
+        held = {(channel, order, line): units for channel, order, line, units in self._lines()}
+        for channel in self._world.channels:
+            for order in self._world.orders(channel):
+                for line in order.lines:
+                    units = held.get((channel, order.order_id, line.line_id), 0)
+                    if units != line.units - line.units_cancelled:
+                        wanted = line.units - line.units_cancelled
+                        yield f"{channel}/{order.order_id}/{line.line_id} holds {units}, should hold {wanted}"
+
+    def _commands(self) -> Iterator[str]:
+        """A command that was answered was done once; one that was refused was not."""
+        sources = Counter(dict(self._session.execute("select source, count(*) from movements group by source")))
+        keys = {row[0] for row in self._session.execute("select key from commands where scope = 'api'")}
+        for asked in self._world.asked.values():
+            if asked.status is None:
+                yield f"{asked.key} has no answer"
+            elif asked.key not in keys:
+                yield f"{asked.key} was answered with {asked.status} and is not known"
+            elif asked.body["type"] in {"receive", "adjust", "move"}:
+                moved = sources[f"api {asked.key}"]
+                if moved != int(asked.is_done):
+                    yield f"{asked.key} {asked.body['type']} was answered with {asked.status} and moved {moved} times"
+
+    def _stock(self) -> Iterator[str]:
+        """Every unit that came in is where the truth says it is: free, promised, damaged, or gone with a customer."""
+        came: Counter[str] = Counter()
+        damaged: Counter[str] = Counter()
+        for asked in self._world.asked.values():
+            if asked.is_done:
+                kind, sku = asked.body["type"], asked.body.get("sku", "")
+                came[sku] += {"receive": asked.body.get("units", 0), "adjust": asked.body.get("delta_units", 0)}.get(
+                    kind, 0
+                )
+                damaged[sku] += asked.body["units"] if kind == "move" else 0
+        shipped: Counter[str] = Counter()
+        for sku, units, uncounted in self._session.execute(
+            """
+            select sku, sum(units) filter (where to_account = 'customer'),
+                   sum(units) filter (where reason = 'shipped_uncounted' and from_account = 'found')
+            from movements group by sku
+            """
+        ):
+            shipped[sku] += units or 0
+            came[sku] += uncounted or 0
+        for sku, there, bad in self._session.execute(
+            """
+            select sku, sum(available + committed + reserved + damaged)::bigint, sum(damaged)::bigint
+            from balances group by sku
+            """
+        ):
+            if there != came[sku] - shipped[sku]:
+                yield f"{sku}: {there} are there, {came[sku]} came, {shipped[sku]} were shipped"
+            if bad != damaged[sku]:
+                yield f"{sku}: {bad} are damaged, should be {damaged[sku]}"
+
+    def _listings(self) -> Iterator[str]:
+        truth = {
+            (channel, listing.channel_sku): (listing.merchant_sku, listing.units)
+            for channel, simulator in self._world.channels.items()
+            for listing in simulator.listings()
+        }
+        free = dict(self._session.execute("select sku, available from balances where location = 'BER' and version > 0"))
+        for channel, channel_sku, sku, desired, verified, phase in self._session.execute(
+            "select channel, channel_sku, sku, desired_units, verified_units, phase from listings"
+        ):
+            _, shown = truth.pop((channel, channel_sku), ("", None))
+            if sku not in free:
+                continue  # Nothing of it was ever counted, so nothing is said of it.
+            if not shown == desired == verified == free.get(sku, 0) or phase not in {"idle", "accepted"}:
+                yield (
+                    f"{channel} {channel_sku} shows {shown}, should show {desired}, proved {verified}, "
+                    f"{free.get(sku, 0)} are free, {phase}"
+                )
+        yield from (f"{channel} {channel_sku} is not known" for channel, channel_sku in truth)

@@ -1,0 +1,246 @@
+"""Real PostgreSQL, driven step by step: each round trip is a step of the kernel, and can be where a node dies.
+
+One statement runs at a time and is waited for in real time, so the order of their effects is the kernel's. A statement
+that waits for a lock gives way, and goes on once the transaction that holds it has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+from psycopg import AsyncConnection, Connection, sql
+from psycopg.abc import PQGen
+from psycopg.conninfo import make_conninfo
+from psycopg.pq import ConnStatus, PGconn, TransactionStatus
+from psycopg.waiting import READY_R, READY_W, WAIT_R, WAIT_W
+
+from oneshelf.simulation.kernel import EPOCH, Kernel
+
+if TYPE_CHECKING:
+    from oneshelf.simulation.node import Node
+
+# In real time: after so long without an answer it is asked whether the statement waits for a lock. PostgreSQL looks for
+# a deadlock sooner, so of those that wait for each other it is the last one that is refused.
+_LOOK_S = 0.004
+_OPTIONS = "-c timezone=UTC -c deadlock_timeout=1ms"
+_GONE_MS = 10_000
+
+# `db_now()` of a simulated database: the kernel's time, kept in a sequence since those stand outside transactions.
+# Another one counts the statements that changed the ledger.
+_CLOCK = """
+create sequence if not exists simulated_now minvalue 0;
+create or replace function db_now() returns timestamptz language sql volatile as $$
+    select to_timestamp(last_value / 1000000.0) from simulated_now
+$$;
+create sequence if not exists simulated_changes minvalue 0;
+create or replace function note_change() returns trigger language plpgsql as $$
+begin perform nextval('simulated_changes'); return null; end $$;
+"""
+_WATCHED = ("balances", "movements", "reservations", "order_lines")
+_WATCH = """
+create or replace trigger noted after insert or update or delete on {table}
+for each statement execute function note_change()
+"""
+
+
+class SimulatedDatabase:
+    """The database of a run: a migrated one whose clock is the kernel's. Empties it first."""
+
+    def __init__(self, dsn: str, kernel: Kernel) -> None:
+        self.dsn = dsn
+        self.kernel = kernel
+        self.session: Connection[tuple[Any, ...]] = psycopg.connect(dsn, autocommit=True)
+        self.blocked: list[SteppedConnection] = []
+        self._told_s = -1.0
+        self._changes = 0
+        # Called when the ledger has changed and time goes on.
+        self.changed: Callable[[], None] = lambda: None
+        self.session.execute(_CLOCK)
+        for table in _WATCHED:
+            self.session.execute(sql.SQL(_WATCH).format(table=sql.Identifier(table)))
+        found = self.session.execute(
+            "select table_name from information_schema.tables where table_schema = 'public' "
+            "and table_type = 'BASE TABLE' and table_name <> 'schema_migrations' order by table_name"
+        )
+        tables = sql.SQL(", ").join(sql.Identifier(name) for (name,) in found)
+        self.session.execute(sql.SQL("truncate {} restart identity cascade").format(tables))
+
+    def close(self) -> None:
+        self.session.close()
+
+    def tell_time(self) -> None:
+        """The clock of the database shows the kernel's time from now on. Something may have changed until now."""
+        if self._told_s != self.kernel.now_s:
+            self._told_s = self.kernel.now_s
+            microseconds = int((EPOCH.timestamp() + self.kernel.now_s) * 1_000_000)
+            [(_, changes)] = self.session.execute(
+                "select setval('simulated_now', %s), (select last_value from simulated_changes)",
+                (microseconds,),
+                prepare=True,
+            )
+            if changes != self._changes:
+                self._changes = changes
+                self.changed()
+
+    def is_blocked(self, pid: int) -> bool:
+        """Whether that backend waits for a lock of another."""
+        row = self.session.execute("select cardinality(pg_blocking_pids(%s)) > 0", (pid,), prepare=True).fetchone()
+        return bool(row and row[0])
+
+    def transaction_ended(self) -> None:
+        """Locks may be free: who got one goes on when its turn comes."""
+        for connection in self.blocked[:]:
+            if not self.is_blocked(connection.pid):
+                self.blocked.remove(connection)
+                connection.unblocked()
+
+    def end(self, pids: list[int]) -> None:
+        """These sessions are gone, with their transactions and locks, when this returns."""
+        for pid in pids:
+            self.session.execute("select pg_terminate_backend(%s, %s)", (pid, _GONE_MS), prepare=True)
+        self.transaction_ended()
+
+
+class SteppedConnection(AsyncConnection[tuple[Any, ...]]):
+    """A connection of one node."""
+
+    node: Node
+    _turn: asyncio.Future[None] | None = None
+
+    @property
+    def pid(self) -> int:
+        return self.pgconn.backend_pid
+
+    def unblocked(self) -> None:
+        if self._turn is not None and not self._turn.done():
+            self._turn.set_result(None)
+
+    async def wait(self, gen: PQGen[Any], interval: float = 0.0, timeout: float | None = None) -> Any:  # noqa: ASYNC109  # as in the driver
+        """One round trip: a step before it; it may be lost, or the node may die, before it and after it."""
+        database, was = self.node.database, self.pgconn.transaction_status
+        # What was sent ahead in a pipeline is under way: nobody comes in between.
+        if self._pipeline is None or not self._pipeline.result_queue:
+            await self.node.step("database")
+            database.tell_time()
+            self._maybe_fail()
+        try:
+            result = await self._answered(gen)
+        except BaseException as failure:
+            if isinstance(failure, asyncio.CancelledError):
+                # Whoever waited is gone; so is what it asked.
+                self.abandon()
+            with suppress(psycopg.Error):
+                gen.close()
+            raise
+        finally:
+            if not self.closed and was != self.pgconn.transaction_status == TransactionStatus.IDLE:
+                database.transaction_ended()
+        self._maybe_lose_the_answer()
+        self.node.maybe_crash("after the database")
+        return result
+
+    def _maybe_fail(self) -> None:
+        faults = self.node.faults
+        if faults.strikes("connection_lost"):
+            self.abandon()
+            raise psycopg.OperationalError("the connection broke")
+        if self.pgconn.transaction_status != TransactionStatus.INTRANS:
+            return
+        if faults.strikes("deadlock"):
+            raise psycopg.errors.DeadlockDetected("deadlock detected")
+        if faults.strikes("disk_full"):
+            raise psycopg.errors.DiskFull("could not extend file: no space left on device")
+
+    def _maybe_lose_the_answer(self) -> None:
+        if self.node.faults.strikes("commit_unknown"):
+            self.abandon()
+            raise psycopg.OperationalError("the connection broke before the answer came")
+
+    async def _answered(self, gen: PQGen[Any]) -> Any:
+        try:
+            wanted = next(gen)
+            while True:
+                ready = self._ready(wanted)
+                if ready:
+                    wanted = gen.send(ready)
+                elif self.node.database.is_blocked(self.pid) and not self._ready(wanted):
+                    await self._until_unblocked()
+        except StopIteration as finished:
+            return finished.value
+
+    def _ready(self, wanted: int) -> int:
+        """What the socket is ready for, after a short wait at most."""
+        socket = [self.pgconn.socket]
+        readable, writable, _ = select.select(
+            socket if wanted & WAIT_R else [], socket if wanted & WAIT_W else [], [], _LOOK_S
+        )
+        return (READY_R if readable else 0) | (READY_W if writable else 0)
+
+    async def _until_unblocked(self) -> None:
+        self.node.kernel.note(f"{self.node.name} waits for a lock")
+        self.node.faults.saw("a statement waited for a lock")
+        self._turn = self.node.kernel.loop.create_future()
+        self.node.database.blocked.append(self)
+        try:
+            await self._turn
+        finally:
+            if self in self.node.database.blocked:
+                self.node.database.blocked.remove(self)
+        await self.node.step("lock")
+
+    def abandon(self) -> None:
+        """Hang up, and see to it that the server has noticed."""
+        if self.closed:
+            return
+        pid = self.pid
+        self.pgconn.finish()
+        self.node.database.end([pid])
+
+
+class SteppedPool:
+    """The connections of one node: stands for the driver's pool, which keeps real time."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._free: list[SteppedConnection] = []
+        self.opened: list[SteppedConnection] = []
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[SteppedConnection]:
+        self._node.raise_if_dead()
+        connection = self._free.pop() if self._free else self._open()
+        try:
+            yield connection
+        finally:
+            if not connection.closed and connection.pgconn.transaction_status == TransactionStatus.IDLE:
+                self._free.append(connection)
+            else:
+                connection.abandon()
+                if connection in self.opened:
+                    self.opened.remove(connection)
+
+    def abandon(self) -> None:
+        """The node is dead: the server rolls back what was open."""
+        pids = []
+        for connection in self.opened:
+            if not connection.closed:
+                pids.append(connection.pid)
+                connection.pgconn.finish()
+        self._node.database.end(pids)
+        self.opened.clear()
+        self._free.clear()
+
+    def _open(self) -> SteppedConnection:
+        pgconn = PGconn.connect(make_conninfo(self._node.database.dsn, options=_OPTIONS).encode())
+        if pgconn.status != ConnStatus.OK:
+            raise psycopg.OperationalError(pgconn.get_error_message())
+        pgconn.nonblocking = 1
+        connection = SteppedConnection(pgconn)
+        connection.node = self._node
+        self.opened.append(connection)
+        return connection

@@ -1,0 +1,119 @@
+"""What goes wrong in a run: each fault off, rare or heavy, drawn for each seed; and how often each has struck."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from random import Random
+
+from oneshelf.errors import ConfigurationError
+
+# Of the occasions of a fault, how many are struck.
+OFF, RARE, HEAVY = "off", "rare", "heavy"
+GRADES = (OFF, RARE, HEAVY)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """`rare` and `heavy`: shares of its occasions. `switch`: the simulator makes it itself, on this switch."""
+
+    name: str
+    rare: float
+    heavy: float
+    meaning: str
+    switch: str = ""
+
+
+# Between the engine and a channel, counted for each channel.
+OF_CHANNELS = (
+    Fault("webhook_lost", 0.05, 0.4, "a delivery never comes"),
+    Fault("webhook_repeated", 0.05, 0.4, "a delivery comes twice"),
+    Fault("webhook_renamed", 0.05, 0.3, "a delivery comes again under another id"),
+    Fault("webhook_late", 0.05, 0.3, "a delivery comes after many others"),
+    Fault("request_lost", 0.02, 0.15, "a request never arrives"),
+    Fault("answer_lost", 0.02, 0.15, "a request is done, and its answer never comes"),
+    Fault("request_late", 0.01, 0.1, "a request that nobody waits for any more is done late"),
+    Fault("slow", 0.05, 0.3, "an answer takes long"),
+    Fault("throttle", 0.02, 0.2, "the channel's budget is used up", switch="throttle"),
+    Fault("error_storm", 0.003, 0.02, "for a while the channel answers 5xx", switch="error_storm"),
+    Fault("stale_read", 0.03, 0.25, "a reading is some seconds old", switch="stale_read"),
+    Fault("partial_page", 0.03, 0.25, "a page ends early", switch="partial_page"),
+    Fault("token_expired", 0.005, 0.03, "a token dies early", switch="token_expired"),
+    Fault("foreign_edit", 0.02, 0.2, "somebody types another figure into the channel's own page"),
+    Fault("order_changed", 0.1, 0.5, "an order is cancelled, in whole or in part, or edited"),
+    Fault("partition", 0.002, 0.01, "nothing passes between a node and a channel for a while"),
+)
+# Of nodes and the database.
+OF_NODES = (
+    Fault("crash", 0.0001, 0.001, "a node dies at any step"),
+    Fault("pause", 0.0001, 0.0005, "a node stands still for longer than its leases, and goes on"),
+    Fault("clock", 0.3, 1.0, "the clock of a node is minutes off"),
+    Fault("connection_lost", 0.0003, 0.003, "a connection to the database breaks before a statement"),
+    Fault("commit_unknown", 0.0003, 0.003, "a connection breaks after the statement, before its answer"),
+    Fault("deadlock", 0.0003, 0.003, "the database breaks a deadlock"),
+    Fault("disk_full", 0.0003, 0.002, "the database has no room for a statement"),
+)
+ALL = (*OF_CHANNELS, *OF_NODES)
+BY_NAME = {fault.name: fault for fault in ALL}
+
+
+def drawn(random: Random) -> dict[str, str]:
+    """Fault -> how hard it strikes in this run. Half of all are off, so that each is seen with few others too."""
+    return {fault.name: random.choice((OFF, OFF, RARE, HEAVY)) for fault in ALL}
+
+
+def asked_for(text: str) -> dict[str, str]:
+    """`crash=heavy,slow=rare` -> what to set; all others off. Raises ConfigurationError, naming what there is."""
+    grades = dict.fromkeys(BY_NAME, OFF)
+    for part in filter(None, text.split(",")):
+        name, _, grade = part.partition("=")
+        if name not in BY_NAME or (grade or HEAVY) not in GRADES:
+            raise ConfigurationError(
+                f"no fault {part!r}; each is name=off, rare or heavy, and the names are {', '.join(BY_NAME)}"
+            )
+        grades[name] = grade or HEAVY
+    return grades
+
+
+class Faults:
+    """The faults of one run. `grades`: fault -> off, rare or heavy. Ends with `stop`."""
+
+    def __init__(self, grades: Mapping[str, str], random: Random) -> None:
+        self.grades = dict(grades)
+        self._random = random
+        self.have_stopped = False
+        self.hits: Counter[tuple[str, str]] = Counter()
+        self.sometimes: Counter[str] = Counter()
+
+    def rate(self, name: str) -> float:
+        """The share of its occasions that are struck now."""
+        if self.have_stopped:
+            return 0.0
+        fault = BY_NAME[name]
+        return {OFF: 0.0, RARE: fault.rare, HEAVY: fault.heavy}[self.grades[name]]
+
+    def strikes(self, name: str, where: str = "") -> bool:
+        """Whether it happens on this occasion. `where`: the channel."""
+        rate = self.rate(name)
+        if rate == 0.0 or self._random.random() >= rate:
+            return False
+        self.hits[name, where] += 1
+        return True
+
+    def switches(self) -> dict[str, float]:
+        """What a simulator is told to do by itself."""
+        return {fault.switch: self.rate(fault.name) for fault in ALL if fault.switch}
+
+    def saw(self, what: str) -> None:
+        """Something happened that must happen now and then, or the runs were too easy."""
+        self.sometimes[what] += 1
+
+    def stop(self) -> None:
+        """From now on everything works."""
+        self.have_stopped = True
+
+
+def without(grades: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    """The same with these off."""
+    return {**grades, **dict.fromkeys(names, OFF)}

@@ -1,0 +1,127 @@
+"""Virtual time and a seeded order of steps: the only source of time and chance in a simulated run.
+
+Whatever an engine waits for (the database, a channel, the clock) is a step. As long as steps wait, one of them is drawn
+and goes on; only when none waits does time pass, to the next timer. Nothing here depends on the real clock, so the same
+seed gives the same run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import selectors
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
+from uuid import UUID
+
+from oneshelf.clock import uuid7
+
+# Where all runs begin.
+EPOCH = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
+
+
+class StalledError(Exception):
+    """Everybody waits, and nothing is going to happen."""
+
+
+class Kernel:
+    """One run. `note` adds to its trace, whose hash two runs of a seed have in common."""
+
+    def __init__(self, seed: str) -> None:
+        self.random = Random(f"{seed}:order")  # noqa: S311  # a run that can be repeated, not a secret
+        self._ids = Random(f"{seed}:ids")  # noqa: S311
+        self.now_s = 0.0
+        self.step_count = 0
+        self.lines: list[str] | None = None
+        self._trace = hashlib.sha256()
+        self._waiting: list[asyncio.Future[None]] = []
+        self.loop = _Loop(self)
+
+    @property
+    def trace(self) -> str:
+        """The hash of all that was noted until now."""
+        return self._trace.hexdigest()
+
+    def note(self, line: str) -> None:
+        """Something happened."""
+        text = f"{self.now_s:.6f} {line}\n"
+        self._trace.update(text.encode())
+        if self.lines is not None:
+            self.lines.append(text)
+
+    async def step(self) -> None:
+        """Let chance decide who goes on."""
+        turn: asyncio.Future[None] = self.loop.create_future()
+        self._waiting.append(turn)
+        await turn
+        self.step_count += 1
+
+    def new_id(self) -> UUID:
+        return uuid7(unix_ms=int(EPOCH.timestamp() * 1000 + self.now_s * 1000), randomness=self._ids.randbytes(10))
+
+    def pass_time(self, timeout: float | None) -> None:
+        """Nothing is ready: the next step, or the next timer."""
+        while self._waiting:
+            turn = self._waiting.pop(self.random.randrange(len(self._waiting)))
+            if not turn.done():
+                turn.set_result(None)
+                return
+        if timeout is None:
+            raise StalledError("everybody waits, and no timer runs")
+        self.now_s += timeout
+
+
+class SimulatedClock:
+    """The clock of one node or channel. `ahead_s`: how far it is from the true time, which nobody knows."""
+
+    def __init__(self, kernel: Kernel, *, ahead_s: float = 0.0) -> None:
+        self._kernel = kernel
+        self.ahead_s = ahead_s
+
+    def now(self) -> datetime:
+        return EPOCH + timedelta(seconds=self._kernel.now_s + self.ahead_s)
+
+    def monotonic(self) -> float:
+        return self._kernel.now_s
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+    def new_id(self) -> UUID:
+        return self._kernel.new_id()
+
+
+class _Selector(selectors.BaseSelector):
+    """Asked what the network has, it has nothing: it lets the kernel go on."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        self._keys: dict[Any, selectors.SelectorKey] = {}
+
+    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
+        key = self._keys[fileobj] = selectors.SelectorKey(fileobj, fileobj, events, data)
+        return key
+
+    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
+        return self._keys.pop(fileobj)
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        if timeout is None or timeout > 0:
+            self._kernel.pass_time(timeout)
+        return []
+
+    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
+        return self._keys
+
+
+class _Loop(asyncio.SelectorEventLoop):
+    """An event loop whose time is the kernel's."""
+
+    def __init__(self, kernel: Kernel) -> None:
+        self._kernel = kernel
+        super().__init__(_Selector(kernel))
+
+    def time(self) -> float:
+        return self._kernel.now_s

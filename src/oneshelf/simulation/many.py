@@ -1,0 +1,172 @@
+"""Many runs in several processes, counted together; a run that fails is made small."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import msgspec
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+from oneshelf.simulation.faults import BY_NAME, OFF, without
+from oneshelf.simulation.run import Outcome, live
+from oneshelf.storage.embedded import EmbeddedPostgres
+from oneshelf.storage.migrate import migrate
+from oneshelf.telemetry import configure_logging
+
+# Nothing is synced and nothing is tidied up behind a run: it is emptied before the next one.
+SETTINGS = {"autovacuum": "off", "max_wal_size": "256MB", "shared_buffers": "64MB"}
+# Sets of text have the same order in every process that runs a seed.
+HASH_SEED = "0"
+# So many runs are handed to a process at once.
+SHARE = 4
+
+
+@dataclass(slots=True)
+class Tally:
+    """All runs together. `failures`: the outcomes of those that broke an invariant."""
+
+    runs: int = 0
+    events: int = 0
+    looks: int = 0
+    orders: int = 0
+    commands: int = 0
+    crashes: int = 0
+    settled_s_max: float = 0.0
+    hits: Counter[tuple[str, str]] = field(default_factory=Counter)
+    sometimes: Counter[str] = field(default_factory=Counter)
+    failures: list[Outcome] = field(default_factory=list)
+
+    def add(self, outcome: Outcome) -> None:
+        self.runs += 1
+        self.events += outcome.events
+        self.looks += outcome.looks
+        self.orders += outcome.orders
+        self.commands += outcome.commands
+        self.crashes += outcome.crashes
+        self.settled_s_max = max(self.settled_s_max, outcome.settled_s)
+        self.hits.update(outcome.hits)
+        self.sometimes.update(outcome.sometimes)
+        if outcome.violation:
+            self.failures.append(outcome)
+
+
+def has_fixed_hashes() -> bool:
+    """Whether this process orders sets as every run of a seed does."""
+    return os.environ.get("PYTHONHASHSEED") == HASH_SEED
+
+
+def in_fixed_order(arguments: Sequence[str]) -> int:
+    """Run this command again in a process whose hashes are fixed. Its exit code."""
+    command = [sys.executable, "-m", "oneshelf.cli", *arguments]
+    return subprocess.call(command, env={**os.environ, "PYTHONHASHSEED": HASH_SEED})  # noqa: S603  # ourselves
+
+
+def simulate(
+    directory: Path,
+    seeds: Sequence[int],
+    *,
+    grades: Mapping[str, str] | None,
+    workers: int,
+    tell: Callable[[Tally, float], None],
+) -> Tally:
+    """Run these seeds, with these faults or those that each draws. `tell`: how far it is, and the seconds so far."""
+    began, tally = monotonic(), Tally()
+    with EmbeddedPostgres(directory / "postgres", durable=False, settings=SETTINGS) as server:
+        migrate(server.dsn)
+        names = [f"run{number}" for number in range(workers)]
+        _copy(server.dsn, names)
+        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+            free, shares = [make_conninfo(server.dsn, dbname=name) for name in names], _shares(seeds)
+            running: dict[Any, str] = {}
+            while True:
+                while free and (share := next(shares, None)):
+                    dsn = free.pop()
+                    running[pool.submit(_run, dsn, share, grades)] = dsn
+                if not running:
+                    break
+                done, _ = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    free.append(running.pop(future))
+                    for outcome in future.result():
+                        tally.add(outcome)
+                tell(tally, monotonic() - began)
+    return tally
+
+
+def shrunk(directory: Path, outcome: Outcome, *, tell: Callable[[str], None]) -> Outcome:
+    """The same seed with as few faults as still break something: those that do not matter are left out, in turn."""
+    smallest = outcome
+    with EmbeddedPostgres(directory / "shrink", durable=False, settings=SETTINGS) as server:
+        migrate(server.dsn)
+        for name in BY_NAME:
+            if smallest.grades[name] == OFF:
+                continue
+            tell(f"without {name}")
+            tried = live(server.dsn, outcome.seed, grades=without(smallest.grades, [name]))
+            if tried.violation:
+                smallest = tried
+    return smallest
+
+
+def replay_command(outcome: Outcome) -> str:
+    """What repeats this run."""
+    faults = ",".join(f"{name}={grade}" for name, grade in outcome.grades.items() if grade != OFF)
+    return f"oneshelf simulate --seeds 1 --seed {outcome.seed} --faults {faults or 'none'}"
+
+
+def as_document(tally: Tally, *, seconds: float, seeds: Sequence[int], machine: str) -> dict[str, Any]:
+    """The report of the runs, for a program and for the page of evidence."""
+    return {
+        "seeds": [seeds[0], seeds[-1]],
+        "runs": tally.runs,
+        "seconds": round(seconds, 1),
+        "machine": machine,
+        "events": tally.events,
+        "looks": tally.looks,
+        "orders": tally.orders,
+        "commands": tally.commands,
+        "crashes": tally.crashes,
+        "settled_s_max": round(tally.settled_s_max, 1),
+        "hits": {f"{fault} {where}".strip(): count for (fault, where), count in sorted(tally.hits.items())},
+        "sometimes": dict(sorted(tally.sometimes.items())),
+        "failures": [
+            {"seed": one.seed, "violation": one.violation, "replay": replay_command(one)} for one in tally.failures
+        ],
+    }
+
+
+def written(document: Mapping[str, Any], file: Path) -> None:
+    """Store a report."""
+    file.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n")
+
+
+def _run(dsn: str, seeds: Sequence[int], grades: Mapping[str, str] | None) -> list[Outcome]:
+    configure_logging(level="CRITICAL")
+    logging.getLogger("psycopg").setLevel(logging.CRITICAL)
+    return [live(dsn, seed, grades=grades) for seed in seeds]
+
+
+def _shares(seeds: Sequence[int]) -> Iterator[Sequence[int]]:
+    for start in range(0, len(seeds), SHARE):
+        yield seeds[start : start + SHARE]
+
+
+def _copy(dsn: str, names: Sequence[str]) -> None:
+    """A database for each process, like the migrated one."""
+    template = sql.Identifier(str(conninfo_to_dict(dsn)["dbname"]))
+    with psycopg.connect(make_conninfo(dsn, dbname="template1"), autocommit=True) as connection:
+        for name in names:
+            connection.execute(sql.SQL("create database {} template {}").format(sql.Identifier(name), template))

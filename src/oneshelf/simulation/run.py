@@ -1,0 +1,231 @@
+"""One run of one seed: built, lived through, judged."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from random import Random
+
+import httpx2
+
+from oneshelf.connectors.amazon.simulator import SIMULATED_SECRETS, SIMULATED_SETTINGS, TOKEN_PATH, AmazonSimulator
+from oneshelf.connectors.shopify.simulator import ACCESS_TOKEN, ShopifySimulator
+from oneshelf.connectors.shopify.simulator_shop import LOCATION_ID
+from oneshelf.domain.identity import Channel, Location, Sku
+from oneshelf.sdk.simulator import CatalogueItem, Simulator
+from oneshelf.simulation.auditor import Auditor, ViolationError
+from oneshelf.simulation.database import SimulatedDatabase
+from oneshelf.simulation.faults import OFF, Faults, drawn
+from oneshelf.simulation.kernel import Kernel, SimulatedClock, StalledError
+from oneshelf.simulation.network import ENGINE_PORT, HOST, Network
+from oneshelf.simulation.node import Node
+from oneshelf.simulation.world import LOCATION, OTHER_LOCATION, World
+from oneshelf.storage import catalog
+from oneshelf.storage.catalog import NewChannel
+
+WEBHOOK_SECRET = "simulated-webhook-secret"  # noqa: S105  # between two parts of this process
+# The channels' limits and delays run so many times fast.
+SPEED = 30.0
+ACTIVE_S = 30.0
+SETTLE_S_MAX = 900.0
+TIMING: Mapping[str, Mapping[str, float]] = {
+    "shopify": {"poll_orders_s": 6.0, "sweep_stock_s": 20.0, "suspense_s": 10.0},
+    "amazon": {"poll_orders_s": 6.0, "sweep_stock_s": 20.0, "suspense_s": 12.0, "apply_s": 14.0},
+}
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What came of a run. `violation` is empty where all held."""
+
+    seed: int
+    grades: dict[str, str]
+    violation: str = ""
+    trace: str = ""
+    events: int = 0
+    looks: int = 0
+    settled_s: float = 0.0
+    took_s: float = 0.0
+    orders: int = 0
+    commands: int = 0
+    crashes: int = 0
+    crash_points: int = 0
+    hits: Counter[tuple[str, str]] = field(default_factory=Counter)
+    sometimes: Counter[str] = field(default_factory=Counter)
+
+
+def live(
+    dsn: str,
+    seed: int,
+    *,
+    grades: Mapping[str, str] | None = None,
+    lines: list[str] | None = None,
+    crash_at: int | None = None,
+) -> Outcome:
+    """Run a seed on this migrated database, which is emptied first."""
+    chance = Random(f"{seed}:faults")  # noqa: S311
+    mix = dict(grades) if grades is not None else drawn(chance)
+    outcome = Outcome(seed, mix)
+    kernel = Kernel(str(seed))
+    kernel.lines = lines
+    database = SimulatedDatabase(dsn, kernel)
+    began = time.perf_counter()
+    try:
+        asyncio.set_event_loop(kernel.loop)
+        kernel.loop.run_until_complete(_Run(seed, kernel, database, Faults(mix, chance), outcome).live(crash_at))
+    except (ViolationError, StalledError) as failure:
+        outcome.violation = str(failure)
+    finally:
+        kernel.loop.run_until_complete(_all_leave())
+        outcome.trace, outcome.events = kernel.trace, kernel.step_count
+        outcome.took_s = time.perf_counter() - began
+        database.close()
+        asyncio.set_event_loop(None)
+        kernel.loop.close()
+    return outcome
+
+
+async def _all_leave() -> None:
+    """What still waits is ended, so that nothing is left of this run."""
+    others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+
+
+class _Run:
+    def __init__(
+        self, seed: int, kernel: Kernel, database: SimulatedDatabase, faults: Faults, outcome: Outcome
+    ) -> None:
+        self._random = Random(f"{seed}:scene")  # noqa: S311
+        self._kernel = kernel
+        self._database = database
+        self._faults = faults
+        self._outcome = outcome
+        self._network = Network(kernel, faults)
+        self._channels = self._simulators(seed)
+        self._world = World(str(seed), kernel, self._network, faults, self._channels)
+        self._auditor = Auditor(database.session, self._world, faults)
+        self._violation: ViolationError | None = None
+
+    def _simulators(self, seed: int) -> dict[str, Simulator]:
+        kinds = self._random.choice((("shopify",), ("amazon",), ("shopify", "amazon"), ("shopify", "amazon")))
+        clock = SimulatedClock(self._kernel)
+        made: dict[str, Simulator] = {}
+        if "shopify" in kinds:
+            client = httpx2.AsyncClient(transport=self._network.arriving("shopify"), trust_env=False)
+            made["shopify"] = ShopifySimulator(seed=seed, speed=SPEED, clock=clock, webhook_client=client)
+        if "amazon" in kinds:
+            made["amazon"] = AmazonSimulator(seed=seed, speed=SPEED, clock=clock)
+        return made
+
+    async def live(self, crash_at: int | None) -> None:
+        world, kernel = self._world, self._kernel
+        for number in range(1 + (self._random.random() < 0.4)):
+            self._network.nodes.append(Node(f"node{number}", kernel, self._database, self._network, self._faults))
+        time_of_channels = [kernel.loop.create_task(one.run()) for one in self._channels.values()]
+        try:
+            await self._open()
+            self._database.changed = self._look
+            first, *others = self._network.nodes
+            first.crash_at = crash_at
+            first.start(is_alone=True)
+            for node in others:
+                node.start(is_alone=False)
+            world.begin()
+            for name, simulator in self._channels.items():
+                known = {k: v for k, v in self._faults.switches().items() if k in simulator.switches.names}
+                simulator.switches.set(known)
+                del name
+            await self._sleep(ACTIVE_S)
+            self._faults.stop()
+            for simulator in self._channels.values():
+                simulator.switches.set(dict.fromkeys(simulator.switches.names, 0.0))
+            await self._settle()
+        finally:
+            self._count()
+            await world.leave()
+            for node in self._network.nodes:
+                await node.stop()
+            await self._network.close()
+            for task in time_of_channels:
+                task.cancel()
+            await asyncio.gather(*time_of_channels, return_exceptions=True)
+
+    async def _open(self) -> None:
+        """The goods are named, the channels are stocked and connected, and live."""
+        skus = [f"SKU-{number}" for number in range(self._random.randint(2, 5))]
+        self._world.skus = skus
+        quiet = Faults(dict.fromkeys(self._outcome.grades, OFF), self._random)
+        clerk = Node("clerk", self._kernel, self._database, self._network, quiet)
+        async with clerk.connect().transaction() as tx:
+            for place in (LOCATION, OTHER_LOCATION):
+                await catalog.add_location(tx, Location(place))
+            await catalog.add_skus(tx, {Sku(sku): sku for sku in skus})
+            for name, simulator in self._channels.items():
+                address = self._network.connect(name, simulator)
+                # A world of many orders in little time.
+                simulator.stock_catalogue([CatalogueItem(sku, sku, self._random.randint(0, 4)) for sku in skus])
+                simulator.connect(address=f"http://{HOST}:{ENGINE_PORT}/webhooks/{name}", secret=WEBHOOK_SECRET)
+                settings, secrets = _account(name, address)
+                wish = NewChannel(Channel(name), name, Location(LOCATION), settings, secrets, dict(TIMING[name]))
+                await catalog.add_channel(tx, wish)
+                await catalog.set_mode(tx, Channel(name), "live")
+        await clerk.stop()
+
+    def _look(self) -> None:
+        if self._violation is None:
+            try:
+                self._auditor.look()
+            except ViolationError as violation:
+                self._violation = violation
+
+    async def _sleep(self, seconds: float) -> None:
+        until_s = self._kernel.now_s + seconds
+        while self._kernel.now_s < until_s:
+            await asyncio.sleep(1.0)
+            if self._network.wire.violation:
+                raise ViolationError(self._network.wire.violation)
+            for node in self._network.nodes:
+                if node.bug:
+                    raise ViolationError(f"{node.name} stopped of a bug: {node.bug}")
+            if self._violation is not None:
+                raise self._violation
+
+    async def _settle(self) -> None:
+        """Without faults everything comes to rest, in time."""
+        began_s = self._kernel.now_s
+        closing = self._kernel.loop.create_task(self._world.close())
+        while True:
+            await self._sleep(2.0)
+            missing = self._auditor.unsettled() if closing.done() else ["the world is not closed"]
+            if not missing:
+                break
+            if self._kernel.now_s - began_s > SETTLE_S_MAX:
+                raise ViolationError(f"after {SETTLE_S_MAX:.0f} s without faults: {'; '.join(missing[:5])}")
+        self._outcome.settled_s = self._kernel.now_s - began_s
+
+    def _count(self) -> None:
+        outcome = self._outcome
+        outcome.looks = self._auditor.look_count
+        outcome.orders = sum(len(one.orders()) for one in self._channels.values())
+        outcome.commands = len(self._world.asked)
+        outcome.crashes = sum(node.crash_count for node in self._network.nodes)
+        outcome.crash_points = self._network.nodes[0].point_count
+        outcome.hits = self._faults.hits
+        for name, simulator in self._channels.items():
+            for switch, count in simulator.switches.hits.items():
+                outcome.hits[switch, name] += count
+        outcome.sometimes = self._faults.sometimes
+
+
+def _account(kind: str, address: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Settings and secrets with which the simulator lets us in."""
+    if kind == "amazon":
+        addresses = {"base_url": address, "token_url": address + TOKEN_PATH}
+        return {**SIMULATED_SETTINGS, **addresses}, dict(SIMULATED_SECRETS)
+    settings = {"base_url": address, "location_id": str(LOCATION_ID), "orders_lag_s": "1"}
+    return settings, {"access_token": ACCESS_TOKEN, "webhook_secret": WEBHOOK_SECRET}

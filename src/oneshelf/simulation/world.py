@@ -1,0 +1,186 @@
+"""What happens in a run: shoppers, people in back offices, a warehouse and a till; and the truth of it, unseen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+import httpx2
+import msgspec
+
+from oneshelf.sdk.simulator import BookOrder, Simulator
+from oneshelf.simulation.faults import Faults
+from oneshelf.simulation.kernel import Kernel
+from oneshelf.simulation.network import ENGINE_PORT, HOST, Network
+
+LOCATION, OTHER_LOCATION = "BER", "HAM"
+# Seconds between two acts of each kind, on average.
+ORDER_S = 3.0
+COMMAND_S = 4.0
+SHIP_SHARE = 0.3
+# People and programs that command at the same time.
+CLERKS = 3
+RESTART_S = (0.5, 20.0)
+ASK_AGAIN_S = (0.2, 4.0)
+
+
+@dataclass(slots=True)
+class Asked:
+    """A command that was asked for. `status`: of the last answer; None: nobody knows yet whether it was done."""
+
+    key: str
+    body: Mapping[str, Any]
+    status: int | None = None
+    answer: Mapping[str, Any] = field(default_factory=dict)
+    attempts: int = 0
+
+    @property
+    def is_done(self) -> bool:
+        return self.status == 200
+
+
+class World:
+    """The channels and the people. `orders` and `listings` of its simulators are the truth."""
+
+    def __init__(
+        self, seed: str, kernel: Kernel, network: Network, faults: Faults, channels: Mapping[str, Simulator]
+    ) -> None:
+        self.random = Random(f"{seed}:world")  # noqa: S311
+        self.kernel = kernel
+        self.network = network
+        self.faults = faults
+        self.channels = dict(channels)
+        self.skus: Sequence[str] = ()
+        self.asked: dict[str, Asked] = {}
+        self.is_closed = False
+        self._held: list[str] = []
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def begin(self) -> None:
+        """Everybody comes in."""
+        for name in self.channels:
+            self._go(self._shoppers(name))
+        for _ in range(CLERKS):
+            self._go(self._warehouse())
+        for node in self.network.nodes:
+            self._go(self._watchman(node.name))
+
+    async def close(self) -> None:
+        """Nobody begins anything new; what was begun is ended, however often it has to be asked for."""
+        self.is_closed = True
+        for task in self._tasks:
+            if task.get_name() != "watchman":
+                await task
+
+    def orders(self, channel: str) -> Sequence[BookOrder]:
+        return self.channels[channel].orders()
+
+    # Channels -------------------------------------------------------------------------------------------------
+
+    async def _shoppers(self, name: str) -> None:
+        simulator, random = self.channels[name], self.random
+        while not self.is_closed:
+            await asyncio.sleep(random.expovariate(1 / ORDER_S))
+            listings = [listing for listing in simulator.listings() if listing.units > 0]
+            if listings:
+                basket = random.sample(listings, k=min(len(listings), random.choice((1, 1, 1, 2))))
+                order = simulator.place([(one.channel_sku, random.choice((1, 1, 2))) for one in basket])
+                self.kernel.note(f"{name} order {order}")
+            self._later_life(name, simulator)
+            if self.faults.strikes("foreign_edit", name):
+                edited = random.choice(simulator.listings())
+                simulator.edit_by_hand(edited.channel_sku, max(0, edited.units + random.choice((-3, -1, 1, 2, 5))))
+                self.kernel.note(f"{name} edited {edited.channel_sku}")
+
+    def _later_life(self, name: str, simulator: Simulator) -> None:
+        """Something may become of an order that is open."""
+        open_orders = [order for order in simulator.orders() if order.status in {"open", "pending"}]
+        if not open_orders:
+            return
+        order = self.random.choice(open_orders)
+        if self.faults.strikes("order_changed", name):
+            simulator.cancel(order.order_id)
+            self.kernel.note(f"{name} cancelled {order.order_id}")
+        elif self.random.random() < SHIP_SHARE:
+            simulator.ship(order.order_id)
+            self.kernel.note(f"{name} shipped {order.order_id}")
+
+    # People and programs ----------------------------------------------------------------------------------------
+
+    async def _warehouse(self) -> None:
+        """Goods come in, are corrected, set aside, moved: each command until it has an answer."""
+        while not self.is_closed:
+            await asyncio.sleep(self.random.expovariate(1 / COMMAND_S))
+            await self.ask(self._command())
+
+    def _command(self) -> dict[str, Any]:
+        random = self.random
+        sku = random.choice(self.skus)
+        line = {"sku": sku, "location": LOCATION}
+        kind = random.choice(("receive", "receive", "adjust", "reserve", "reserve", "end", "move"))
+        if kind == "end" and self._held:
+            reservation = self._held.pop(random.randrange(len(self._held)))
+            if random.random() < 0.5:
+                return {"type": "release", "reservation_id": reservation}
+            order = {"channel": "till", "order_id": f"t{len(self.asked)}"}
+            return {"type": "claim", "reservation_id": reservation, "order": order}
+        if kind == "reserve":
+            lines = [{**line, "units": random.choice((1, 1, 2, 4))}]
+            return {"type": "reserve", "kind": "hold", "ttl_s": random.choice((3, 20, 120)), "lines": lines}
+        if kind == "adjust":
+            return {"type": "adjust", **line, "delta_units": random.choice((-2, -1, 1))}
+        if kind == "move":
+            return {"type": "move", **line, "units": 1, "origin": "available", "target": "damaged"}
+        return {"type": "receive", **line, "units": random.randint(1, 6)}
+
+    async def ask(self, command: Mapping[str, Any]) -> Asked:
+        """Ask until there is an answer, always with the same key, of whichever node answers."""
+        asked = Asked(f"k{len(self.asked)}", dict(command))
+        self.asked[asked.key] = asked
+        body = msgspec.json.encode({"commands": [{**command, "key": asked.key}]})
+        while asked.status is None:
+            up = [node for node in self.network.nodes if node.is_up]
+            if up:
+                await self._attempt(asked, self.random.choice(up), body)
+            if asked.status is None:
+                await asyncio.sleep(self.random.uniform(*ASK_AGAIN_S))
+        if asked.is_done and command["type"] == "reserve":
+            self._held.append(asked.answer["answers"][0]["figures"]["reservation_id"])
+        return asked
+
+    async def _attempt(self, asked: Asked, node: Any, body: bytes) -> None:
+        asked.attempts += 1
+        headers = {"Content-Type": "application/json"}
+        request = httpx2.Request("POST", f"http://{HOST}:{ENGINE_PORT}/v1/commands", headers=headers, content=body)
+        with suppress(httpx2.HTTPError):
+            response = await self.network.ask(node, request)
+            told = msgspec.json.decode(response.content)
+            is_final = response.status_code == 200 or (response.status_code < 500 and "figures" in told)
+            self.kernel.note(f"{asked.key} {response.status_code} by {node.name}")
+            if is_final:
+                asked.status, asked.answer = response.status_code, told
+                if asked.attempts > 1:
+                    self.faults.saw("a command was asked for again")
+                if "true" in response.headers.get("Idempotent-Replayed", ""):
+                    self.faults.saw("an answer was replayed")
+
+    async def _watchman(self, name: str) -> None:
+        """Starts a node again some time after it died."""
+        [node] = [one for one in self.network.nodes if one.name == name]
+        asyncio.current_task().set_name("watchman")  # type: ignore[union-attr]
+        while True:
+            await asyncio.sleep(self.random.uniform(*RESTART_S))
+            if not node.is_running:
+                node.start(is_alone=not any(one.is_running for one in self.network.nodes))
+
+    def _go(self, what: Any) -> None:
+        self._tasks.append(self.kernel.loop.create_task(what))
+
+    async def leave(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -1,0 +1,41 @@
+"""The whole engine through whole days, from seeds."""
+
+from __future__ import annotations
+
+import pytest
+
+from oneshelf.simulation.faults import BY_NAME, HEAVY, OFF
+from oneshelf.simulation.run import live
+
+pytestmark = pytest.mark.pg
+
+CALM = dict.fromkeys(BY_NAME, OFF)
+
+
+@pytest.mark.parametrize("seed", [1, 7])
+def test_the_same_seed_gives_the_same_run(dsn: str, seed: int) -> None:
+    first, lines = [], []  # type: list[str], list[str]
+    one = live(dsn, seed, lines=first)
+    other = live(dsn, seed, lines=lines)
+    assert first == lines
+    assert one.trace == other.trace
+    assert one.events == other.events > 500
+
+
+def test_another_seed_gives_another_run(dsn: str) -> None:
+    assert live(dsn, 1, grades=CALM).trace != live(dsn, 2, grades=CALM).trace
+
+
+def test_a_calm_day_is_a_day(dsn: str) -> None:
+    outcome = live(dsn, 3, grades=CALM)
+    assert outcome.violation == ""
+    assert outcome.orders > 5
+    assert outcome.commands > 5
+    assert not any(count for (fault, _), count in outcome.hits.items() if fault in BY_NAME)
+
+
+@pytest.mark.parametrize("fault", ["crash", "commit_unknown", "answer_lost", "webhook_lost"])
+def test_a_fault_that_is_asked_for_strikes_and_does_no_harm(dsn: str, fault: str) -> None:
+    outcomes = [live(dsn, seed, grades={**CALM, fault: HEAVY}) for seed in (3, 4, 5)]
+    assert [outcome.violation for outcome in outcomes] == ["", "", ""]
+    assert sum(count for outcome in outcomes for (name, _), count in outcome.hits.items() if name == fault) > 0
