@@ -87,6 +87,11 @@ class SimulatedDatabase:
                 self._changes = changes
                 self.changed()
 
+    def written(self) -> int:
+        """Bytes that the database has logged until now: more wherever anything was written."""
+        row = self.session.execute("select (pg_current_wal_insert_lsn() - '0/0')::bigint", prepare=True).fetchone()
+        return int(row[0]) if row else 0
+
     def is_blocked(self, pid: int) -> bool:
         """Whether that backend waits for a lock of another."""
         row = self.session.execute("select cardinality(pg_blocking_pids(%s)) > 0", (pid,), prepare=True).fetchone()

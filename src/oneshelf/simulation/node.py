@@ -36,6 +36,8 @@ class Node:
         self.crash_count = 0
         self.crash_at: int | None = None
         self.point_count = 0
+        # How much had been written at each point where it may die, if somebody wants to know.
+        self.points: list[int] | None = None
         self.engine: Assembled | None = None
         # Requests from outside that it is answering.
         self.answering: dict[asyncio.Task[httpx2.Response], None] = {}
@@ -99,6 +101,8 @@ class Node:
     def maybe_crash(self, where: str) -> None:
         """A point at which the node may die."""
         self.point_count += 1
+        if self.points is not None:
+            self.points.append(self.database.written())
         if self.point_count == self.crash_at or self.faults.strikes("crash"):
             self.kernel.note(f"{self.name} dies {where}")
             self.crash()

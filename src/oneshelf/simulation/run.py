@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -16,9 +16,10 @@ from oneshelf.connectors.shopify.simulator import ACCESS_TOKEN, ShopifySimulator
 from oneshelf.connectors.shopify.simulator_shop import LOCATION_ID
 from oneshelf.domain.identity import Channel, Location, Sku
 from oneshelf.sdk.simulator import CatalogueItem, Simulator
+from oneshelf.simulation import scenarios
 from oneshelf.simulation.auditor import Auditor, ViolationError
 from oneshelf.simulation.database import SimulatedDatabase
-from oneshelf.simulation.faults import OFF, Faults, drawn
+from oneshelf.simulation.faults import BY_NAME, OFF, Faults, drawn
 from oneshelf.simulation.kernel import Kernel, SimulatedClock, StalledError
 from oneshelf.simulation.network import ENGINE_PORT, HOST, Network
 from oneshelf.simulation.node import Node
@@ -30,6 +31,7 @@ WEBHOOK_SECRET = "simulated-webhook-secret"  # noqa: S105  # between two parts o
 # The channels' limits and delays run so many times fast.
 SPEED = 30.0
 ACTIVE_S = 30.0
+TWO_NODES_SHARE = 0.4
 SETTLE_S_MAX = 900.0
 TIMING: Mapping[str, Mapping[str, float]] = {
     "shopify": {"poll_orders_s": 6.0, "sweep_stock_s": 20.0, "suspense_s": 10.0},
@@ -52,7 +54,8 @@ class Outcome:
     orders: int = 0
     commands: int = 0
     crashes: int = 0
-    crash_points: int = 0
+    # Where a crash can make a difference: what was written is other than at the point before.
+    crash_points: list[int] = field(default_factory=list)
     hits: Counter[tuple[str, str]] = field(default_factory=Counter)
     sometimes: Counter[str] = field(default_factory=Counter)
 
@@ -63,9 +66,15 @@ def live(
     *,
     grades: Mapping[str, str] | None = None,
     lines: list[str] | None = None,
+    scenario: str = "",
     crash_at: int | None = None,
 ) -> Outcome:
-    """Run a seed on this migrated database, which is emptied first."""
+    """Run a seed on this migrated database, which is emptied first.
+
+    With a `scenario` that alone happens, and no fault but that the engine dies at its `crash_at`-th step, if given.
+    """
+    if scenario:
+        grades = dict.fromkeys(BY_NAME, OFF)
     chance = Random(f"{seed}:faults")  # noqa: S311
     mix = dict(grades) if grades is not None else drawn(chance)
     outcome = Outcome(seed, mix)
@@ -75,7 +84,9 @@ def live(
     began = time.perf_counter()
     try:
         asyncio.set_event_loop(kernel.loop)
-        kernel.loop.run_until_complete(_Run(seed, kernel, database, Faults(mix, chance), outcome).live(crash_at))
+        kernel.loop.run_until_complete(
+            _Run(seed, kernel, database, Faults(mix, chance), outcome, scenario).live(crash_at)
+        )
     except (ViolationError, StalledError) as failure:
         outcome.violation = str(failure)
     finally:
@@ -97,14 +108,21 @@ async def _all_leave() -> None:
 
 
 class _Run:
-    def __init__(
-        self, seed: int, kernel: Kernel, database: SimulatedDatabase, faults: Faults, outcome: Outcome
+    def __init__(  # All that a run is made of.
+        self,
+        seed: int,
+        kernel: Kernel,
+        database: SimulatedDatabase,
+        faults: Faults,
+        outcome: Outcome,
+        scenario: str,
     ) -> None:
         self._random = Random(f"{seed}:scene")  # noqa: S311
         self._kernel = kernel
         self._database = database
         self._faults = faults
         self._outcome = outcome
+        self._scenario = scenario
         self._network = Network(kernel, faults)
         self._channels = self._simulators(seed)
         self._world = World(str(seed), kernel, self._network, faults, self._channels)
@@ -112,7 +130,8 @@ class _Run:
         self._violation: ViolationError | None = None
 
     def _simulators(self, seed: int) -> dict[str, Simulator]:
-        kinds = self._random.choice((("shopify",), ("amazon",), ("shopify", "amazon"), ("shopify", "amazon")))
+        both = ("shopify", "amazon")
+        kinds = both if self._scenario else self._random.choice((("shopify",), ("amazon",), both, both))
         clock = SimulatedClock(self._kernel)
         made: dict[str, Simulator] = {}
         if "shopify" in kinds:
@@ -124,26 +143,18 @@ class _Run:
 
     async def live(self, crash_at: int | None) -> None:
         world, kernel = self._world, self._kernel
-        for number in range(1 + (self._random.random() < 0.4)):
+        for number in range(1 + (not self._scenario and self._random.random() < TWO_NODES_SHARE)):
             self._network.nodes.append(Node(f"node{number}", kernel, self._database, self._network, self._faults))
         time_of_channels = [kernel.loop.create_task(one.run()) for one in self._channels.values()]
         try:
             await self._open()
             self._database.changed = self._look
-            first, *others = self._network.nodes
-            first.crash_at = crash_at
-            first.start(is_alone=True)
-            for node in others:
-                node.start(is_alone=False)
-            world.begin()
-            for name, simulator in self._channels.items():
-                known = {k: v for k, v in self._faults.switches().items() if k in simulator.switches.names}
-                simulator.switches.set(known)
-                del name
-            await self._sleep(ACTIVE_S)
-            self._faults.stop()
-            for simulator in self._channels.values():
-                simulator.switches.set(dict.fromkeys(simulator.switches.names, 0.0))
+            for number, node in enumerate(self._network.nodes):
+                node.start(is_alone=number == 0)
+            if self._scenario:
+                await self._play(crash_at)
+            else:
+                await self._day()
             await self._settle()
         finally:
             self._count()
@@ -155,9 +166,38 @@ class _Run:
                 task.cancel()
             await asyncio.gather(*time_of_channels, return_exceptions=True)
 
+    async def _day(self) -> None:
+        """Whatever chance brings."""
+        self._world.begin()
+        for simulator in self._channels.values():
+            switches = self._faults.switches().items()
+            simulator.switches.set({name: rate for name, rate in switches if name in simulator.switches.names})
+        await self._sleep(ACTIVE_S)
+        self._faults.stop()
+        for simulator in self._channels.values():
+            simulator.switches.set(dict.fromkeys(simulator.switches.names, 0.0))
+
+    async def _play(self, crash_at: int | None) -> None:
+        """One scenario, once everything is right."""
+        self._world.watch()
+        opening = [
+            self._world.ask({"type": "receive", "sku": sku, "location": LOCATION, "units": units})
+            for sku, units in scenarios.OPENING.items()
+        ]
+        await asyncio.gather(*opening)
+        while self._auditor.unsettled():
+            await self._sleep(1.0)
+        [node] = self._network.nodes
+        node.point_count, node.crash_at = 0, crash_at
+        node.points = [] if crash_at is None else None
+        act = self._kernel.loop.create_task(scenarios.act(self._scenario, self._world))
+        while not act.done():
+            await self._sleep(1.0)
+        await act
+
     async def _open(self) -> None:
         """The goods are named, the channels are stocked and connected, and live."""
-        skus = [f"SKU-{number}" for number in range(self._random.randint(2, 5))]
+        skus = list(scenarios.OPENING) if self._scenario else [f"SKU-{n}" for n in range(self._random.randint(2, 5))]
         self._world.skus = skus
         quiet = Faults(dict.fromkeys(self._outcome.grades, OFF), self._random)
         clerk = Node("clerk", self._kernel, self._database, self._network, quiet)
@@ -167,7 +207,6 @@ class _Run:
             await catalog.add_skus(tx, {Sku(sku): sku for sku in skus})
             for name, simulator in self._channels.items():
                 address = self._network.connect(name, simulator)
-                # A world of many orders in little time.
                 simulator.stock_catalogue([CatalogueItem(sku, sku, self._random.randint(0, 4)) for sku in skus])
                 simulator.connect(address=f"http://{HOST}:{ENGINE_PORT}/webhooks/{name}", secret=WEBHOOK_SECRET)
                 settings, secrets = _account(name, address)
@@ -214,12 +253,21 @@ class _Run:
         outcome.orders = sum(len(one.orders()) for one in self._channels.values())
         outcome.commands = len(self._world.asked)
         outcome.crashes = sum(node.crash_count for node in self._network.nodes)
-        outcome.crash_points = self._network.nodes[0].point_count
+        outcome.crash_points = _turning_points(self._network.nodes[0].points or [])
         outcome.hits = self._faults.hits
         for name, simulator in self._channels.items():
             for switch, count in simulator.switches.hits.items():
                 outcome.hits[switch, name] += count
         outcome.sometimes = self._faults.sometimes
+
+
+def _turning_points(written: Sequence[int]) -> list[int]:
+    """The points just before and just after something was written; they are counted from 1."""
+    found = set()
+    for number in range(1, len(written)):
+        if written[number] != written[number - 1]:
+            found |= {number, number + 1}
+    return sorted(found)
 
 
 def _account(kind: str, address: str) -> tuple[dict[str, str], dict[str, str]]:

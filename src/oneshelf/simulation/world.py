@@ -66,6 +66,10 @@ class World:
             self._go(self._shoppers(name))
         for _ in range(CLERKS):
             self._go(self._warehouse())
+        self.watch()
+
+    def watch(self) -> None:
+        """Somebody starts the engines that died."""
         for node in self.network.nodes:
             self._go(self._watchman(node.name))
 

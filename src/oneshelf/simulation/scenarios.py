@@ -1,0 +1,202 @@
+"""The acts that make up a business, each alone: for a run that dies at every step of it in turn.
+
+A scenario gets a world with two shops, `SKU-0` with 5 units and `SKU-1` with 3, all listings right, and no fault.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from oneshelf.simulation.world import LOCATION, OTHER_LOCATION, Asked, World
+
+Scenario = Callable[[World], Awaitable[object]]
+SHOPIFY, AMAZON = "shopify", "amazon"
+FIRST, SECOND = "SKU-0", "SKU-1"
+OPENING = {FIRST: 5, SECOND: 3}
+# Long enough for whatever an act sets off.
+WHILE_S = 8.0
+
+
+def _buy(world: World, shop: str, *lines: tuple[str, int]) -> str:
+    simulator = world.channels[shop]
+    names = {one.merchant_sku: one.channel_sku for one in simulator.listings()}
+    order = simulator.place([(names[sku], units) for sku, units in lines])
+    if order is None:
+        raise AssertionError(f"{shop} did not sell {lines}")
+    return order
+
+
+async def _later(seconds: float = WHILE_S) -> None:
+    await asyncio.sleep(seconds)
+
+
+async def _ask(world: World, kind: str, sku: str = FIRST, **more: Any) -> Asked:
+    return await world.ask({"type": kind, "sku": sku, "location": LOCATION, **more})
+
+
+async def _hold(world: World, *, ttl_s: int = 600, **lines: int) -> str:
+    wanted = [{"sku": sku, "location": LOCATION, "units": units} for sku, units in (lines or {FIRST: 2}).items()]
+    asked = await world.ask({"type": "reserve", "kind": "hold", "ttl_s": ttl_s, "lines": wanted})
+    return str(asked.answer["answers"][0]["figures"]["reservation_id"]) if asked.is_done else ""
+
+
+async def _sale(world: World, shop: str, units: int = 1) -> None:
+    _buy(world, shop, (FIRST, units))
+    await _later()
+
+
+async def _both_sell_the_last(world: World) -> None:
+    _buy(world, SHOPIFY, (SECOND, 3))
+    _buy(world, AMAZON, (SECOND, 3))
+    await _later()
+
+
+async def _two_lines(world: World) -> None:
+    _buy(world, SHOPIFY, (FIRST, 1), (SECOND, 2))
+    await _later()
+
+
+async def _cancelled(world: World, shop: str) -> None:
+    order = _buy(world, shop, (FIRST, 2))
+    await _later()
+    world.channels[shop].cancel(order)
+    await _later()
+
+
+async def _cancelled_at_once(world: World) -> None:
+    world.channels[SHOPIFY].cancel(_buy(world, SHOPIFY, (FIRST, 2)))
+    await _later()
+
+
+async def _cancelled_while_short(world: World) -> None:
+    await _both_sell_the_last(world)
+    order = world.orders(AMAZON)[-1].order_id
+    world.channels[AMAZON].cancel(order)
+    await _later()
+
+
+async def _shipped(world: World) -> None:
+    order = _buy(world, SHOPIFY, (FIRST, 2))
+    await _later()
+    world.channels[SHOPIFY].ship(order)
+    await _later()
+
+
+async def _shipped_before_we_heard(world: World) -> None:
+    world.channels[SHOPIFY].ship(_buy(world, SHOPIFY, (FIRST, 2)))
+    await _later()
+
+
+async def _five_at_once(world: World) -> None:
+    for shop in (SHOPIFY, AMAZON, SHOPIFY, AMAZON, SHOPIFY):
+        _buy(world, shop, (FIRST, 1))
+    await _later()
+
+
+async def _receipt_fills(world: World) -> None:
+    await _both_sell_the_last(world)
+    await _ask(world, "receive", SECOND, units=5)
+
+
+async def _released(world: World) -> None:
+    await world.ask({"type": "release", "reservation_id": await _hold(world)})
+
+
+async def _claimed(world: World, into: str) -> None:
+    order = {"channel": "till", "order_id": "t1"}
+    await world.ask({"type": "claim", "reservation_id": await _hold(world), "order": order, "into": into})
+
+
+async def _extended(world: World) -> None:
+    await world.ask({"type": "extend", "reservation_id": await _hold(world, ttl_s=5), "ttl_s": 30})
+    await _later(40)
+
+
+async def _expired(world: World) -> None:
+    await _hold(world, ttl_s=3)
+    await _later()
+
+
+async def _hold_meets_a_sale(world: World) -> None:
+    _buy(world, AMAZON, (FIRST, 4))
+    await _hold(world, **{FIRST: 5})
+    await _later()
+
+
+async def _claimed_and_shipped(world: World) -> None:
+    order = {"channel": "till", "order_id": "t2"}
+    await world.ask({"type": "claim", "reservation_id": await _hold(world), "order": order})
+    await _ask(world, "ship", order=order, units=1)
+    await _ask(world, "cancel", order=order, units=1)
+
+
+async def _transferred(world: World) -> None:
+    place = {"sku": FIRST, "transfer_id": "tr1"}
+    await world.ask({"type": "dispatch", **place, "origin": LOCATION, "target": OTHER_LOCATION, "units": 2})
+    await world.ask({"type": "arrive", **place, "units": 2})
+
+
+async def _edited(world: World, shop: str, units: int) -> None:
+    listing = world.channels[shop].listings()[0]
+    world.channels[shop].edit_by_hand(listing.channel_sku, units)
+    await _later(30)
+
+
+async def _edited_while_sold(world: World) -> None:
+    _buy(world, AMAZON, (FIRST, 1))
+    await _edited(world, SHOPIFY, 9)
+
+
+async def _ten_in_one_request(world: World) -> None:
+    async with asyncio.TaskGroup() as group:
+        for units in range(1, 11):
+            group.create_task(_ask(world, "receive", units=units))
+
+
+async def _refused(world: World) -> None:
+    await _hold(world, **{FIRST: 50})
+    await _ask(world, "adjust", delta_units=-50)
+
+
+async def act(name: str, world: World) -> None:
+    """Play this scenario."""
+    await SCENARIOS[name](world)
+
+
+SCENARIOS: dict[str, Scenario] = {
+    "a sale that a webhook tells": lambda world: _sale(world, SHOPIFY),
+    "a sale that only a poll tells": lambda world: _sale(world, AMAZON),
+    "a sale of all there is": lambda world: _sale(world, SHOPIFY, 5),
+    "both shops sell the last ones": _both_sell_the_last,
+    "an order of two lines": _two_lines,
+    "five orders at once": _five_at_once,
+    "an order is cancelled at Shopify": lambda world: _cancelled(world, SHOPIFY),
+    "an order is cancelled at Amazon": lambda world: _cancelled(world, AMAZON),
+    "an order is cancelled before we heard of it": _cancelled_at_once,
+    "an order is cancelled for which nothing was there": _cancelled_while_short,
+    "an order is shipped": _shipped,
+    "an order is shipped before we heard of it": _shipped_before_we_heard,
+    "goods come in": lambda world: _ask(world, "receive", units=4),
+    "goods come in for orders that wait": _receipt_fills,
+    "somebody corrects upwards": lambda world: _ask(world, "adjust", delta_units=2),
+    "somebody corrects downwards": lambda world: _ask(world, "adjust", delta_units=-2),
+    "units are damaged": lambda world: _ask(world, "move", units=1, origin="available", target="damaged"),
+    "a hold": lambda world: _hold(world),
+    "a hold that ends by itself": _expired,
+    "a hold that is extended": _extended,
+    "a hold that is released": _released,
+    "a hold that an order claims": lambda world: _claimed(world, "committed"),
+    "a hold that becomes a lock": lambda world: _claimed(world, "lock"),
+    "a hold for which there is too little": _hold_meets_a_sale,
+    "a claimed order is shipped and cancelled": _claimed_and_shipped,
+    "a hold over two SKUs": lambda world: _hold(world, **{FIRST: 1, SECOND: 1}),
+    "units go to another location": _transferred,
+    "somebody types a higher figure at Shopify": lambda world: _edited(world, SHOPIFY, 9),
+    "somebody types a lower figure at Shopify": lambda world: _edited(world, SHOPIFY, 1),
+    "somebody types a figure at Amazon": lambda world: _edited(world, AMAZON, 8),
+    "somebody types a figure while the other shop sells": _edited_while_sold,
+    "ten commands at once": _ten_in_one_request,
+    "commands that are refused": _refused,
+}
