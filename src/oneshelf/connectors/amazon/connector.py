@@ -141,10 +141,7 @@ class AmazonConnector:
         batch = sorted(wanted.difference(single))
         rows: list[ListingRow] = []
         if batch:
-            query = {**self._listings_query(), "identifiersType": "SKU", "identifiers": ",".join(batch)}
-            reply = await self._api.read("searchListingsItems", self._api.items_path(), query)
-            refuse("searchListingsItems", reply)
-            rows.extend(parse.listings_answer(reply.document()).rows)
+            rows.extend(await self._read_batch(batch))
         for sku in single:
             row = await self._read_one(sku)
             if row is not None:
@@ -152,6 +149,20 @@ class AmazonConnector:
         for sku in wanted:
             self._is_merchant.pop(sku, None)
         return self._remember([row for row in rows if row.reading.channel_sku in wanted])
+
+    async def _read_batch(self, channel_skus: Sequence[ChannelSku]) -> list[ListingRow]:
+        """All pages: a listing that is missing from them is unknown to Amazon, and would be refused for it."""
+        query = {**self._listings_query(), "identifiersType": "SKU", "identifiers": ",".join(channel_skus)}
+        rows: list[ListingRow] = []
+        for _page in channel_skus:
+            reply = await self._api.read("searchListingsItems", self._api.items_path(), query)
+            refuse("searchListingsItems", reply)
+            answer = parse.listings_answer(reply.document())
+            rows.extend(answer.rows)
+            if answer.next_token is None:
+                return rows
+            query["pageToken"] = answer.next_token
+        raise RetryLaterError("searchListingsItems: more pages than listings were asked for")
 
     async def _read_one(self, channel_sku: ChannelSku) -> ListingRow | None:
         query = {
