@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import httpx2
+
 from oneshelf.clock import Clock
 from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.sdk.capability import Capability
@@ -57,7 +59,10 @@ class Connector(Protocol):
         ...
 
     async def poll_orders(self, cursor: str | None) -> OrderPage:
-        """Orders created or changed since `cursor` (None: from now on), oldest change first."""
+        """Orders created or changed since `cursor` (None: from now on), oldest change first.
+
+        The clocks of a channel and of ours differ: orders of the minute before may come along at the start.
+        """
         ...
 
     async def fetch_stock(self, cursor: str | None) -> StockPage:
@@ -103,6 +108,12 @@ class ConnectorKind(Protocol):
         """A connector for one channel. Raises ConfigurationError naming a missing or unknown setting."""
         ...
 
-    def simulator(self, *, seed: int, speed: float, clock: Clock) -> Simulator:
-        """The channel's wire API with buyers of its own. All its limits and delays run `speed` times fast."""
+    def simulator(
+        self, *, seed: int, speed: float, clock: Clock, webhook_client: httpx2.AsyncClient | None = None
+    ) -> Simulator:
+        """The channel's wire API with buyers of its own. All its limits and delays run `speed` times fast.
+
+        It delivers webhooks through `webhook_client`, which stays the caller's to close. Given one, it opens no
+        socket, and its whole life follows from the seed, the clock and what is asked of it.
+        """
         ...

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
+import httpx2
+
 from oneshelf.clock import Clock
 from oneshelf.connectors.amazon import parse
 from oneshelf.connectors.amazon.account import SETTINGS, Account, account_from
@@ -372,7 +374,10 @@ class AmazonKind:
     def open(self, config: ChannelConfig, *, channel: Channel, http: ChannelHttp, clock: Clock) -> Connector:
         return AmazonConnector(account_from(config), channel=channel, http=http, clock=clock)
 
-    def simulator(self, *, seed: int, speed: float, clock: Clock) -> Simulator:
+    def simulator(
+        self, *, seed: int, speed: float, clock: Clock, webhook_client: httpx2.AsyncClient | None = None
+    ) -> Simulator:
+        del webhook_client  # Amazon sends none.
         return AmazonSimulator(seed=seed, speed=speed, clock=clock)
 
 
