@@ -176,7 +176,11 @@ def _questions(kind: str) -> list[Callable[[Desk], Any]]:
     if kind == "shopify":
         headers = {"X-Shopify-Access-Token": "shpat_simulated"}
         url = "http://sim.test/admin/api/2026-10/graphql.json"
-        return [lambda desk, q=q: desk.client.post(url, headers=headers, json={"query": q}) for q in QUERIES]
+
+        def asking(query: str) -> Callable[[Desk], Any]:
+            return lambda desk: desk.client.post(url, headers=headers, json={"query": query})
+
+        return [asking(query) for query in QUERIES]
 
     async def granted(desk: Desk) -> httpx2.Response:
         form = {"grant_type": "refresh_token", **SIMULATED_SECRETS}
