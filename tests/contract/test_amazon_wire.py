@@ -166,6 +166,38 @@ async def live_through_bad_days(desk: Bench) -> None:
             await desk.connector.read_stock([ChannelSku("MUG")])
 
 
+async def live_through_strange_days(desk: Bench) -> None:
+    """Tokens that die, a storm, short and stale pages, orders changed in part, listings that end."""
+    _pages, _orders, cursor = await desk.poll(None)
+    await desk.clock.advance(1)
+    order_id = desk.simulator.place([("MUG", 3), ("A/B #1%", 2)])
+    assert order_id is not None
+    await desk.clock.advance(1001)
+    lines = [line.line_id for line in desk.simulator.orders()[-1].lines]
+    assert desk.simulator.cancel_units(order_id, lines[0], 1)
+    assert desk.simulator.ship_units(order_id, lines[0], 1)
+    assert desk.simulator.end_listing("SKU-9")
+    assert desk.simulator.remap("SKU-8", "SKU-8 (new)")
+    desk.simulator.switches.set(dict.fromkeys(("stale_read", "partial_page", "page_drift"), 0.5))
+    for _ in range(6):
+        desk.simulator.switches.set({"token_expired": {"next": 1}})
+        await desk.clock.advance(180)
+        _pages, _orders, cursor = await desk.poll(cursor)
+        await desk.patiently(lambda: desk.connector.read_stock([ChannelSku(f"SKU-{n}") for n in range(20)]))
+    desk.simulator.switches.set({"http_429_bare": {"next": 2}})
+    await desk.connector.push([desk.write("MUG", 1)])
+    desk.simulator.switches.set({"error_storm": {"next": 1}})
+    for advance_s in (0, 2, 61):
+        await desk.clock.advance(advance_s)
+        await desk.connector.push([desk.write("MUG", 1)])
+    desk.simulator.revoke()
+    with pytest.raises(ChannelFault):
+        await desk.connector.poll_orders(cursor)
+    desk.simulator.grant()
+    assert set(desk.simulator.switches.hits) >= {"stale_read", "partial_page", "page_drift", "token_expired"}
+    assert set(desk.simulator.switches.hits) >= {"http_429_bare", "error_storm", "token_revoked", "listing_ended"}
+
+
 async def test_every_request_and_every_answer_obeys_amazons_models() -> None:
     requests: Counter[str] = Counter()
     answers: Counter[tuple[str, int]] = Counter()
@@ -175,6 +207,7 @@ async def test_every_request_and_every_answer_obeys_amazons_models() -> None:
         desk.simulator.fulfil_by_amazon("SKU-7")
         await live_through_good_days(desk)
         await live_through_bad_days(desk)
+        await live_through_strange_days(desk)
         exchanges = [exchange for exchange in desk.wiretap.exchanges if exchange.request.url.path != "/auth/o2/token"]
     for exchange in exchanges:
         name = check_request(exchange)

@@ -36,8 +36,9 @@ from graphql.language import VariableNode
 
 from oneshelf.clock import SystemClock
 from oneshelf.connectors.shopify import CONNECTOR
+from oneshelf.connectors.shopify.connector import ShopifyConnector
 from oneshelf.connectors.shopify.documents import MUTATIONS, QUERIES
-from oneshelf.connectors.shopify.simulator import ACCESS_TOKEN
+from oneshelf.connectors.shopify.simulator import ACCESS_TOKEN, ShopifySimulator
 from oneshelf.connectors.shopify.simulator_schema import SCHEMA
 from oneshelf.connectors.shopify.simulator_shop import LOCATION_ID
 from oneshelf.domain.identity import Channel, ChannelSku
@@ -222,4 +223,33 @@ async def _exchanges(version: str) -> list[tuple[str, dict[str, Any], dict[str, 
         simulator.cancel(orders[1] or "")
         simulator.ship(orders[2] or "")
         assert len((await connector.poll_orders(start)).deliveries) == 3
+        await _live_strangely(simulator, connector, start, skus)
     return heard
+
+
+async def _live_strangely(
+    simulator: ShopifySimulator, connector: ShopifyConnector, start: str, skus: list[ChannelSku]
+) -> None:
+    """Orders that are edited, refunded and shipped in parts, deleted and renamed variants, short and stale pages."""
+    order_id = simulator.place([(skus[4], 9), (skus[5], 2)])
+    assert order_id is not None
+    first, second = (line.line_id for line in simulator.shop.orders[order_id].lines)
+    assert simulator.edit_line(order_id, first, 8)
+    assert simulator.cancel_units(order_id, first, 1)
+    assert simulator.add_line(order_id, skus[6], 1)
+    assert simulator.refund(order_id, first, 1, restock=True)
+    assert simulator.ship_units(order_id, second, 2)
+    assert simulator.refund(order_id, second, 1, restock=True)
+    assert simulator.refund(order_id, second, 1, restock=False)
+    assert simulator.end_listing(skus[5])
+    assert simulator.remap(skus[6], "MUG-NEW")
+    simulator.switches.set(dict.fromkeys(("stale_read", "partial_page", "page_drift"), 0.5))
+    for _ in range(6):
+        page = await connector.poll_orders(start)
+        while page.has_more:
+            page = await connector.poll_orders(page.cursor)
+        stock = await connector.fetch_stock(None)
+        while stock.cursor is not None:
+            stock = await connector.fetch_stock(stock.cursor)
+        await connector.read_stock(skus)
+    assert set(simulator.switches.hits) >= {"stale_read", "partial_page", "page_drift", "order_edited"}

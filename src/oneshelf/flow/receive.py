@@ -6,8 +6,6 @@ Next: interpret.
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from oneshelf.clock import Clock
 from oneshelf.flow.channel import CHANNEL_FAILURES, OpenChannel, report_answer, report_fault, words_of
 from oneshelf.sdk.message import Request
@@ -17,8 +15,6 @@ from oneshelf.telemetry import get_logger
 
 POLL_LEASE_S = 60.0
 PAGES_MAX = 200
-# The database noted when the channel was connected; the channel stamps its orders by a clock of its own.
-CLOCKS_DIFFER_S = 5.0
 
 log = get_logger(__name__)
 
@@ -44,10 +40,9 @@ async def poll_orders(database: Database, channel: OpenChannel, clock: Clock) ->
     if due is None:
         return 0
     cursor, stored = due.cursor, 0
-    since = None if channel.connected_at is None else channel.connected_at - timedelta(seconds=CLOCKS_DIFFER_S)
     try:
         for _ in range(PAGES_MAX):
-            page = await channel.connector.poll_orders(cursor, since=since)
+            page = await channel.connector.poll_orders(cursor, since=channel.connected_at)
             cursor = page.cursor
             async with database.transaction() as tx:
                 deliveries = [inbox.NewDelivery(told.key, told.topic, told.body) for told in page.deliveries]

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+import httpx2
+
 from oneshelf.clock import Clock
 from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.sdk.capability import Capability
@@ -60,7 +62,8 @@ class Connector(Protocol):
     async def poll_orders(self, cursor: str | None, *, since: datetime | None = None) -> OrderPage:
         """Orders created or changed since `cursor`, oldest change first. None: since `since`, or from now on.
 
-        The first poll may come long after the channel was connected, and what was sold in between counts.
+        The first poll may come long after the channel was connected, and what was sold in between counts. The clocks
+        of a channel and of ours differ: orders of the minute before may come along at the start.
         """
         ...
 
@@ -107,6 +110,12 @@ class ConnectorKind(Protocol):
         """A connector for one channel. Raises ConfigurationError naming a missing or unknown setting."""
         ...
 
-    def simulator(self, *, seed: int, speed: float, clock: Clock) -> Simulator:
-        """The channel's wire API with buyers of its own. All its limits and delays run `speed` times fast."""
+    def simulator(
+        self, *, seed: int, speed: float, clock: Clock, webhook_client: httpx2.AsyncClient | None = None
+    ) -> Simulator:
+        """The channel's wire API with buyers of its own. All its limits and delays run `speed` times fast.
+
+        It delivers webhooks through `webhook_client`, which stays the caller's to close. Given one, it opens no
+        socket, and its whole life follows from the seed, the clock and what is asked of it.
+        """
         ...

@@ -91,6 +91,11 @@ class Shoppers:
         else:
             self._next_at = now + self._random.expovariate(plan.orders_per_s)
 
+    @property
+    def next_at(self) -> float:
+        """The monotonic instant at which the next buyer does something; infinity where nobody will."""
+        return min([self._next_at, *(at for at, _act, _order_id in self._due)])
+
     def shop(self, now: float) -> None:
         """Place, cancel and ship what is due at the monotonic instant `now`."""
         while self._next_at <= now:

@@ -15,7 +15,7 @@ import heapq
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
@@ -29,10 +29,14 @@ from oneshelf.clock import Clock
 from oneshelf.domain.identity import UNITS_MAX, units_from
 from oneshelf.errors import MalformedError
 from oneshelf.sdk.shoppers import Shoppers, ShoppersPlan
+from oneshelf.sdk.simulator_controls import controls_of
 from oneshelf.sdk.switches import Switches
 
 Action = Callable[[], Awaitable[None]]
 TICK_S = 0.02
+# Seconds of the channel's time for which a storm of errors goes on, and of true time by which its clock may be wrong.
+STORM_S = (5.0, 60.0)
+SKEW_S_MAX = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +50,24 @@ class CatalogueItem:
 
 @dataclass(frozen=True, slots=True)
 class BookLine:
-    """One line of an order in the simulator's books."""
+    """One line of an order in the simulator's books, in units.
+
+    `units` were ever ordered. Of them `units_cancelled` will never ship, `units_relisted` of which went back on the
+    listing; `units_shipped` left, and `units_returned` of those came back and are on the listing again.
+    """
 
     line_id: str
     channel_sku: str
     units: int
     units_cancelled: int
+    units_relisted: int = 0
+    units_shipped: int = 0
+    units_returned: int = 0
+
+    @property
+    def units_off_listing(self) -> int:
+        """Units by which this line has lowered what its listing shows."""
+        return self.units - self.units_relisted - self.units_returned
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +82,12 @@ class BookOrder:
 
 @dataclass(frozen=True, slots=True)
 class BookListing:
-    """A listing in the simulator's books: what a buyer can really buy now."""
+    """A listing in the simulator's books: what a buyer can really buy now. Of an ended one that is nothing."""
 
     channel_sku: str
     merchant_sku: str
     units: int
+    is_ended: bool = False
 
 
 class Simulator(ABC):
@@ -83,9 +100,14 @@ class Simulator(ABC):
         self.clock = clock
         self.random = Random(f"{kind}:{seed}")
         self.switches = Switches(self.random, faults)
+        # How long, how late, how many: drawn apart, so that a fault that strikes moves nothing but itself.
+        self.chance = Random(f"{kind}:{seed}:faults")
         self.shoppers = Shoppers(self, Random(f"{kind}:{seed}:shoppers"))
         self._timers: list[tuple[float, int, Action]] = []
         self._timer_count = 0
+        self._storm_until = float("-inf")
+        self._skew_s = 0.0
+        self.is_revoked = False
 
     # What a subclass provides ------------------------------------------------------------------------------
 
@@ -121,6 +143,47 @@ class Simulator(ABC):
     def edit_by_hand(self, channel_sku: str, units: int) -> None:
         """Somebody changes the listing's quantity in the channel's own back office."""
 
+    # What changes an order after it was placed. Each returns whether it happened; False where the channel has no such
+    # thing, or where it is too late. Units are of this one line.
+
+    @abstractmethod
+    def ship_units(self, order_id: str, line_id: str, units: int) -> bool:
+        """A part of an open order leaves."""
+
+    @abstractmethod
+    def cancel_units(self, order_id: str, line_id: str, units: int) -> bool:
+        """A part of a line is cancelled, and its units go back on the listing."""
+
+    @abstractmethod
+    def edit_line(self, order_id: str, line_id: str, units: int) -> bool:
+        """The seller changes what is still to be shipped of a line to `units`, more or fewer."""
+
+    @abstractmethod
+    def add_line(self, order_id: str, channel_sku: str, units: int) -> bool:
+        """The seller adds a line to an order."""
+
+    @abstractmethod
+    def refund(self, order_id: str, line_id: str, units: int, *, restock: bool) -> bool:
+        """Money goes back for units of a line; `restock`: the units go back on the listing."""
+
+    # What a person does to a listing or to our access. Each returns whether it happened.
+
+    @abstractmethod
+    def end_listing(self, channel_sku: str) -> bool:
+        """The listing is gone for good. Its orders stay."""
+
+    @abstractmethod
+    def remap(self, channel_sku: str, merchant_sku: str) -> bool:
+        """The listing has another SKU of the seller's from now on."""
+
+    def revoke(self) -> None:
+        """Somebody takes our access away. Every call is refused until `grant`."""
+        self.is_revoked = True
+
+    def grant(self) -> None:
+        """The same credentials are good again."""
+        self.is_revoked = False
+
     def connect(self, *, address: str, secret: str) -> None:
         """Send webhooks to this address from now on. Channels without webhooks ignore it."""
         del address, secret
@@ -136,11 +199,56 @@ class Simulator(ABC):
         """Let the channel's time pass, until cancelled."""
         async with asyncio.TaskGroup() as actions:
             while True:
-                now = self.clock.monotonic()
-                self.shoppers.shop(now)
-                while self._timers and self._timers[0][0] <= now:
-                    actions.create_task(_awaited(heapq.heappop(self._timers)[2]))
+                for action in self.due():
+                    actions.create_task(_awaited(action))
                 await self.clock.sleep(TICK_S)
+
+    def due(self) -> list[Action]:
+        """Let buyers do what is due now, and return the delayed effects that are, in order, to be awaited.
+
+        `run` does this at each tick. Whoever steps time from one event to the next does it at `next_due_at`.
+        """
+        now = self.clock.monotonic()
+        self.shoppers.shop(now)
+        actions: list[Action] = []
+        while self._timers and self._timers[0][0] <= now:
+            actions.append(heapq.heappop(self._timers)[2])
+        return actions
+
+    @property
+    def next_due_at(self) -> float:
+        """The monotonic instant before which nothing happens here of itself; infinity where nothing will."""
+        return min(self.shoppers.next_at, self._timers[0][0] if self._timers else float("inf"))
+
+    def channel_now(self) -> datetime:
+        """What the channel's own clock shows. Its stamps are made from this."""
+        if self._skew_s:
+            self.switches.hits["clock_skew"] += 1
+        return self.clock.now() + timedelta(seconds=self._skew_s)
+
+    def skew_clock(self, seconds: float | None = None) -> float:
+        """Let the channel's clock run ahead (below zero: behind); without a figure by what the seed says.
+
+        Returns the seconds. Delays and limits go on in true time: only stamps are wrong.
+        """
+        own_s = Random(f"{self.kind}:{self.seed}:skew").uniform(-SKEW_S_MAX, SKEW_S_MAX)
+        self._skew_s = own_s if seconds is None else seconds
+        return self._skew_s
+
+    # Faults that all channels have -----------------------------------------------------------------------------
+
+    def is_stormy(self) -> bool:
+        """Whether this call is answered with a server's error, as all are for a while once `error_storm` struck."""
+        now = self.clock.monotonic()
+        if now >= self._storm_until and self.switches.strikes("error_storm"):
+            self._storm_until = now + self.chance.uniform(*STORM_S) / self.speed
+        return now < self._storm_until
+
+    def counted(self, name: str, has_happened: bool) -> bool:
+        """Count what somebody did to an order or a listing among the faults, where it happened."""
+        if has_happened:
+            self.switches.hits[name] += 1
+        return has_happened
 
     # HTTP ------------------------------------------------------------------------------------------------------
 
@@ -160,6 +268,7 @@ class Simulator(ABC):
             Route("/_sim/cancel", self._control(lambda asked: self.cancel(asked["order_id"])), methods=["POST"]),
             Route("/_sim/ship", self._control(lambda asked: self.ship(asked["order_id"])), methods=["POST"]),
             Route("/_sim/edit", self._control(self._edit), methods=["POST"]),
+            *(Route(f"/_sim/{name}", self._control(act), methods=["POST"]) for name, act in controls_of(self).items()),
         ]
 
     def _control(self, act: Callable[[dict[str, Any]], Any]) -> Callable[[Request], Awaitable[Response]]:

@@ -10,10 +10,14 @@ from oneshelf.errors import MalformedError
 
 
 class Switches:
-    """The faults one simulator knows. Off until somebody sets them."""
+    """The faults one simulator knows. Off until somebody sets them.
+
+    Each fault throws dice of its own, and only while it has a share: leaving one out changes no other.
+    """
 
     def __init__(self, random: Random, names: tuple[str, ...]) -> None:
-        self._random = random
+        start = random.getrandbits(64)
+        self._dice = {name: Random(f"{start}:{name}") for name in names}
         self.names = names
         self._rates: dict[str, float] = {}
         self._next: Counter[str] = Counter()
@@ -39,7 +43,7 @@ class Switches:
         """Whether the fault happens on this occasion."""
         if self._next[name] > 0:
             self._next[name] -= 1
-        elif self._random.random() >= self._rates.get(name, 0.0):
+        elif not (rate := self._rates.get(name, 0.0)) or self._dice[name].random() >= rate:
             return False
         self.hits[name] += 1
         return True

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from oneshelf.connectors.shopify import CONNECTOR
-from oneshelf.connectors.shopify.connector import OVERLAP_S
+from oneshelf.connectors.shopify.connector import CLOCKS_APART_S, OVERLAP_S
 from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.domain.order import OrderSnapshot
 from oneshelf.errors import ConfigurationError
@@ -122,7 +122,7 @@ def _snapshot(bench: Bench, delivery: Delivery) -> OrderSnapshot:
 
 async def test_polling_starts_now_and_brings_no_older_order(bench: Bench) -> None:
     bench.sim.place([(bench.skus[0], 1)])
-    bench.clock.turn(2)
+    bench.clock.turn(CLOCKS_APART_S + 2)
     page = await bench.connector.poll_orders(None)
     assert page.deliveries == ()
     bench.clock.turn(1)

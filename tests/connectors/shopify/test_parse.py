@@ -54,11 +54,18 @@ def parsed(topic: str, body: object) -> Message:
 
 
 def an_order(
-    *, current: int = 5, shipped: int = 0, refunds: tuple[tuple[int, str], ...] = (), **changed: object
+    *,
+    current: int = 5,
+    shipped: int = 0,
+    fulfillable: int | None = None,
+    refunds: tuple[tuple[int, str], ...] = (),
+    **changed: object,
 ) -> Any:
     order = copy.deepcopy(ORDER) | changed
     line = order["line_items"][0]
     line["current_quantity"] = current
+    if fulfillable is not None:
+        line["fulfillable_quantity"] = fulfillable
     if shipped:
         order["fulfillments"] = [{"status": "success", "line_items": [{"id": line["id"], "quantity": shipped}]}]
     order["refunds"] = [
@@ -132,6 +139,22 @@ def test_a_later_update_has_the_greater_version_whatever_the_offset_it_is_writte
         ),
         pytest.param(an_order(shipped=5, current=3, refunds=((2, "return"),)), (5, 0, 0, 5), id="two came back"),
         pytest.param(an_order(shipped=2, current=4, refunds=((1, "return"),)), (5, 0, 0, 2), id="one of two came back"),
+        pytest.param(
+            an_order(shipped=2, current=3, fulfillable=3, refunds=((2, "no_restock"),)),
+            (5, 0, 0, 2),
+            id="money back for the two that left",
+        ),
+        pytest.param(
+            an_order(shipped=2, current=3, fulfillable=1, refunds=((2, "no_restock"),)),
+            (5, 2, 0, 2),
+            id="money back for two that will not leave",
+        ),
+        pytest.param(
+            an_order(shipped=2, current=2, fulfillable=2, refunds=((1, "no_restock"), (1, "cancel"), (1, "return"))),
+            (5, 1, 1, 2),
+            id="every sort of refund",
+        ),
+        pytest.param(an_order(shipped=1, current=3, fulfillable=4), (5, 2, 2, 1), id="an edit, told as still to ship"),
         pytest.param(an_order(cancelled_at="2026-11-23T10:30:00Z"), (5, 5, 5, 0), id="cancelled without a refund"),
         pytest.param(
             an_order(cancelled_at="2026-11-23T10:30:00Z", current=0, refunds=((5, "cancel"),)),

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+import httpx2
+
 from oneshelf.clock import Clock
 from oneshelf.connectors.amazon import parse
 from oneshelf.connectors.amazon.account import SETTINGS, Account, account_from
@@ -141,10 +143,7 @@ class AmazonConnector:
         batch = sorted(wanted.difference(single))
         rows: list[ListingRow] = []
         if batch:
-            query = {**self._listings_query(), "identifiersType": "SKU", "identifiers": ",".join(batch)}
-            reply = await self._api.read("searchListingsItems", self._api.items_path(), query)
-            refuse("searchListingsItems", reply)
-            rows.extend(parse.listings_answer(reply.document()).rows)
+            rows.extend(await self._read_batch(batch))
         for sku in single:
             row = await self._read_one(sku)
             if row is not None:
@@ -152,6 +151,20 @@ class AmazonConnector:
         for sku in wanted:
             self._is_merchant.pop(sku, None)
         return self._remember([row for row in rows if row.reading.channel_sku in wanted])
+
+    async def _read_batch(self, channel_skus: Sequence[ChannelSku]) -> list[ListingRow]:
+        """All pages: a listing that is missing from them is unknown to Amazon, and would be refused for it."""
+        query = {**self._listings_query(), "identifiersType": "SKU", "identifiers": ",".join(channel_skus)}
+        rows: list[ListingRow] = []
+        for _page in channel_skus:
+            reply = await self._api.read("searchListingsItems", self._api.items_path(), query)
+            refuse("searchListingsItems", reply)
+            answer = parse.listings_answer(reply.document())
+            rows.extend(answer.rows)
+            if answer.next_token is None:
+                return rows
+            query["pageToken"] = answer.next_token
+        raise RetryLaterError("searchListingsItems: more pages than listings were asked for")
 
     async def _read_one(self, channel_sku: ChannelSku) -> ListingRow | None:
         query = {
@@ -361,7 +374,10 @@ class AmazonKind:
     def open(self, config: ChannelConfig, *, channel: Channel, http: ChannelHttp, clock: Clock) -> Connector:
         return AmazonConnector(account_from(config), channel=channel, http=http, clock=clock)
 
-    def simulator(self, *, seed: int, speed: float, clock: Clock) -> Simulator:
+    def simulator(
+        self, *, seed: int, speed: float, clock: Clock, webhook_client: httpx2.AsyncClient | None = None
+    ) -> Simulator:
+        del webhook_client  # Amazon sends none.
         return AmazonSimulator(seed=seed, speed=speed, clock=clock)
 
 

@@ -11,6 +11,8 @@ from oneshelf.errors import MalformedError
 
 # Both ends of Amazon's windows are inclusive and stamps are cut to the second; the rest is for comfort.
 OVERLAP = timedelta(seconds=5)
+# By how much Amazon's clock may be behind ours without an order being missed at the start.
+CLOCKS_APART = timedelta(seconds=60)
 # Amazon echoes the end of the window, which is two minutes ago. Where it ever does not, this much is left out.
 LAG_WITHOUT_ECHO = timedelta(seconds=180)
 
@@ -37,8 +39,8 @@ class OrderCursor(msgspec.Struct, frozen=True, kw_only=True):
 
     @classmethod
     def starting(cls, now: datetime) -> Self:
-        """Nothing of what was before `now`."""
-        return cls(created_after=now, updated_after=now)
+        """What was before `now`, but for the last minute, is left out."""
+        return cls(created_after=now - CLOCKS_APART, updated_after=now - CLOCKS_APART)
 
     @classmethod
     def from_text(cls, text: str) -> Self:

@@ -12,6 +12,7 @@ from starlette.routing import BaseRoute
 
 from oneshelf.clock import Clock
 from oneshelf.connectors.amazon.simulator_books import Books, Habits, book_order
+from oneshelf.connectors.amazon.simulator_faults import Faults
 from oneshelf.connectors.amazon.simulator_gate import Gate
 from oneshelf.connectors.amazon.simulator_wire import Wire
 from oneshelf.sdk.simulator import BookListing, BookOrder, CatalogueItem, Simulator
@@ -27,7 +28,20 @@ SIMULATED_SECRETS = {
 }
 TOKEN_PATH = "/auth/o2/token"  # noqa: S105  the path of the endpoint, not a token
 
-FAULTS = ("throttle", "server_error", "reply_lost", "write_never_applied", "order_late")
+# A 429 with a Retry-After, which Shopify knows, is not among them: in the models a 429 has no header but an id.
+FAULTS = (
+    "throttle",
+    "server_error",
+    "reply_lost",
+    "write_never_applied",
+    "order_late",
+    "http_429_bare",
+    "error_storm",
+    "token_expired",
+    "stale_read",
+    "partial_page",
+    "page_drift",
+)
 
 
 class AmazonSimulator(Simulator):
@@ -39,6 +53,7 @@ class AmazonSimulator(Simulator):
         self.amazon = Books(
             random=self.random,
             clock=clock,
+            now=self.channel_now,
             speed=speed,
             after=self.after,
             strikes=self.switches.strikes,
@@ -53,7 +68,9 @@ class AmazonSimulator(Simulator):
             habits=self.habits,
             switches=self.switches,
         )
-        self._wire = Wire(self.amazon, self.gate, self.switches, seller_id=SELLER_ID, marketplace_id=MARKETPLACE_ID)
+        self.gate.is_stormy = self.is_stormy
+        faults = Faults(self.amazon, self.switches, self.chance)
+        self._wire = Wire(self.amazon, self.gate, faults, seller_id=SELLER_ID, marketplace_id=MARKETPLACE_ID)
 
     def wire(self) -> Sequence[BaseRoute]:
         return self._wire.routes()
@@ -75,6 +92,59 @@ class AmazonSimulator(Simulator):
 
     def ship(self, order_id: str) -> bool:
         return self.amazon.ship(order_id)
+
+    def ship_units(self, order_id: str, line_id: str, units: int) -> bool:
+        return self.counted("units_shipped", self.amazon.ship(order_id, only=(line_id, units)))
+
+    def cancel_units(self, order_id: str, line_id: str, units: int) -> bool:
+        """The item shows who executed the cancellation, and fewer units unfulfilled (model Orders v2026-01-01)."""
+        return self.counted("units_cancelled", self.amazon.cancel_units(order_id, line_id, units))
+
+    def edit_line(self, order_id: str, line_id: str, units: int) -> bool:
+        """Never: nothing at Amazon changes what was ordered but a cancellation.
+
+        https://github.com/amzn/selling-partner-api-models, orders_2026-01-01.json (checked 2026-11-25).
+        """
+        del order_id, line_id, units
+        return False
+
+    def add_line(self, order_id: str, channel_sku: str, units: int) -> bool:
+        """Never, as for `edit_line`."""
+        del order_id, channel_sku, units
+        return False
+
+    def refund(self, order_id: str, line_id: str, units: int, *, restock: bool) -> bool:
+        """Money for units that have shipped. No order, item or listing shows it: the model has no refund.
+
+        With `restock` never: a returned unit is on sale again when the seller edits the quantity.
+        """
+        has_happened = not restock and self.amazon.has_shipped(order_id, line_id, units)
+        return self.counted("refund_kept_off", has_happened)
+
+    def end_listing(self, channel_sku: str) -> bool:
+        """The seller deletes the listing: reading it is a 404, searches leave it out, a patch is INVALID."""
+        listing = self.amazon.listing(channel_sku)
+        if listing is not None:
+            self.amazon.end(listing)
+        return self.counted("listing_ended", listing is not None)
+
+    def remap(self, channel_sku: str, merchant_sku: str) -> bool:
+        """A SKU is a listing's address and cannot be changed: the seller lists the product anew under another one,
+        with as many units, and deletes the old listing. False where the other SKU is, or was, in use."""
+        listing = self.amazon.listing(channel_sku)
+        is_possible = listing is not None and merchant_sku not in self.amazon.catalogue
+        if listing is not None and is_possible:
+            self.amazon.rename(listing, merchant_sku)
+        return self.counted("listing_remapped", is_possible)
+
+    def revoke(self) -> None:
+        """The seller withdraws the authorization: tokens are refused, and no new one is granted."""
+        super().revoke()
+        self.gate.is_revoked = True
+
+    def grant(self) -> None:
+        super().grant()
+        self.gate.is_revoked = False
 
     def edit_by_hand(self, channel_sku: str, units: int) -> None:
         self.amazon.edit(channel_sku, units)

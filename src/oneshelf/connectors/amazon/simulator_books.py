@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,8 @@ from oneshelf.sdk.simulator import Action, BookLine, BookListing, BookOrder, Cat
 
 MERCHANT_CHANNEL = "DEFAULT"
 AMAZON_CHANNEL = "AMAZON_NA"
+# How many former quantities of a listing a lagging replica may still show.
+PAST_MOST = 64
 
 
 @dataclass(slots=True)
@@ -29,17 +32,34 @@ class Listing:
     created_at: datetime
     updated_at: datetime
     submitted: list[dict[str, object]]
+    is_ended: bool = False
+    # What really sold until an instant, the oldest first: a replica that lags behind still shows it.
+    past: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=PAST_MOST))
+
+    def units_at(self, instant: float | None) -> int:
+        """The units that sold at a monotonic instant of the last while; None: now."""
+        if instant is not None:
+            for until, units in self.past:
+                if instant < until:
+                    return units
+        return self.units
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Line:
-    """One line of an order."""
+    """One line of an order, in units. Each ordered one is open, cancelled or shipped."""
 
     item_id: str
     sku: str
     title: str
     asin: str
     units: int
+    cancelled: int = 0
+    shipped: int = 0
+
+    @property
+    def open(self) -> int:
+        return self.units - self.cancelled - self.shipped
 
 
 @dataclass(slots=True)
@@ -54,6 +74,9 @@ class Order:
     fulfilled_by: str
     lines: tuple[Line, ...]
     is_visible: bool = True
+
+    def line(self, item_id: str) -> Line | None:
+        return next((line for line in self.lines if line.item_id == item_id), None)
 
 
 @dataclass(slots=True)
@@ -72,14 +95,20 @@ class Habits:
     hidden_s: float = 120.0
     token_life_s: float = 3600.0
     page_token_life_s: float = 86_400.0
+    # How far a replica lags behind at most. Amazon states no figure; a write may take fifteen minutes to show.
+    stale_s_max: float = 60.0
 
 
 @dataclass(slots=True)
 class Books:
-    """All that Amazon knows. `after` runs an action later, `strikes` throws the dice for a fault."""
+    """All that Amazon knows. `after` runs an action later, `strikes` throws the dice for a fault.
+
+    `now` is what Amazon's own clock shows; `clock` only measures.
+    """
 
     random: Random
     clock: Clock
+    now: Callable[[], datetime]
     speed: float
     after: Callable[[float, Action], None]
     strikes: Callable[[str], bool]
@@ -102,32 +131,56 @@ class Books:
             number = len(self.catalogue) + 1
             # Listings were created one after the other, long before today.
             created_at = self.stamp() - timedelta(days=365) + timedelta(seconds=number)
-            listing = Listing(
-                sku=item.sku,
-                title=item.title,
-                asin=f"B0SIM{number:05}",
-                number=number,
-                units=item.units,
-                channel_code=MERCHANT_CHANNEL,
-                created_at=created_at,
-                updated_at=created_at,
-                submitted=[{"fulfillment_channel_code": MERCHANT_CHANNEL, "quantity": item.units}],
-            )
-            self.catalogue[item.sku] = listing
-            self.shown.append(BookListing(channel_sku=item.sku, merchant_sku=item.sku, units=item.units))
+            self._list(item.sku, item.title, asin=f"B0SIM{number:05}", units=item.units, created_at=created_at)
+
+    def _list(self, sku: str, title: str, *, asin: str, units: int, created_at: datetime) -> None:
+        self.catalogue[sku] = Listing(
+            sku=sku,
+            title=title,
+            asin=asin,
+            number=len(self.catalogue) + 1,
+            units=units,
+            channel_code=MERCHANT_CHANNEL,
+            created_at=created_at,
+            updated_at=created_at,
+            submitted=[{"fulfillment_channel_code": MERCHANT_CHANNEL, "quantity": units}],
+        )
+        self.shown.append(BookListing(channel_sku=sku, merchant_sku=sku, units=units))
+
+    def listing(self, sku: str) -> Listing | None:
+        """The listing that Amazon still has under this SKU."""
+        listing = self.catalogue.get(sku)
+        return None if listing is None or listing.is_ended else listing
+
+    def end(self, listing: Listing) -> None:
+        """Amazon does not know it any more; what was submitted and not yet applied never will be."""
+        listing.is_ended = True
+        self._show(listing)
+
+    def rename(self, listing: Listing, sku: str) -> None:
+        """The same product under another SKU: a new listing, and the old one is gone."""
+        self.end(listing)
+        units, created_at = listing.units, self.stamp()
+        self._list(sku, listing.title, asin=listing.asin, units=units, created_at=created_at)
 
     def stamp(self) -> datetime:
         """Now, cut to a second of Amazon's own time."""
         step_us = max(1000, int(1_000_000 / self.speed))
-        since = self.clock.now() - datetime(2020, 1, 1, tzinfo=UTC)
+        since = self.now() - datetime(2020, 1, 1, tzinfo=UTC)
         microseconds = since // timedelta(microseconds=1)
         return datetime(2020, 1, 1, tzinfo=UTC) + timedelta(microseconds=microseconds - microseconds % step_us)
 
     def set_units(self, listing: Listing, units: int) -> None:
         """From now on the listing really sells this many."""
+        listing.past.append((self.clock.monotonic(), listing.units))
         listing.units = units
         listing.updated_at = self.stamp()
-        self.shown[listing.number - 1] = BookListing(channel_sku=listing.sku, merchant_sku=listing.sku, units=units)
+        self._show(listing)
+
+    def _show(self, listing: Listing) -> None:
+        units = 0 if listing.is_ended else listing.units
+        shown = BookListing(listing.sku, merchant_sku=listing.sku, units=units, is_ended=listing.is_ended)
+        self.shown[listing.number - 1] = shown
 
     # Submissions -------------------------------------------------------------------------------------------
 
@@ -146,6 +199,8 @@ class Books:
             return
 
         async def apply() -> None:
+            if listing.is_ended:
+                return
             # A quantity for a SKU that Amazon fulfils makes it seller-fulfilled; its stock there is stranded.
             listing.channel_code = MERCHANT_CHANNEL
             self.set_units(listing, units)
@@ -159,7 +214,7 @@ class Books:
         wanted: dict[str, int] = {}
         for sku, units in lines:
             wanted[sku] = wanted.get(sku, 0) + units
-        bought = [self.catalogue.get(sku) for sku in wanted]
+        bought = [self.listing(sku) for sku in wanted]
         listings = [listing for listing in bought if listing is not None]
         codes = {listing.channel_code for listing in listings}
         if not wanted or len(listings) < len(bought) or len(codes) > 1 or min(wanted.values()) < 1:
@@ -218,21 +273,51 @@ class Books:
             return False
         self._change(order, "CANCELLED")
         for line in order.lines:
-            listing = self.catalogue[line.sku]
-            self.set_units(listing, listing.units + line.units)
+            self._give_back(line, line.open)
         return True
 
-    def ship(self, order_id: str) -> bool:
-        """Shipped whole. False unless the order is paid and still here."""
+    def cancel_units(self, order_id: str, item_id: str, units: int) -> bool:
+        """A part of a line of a paid order is cancelled. False where it is not open."""
         order = self.orders.get(order_id)
-        if order is None or order.status != "UNSHIPPED":
+        line = order.line(item_id) if order else None
+        if order is None or line is None or order.status != "UNSHIPPED" or not 0 < units <= line.open:
             return False
-        self._change(order, "SHIPPED")
+        self._give_back(line, units)
+        self._change(order, "UNSHIPPED" if any(line.open for line in order.lines) else "CANCELLED")
         return True
+
+    def _give_back(self, line: Line, units: int) -> None:
+        line.cancelled += units
+        listing = self.catalogue[line.sku]
+        self.set_units(listing, listing.units + units)
+
+    def ship(self, order_id: str, *, only: tuple[str, int] | None = None) -> bool:
+        """What is open leaves, or `only` so many units of one item. False unless it is paid and they are here."""
+        order = self.orders.get(order_id)
+        if order is None or order.status not in {"UNSHIPPED", "PARTIALLY_SHIPPED"}:
+            return False
+        parts = [(line, line.open) for line in order.lines if line.open]
+        if only is not None:
+            parts = [(line, only[1]) for line, left in parts if line.item_id == only[0] and 0 < only[1] <= left]
+        for line, units in parts:
+            line.shipped += units
+        if parts:
+            self._change(order, "PARTIALLY_SHIPPED" if any(line.open for line in order.lines) else "SHIPPED")
+        return bool(parts)
+
+    def has_shipped(self, order_id: str, item_id: str, units: int) -> bool:
+        """Whether so many units of the line have left."""
+        order = self.orders.get(order_id)
+        line = order.line(item_id) if order else None
+        return line is not None and 0 < units <= line.shipped
+
+    def touch(self, order: Order) -> None:
+        """Something of no importance to stock changes on the order: only when it was last updated."""
+        order.updated_at = self.stamp()
 
     def edit(self, sku: str, units: int) -> None:
         """The seller types a quantity into Seller Central: it sells at once."""
-        listing = self.catalogue.get(sku)
+        listing = self.listing(sku)
         if listing is None or not 0 <= units <= UNITS_MAX:
             raise MalformedError(f"{sku!r} cannot be set to {units} units")
         row = {"fulfillment_channel_code": listing.channel_code, "quantity": units}
@@ -247,15 +332,27 @@ class Books:
 
     def _change(self, order: Order, status: str) -> None:
         order.status = status
-        order.updated_at = self.stamp()
+        self.touch(order)
 
 
 def book_order(order: Order) -> BookOrder:
     """The order as the books show it."""
-    status = {"PENDING": "pending", "UNSHIPPED": "open", "SHIPPED": "shipped", "CANCELLED": "cancelled"}
-    is_cancelled = order.status == "CANCELLED"
+    status = {
+        "PENDING": "pending",
+        "UNSHIPPED": "open",
+        "PARTIALLY_SHIPPED": "open",
+        "SHIPPED": "shipped",
+        "CANCELLED": "cancelled",
+    }
     lines = (
-        BookLine(line.item_id, line.sku, units=line.units, units_cancelled=line.units if is_cancelled else 0)
+        BookLine(
+            line.item_id,
+            line.sku,
+            units=line.units,
+            units_cancelled=line.cancelled,
+            units_relisted=line.cancelled,
+            units_shipped=line.shipped,
+        )
         for line in order.lines
     )
     return BookOrder(order.order_id, order.placed_at, status[order.status], tuple(lines))

@@ -14,8 +14,11 @@ def instant(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec=precision).replace("+00:00", "Z")
 
 
-def listing(one: Listing, marketplace_id: str, include: Sequence[str]) -> dict[str, object]:
-    """A listings item with the included data sets. Sets that this simulator does not keep are empty."""
+def listing(one: Listing, marketplace_id: str, include: Sequence[str], *, at: float | None = None) -> dict[str, object]:
+    """A listings item with the included data sets. Sets that this simulator does not keep are empty.
+
+    `at`: the monotonic instant whose quantity is shown; None: now.
+    """
     sets: dict[str, object] = {
         "summaries": [
             {
@@ -33,14 +36,14 @@ def listing(one: Listing, marketplace_id: str, include: Sequence[str]) -> dict[s
             "fulfillment_availability": [{**row, "marketplace_id": marketplace_id} for row in one.submitted]
         },
         "issues": [],
-        "fulfillmentAvailability": [_availability(one)],
+        "fulfillmentAvailability": [_availability(one, at)],
     }
     return {"sku": one.sku, **{name: sets[name] for name in include if name in sets}}
 
 
-def _availability(one: Listing) -> dict[str, object]:
+def _availability(one: Listing, at: float | None) -> dict[str, object]:
     if one.channel_code == MERCHANT_CHANNEL:
-        return {"fulfillmentChannelCode": MERCHANT_CHANNEL, "quantity": one.units}
+        return {"fulfillmentChannelCode": MERCHANT_CHANNEL, "quantity": one.units_at(at)}
     return {"fulfillmentChannelCode": one.channel_code}
 
 
@@ -75,10 +78,10 @@ def _item(one: Order, number: int, include: Sequence[str]) -> dict[str, object]:
     }
     if "FULFILLMENT" in include:
         document["fulfillment"] = {
-            "quantityFulfilled": line.units if one.status == "SHIPPED" else 0,
-            "quantityUnfulfilled": line.units if one.status in {"PENDING", "UNSHIPPED"} else 0,
+            "quantityFulfilled": line.shipped,
+            "quantityUnfulfilled": line.open,
         }
-    if "CANCELLATION" in include and one.status == "CANCELLED":
+    if "CANCELLATION" in include and line.cancelled:
         execution = {"cancelledBy": "BUYER", "cancelReason": "NO_LONGER_NEEDED"}
         document["cancellation"] = {"cancellationExecution": execution}
     return document

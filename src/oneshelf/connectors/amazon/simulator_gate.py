@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
 from urllib.parse import parse_qs
@@ -22,6 +23,9 @@ RATES = {
     "getListingsItem": (5.0, 10),
 }
 QUOTA_WORDS = "You exceeded your quota for the requested resource."
+# Beside the quota of an operation there is one of the application, over all sellers; the words tell them apart
+# (https://developer-docs.amazon.com/sp-api/docs/listings-items-api-rate-limits, checked 2026-11-23).
+APPLICATION_QUOTA_WORDS = "You exceeded your quota for the requested resource for the application."
 HTML_BODY = "<html><head><title>503 Service Temporarily Unavailable</title></head><body></body></html>"
 
 
@@ -79,6 +83,8 @@ class Gate:
         self._speed = speed
         self._habits = habits
         self._switches = switches
+        self.is_stormy: Callable[[], bool] = lambda: False
+        self.is_revoked = False
         self._grants: dict[str, float] = {}
         self._buckets: dict[str, Bucket] = {}
         self.denied: set[str] = set()
@@ -88,6 +94,8 @@ class Gate:
 
     def grant(self, body: bytes) -> Response:
         """The answer to a token request."""
+        if self.is_stormy():
+            return self._server_error()
         form = {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
         if form.get("grant_type") != "refresh_token":
             return _login_error(400, "unsupported_grant_type", "The authorization grant type is not supported")
@@ -97,7 +105,8 @@ class Gate:
             return _login_error(400, "invalid_request", words)
         if any(form[name] != self._secrets[name] for name in ("client_id", "client_secret")):
             return _login_error(401, "invalid_client", "Client authentication failed")
-        if form["refresh_token"] != self._secrets["refresh_token"]:
+        if form["refresh_token"] != self._secrets["refresh_token"] or self.is_revoked:
+            self._count_revoked()
             return _login_error(400, "invalid_grant", "The request has an invalid grant parameter : refresh_token")
         life_s = max(1, int(self._habits.token_life_s / self._speed))
         token = f"Atza|{self._random.getrandbits(160):040x}"
@@ -112,21 +121,36 @@ class Gate:
         """Every access token dies now."""
         self._grants.clear()
 
+    def _count_revoked(self) -> None:
+        if self.is_revoked:
+            self._switches.hits["token_revoked"] += 1
+
     # The API -----------------------------------------------------------------------------------------------------
 
     def refusal(self, operation: str, token: str | None) -> Response | None:
         """Why this call does not get through; None where it does."""
-        if self._switches.strikes("server_error"):
+        if self.is_stormy() or self._switches.strikes("server_error"):
             return self._server_error()
         if token is None:
             return self.error(403, "Unauthorized", details="Access token is missing in the request header.")
-        if self._grants.get(token, 0.0) <= self._clock.monotonic():
+        if self.is_revoked:
+            self._count_revoked()
+            words = "The access token you provided is revoked, malformed or invalid."
+            return self.error(403, "Unauthorized", details=words)
+        is_alive = self._grants.get(token, 0.0) > self._clock.monotonic()
+        if is_alive and self._switches.strikes("token_expired"):
+            # Nothing promises the whole hour: https://developer-docs.amazon.com/sp-api/docs/authorization-errors.
+            del self._grants[token]
+            is_alive = False
+        if not is_alive:
             return self.error(403, "Unauthorized", details="The access token you provided has expired.")
         if operation in self.denied:
             return self.error(403, "Unauthorized")
         if self._switches.strikes("throttle") or not self._bucket(operation).take(self._clock.monotonic()):
             # Neither Retry-After nor the rate comes with a 429.
             return self.error(429, "QuotaExceeded", message=QUOTA_WORDS)
+        if self._switches.strikes("http_429_bare"):
+            return self.error(429, "QuotaExceeded", message=APPLICATION_QUOTA_WORDS)
         return None
 
     def answer(self, operation: str, document: object) -> Response:

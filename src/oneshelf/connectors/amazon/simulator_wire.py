@@ -16,10 +16,10 @@ from starlette.routing import BaseRoute, Route
 from oneshelf.connectors.amazon import simulator_documents as documents
 from oneshelf.connectors.amazon import simulator_question as asked
 from oneshelf.connectors.amazon.simulator_books import Books, Listing, Order
+from oneshelf.connectors.amazon.simulator_faults import Faults
 from oneshelf.connectors.amazon.simulator_gate import BadRequestError, CutReply, Gate
 from oneshelf.connectors.amazon.simulator_question import Question
 from oneshelf.domain.identity import UNITS_MAX
-from oneshelf.sdk.switches import Switches
 
 RESULTS_MAX = 1000
 IDENTIFIERS_MAX = 20
@@ -51,10 +51,10 @@ class _ForbiddenError(Exception):
 class Wire:
     """The routes, over the books and behind the gate."""
 
-    def __init__(self, books: Books, gate: Gate, switches: Switches, *, seller_id: str, marketplace_id: str) -> None:
+    def __init__(self, books: Books, gate: Gate, faults: Faults, *, seller_id: str, marketplace_id: str) -> None:
         self._books = books
         self._gate = gate
-        self._switches = switches
+        self._faults = faults
         self._seller_id = seller_id
         self._marketplace_id = marketplace_id
 
@@ -99,8 +99,10 @@ class Wire:
         include = asked.subset(question, "includedData", asked.LISTING_DATA) or ["summaries"]
         page_size = asked.whole(question, "pageSize", least=1, most=20, default=10)
         found = self._found_items(question)
-        start = self._page_start(question)
+        start = self._faults.drifted(self._page_start(question))
+        page_size = self._faults.page_length(page_size, len(found) - start)
         page = found[start : min(start + page_size, RESULTS_MAX)]
+        at = self._faults.replica_at()
         pagination = {}
         if start + page_size < min(len(found), RESULTS_MAX):
             pagination["nextToken"] = self._token(question, {"start": start + page_size})
@@ -108,14 +110,14 @@ class Wire:
             pagination["previousToken"] = self._token(question, {"start": max(0, start - page_size)})
         answer: dict[str, object] = {
             "numberOfResults": len(found),
-            "items": [documents.listing(one, self._marketplace_id, include) for one in page],
+            "items": [documents.listing(one, self._marketplace_id, include, at=at) for one in page],
         }
         return self._gate.answer("searchListingsItems", {**answer, "pagination": pagination})
 
     def _found_items(self, question: Question) -> list[Listing]:
         if ("identifiers" in question) != ("identifiersType" in question):
             raise BadRequestError("identifiers and identifiersType must be given together")
-        found = list(self._books.catalogue.values())
+        found = [one for one in self._books.catalogue.values() if not one.is_ended]
         if "identifiers" in question:
             if question["identifiersType"] != "SKU":
                 raise BadRequestError("this simulator finds listings by SKU only")
@@ -123,7 +125,7 @@ class Wire:
             if len(identifiers) > IDENTIFIERS_MAX:
                 raise BadRequestError(f"identifiers: at most {IDENTIFIERS_MAX} are allowed")
             distinct = dict.fromkeys(identifiers)
-            found = [self._books.catalogue[sku] for sku in distinct if sku in self._books.catalogue]
+            found = [one for one in map(self._books.listing, distinct) if one is not None]
         for name, stamp in (("created", _created), ("lastUpdated", _updated)):
             after, before = asked.instant(question, f"{name}After"), asked.instant(question, f"{name}Before")
             found = [one for one in found if asked.is_within(stamp(one), after=after, before=before)]
@@ -138,7 +140,8 @@ class Wire:
         include = asked.subset(question, "includedData", asked.LISTING_DATA) or ["summaries"]
         if listing is None:
             return self._gate.error(404, "NOT_FOUND", message="SKU not found in marketplace.")
-        return self._gate.answer("getListingsItem", documents.listing(listing, self._marketplace_id, include))
+        at = self._faults.replica_at()
+        return self._gate.answer("getListingsItem", documents.listing(listing, self._marketplace_id, include, at=at))
 
     async def _patch_item(self, request: Request, question: Question) -> Response:
         asked.known(question, frozenset({"marketplaceIds", "includedData", "mode", "issueLocale"}))
@@ -156,7 +159,7 @@ class Wire:
             return self._submitted(documents.submission(sku, "VALID", submission_id))
         for operation, rows in changes:
             self._books.submit(listing, operation=operation, rows=rows)
-        if self._switches.strikes("reply_lost"):
+        if self._faults.switches.strikes("reply_lost"):
             return CutReply()
         return self._submitted(documents.submission(sku, "ACCEPTED", submission_id))
 
@@ -168,7 +171,7 @@ class Wire:
         if len(segments) != 6:
             raise BadRequestError("the SKU must be percent-encoded")
         self._admit(segments[4], question)
-        return self._books.catalogue.get(unquote(segments[5]))
+        return self._books.listing(unquote(segments[5]))
 
     def _admit(self, seller_id: str, question: Question) -> None:
         if "marketplaceIds" not in question:
@@ -192,18 +195,23 @@ class Wire:
         name = "created" if by_creation else "lastUpdated"
         before, start = self._orders_window(question, name)
         after = asked.instant(question, f"{name}After")
-        shown = [
-            (stamp, order.order_id, order)
-            for order in self._books.orders.values()
-            for stamp in [order.created_at if by_creation else order.updated_at]
-            if order.is_visible and asked.is_within(stamp, after=after, before=before)
-        ]
-        if question.get("marketplaceIds", self._marketplace_id).split(",").count(self._marketplace_id) == 0:
-            shown = []
-        ordered = sorted(
-            (entry for entry in shown if _is_asked(entry[2], statuses, fulfilled_by) and entry[:2] > start),
-            key=lambda entry: entry[:2],
-        )
+
+        def left() -> list[tuple[datetime, str, Order]]:
+            shown = [
+                (stamp, order.order_id, order)
+                for order in self._books.orders.values()
+                for stamp in [order.created_at if by_creation else order.updated_at]
+                if order.is_visible and asked.is_within(stamp, after=after, before=before)
+            ]
+            if question.get("marketplaceIds", self._marketplace_id).split(",").count(self._marketplace_id) == 0:
+                shown = []
+            wanted = (entry for entry in shown if _is_asked(entry[2], statuses, fulfilled_by) and entry[:2] > start)
+            return sorted(wanted, key=lambda entry: entry[:2])
+
+        if "paginationToken" in question:
+            self._faults.drift([entry[2] for entry in left()])
+        ordered = left()
+        page_size = self._faults.page_length(page_size, len(ordered))
         page = ordered[:page_size]
         answer: dict[str, object] = {
             "orders": [documents.order(entry[2], self._marketplace_id, include) for entry in page],
@@ -218,7 +226,7 @@ class Wire:
     def _orders_window(self, question: Question, name: str) -> tuple[datetime, tuple[datetime, str]]:
         """The end of the window and the place in it after which the page begins."""
         hidden = timedelta(seconds=self._books.habits.hidden_s / self._books.speed)
-        latest = self._books.clock.now() - hidden
+        latest = self._books.now() - hidden
         place = self._place(question, "paginationToken")
         if place is not None:
             start = (datetime.fromisoformat(place["stamp"]), place["order_id"])

@@ -65,12 +65,15 @@ ORDERS_LAG_S = 5.0
 # later than another one with a younger stamp would be lost otherwise, and stamps are whole seconds. Twice the lag.
 OVERLAP_S = 2 * ORDERS_LAG_S
 
+# By how much the shop's clock may be behind ours without an order being missed at the start.
+CLOCKS_APART_S = 60.0
+
 _KEY_LENGTH_MAX = 120
 
 
 class _Cursor(msgspec.Struct, forbid_unknown_fields=True):
-    """Where a poll goes on. `since` is the newest change seen, in the channel's time; `start` is where the first
-    poll began, before which nothing is asked. While a poll has more pages, `after` is the next one, `asked_at` the
+    """Where a poll goes on. `since` is the newest change seen, in the channel's time; before `start` nothing is asked:
+    a minute before the first poll, by our clock. While a poll has more pages, `after` is the next one, `asked_at` the
     instant of our clock at which its first page was asked for, and `newest` what it has seen so far."""
 
     start: str
@@ -151,7 +154,8 @@ class ShopifyConnector:
         return OrderPage(deliveries, _text(_Cursor(place.start, newest)), False, covered_until)
 
     def _start(self, since: datetime | None) -> _Cursor:
-        start = sortable_instant((since or self._clock.now()).replace(microsecond=0))
+        at = (since or self._clock.now()).replace(microsecond=0)
+        start = sortable_instant(at - timedelta(seconds=CLOCKS_APART_S))
         return _Cursor(start=start, since=start)
 
     async def _whole(self, node: object) -> object:

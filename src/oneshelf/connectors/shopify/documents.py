@@ -81,7 +81,7 @@ fragment OrderParts on Order {{
   updatedAt
   cancelledAt
   lineItems(first: {lines}) {{
-    nodes {{ id quantity currentQuantity variant {{ id }} }}
+    nodes {{ id quantity currentQuantity unfulfilledQuantity variant {{ id }} }}
     pageInfo {{ hasNextPage }}
   }}
   fulfillments(first: {fulfillments}) {{

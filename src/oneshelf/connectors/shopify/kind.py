@@ -6,6 +6,8 @@ import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
+import httpx2
+
 from oneshelf.clock import Clock
 from oneshelf.connectors.shopify.address import is_loopback
 from oneshelf.connectors.shopify.connector import ORDERS_LAG_S, ShopifyConnector
@@ -88,8 +90,10 @@ class ShopifyKind:
             orders_lag_s=_orders_lag_s(settings["orders_lag_s"]),
         )
 
-    def simulator(self, *, seed: int, speed: float, clock: Clock) -> ShopifySimulator:
-        return ShopifySimulator(seed=seed, speed=speed, clock=clock)
+    def simulator(
+        self, *, seed: int, speed: float, clock: Clock, webhook_client: httpx2.AsyncClient | None = None
+    ) -> ShopifySimulator:
+        return ShopifySimulator(seed=seed, speed=speed, clock=clock, webhook_client=webhook_client)
 
 
 def _chosen(given: Mapping[str, str], *, is_secret: bool) -> dict[str, str]:

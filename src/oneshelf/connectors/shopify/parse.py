@@ -87,12 +87,16 @@ def _hint(body: object, location: str) -> Message:
 
 @dataclass(slots=True)
 class _Line:
-    """One line in the words of both spellings. `variant` is None for a custom or deleted product."""
+    """One line in the words of both spellings. `variant` is None for a custom or deleted product.
+
+    `open_quantity` is what Shopify still means to ship; None where it does not say.
+    """
 
     line_id: str
     variant: str | None
     quantity: int
     current_quantity: int
+    open_quantity: int | None
 
 
 @dataclass(slots=True)
@@ -150,9 +154,15 @@ def _snapshot_line(order: _Order, line: _Line, variant: ChannelSku) -> OrderLine
     ordered = max(line.quantity, line.current_quantity)
     shipped = order.shipped[line.line_id]
     unshipped = max(0, ordered - shipped)
-    removed = ordered - line.current_quantity - order.returned[line.line_id]
-    cancelled = unshipped if order.is_cancelled else min(max(0, removed), unshipped)
+    returned = order.returned[line.line_id]
+    removed = max(0, ordered - line.current_quantity - returned)
     relisted, kept_off = order.relisted[line.line_id], order.kept_off[line.line_id]
+    # Money for a unit that has left is told as for one that never will ("no_restock"). Where Shopify still means to
+    # ship more than would be left, so many of them are of that sort.
+    still_open = min(unshipped, line.open_quantity or 0)
+    merely_paid_back = min(kept_off, max(0, shipped - returned), max(0, still_open - (unshipped - removed)))
+    removed, kept_off = removed - merely_paid_back, kept_off - merely_paid_back
+    cancelled = unshipped if order.is_cancelled else min(removed, unshipped)
     # A removal that no refund explains was an order edit or a cancellation without payment; both restock.
     unexplained = max(0, cancelled - relisted - kept_off)
     return OrderLine(
@@ -185,6 +195,7 @@ def _order_of_webhook(body: object) -> _Order:
                 variant=None if variant is None else a_number_id(variant, f"{what} variant_id"),
                 quantity=_units(line, "quantity", what),
                 current_quantity=_units(line, "current_quantity", what),
+                open_quantity=_units_if_told(line, "fulfillable_quantity", what),
             )
         )
     for value in a_list(part(order, "fulfillments", what), f"{what} fulfillments"):
@@ -224,6 +235,7 @@ def _order_of_poll(body: object) -> _Order:
                 variant=None if variant is None else _gid_within(variant, "ProductVariant", what),
                 quantity=_units(line, "quantity", what),
                 current_quantity=_units(line, "currentQuantity", what),
+                open_quantity=_units_if_told(line, "unfulfilledQuantity", what),
             )
         )
     for fulfillment in _short_list(order, "fulfillments", what):
@@ -265,3 +277,7 @@ def _gid_within(value: object, kind: str, what: str) -> str:
 
 def _units(parent: Mapping[str, object], name: str, what: str) -> int:
     return units_from(part(parent, name, what), what=f"{name} in {what}")
+
+
+def _units_if_told(parent: Mapping[str, object], name: str, what: str) -> int | None:
+    return None if parent.get(name) is None else _units(parent, name, what)

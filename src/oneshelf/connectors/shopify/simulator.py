@@ -5,7 +5,6 @@ The access token is `shpat_simulated` and the location is 75596366001; `GET /_si
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,7 +16,6 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from oneshelf.clock import Clock
-from oneshelf.connectors.shopify.json_reading import an_instant, gid
 from oneshelf.connectors.shopify.simulator_cost import QUERY_COST_MAX, Bucket, actual_cost
 from oneshelf.connectors.shopify.simulator_graphql import (
     MutationCall,
@@ -26,21 +24,19 @@ from oneshelf.connectors.shopify.simulator_graphql import (
     executed,
     prepared,
 )
+from oneshelf.connectors.shopify.simulator_lists import Lists
 from oneshelf.connectors.shopify.simulator_payloads import (
-    connection,
+    edit_payload,
+    gone_payload,
+    item_payload,
     level_payload,
-    location_node,
-    order_node,
     order_payload,
-    quantity_names,
-    stamp,
-    variant_node,
+    refund_payload,
 )
 from oneshelf.connectors.shopify.simulator_shop import (
     LOCATION_ID,
-    LOCATION_NAME,
-    SHOP_DOMAIN,
     Article,
+    OrderedLine,
     Shop,
     ShopOrder,
 )
@@ -50,7 +46,6 @@ from oneshelf.sdk.simulator import BookListing, BookOrder, CatalogueItem, Simula
 
 ACCESS_TOKEN = "shpat_simulated"  # noqa: S105  # it opens this simulator only
 VERSIONS = ("2026-04", "2026-07", "2026-10")
-SCOPES = ("write_inventory", "read_inventory", "read_locations", "read_products", "read_orders")
 FAULTS = (
     "webhook_duplicate",
     "webhook_lost",
@@ -60,11 +55,15 @@ FAULTS = (
     "server_error",
     "reply_lost",
     "slow_write",
+    "http_429_bare",
+    "error_storm",
+    "stale_read",
+    "partial_page",
+    "page_drift",
 )
 
 _SLOW_S = 2.0
 _RETRY_AFTER_S = 2.0
-_UPDATED_SINCE = re.compile(r"updated_at:>=\s*'?([0-9T:.Z+-]+)'?", re.ASCII)
 
 
 class ShopifySimulator(Simulator):
@@ -85,12 +84,13 @@ class ShopifySimulator(Simulator):
         self._keys = KeyMemory()
         self._started_at = clock.monotonic()
         self._groups = 0
+        self._lists = Lists(self)
 
     # What a buyer and a person in the back office do ---------------------------------------------------------
 
     def stock_catalogue(self, items: Sequence[CatalogueItem]) -> None:
         for item in items:
-            self.shop.add(item, now=self.clock.now())
+            self.shop.add(item, now=self.channel_now())
 
     def listings(self) -> Sequence[BookListing]:
         return self.shop.listings
@@ -99,27 +99,82 @@ class ShopifySimulator(Simulator):
         return self.shop.book_orders()
 
     def place(self, lines: Sequence[tuple[str, int]]) -> str | None:
-        order = self.shop.place(lines, now=self.clock.now())
+        order = self.shop.place(lines, now=self.channel_now())
         if order is None:
             return None
+        order.placed_at = self.clock.now()
         self._announce(order, "orders/create", has_moved_levels=True)
         return order.order_id
 
     def cancel(self, order_id: str) -> bool:
-        order = self.shop.cancel(order_id, now=self.clock.now())
-        if order is not None:
-            self._announce(order, "orders/cancelled", "orders/updated", has_moved_levels=True)
-        return order is not None
+        order = self.shop.cancel(order_id, now=self.channel_now())
+        return self._announce(order, "orders/cancelled", "orders/updated", has_moved_levels=True)
 
     def ship(self, order_id: str) -> bool:
-        order = self.shop.ship(order_id, now=self.clock.now())
-        if order is not None:
-            self._announce(order, "orders/fulfilled", "orders/updated")
-        return order is not None
+        order = self.shop.ship(order_id, now=self.channel_now())
+        return self._announce(order, "orders/fulfilled", "orders/updated")
+
+    def ship_units(self, order_id: str, line_id: str, units: int) -> bool:
+        order = self.shop.ship(order_id, now=self.channel_now(), only=(line_id, units))
+        topic = "orders/partially_fulfilled" if order and order.status == "open" else "orders/fulfilled"
+        return self.counted("units_shipped", self._announce(order, topic, "orders/updated"))
+
+    def cancel_units(self, order_id: str, line_id: str, units: int) -> bool:
+        """As a person in the back office does it: the order is edited, and what was removed is restocked."""
+        line = self.shop.line(order_id, line_id)
+        is_possible = line is not None and 0 < units <= line.unfulfilled
+        return self.counted("units_cancelled", is_possible and self._edit_line(order_id, line_id, -units))
+
+    def edit_line(self, order_id: str, line_id: str, units: int) -> bool:
+        line = self.shop.line(order_id, line_id)
+        is_edited = line is not None and self._edit_line(order_id, line_id, units - line.unfulfilled)
+        return self.counted("order_edited", is_edited)
+
+    def _edit_line(self, order_id: str, line_id: str, more: int) -> bool:
+        line = self.shop.line(order_id, line_id)
+        wanted = line.unfulfilled + more if line else 0
+        order = self.shop.edit(order_id, line_id, wanted, now=self.channel_now())
+        if order is None or line is None:
+            return False
+        return self._announce_edit(order, line, more)
+
+    def add_line(self, order_id: str, channel_sku: str, units: int) -> bool:
+        order = self.shop.add_line(order_id, channel_sku, units, now=self.channel_now())
+        return self.counted("order_edited", order is not None and self._announce_edit(order, order.lines[-1], units))
+
+    def refund(self, order_id: str, line_id: str, units: int, *, restock: bool) -> bool:
+        done = self.shop.refund(order_id, line_id, units, restock=restock, now=self.channel_now())
+        if done is None:
+            return False
+        order, refund = done
+        event_id = self.webhooks.new_event()
+        self.webhooks.send("refunds/create", refund_payload(order, refund), event_id=event_id)
+        self.webhooks.send("orders/updated", order_payload(order), event_id=event_id)
+        if restock:
+            self._announce_level(refund.parts[0].line.article, event_id=event_id)
+        return self.counted("refund_restocked" if restock else "refund_kept_off", True)
+
+    def end_listing(self, channel_sku: str) -> bool:
+        """Somebody deletes the variant. From then on its orders' lines have no variant."""
+        article = self.shop.by_variant.get(channel_sku)
+        if article is None or article.is_deleted:
+            return False
+        self.shop.delete(article, now=self.channel_now())
+        self.webhooks.send("inventory_items/delete", gone_payload(article), event_id=self.webhooks.new_event())
+        return self.counted("listing_ended", True)
+
+    def remap(self, channel_sku: str, merchant_sku: str) -> bool:
+        """Somebody types another SKU. The variant and its inventory item keep their ids."""
+        article = self.shop.by_variant.get(channel_sku)
+        if article is None or article.is_deleted:
+            return False
+        self.shop.rename(article, merchant_sku, now=self.channel_now())
+        self.webhooks.send("inventory_items/update", item_payload(article), event_id=self.webhooks.new_event())
+        return self.counted("listing_remapped", True)
 
     def edit_by_hand(self, channel_sku: str, units: int) -> None:
         article = self.shop.article(channel_sku)
-        self.shop.set_available(article, units, now=self.clock.now())
+        self.shop.set_available(article, units, now=self.channel_now())
         self._announce_level(article, event_id=self.webhooks.new_event())
 
     def connect(self, *, address: str, secret: str) -> None:
@@ -132,13 +187,34 @@ class ShopifySimulator(Simulator):
         finally:
             await self.webhooks.aclose()
 
-    def _announce(self, order: ShopOrder, *topics: str, has_moved_levels: bool = False) -> None:
+    def _announce(self, order: ShopOrder | None, *topics: str, has_moved_levels: bool = False) -> bool:
+        """Tell of the order, where there is one; whether there is."""
+        if order is None:
+            return False
         event_id = self.webhooks.new_event()
         for topic in topics:
             self.webhooks.send(topic, order_payload(order), event_id=event_id)
         if has_moved_levels:
             for article in {line.article.item_id: line.article for line in order.lines}.values():
                 self._announce_level(article, event_id=event_id)
+        return True
+
+    def _announce_edit(self, order: ShopOrder, line: OrderedLine, units: int) -> bool:
+        """ "orders/updated" comes "including when an orders/edited webhook is triggered".
+
+        https://community.shopify.com/c/shopify-apis-and-sdks/difference-between-the-orders-updated-and-orders-edited-webhooks/td-p/1060608
+        """
+        event_id = self.webhooks.new_event()
+        edited = edit_payload(order, line, units, edit_id=self.shop.other_id())
+        self.webhooks.send("orders/edited", edited, event_id=event_id)
+        self.webhooks.send("orders/updated", order_payload(order), event_id=event_id)
+        self._announce_level(line.article, event_id=event_id)
+        return True
+
+    def touch(self, order: ShopOrder) -> None:
+        """Somebody writes a note on the order: nothing of it changes but when it was last updated."""
+        order.updated_at = self.channel_now()
+        self._announce(order, "orders/updated")
 
     def _announce_level(self, article: Article, *, event_id: str) -> None:
         self.webhooks.send("inventory_levels/update", level_payload(article), event_id=event_id)
@@ -189,13 +265,16 @@ class ShopifySimulator(Simulator):
     def _refusal(self, request: Request, version: str) -> Response | None:
         if version not in VERSIONS:
             return JSONResponse({"errors": "Not Found"}, status_code=404)
-        if request.headers.get("x-shopify-access-token") != ACCESS_TOKEN:
+        if request.headers.get("x-shopify-access-token") != ACCESS_TOKEN or self.is_revoked:
+            self.counted("token_revoked", self.is_revoked)
             words = "[API] Invalid API key or access token (unrecognized login or wrong password)"
             return JSONResponse({"errors": words}, status_code=401)
         if self.switches.strikes("http_429"):
             headers = {"Retry-After": f"{_RETRY_AFTER_S / self.speed:.3f}"}
             return JSONResponse({"errors": "Too Many Requests"}, status_code=429, headers=headers)
-        if self.switches.strikes("server_error"):
+        if self.switches.strikes("http_429_bare"):
+            return JSONResponse({"errors": "Too Many Requests"}, status_code=429)
+        if self.is_stormy() or self.switches.strikes("server_error"):
             page = "<html><head><title>502 Bad Gateway</title></head><body>502 Bad Gateway</body></html>"
             return Response(page, status_code=502, media_type="text/html")
         return None
@@ -215,64 +294,12 @@ class ShopifySimulator(Simulator):
 
     async def _executed(self, ready: Prepared) -> dict[str, Any]:
         root = {"inventorySetQuantities": await self._set_quantities(call)} if (call := ready.call) else None
-        answer = executed(ready, root or self._query_root())
+        answer = executed(ready, root or self._lists.query_root())
         actual = actual_cost(answer["data"], requested=ready.cost)
         self._bucket.spend(actual)
         cost = self._bucket.status(self.clock.monotonic(), requested=ready.cost, actual=actual)
         answer["extensions"] = {"cost": cost}
         return answer
-
-    # Reads ---------------------------------------------------------------------------------------------------
-
-    def _query_root(self) -> dict[str, Any]:
-        shop = self.shop
-
-        def location(_info: object, id: str = "") -> dict[str, Any] | None:
-            return location_node() if id == gid("Location", LOCATION_ID) else None
-
-        def order(_info: object, id: str) -> dict[str, Any] | None:
-            found = shop.orders.get(id.rsplit("/", 1)[-1])
-            return order_node(found) if found else None
-
-        return {
-            "nodes": lambda _info, ids: [self._node(each) for each in ids],
-            "productVariants": connection(shop.articles, variant_node),
-            "orders": self._changed_orders,
-            "order": order,
-            "location": location,
-            "shop": {"id": gid("Shop", "1"), "name": LOCATION_NAME, "myshopifyDomain": SHOP_DOMAIN},
-            "currentAppInstallation": {
-                "id": gid("AppInstallation", "1"),
-                "accessScopes": [{"handle": scope} for scope in SCOPES],
-            },
-            "inventoryProperties": {"quantityNames": quantity_names()},
-        }
-
-    def _node(self, node_id: str) -> dict[str, Any] | None:
-        kind, _, number = node_id.removeprefix("gid://shopify/").partition("/")
-        article = self.shop.by_variant.get(number) if kind == "ProductVariant" else None
-        return variant_node(article) if article else None
-
-    def _changed_orders(
-        self, _info: object, first: int = 50, after: str | None = None, query: str = "", **_rest: object
-    ) -> dict[str, Any]:
-        """Sorted by update, then id. The cursor holds both, so that orders that move on are met again, not missed.
-
-        As at Shopify, a query that is not understood is ignored and everything is returned.
-        """
-        wanted = _UPDATED_SINCE.search(query or "")
-        since = an_instant(wanted[1], "updated_at") if wanted else None
-        ranked = sorted(
-            (f"{stamp(order.updated_at)}/{order.order_id}", order)
-            for order in self.shop.orders.values()
-            if since is None or order.updated_at >= since
-        )
-        rest = [(rank, order) for rank, order in ranked if rank > (after or "")]
-        chosen = rest[:first]
-        return {
-            "nodes": [order_node(order) for _rank, order in chosen],
-            "pageInfo": {"hasNextPage": len(rest) > first, "endCursor": chosen[-1][0] if chosen else None},
-        }
 
     # Writes --------------------------------------------------------------------------------------------------
 
@@ -289,7 +316,7 @@ class ShopifySimulator(Simulator):
         payload = set_quantities(
             self.shop,
             asked,
-            now=self.clock.now(),
+            now=self.channel_now(),
             group_id=str(self._groups),
             changed=lambda article: self._announce_level(article, event_id=event_id),
         )

@@ -21,6 +21,7 @@ from oneshelf.connectors.shopify.simulator_shop import (
     Part,
     Refund,
     ShopOrder,
+    on_hand,
 )
 
 
@@ -33,15 +34,20 @@ def connection(objects: Sequence[object], shown: Callable[[Any], dict[str, Any]]
     """A connection whose cursors are positions; for lists that only grow at their end."""
 
     def page(_info: object, first: int = 50, after: str | None = None, **_rest: object) -> dict[str, Any]:
+        ranked = [(str(at), entry) for at, entry in enumerate(objects, start=1)]
         start = int(after) if after and after.isdecimal() else 0
-        chosen = objects[start : start + first]
-        end = start + len(chosen)
-        return {
-            "nodes": [shown(entry) for entry in chosen],
-            "pageInfo": {"hasNextPage": end < len(objects), "endCursor": str(end) if chosen else None},
-        }
+        return a_page(ranked[start:], first, shown)
 
     return page
+
+
+def a_page(rest: Sequence[tuple[str, Any]], length: int, shown: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+    """The first `length` of what is left of a list of `(cursor, entry)`."""
+    chosen = rest[:length]
+    return {
+        "nodes": [shown(entry) for _cursor, entry in chosen],
+        "pageInfo": {"hasNextPage": len(rest) > length, "endCursor": chosen[-1][0] if chosen else None},
+    }
 
 
 # GraphQL ---------------------------------------------------------------------------------------------------
@@ -71,20 +77,21 @@ def quantity_names() -> list[dict[str, Any]]:
     return [*named, on_hand]
 
 
-def variant_node(article: Article) -> dict[str, Any]:
+def variant_node(article: Article, at: datetime | None = None) -> dict[str, Any]:
+    """The variant, with its units as they were `at` an instant of the last while; None: now."""
     return {
         "__typename": "ProductVariant",
         "id": gid("ProductVariant", article.variant_id),
         "sku": article.sku,
         "displayName": f"{article.title} - Default Title",
-        "inventoryItem": lambda _info: item_node(article),
+        "inventoryItem": lambda _info: item_node(article, at),
     }
 
 
-def item_node(article: Article) -> dict[str, Any]:
+def item_node(article: Article, at: datetime | None = None) -> dict[str, Any]:
     def level(_info: object, locationId: str, includeInactive: bool = False) -> dict[str, Any] | None:
         is_shown = article.is_stocked and (article.is_active or includeInactive)
-        return level_node(article) if is_shown and locationId == gid("Location", LOCATION_ID) else None
+        return level_node(article, at) if is_shown and locationId == gid("Location", LOCATION_ID) else None
 
     return {
         "__typename": "InventoryItem",
@@ -100,19 +107,21 @@ def level_gid(article: Article) -> str:
     return f"gid://shopify/InventoryLevel/{143_273_000_001 + article.at}?inventory_item_id={article.item_id}"
 
 
-def level_node(article: Article) -> dict[str, Any]:
+def level_node(article: Article, at: datetime | None = None) -> dict[str, Any]:
+    units = article.units_at(at)
+
     def quantities(_info: object, names: list[str]) -> list[dict[str, Any]]:
         return [
             {
                 "__typename": "InventoryQuantity",
                 "id": f"gid://shopify/InventoryQuantity/{143_273_000_001 + article.at}?name={name}",
                 "name": name,
-                "quantity": article.on_hand if name == "on_hand" else article.units[name],
+                "quantity": on_hand(units) if name == "on_hand" else units[name],
                 # Recorded: the sum has no instant of its own.
                 "updatedAt": None if name == "on_hand" else stamp(article.updated_at),
             }
             for name in names
-            if name == "on_hand" or name in article.units
+            if name == "on_hand" or name in units
         ]
 
     return {
@@ -147,8 +156,8 @@ def _line_node(line: OrderedLine) -> dict[str, Any]:
         "sku": line.article.sku,
         "quantity": line.quantity,
         "currentQuantity": line.current,
-        "unfulfilledQuantity": line.current - line.fulfilled,
-        "variant": variant_node(line.article),
+        "unfulfilledQuantity": line.unfulfilled,
+        "variant": None if line.article.is_deleted else variant_node(line.article),
     }
 
 
@@ -172,7 +181,8 @@ def _fulfillment_node(fulfillment: Fulfillment) -> dict[str, Any]:
 def _refund_node(refund: Refund) -> dict[str, Any]:
     def shown(part: Part) -> dict[str, Any]:
         line = _line_node(part.line)
-        return {"quantity": part.units, "restockType": "CANCEL", "restocked": True, "lineItem": line}
+        kind = refund.restock_type
+        return {"quantity": part.units, "restockType": kind, "restocked": kind != "NO_RESTOCK", "lineItem": line}
 
     return {
         "__typename": "Refund",
@@ -207,7 +217,7 @@ def order_payload(order: ShopOrder) -> dict[str, Any]:
         "cancelled_at": stamp(order.cancelled_at) if order.cancelled_at else None,
         "closed_at": None,
         "financial_status": "voided" if order.cancelled_at else "paid",
-        "fulfillment_status": "fulfilled" if order.fulfillments else None,
+        "fulfillment_status": _fulfilled(any(line.unfulfilled for line in order.lines), bool(order.fulfillments)),
         "source_name": "web",
         "location_id": None,
         "test": False,
@@ -224,38 +234,77 @@ def order_payload(order: ShopOrder) -> dict[str, Any]:
             }
             for each in order.fulfillments
         ],
-        "refunds": [
+        "refunds": [refund_payload(order, each) for each in order.refunds],
+    }
+
+
+def refund_payload(order: ShopOrder, refund: Refund) -> dict[str, Any]:
+    """A refund, in its order and alone on the topic refunds/create."""
+    return {
+        "id": int(refund.refund_id),
+        "order_id": int(order.order_id),
+        "created_at": stamp(refund.created_at),
+        "refund_line_items": [
             {
-                "id": int(each.refund_id),
-                "order_id": int(order.order_id),
-                "created_at": stamp(each.created_at),
-                "refund_line_items": [
-                    {
-                        "line_item_id": int(p.line.line_id),
-                        "quantity": p.units,
-                        "restock_type": "cancel",
-                        "location_id": int(LOCATION_ID),
-                    }
-                    for p in each.parts
-                ],
+                "line_item_id": int(part.line.line_id),
+                "quantity": part.units,
+                "restock_type": refund.restock_type.lower(),
+                "location_id": None if refund.restock_type == "NO_RESTOCK" else int(LOCATION_ID),
             }
-            for each in order.refunds
+            for part in refund.parts
         ],
     }
+
+
+def edit_payload(order: ShopOrder, line: OrderedLine, units: int, *, edit_id: str) -> dict[str, Any]:
+    """The topic orders/edited: by how many units a line grew, or shrank where `units` is below zero."""
+    delta = {"id": int(line.line_id), "delta": abs(units)}
+    return {
+        "order_edit": {
+            "id": int(edit_id),
+            "order_id": int(order.order_id),
+            "created_at": stamp(order.updated_at),
+            "committed_at": stamp(order.updated_at),
+            "line_items": {"additions": [delta] if units > 0 else [], "removals": [delta] if units < 0 else []},
+        }
+    }
+
+
+def item_payload(article: Article) -> dict[str, Any]:
+    """The topic inventory_items/update."""
+    return {
+        "id": int(article.item_id),
+        "sku": article.sku,
+        "updated_at": stamp(article.updated_at),
+        "tracked": article.is_tracked,
+        "admin_graphql_api_id": gid("InventoryItem", article.item_id),
+    }
+
+
+def gone_payload(article: Article) -> dict[str, Any]:
+    """The topic inventory_items/delete."""
+    return {"id": int(article.item_id), "admin_graphql_api_id": gid("InventoryItem", article.item_id)}
+
+
+def _fulfilled(is_left: bool, has_begun: bool) -> str | None:
+    if not has_begun:
+        return None
+    return "partial" if is_left else "fulfilled"
 
 
 def _line_payload(line: OrderedLine) -> dict[str, Any]:
     return {
         "id": int(line.line_id),
         "admin_graphql_api_id": gid("LineItem", line.line_id),
-        "variant_id": int(line.article.variant_id),
-        "product_id": int(line.article.variant_id) + 10_000_000,
+        "variant_id": None if line.article.is_deleted else int(line.article.variant_id),
+        "product_id": None if line.article.is_deleted else int(line.article.variant_id) + 10_000_000,
+        "product_exists": not line.article.is_deleted,
         "sku": line.article.sku,
         "title": line.article.title,
         "quantity": line.quantity,
         "current_quantity": line.current,
-        "fulfillable_quantity": line.current - line.fulfilled,
-        "fulfillment_status": "fulfilled" if line.fulfilled else None,
+        "fulfillable_quantity": line.unfulfilled,
+        "fulfillment_status": _fulfilled(line.unfulfilled > 0, line.fulfilled > 0),
         "fulfillment_service": "manual",
         "requires_shipping": True,
         "properties": [],

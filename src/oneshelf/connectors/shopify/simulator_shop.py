@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -20,6 +21,8 @@ _FIRST_LINE = 15_600_000_000_001
 _FIRST_OTHER = 5_700_000_000_001
 
 STATES = ("available", "committed", "damaged", "incoming", "quality_control", "reserved", "safety_stock")
+# How many former states of an article a lagging replica may still show.
+PAST_MOST = 64
 ON_HAND_STATES = ("available", "committed", "damaged", "quality_control", "reserved", "safety_stock")
 
 
@@ -36,22 +39,56 @@ class Article:
     is_tracked: bool = True
     is_stocked: bool = True
     is_active: bool = True
+    is_deleted: bool = False
     units: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATES, 0))
+    # What the units were until an instant, the oldest first: a replica that lags behind still shows it.
+    past: deque[tuple[datetime, Mapping[str, int]]] = field(default_factory=lambda: deque(maxlen=PAST_MOST))
 
     @property
     def on_hand(self) -> int:
-        return sum(self.units[state] for state in ON_HAND_STATES)
+        return on_hand(self.units)
+
+    def can_sell(self, units: int) -> bool:
+        return not self.is_deleted and self.units["available"] >= units
+
+    def units_at(self, instant: datetime | None) -> Mapping[str, int]:
+        """The units in each state at an instant of the last while; None: now."""
+        if instant is not None:
+            for until, units in self.past:
+                if instant < until:
+                    return units
+        return self.units
+
+
+def on_hand(units: Mapping[str, int]) -> int:
+    return sum(units[state] for state in ON_HAND_STATES)
 
 
 @dataclass(slots=True)
 class OrderedLine:
-    """One line of an order. `current` is what is left of `quantity` after removals."""
+    """One line of an order, in units. `quantity` were ever ordered; each is open, cancelled or fulfilled.
+
+    `kept_off`: the cancelled ones that did not go back to available. Of the fulfilled ones `returned` came back to
+    it, and `written_off` were refunded and did not.
+    """
 
     line_id: str
     article: Article
     quantity: int
-    current: int
+    cancelled: int = 0
+    kept_off: int = 0
     fulfilled: int = 0
+    returned: int = 0
+    written_off: int = 0
+
+    @property
+    def current(self) -> int:
+        """What is left after refunds and removals, shipped or not, as Shopify counts."""
+        return self.quantity - self.cancelled - self.returned - self.written_off
+
+    @property
+    def unfulfilled(self) -> int:
+        return self.quantity - self.cancelled - self.fulfilled
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +104,7 @@ class Refund:
     refund_id: str
     created_at: datetime
     parts: tuple[Part, ...]
+    restock_type: str = "CANCEL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +116,14 @@ class Fulfillment:
 
 @dataclass(slots=True)
 class ShopOrder:
+    """An order. Its stamps are by the shop's own clock; `placed_at` is the true instant."""
+
     order_id: str
     number: int
     created_at: datetime
     updated_at: datetime
     lines: list[OrderedLine]
+    placed_at: datetime | None = None
     cancelled_at: datetime | None = None
     refunds: list[Refund] = field(default_factory=list)
     fulfillments: list[Fulfillment] = field(default_factory=list)
@@ -91,7 +132,11 @@ class ShopOrder:
     def status(self) -> str:
         if self.cancelled_at is not None:
             return "cancelled"
-        return "shipped" if self.fulfillments else "open"
+        is_left = any(line.unfulfilled for line in self.lines)
+        return "shipped" if self.fulfillments and not is_left else "open"
+
+    def line(self, line_id: str) -> OrderedLine | None:
+        return next((line for line in self.lines if line.line_id == line_id), None)
 
 
 class Shop:
@@ -130,9 +175,23 @@ class Shop:
         except KeyError:
             raise MalformedError(f"no variant {variant_id}") from None
 
+    def line(self, order_id: str, line_id: str) -> OrderedLine | None:
+        order = self.orders.get(order_id)
+        return order.line(line_id) if order else None
+
     def set_available(self, article: Article, units: int, *, now: datetime) -> None:
-        article.units["available"] = units
-        self._touch(article, now)
+        self._change(article, now, available=units - article.units["available"])
+
+    def delete(self, article: Article, *, now: datetime) -> None:
+        """The variant is gone: no id finds it any more. Orders keep their lines, without a variant."""
+        article.is_deleted = True
+        article.updated_at = now
+        self.listings[article.at] = _listed(article)
+
+    def rename(self, article: Article, sku: str, *, now: datetime) -> None:
+        article.sku = sku
+        article.updated_at = now
+        self.listings[article.at] = _listed(article)
 
     def place(self, lines: Sequence[tuple[str, int]], *, now: datetime) -> ShopOrder | None:
         """All lines or none: units go from available to committed."""
@@ -142,66 +201,138 @@ class Shop:
                 raise MalformedError(f"a line of {units} units")
             wanted[variant_id] = wanted.get(variant_id, 0) + units
         articles = {variant_id: self.article(variant_id) for variant_id in wanted}
-        if not wanted or any(articles[sku].units["available"] < units for sku, units in wanted.items()):
+        if not wanted or any(not articles[sku].can_sell(units) for sku, units in wanted.items()):
             return None
         number = len(self.orders)
-        ordered: list[OrderedLine] = []
-        for variant_id, units in lines:
-            line_id = str(_FIRST_LINE + self._line_count)
-            self._line_count += 1
-            ordered.append(OrderedLine(line_id, articles[variant_id], quantity=units, current=units))
-            self._move(articles[variant_id], units, now)
+        ordered = [self._line(articles[variant_id], units, now) for variant_id, units in lines]
         order = ShopOrder(str(_FIRST_ORDER + number), 1001 + number, now, now, ordered)
         self.orders[order.order_id] = order
         return order
 
+    def _line(self, article: Article, units: int, now: datetime) -> OrderedLine:
+        line_id = str(_FIRST_LINE + self._line_count)
+        self._line_count += 1
+        self._commit(article, units, now)
+        return OrderedLine(line_id, article, quantity=units)
+
     def cancel(self, order_id: str, *, now: datetime) -> ShopOrder | None:
-        """An open order with restocking: committed goes back to available. None where it is too late."""
+        """An order of which nothing has left, with restocking. None where it is too late.
+
+        https://shopify.dev/changelog/fulfilled-and-partially-fulfilled-orders-can-no-longer-be-canceled-by-using-the-order-resource
+        (checked 2026-11-25).
+        """
         order = self.orders.get(order_id)
-        if order is None or order.status != "open":
+        if order is None or order.status != "open" or order.fulfillments:
             return None
-        parts = tuple(Part(line, line.current) for line in order.lines if line.current)
+        parts = tuple(Part(line, line.unfulfilled) for line in order.lines if line.unfulfilled)
         for part in parts:
-            self._move(part.line.article, -part.units, now)
-            part.line.current = 0
-        order.refunds.append(Refund(self._other_id(), now, parts))
+            self._commit(part.line.article, -part.units, now)
+            part.line.cancelled += part.units
+        order.refunds.append(Refund(self.other_id(), now, parts))
         order.cancelled_at = order.updated_at = now
         return order
 
-    def ship(self, order_id: str, *, now: datetime) -> ShopOrder | None:
-        """Everything of an open order leaves: committed falls. None where it is not open."""
+    def ship(self, order_id: str, *, now: datetime, only: tuple[str, int] | None = None) -> ShopOrder | None:
+        """What is left of an open order leaves, or `only` so many units of one line. None where they are not there."""
         order = self.orders.get(order_id)
         if order is None or order.status != "open":
             return None
-        parts = tuple(Part(line, line.current) for line in order.lines if line.current)
+        parts = tuple(Part(line, line.unfulfilled) for line in order.lines if line.unfulfilled)
+        if only is not None:
+            parts = tuple(Part(p.line, only[1]) for p in parts if p.line.line_id == only[0] and only[1] <= p.units)
+        if not parts:
+            return None
         for part in parts:
-            part.line.article.units["committed"] -= part.units
-            part.line.article.updated_at = now
+            self._change(part.line.article, now, committed=-part.units)
             part.line.fulfilled += part.units
-        order.fulfillments.append(Fulfillment(self._other_id(), now, parts))
+        order.fulfillments.append(Fulfillment(self.other_id(), now, parts))
         order.updated_at = now
         return order
+
+    def edit(self, order_id: str, line_id: str, units: int, *, now: datetime) -> ShopOrder | None:
+        """What is unfulfilled of a line becomes `units`. None where it cannot be, or nothing would be left to ship.
+
+        "You can only edit unfulfilled line items", and a lower quantity may restock what was removed: here it does.
+        https://shopify.dev/docs/api/admin-graphql/latest/mutations/orderEditSetQuantity (checked 2026-11-25).
+        """
+        order = self.orders.get(order_id)
+        line = order.line(line_id) if order else None
+        if order is None or line is None or order.status != "open" or not line.unfulfilled:
+            return None
+        more = units - line.unfulfilled
+        is_last = units == 0 and not any(other.unfulfilled for other in order.lines if other is not line)
+        if more == 0 or is_last or (more > 0 and not line.article.can_sell(more)):
+            return None
+        self._commit(line.article, more, now)
+        if more > 0:
+            line.quantity += more
+        else:
+            line.cancelled -= more
+        order.updated_at = now
+        return order
+
+    def add_line(self, order_id: str, variant_id: str, units: int, *, now: datetime) -> ShopOrder | None:
+        """One more line on an open order. None where it is not open, or too few are there."""
+        order, article = self.orders.get(order_id), self.by_variant.get(variant_id)
+        if order is None or article is None or order.status != "open" or not article.can_sell(units):
+            return None
+        order.lines.append(self._line(article, units, now))
+        order.updated_at = now
+        return order
+
+    def refund(
+        self, order_id: str, line_id: str, units: int, *, restock: bool, now: datetime
+    ) -> tuple[ShopOrder, Refund] | None:
+        """Units of a line are paid back: of what has not left, or else of what has. None where neither is enough.
+
+        The restock types: https://shopify.dev/docs/api/admin-graphql/latest/enums/RefundLineItemRestockType
+        (checked 2026-11-25).
+        """
+        order = self.orders.get(order_id)
+        line = order.line(line_id) if order else None
+        if order is None or line is None or order.cancelled_at is not None or units < 1:
+            return None
+        if units <= line.unfulfilled:
+            line.cancelled += units
+            line.kept_off += 0 if restock else units
+            self._change(line.article, now, committed=-units, available=units if restock else 0)
+            restock_type = "CANCEL" if restock else "NO_RESTOCK"
+        elif units <= line.fulfilled - line.returned - line.written_off:
+            line.returned += units if restock else 0
+            line.written_off += 0 if restock else units
+            if restock:
+                self._change(line.article, now, available=units)
+            restock_type = "RETURN" if restock else "NO_RESTOCK"
+        else:
+            return None
+        refund = Refund(self.other_id(), now, (Part(line, units),), restock_type)
+        order.refunds.append(refund)
+        order.updated_at = now
+        return order, refund
 
     def book_orders(self) -> list[BookOrder]:
         return [_booked(order) for order in self.orders.values()]
 
-    def _move(self, article: Article, units: int, now: datetime) -> None:
-        article.units["available"] -= units
-        article.units["committed"] += units
-        self._touch(article, now)
+    def _commit(self, article: Article, units: int, now: datetime) -> None:
+        self._change(article, now, available=-units, committed=units)
 
-    def _touch(self, article: Article, now: datetime) -> None:
+    def _change(self, article: Article, now: datetime, **more: int) -> None:
+        """Add to the units in the named states, and keep what they were."""
+        article.past.append((now, dict(article.units)))
+        for state, units in more.items():
+            article.units[state] += units
         article.updated_at = now
         self.listings[article.at] = _listed(article)
 
-    def _other_id(self) -> str:
+    def other_id(self) -> str:
+        """A new id of something that is neither a variant nor an order."""
         self._other_count += 1
         return str(_FIRST_OTHER + self._other_count)
 
 
 def _listed(article: Article) -> BookListing:
-    units = max(0, article.units["available"])
-    return BookListing(channel_sku=article.variant_id, merchant_sku=article.sku, units=units)
+    units = 0 if article.is_deleted else max(0, article.units["available"])
+    return BookListing(article.variant_id, merchant_sku=article.sku, units=units, is_ended=article.is_deleted)
 
 
 def _booked(order: ShopOrder) -> BookOrder:
@@ -210,8 +341,11 @@ def _booked(order: ShopOrder) -> BookOrder:
             line_id=line.line_id,
             channel_sku=line.article.variant_id,
             units=line.quantity,
-            units_cancelled=line.quantity - line.current,
+            units_cancelled=line.cancelled,
+            units_relisted=line.cancelled - line.kept_off,
+            units_shipped=line.fulfilled,
+            units_returned=line.returned,
         )
         for line in order.lines
     )
-    return BookOrder(order.order_id, order.created_at, order.status, lines)
+    return BookOrder(order.order_id, order.placed_at or order.created_at, order.status, lines)

@@ -44,6 +44,7 @@ class Webhooks:
     def __init__(self, simulator: Simulator, client: httpx2.AsyncClient | None) -> None:
         self._simulator = simulator
         self._client = client
+        self._is_ours = client is None
         self._address = ""
         self._secret = ""
         self.delivered = 0
@@ -76,7 +77,8 @@ class Webhooks:
             self._after(delay_s + copy * random.uniform(0.0, _LATEST_S), parcel, attempt=0)
 
     async def aclose(self) -> None:
-        if self._client is not None:
+        """Close the client that was made here. One that was given stays open, and goes on being used."""
+        if self._client is not None and self._is_ours:
             await self._client.aclose()
             self._client = None
 
@@ -91,7 +93,7 @@ class Webhooks:
             "X-Shopify-API-Version": "2026-10",
             "X-Shopify-Webhook-Id": self._new_id(),
             "X-Shopify-Event-Id": event_id,
-            "X-Shopify-Triggered-At": stamp(self._simulator.clock.now()),
+            "X-Shopify-Triggered-At": stamp(self._simulator.channel_now()),
         }
         return _Parcel(self._address, headers, body)
 

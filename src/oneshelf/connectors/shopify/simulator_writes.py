@@ -174,7 +174,8 @@ def _row_errors(shop: Shop, rows: list[Mapping[str, Any]]) -> list[tuple[str, st
     for index, row in enumerate(rows):
         path = ["input", "quantities", str(index)]
         item, location = row["inventoryItemId"], row["locationId"]
-        if item != gid("InventoryItem", _number(item)) or _number(item) not in shop.by_item:
+        article = shop.by_item.get(_number(item))
+        if item != gid("InventoryItem", _number(item)) or article is None or article.is_deleted:
             message = "The specified inventory item could not be found."
             errors.append(("INVALID_INVENTORY_ITEM", message, [*path, "inventoryItemId"]))
         if location != gid("Location", LOCATION_ID):
