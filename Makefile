@@ -35,8 +35,12 @@ bench: ready-to-run ## measure the hot paths (ARGS="--help")
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 .PHONY: simulate
-simulate: ready-to-test ## the long proofs: random lives of the ledger, kills, races (SEEDS=1-8 STEPS=1000000 ARGS="--help")
+simulate: ready-to-test ## the long proofs: ledgers, kills, races, days under faults (SEEDS=1-8 STEPS=1000000 ARGS="--help")
 	@PYTHONPATH=tests:. $(BIN)/python -m simulation --seeds $(SEEDS) --steps $(STEPS) --workers $(WORKERS) $(ARGS)
+
+.PHONY: evidence
+evidence: ready-to-test ## write docs/explanation/evidence.md from the reports of the last simulations
+	@PYTHONPATH=tests:. $(BIN)/python -m simulation.evidence
 
 .PHONY: clean
 clean: ## remove .venv and the caches; data in .oneshelf stays

@@ -4,6 +4,9 @@ ledger   so many steps of everything that can happen, in memory; a hundredth of 
          the engine against the ledger on paper, account by account, after each step
 kills    the plug of the engine, of its database, or of both is pulled under load
 races    four engines ask for far more than there is
+days     the whole engine through days under every fault, judged by a model of its own: one for each seed
+bugs     bugs that are planted on purpose: each has to be found within 200 seeds
+crashes  the engine is killed at every point of every act at which that can make a difference
 rows     a million balances are written over, and the table stays small
 
 It ends with 1 at the first disagreement, after its seed and the shortest history that was found.
@@ -13,13 +16,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
+import platform
 import sys
 from collections.abc import Sequence
 
+from oneshelf.simulation.many import HASH_SEED, has_fixed_hashes
 from oneshelf.telemetry import configure_logging
-from simulation import ledger, processes
+from simulation import engine, ledger, processes
 
-PARTS = ("ledger", "kills", "races", "rows")
+PARTS = ("ledger", "kills", "races", "days", "bugs", "crashes", "rows")
+
+
+MACHINE = f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -34,6 +43,12 @@ def main(arguments: Sequence[str]) -> int:
                 asyncio.run(processes.kill(asked.seeds, rounds=asked.kills, say=say))
             elif part == "races":
                 asyncio.run(processes.race(asked.seeds, runs=asked.races, say=say))
+            elif part == "days":
+                engine.days(_days(asked), workers=asked.workers, machine=MACHINE, say=say)
+            elif part == "bugs":
+                engine.bugs(workers=asked.workers, machine=MACHINE, say=say, names=asked.bug or ())
+            elif part == "crashes":
+                engine.crashes(every=asked.every, workers=asked.workers, machine=MACHINE, say=say)
             else:
                 asyncio.run(processes.write_over(asked.seeds[0], updates=asked.updates, say=say))
         except AssertionError as disagreement:
@@ -42,6 +57,10 @@ def main(arguments: Sequence[str]) -> int:
                 say(note)
             return 1
     return 0
+
+
+def _days(asked: argparse.Namespace) -> range:
+    return range(asked.seeds[0], asked.seeds[0] + asked.days)
 
 
 def say(line: str) -> None:
@@ -57,6 +76,9 @@ def _asked(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=30, help="how often a plug is pulled")
     parser.add_argument("--races", type=int, default=50, help="how many races")
     parser.add_argument("--updates", type=int, default=1_000_000, help="how many balances are written over")
+    parser.add_argument("--days", type=int, default=300, help="how many, from the first seed on")
+    parser.add_argument("--bug", action="append", help="this planted bug alone; may be repeated")
+    parser.add_argument("--every", type=int, default=10, help="of the points of a crash, every so manieth")
     parser.add_argument("--workers", type=int, default=2, help="processes that simulate ledgers")
     parser.add_argument("--only", action="append", choices=PARTS, help="this part alone; may be repeated")
     return parser.parse_args(arguments)
@@ -73,4 +95,8 @@ def _seeds(text: str) -> list[int]:
 
 
 if __name__ == "__main__":
+    if not has_fixed_hashes():
+        # Sets of text have another order in each process otherwise, and a seed another run.
+        os.environ["PYTHONHASHSEED"] = HASH_SEED
+        os.execv(sys.executable, [sys.executable, "-m", "simulation", *sys.argv[1:]])  # noqa: S606
     sys.exit(main(sys.argv[1:]))

@@ -75,6 +75,8 @@ class Auditor:
         self._world = world
         self._faults = faults
         self.look_count = 0
+        # Line -> the most units that it ever had.
+        self._most: dict[tuple[str, str, str], int] = {}
 
     def look(self) -> None:
         """After a change of the ledger. Raises ViolationError."""
@@ -86,11 +88,13 @@ class Auditor:
     def _refuse_invented_orders(self) -> None:
         """Each order line that the ledger holds was sold, and is counted once."""
         sold = self._sold()
+        for place, units in sold.items():
+            self._most[place] = max(self._most.get(place, 0), units)
         for channel, order, line, units in self._lines():
-            if channel != "till" and units > sold.get((channel, order, line), 0):
+            if channel != "till" and units > self._most.get((channel, order, line), 0):
                 raise ViolationError(
                     f"no sale is counted twice, none is invented: {channel}/{order}/{line} holds {units}, "
-                    f"{sold.get((channel, order, line), 0)} were sold"
+                    f"{self._most.get((channel, order, line), 0)} were sold"
                 )
 
     def _sold(self) -> dict[tuple[str, str, str], int]:
@@ -171,7 +175,8 @@ class Auditor:
         shipped: Counter[str] = Counter()
         for sku, units, uncounted in self._session.execute(
             """
-            select sku, sum(units) filter (where to_account = 'customer'),
+            select sku, coalesce(sum(units) filter (where to_account = 'customer'), 0)
+                        - coalesce(sum(units) filter (where from_account = 'customer'), 0),
                    sum(units) filter (where reason = 'shipped_uncounted' and from_account = 'found')
             from movements group by sku
             """

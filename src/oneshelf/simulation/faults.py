@@ -16,13 +16,12 @@ GRADES = (OFF, RARE, HEAVY)
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """`rare` and `heavy`: shares of its occasions. `switch`: the simulator makes it itself, on this switch."""
+    """`rare` and `heavy`: shares of its occasions."""
 
     name: str
     rare: float
     heavy: float
     meaning: str
-    switch: str = ""
 
 
 # Between the engine and a channel, counted for each channel.
@@ -35,14 +34,26 @@ OF_CHANNELS = (
     Fault("answer_lost", 0.02, 0.15, "a request is done, and its answer never comes"),
     Fault("request_late", 0.01, 0.1, "a request that nobody waits for any more is done late"),
     Fault("slow", 0.05, 0.3, "an answer takes long"),
-    Fault("throttle", 0.02, 0.2, "the channel's budget is used up", switch="throttle"),
-    Fault("error_storm", 0.003, 0.02, "for a while the channel answers 5xx", switch="error_storm"),
-    Fault("stale_read", 0.03, 0.25, "a reading is some seconds old", switch="stale_read"),
-    Fault("partial_page", 0.03, 0.25, "a page ends early", switch="partial_page"),
-    Fault("token_expired", 0.005, 0.03, "a token dies early", switch="token_expired"),
     Fault("foreign_edit", 0.02, 0.2, "somebody types another figure into the channel's own page"),
-    Fault("order_changed", 0.1, 0.5, "an order is cancelled, in whole or in part, or edited"),
+    Fault("order_changed", 0.1, 0.5, "an order is cancelled, in whole or in part, edited, or refunded"),
+    Fault("token_revoked", 0.01, 0.05, "somebody takes our access away, and gives it back"),
+    Fault("channel_clock", 0.3, 1.0, "the channel's clock is seconds off"),
     Fault("partition", 0.002, 0.01, "nothing passes between a node and a channel for a while"),
+)
+# What the simulated channel does by itself, on a switch of this name; not every channel has each.
+OF_SWITCHES = (
+    Fault("throttle", 0.02, 0.2, "the channel's budget is used up"),
+    Fault("http_429", 0.02, 0.1, "429 with the time to wait"),
+    Fault("http_429_bare", 0.02, 0.1, "429 without it"),
+    Fault("server_error", 0.02, 0.1, "an answer is 5xx"),
+    Fault("error_storm", 0.003, 0.02, "for a while every answer is 5xx"),
+    Fault("stale_read", 0.03, 0.25, "a reading is some seconds old"),
+    Fault("partial_page", 0.03, 0.25, "a page ends early"),
+    Fault("page_drift", 0.03, 0.25, "what is listed moves while pages are read"),
+    Fault("token_expired", 0.005, 0.03, "a token dies early"),
+    Fault("slow_write", 0.03, 0.2, "a write takes seconds"),
+    Fault("write_never_applied", 0.02, 0.15, "a write is accepted and never shows"),
+    Fault("order_late", 0.03, 0.2, "an order cannot be searched for yet"),
 )
 # Of nodes and the database.
 OF_NODES = (
@@ -54,7 +65,7 @@ OF_NODES = (
     Fault("deadlock", 0.0003, 0.003, "the database breaks a deadlock"),
     Fault("disk_full", 0.0003, 0.002, "the database has no room for a statement"),
 )
-ALL = (*OF_CHANNELS, *OF_NODES)
+ALL = (*OF_CHANNELS, *OF_SWITCHES, *OF_NODES)
 BY_NAME = {fault.name: fault for fault in ALL}
 
 
@@ -101,9 +112,9 @@ class Faults:
         self.hits[name, where] += 1
         return True
 
-    def switches(self) -> dict[str, float]:
-        """What a simulator is told to do by itself."""
-        return {fault.switch: self.rate(fault.name) for fault in ALL if fault.switch}
+    def switches(self, known: Iterable[str]) -> dict[str, float]:
+        """What a simulator that has these switches is told to do by itself."""
+        return {fault.name: self.rate(fault.name) for fault in OF_SWITCHES if fault.name in known}
 
     def saw(self, what: str) -> None:
         """Something happened that must happen now and then, or the runs were too easy."""

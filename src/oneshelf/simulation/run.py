@@ -139,6 +139,9 @@ class _Run:
             made["shopify"] = ShopifySimulator(seed=seed, speed=SPEED, clock=clock, webhook_client=client)
         if "amazon" in kinds:
             made["amazon"] = AmazonSimulator(seed=seed, speed=SPEED, clock=clock)
+        for name, simulator in made.items():
+            if self._faults.strikes("channel_clock", name):
+                simulator.skew_clock()
         return made
 
     async def live(self, crash_at: int | None) -> None:
@@ -170,12 +173,12 @@ class _Run:
         """Whatever chance brings."""
         self._world.begin()
         for simulator in self._channels.values():
-            switches = self._faults.switches().items()
-            simulator.switches.set({name: rate for name, rate in switches if name in simulator.switches.names})
+            simulator.switches.set(self._faults.switches(simulator.switches.names))
         await self._sleep(ACTIVE_S)
         self._faults.stop()
         for simulator in self._channels.values():
             simulator.switches.set(dict.fromkeys(simulator.switches.names, 0.0))
+            simulator.grant()
 
     async def _play(self, crash_at: int | None) -> None:
         """One scenario, once everything is right."""
@@ -254,11 +257,13 @@ class _Run:
         outcome.commands = len(self._world.asked)
         outcome.crashes = sum(node.crash_count for node in self._network.nodes)
         outcome.crash_points = _turning_points(self._network.nodes[0].points or [])
-        outcome.hits = self._faults.hits
+        outcome.hits, outcome.sometimes = self._faults.hits, self._faults.sometimes
         for name, simulator in self._channels.items():
-            for switch, count in simulator.switches.hits.items():
-                outcome.hits[switch, name] += count
-        outcome.sometimes = self._faults.sometimes
+            for fault, count in simulator.switches.hits.items():
+                if fault in BY_NAME:
+                    outcome.hits[fault, name] += count
+                else:
+                    outcome.sometimes[f"{name}: {fault}"] += count
 
 
 def _turning_points(written: Sequence[int]) -> list[int]:

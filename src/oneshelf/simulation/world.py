@@ -21,6 +21,8 @@ LOCATION, OTHER_LOCATION = "BER", "HAM"
 # Seconds between two acts of each kind, on average.
 ORDER_S = 3.0
 COMMAND_S = 4.0
+TWICE_SHARE = 0.3
+REVOKED_S = (2.0, 30.0)
 SHIP_SHARE = 0.3
 # People and programs that command at the same time.
 CLERKS = 3
@@ -41,6 +43,10 @@ class Asked:
     @property
     def is_done(self) -> bool:
         return self.status == 200
+
+
+async def _granted(simulator: Simulator) -> None:
+    simulator.grant()
 
 
 class World:
@@ -95,6 +101,9 @@ class World:
                 order = simulator.place([(one.channel_sku, random.choice((1, 1, 2))) for one in basket])
                 self.kernel.note(f"{name} order {order}")
             self._later_life(name, simulator)
+            if not simulator.is_revoked and self.faults.strikes("token_revoked", name):
+                simulator.revoke()
+                self.network.later(random.uniform(*REVOKED_S), lambda: _granted(simulator))
             if self.faults.strikes("foreign_edit", name):
                 edited = random.choice(simulator.listings())
                 simulator.edit_by_hand(edited.channel_sku, max(0, edited.units + random.choice((-3, -1, 1, 2, 5))))
@@ -107,11 +116,26 @@ class World:
             return
         order = self.random.choice(open_orders)
         if self.faults.strikes("order_changed", name):
-            simulator.cancel(order.order_id)
-            self.kernel.note(f"{name} cancelled {order.order_id}")
+            self._change(name, simulator, order)
         elif self.random.random() < SHIP_SHARE:
             simulator.ship(order.order_id)
             self.kernel.note(f"{name} shipped {order.order_id}")
+
+    def _change(self, name: str, simulator: Simulator, order: BookOrder) -> None:
+        """Something that nobody expected of an order, as far as the channel has it."""
+        random, line = self.random, self.random.choice(order.lines)
+        acts = {
+            "cancel": lambda: simulator.cancel(order.order_id),
+            "cancel a unit": lambda: simulator.cancel_units(order.order_id, line.line_id, 1),
+            "edit": lambda: simulator.edit_line(order.order_id, line.line_id, random.choice((1, 2, 3))),
+            "add": lambda: simulator.add_line(order.order_id, random.choice(simulator.listings()).channel_sku, 1),
+            "ship a unit": lambda: simulator.ship_units(order.order_id, line.line_id, 1),
+            "refund": lambda: simulator.refund(order.order_id, line.line_id, 1, restock=random.random() < 0.5),
+        }
+        act = random.choice(list(acts))
+        if acts[act]():
+            self.faults.saw(f"{name}: {act}")
+            self.kernel.note(f"{name} {act} {order.order_id}")
 
     # People and programs ----------------------------------------------------------------------------------------
 
@@ -127,7 +151,9 @@ class World:
         line = {"sku": sku, "location": LOCATION}
         kind = random.choice(("receive", "receive", "adjust", "reserve", "reserve", "end", "move"))
         if kind == "end" and self._held:
-            reservation = self._held.pop(random.randrange(len(self._held)))
+            at = random.randrange(len(self._held))
+            # Now and then somebody ends the same reservation again.
+            reservation = self._held[at] if random.random() < TWICE_SHARE else self._held.pop(at)
             if random.random() < 0.5:
                 return {"type": "release", "reservation_id": reservation}
             order = {"channel": "till", "order_id": f"t{len(self.asked)}"}

@@ -1,0 +1,124 @@
+"""The whole engine from seeds: days under every fault, planted bugs, and a crash at every point of every act."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from contextlib import contextmanager
+from multiprocessing import get_context
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from conftest import temporary_directory
+from oneshelf.simulation import many
+from oneshelf.simulation.run import live
+from oneshelf.simulation.scenarios import SCENARIOS
+from oneshelf.simulation.sweep import Swept, sweep
+from oneshelf.storage.embedded import EmbeddedPostgres
+from oneshelf.storage.migrate import migrate
+from oneshelf.telemetry import configure_logging
+from simulation.mutants import BY_NAME, planted
+
+Say = Callable[[str], None]
+REPORTS = Path(__file__).parent / "reports"
+# A planted bug has to be found within so many seeds.
+SEEDS_MAX = 200
+
+
+def days(seeds: Sequence[int], *, workers: int, machine: str, say: Say) -> None:
+    """Live through these seeds, and store the report."""
+    told = began = monotonic()
+
+    def tell(tally: many.Tally, seconds: float) -> None:
+        nonlocal told
+        if monotonic() - told > 30 or tally.runs == len(seeds):
+            told = monotonic()
+            said = f"{tally.events:,} events, {tally.crashes} crashes, {len(tally.failures)} failed, {seconds:.0f} s"
+            say(f"  {tally.runs} of {len(seeds)} days, {said}")
+
+    with temporary_directory() as directory:
+        tally = many.simulate(directory, seeds, grades=None, workers=workers, tell=tell)
+        document = many.as_document(tally, seconds=monotonic() - began, seeds=seeds, machine=machine)
+    stored("days", document)
+    for outcome in tally.failures:
+        raise AssertionError(f"{outcome.violation}\n{many.replay_command(outcome)}")
+
+
+def bugs(*, workers: int, machine: str, say: Say, names: Sequence[str] = ()) -> None:
+    """Plant each bug, and look for the first seed that finds it."""
+    found: dict[str, Any] = {} if not names else read("bugs").get("found", {})
+    survivors = []
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        asked = {pool.submit(hunt, name): name for name in names or BY_NAME}
+        for future in as_completed(asked):
+            name, (seed, violation, seconds) = asked[future], future.result()
+            if seed:
+                found[name] = {"seed": seed, "by": violation, "seconds": round(seconds, 1)}
+                say(f"  {name}: found by seed {seed} after {seconds:.0f} s")
+            else:
+                survivors.append(name)
+                say(f"  {name}: NOT found by {SEEDS_MAX} seeds")
+    ordered = {name: found[name] for name in BY_NAME if name in found}
+    stored("bugs", {"machine": machine, "seeds_max": SEEDS_MAX, "found": ordered, "not_found": survivors})
+    assert not survivors, f"not found: {', '.join(survivors)}"
+
+
+def hunt(name: str) -> tuple[int, str, float]:
+    """The first seed that finds a planted bug (0: none), how it shows, and the seconds until then."""
+    began = monotonic()
+    with _database() as dsn, planted(BY_NAME[name]):
+        for seed in range(1, SEEDS_MAX + 1):
+            outcome = live(dsn, seed)
+            if outcome.violation:
+                return seed, outcome.violation[:300], monotonic() - began
+    return 0, "", monotonic() - began
+
+
+def crashes(*, every: int, workers: int, machine: str, say: Say) -> None:
+    """Play each scenario again for every `every`-th point at which a crash can make a difference."""
+    began, swept = monotonic(), []
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        for future in as_completed([pool.submit(_swept, name, every) for name in SCENARIOS]):
+            one = future.result()
+            swept.append(one)
+            say(f"  {one.scenario}: {one.tried} of {one.points} points, {len(one.failures)} failed")
+    swept.sort(key=lambda one: list(SCENARIOS).index(one.scenario))
+    rows = [{"scenario": one.scenario, "points": one.points, "tried": one.tried} for one in swept]
+    stored("crashes", {"machine": machine, "every": every, "seconds": round(monotonic() - began), "scenarios": rows})
+    for one in swept:
+        for point, outcome in one.failures:
+            raise AssertionError(f"{one.scenario}, killed at point {point}: {outcome.violation}")
+
+
+def _swept(name: str, every: int) -> Swept:
+    with _database() as dsn:
+        return sweep(dsn, name, every=every)
+
+
+@contextmanager
+def _database() -> Iterator[str]:
+    configure_logging(level="CRITICAL")
+    for name in ("psycopg", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    with (
+        temporary_directory() as directory,
+        EmbeddedPostgres(directory / "pg", durable=False, settings=many.SETTINGS) as server,
+    ):
+        migrate(server.dsn)
+        yield server.dsn
+
+
+def stored(name: str, document: dict[str, Any]) -> None:
+    """Keep a report, from which the page of evidence is made."""
+    REPORTS.mkdir(exist_ok=True)
+    (REPORTS / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
+
+
+def read(name: str) -> dict[str, Any]:
+    """A report; empty where there is none."""
+    file = REPORTS / f"{name}.json"
+    document: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
+    return document

@@ -1,0 +1,36 @@
+"""Each planted bug is found, by the seed that is known to find it; and what is planted is taken out again."""
+
+from __future__ import annotations
+
+import pytest
+
+from oneshelf.domain import ledger
+from oneshelf.simulation.run import live
+from simulation.engine import SEEDS_MAX, read
+from simulation.mutants import BY_NAME, MUTANTS, planted
+
+FOUND = read("bugs")["found"]
+# A bug that takes long to show would make every change wait for it; `make simulate` looks for all of them.
+SECONDS_MAX = 8.0
+QUICK = [name for name, one in FOUND.items() if one["seconds"] <= SECONDS_MAX]
+
+
+@pytest.mark.pg
+@pytest.mark.parametrize("name", QUICK)
+def test_a_planted_bug_is_found(dsn: str, name: str) -> None:
+    with planted(BY_NAME[name]):
+        assert any(live(dsn, seed).violation for seed in range(FOUND[name]["seed"], FOUND[name]["seed"] + 3))
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_planted_bug_fits_the_source_and_leaves_no_trace(mutant: object) -> None:
+    before = ledger.fill
+    with planted(BY_NAME[mutant.name]):  # type: ignore[attr-defined]
+        pass
+    assert ledger.fill is before
+
+
+def test_the_known_finds_are_of_these_bugs() -> None:
+    assert FOUND.keys() <= BY_NAME.keys()
+    assert len(FOUND) >= 25
+    assert all(1 <= one["seed"] <= SEEDS_MAX for one in FOUND.values())
