@@ -23,7 +23,8 @@ def _head() -> Iterator[str]:
     yield "# Evidence"
     yield ""
     yield "What was run, how hard it was, and what it found. Written by `make evidence` from the reports of the runs"
-    yield "themselves, which lie in `tests/simulation/reports`. How it works: [extend the simulation](../how-to/extend-the-simulation.md)."
+    yield "themselves, which lie in `tests/simulation/reports`. How it works:"
+    yield "[extend the simulation](../how-to/extend-the-simulation.md)."
     yield ""
 
 
@@ -68,7 +69,7 @@ def _cells(days: Mapping[str, Any]) -> Iterator[str]:
     for fault in OF_NODES:
         yield f"| `{fault.name}` | {fault.meaning} | {days['hits'].get(fault.name, 0):,} | |"
     yield ""
-    yield "A channel without the matter (a dash) has none of it: Amazon sends no webhooks, Shopify's token does not expire."
+    yield "A channel without the matter (a dash) has none of it: Amazon sends no webhooks, Shopify's token lasts."
     yield ""
     yield "Things that have to happen now and then, or the days were too easy:"
     yield ""
@@ -79,15 +80,18 @@ def _cells(days: Mapping[str, Any]) -> Iterator[str]:
 
 def _count(hits: Mapping[str, int], fault: Fault, channel: str) -> str:
     count = hits.get(f"{fault.name} {channel}", 0)
-    return f"{count:,}" if count else "–"
+    return f"{count:,}" if count else "-"
 
 
 def _bugs(bugs: Mapping[str, Any]) -> Iterator[str]:
     found = bugs["found"]
     yield "## Planted bugs"
     yield ""
-    yield f"{len(found)} of {len(MUTANTS)} bugs that were planted on purpose were found, each within {bugs['seeds_max']}"
-    yield 'seeds. `make simulate ARGS="--only bugs"`; what each changes is in `tests/simulation/mutants.toml`.'
+    yield f"{len(found)} of {len(MUTANTS)} bugs that were planted on purpose were found, each within"
+    yield (
+        f"{bugs['seeds_max']} seeds. "
+        '`make simulate ARGS="--only bugs"`; what each changes is in `tests/simulation/mutants.toml`.'
+    )
     yield ""
     yield "| bug | found by seed | as |"
     yield "|---|---:|---|"
@@ -105,8 +109,8 @@ def _crashes(crashes: Mapping[str, Any]) -> Iterator[str]:
     yield "## A crash at every point"
     yield ""
     yield f"{len(rows)} scenarios have {points:,} points at which a crash can make a difference: just before and just"
-    yield f"after something was written. The engine was killed at {tried:,} of them (every {crashes['every']}.), and all was"
-    yield f'right after it came up again. `make simulate ARGS="--only crashes --every {crashes["every"]}"`'
+    yield f"after something was written. The engine was killed at {tried:,} of them (every {crashes['every']}.), and"
+    yield f'all was right after it came up again. `make simulate ARGS="--only crashes --every {crashes["every"]}"`'
     yield ""
     yield "| scenario | points | tried |"
     yield "|---|---:|---:|"
@@ -119,10 +123,10 @@ def _limits() -> Iterator[str]:
     yield "## What this does not show"
     yield ""
     yield "- The channels are simulators that follow their documentation; none of this was measured at a live account."
-    yield "- Engines of a run share one process and one real PostgreSQL. Its own crashes, a full disk and real pauses are"
-    yield '  tried with real processes (`make simulate ARGS="--only kills"`).'
+    yield "- Engines of a run share one process and one real PostgreSQL. Its own crashes, a full disk and real pauses"
+    yield '  are tried with real processes (`make simulate ARGS="--only kills"`).'
     yield "- Published figures are pooled without rights or buffers, so two channels can both sell the last unit: the"
-    yield "  auditor demands that such an order is recorded as short and that the figures come right, not that it cannot be."
+    yield "  auditor demands that such an order is recorded as short and that the figures come right, no more."
     yield "- Listings that end or change their SKU, and a failover that loses transactions, are not among the faults."
 
 

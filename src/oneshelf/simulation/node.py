@@ -17,7 +17,7 @@ from oneshelf.storage import leases
 from oneshelf.storage.database import Database
 
 # Idle steps look this many times more seldom than in production: they cost real time here.
-PATIENCE = 12.0
+PATIENCE = 40.0
 PAUSE_S = (30.0, 90.0)
 CLOCK_S = 300.0
 

@@ -60,16 +60,17 @@ class Outcome:
     sometimes: Counter[str] = field(default_factory=Counter)
 
 
-def live(
+def live(  # noqa: PLR0913  # one run, and all that may be asked of it
     dsn: str,
     seed: int,
     *,
     grades: Mapping[str, str] | None = None,
     lines: list[str] | None = None,
+    active_s: float = ACTIVE_S,
     scenario: str = "",
     crash_at: int | None = None,
 ) -> Outcome:
-    """Run a seed on this migrated database, which is emptied first.
+    """Run a seed on this migrated database, which is emptied first. After `active_s` of the day everything works.
 
     With a `scenario` that alone happens, and no fault but that the engine dies at its `crash_at`-th step, if given.
     """
@@ -85,7 +86,7 @@ def live(
     try:
         asyncio.set_event_loop(kernel.loop)
         kernel.loop.run_until_complete(
-            _Run(seed, kernel, database, Faults(mix, chance), outcome, scenario).live(crash_at)
+            _Run(seed, kernel, database, Faults(mix, chance), outcome, scenario).live(active_s, crash_at)
         )
     except (ViolationError, StalledError) as failure:
         outcome.violation = str(failure)
@@ -144,7 +145,7 @@ class _Run:
                 simulator.skew_clock()
         return made
 
-    async def live(self, crash_at: int | None) -> None:
+    async def live(self, active_s: float, crash_at: int | None) -> None:
         world, kernel = self._world, self._kernel
         for number in range(1 + (not self._scenario and self._random.random() < TWO_NODES_SHARE)):
             self._network.nodes.append(Node(f"node{number}", kernel, self._database, self._network, self._faults))
@@ -157,7 +158,7 @@ class _Run:
             if self._scenario:
                 await self._play(crash_at)
             else:
-                await self._day()
+                await self._day(active_s)
             await self._settle()
         finally:
             self._count()
@@ -169,12 +170,12 @@ class _Run:
                 task.cancel()
             await asyncio.gather(*time_of_channels, return_exceptions=True)
 
-    async def _day(self) -> None:
+    async def _day(self, active_s: float) -> None:
         """Whatever chance brings."""
         self._world.begin()
         for simulator in self._channels.values():
             simulator.switches.set(self._faults.switches(simulator.switches.names))
-        await self._sleep(ACTIVE_S)
+        await self._sleep(active_s)
         self._faults.stop()
         for simulator in self._channels.values():
             simulator.switches.set(dict.fromkeys(simulator.switches.names, 0.0))
