@@ -5,6 +5,7 @@ ledger   so many steps of everything that can happen, in memory; a hundredth of 
 kills    the plug of the engine, of its database, or of both is pulled under load
 races    four engines ask for far more than there is
 rows     a million balances are written over, and the table stays small
+cluster  three engines, two shops and their database as processes, killed, stopped and cut off from each other
 
 It ends with 1 at the first disagreement, after its seed and the shortest history that was found.
 """
@@ -18,8 +19,9 @@ from collections.abc import Sequence
 
 from oneshelf.telemetry import configure_logging
 from simulation import ledger, processes
+from simulation.cluster import rounds as cluster
 
-PARTS = ("ledger", "kills", "races", "rows")
+PARTS = ("ledger", "kills", "races", "rows", "cluster")
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -34,6 +36,10 @@ def main(arguments: Sequence[str]) -> int:
                 asyncio.run(processes.kill(asked.seeds, rounds=asked.kills, say=say))
             elif part == "races":
                 asyncio.run(processes.race(asked.seeds, runs=asked.races, say=say))
+            elif part == "cluster":
+                terms = cluster.Terms(lease_s=asked.lease, stop_s=asked.stop)
+                run = cluster.simulate(asked.seeds, rounds=asked.rounds, seconds=asked.seconds, terms=terms, say=say)
+                asyncio.run(run)
             else:
                 asyncio.run(processes.write_over(asked.seeds[0], updates=asked.updates, say=say))
         except AssertionError as disagreement:
@@ -57,6 +63,10 @@ def _asked(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--kills", type=int, default=30, help="how often a plug is pulled")
     parser.add_argument("--races", type=int, default=50, help="how many races")
     parser.add_argument("--updates", type=int, default=1_000_000, help="how many balances are written over")
+    parser.add_argument("--rounds", type=int, default=3, help="how many rounds of a cluster")
+    parser.add_argument("--seconds", type=float, default=180.0, help="of faults in each of them")
+    parser.add_argument("--lease", type=float, default=20.0, help="seconds for which an engine of it takes work")
+    parser.add_argument("--stop", type=float, default=30.0, help="seconds for which one of it is stopped")
     parser.add_argument("--workers", type=int, default=2, help="processes that simulate ledgers")
     parser.add_argument("--only", action="append", choices=PARTS, help="this part alone; may be repeated")
     return parser.parse_args(arguments)
