@@ -125,6 +125,27 @@ async def _name_without_patience(database: Database) -> None:
         await catalog.add_skus(tx, SKUS)
 
 
+async def test_who_stands_still_in_a_transaction_does_not_keep_its_rows_from_the_others(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As an engine does whose machine is paused: it must not stop the other engines until somebody wakes it."""
+    monkeypatch.setattr(database_module, "STANDSTILL_S", 1)
+    lock = "select from skus for update"
+    has_gone_on = False
+    async with Database.open(dsn) as stopped, Database.open(dsn) as other:
+        async with stopped.transaction() as tx:
+            await catalog.add_skus(tx, SKUS)
+        with pytest.raises(DatabaseUnavailableError, match="idle-in-transaction"):
+            async with stopped.transaction() as tx:
+                await tx.execute(lock)
+                async with other.transaction() as next_one:
+                    await next_one.execute(lock)
+                    has_gone_on = True
+                await tx.execute(lock)
+        assert has_gone_on
+        assert await named(stopped) == set(SKUS), "it has a connection again"
+
+
 async def test_where_no_database_answers_opening_says_so(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database_module, "POOL_WAIT_S", 0.2)
     with socket.socket() as held:
