@@ -21,11 +21,14 @@ LOCK_WAIT_S = 10
 # Whoever stands still in a transaction for so long (a paused machine, a cut wire) loses it, and its locks with it. Less
 # than the wait for a lock, so that whoever waits gets it.
 STANDSTILL_S = 5
+# In a pipeline a server cannot tell standstill from work, only (this version and newer) how long it has been.
+TRANSACTION_TIMEOUT_SINCE = 170_000
 
 _UNAVAILABLE = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
     psycopg.errors.IdleInTransactionSessionTimeout,
+    psycopg.errors.TransactionTimeout,
     PoolTimeout,
 )
 
@@ -81,6 +84,9 @@ class Database:
             async with self._pool.connection() as connection:
                 with transaction_open():
                     async with connection.pipeline() if is_pipelined else nullcontext(), connection.transaction():
+                        if is_pipelined and connection.info.server_version >= TRANSACTION_TIMEOUT_SINCE:
+                            # Twice as long, as it may have waited for somebody who stood still.
+                            await connection.execute(f"set local transaction_timeout = '{2 * STANDSTILL_S}s'".encode())
                         yield connection
         except _UNAVAILABLE as failure:
             raise DatabaseUnavailableError(f"the database did not finish: {_first_line(failure)}") from failure
