@@ -29,7 +29,7 @@ class Bank:
     """One SKU, all of whose units were there when the round began."""
 
     name = "bank"
-    clients = 3
+    clients = 2
 
     def __init__(self, number: int, whole: History) -> None:
         self.history = History(whole)

@@ -23,7 +23,7 @@ class Holds:
     """One SKU with a few units."""
 
     name = "holds"
-    clients = 3
+    clients = 2
 
     def __init__(self, number: int, whole: History) -> None:
         self.history = History(whole)

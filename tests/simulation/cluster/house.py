@@ -16,6 +16,7 @@ import httpx2
 from oneshelf.clock import SystemClock
 from oneshelf.demo.children import any_free_port
 from oneshelf.demo.shops import SimulatedShop
+from oneshelf.errors import DatabaseUnavailableError
 from oneshelf.storage.database import Database
 from oneshelf.storage.embedded import EmbeddedPostgres
 from oneshelf.storage.migrate import migrate
@@ -27,8 +28,9 @@ from simulation.cluster.written import WireLog
 KINDS = ("shopify", "amazon")
 SPEED = 120.0
 READY_S_MAX = 60.0
-POLL_S = 0.05
+POLL_S = 0.03
 EXIT_GOOD = 0
+ONLOOKER_CONNECTIONS_MAX = 3
 # Three engines hold 51 connections at most; this leaves some for whoever looks on.
 POSTGRES_SETTINGS = {"max_connections": "70", "max_wal_size": "64MB", "min_wal_size": "32MB"}
 
@@ -87,6 +89,21 @@ class House:
                 engine.program.start()
         for engine in self.engines:
             await self.until_ready(engine)
+        await self.until_seen()
+
+    async def until_seen(self) -> None:
+        """The onlooker's own connections, of which a killed database leaves dead ones, are good again."""
+
+        async def is_seen() -> bool:
+            try:
+                for _ in range(ONLOOKER_CONNECTIONS_MAX):  # Each in turn.
+                    async with self.database.transaction() as tx:
+                        await tx.execute("select 1")
+            except DatabaseUnavailableError:
+                return False
+            return True
+
+        assert await until(is_seen, at_most_s=READY_S_MAX), "the database does not come back"
 
     async def until_ready(self, engine: Engine) -> None:
         async def is_ready() -> bool:
@@ -100,9 +117,12 @@ class House:
 
         assert await until(is_ready, at_most_s=READY_S_MAX), f"{engine.name}:\n{engine.program.last_words()}"
 
-    def stop_engines(self) -> list[str]:
+    async def stop_engines(self) -> list[str]:
         """Tell all engines to end. Complaints of those that did not end well."""
-        codes = {engine.name: engine.program.stop() for engine in self.engines}
+        for engine in self.engines:
+            engine.program.tell_to_stop()
+        # Not here: while they end, their wires still run in this thread.
+        codes = {engine.name: await asyncio.to_thread(engine.program.stopped) for engine in self.engines}
         words = {engine.name: engine.program.last_words() for engine in self.engines}
         return [f"{name} ended with {code}:\n{words[name]}" for name, code in codes.items() if code != EXIT_GOOD]
 
@@ -129,7 +149,9 @@ async def open_house(
         postgres = EmbeddedPostgres(postgres_directory / "pg", settings=POSTGRES_SETTINGS)
         stack.enter_context(postgres)
         migrate(postgres.dsn)
-        database = await stack.enter_async_context(Database.open(postgres.dsn, connections_max=3))
+        database = await stack.enter_async_context(
+            Database.open(postgres.dsn, connections_max=ONLOOKER_CONNECTIONS_MAX)
+        )
         async with database.transaction() as tx:
             await tx.execute(written.NOTE_LEASES)
         socket = (postgres.directory / "socket").readlink()

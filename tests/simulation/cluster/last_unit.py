@@ -20,7 +20,7 @@ class LastUnit:
     """One shelf after the other, each with a few units."""
 
     name = "last unit"
-    clients = 4
+    clients = 3
 
     def __init__(self, number: int, whole: History) -> None:
         self.history = History(whole)

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from random import Random
+from time import monotonic
 from uuid import UUID
 
 import psycopg
@@ -26,9 +27,13 @@ CONNECTIONS_TAKEN_MAX = 100
 # An engine whose every question to the database takes this long is often in the middle of something.
 SLOW_S = 0.1
 CATCH_S_MAX = 10.0
-SURELY_ITS_OWN_S = 0.5
+TAKE_OVER_S_MAX = 30.0
+
+IN_A_WRITE = "of these in the middle of a write"
+MEANWHILE = "commands acknowledged while an engine stood still"
 
 Key = tuple[str, str, UUID | None]
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +47,14 @@ class Scene:
     ops: int
     seconds: float
     stop_s: float
+    say: Say
+    starting: list[Engine] = field(default_factory=list)
+    began_s: float = field(default_factory=monotonic)
     counts: Counter[str] = field(default_factory=Counter)
+
+    def tell(self, words: str) -> None:
+        ended = ", ".join(f"{self.whole.counts[outcome]} {outcome}" for outcome in Outcome)
+        self.say(f"    {monotonic() - self.began_s:6.1f} s  {words}; so far {ended}")
 
     async def go_on(self) -> None:
         await self.whole.until_more(self.ops, at_most_s=self.seconds)
@@ -51,66 +63,88 @@ class Scene:
         """Commands are acknowledged again."""
         assert await self.whole.until_more(5, Outcome.OK, at_most_s=BACK_S_MAX), "no command is acknowledged any more"
 
+    async def until_all_run(self) -> None:
+        """Every engine that was started again is ready."""
+        while self.starting:
+            await self.house.until_ready(self.starting[0])
+            del self.starting[0]
+
     def any_engine(self) -> Engine:
-        return self.chance.choice(self.house.engines)
+        """One that runs."""
+        return self.chance.choice([engine for engine in self.house.engines if engine not in self.starting])
 
     def any_shop_wire(self) -> Proxy:
         return self.chance.choice(self.house.shops).wire
 
 
 async def kill_engine(scene: Scene) -> None:
+    """It is started again, and comes up while other things go wrong."""
     engine = scene.any_engine()
     engine.program.kill()
     await scene.go_on()
     engine.program.start()
-    await scene.house.until_ready(engine)
+    scene.starting.append(engine)
 
 
 async def kill_database(scene: Scene) -> None:
     """Its owner starts it again at once."""
     scene.house.kill_postmaster()
     await scene.until_well()
+    await scene.house.until_seen()
 
 
 async def stop_engine(scene: Scene) -> None:
     """For longer than any lease, if possible between the decision to write to a shop and the write itself."""
     engine = scene.any_engine()
-    engine.to_database.delay_s[Way.ANSWERING] = SLOW_S
-    if scene.house.shops and await _stopped_in_a_write(scene, engine):
-        scene.counts["of these in the middle of a write"] += 1
+    caught: set[Key] = set()
+    if scene.house.shops:
+        engine.to_database.delay_s[Way.ANSWERING] = SLOW_S
+        caught = await _stopped_in_a_write(scene, engine)
+        scene.counts[IN_A_WRITE] += bool(caught)
     engine.program.send(signal.SIGSTOP)
-    # The others have to go on without it, and take over what it held.
     before = scene.whole.counts[Outcome.OK]
     await asyncio.sleep(scene.stop_s)
-    scene.counts["acknowledged while an engine stood still"] += scene.whole.counts[Outcome.OK] - before
+    # The others go on without it, and take over what it held.
+    if caught:
+        assert await until(lambda: _is_over(scene.house, caught), at_most_s=TAKE_OVER_S_MAX), "nobody takes over"
+    scene.counts[MEANWHILE] += scene.whole.counts[Outcome.OK] - before
     engine.to_database.heal()
     engine.program.send(signal.SIGCONT)
     await scene.house.until_ready(engine)
 
 
-async def _stopped_in_a_write(scene: Scene, engine: Engine) -> bool:
-    """True where the engine stands still and a write that it had decided has not left it."""
+async def _stopped_in_a_write(scene: Scene, engine: Engine) -> set[Key]:
+    """The engine stands still, and these writes that it had decided have not left it; none where it was not caught.
+
+    The others stand still while it is watched, so that what is decided is its own.
+    """
+    others = [other for other in scene.house.engines if other is not engine]
+    for other in others:
+        other.program.send(signal.SIGSTOP)
+    not_its_own = await _sending(scene.house)
     deciding: set[Key] = set()
 
     async def is_deciding() -> bool:
-        deciding.clear()
-        deciding.update(await _sending(scene.house))
+        deciding.update(await _sending(scene.house) - not_its_own)
         return bool(deciding)
 
-    async def is_over() -> bool:
-        deciding.intersection_update(await _sending(scene.house))
-        return not deciding
+    give_up_s = monotonic() + CATCH_S_MAX
+    try:
+        while monotonic() < give_up_s and await until(is_deciding, at_most_s=CATCH_S_MAX):
+            engine.program.send(signal.SIGSTOP)
+            if not await _is_over(scene.house, deciding):
+                return deciding
+            engine.program.send(signal.SIGCONT)  # Too late, it had left.
+        return set()
+    finally:
+        for other in others:
+            other.program.send(signal.SIGCONT)
 
-    loop = asyncio.get_running_loop()
-    give_up_at = loop.time() + CATCH_S_MAX
-    while loop.time() < give_up_at:
-        if not await until(is_deciding, at_most_s=CATCH_S_MAX):
-            return False
-        engine.program.send(signal.SIGSTOP)
-        if not await until(is_over, at_most_s=SURELY_ITS_OWN_S):
-            return True
-        engine.program.send(signal.SIGCONT)  # It was another's.
-    return False
+
+async def _is_over(house: House, decided: set[Key]) -> bool:
+    """Forget those of them that were written, given up or taken over. Whether none is left."""
+    decided &= await _sending(house)
+    return not decided
 
 
 async def _sending(house: House) -> set[Key]:
@@ -212,25 +246,31 @@ async def fill_disk(scene: Scene) -> None:
     finally:
         scene.disk.empty()
     await scene.until_well()
+    await scene.house.until_seen()
 
 
 FAULTS: Mapping[str, Callable[[Scene], Awaitable[None]]] = {
     "engine killed": kill_engine,
-    "database killed": kill_database,
-    "engine stopped": stop_engine,
-    "database swallowed": swallow_database,
-    "database's answers swallowed": swallow_database_answers,
-    "database cut": cut_database,
-    "connections taken": take_connections,
     "shop's answers swallowed": silence_shop,
     "shop's requests swallowed": deafen_shop,
     "shop cut": cut_shop,
     "engine's answers swallowed": silence_door,
+    "database swallowed": swallow_database,
+    "database's answers swallowed": swallow_database_answers,
+    "database cut": cut_database,
+    "engine stopped": stop_engine,
+    "database killed": kill_database,
+    "connections taken": take_connections,
 }
 DISK_FULL = "disk full"
+# An engine on its way up ends where it does not reach its database.
+NEED_ALL = frozenset({"engine killed", "engine stopped", "database killed", "connections taken", DISK_FULL})
 
 
 async def strike(scene: Scene, fault: str) -> None:
     """Let this go wrong, and end."""
+    if fault in NEED_ALL:
+        await scene.until_all_run()
     scene.counts[fault] += 1
+    scene.tell(fault)
     await (fill_disk if fault == DISK_FULL else FAULTS[fault])(scene)

@@ -56,12 +56,14 @@ class Program:
             self._process.kill()
             self._process.wait()
 
-    def stop(self) -> int:
-        """Tell it to end, and kill it if it does not. Its exit code."""
-        if self._process is None:
-            return 0
+    def tell_to_stop(self) -> None:
         self.send(signal.SIGCONT)
         self.send(signal.SIGTERM)
+
+    def stopped(self) -> int:
+        """Its exit code, once it has ended; it is killed where it does not end by itself."""
+        if self._process is None:
+            return 0
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(STOP_S_MAX)
         self.kill()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
@@ -18,7 +18,7 @@ from simulation.cluster.history import History, Outcome
 from simulation.cluster.holds import Holds
 from simulation.cluster.house import House, open_house
 from simulation.cluster.last_unit import LastUnit
-from simulation.cluster.nemesis import DISK_FULL, FAULTS, Scene, strike
+from simulation.cluster.nemesis import DISK_FULL, FAULTS, Say, Scene, strike
 from simulation.cluster.receipts import Receipts
 from simulation.cluster.till import Till
 from simulation.cluster.trade import Trade
@@ -28,7 +28,6 @@ CALM_OPS = 60
 CALM_S_MAX = 30.0
 DISK_ENGINES = 1
 
-Say = Callable[[str], None]
 # The faults of a round, one after the other; ends by itself.
 Faults = Iterable[str]
 
@@ -65,7 +64,11 @@ class Tally:
         self.complaints += other.complaints
 
 
-async def round_of(seed: int, faults: Faults, terms: Terms) -> Tally:
+def _quiet(line: str) -> None:
+    del line
+
+
+async def round_of(seed: int, faults: Faults, terms: Terms, *, say: Say = _quiet) -> Tally:
     """Three engines, two shops, and all faults but a full disk."""
     whole = History()
     workloads: list[Workload] = [kind(seed, whole) for kind in (Bank, Receipts, LastUnit, Holds)]
@@ -76,11 +79,11 @@ async def round_of(seed: int, faults: Faults, terms: Terms) -> Tally:
             trade = Trade(house, seed)
             await trade.open()
             await trade.begin()
-            scene = _scene(house, whole, seed, terms, None)
+            scene = _scene(house, whole, seed, terms, None, say)
             return await _lived_through(scene, workloads, trade, faults, seed)
 
 
-async def disk_round_of(seed: int, terms: Terms, *, times: int) -> Tally:
+async def disk_round_of(seed: int, terms: Terms, *, times: int, say: Say = _quiet) -> Tally:
     """One engine whose database lies on a small disk, which runs full so many times."""
     whole = History()
     workloads: list[Workload] = [kind(seed, whole) for kind in (Bank, Receipts)]
@@ -93,14 +96,14 @@ async def disk_round_of(seed: int, terms: Terms, *, times: int) -> Tally:
             lease_s=terms.lease_s,
             has_shops=False,
         ) as house:
-            scene = _scene(house, whole, seed, terms, small)
+            scene = _scene(house, whole, seed, terms, small, say)
             tally = await _lived_through(scene, workloads, None, [DISK_FULL] * times, seed)
             log = (house.postgres.directory / "postgres.log").read_text(errors="replace")
             tally.wires["no space left"] += log.count("No space left on device")
             return tally
 
 
-def _scene(house: House, whole: History, seed: int, terms: Terms, small: disk.SmallDisk | None) -> Scene:
+def _scene(house: House, whole: History, seed: int, terms: Terms, small: disk.SmallDisk | None, say: Say) -> Scene:
     return Scene(
         house=house,
         chance=Random(f"nemesis {seed}"),
@@ -109,6 +112,7 @@ def _scene(house: House, whole: History, seed: int, terms: Terms, small: disk.Sm
         ops=terms.ops_of_a_fault,
         seconds=terms.fault_s,
         stop_s=terms.stop_s,
+        say=say,
     )
 
 
@@ -125,8 +129,10 @@ async def _lived_through(
         async with _at_work(workloads, tills, seed):
             for fault in faults:
                 await strike(scene, fault)
+            scene.tell("all is healed")
             await house.heal()
             await scene.whole.until_more(CALM_OPS, Outcome.OK, at_most_s=CALM_S_MAX)
+        scene.tell("verdicts")
         complaints = [
             f"{workload.name}: {words}"
             for workload in workloads
@@ -134,6 +140,7 @@ async def _lived_through(
         ]
         if trade is not None:
             await trade.end()
+            scene.tell("the last orders")
             complaints += [f"push: {words}" for words in await trade.verdict(next(iter(tills.values())))]
     return await _tally(scene, trade, complaints)
 
@@ -161,6 +168,7 @@ async def _at_work(workloads: Sequence[Workload], tills: dict[str, Till], seed: 
 async def _tally(scene: Scene, trade: Trade | None, complaints: list[str]) -> Tally:
     """The last looks: the ledger's own audit, the writes that reached the shops, and how the engines end."""
     house = scene.house
+    scene.tell("audit")
     audited = await audit(house.database)
     complaints += [f"audit: {found.rule}: {found.where}: {found.figures}" for found in audited.violations]
     async with house.database.transaction() as tx:
@@ -168,7 +176,8 @@ async def _tally(scene: Scene, trade: Trade | None, complaints: list[str]) -> Ta
     writes = [write for shop in house.shops for write in shop.log.writes]
     judged = written.stale(writes, noted)
     complaints += [f"lease: {words}" for words in judged.complaints]
-    complaints += [f"end: {words}" for words in house.stop_engines()]
+    complaints += [f"end: {words}" for words in await house.stop_engines()]
+    scene.tell("the end")
     hits: Counter[str] = Counter()
     for wire in house.wires:
         hits += wire.hits
@@ -199,9 +208,9 @@ async def simulate(seeds: Sequence[int], *, rounds: int, seconds: float, terms: 
     left_out = disk.why_not()
     for number in range(rounds):
         seed = seeds[number % len(seeds)] + 1_000 * (number // len(seeds))
-        tally = await round_of(seed, for_so_long(seed, seconds), terms)
+        tally = await round_of(seed, for_so_long(seed, seconds), terms, say=say)
         if not left_out:
-            tally.add(await disk_round_of(seed, terms, times=2))
+            tally.add(await disk_round_of(seed, terms, times=2, say=say))
         whole.add(tally)
         say(
             f"  round {number + 1} of {rounds}, seed {seed}: {dict(tally.outcomes)}, {len(tally.complaints)} violations"

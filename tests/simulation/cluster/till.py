@@ -13,7 +13,9 @@ import msgspec
 from simulation.cluster.history import History, Op, Outcome
 from simulation.cluster.house import House
 
-ASK_S_MAX = 6.0
+ASK_S_MAX = 3.0
+# Who gave no answer is left alone for a while, as a balancer before the engines would.
+SHUNNED_S = 1.0
 # Whoever gets no answer asks again with the same key, elsewhere; or gives up, and nobody knows.
 ASKS_AGAIN = 0.6
 TRIES_MAX = 4
@@ -27,6 +29,7 @@ class Till:
 
     def __init__(self, house: House, history: History, chance: Random) -> None:
         self._house, self._history, self._chance = house, history, chance
+        self._shunned_until_s: dict[str, float] = {}
         limits = httpx2.Limits(max_connections=30)
         self.client = httpx2.AsyncClient(timeout=ASK_S_MAX, trust_env=False, limits=limits)
 
@@ -97,9 +100,11 @@ class Till:
 
     async def _once(self, path: str, body: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
         """What went wrong (empty: nothing), and the answer."""
+        address = self._address()
         try:
-            said = await self.client.post(f"{self._address()}{path}", json=body)
+            said = await self.client.post(f"{address}{path}", json=body)
         except httpx2.TransportError as failure:
+            self._shunned_until_s[address] = monotonic() + SHUNNED_S
             return type(failure).__name__, {}
         try:
             document: dict[str, Any] = msgspec.json.decode(said.content, type=dict[str, Any])
@@ -113,4 +118,7 @@ class Till:
         return kind if kind.startswith(_PROBLEM) else str(said.status_code), document
 
     def _address(self) -> str:
-        return self._chance.choice(self._house.engines).door.address
+        """That of any engine, if possible of one that has answered lately."""
+        doors = [engine.door.address for engine in self._house.engines]
+        open_doors = [door for door in doors if self._shunned_until_s.get(door, 0.0) < monotonic()]
+        return self._chance.choice(open_doors or doors)
