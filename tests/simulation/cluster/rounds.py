@@ -27,6 +27,7 @@ from simulation.cluster.workload import Workload
 CALM_OPS = 60
 CALM_S_MAX = 30.0
 DISK_ENGINES = 1
+DISK_TIMES = 2
 
 # The faults of a round, one after the other; ends by itself.
 Faults = Iterable[str]
@@ -49,6 +50,7 @@ class Tally:
     faults: Counter[str] = field(default_factory=Counter)
     wires: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
+    words: Counter[str] = field(default_factory=Counter)
     orders_placed: int = 0
     writes_seen: int = 0
     taken_over: int = 0
@@ -58,6 +60,7 @@ class Tally:
         self.faults += other.faults
         self.wires += other.wires
         self.outcomes += other.outcomes
+        self.words += other.words
         self.orders_placed += other.orders_placed
         self.writes_seen += other.writes_seen
         self.taken_over += other.taken_over
@@ -185,6 +188,7 @@ async def _tally(scene: Scene, trade: Trade | None, complaints: list[str]) -> Ta
         faults=scene.counts,
         wires=hits,
         outcomes=Counter({outcome.value: count for outcome, count in scene.whole.counts.items()}),
+        words=Counter(op.word for op in scene.whole.ops),
         orders_placed=0 if trade is None else trade.placed_count,
         writes_seen=len(writes),
         taken_over=judged.taken_over_count,
@@ -208,28 +212,32 @@ async def simulate(seeds: Sequence[int], *, rounds: int, seconds: float, terms: 
     left_out = disk.why_not()
     for number in range(rounds):
         seed = seeds[number % len(seeds)] + 1_000 * (number // len(seeds))
-        tally = await round_of(seed, for_so_long(seed, seconds), terms, say=say)
-        if not left_out:
-            tally.add(await disk_round_of(seed, terms, times=2, say=say))
-        whole.add(tally)
-        say(
-            f"  round {number + 1} of {rounds}, seed {seed}: {dict(tally.outcomes)}, {len(tally.complaints)} violations"
+        again = (
+            f"see it again: make simulate SEEDS={seed} "
+            f'ARGS="--only cluster --rounds 1 --seconds {seconds:g} --lease {terms.lease_s:g} --stop {terms.stop_s:g}"'
         )
+        try:
+            tally = await round_of(seed, for_so_long(seed, seconds), terms, say=say)
+            if not left_out:
+                tally.add(await disk_round_of(seed, terms, times=DISK_TIMES, say=say))
+        except Exception as failure:
+            failure.add_note(again)
+            raise
+        whole.add(tally)
+        say(f"  round {number + 1} of {rounds}, seed {seed}: {len(tally.complaints)} violations")
         if whole.complaints:
             break
     _report(whole, monotonic() - began, left_out, say)
     if whole.complaints:
-        failure = AssertionError(f"seed {seed}: {whole.complaints[0]}")
-        failure.add_note(
-            f"see it again: make simulate SEEDS={seed} "
-            f'ARGS="--only cluster --rounds 1 --seconds {seconds:g} --lease {terms.lease_s:g} --stop {terms.stop_s:g}"'
-        )
-        raise failure
+        wrong = AssertionError(f"seed {seed}: {whole.complaints[0]}")
+        wrong.add_note(again)
+        raise wrong
 
 
 def _report(tally: Tally, took_s: float, left_out: str, say: Say) -> None:
     outcomes = ", ".join(f"{tally.outcomes[word]:,} {word}" for word in ("ok", "refused", "unknown"))
     say(f"cluster: {took_s:,.0f} s; commands: {outcomes}; {tally.orders_placed:,} orders placed at the shops")
+    say("  told: " + ", ".join(f"{word} {count:,}" for word, count in tally.words.most_common()))
     for fault, count in sorted(tally.faults.items()):
         say(f"  {count:6,} {fault}")
     say("  on the wires: " + ", ".join(f"{count:,} {hit}" for hit, count in sorted(tally.wires.items())))

@@ -27,6 +27,7 @@ async def test_whatever_is_killed_stopped_or_cut_off_nothing_is_lost_doubled_or_
     assert tally.outcomes["ok"] > 200
     assert tally.outcomes["refused"] > 20
     assert tally.outcomes["unknown"] > 0
+    assert {"posted", "arrived", "reserved", "released", "short", "reservation-ended"} <= set(tally.words)
     assert {"swallowed", "cut", "cut in the middle", "refused", "delayed"} <= set(tally.wires)
     assert tally.faults[IN_A_WRITE] == 1
     assert tally.taken_over > 0
