@@ -80,7 +80,7 @@ class Bank:
     async def _look(self, till: Till) -> None:
         at = self._clock.now() - AGO
         seen = await till.read(f"/v1/skus/{self.sku}", at=at.isoformat())
-        if seen is not None:
+        if seen:
             self._sights.append(Sight(monotonic(), _units(seen["balances"], seen["outside"])))
 
     async def verdict(self, till: Till) -> list[str]:

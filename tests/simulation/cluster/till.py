@@ -46,11 +46,13 @@ class Till:
         await self._insist("/v1/skus", {"skus": [{"sku": sku} for sku in skus]})
 
     async def read(self, path: str, **question: str | int) -> dict[str, Any] | None:
-        """What an engine says; None where it does not."""
+        """What an engine says: nothing of what it does not know; None where it does not answer."""
         try:
             said = await self.client.get(f"{self._address()}{path}", params=question)
         except httpx2.TransportError:
             return None
+        if said.status_code == 404:
+            return {}
         return said.json() if said.status_code == 200 else None
 
     async def movements(self, sku: str) -> list[dict[str, Any]]:
@@ -61,15 +63,16 @@ class Till:
             before = {} if page["next"] is None else {"before": page["next"]}
             page = await self.read(f"/v1/skus/{sku}/movements", limit=1000, **before)
             assert page is not None, f"the movements of {sku} cannot be read"
-            rows += page["movements"]
-            if page["next"] is None:
+            rows += page.get("movements", [])
+            if page.get("next") is None:
                 break
         return rows
 
     async def shelf(self, sku: str) -> dict[str, Any]:
+        """Where its units are; of a SKU that is lost, none anywhere."""
         found = await self.read(f"/v1/skus/{sku}")
         assert found is not None, f"{sku} cannot be read"
-        return found
+        return found or {"available": 0, "reserved": 0, "balances": []}
 
     async def _insist(self, path: str, body: Mapping[str, Any]) -> None:
         while True:
