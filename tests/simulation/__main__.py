@@ -8,6 +8,7 @@ days     the whole engine through days under every fault, judged by a model of i
 bugs     bugs that are planted on purpose: each has to be found within 200 seeds
 crashes  the engine is killed at every point of every act at which that can make a difference
 rows     a million balances are written over, and the table stays small
+cluster  three engines, two shops and their database as processes, killed, stopped and cut off from each other
 
 It ends with 1 at the first disagreement, after its seed and the shortest history that was found.
 """
@@ -24,8 +25,9 @@ from collections.abc import Sequence
 from oneshelf.simulation.many import HASH_SEED, has_fixed_hashes
 from oneshelf.telemetry import configure_logging
 from simulation import engine, ledger, processes
+from simulation.cluster import rounds as cluster
 
-PARTS = ("ledger", "kills", "races", "days", "bugs", "crashes", "rows")
+PARTS = ("ledger", "kills", "races", "days", "bugs", "crashes", "rows", "cluster")
 
 
 MACHINE = f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
@@ -37,26 +39,35 @@ def main(arguments: Sequence[str]) -> int:
     for part in asked.only or PARTS:
         say(f"{part}: seeds {asked.seeds[0]} to {asked.seeds[-1]}")
         try:
-            if part == "ledger":
-                ledger.simulate(asked.seeds, steps=asked.steps, workers=asked.workers, say=say)
-            elif part == "kills":
-                asyncio.run(processes.kill(asked.seeds, rounds=asked.kills, say=say))
-            elif part == "races":
-                asyncio.run(processes.race(asked.seeds, runs=asked.races, say=say))
-            elif part == "days":
-                engine.days(_days(asked), workers=asked.workers, machine=MACHINE, say=say)
-            elif part == "bugs":
-                engine.bugs(workers=asked.workers, machine=MACHINE, say=say, names=asked.bug or ())
-            elif part == "crashes":
-                engine.crashes(every=asked.every, workers=asked.workers, machine=MACHINE, say=say)
-            else:
-                asyncio.run(processes.write_over(asked.seeds[0], updates=asked.updates, say=say))
+            _prove(part, asked)
         except AssertionError as disagreement:
             say(f"{part} failed: {disagreement}")
             for note in getattr(disagreement, "__notes__", []):
                 say(note)
             return 1
     return 0
+
+
+def _prove(part: str, asked: argparse.Namespace) -> None:
+    match part:
+        case "ledger":
+            ledger.simulate(asked.seeds, steps=asked.steps, workers=asked.workers, say=say)
+        case "kills":
+            asyncio.run(processes.kill(asked.seeds, rounds=asked.kills, say=say))
+        case "races":
+            asyncio.run(processes.race(asked.seeds, runs=asked.races, say=say))
+        case "days":
+            engine.days(_days(asked), workers=asked.workers, machine=MACHINE, say=say)
+        case "bugs":
+            engine.bugs(workers=asked.workers, machine=MACHINE, say=say, names=asked.bug or ())
+        case "crashes":
+            engine.crashes(every=asked.every, workers=asked.workers, machine=MACHINE, say=say)
+        case "cluster":
+            terms = cluster.Terms(lease_s=asked.lease, stop_s=asked.stop)
+            rounds = cluster.simulate(asked.seeds, rounds=asked.rounds, seconds=asked.seconds, terms=terms, say=say)
+            asyncio.run(rounds)
+        case _:
+            asyncio.run(processes.write_over(asked.seeds[0], updates=asked.updates, say=say))
 
 
 def _days(asked: argparse.Namespace) -> range:
@@ -79,6 +90,10 @@ def _asked(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--days", type=int, default=300, help="how many, from the first seed on")
     parser.add_argument("--bug", action="append", help="this planted bug alone; may be repeated")
     parser.add_argument("--every", type=int, default=10, help="of the points of a crash, every so manieth")
+    parser.add_argument("--rounds", type=int, default=3, help="how many rounds of a cluster")
+    parser.add_argument("--seconds", type=float, default=180.0, help="of faults in each of them")
+    parser.add_argument("--lease", type=float, default=20.0, help="seconds for which an engine of it takes work")
+    parser.add_argument("--stop", type=float, default=30.0, help="seconds for which one of it is stopped")
     parser.add_argument("--workers", type=int, default=2, help="processes that simulate ledgers")
     parser.add_argument("--only", action="append", choices=PARTS, help="this part alone; may be repeated")
     return parser.parse_args(arguments)

@@ -125,6 +125,36 @@ async def _name_without_patience(database: Database) -> None:
         await catalog.add_skus(tx, SKUS)
 
 
+@pytest.mark.parametrize("is_pipelined", [False, True])
+async def test_who_stands_still_in_a_transaction_does_not_keep_its_rows_from_the_others(
+    dsn: str, monkeypatch: pytest.MonkeyPatch, *, is_pipelined: bool
+) -> None:
+    """As an engine does whose machine is paused: it must not stop the other engines until somebody wakes it."""
+    monkeypatch.setattr(database_module, "STANDSTILL_S", 1)
+    went_on = asyncio.Event()
+    async with Database.open(dsn) as stopped, Database.open(dsn) as other:
+        async with stopped.transaction() as tx:
+            await catalog.add_skus(tx, SKUS)
+            version = tx.info.server_version
+        if is_pipelined and version < database_module.TRANSACTION_TIMEOUT_SINCE:
+            pytest.skip("an older server cannot tell a pipeline that stands still from one that works")
+        with pytest.raises(DatabaseUnavailableError):
+            await _stand_still(stopped, other, went_on, is_pipelined=is_pipelined)
+        assert went_on.is_set()
+        assert await named(stopped) == set(SKUS), "it has a connection again"
+
+
+async def _stand_still(stopped: Database, other: Database, went_on: asyncio.Event, *, is_pipelined: bool) -> None:
+    """Lock rows, do nothing until the other one has had them, and try to go on."""
+    lock = "select sku from skus for update"
+    async with stopped.transaction(is_pipelined=is_pipelined) as tx:
+        await (await tx.execute(lock)).fetchall()
+        async with other.transaction() as next_one:
+            await next_one.execute(lock)
+        went_on.set()
+        await (await tx.execute(lock)).fetchall()
+
+
 async def test_where_no_database_answers_opening_says_so(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database_module, "POOL_WAIT_S", 0.2)
     with socket.socket() as held:

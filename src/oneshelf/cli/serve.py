@@ -107,7 +107,7 @@ async def _open_alone_or_not(settings: Settings) -> AsyncIterator[Database]:
             log.info("migration.applied", name=name)
         async with (
             leases.only_engine(dsn) as is_alone,
-            Database.open(dsn, application_name="oneshelf serve") as database,
+            Database.open(dsn, application_name=leases.ENGINE) as database,
         ):
             if is_alone and (freed := await leases.clear(database)):
                 log.info("leases.freed", count=freed)

@@ -17,6 +17,20 @@ from oneshelf.telemetry import transaction_open
 Transaction = AsyncConnection[tuple[Any, ...]]
 
 POOL_WAIT_S = 10.0
+LOCK_WAIT_S = 10
+# Whoever stands still in a transaction for so long (a paused machine, a cut wire) loses it, and its locks with it. Less
+# than the wait for a lock, so that whoever waits gets it.
+STANDSTILL_S = 5
+# In a pipeline a server cannot tell standstill from work, only (this version and newer) how long it has been.
+TRANSACTION_TIMEOUT_SINCE = 170_000
+
+_UNAVAILABLE = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.errors.IdleInTransactionSessionTimeout,
+    psycopg.errors.TransactionTimeout,
+    PoolTimeout,
+)
 
 
 class Database:
@@ -31,13 +45,19 @@ class Database:
         dsn: str, *, connections_max: int = 16, application_name: str = "oneshelf"
     ) -> AsyncIterator[Database]:
         """Open a pool. Raises DatabaseUnavailableError when the database does not answer."""
+        settings = {
+            "timezone": "UTC",
+            "lock_timeout": f"{LOCK_WAIT_S}s",
+            "idle_in_transaction_session_timeout": f"{STANDSTILL_S}s",
+        }
+        options = " ".join(f"-c {name}={value}" for name, value in settings.items())
         pool: AsyncConnectionPool[Transaction] = AsyncConnectionPool(
             dsn,
             min_size=2,
             max_size=connections_max,
             timeout=POOL_WAIT_S,
             open=False,
-            kwargs={"application_name": application_name, "options": "-c timezone=UTC -c lock_timeout=10s"},
+            kwargs={"application_name": application_name, "options": options},
         )
         try:
             await pool.open(wait=True, timeout=POOL_WAIT_S)
@@ -57,15 +77,18 @@ class Database:
         the begin and the commit too. For the hot path, where round trips are most of the time.
 
         Raises DatabaseRefusedError for rows that break a rule of the schema, and DatabaseUnavailableError where trying
-        again is right: connection lost, deadlock, lock timeout. After a connection lost during the commit it is
-        unknown whether it happened; every step can be repeated.
+        again is right: connection lost, deadlock, lock timeout, standstill. After a connection lost during the commit
+        it is unknown whether it happened; every step can be repeated.
         """
         try:
             async with self._pool.connection() as connection:
                 with transaction_open():
                     async with connection.pipeline() if is_pipelined else nullcontext(), connection.transaction():
+                        if is_pipelined and connection.info.server_version >= TRANSACTION_TIMEOUT_SINCE:
+                            # Twice as long, as it may have waited for somebody who stood still.
+                            await connection.execute(f"set local transaction_timeout = '{2 * STANDSTILL_S}s'".encode())
                         yield connection
-        except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as failure:
+        except _UNAVAILABLE as failure:
             raise DatabaseUnavailableError(f"the database did not finish: {_first_line(failure)}") from failure
         except psycopg.errors.UniqueViolation as failure:
             raise RowExistsError(f"the database has this row: {_first_line(failure)}") from failure

@@ -41,6 +41,7 @@ async def remember(tx: Transaction, channel: Channel, seen: Iterable[SeenListing
     A merchant SKU that two listings of the channel carry links neither: a person has to say which is which.
     Returns the listings that were linked just now, with their SKUs.
     """
+    await _hold_off_posting(tx, channel)
     ordered = sorted(seen)
     await tx.execute(
         """
@@ -78,11 +79,21 @@ async def remember(tx: Transaction, channel: Channel, seen: Iterable[SeenListing
     return {(Channel(owner), ChannelSku(channel_sku)): Sku(sku) async for owner, channel_sku, sku in cursor}
 
 
+async def _hold_off_posting(tx: Transaction, channel: Channel) -> None:
+    """No order of this channel is being posted until this transaction ends.
+
+    Whoever found a listing without a link has parked its order by now, where it is found; whoever comes later sees the
+    link.
+    """
+    await tx.execute("select from channels where channel = %(channel)s for update", {"channel": channel})
+
+
 async def link(tx: Transaction, key: ListingKey, sku: Sku, *, pack_units: int) -> bool:
     """Say which SKU a listing sells. Creates the listing where an order named it before any sweep did.
 
     Versions are the SKU's: whatever was desired and proved for another SKU counts for nothing.
     """
+    await _hold_off_posting(tx, key[0])
     cursor = await tx.execute(
         """
         insert into listings (channel, channel_sku, sku, pack_units)
@@ -124,8 +135,15 @@ async def find(tx: Transaction, channel: Channel, text: str) -> list[ChannelSku]
 
 
 async def lock_links(tx: Transaction, keys: Collection[ListingKey]) -> dict[ListingKey, Link]:
-    """The links of these listings, locked in sorted order. Unlinked and unknown listings are left out."""
+    """The links of these listings, locked in sorted order. Unlinked and unknown listings are left out.
+
+    They stay so until this transaction ends: no listing of these channels is linked meanwhile.
+    """
     ordered = sorted(keys)
+    await tx.execute(
+        "select from channels where channel = any(%(channels)s::text[]) order by channel for key share",
+        {"channels": sorted({channel for channel, _ in ordered})},
+    )
     cursor = await tx.execute(
         """
         select l.channel, l.channel_sku, l.sku, c.location, l.pack_units,
