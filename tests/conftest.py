@@ -6,9 +6,10 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -98,12 +99,82 @@ def template_name(server_dsn: str, worker_id: str) -> Iterator[str]:
 _numbers = count(1)
 
 
+# Tables that hold a page: those that a test has written to.
+_FILLED = """
+select c.relname from pg_class c
+where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and pg_relation_size(c.oid) > 0
+"""
+
+
+class ReusedDatabase:
+    """A database that is emptied for the next test, and made anew where a test has left more than rows behind."""
+
+    def __init__(self, server_dsn: str, template: str, created: ExitStack) -> None:
+        self._server_dsn = server_dsn
+        self._template = template
+        self._created = created
+        self._dsn = ""
+        self._fresh: tuple[Any, dict[str, str | None]] = (None, {})
+
+    def emptied(self) -> str:
+        """The connection string."""
+        if not self._dsn or not self._empty():
+            self._created.close()
+            name = self._template.replace("template", str(next(_numbers)))
+            made = created_database(self._server_dsn, name, template=self._template)
+            self._dsn = self._created.enter_context(made)
+            with psycopg.connect(self._dsn, autocommit=True) as connection:
+                self._fresh = _likeness(connection)
+        return self._dsn
+
+    def _empty(self) -> bool:
+        """Whether it is as it was when it was fresh."""
+        with psycopg.connect(self._dsn, autocommit=True) as connection:
+            connection.execute(
+                "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
+                "where datname = current_database() and pid <> pg_backend_pid()"
+            )
+            filled = {table for (table,) in connection.execute(_FILLED)}
+            given = {table for table, rows in self._fresh[1].items() if rows}
+            if filled - given:
+                tables = sql.SQL(", ").join(map(sql.Identifier, sorted(filled - given)))
+                connection.execute(sql.SQL("truncate {} restart identity cascade").format(tables))
+            return bool(_likeness(connection) == self._fresh)
+
+
+def _likeness(connection: psycopg.Connection[tuple[Any, ...]]) -> tuple[Any, dict[str, str | None]]:
+    """What tells two databases apart: what there is besides rows, and the rows themselves."""
+    shape = connection.execute(
+        "select (select array_agg(oid order by oid) from pg_class where relnamespace = 'public'::regnamespace), "
+        "(select array_agg(prosrc order by oid) from pg_proc where pronamespace = 'public'::regnamespace), "
+        "(select array_agg(oid order by oid) from pg_trigger where not tgisinternal), "
+        "(select array_agg(setconfig) from pg_db_role_setting)"
+    ).fetchone()
+    return shape, dict(_rows(connection))
+
+
+def _rows(connection: psycopg.Connection[tuple[Any, ...]]) -> list[tuple[str, str | None]]:
+    """Table -> a hash of its rows; None for an empty one."""
+    names = connection.execute(
+        "select table_name from information_schema.tables where table_schema = 'public' "
+        "and table_type = 'BASE TABLE' order by table_name"
+    ).fetchall()
+    one = sql.SQL("select {name}, (select md5(string_agg(t::text, '' order by t::text)) from {table} t)")
+    looks = [one.format(name=sql.Literal(name), table=sql.Identifier(name)) for (name,) in names]
+    return connection.execute(sql.SQL(" union all ").join(looks)).fetchall()
+
+
+@pytest.fixture(scope="session")
+def reused(server_dsn: str, template_name: str) -> Iterator[ReusedDatabase]:
+    """The database that the tests of this worker have in turn."""
+    with ExitStack() as created:
+        yield ReusedDatabase(server_dsn, template_name, created)
+
+
 @pytest.fixture
-def dsn(server_dsn: str, template_name: str) -> Iterator[str]:
-    """A fresh database at the newest migration."""
-    name = template_name.replace("template", str(next(_numbers)))
-    with created_database(server_dsn, name, template=template_name) as fresh:
-        yield fresh
+def dsn(reused: ReusedDatabase) -> str:
+    """A database at the newest migration, as if it were fresh."""
+    return reused.emptied()
 
 
 @pytest.fixture

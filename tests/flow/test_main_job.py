@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from flow.world import CLOCK, MARKET, SHOP, World, open_world
+from oneshelf.connectors.amazon.simulator import AmazonSimulator
 from oneshelf.domain.identity import ChannelSku, Sku
 from oneshelf.domain.order import OrderLine, OrderSnapshot
 from oneshelf.flow import audit, interpret, plan, post
@@ -95,7 +96,11 @@ async def test_an_edit_by_hand_is_a_drift_with_its_cause_and_is_written_over(dsn
 async def test_a_fall_is_held_in_suspense_everywhere_until_its_late_order_comes(dsn: str) -> None:
     """The order stays invisible for longer than the channel says. Nobody may sell its units meanwhile."""
     async with open_world(dsn, skus={"MUG": 5}, timing={"suspense_s": 60.0}) as world:
-        world.simulators[MARKET].switches.set({"order_late": {"next": 1}})
+        market = world.simulators[MARKET]
+        assert isinstance(market, AmazonSimulator)
+        # Later than the channel's word for it by so much that the fall is weighed before the order comes.
+        market.habits.late_s = (1200.0, 1200.0)
+        market.switches.set({"order_late": {"next": 1}})
         world.sell(MARKET, "MUG", 2)
         await world.until(lambda: has_drifts(world, "unknown"), what="the fall is a drift without a cause yet")
         await world.until(lambda: shop_shows(world, 3), what="the other shop does not offer the units either")

@@ -50,7 +50,12 @@ def days(seeds: Sequence[int], *, workers: int, machine: str, say: Say) -> None:
 def bugs(*, workers: int, machine: str, say: Say, names: Sequence[str] = ()) -> None:
     """Plant each bug, and look for the first seed that finds it."""
     found: dict[str, Any] = {} if not names else read("bugs").get("found", {})
-    survivors = []
+    survivors: list[str] = []
+
+    def keep() -> None:
+        ordered = {name: found[name] for name in BY_NAME if name in found}
+        stored("bugs", {"machine": machine, "seeds_max": SEEDS_MAX, "found": ordered, "not_found": survivors})
+
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         asked = {pool.submit(hunt, name): name for name in names or BY_NAME}
         for future in as_completed(asked):
@@ -61,8 +66,7 @@ def bugs(*, workers: int, machine: str, say: Say, names: Sequence[str] = ()) -> 
             else:
                 survivors.append(name)
                 say(f"  {name}: NOT found by {SEEDS_MAX} seeds")
-    ordered = {name: found[name] for name in BY_NAME if name in found}
-    stored("bugs", {"machine": machine, "seeds_max": SEEDS_MAX, "found": ordered, "not_found": survivors})
+            keep()
     assert not survivors, f"not found: {', '.join(survivors)}"
 
 
