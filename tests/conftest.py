@@ -148,6 +148,7 @@ def _likeness(connection: psycopg.Connection[tuple[Any, ...]]) -> tuple[Any, dic
         "select (select array_agg(oid order by oid) from pg_class where relnamespace = 'public'::regnamespace), "
         "(select array_agg(prosrc order by oid) from pg_proc where pronamespace = 'public'::regnamespace), "
         "(select array_agg(oid order by oid) from pg_trigger where not tgisinternal), "
+        "(select array_agg(oid order by oid) from pg_constraint), (select count(*) from pg_attribute), "
         "(select array_agg(setconfig) from pg_db_role_setting)"
     ).fetchone()
     return shape, dict(_rows(connection))

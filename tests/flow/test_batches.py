@@ -180,7 +180,7 @@ async def test_a_batch_that_waits_too_long_for_a_shelf_is_to_be_tried_again(
 ) -> None:
     async with open_ledger(dsn, {"MUG": 5}) as ledger, ledger.database.transaction() as blocking:
         await blocking.execute("select * from balances for update")
-        monkeypatch.setattr(balances, "lock", impatient(balances.lock))
+        monkeypatch.setattr(balances, "ask_lock", impatient(balances.ask_lock))
         with pytest.raises(DatabaseUnavailableError):
             await ledger.ask_one(hold(demand(MUG, 1)))
     async with open_ledger(dsn) as ledger:

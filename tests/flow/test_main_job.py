@@ -50,6 +50,18 @@ async def test_a_cancelled_order_comes_back_everywhere(dsn: str) -> None:
         await stays_verified(world)
 
 
+async def test_a_cancelled_order_for_which_nothing_was_there_offers_nothing(dsn: str) -> None:
+    """Both shops sold the last ones. The one whose order is cancelled offers its units again, and there are none."""
+    async with open_world(dsn, skus={"MUG": 2}) as world:
+        world.sell(SHOP, "MUG", 2)
+        order_id = world.sell(MARKET, "MUG", 2)
+        await stays_verified(world)
+        assert world.simulators[MARKET].cancel(order_id)
+        await world.until(lambda: is_cancelled(world, order_id), what="the cancellation is posted")
+        await stays_verified(world)
+        assert {row["desired_units"] for row in await world.listings()} == {0}
+
+
 async def test_a_pending_order_holds_its_unit_from_the_first_sight(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         world.sell(MARKET, "MUG", 2)
@@ -91,6 +103,11 @@ async def test_an_edit_by_hand_is_a_drift_with_its_cause_and_is_written_over(dsn
         assert (drift["expected_units"], drift["observed_units"]) == (5, 99)
         assert drift["resolution"] == "republished"
         assert drift["resolved_at"] is not None
+
+
+async def is_cancelled(world: World, order_id: str) -> bool:
+    lines = await world.rows("select order_id, units_committed + units_pending + units_short as units from order_lines")
+    return [row["units"] for row in lines if row["order_id"] == order_id] == [0]
 
 
 async def test_a_fall_is_held_in_suspense_everywhere_until_its_late_order_comes(dsn: str) -> None:

@@ -11,7 +11,6 @@ from typing import Any
 
 from psycopg import Connection
 
-from oneshelf.simulation.faults import Faults
 from oneshelf.simulation.world import World
 
 
@@ -70,10 +69,9 @@ _LOOK = " union all ".join(
 class Auditor:
     """`session` sees what is committed, and nothing else."""
 
-    def __init__(self, session: Connection[tuple[Any, ...]], world: World, faults: Faults) -> None:
+    def __init__(self, session: Connection[tuple[Any, ...]], world: World) -> None:
         self._session = session
         self._world = world
-        self._faults = faults
         self.look_count = 0
         # Line -> the most units that it ever had.
         self._most: dict[tuple[str, str, str], int] = {}

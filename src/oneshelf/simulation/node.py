@@ -83,6 +83,9 @@ class Node:
             self.bug = str(bugs.exceptions[0])
         finally:
             self.engine = None
+            # Whatever ended it, its sessions end with it.
+            if self._pool is not None:
+                self._pool.abandon()
 
     async def step(self, what: str) -> None:
         """Before anything that is seen outside: others go first; the node may die here, or stand still."""

@@ -127,7 +127,7 @@ class _Run:
         self._network = Network(kernel, faults)
         self._channels = self._simulators(seed)
         self._world = World(str(seed), kernel, self._network, faults, self._channels)
-        self._auditor = Auditor(database.session, self._world, faults)
+        self._auditor = Auditor(database.session, self._world)
         self._violation: ViolationError | None = None
 
     def _simulators(self, seed: int) -> dict[str, Simulator]:

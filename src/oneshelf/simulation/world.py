@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
@@ -16,6 +16,7 @@ from oneshelf.sdk.simulator import BookOrder, Simulator
 from oneshelf.simulation.faults import Faults
 from oneshelf.simulation.kernel import Kernel
 from oneshelf.simulation.network import ENGINE_PORT, HOST, Network
+from oneshelf.simulation.node import Node
 
 LOCATION, OTHER_LOCATION = "BER", "HAM"
 # Seconds between two acts of each kind, on average.
@@ -64,7 +65,8 @@ class World:
         self.asked: dict[str, Asked] = {}
         self.is_closed = False
         self._held: list[str] = []
-        self._tasks: list[asyncio.Task[None]] = []
+        self._people: list[asyncio.Task[None]] = []
+        self._watchmen: list[asyncio.Task[None]] = []
 
     def begin(self) -> None:
         """Everybody comes in."""
@@ -77,14 +79,13 @@ class World:
     def watch(self) -> None:
         """Somebody starts the engines that died."""
         for node in self.network.nodes:
-            self._go(self._watchman(node.name))
+            self._watchmen.append(self.kernel.loop.create_task(self._watchman(node)))
 
     async def close(self) -> None:
         """Nobody begins anything new; what was begun is ended, however often it has to be asked for."""
         self.is_closed = True
-        for task in self._tasks:
-            if task.get_name() != "watchman":
-                await task
+        for person in self._people:
+            await person
 
     def orders(self, channel: str) -> Sequence[BookOrder]:
         return self.channels[channel].orders()
@@ -182,7 +183,7 @@ class World:
             self._held.append(asked.answer["answers"][0]["figures"]["reservation_id"])
         return asked
 
-    async def _attempt(self, asked: Asked, node: Any, body: bytes) -> None:
+    async def _attempt(self, asked: Asked, node: Node, body: bytes) -> None:
         asked.attempts += 1
         headers = {"Content-Type": "application/json"}
         request = httpx2.Request("POST", f"http://{HOST}:{ENGINE_PORT}/v1/commands", headers=headers, content=body)
@@ -198,19 +199,19 @@ class World:
                 if "true" in response.headers.get("Idempotent-Replayed", ""):
                     self.faults.saw("an answer was replayed")
 
-    async def _watchman(self, name: str) -> None:
+    async def _watchman(self, node: Node) -> None:
         """Starts a node again some time after it died."""
-        [node] = [one for one in self.network.nodes if one.name == name]
-        asyncio.current_task().set_name("watchman")  # type: ignore[union-attr]
         while True:
             await asyncio.sleep(self.random.uniform(*RESTART_S))
             if not node.is_running:
                 node.start(is_alone=not any(one.is_running for one in self.network.nodes))
 
-    def _go(self, what: Any) -> None:
-        self._tasks.append(self.kernel.loop.create_task(what))
+    def _go(self, what: Coroutine[Any, Any, None]) -> None:
+        self._people.append(self.kernel.loop.create_task(what))
 
     async def leave(self) -> None:
-        for task in self._tasks:
+        """Everybody goes, whatever they were doing."""
+        tasks = [*self._people, *self._watchmen]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -20,6 +20,17 @@ async def test_the_first_poll_starts_now_and_asks_nothing() -> None:
         assert desk.wiretap.exchanges == []
 
 
+async def test_the_first_poll_may_come_long_after_the_channel_was_connected() -> None:
+    async with bench({"MUG": 9}) as desk:
+        connected_at = desk.clock.now()
+        await desk.clock.advance(600)
+        order_id = desk.simulator.place([("MUG", 2)])
+        await desk.clock.advance(3600)
+        page = await desk.connector.poll_orders(None, since=connected_at)
+        _pages, orders, _cursor = await desk.poll(page.cursor)
+        assert [order.order_id for order in orders] == [order_id]
+
+
 async def test_a_poll_that_cannot_see_beyond_the_start_yet_covers_nothing() -> None:
     async with bench({"MUG": 9}) as desk:
         page = await desk.connector.poll_orders(None)

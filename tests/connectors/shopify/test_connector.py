@@ -92,6 +92,17 @@ def test_without_a_webhook_id_equal_bodies_of_one_topic_are_one_delivery(bench: 
 # Orders --------------------------------------------------------------------------------------------------------
 
 
+async def test_the_first_poll_may_come_long_after_the_channel_was_connected(bench: Bench) -> None:
+    connected_at = bench.clock.now()
+    async with bench.living():
+        await bench.clock.live(120)
+        order_id = bench.sim.place([(bench.skus[0], 2)])
+        await bench.clock.live(600)
+        assert (await bench.connector.poll_orders(None)).deliveries == ()
+        page = await bench.connector.poll_orders(None, since=connected_at)
+    assert [_snapshot(bench, delivery).order_id for delivery in page.deliveries] == [order_id]
+
+
 async def test_a_webhook_and_a_poll_tell_the_same_of_one_order(bench: Bench) -> None:
     first = await bench.connector.poll_orders(None)
     async with bench.living():
