@@ -146,7 +146,13 @@ class Auditor:
                         yield f"{channel}/{order.order_id}/{line.line_id} holds {units}, should hold {wanted}"
 
     def _commands(self) -> Iterator[str]:
-        """A command that was answered was done once; one that was refused was not."""
+        """A command that was answered was done once; one that was refused was not. A reservation ends once."""
+        ends = Counter(
+            asked.body["reservation_id"]
+            for asked in self._world.asked.values()
+            if asked.is_done and asked.body["type"] in {"release", "claim"} and asked.body.get("into") != "lock"
+        )
+        yield from (f"reservation {name} was ended {count} times" for name, count in ends.items() if count > 1)
         sources = Counter(dict(self._session.execute("select source, count(*) from movements group by source")))
         keys = {row[0] for row in self._session.execute("select key from commands where scope = 'api'")}
         for asked in self._world.asked.values():

@@ -23,6 +23,8 @@ LOCATION, OTHER_LOCATION = "BER", "HAM"
 ORDER_S = 3.0
 COMMAND_S = 4.0
 TWICE_SHARE = 0.3
+# Now and then somebody asks for so much at the same moment.
+BURST, BURST_SHARE = 4, 0.15
 REVOKED_S = (2.0, 30.0)
 SHIP_SHARE = 0.3
 # People and programs that command at the same time.
@@ -144,7 +146,8 @@ class World:
         """Goods come in, are corrected, set aside, moved: each command until it has an answer."""
         while not self.is_closed:
             await asyncio.sleep(self.random.expovariate(1 / COMMAND_S))
-            await self.ask(self._command())
+            at_once = BURST if self.random.random() < BURST_SHARE else 1
+            await asyncio.gather(*(self.ask(self._command()) for _ in range(at_once)))
 
     def _command(self) -> dict[str, Any]:
         random = self.random
