@@ -1,7 +1,8 @@
 """Read back what a channel shows: accepted is not applied, and only a reading verifies.
 
 Reads: listings that are due to be looked at. Writes: verified figures, suspicions, drifts.
-Next: push (a write that missed or a first reading), reconcile (a suspicion), resolve (a drift).
+Next: push (a write that missed or a first reading), plan (a figure that is not the desired one), reconcile (a
+suspicion), resolve (a drift).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from oneshelf.domain.listing import Listing
 from oneshelf.domain.reading import Read, Verdict, read
 from oneshelf.flow.channel import CHANNEL_FAILURES, OpenChannel, report_answer, report_fault
 from oneshelf.sdk.message import StockReading
-from oneshelf.storage import drifts, publishing, schedules
+from oneshelf.storage import drifts, publishing, schedules, touched
 from oneshelf.storage.database import Database, now
 from oneshelf.telemetry import get_logger
 
@@ -68,6 +69,8 @@ async def _record(
         await publishing.save(tx, [done.listing for done in reads])
         verified = [done.listing.key for done in reads if done.verdict is Verdict.MATCH]
         await drifts.close_verified(tx, verified, at=at)
+        # Orders have changed what it shows while it was in doubt: plan says whether that is right.
+        await touched.mark(tx, [done.listing.sku for done in reads if _shows_something_else(done)])
         found = [(clock.new_id(), done.drift) for done in reads if done.drift is not None]
         await drifts.open_all(tx, found, at=at)
         await drifts.observe(tx, _observations(channel, locked, reads, shown), at=at)
@@ -81,6 +84,11 @@ async def _record(
             expected=drift.expected_units,
             observed=drift.observed_units,
         )
+
+
+def _shows_something_else(done: Read) -> bool:
+    """Whether it is proved to show a figure that is not the desired one."""
+    return done.verdict is Verdict.MATCH and done.listing.verified_units != done.listing.desired_units
 
 
 def _read(listing: Listing, units: int | None, net_before: int, at: datetime, channel: OpenChannel) -> Read:

@@ -97,7 +97,12 @@ class Supervisor:
         steps: Mapping[str, tuple[Callable[[], Awaitable[int]], tuple[str, ...], float, float]] = {
             "poll": (lambda: receive.poll_orders(database, channel, clock), ("interpret",), 0.25, 0),
             "push": (lambda: push.push(database, channel, clock), (f"confirm {name}",), 0.25, 0.02),
-            "confirm": (lambda: confirm.confirm(database, channel, clock), (f"push {name}", "resolve"), 0.2, 0.1),
+            "confirm": (
+                lambda: confirm.confirm(database, channel, clock),
+                (f"push {name}", "plan", "resolve"),
+                0.2,
+                0.1,
+            ),
             "sweep": (lambda: reconcile.sweep(database, channel, clock), ("plan", f"confirm {name}"), 0.5, 0.5),
             "weigh": (
                 lambda: reconcile.weigh_suspicions(database, channel, clock),
