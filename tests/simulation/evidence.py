@@ -32,7 +32,7 @@ def _days(days: Mapping[str, Any]) -> Iterator[str]:
     runs, failures = days["runs"], days["failures"]
     yield "## Days under every fault"
     yield ""
-    yield f"Seeds {days['seeds'][0]} to {days['seeds'][1]}, {days['machine']}, {days['seconds'] / 3600:.1f} hours."
+    yield f"Seeds {days['seeds'][0]} to {days['seeds'][1]}, {days['machine']}, {days['seconds'] / 60:,.0f} minutes."
     yield f'`make simulate SEEDS={days["seeds"][0]} ARGS="--only days --days {runs}"`'
     yield ""
     yield "| | |"
@@ -98,8 +98,10 @@ def _bugs(bugs: Mapping[str, Any]) -> Iterator[str]:
     for name, one in found.items():
         words = one["by"].split(": ")[0] if len(one["by"]) > 90 else one["by"]
         yield f"| {name} | {one['seed']} | {words.replace('|', '/')[:120]} |"
-    for name in bugs["not_found"]:
-        yield f"| {name} | **not found** | |"
+    for mutant in MUTANTS:
+        if mutant.name not in found:
+            words = "**not found**" if mutant.name in bugs["not_found"] else "not looked for to the end"
+            yield f"| {mutant.name} | {words} | |"
     yield ""
 
 
