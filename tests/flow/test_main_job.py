@@ -105,6 +105,22 @@ async def test_an_edit_by_hand_is_a_drift_with_its_cause_and_is_written_over(dsn
         assert drift["resolved_at"] is not None
 
 
+async def test_a_figure_that_is_proved_and_is_not_the_desired_one_is_written_again(dsn: str) -> None:
+    """A reading came before the cancellation that explains it, so nobody compared the two with what is desired."""
+    async with open_world(dsn, skus={"MUG": 2}) as world:
+        world.sell(SHOP, "MUG", 2)
+        await stays_verified(world)
+        market = world.simulators[MARKET]
+        market.edit_by_hand(world.listing(MARKET, "MUG"), 1)
+        async with world.database.transaction() as tx:
+            await tx.execute(
+                "update listings set net_units = net_units - 1, look_at = db_now() where channel = 'market'"
+            )
+        assert [listing.units for listing in market.listings()] == [1]
+        await world.until(world.is_settled, what="the market shows the desired figure again")
+        assert [listing.units for listing in market.listings()] == [0]
+
+
 async def is_cancelled(world: World, order_id: str) -> bool:
     lines = await world.rows("select order_id, units_committed + units_pending + units_short as units from order_lines")
     return [row["units"] for row in lines if row["order_id"] == order_id] == [0]
