@@ -18,6 +18,7 @@ QUICK = [name for name, one in FOUND.items() if one["seconds"] <= SECONDS_MAX]
 @pytest.mark.pg
 @pytest.mark.parametrize("name", QUICK)
 def test_a_planted_bug_is_found(dsn: str, name: str) -> None:
+    assert not live(dsn, FOUND[name]["seed"]).violation, "it is the bug that is found, and not something else"
     with planted(BY_NAME[name]):
         assert any(live(dsn, seed).violation for seed in range(FOUND[name]["seed"], FOUND[name]["seed"] + 3))
 

@@ -37,14 +37,12 @@ class Wire:
 
     def __init__(self) -> None:
         self.violation = ""
-        self.write_count = 0
         self._under_way: dict[tuple[str, str], str] = {}
         self._bodies: dict[str, bytes] = {}
 
     def leaves(self, node: str, channel: str, request: httpx2.Request) -> None:
         for listing in written_listings(request):
             other = self._under_way.setdefault((channel, listing), node)
-            self.write_count += 1
             if other != node:
                 self.violation = f"two writes of {channel} {listing} are under way, of {other} and of {node}"
         key = _key(request)
