@@ -99,13 +99,17 @@ class Arrived:
 
 
 class Short(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Not done: there are fewer than asked for. `backorderable`: so many more might be promised beyond the shelf."""
+    """Not done: there are fewer than asked for. `backorderable`: so many more might be promised beyond the shelf.
+
+    `sellable_by_listings`: so many more are there, and listings of the guarded SKU may sell them at any moment.
+    """
 
     sku: Sku
     location: Location
     asked: int
     available: int
     backorderable: int = 0
+    sellable_by_listings: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -330,9 +334,10 @@ def _reserved_in_words(reserved: Reserved) -> str:
 
 def _shelf_in_words(outcome: OfShelf) -> str:
     match outcome:
-        case Short(sku, location, asked, available, backorderable):
+        case Short(sku, location, asked, available, backorderable, sellable_by_listings):
             beyond = f", {backorderable} more on backorder" if backorderable else ""
-            return f"short: {sku} at {location}: asked {asked}, available {available}{beyond}"
+            granted = f", {sellable_by_listings} more that its listings may sell" if sellable_by_listings else ""
+            return f"short: {sku} at {location}: asked {asked}, available {available}{granted}{beyond}"
         case IsBundle(sku, components):
             return f"refused: {sku} is a bundle and has no units of its own; name its components: {components}"
         case TooFew(sku, location, state, asked, there):

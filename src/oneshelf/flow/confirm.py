@@ -59,13 +59,11 @@ async def _record(
     lease: UUID,
 ) -> None:
     shown: dict[ChannelSku, int | None] = {reading.channel_sku: reading.units for reading in readings}
-    net_before = {listing.key: listing.net_units for listing in claimed}
+    asked = {listing.key: listing for listing in claimed}
     async with database.transaction() as tx:
         at = await now(tx)
         locked = await publishing.lock(tx, [listing.key for listing in claimed], lease=lease)
-        reads = [
-            _read(listing, shown.get(listing.channel_sku), net_before[listing.key], at, channel) for listing in locked
-        ]
+        reads = [_read(listing, shown.get(listing.channel_sku), asked[listing.key], at, channel) for listing in locked]
         await publishing.save(tx, [done.listing for done in reads])
         verified = [done.listing.key for done in reads if done.verdict is Verdict.MATCH]
         await drifts.close_verified(tx, verified, at=at)
@@ -74,7 +72,7 @@ async def _record(
         found = [(clock.new_id(), done.drift) for done in reads if done.drift is not None]
         await drifts.open_all(tx, found, at=at)
         await drifts.observe(tx, _observations(channel, locked, reads, shown), at=at)
-        if any(done.verdict in {Verdict.UNEXPLAINED, Verdict.SEEN} for done in reads):
+        if any(done.verdict in {Verdict.UNEXPLAINED, Verdict.SEEN, Verdict.PENDING} for done in reads):
             await schedules.hurry(tx, channel.name, "orders", at_most_every_s=HURRY_ORDERS_S)
     for _, drift in found:
         log.warning(
@@ -91,11 +89,18 @@ def _shows_something_else(done: Read) -> bool:
     return done.verdict is Verdict.MATCH and done.listing.verified_units != done.listing.desired_units
 
 
-def _read(listing: Listing, units: int | None, net_before: int, at: datetime, channel: OpenChannel) -> Read:
-    """A listing that the answer leaves out proves nothing: look again later."""
+def _read(listing: Listing, units: int | None, asked: Listing, at: datetime, channel: OpenChannel) -> Read:
+    """A listing that the answer leaves out proves nothing: look again later. `asked`: as it was before the question."""
     if units is None:
         return Read(replace(listing, look_at=at + timedelta(seconds=MISSING_LOOK_S)), Verdict.NOT_YET)
-    return read(listing, units, net_before=net_before, now=at, terms=channel.terms)
+    return read(
+        listing,
+        units,
+        net_before=asked.net_units,
+        turnover_before=asked.turnover_units,
+        now=at,
+        terms=channel.terms,
+    )
 
 
 def _observations(
@@ -104,6 +109,6 @@ def _observations(
     return [
         drifts.Observation(channel.name, listing.channel_sku, units, listing.belief, "confirm")
         for listing, done in zip(before, reads, strict=True)
-        if done.verdict not in {Verdict.MATCH, Verdict.NOT_YET}
+        if done.verdict not in {Verdict.MATCH, Verdict.NOT_YET, Verdict.PENDING}
         and (units := shown.get(listing.channel_sku)) is not None
     ]
