@@ -178,7 +178,7 @@ async def open_world(
 
 
 async def _connect(database: Database, skus: list[Sku], own_timing: Mapping[str, float]) -> None:
-    timing = {"poll_orders_s": 0.1, "sweep_stock_s": 0.5, "suspense_s": 1.0, **own_timing}
+    timing = {"poll_orders_s": 0.1, "sweep_stock_s": 0.5, "suspense_s": 1.0, "stale_s": 0.1, **own_timing}
     async with database.transaction() as tx:
         await catalog.add_skus(tx, dict.fromkeys(skus, ""))
         await catalog.add_location(tx, BERLIN)

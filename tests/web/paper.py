@@ -53,6 +53,7 @@ CAPABILITY = Capability(
     batch_reads=50,
     apply_s=5,
     zombie_s=0,
+    stale_s=0,
     orders_lag_s=0,
     poll_orders_s=3600,
     sweep_stock_s=3600,

@@ -18,7 +18,8 @@ LISTING_COLUMNS = """
     l.verified_units, l.verified_version, l.verified_at, l.net_units, l.base_units, l.base_net, l.suspense_units,
     l.op_id, l.op_units, l.op_expected, l.op_net, l.op_tries,
     l.suspect_units, l.suspect_belief, l.suspect_net, l.suspect_at, l.may_anchor, l.look_at, l.next_at,
-    l.op_rights, l.op_is_strict, l.turnover_units, l.suspect_turnover
+    l.op_rights, l.op_is_strict, l.turnover_units, l.suspect_turnover,
+    case when l.turnover_at > '-infinity' then l.turnover_at end
 """
 
 
@@ -50,6 +51,7 @@ def listing_from_row(row: Sequence[Any]) -> Listing:
         verified_at=row[14],
         net_units=row[15],
         turnover_units=row[33],
+        turnover_at=row[35],
         base_units=row[16],
         base_net=row[17],
         suspense_units=row[18],

@@ -354,6 +354,8 @@ class AmazonKind:
             batch_reads=BATCH_MAX,
             apply_s=900.0,
             zombie_s=ZOMBIE_S,
+            # Amazon states none.
+            stale_s=60.0,
             orders_lag_s=120.0,
             poll_orders_s=180.0,
             sweep_stock_s=3600.0,
