@@ -248,9 +248,10 @@ class ShortOut(_Output):
 
 
 class ShortagesOut(_Output):
-    """The oldest first, as they will be filled."""
+    """The oldest first, as they will be filled. `next`: give it as `after` for the next page; null on the last one."""
 
     short: list[ShortOut]
+    next: str | None
 
 
 class LocationOut(_Output):
