@@ -290,7 +290,10 @@ def _command_in_words(outcome: OfCommand) -> str:
         case UnknownSku(sku):
             return f"refused: no SKU {sku}. Way out: oneshelf stock add-sku {sku}, or POST /v1/skus"
         case UnknownLocation(location):
-            return f"refused: no location {location}. Way out: oneshelf stock add-location {location}, or POST /v1/locations"
+            return (
+                f"refused: no location {location}. "
+                f"Way out: oneshelf stock add-location {location}, or POST /v1/locations"
+            )
         case KeyReused(key):
             return f"refused: the idempotency key {key} was used before for another command; take a new key"
         case AnsweredBefore(key, kind):

@@ -140,6 +140,8 @@ def _alone(answered: Answered) -> Response:
         return _json(_answer(answered), headers)
     members = _answer(answered) | {"figures": msgspec.to_builtins(answered.outcome)}
     detail = str(members.pop("detail"))
+    if answered.was_replayed:
+        detail += " (as answered before; to ask anew, take a new key)"
     return problem(status, detail, kind=kind.replace("_", "-"), members=members, headers=headers)
 
 
