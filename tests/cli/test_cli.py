@@ -471,3 +471,10 @@ def test_a_command_that_serves_nobody_does_not_load_what_serves() -> None:
     loading = "import sys, oneshelf.app; print(sorted({'fastapi', 'oneshelf.web.server', 'jinja2'} & set(sys.modules)))"
     said = subprocess.run([sys.executable, "-c", loading], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "[]"
+
+
+def test_an_instant_in_a_table_can_be_given_back_as_it_stands(shelf: Cli) -> None:
+    shelf("stock", "receive", "MUG", "BER", "2")
+    told = re.search(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", shelf("sku", "MUG").output)
+    assert told is not None
+    shelf("sku", "MUG", "--at", told.group())
