@@ -33,6 +33,8 @@ async def test_a_bundle_is_defined_listed_and_reserved(shop: Shop) -> None:
     defined = await shop.client.put("/v1/bundles/DUO", json=DUO)
     assert (defined.status_code, defined.json()) == (200, {"sku": "DUO", **DUO})
     assert (await shop.client.get("/v1/bundles")).json() == {"bundles": [{"sku": "DUO", **DUO}]}
+    assert (await shop.client.get("/v1/skus/DUO")).json()["components"] == DUO["components"]
+    assert (await shop.client.get("/v1/skus/MUG")).json()["components"] == []
     assert shop.woken
     reserved = await reserve(shop, "k1", ("DUO", 2), ("MUG", 1))
     assert reserved.json()["figures"]["units"] == 7

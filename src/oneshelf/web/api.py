@@ -13,7 +13,19 @@ from starlette.requests import Request
 from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku, channel_from, instant_from, printable, sku_from
 from oneshelf.domain.ledger import Balance
 from oneshelf.errors import MalformedError
-from oneshelf.storage import balances, catalog, detail_views, drifts, facts, inbox, movements, past, publishing, views
+from oneshelf.storage import (
+    balances,
+    bundles,
+    catalog,
+    detail_views,
+    drifts,
+    facts,
+    inbox,
+    movements,
+    past,
+    publishing,
+    views,
+)
 from oneshelf.storage.database import now
 from oneshelf.web import described, outputs
 from oneshelf.web.bodies import read_json
@@ -93,8 +105,10 @@ async def show_sku(engine: EngineOf, sku: str, at: At = None) -> outputs.SkuDeta
         shelf = await balances.read(tx, [name])
         listings = await views.listings_of(tx, [name])
         drifting = await detail_views.open_drifts_of(tx, name)
+        parts = (await bundles.listed(tx, sku=name)).get(name, ())
     return outputs.SkuDetailOut(
         **rows[0]._asdict(),
+        components=[outputs.ComponentOut.model_validate(part) for part in parts],
         balances=[_balance_out(location, balance) for location, balance in sorted(shelf[name].items())],
         listings=[outputs.listing_out(row, now=present) for row in listings[name]],
         drifts=[outputs.drift_out(row, now=present) for row in drifting],

@@ -142,7 +142,17 @@ class DriftsOut(_Output):
     drifts: list[DriftOut]
 
 
+class ComponentOut(_Output):
+    """Units of a SKU in one bundle."""
+
+    sku: str
+    units: int
+
+
 class SkuDetailOut(SkuOut):
+    """`components`: what a bundle is made of, and counted as; empty for what is counted itself."""
+
+    components: list[ComponentOut]
     balances: list[BalanceOut]
     listings: list[ListingOut]
     drifts: list[DriftOut]
@@ -200,13 +210,6 @@ class MovementsOut(_Output):
 
     movements: list[MovementOut]
     next: UUID | None
-
-
-class ComponentOut(_Output):
-    """Units of a SKU in one bundle."""
-
-    sku: str
-    units: int
 
 
 class BundleOut(_Output):
