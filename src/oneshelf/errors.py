@@ -61,3 +61,11 @@ def invariant(claim: bool, what: str, /) -> None:
 def broken(what: str, /) -> NoReturn:
     """Stop this worker: the rule `what` does not hold."""
     raise InvariantError(what)
+
+
+class CannotResolveError(OneshelfError):
+    """A drift cannot be resolved as a person wished. The message says why, and what can be done."""
+
+
+class UnknownDriftError(CannotResolveError):
+    """There is no such drift."""

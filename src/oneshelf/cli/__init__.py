@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from oneshelf.cli import channel, demo, house, listing, look, parked, simulation, stock
+from oneshelf.cli import channel, demo, drift, house, listing, look, parked, simulation, stock
 from oneshelf.cli.common import PlainErrors
 
 app = typer.Typer(
@@ -23,7 +23,7 @@ look.register(app)
 app.add_typer(channel.app, name="channel")
 app.add_typer(listing.app, name="listing")
 app.add_typer(stock.app, name="stock")
-app.add_typer(look.drift_app, name="drift")
+app.add_typer(drift.app, name="drift")
 app.add_typer(parked.app, name="errors")
 
 

@@ -1,4 +1,4 @@
-"""Commands that only look: status, sku, short, drift list."""
+"""Commands that only look: status, sku, short."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oneshelf.cli.common import PlainErrors, on_database, show_json, show_rows
+from oneshelf.cli.common import on_database, show_json, show_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,11 +15,8 @@ if TYPE_CHECKING:
     from oneshelf.domain.identity import Location
     from oneshelf.domain.ledger import Balance
     from oneshelf.storage.audit_positions import AuditStatus
-    from oneshelf.storage.drifts import DriftRow
     from oneshelf.storage.movements import MovementRow
     from oneshelf.storage.views import ChannelHealth, ListingRow, Overview
-
-drift_app = typer.Typer(cls=PlainErrors, help="Figures at channels that nothing explains.", no_args_is_help=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 MOVEMENTS_SHOWN = 20
@@ -30,10 +27,6 @@ _CHANNELS = (
 _LISTINGS = ("channel", "channel_sku", "state", "desired_units", "verified_units", "age_s", "unverified_s")
 _MOVEMENTS = ("posted_at", "units", "from_account", "to_account", "reason", "source")
 _SHORT = ("since", "kind", "source", "promised_to", "sku", "location", "units_short", "units_held")
-_DRIFTS = (
-    *("channel", "channel_sku", "sku", "cause", "expected_units", "observed_units", "opened_at", "resolved_at"),
-    "resolution",
-)
 
 
 def register(app: typer.Typer) -> None:
@@ -148,18 +141,3 @@ def short(
             return await detail_views.short_rows(tx, sku=only)
 
     show_rows(on_database(read), _SHORT, as_json=as_json, empty="nothing is short")
-
-
-@drift_app.command("list")
-def drift_list(
-    all_: Annotated[bool, typer.Option("--all", help="Resolved ones too.")] = False, as_json: Json = False
-) -> None:
-    """Open drifts, the newest first."""
-    from oneshelf.storage import drifts
-    from oneshelf.storage.database import Database
-
-    async def read(database: Database) -> list[DriftRow]:
-        async with database.transaction() as tx:
-            return await drifts.newest(tx, only_open=not all_)
-
-    show_rows(on_database(read), _DRIFTS, as_json=as_json, empty="no drift" if all_ else "no open drift")

@@ -1,27 +1,35 @@
 """Decide what becomes of a drift.
 
-Reads: open drifts. Writes: the decision; a listing to be written again.
+Reads: open drifts, what is known about them. Writes: the decision with its evidence; a listing to be written again.
 Next: push.
 
 The engine is the source of truth of every SKU for now: its figure is published again. A channel in mode `watch` is
-never written, so its drifts stay open for a person. A fall waits in suspense first, since the order that explains it
-may still come; only then is it taken for somebody's edit.
+never written, so its drifts stay open for a person, who may also decide otherwise (`by_hand`). A fall waits in suspense
+first, since the order that explains it may still come; only then is it taken for somebody's edit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
+from uuid import UUID
 
-from oneshelf.domain.drift import Cause, Resolution
-from oneshelf.domain.identity import Channel
+from oneshelf.domain.attribution import attribute, explained_by_orders
+from oneshelf.domain.command import Adjust, CommandKey
+from oneshelf.domain.drift import Cause, How, Resolution, why_a_person
+from oneshelf.domain.identity import Channel, Location
 from oneshelf.domain.listing import Listing, Phase
+from oneshelf.domain.outcome import Done, Outcome, in_words
 from oneshelf.domain.reading import end_suspense, rewrite
+from oneshelf.errors import CannotResolveError, UnknownDriftError
 from oneshelf.flow.channel import OpenChannel
-from oneshelf.storage import drifts, publishing, touched
-from oneshelf.storage.database import Database, now
+from oneshelf.storage import catalog, drifts, evidence, listings, publishing, touched
+from oneshelf.storage.database import Database, Transaction, now
+from oneshelf.telemetry import get_logger
 
 BATCH = 200
+
+log = get_logger(__name__)
 
 
 async def resolve(database: Database, channels: Mapping[Channel, OpenChannel]) -> int:
@@ -38,11 +46,58 @@ async def resolve(database: Database, channels: Mapping[Channel, OpenChannel]) -
             return 0
         # A write on the wire is left to end first: the next one starts from what it leaves.
         idle = [listing for listing in await publishing.lock(tx, due, lease=None) if listing.phase is Phase.IDLE]
-        await publishing.save(tx, [_published_again(listing, at) for listing in idle], keeps_lease=True)
-        await touched.mark(tx, [listing.sku for listing in idle if listing.suspense_units])
-        decisions = {due[listing.key].drift_id: _cause(due[listing.key]) for listing in idle}
-        await drifts.decide(tx, decisions, Resolution.REPUBLISHED)
+        rows = [due[listing.key] for listing in idle]
+        decisions = await _decisions(tx, rows, channels)
+        waiting = {
+            drift.drift_id: reason for drift in rows if (reason := _why_a_person(drift, decisions[drift.drift_id]))
+        }
+        again = [listing for listing in idle if due[listing.key].drift_id not in waiting]
+        await publishing.save(tx, [_published_again(listing, at) for listing in again], keeps_lease=True)
+        await touched.mark(tx, [listing.sku for listing in again if listing.suspense_units])
+        written = {drift_id: decision for drift_id, decision in decisions.items() if drift_id not in waiting}
+        await drifts.decide(tx, written, Resolution.REPUBLISHED)
+        await drifts.attribute(tx, {drift_id: decisions[drift_id] for drift_id in waiting})
+        await drifts.wait_for_a_person(tx, waiting)
+    for drift in rows:
+        if drift.drift_id in waiting:
+            log.warning("drift.waits", listing=drift.channel_sku, reason=waiting[drift.drift_id])
     return len(decisions)
+
+
+async def explain_late(database: Database, channels: Mapping[Channel, OpenChannel]) -> int:
+    """Look again at falls that were decided, where orders from before them have come since. Returns how many."""
+    async with database.transaction() as tx:
+        rows = await drifts.claim_explainable(tx, limit=BATCH)
+        if not rows:
+            return 0
+        gathered = await evidence.gather(tx, rows, silent_states=_silent_states(channels))
+        decisions = {}
+        for drift in rows:
+            kept = gathered[drift.drift_id]
+            explained = explained_by_orders(kept) or drifts.unchanged(drift)
+            decisions[drift.drift_id] = drifts.Decision(explained, kept)
+        await drifts.attribute(tx, decisions)
+    return len(rows)
+
+
+async def _decisions(
+    tx: Transaction, rows: list[drifts.DriftRow], channels: Mapping[Channel, OpenChannel]
+) -> dict[UUID, drifts.Decision]:
+    gathered = await evidence.gather(tx, rows, silent_states=_silent_states(channels))
+    return {drift_id: drifts.Decision(attribute(kept), kept) for drift_id, kept in gathered.items()}
+
+
+def _silent_states(channels: Mapping[Channel, OpenChannel]) -> dict[Channel, tuple[str, ...]]:
+    return {name: channel.capability.silent_states for name, channel in channels.items()}
+
+
+def _why_a_person(drift: drifts.DriftRow, decision: drifts.Decision) -> str:
+    return why_a_person(
+        decision.attribution.cause,
+        heal_count=drift.heal_count,
+        same_count=decision.evidence.same_count,
+        is_fall=drift.observed_units < drift.expected_units,
+    )
 
 
 def _is_due(drift: drifts.DriftRow, at: datetime, channel: OpenChannel) -> bool:
@@ -57,6 +112,94 @@ def _published_again(listing: Listing, at: datetime) -> Listing:
     return rewrite(end_suspense(listing), now=at)
 
 
-def _cause(drift: drifts.DriftRow) -> Cause:
-    """No order came to explain the fall, so it was an edit."""
-    return Cause.FOREIGN_EDIT if drift.cause == Cause.UNKNOWN.value else Cause(drift.cause)
+# By hand --------------------------------------------------------------------------------------------------------------
+
+
+async def by_hand(
+    database: Database,
+    drift_id: UUID,
+    how: How,
+    *,
+    post: Callable[[Adjust], Awaitable[Outcome]],
+    wait_s: int = 0,
+) -> str:
+    """Do what a person says with an open drift that nobody has decided upon. Returns what was done, in words.
+
+    `post`: has the ledger take an adjustment, which carries a key made of the drift and its figures: asked again, the
+    units move once. Raises CannotResolveError, with the way out.
+    """
+    async with database.transaction() as tx:
+        drift, listing, link = await _undecided(tx, drift_id)
+        mode = {row.channel: row.mode for row in await catalog.channels(tx)}[drift.channel]
+        match how:
+            case How.WAIT:
+                await drifts.put_off(tx, drift_id, wait_s=wait_s)
+                return f"{drift.channel_sku} at {drift.channel} waits {wait_s} s; then it is decided anew"
+            case How.PUBLISH:
+                if mode != "live":
+                    raise CannotResolveError(
+                        f"{drift.channel} is in mode {mode}: nothing is written to it. Way out: oneshelf channel live "
+                        f"{drift.channel}, or let the ledger take its figure: oneshelf drift resolve {drift_id} --adopt"
+                    )
+                await _end(tx, drift, listing, Resolution.REPUBLISHED)
+                return f"{drift.channel_sku} at {drift.channel} is written again; the drift closes when it shows"
+            case How.ADOPT:
+                wish = _adoption(drift, listing, link)
+    outcome = await post(wish)
+    if not isinstance(outcome, Done):
+        raise CannotResolveError(f"the ledger did not take it: {in_words(outcome)}")
+    async with database.transaction() as tx:
+        _, listing, _ = await _undecided(tx, drift_id)
+        await _end(tx, drift, listing, Resolution.ADOPTED)
+        if mode != "live":
+            await drifts.close(tx, drift_id)
+    return f"the ledger took {wish.delta_units:+d} {wish.sku} at {wish.location} from {drift.channel}"
+
+
+async def _undecided(tx: Transaction, drift_id: UUID) -> tuple[drifts.DriftRow, Listing, tuple[Location, int]]:
+    """The drift, its listing (both locked), and where the listing's units lie and how many are in a pack."""
+    seen = await drifts.find(tx, drift_id)
+    if seen is None:
+        raise UnknownDriftError(f"no drift {drift_id}; those there are: oneshelf drift list --all")
+    locked = await publishing.lock(tx, [(seen.channel, seen.channel_sku)], lease=None)
+    drift = await drifts.find(tx, drift_id, locked=True)
+    if drift is None or drift.is_decided or not locked:
+        word = drift.resolution if drift and drift.resolution else "over"
+        raise CannotResolveError(f"drift {drift_id} is {word} already; open ones: oneshelf drift list")
+    [listing] = locked
+    if listing.phase not in {Phase.IDLE, Phase.PARKED}:
+        raise CannotResolveError(f"{listing.channel_sku} is being written; ask again when its write has ended")
+    place = await listings.place_of(tx, listing.key)
+    return drift, listing, place
+
+
+async def _end(tx: Transaction, drift: drifts.DriftRow, listing: Listing, resolution: Resolution) -> None:
+    at = await now(tx)
+    # What was adopted is not written before it is planned: until then the desired figure is the old one.
+    is_adopted = resolution is Resolution.ADOPTED
+    after = end_suspense(listing) if is_adopted else _published_again(listing, at)
+    await publishing.save(tx, [after], keeps_lease=True)
+    await touched.mark(tx, [listing.sku])
+    # Which states a channel keeps to itself is the connector's word, and no connector is open here.
+    gathered = await evidence.gather(tx, [drift], silent_states={})
+    kept = gathered[drift.drift_id]
+    await drifts.decide(tx, {drift.drift_id: drifts.Decision(attribute(kept), kept)}, resolution)
+
+
+def _adoption(drift: drifts.DriftRow, listing: Listing, link: tuple[Location, int]) -> Adjust:
+    """What the ledger takes. Of a fall only what no order has explained meanwhile: that is what is in suspense."""
+    location, pack_units = link
+    is_fall = drift.observed_units < drift.expected_units
+    is_held = is_fall and drift.cause == Cause.UNKNOWN.value
+    units = -listing.suspense_units if is_held else drift.observed_units - drift.expected_units
+    if units == 0:
+        raise CannotResolveError(
+            f"orders have explained {listing.channel_sku} meanwhile: nothing is left to adopt, and the drift closes"
+        )
+    return Adjust(
+        key=CommandKey(scope="drift", key=f"{drift.drift_id}:{drift.expected_units}:{drift.observed_units}"),
+        sku=listing.sku,
+        location=location,
+        delta_units=units * pack_units,
+        reason=f"drift at {drift.channel}: the channel is right",
+    )

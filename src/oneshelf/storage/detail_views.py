@@ -1,4 +1,4 @@
-"""Single things as people look at them: orders and what they are short of, the drifts of a SKU, locations.
+"""Single things as people look at them: orders and what they are short of, locations, balances.
 
 Like `views`, these statements only read.
 """
@@ -12,7 +12,6 @@ from psycopg.rows import class_row
 
 from oneshelf.domain.identity import Channel, Location, Sku
 from oneshelf.storage.database import Transaction
-from oneshelf.storage.drifts import DriftRow
 from oneshelf.storage.orders import OrderKey
 
 
@@ -172,15 +171,6 @@ async def short_rows(
             "after_sku": after.sku if after else "",
             "location": after.location if after else "",
         },
-    )
-    return await cursor.fetchall()
-
-
-async def open_drifts_of(tx: Transaction, sku: Sku) -> list[DriftRow]:
-    """The open drifts of the listings of a SKU, oldest first."""
-    cursor = tx.cursor(row_factory=class_row(DriftRow))
-    await cursor.execute(
-        "select * from drifts where resolved_at is null and sku = %(sku)s order by opened_at", {"sku": sku}
     )
     return await cursor.fetchall()
 

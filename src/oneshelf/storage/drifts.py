@@ -4,20 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
 
+import msgspec
 from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
 
+from oneshelf.domain.attribution import Attribution, Evidence
 from oneshelf.domain.drift import Cause, Resolution
-from oneshelf.domain.identity import Channel, ChannelSku
+from oneshelf.domain.identity import Channel, ChannelSku, Sku
 from oneshelf.domain.reading import DriftFound
 from oneshelf.storage.database import Transaction
 from oneshelf.storage.listings import ListingKey
 
+_COLUMNS = """
+    drift_id, channel, channel_sku, sku, cause, expected_units, observed_units, opened_at, resolved_at, resolution,
+    explained_by, heal_count, waiting_for, wait_until
+"""
+# Orders are looked for that come this late: a payment may take three weeks, and longer is not remembered anyway.
+EXPLAINED_LATE_DAYS = 35
+
 
 class DriftRow(NamedTuple):
-    """A drift as a person reads it."""
+    """A drift as a person reads it. `waiting_for`: why the engine does nothing more by itself; empty: it goes on."""
 
     drift_id: UUID
     channel: Channel
@@ -29,6 +39,30 @@ class DriftRow(NamedTuple):
     opened_at: datetime
     resolved_at: datetime | None
     resolution: str
+    explained_by: str = ""
+    heal_count: int = 0
+    waiting_for: str = ""
+    wait_until: datetime | None = None
+
+    @property
+    def is_decided(self) -> bool:
+        return self.resolved_at is not None or self.resolution != ""
+
+
+class Decision(NamedTuple):
+    """Why a drift is thought to be what it is."""
+
+    attribution: Attribution
+    evidence: Evidence
+
+
+class OpenDrifts(NamedTuple):
+    """Open drifts of one cause, how many of them wait for a person, and how old the oldest is."""
+
+    cause: str
+    drift_count: int
+    waiting_count: int
+    oldest_s: float
 
 
 class Observation(NamedTuple):
@@ -75,7 +109,7 @@ async def open_all(tx: Transaction, found: Sequence[tuple[UUID, DriftFound]], *,
                 as new (drift_id, channel, channel_sku, sku, cause, expected_units, observed_units)
             on conflict (channel, channel_sku) where resolved_at is null do update set
                 cause = excluded.cause, expected_units = excluded.expected_units,
-                observed_units = excluded.observed_units, resolution = ''
+                observed_units = excluded.observed_units, resolution = '', waiting_for = '', attributed_at = null
             """,
             {
                 "at": at,
@@ -98,7 +132,7 @@ async def close_verified(tx: Transaction, keys: Collection[ListingKey], *, at: d
     ordered = sorted(keys)
     cursor = await tx.execute(
         """
-        update drifts d set resolved_at = %(at)s,
+        update drifts d set resolved_at = %(at)s, waiting_for = '',
             resolution = case when d.resolution <> '' then d.resolution
                               when d.cause = %(unknown)s then %(explained)s else %(vanished)s end,
             cause = case when d.resolution = '' and d.cause = %(unknown)s then %(unseen_order)s else d.cause end
@@ -121,12 +155,13 @@ async def close_verified(tx: Transaction, keys: Collection[ListingKey], *, at: d
 
 
 async def claim_undecided(tx: Transaction, *, limit: int) -> list[DriftRow]:
-    """Open drifts of live channels that nobody has decided upon, held until this transaction ends."""
+    """Open drifts of live channels that wait for nobody's decision but ours, held until this transaction ends."""
     cursor = tx.cursor(row_factory=class_row(DriftRow))
     await cursor.execute(
-        """
-        select d.* from drifts d join channels c on c.channel = d.channel
-        where d.resolved_at is null and d.resolution = '' and c.mode = 'live'
+        f"""
+        select {_columns("d")} from drifts d join channels c on c.channel = d.channel
+        where d.resolved_at is null and d.resolution = '' and d.waiting_for = '' and c.mode = 'live'
+          and (d.wait_until is null or d.wait_until <= db_now())
         order by d.opened_at limit %(limit)s for update of d skip locked
         """,
         {"limit": limit},
@@ -134,30 +169,170 @@ async def claim_undecided(tx: Transaction, *, limit: int) -> list[DriftRow]:
     return await cursor.fetchall()
 
 
-async def decide(tx: Transaction, decisions: Mapping[UUID, Cause], resolution: Resolution) -> None:
+async def claim_explainable(tx: Transaction, *, limit: int) -> list[DriftRow]:
+    """Falls that were decided or are over, with orders from before them of which we have heard since we last looked."""
+    cursor = tx.cursor(row_factory=class_row(DriftRow))
+    await cursor.execute(
+        f"""
+        select {_columns("d")} from drifts d
+        where d.opened_at > db_now() - make_interval(days => %(days)s) and d.observed_units < d.expected_units
+          and d.explained_by = '' and d.cause = any(%(causes)s::text[])
+          and (d.resolved_at is not null or d.resolution <> '')
+          and exists (
+              select from order_lines l join orders o on o.channel = l.channel and o.order_id = l.order_id
+              where l.sku = any(d.sku || array(select b.component from bundle_components b where b.sku = d.sku))
+                and l.channel = d.channel and l.channel_sku = d.channel_sku
+                and l.placed_at <= d.opened_at + interval '5 seconds'
+                and o.seen_at > greatest(d.opened_at, d.attributed_at))
+        order by d.opened_at limit %(limit)s for update of d skip locked
+        """,
+        {
+            "limit": limit,
+            "days": EXPLAINED_LATE_DAYS,
+            "causes": [
+                cause.value
+                for cause in (Cause.UNKNOWN, Cause.FOREIGN_EDIT, Cause.SILENT_STATE_CHANGE, Cause.UNSEEN_ORDER)
+            ],
+        },
+    )
+    return await cursor.fetchall()
+
+
+async def decide(tx: Transaction, decisions: Mapping[UUID, Decision], resolution: Resolution) -> None:
     """Say how these drifts are being resolved, and what caused them. They close when their listing is verified."""
+    await attribute(tx, decisions)
     await tx.execute(
         """
-        update drifts d set resolution = %(resolution)s, cause = new.cause
-        from unnest(%(ids)s::uuid[], %(causes)s::text[]) as new (drift_id, cause)
+        update drifts set resolution = %(resolution)s, waiting_for = '', wait_until = null,
+            heal_count = heal_count + (%(resolution)s = %(republished)s)::int
+        where drift_id = any(%(ids)s::uuid[])
+        """,
+        {
+            "ids": list(decisions),
+            "resolution": resolution.value,
+            "republished": Resolution.REPUBLISHED.value,
+        },
+    )
+
+
+async def attribute(tx: Transaction, decisions: Mapping[UUID, Decision]) -> None:
+    """Keep what caused these drifts, and the evidence."""
+    await tx.execute(
+        """
+        update drifts d set cause = new.cause, explained_by = new.explained_by, attributed_at = db_now(),
+            evidence = new.evidence
+        from unnest(%(ids)s::uuid[], %(causes)s::text[], %(orders)s::text[], %(evidence)s::jsonb[])
+            as new (drift_id, cause, explained_by, evidence)
         where d.drift_id = new.drift_id
         """,
         {
-            "resolution": resolution.value,
             "ids": list(decisions),
-            "causes": [cause.value for cause in decisions.values()],
+            "causes": [decision.attribution.cause.value for decision in decisions.values()],
+            "orders": [", ".join(decision.attribution.explained_by) for decision in decisions.values()],
+            "evidence": [Jsonb(as_told(decision)) for decision in decisions.values()],
         },
     )
+
+
+async def wait_for_a_person(tx: Transaction, reasons: Mapping[UUID, str]) -> None:
+    """Leave these open drifts to a person: drift -> why."""
+    await tx.execute(
+        """
+        update drifts d set waiting_for = new.reason
+        from unnest(%(ids)s::uuid[], %(reasons)s::text[]) as new (drift_id, reason) where d.drift_id = new.drift_id
+        """,
+        {"ids": list(reasons), "reasons": list(reasons.values())},
+    )
+
+
+async def put_off(tx: Transaction, drift_id: UUID, *, wait_s: int) -> None:
+    """Decide about this drift after so many seconds, anew."""
+    await tx.execute(
+        """
+        update drifts set wait_until = db_now() + make_interval(secs => %(wait_s)s), waiting_for = '', heal_count = 0
+        where drift_id = %(drift_id)s
+        """,
+        {"drift_id": drift_id, "wait_s": wait_s},
+    )
+
+
+async def close(tx: Transaction, drift_id: UUID) -> None:
+    """It is over without a write: nobody writes its channel."""
+    await tx.execute("update drifts set resolved_at = db_now() where drift_id = %(drift_id)s", {"drift_id": drift_id})
+
+
+async def find(tx: Transaction, drift_id: UUID, *, locked: bool = False) -> DriftRow | None:
+    """One drift; `locked`: held until this transaction ends."""
+    cursor = tx.cursor(row_factory=class_row(DriftRow))
+    await cursor.execute(
+        f"select {_COLUMNS} from drifts where drift_id = %(drift_id)s {'for update' if locked else ''}",
+        {"drift_id": drift_id},
+    )
+    return await cursor.fetchone()
+
+
+async def evidence_kept(tx: Transaction, drift_id: UUID) -> dict[str, Any]:
+    """What was looked at when the drift was last attributed, see `as_told`; empty: nobody decided yet."""
+    cursor = await tx.execute("select evidence from drifts where drift_id = %(drift_id)s", {"drift_id": drift_id})
+    row = await cursor.fetchone()
+    return dict(row[0]) if row else {}
+
+
+def unchanged(drift: DriftRow) -> Attribution:
+    """The cause stays as it is: what has come since does not explain it."""
+    return Attribution(cause=Cause(drift.cause), why="orders came since, and do not add up to it")
+
+
+def as_shown(drift: DriftRow, *, now: datetime) -> dict[str, Any]:
+    """A drift with its size (observed less expected) and its age in s; that of a resolved one has stopped."""
+    return {
+        **drift._asdict(),
+        "size": drift.observed_units - drift.expected_units,
+        "age_s": ((drift.resolved_at or now) - drift.opened_at).total_seconds(),
+    }
+
+
+def as_told(decision: Decision) -> dict[str, Any]:
+    """A decision as it is stored and shown: `why` in words, then the evidence."""
+    return {"why": decision.attribution.why, **msgspec.to_builtins(decision.evidence)}
 
 
 async def newest(tx: Transaction, *, only_open: bool, limit: int = 500) -> list[DriftRow]:
     """Drifts for a person, open ones first, then the newest."""
     cursor = tx.cursor(row_factory=class_row(DriftRow))
     await cursor.execute(
-        """
-        select * from drifts where not %(only_open)s or resolved_at is null
+        f"""
+        select {_COLUMNS} from drifts where not %(only_open)s or resolved_at is null
         order by resolved_at is not null, opened_at desc limit %(limit)s
         """,
         {"only_open": only_open, "limit": limit},
     )
     return await cursor.fetchall()
+
+
+async def open_by_cause(tx: Transaction) -> list[OpenDrifts]:
+    """What is open now, by cause. A channel that is not live leaves all its drifts to a person."""
+    cursor = tx.cursor(row_factory=class_row(OpenDrifts))
+    await cursor.execute(
+        """
+        select d.cause, count(*) as drift_count,
+               count(*) filter (where d.waiting_for <> '' or c.mode <> 'live') as waiting_count,
+               extract(epoch from db_now() - min(d.opened_at))::float8 as oldest_s
+        from drifts d join channels c on c.channel = d.channel where d.resolved_at is null
+        group by d.cause order by d.cause
+        """
+    )
+    return await cursor.fetchall()
+
+
+async def open_of(tx: Transaction, sku: Sku) -> list[DriftRow]:
+    """The open drifts of the listings of a SKU, oldest first."""
+    cursor = tx.cursor(row_factory=class_row(DriftRow))
+    await cursor.execute(
+        f"select {_COLUMNS} from drifts where resolved_at is null and sku = %(sku)s order by opened_at", {"sku": sku}
+    )
+    return await cursor.fetchall()
+
+
+def _columns(alias: str) -> str:
+    return ", ".join(f"{alias}.{name.strip()}" for name in _COLUMNS.split(","))

@@ -10,7 +10,7 @@ from psycopg.rows import class_row
 from oneshelf.domain.fulfilment import Link
 from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku
 from oneshelf.storage.bundles import components_of
-from oneshelf.storage.database import Transaction
+from oneshelf.storage.database import Transaction, only_row
 
 ListingKey = tuple[Channel, ChannelSku]
 
@@ -213,13 +213,15 @@ async def add_net(tx: Transaction, changes: Mapping[ListingKey, Taken]) -> None:
 async def request_look(
     tx: Transaction, channel: Channel, *, channel_skus: Collection[str] = (), aliases: Collection[str] = ()
 ) -> None:
-    """The channel hints that these listings changed: have them read soon. Listings already due are left alone."""
+    """The channel hints that these listings changed: have them read soon, and remember that it told."""
     await tx.execute(
         """
-        update listings l set look_at = db_now()
+        update listings l set look_at = least(l.look_at, db_now()), hinted_at = db_now()
         from (
             select channel, channel_sku from listings
-            where channel = %(channel)s and sku is not null and (look_at is null or look_at > db_now())
+            where channel = %(channel)s and sku is not null
+              and (look_at is null or look_at > db_now()
+                   or hinted_at is null or hinted_at < db_now() - interval '1 second')
               and (channel_sku = any(%(channel_skus)s::text[])
                    or (alias <> '' and alias = any(%(aliases)s::text[])))
             order by channel, channel_sku for update skip locked
@@ -228,3 +230,16 @@ async def request_look(
         """,
         {"channel": channel, "channel_skus": sorted(set(channel_skus)), "aliases": sorted(set(aliases))},
     )
+
+
+async def place_of(tx: Transaction, key: ListingKey) -> tuple[Location, int]:
+    """Where the units of a listing lie, and how many of them it sells at once."""
+    cursor = await tx.execute(
+        """
+        select c.location, l.pack_units from listings l join channels c using (channel)
+        where l.channel = %(channel)s and l.channel_sku = %(channel_sku)s
+        """,
+        {"channel": key[0], "channel_sku": key[1]},
+    )
+    location, pack_units = await only_row(cursor)
+    return Location(location), int(pack_units)

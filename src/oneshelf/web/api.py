@@ -104,7 +104,7 @@ async def show_sku(engine: EngineOf, sku: str, at: At = None) -> outputs.SkuDeta
             raise unknown_sku(name)
         shelf = await balances.read(tx, [name])
         listings = await views.listings_of(tx, [name])
-        drifting = await detail_views.open_drifts_of(tx, name)
+        drifting = await drifts.open_of(tx, name)
         parts = (await bundles.listed(tx, sku=name)).get(name, ())
     return outputs.SkuDetailOut(
         **rows[0]._asdict(),
@@ -189,18 +189,6 @@ async def list_listings(
         listings=[outputs.listing_out(row, now=at) for row in rows[:limit]],
         next=f"{rows[limit - 1].channel}/{rows[limit - 1].channel_sku}" if len(rows) > limit else None,
     )
-
-
-@router.get("/drifts")
-async def list_drifts(
-    engine: EngineOf, only_open: Annotated[bool, Query(alias="open")] = False, limit: Limit = 100
-) -> outputs.DriftsOut:
-    """Readings that nothing in flight explained: open ones first, then the newest."""
-    async with engine.database.transaction() as tx:
-        await views.freeze(tx)
-        at = await now(tx)
-        rows = await drifts.newest(tx, only_open=only_open, limit=limit)
-    return outputs.DriftsOut(drifts=[outputs.drift_out(row, now=at) for row in rows])
 
 
 @router.get("/orders")

@@ -10,6 +10,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 
 from oneshelf.domain.command import CLOCK_ERROR_S, CLOCK_ERROR_S_MAX, KEY_LENGTH_MAX, TTL_S_MAX
+from oneshelf.domain.drift import WAIT_S_MAX
 from oneshelf.domain.identity import (
     NAME_LENGTH_MAX,
     UNITS_MAX,
@@ -55,6 +56,12 @@ def _error_s(value: object) -> int:
     return value
 
 
+def _wait_s(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= WAIT_S_MAX:
+        raise MalformedError(f"wait_s must be a whole number of seconds from 0 to {WAIT_S_MAX}")
+    return value
+
+
 def _token(value: object) -> UUID:
     if not isinstance(value, str) or not _UUID.fullmatch(value):
         raise MalformedError("token must be a UUID, as the answer to POST /v1/counts gave it")
@@ -80,6 +87,13 @@ def reservation_id_from(value: object) -> UUID:
     """
     if not isinstance(value, str) or not _UUID.fullmatch(value):
         raise MalformedError("a reservation's id is a UUID, as the answer to the reservation gave it")
+    return UUID(value)
+
+
+def drift_id_from(value: str) -> UUID:
+    """The id of a drift, as a list gave it. Raises MalformedError."""
+    if not _UUID.fullmatch(value):
+        raise MalformedError("a drift's id is a UUID, as GET /v1/drifts tells it")
     return UUID(value)
 
 
@@ -116,6 +130,9 @@ DeltaUnitsIn = Annotated[
 ]
 ChannelIn = Annotated[Channel, PlainValidator(channel_from), _text(NAME_LENGTH_MAX)]
 NumberIn = Annotated[str, PlainValidator(_number_given), _text(NAME_LENGTH_MAX)]
+WaitIn = Annotated[
+    int, PlainValidator(_wait_s), WithJsonSchema({"type": "integer", "minimum": 0, "maximum": WAIT_S_MAX})
+]
 TtlIn = Annotated[int, PlainValidator(_ttl_s), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": TTL_S_MAX})]
 ReservationIdIn = Annotated[
     UUID, PlainValidator(reservation_id_from), WithJsonSchema({"type": "string", "format": "uuid"})

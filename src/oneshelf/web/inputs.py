@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from oneshelf.domain.bundle import BundleWish
 from oneshelf.domain.command import COMPONENTS_MAX, Command, CommandKey, Component
+from oneshelf.domain.drift import How
 from oneshelf.domain.identity import Location, Sku, sku_from
 from oneshelf.domain.ledger import Backorder, BackorderKind
 from oneshelf.errors import MalformedError
@@ -22,7 +23,7 @@ from oneshelf.web.command_inputs import (
     ReservationIn,
     command_of,
 )
-from oneshelf.web.fields import Input, LocationIn, SkuIn, UnitsIn, WordsIn
+from oneshelf.web.fields import Input, LocationIn, SkuIn, UnitsIn, WaitIn, WordsIn
 from oneshelf.web.problems import UnreadableError, in_words
 
 T = TypeVar("T")
@@ -83,6 +84,13 @@ class BackorderIn(Input):
     kind: BackorderKind = BackorderKind.BACKORDER
 
 
+class DriftResolutionIn(Input):
+    """What to do with a drift. `wait_s`: decide after so many seconds; only with `wait`."""
+
+    how: How
+    wait_s: WaitIn = 0
+
+
 # The models that /openapi.json describes although their routes read the body themselves.
 DOCUMENTED = (
     CommandsIn,
@@ -95,12 +103,14 @@ DOCUMENTED = (
     ReleasingIn,
     BundleIn,
     BackorderIn,
+    DriftResolutionIn,
 )
 
 _COMMAND: TypeAdapter[AnyCommandIn] = TypeAdapter(CommandIn)
 _COUNT_BEGIN = TypeAdapter(CountBeginIn)
 _BUNDLE = TypeAdapter(BundleIn)
 _BACKORDER = TypeAdapter(BackorderIn)
+_DRIFT_RESOLUTION = TypeAdapter(DriftResolutionIn)
 _SKU_NAME = TypeAdapter(SkuNameIn)
 _LOCATION_NAME = TypeAdapter(LocationNameIn)
 
@@ -156,6 +166,14 @@ def backorder_from(document: object) -> tuple[Sku, Location, Backorder | None]:
     item = _parsed(_BACKORDER, document, "body")
     policy = Backorder(kind=item.kind, cap_units=item.cap_units) if item.cap_units else None
     return item.sku, item.location, policy
+
+
+def drift_resolution_from(document: object) -> DriftResolutionIn:
+    """What a person wants done with a drift. Raises MalformedError."""
+    item = _parsed(_DRIFT_RESOLUTION, document, "body")
+    if item.wait_s and item.how is not How.WAIT:
+        raise MalformedError(f"wait_s goes with how: wait, not with {item.how}")
+    return item
 
 
 def sku_titles_from(document: object) -> dict[Sku, str]:

@@ -11,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from oneshelf.storage import audit_positions, views
+from oneshelf.domain.drift import Cause
+from oneshelf.storage import audit_positions, canaries, drifts, views
 from oneshelf.storage.audit_positions import AuditStatus
 from oneshelf.storage.migrate import MIGRATIONS, read_migrations
 from oneshelf.web.engine import engine_of
@@ -27,10 +28,17 @@ _SCHEMA_VERSION = len(read_migrations(MIGRATIONS))
 class _Scrape(Collector):
     """The state of the engine at one scrape, as gauges."""
 
-    def __init__(self, overview: views.Overview, channels: Sequence[views.ChannelHealth], audit: AuditStatus) -> None:
+    def __init__(
+        self,
+        overview: views.Overview,
+        channels: Sequence[views.ChannelHealth],
+        audit: AuditStatus,
+        own: Sequence[Metric],
+    ) -> None:
         self._overview = overview
         self._audit = audit
         self._channels = channels
+        self._own = own
 
     def collect(self) -> Iterable[Metric]:
         overview = self._overview
@@ -70,12 +78,48 @@ class _Scrape(Collector):
             "Failed calls in a row.",
             [channel.fail_streak for channel in self._channels],
         )
+        yield from self._own
 
     def _by_channel(self, name: str, meaning: str, values: Sequence[float]) -> Metric:
         family = GaugeMetricFamily(f"oneshelf_{name}", meaning, labels=["channel"])
         for channel, value in zip(self._channels, values, strict=True):
             family.add_metric([channel.channel], value)
         return family
+
+
+def _of_drifts(found: Sequence[drifts.OpenDrifts]) -> list[Metric]:
+    """How many are open of each cause, how many of them a person has to decide, and the age of the oldest."""
+    counts: dict[str, list[float]] = {cause.value: [0, 0, 0] for cause in Cause}
+    counts |= {one.cause: [one.drift_count, one.waiting_count, one.oldest_s] for one in found}
+    meanings = (
+        ("drifts_open_by_cause", "Open drifts."),
+        ("drifts_waiting_for_a_person", "Open drifts about which the engine does nothing more by itself."),
+        ("drifts_oldest_seconds", "How long the oldest open drift has been open."),
+    )
+    families: list[Metric] = []
+    for at, (name, meaning) in enumerate(meanings):
+        family = GaugeMetricFamily(f"oneshelf_{name}", meaning, labels=["cause"])
+        for cause, values in counts.items():
+            family.add_metric([cause], values[at])
+        families.append(family)
+    return families
+
+
+def _of_detection(found: Sequence[canaries.Detection]) -> list[Metric]:
+    """What canaries measured; a channel where none did has no figure."""
+    measured = GaugeMetricFamily(
+        "oneshelf_drift_detection_seconds", "How long canaries stayed hidden.", labels=["channel", "quantile"]
+    )
+    objective = GaugeMetricFamily(
+        "oneshelf_drift_detection_objective_seconds", "What the channel's schedule can promise.", labels=["channel"]
+    )
+    for one in found:
+        for share, value in (("0.5", one.p50_s), ("0.95", one.p95_s)):
+            if value is not None:
+                measured.add_metric([one.channel, share], value)
+        if one.objective_s is not None:
+            objective.add_metric([one.channel], one.objective_s)
+    return [measured, objective]
 
 
 async def metrics(request: Request) -> Response:
@@ -85,8 +129,9 @@ async def metrics(request: Request) -> Response:
         channels = await views.channel_rows(tx)
         overview = await views.overview(tx, channels=channels)
         audit = await audit_positions.status(tx)
+        own = [*_of_drifts(await drifts.open_by_cause(tx)), *_of_detection(await canaries.detections(tx))]
     registry = CollectorRegistry()
-    registry.register(_Scrape(overview, channels, audit))
+    registry.register(_Scrape(overview, channels, audit, own))
     return Response(generate_latest(registry) + generate_latest(_COUNTERS), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
-from oneshelf.storage.drifts import DriftRow
+from oneshelf.storage.drifts import DriftRow, as_shown
 from oneshelf.storage.views import ListingRow
 
 
@@ -122,7 +122,11 @@ class ListingsOut(_Output):
 
 
 class DriftOut(_Output):
-    """A reading that nothing in flight explains. `size`: observed less expected."""
+    """A reading that nothing in flight explains. `size`: observed less expected.
+
+    `explained_by`: the orders that came late, as channel/order. `waiting_for`: why a person has to decide; empty where
+    the engine goes on by itself, but at a channel that is not live.
+    """
 
     drift_id: UUID
     channel: str
@@ -136,6 +140,10 @@ class DriftOut(_Output):
     age_s: float
     resolved_at: datetime | None
     resolution: str
+    explained_by: str
+    heal_count: int
+    waiting_for: str
+    wait_until: datetime | None
 
 
 class DriftsOut(_Output):
@@ -376,11 +384,7 @@ def listing_out(row: ListingRow, *, now: datetime) -> ListingOut:
 
 def drift_out(row: DriftRow, *, now: datetime) -> DriftOut:
     """A drift with its size and age. That of a resolved one stopped when it was resolved."""
-    return DriftOut(
-        **row._asdict(),
-        size=row.observed_units - row.expected_units,
-        age_s=((row.resolved_at or now) - row.opened_at).total_seconds(),
-    )
+    return DriftOut(**as_shown(row, now=now))
 
 
 def _figure(units: int | None, version: int, at: datetime | None, now: datetime) -> FigureOut:

@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from oneshelf.domain.identity import Channel, Sku, printable, sku_from
 from oneshelf.errors import MalformedError
-from oneshelf.storage import balances, detail_views, drifts, movements, views
+from oneshelf.storage import balances, drifts, movements, views
 from oneshelf.storage.database import now
 from oneshelf.storage.views import ChannelHealth, ListingRow, Overview
 from oneshelf.web import wording
@@ -125,7 +125,7 @@ async def _sku(request: Request, template: str) -> Response:
             return _page("missing.html", {"sku": sku}, status=404)
         shelves = await balances.read(tx, [sku])
         listings = await views.listings_of(tx, [sku])
-        drifting = await detail_views.open_drifts_of(tx, sku)
+        drifting = await drifts.open_of(tx, sku)
         moved = await movements.newest(tx, sku, limit=MOVEMENTS_SHOWN)
     context = {
         "at": at,

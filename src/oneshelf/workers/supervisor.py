@@ -90,6 +90,7 @@ class Supervisor:
             Step("forget", self._forget, idle_s=60.0),
             Step("plan", lambda: plan.plan(database, blind=self._blind()), ("push",), pace_s=0.05),
             Step("resolve", lambda: resolve.resolve(database, self._channels), ("plan", "push"), idle_s=0.5),
+            Step("explain", lambda: resolve.explain_late(database, self._channels), idle_s=5.0),
             Step("audit", lambda: audit.audit_if_due(database), idle_s=audit.EVERY_S, pace_s=audit.EVERY_S),
         ]
 

@@ -1,0 +1,152 @@
+"""What caused a drift, from what is known about it: a pure function of the evidence that is kept with the drift."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from oneshelf.domain.drift import Cause
+
+# Of more late orders than this no sum is looked for: the newest ones are left out.
+ORDERS_MAX = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenReading:
+    """Somebody's reading of the listing. `source`: push, confirm or reconcile."""
+
+    at: datetime
+    units: int
+    believed: int | None
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecentWrite:
+    """A figure that we sent, and how far it got."""
+
+    units: int
+    sent_at: datetime
+    accepted_at: datetime | None
+    verified_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LateOrder:
+    """An order from before the drift that we heard of after it. `units` it took off the listing.
+
+    `is_unpaid`: its payment was still open when it came to us.
+    """
+
+    order: str
+    units: int
+    placed_at: datetime
+    seen_at: datetime
+    is_unpaid: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What one unit of a bundle takes of a SKU, and by how many units its listing on the channel drifts; 0: not.
+
+    `size` is in units of the SKU, below zero for a fall.
+    """
+
+    bundle: str
+    sku: str
+    bundle_units: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """All that was looked at. Units are the listing's own (packs), but for `parts`.
+
+    `found`: the cause that the reading itself told. `silent_states`: states whose change the channel never announces.
+    `is_announced`: the channel itself said that this figure may have changed. `hears_announcements`: it said so of
+    some listing within the last day, so that its silence means something.
+    """
+
+    expected_units: int
+    observed_units: int
+    found: str
+    readings: tuple[SeenReading, ...] = ()
+    writes: tuple[RecentWrite, ...] = ()
+    orders: tuple[LateOrder, ...] = ()
+    parts: tuple[Part, ...] = ()
+    silent_states: tuple[str, ...] = ()
+    is_announced: bool = False
+    hears_announcements: bool = False
+    same_count: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attribution:
+    """The cause, in words why, and the orders that explain it."""
+
+    cause: Cause
+    why: str
+    explained_by: tuple[str, ...] = ()
+
+
+def attribute(evidence: Evidence) -> Attribution:
+    """The cause of a drift. What was proved by a write that did not show, or showed late, stays that."""
+    found = Cause(evidence.found)
+    if found in {Cause.LOST_WRITE, Cause.LATE_WRITE}:
+        sent = ", ".join(str(write.units) for write in evidence.writes) or "none that is known"
+        return Attribution(cause=found, why=f"figures sent lately: {sent}; shown: {evidence.observed_units}")
+    by_orders = explained_by_orders(evidence)
+    if by_orders is not None:
+        return by_orders
+    bundle = bundle_that_explains(evidence.parts)
+    if bundle:
+        return Attribution(
+            cause=Cause.BUNDLE_ARITHMETIC,
+            why=f"all listed components of {bundle} drift together, each by what one amount of it takes",
+        )
+    is_fall = evidence.observed_units < evidence.expected_units
+    if is_fall and evidence.silent_states and evidence.hears_announcements and not evidence.is_announced:
+        return Attribution(
+            cause=Cause.SILENT_STATE_CHANGE,
+            why="the channel announces changes and did not announce this one; it never announces those of "
+            + ", ".join(evidence.silent_states),
+        )
+    said = "the channel announced a change" if evidence.is_announced else "no announcement came"
+    return Attribution(cause=Cause.FOREIGN_EDIT, why=f"no write and no order explains it; {said}")
+
+
+def explained_by_orders(evidence: Evidence) -> Attribution | None:
+    """The late orders that add up to the fall; None where none do."""
+    fall = evidence.expected_units - evidence.observed_units
+    late = _adding_up_to(fall, sorted(evidence.orders, key=lambda one: (one.placed_at, one.order)))
+    if not late:
+        return None
+    names = tuple(one.order for one in late)
+    words = f"{fall} units were sold by {', '.join(names)}, which we heard of after the reading"
+    if all(one.is_unpaid for one in late):
+        return Attribution(cause=Cause.LATE_PENDING, why=f"{words}, not paid yet", explained_by=names)
+    return Attribution(cause=Cause.UNSEEN_ORDER, why=words, explained_by=names)
+
+
+def bundle_that_explains(parts: Sequence[Part]) -> str:
+    """The bundle of which the channel sold, or took back, some by itself: its parts drift in proportion. Or ''."""
+    by_bundle: dict[str, list[Part]] = {}
+    for part in parts:
+        by_bundle.setdefault(part.bundle, []).append(part)
+    for bundle, own in sorted(by_bundle.items()):
+        bundles = {part.size / part.bundle_units for part in own}
+        if len(own) > 1 and len(bundles) == 1 and bundles != {0.0} and next(iter(bundles)).is_integer():
+            return bundle
+    return ""
+
+
+def _adding_up_to(units: int, orders: Sequence[LateOrder]) -> tuple[LateOrder, ...]:
+    """The earliest orders that add up to exactly `units` (fewest first); none where no sum does."""
+    sums: Mapping[int, tuple[LateOrder, ...]] = {0: ()}
+    for order in orders[:ORDERS_MAX]:
+        if order.units > 0:
+            grown = {total + order.units: (*taken, order) for total, taken in sums.items()}
+            sums = {**grown, **sums} if units not in sums else sums
+            sums = {total: taken for total, taken in sums.items() if total <= units}
+    return sums.get(units, ()) if units > 0 else ()
