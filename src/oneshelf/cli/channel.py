@@ -101,6 +101,34 @@ def pause(name: Name) -> None:
     _set_mode(name, "paused")
 
 
+@app.command("cancellation-cost")
+def cancellation_cost(
+    name: Name,
+    cost: Annotated[float | None, typer.Argument(metavar="[COST]", help="Default: as is usual for its kind.")] = None,
+) -> None:
+    """Say what one cancelled order costs at this channel, compared with others: the dearest gets the last unit."""
+    from math import isfinite
+
+    from oneshelf.domain.identity import channel_from
+    from oneshelf.domain.last_unit import COSTS
+    from oneshelf.errors import MalformedError
+    from oneshelf.storage import catalog
+    from oneshelf.storage.database import Database
+
+    channel = channel_from(name)
+    if cost is not None and not (isfinite(cost) and cost >= 0):
+        raise MalformedError("a cost is a number from 0 on")
+
+    async def change(database: Database) -> None:
+        async with database.transaction() as tx:
+            await refuse_unknown_channel(tx, channel)
+            await catalog.set_cancellation_cost(tx, channel, cost)
+
+    on_database(change)
+    usual = ", ".join(f"{kind} {weight:g}" for kind, weight in COSTS.items())
+    typer.echo(f"{channel}: {f'{cost:g}' if cost is not None else 'as is usual for its kind'} (usual: {usual})")
+
+
 @app.command()
 def simulate(
     kind: Kind,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -22,11 +22,26 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 MOVEMENTS_SHOWN = 20
 _CHANNELS = (
     *("channel", "kind", "mode", "verified_count", "unverified_count", "parked_count", "unlinked_count"),
-    *("oldest_unverified_s", "poll_age_s", "sweep_age_s", "drift_count", "last_fault"),
+    *("oldest_unverified_s", "poll_age_s", "sweep_age_s", "drift_count", "detection_p95_s"),
+    *("cancellation_rate", "cancellations_left", "last_fault"),
 )
 _LISTINGS = ("channel", "channel_sku", "state", "desired_units", "verified_units", "age_s", "unverified_s")
 _MOVEMENTS = ("posted_at", "units", "from_account", "to_account", "reason", "source")
-_SHORT = ("since", "kind", "source", "promised_to", "sku", "location", "units_short", "units_held")
+_SHORT = (
+    "since",
+    "kind",
+    "source",
+    "promised_to",
+    "sku",
+    "location",
+    "units_short",
+    "units_held",
+    "loses",
+    "way_out",
+    "through",
+    "cost",
+    "cancellations_left",
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -129,15 +144,22 @@ def sku(
 def short(
     sku: Annotated[str, typer.Argument(metavar="[SKU]", help="One SKU; default: all.")] = "", as_json: Json = False
 ) -> None:
-    """What was sold or promised and is not there: orders and reservations, the oldest first, as they will be filled."""
+    """What was sold or promised and is not there, the oldest first, as it will be filled; and the cheapest way out.
+
+    Loses: by rank somebody else has the units. What is locked or picked comes first, then the channel where a
+    cancellation costs most (oneshelf channel cancellation-cost), then the time of the order, then its name.
+    """
     from oneshelf.domain.identity import sku_from
-    from oneshelf.storage import detail_views
+    from oneshelf.storage import detail_views, short_list, views
     from oneshelf.storage.database import Database
 
     only = sku_from(sku) if sku else None
 
-    async def read(database: Database) -> list[detail_views.ShortRow]:
+    async def read(database: Database) -> list[dict[str, Any]]:
         async with database.transaction() as tx:
-            return await detail_views.short_rows(tx, sku=only)
+            await views.freeze(tx)
+            rows = await detail_views.short_rows(tx, sku=only)
+            advice = await short_list.advised(tx, rows)
+            return [short_list.as_shown(row, advice) for row in rows]
 
     show_rows(on_database(read), _SHORT, as_json=as_json, empty="nothing is short")

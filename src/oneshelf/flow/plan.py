@@ -16,7 +16,7 @@ from oneshelf.domain.identity import Channel, Location, Sku
 from oneshelf.domain.ledger import Balance
 from oneshelf.domain.listing import Listing, Phase
 from oneshelf.domain.rights import Mode, Seller, Standing, desired, is_guarded
-from oneshelf.storage import balances, publications, rights, touched
+from oneshelf.storage import balances, budgets, publications, rights, touched
 from oneshelf.storage.database import Database, Transaction, now
 from oneshelf.storage.listings import ListingKey
 
@@ -94,8 +94,11 @@ async def _guard(
         for sku in counted
         for place in places
     }
+    # One more cancellation may cost the channel or the listing: no unit of these is offered twice.
+    tight = await budgets.tight_skus(tx, guards)
     guarded = {
-        sku: is_guarded(
+        sku: sku in tight
+        or is_guarded(
             guard.mode,
             was_guarded=guard.is_guarded,
             available=sum(available[sku, place] for place in places),

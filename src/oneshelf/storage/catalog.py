@@ -253,3 +253,11 @@ async def pause(tx: Transaction, channel: Channel, *, pause_s: float) -> None:
         """,
         {"channel": channel, "pause_s": pause_s},
     )
+
+
+async def set_cancellation_cost(tx: Transaction, channel: Channel, cost: float | None) -> None:
+    """What one cancelled order costs at this channel, compared with others; None: as is usual for its kind."""
+    await tx.execute(
+        "update channels set cancellation_cost = %(cost)s where channel = %(channel)s",
+        {"cost": cost, "channel": channel},
+    )

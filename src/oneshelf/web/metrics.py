@@ -78,11 +78,23 @@ class _Scrape(Collector):
             "Failed calls in a row.",
             [channel.fail_streak for channel in self._channels],
         )
+        for name, meaning in (
+            ("cancellation_rate", "Cancelled, of the orders of the channel's window."),
+            ("cancellations_left", "How many more the channel forgives."),
+        ):
+            ruled = [one for one in self._channels if getattr(one, name) is not None]
+            yield self._by_channel(name, meaning, [getattr(one, name) for one in ruled], channels=ruled)
         yield from self._own
 
-    def _by_channel(self, name: str, meaning: str, values: Sequence[float]) -> Metric:
+    def _by_channel(
+        self,
+        name: str,
+        meaning: str,
+        values: Sequence[float],
+        channels: Sequence[views.ChannelHealth] | None = None,
+    ) -> Metric:
         family = GaugeMetricFamily(f"oneshelf_{name}", meaning, labels=["channel"])
-        for channel, value in zip(self._channels, values, strict=True):
+        for channel, value in zip(self._channels if channels is None else channels, values, strict=True):
             family.add_metric([channel.channel], value)
         return family
 

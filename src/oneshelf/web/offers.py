@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel
 from starlette.requests import Request
 
 from oneshelf.domain.bundle import Defined, definition_in_words
 from oneshelf.domain.identity import sku_from
 from oneshelf.domain.outcome import IsBundle, UnknownLocation, UnknownSku, in_words
 from oneshelf.flow.define import allow_backorder, define_bundle
-from oneshelf.storage import backorders, bundles, catalog, detail_views, views
+from oneshelf.storage import backorders, bundles, catalog, detail_views, short_list, views
 from oneshelf.web import described, outputs
 from oneshelf.web.api import Limit, unknown_sku
 from oneshelf.web.bodies import read_json
@@ -24,6 +26,37 @@ from oneshelf.web.short_cursor import CURSOR_LENGTH_MAX, cursor_of, place_from
 router = APIRouter(prefix="/v1", tags=["offers"], responses=DOCUMENTED, dependencies=[Depends(only_known_questions)])
 
 ShortAfter = Annotated[str, Query(max_length=CURSOR_LENGTH_MAX, description="`next` of the page before.")]
+
+
+class ShortOut(BaseModel):
+    """Units that an order line or a held reservation waits for. `kind`: `order`, or that of the reservation.
+
+    `loses`: by rank somebody else has the units: what is locked or picked comes first, then the channel where a
+    cancellation costs most, then the time of the order, then its name. `way_out`: the cheapest one: `transfer` from the
+    locations `through`, `wait` for what is incoming, `hold back` the orders `through`, or `cancel` at this `cost`.
+    `cancellations_left`: of those that the channel forgives; null where its kind has no rule.
+    """
+
+    since: datetime
+    kind: str
+    source: str
+    promised_to: str
+    sku: str
+    location: str
+    units_short: int
+    units_held: int
+    loses: bool
+    way_out: str
+    through: list[str]
+    cost: float
+    cancellations_left: int | None
+
+
+class ShortagesOut(BaseModel):
+    """The oldest first, as they will be filled. `next`: give it as `after` for the next page; null on the last one."""
+
+    short: list[ShortOut]
+    next: str | None
 
 
 @router.get("/bundles")
@@ -82,8 +115,8 @@ async def put_backorder(request: Request, engine: EngineOf) -> outputs.Backorder
 @router.get("/short")
 async def list_short(
     engine: EngineOf, sku: str | None = None, after: ShortAfter = "", limit: Limit = 100
-) -> outputs.ShortagesOut:
-    """What was sold or promised and is not there: order lines and reservations, the oldest first."""
+) -> ShortagesOut:
+    """What was sold or promised and is not there, the oldest first; who loses, and the cheapest way out of each."""
     only = None if sku is None else sku_from(sku)
     place = place_from(after) if after else None
     async with engine.database.transaction() as tx:
@@ -91,7 +124,8 @@ async def list_short(
         if only is not None and not await catalog.known_skus(tx, [only]):
             raise unknown_sku(only)
         rows = await detail_views.short_rows(tx, sku=only, after=place, limit=limit + 1)
-    return outputs.ShortagesOut(
-        short=[outputs.ShortOut.model_validate(row) for row in rows[:limit]],
+        advice = await short_list.advised(tx, rows[:limit])
+    return ShortagesOut(
+        short=[ShortOut.model_validate(short_list.as_shown(row, advice)) for row in rows[:limit]],
         next=cursor_of(rows[limit - 1].place) if len(rows) > limit else None,
     )

@@ -245,26 +245,6 @@ class BackordersOut(_Output):
     backorders: list[BackorderOut]
 
 
-class ShortOut(_Output):
-    """Units that an order line or a held reservation waits for. `kind`: `order`, or that of the reservation."""
-
-    since: datetime
-    kind: str
-    source: str
-    promised_to: str
-    sku: str
-    location: str
-    units_short: int
-    units_held: int
-
-
-class ShortagesOut(_Output):
-    """The oldest first, as they will be filled. `next`: give it as `after` for the next page; null on the last one."""
-
-    short: list[ShortOut]
-    next: str | None
-
-
 class LocationOut(_Output):
     location: str
     title: str
@@ -275,7 +255,11 @@ class LocationsOut(_Output):
 
 
 class ChannelOut(_Output):
-    """A channel. Ages: since its orders were last asked for, since its whole stock was last read."""
+    """A channel. Ages: since its orders were last asked for, since its whole stock was last read.
+
+    `detection_p95_s`: how long drifts stay hidden, measured with canaries. `cancellation_rate`: share of the orders of
+    its window that were cancelled, and `cancellations_left` of those it forgives; null where its kind has no rule.
+    """
 
     channel: str
     kind: str
@@ -295,6 +279,9 @@ class ChannelOut(_Output):
     unlinked_count: int
     oldest_unverified_s: float | None
     drift_count: int
+    detection_p95_s: float | None
+    cancellation_rate: float | None
+    cancellations_left: int | None
 
 
 class ChannelsOut(_Output):

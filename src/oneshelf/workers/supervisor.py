@@ -10,7 +10,7 @@ from dataclasses import replace
 from oneshelf.clock import Clock
 from oneshelf.domain.identity import Channel
 from oneshelf.errors import DatabaseUnavailableError
-from oneshelf.flow import audit, confirm, count, interpret, plan, post, push, receive, reconcile, resolve
+from oneshelf.flow import audit, confirm, count, interpret, measure, plan, post, push, receive, reconcile, resolve
 from oneshelf.flow.channel import OpenChannel
 from oneshelf.sdk.capability import WriteKind
 from oneshelf.storage.database import Database
@@ -91,6 +91,7 @@ class Supervisor:
             Step("plan", lambda: plan.plan(database, blind=self._blind()), ("push",), pace_s=0.05),
             Step("resolve", lambda: resolve.resolve(database, self._channels), ("plan", "push"), idle_s=0.5),
             Step("explain", lambda: resolve.explain_late(database, self._channels), idle_s=5.0),
+            Step("measure", self._measure, ("plan",), idle_s=measure.EVERY_S, pace_s=measure.EVERY_S),
             Step("audit", lambda: audit.audit_if_due(database), idle_s=audit.EVERY_S, pace_s=audit.EVERY_S),
         ]
 
@@ -101,6 +102,9 @@ class Supervisor:
             for name, channel in self._channels.items()
             if channel.capability.write_kind is not WriteKind.COMPARE_AND_SET
         }
+
+    async def _measure(self) -> int:
+        return await measure.measure_cancellations(self._database)
 
     async def _forget(self) -> int:
         return await post.forget_answers(self._database) + await count.end_old_counts(self._database)
