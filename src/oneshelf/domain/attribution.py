@@ -91,7 +91,7 @@ class Attribution:
 
 
 def attribute(evidence: Evidence) -> Attribution:
-    """The cause of a drift. What was proved by a write that did not show, or showed late, stays that."""
+    """The cause of a drift. What a write proved that did not show, or showed late, and what was silent, stays that."""
     found = Cause(evidence.found)
     if found in {Cause.LOST_WRITE, Cause.LATE_WRITE}:
         sent = ", ".join(str(write.units) for write in evidence.writes) or "none that is known"
@@ -105,15 +105,20 @@ def attribute(evidence: Evidence) -> Attribution:
             cause=Cause.BUNDLE_ARITHMETIC,
             why=f"all listed components of {bundle} drift together, each by what one amount of it takes",
         )
-    is_fall = evidence.observed_units < evidence.expected_units
-    if is_fall and evidence.silent_states and evidence.hears_announcements and not evidence.is_announced:
+    if found is Cause.SILENT_STATE_CHANGE or _is_silent(evidence):
         return Attribution(
             cause=Cause.SILENT_STATE_CHANGE,
             why="the channel announces changes and did not announce this one; it never announces those of "
-            + ", ".join(evidence.silent_states),
+            + (", ".join(evidence.silent_states) or "other stock states"),
         )
     said = "the channel announced a change" if evidence.is_announced else "no announcement came"
     return Attribution(cause=Cause.FOREIGN_EDIT, why=f"no write and no order explains it; {said}")
+
+
+def _is_silent(evidence: Evidence) -> bool:
+    """Whether a channel that tells of changes let a fall go by without a word, and has states it never tells of."""
+    is_fall = evidence.observed_units < evidence.expected_units
+    return is_fall and bool(evidence.silent_states) and evidence.hears_announcements and not evidence.is_announced
 
 
 def explained_by_orders(evidence: Evidence) -> Attribution | None:

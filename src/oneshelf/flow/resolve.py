@@ -141,6 +141,7 @@ async def by_hand(
                         f"{drift.channel} is in mode {mode}: nothing is written to it. Way out: oneshelf channel live "
                         f"{drift.channel}, or let the ledger take its figure: oneshelf drift resolve {drift_id} --adopt"
                     )
+                await drifts.put_off(tx, drift_id, wait_s=0)
                 await _end(tx, drift, listing, Resolution.REPUBLISHED)
                 return f"{drift.channel_sku} at {drift.channel} is written again; the drift closes when it shows"
             case How.ADOPT:
@@ -189,8 +190,8 @@ async def _end(tx: Transaction, drift: drifts.DriftRow, listing: Listing, resolu
 def _adoption(drift: drifts.DriftRow, listing: Listing, link: tuple[Location, int]) -> Adjust:
     """What the ledger takes. Of a fall only what no order has explained meanwhile: that is what is in suspense."""
     location, pack_units = link
-    is_fall = drift.observed_units < drift.expected_units
-    is_held = is_fall and drift.cause == Cause.UNKNOWN.value
+    # A fall is held back, all but the one that a write of ours did not make good.
+    is_held = drift.observed_units < drift.expected_units and drift.cause != Cause.LOST_WRITE.value
     units = -listing.suspense_units if is_held else drift.observed_units - drift.expected_units
     if units == 0:
         raise CannotResolveError(

@@ -1,0 +1,62 @@
+"""The guide to drifts runs as it is written, and canaries are found by an engine that is a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import psycopg
+import pytest
+
+pytestmark = [pytest.mark.pg, pytest.mark.timeout(660)]
+
+# It takes half a minute; each of its commands is a process, which a busy machine makes slow.
+TIME_S_MAX = 600
+GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "resolve-drift.md"
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def script() -> str:
+    """All that stands behind a `$` in the guide, with ports that are free. Only what it started itself is ended."""
+    blocks = re.findall(r"```console\n(.*?)```", GUIDE.read_text(), re.S)
+    commands = "\n".join(re.sub(r"^\$ ", "", block, flags=re.M) for block in blocks)
+    for port in ("9801", "8080"):
+        commands = commands.replace(port, str(free_port()))
+    return f"set -euo pipefail\ntrap 'kill $(jobs -p)' EXIT\n{commands}"
+
+
+def test_the_guide_runs_as_it_is_written(dsn: str, tmp_path: Path) -> None:
+    mine = {name: value for name, value in os.environ.items() if not name.startswith("ONESHELF_")}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{mine['PATH']}"
+    with subprocess.Popen(
+        ["bash", "-c", script()],
+        env={**mine, "PATH": path, "ONESHELF_DATABASE_URL": dsn},
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as shell:
+        try:
+            said, _ = shell.communicate(timeout=TIME_S_MAX)
+        finally:
+            # The simulator and the engine are of its session too.
+            with suppress(ProcessLookupError):
+                os.killpg(shell.pid, signal.SIGKILL)
+    print(said)  # noqa: T201  # shown when it fails
+    assert shell.returncode == 0
+    assert re.search(r"found after \d+\.\d s", said)
+    assert "the ledger took -2 MUG-BLUE at BER from my-shop" in said
+    with psycopg.connect(dsn) as connection:
+        assert connection.execute("select count(*) from canaries where detected_at is not null").fetchone() == (1,)
+        assert connection.execute("select available from balances").fetchall() == [(3,)]
