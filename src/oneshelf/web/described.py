@@ -23,6 +23,7 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
     "CountBeginIn": {"location": "BER", "skus": ["MUG-BLUE"]},
     "BundleIn": {"components": [{"sku": "MUG-BLUE", "units": 2}, {"sku": "CAP", "units": 1}]},
     "BackorderIn": {**_MUG, "cap_units": 20, "kind": "backorder"},
+    "SharingIn": {"mode": "auto", "guard_at_units": 10, "allowance_units": 2},
     "ReservationIn": {"key": "cart-7", "kind": "hold", "ttl_s": 600, "lines": [{**_MUG, "units": 1}]},
     "ExtensionIn": {"key": "cart-7-longer", "ttl_s": 900},
     "ClaimingIn": {"key": "cart-7-paid", "order": _ORDER},
