@@ -27,7 +27,17 @@ from oneshelf.storage.migrate import migrate
 from oneshelf.telemetry import configure_logging
 
 # Nothing is synced and nothing is tidied up behind a run: it is emptied before the next one.
-SETTINGS = {"autovacuum": "off", "max_wal_size": "256MB", "shared_buffers": "64MB"}
+SETTINGS = {
+    "autovacuum": "off",
+    "bgwriter_lru_maxpages": "0",
+    "checkpoint_timeout": "1d",
+    "max_wal_senders": "0",
+    "max_wal_size": "1GB",
+    "shared_buffers": "128MB",
+    "track_activities": "off",
+    "track_counts": "off",
+    "wal_level": "minimal",
+}
 # Sets of text have the same order in every process that runs a seed.
 HASH_SEED = "0"
 # So many runs are handed to a process at once.

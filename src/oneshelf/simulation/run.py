@@ -94,7 +94,6 @@ def live(  # noqa: PLR0913  # one run, and all that may be asked of it
         kernel.loop.run_until_complete(_all_leave())
         outcome.trace, outcome.events = kernel.trace, kernel.step_count
         outcome.took_s = time.perf_counter() - began
-        database.close()
         asyncio.set_event_loop(None)
         kernel.loop.close()
     return outcome
