@@ -105,6 +105,7 @@ class Simulator(ABC):
         self.shoppers = Shoppers(self, Random(f"{kind}:{seed}:shoppers"))
         self._timers: list[tuple[float, int, Action]] = []
         self._timer_count = 0
+        self._is_due_sooner = asyncio.Event()
         self._storm_until = float("-inf")
         self._skew_s = 0.0
         self.is_revoked = False
@@ -194,6 +195,7 @@ class Simulator(ABC):
         """Do `action` once `seconds` of the channel's time (divided by `speed`) have passed."""
         self._timer_count += 1
         heapq.heappush(self._timers, (self.clock.monotonic() + seconds / self.speed, self._timer_count, action))
+        self._is_due_sooner.set()
 
     async def run(self) -> None:
         """Let the channel's time pass, until cancelled."""
@@ -201,12 +203,25 @@ class Simulator(ABC):
             while True:
                 for action in self.due():
                     actions.create_task(_awaited(action))
-                await self.clock.sleep(TICK_S)
+                await self._until_due()
+
+    async def _until_due(self) -> None:
+        """Wait for the next thing to do. Many that come close upon each other are done together."""
+        self._is_due_sooner.clear()
+        waits = [asyncio.create_task(self._is_due_sooner.wait())]
+        wait_s = self.next_due_at - self.clock.monotonic()
+        if wait_s < float("inf"):
+            waits.append(asyncio.create_task(self.clock.sleep(max(TICK_S, wait_s))))
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for one in waits:
+                one.cancel()
 
     def due(self) -> list[Action]:
         """Let buyers do what is due now, and return the delayed effects that are, in order, to be awaited.
 
-        `run` does this at each tick. Whoever steps time from one event to the next does it at `next_due_at`.
+        `run` does this whenever something is. Whoever steps time from one event to the next does it at `next_due_at`.
         """
         now = self.clock.monotonic()
         self.shoppers.shop(now)
@@ -306,6 +321,7 @@ class Simulator(ABC):
 
     def _set_shoppers(self, asked: dict[str, Any]) -> None:
         self.shoppers.follow(msgspec.convert(asked, ShoppersPlan), self.clock.monotonic())
+        self._is_due_sooner.set()
 
     def _place(self, asked: dict[str, Any]) -> str | None:
         lines = [
