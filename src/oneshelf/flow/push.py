@@ -62,7 +62,8 @@ async def push(database: Database, channel: OpenChannel, clock: Clock) -> int:
             lease=lease,
             lease_s=LEASE_S,
         )
-        claimed = await _settle_without_calls(tx, channel, claimed)
+        if claimed:
+            claimed = await _settle_without_calls(tx, channel, claimed)
     if not claimed:
         return 0
     try:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import select
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, Self
 
 import psycopg
-from psycopg import AsyncConnection, Connection
+from psycopg import AsyncConnection, AsyncTransaction, Connection, generators
 from psycopg.abc import PQGen
-from psycopg.pq import TransactionStatus
+from psycopg.pq import ExecStatus, Format, TransactionStatus
+from psycopg.pq.abc import PGresult
 from psycopg.waiting import READY_R, READY_W, WAIT_R, WAIT_W
 
 from oneshelf.simulation.kernel import EPOCH, Kernel
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 # In real time: after so long without an answer it is asked whether the statement waits for a lock. PostgreSQL looks for
 # a deadlock sooner, so of those that wait for each other it is the last one that is refused.
 _LOOK_S = 0.004
+_BEGUN = {TransactionStatus.IDLE, TransactionStatus.INTRANS}
+_ENDS = {b"COMMIT", b"ROLLBACK"}
 
 
 class SimulatedDatabase:
@@ -82,6 +85,19 @@ class SimulatedDatabase:
         self.transaction_ended()
 
 
+class _Transaction(AsyncTransaction):
+    """One that needs no round trip to begin: the end of the one before it has begun it, and that nobody can see."""
+
+    async def __aenter__(self) -> Self:
+        if self.pgconn.transaction_status != TransactionStatus.INTRANS or self._conn._num_transactions:
+            return await super().__aenter__()
+        self._check_enter()
+        self.status = self.Status.ACTIVE
+        self._outer_transaction = True
+        self._stack_index, self._conn._num_transactions = 0, 1
+        return self
+
+
 class SteppedConnection(AsyncConnection[tuple[Any, ...]]):
     """A connection of one node. Its session may have served others, and may serve others after it."""
 
@@ -90,7 +106,7 @@ class SteppedConnection(AsyncConnection[tuple[Any, ...]]):
         self.session = session
         self.node = node
         self._prepared = session.prepared
-        self._is_lost = self._has_written = False
+        self._is_lost = self._has_written = self._is_ending = False
         self._turn: asyncio.Future[None] | None = None
         self.add_notice_handler(self._noticed)
 
@@ -107,6 +123,40 @@ class SteppedConnection(AsyncConnection[tuple[Any, ...]]):
             raise psycopg.OperationalError("the connection is closed")
         super()._check_connection_ok()
 
+    @property
+    def is_free(self) -> bool:
+        """Whether it can begin a transaction."""
+        return not self.closed and not self._num_transactions and self.pgconn.transaction_status in _BEGUN
+
+    @asynccontextmanager
+    async def transaction(
+        self, savepoint_name: str | None = None, force_rollback: bool = False
+    ) -> AsyncIterator[AsyncTransaction]:
+        tx = _Transaction(self, savepoint_name, force_rollback)
+        async with AsyncExitStack() as both:
+            # As the driver does it: the pipeline inside gets its answers before the end of the transaction is sent.
+            for part in (self.pipeline(), tx, self.pipeline()) if self._pipeline else (tx,):
+                await both.enter_async_context(part)
+            yield tx
+
+    def _exec_command(self, command: Any, result_format: Any = Format.TEXT) -> PQGen[PGresult | None]:
+        """The end of a transaction begins the next one."""
+        if command not in _ENDS:
+            done: PGresult | None = yield from super()._exec_command(command, result_format)
+            return done
+        self._check_connection_ok()
+        self._is_ending = True
+        if self._pipeline:
+            yield from super()._exec_command(command, result_format)
+            yield from super()._exec_command(b"BEGIN", result_format)
+            return None
+        self.pgconn.send_query(command + b"; BEGIN")
+        results: list[PGresult] = yield from generators.execute(self.pgconn)
+        result = results[0]
+        if result.status == ExecStatus.FATAL_ERROR:
+            raise psycopg.errors.error_from_result(result, encoding=self.pgconn._encoding)
+        return result
+
     def _start_query(self) -> PQGen[None]:
         self._check_connection_ok()
         yield from super()._start_query()
@@ -122,7 +172,7 @@ class SteppedConnection(AsyncConnection[tuple[Any, ...]]):
         """One round trip: a step before it; it may be lost, or the node may die, before it and after it."""
         if self._is_lost:
             return _unsent(gen)
-        database, was = self.node.database, self.pgconn.transaction_status
+        database = self.node.database
         # What was sent ahead in a pipeline is under way: nobody comes in between.
         if self._pipeline is None or not self._pipeline.result_queue:
             await self.node.step("database")
@@ -138,13 +188,14 @@ class SteppedConnection(AsyncConnection[tuple[Any, ...]]):
                 gen.close()
             raise
         finally:
-            if not self.closed and was != self.pgconn.transaction_status == TransactionStatus.IDLE:
+            if self._is_ending and not self.closed and not (self._pipeline and self._pipeline.result_queue):
                 self._transaction_ended()
         self._maybe_lose_the_answer()
         self.node.maybe_crash("after the database")
         return result
 
     def _transaction_ended(self) -> None:
+        self._is_ending = False
         if self._has_written:
             self._has_written = False
             self.node.database.ledger_changed()
@@ -155,7 +206,7 @@ class SteppedConnection(AsyncConnection[tuple[Any, ...]]):
         if faults.strikes("connection_lost"):
             self.abandon()
             raise psycopg.OperationalError("the connection broke")
-        if self.pgconn.transaction_status != TransactionStatus.INTRANS:
+        if not self._num_transactions or self.pgconn.transaction_status != TransactionStatus.INTRANS:
             return
         if faults.strikes("deadlock"):
             raise psycopg.errors.DeadlockDetected("deadlock detected")
@@ -238,7 +289,7 @@ class SteppedPool:
         try:
             yield connection
         finally:
-            if not connection.closed and connection.pgconn.transaction_status == TransactionStatus.IDLE:
+            if connection.is_free:
                 self._free.append(connection)
             else:
                 connection.abandon()

@@ -1,7 +1,7 @@
 """The sessions of a simulated database: kept when a node dies and when a run ends, since to open one takes long.
 
-A session that is ended is as good as new: rolled back, without locks and settings. What is kept is what nobody can see,
-prepared statements; they are planned anew in each run, as its tables are others.
+A session that is ended is as good as new: rolled back, without locks and settings, at the begin of a transaction. What
+is kept is what nobody can see, prepared statements; they are planned anew in each run, as its tables are others.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from psycopg.pq import ConnStatus, ExecStatus, PGconn, PipelineStatus, Transacti
 # The same plan whenever it is made, so that rows come in the same order whatever a session has done before.
 _OPTIONS = "-c timezone=UTC -c deadlock_timeout=1ms -c plan_cache_mode=force_generic_plan"
 _GONE_MS = 10_000
-_AS_NEW = b"rollback; reset all; select pg_advisory_unlock_all()"
+_AS_NEW = b"rollback; reset all; select pg_advisory_unlock_all(); begin"
 
 # What a session is told once it has changed the ledger.
-CHANGED = "the ledger has changed"
+CHANGED = "changed"
 # `db_now()` of a simulated database: the kernel's time, kept in a sequence since those stand outside transactions; and
 # out of the log, as it is set all the time.
-_CLOCK = f"""
+_CLOCK = """
 create unlogged sequence if not exists simulated_now minvalue 0;
 create or replace function db_now() returns timestamptz language sql volatile as $$
     select to_timestamp(last_value / 1000000.0) from simulated_now
 $$;
 create or replace function note_change() returns trigger language plpgsql as $$
-begin raise notice '{CHANGED}'; return null; end $$;
+begin raise notice 'changed'; return null; end $$;
 """
 _WATCHED = ("balances", "movements", "reservations", "order_lines")
 _WATCH = """
@@ -68,6 +68,7 @@ class Session:
         self.prepared = _Lasting()
         if self.pgconn.status != ConnStatus.OK:
             raise psycopg.OperationalError(self.pgconn.get_error_message())
+        self.pgconn.exec_(_AS_NEW)
         self.pgconn.nonblocking = 1
 
     def is_as_new(self) -> bool:
@@ -79,7 +80,7 @@ class Session:
         }:
             return False
         pgconn.nonblocking = 0
-        is_done = pgconn.exec_(_AS_NEW).status == ExecStatus.TUPLES_OK
+        is_done = pgconn.exec_(_AS_NEW).status == ExecStatus.COMMAND_OK
         pgconn.nonblocking = 1
         return is_done
 
