@@ -22,6 +22,7 @@ from oneshelf.errors import ConfigurationError
 from oneshelf.storage.binaries import find_binaries
 from oneshelf.storage.embedded import EmbeddedPostgres
 from oneshelf.storage.migrate import migrate
+from places import databases_home
 
 # Programs that tests start, workers and tests themselves are compiled once, also where the environment forbids to keep
 # what was compiled beside the sources. Without it each program that is started compiles a thousand modules.
@@ -66,7 +67,8 @@ def open_directory() -> Iterator[Path]:
 
 @contextmanager
 def temporary_directory() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="oneshelf-test-", ignore_cleanup_errors=True) as name:
+    home = databases_home()
+    with tempfile.TemporaryDirectory(prefix="oneshelf-test-", dir=home, ignore_cleanup_errors=True) as name:
         Path(name).chmod(0o755)
         yield Path(name)
 
