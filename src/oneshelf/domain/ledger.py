@@ -219,6 +219,7 @@ class Shelf:
         self.changed_balances: set[BalanceKey] = set()
         self.changed_reservations: set[ReservationKey] = set()
         self.changed_transfers: set[TransferKey] = set()
+        self.changed_shortages: set[BalanceKey] = set()
         # What the counts of this batch had seen; and of each balance the count that rules it, where a batch asks.
         self.contexts: dict[CommandKey, Context] = {}
         self.rulings: dict[BalanceKey, Ruling] = {}
@@ -243,6 +244,7 @@ class Shelf:
             self._of_reservation.setdefault(reservation.reservation_id, []).append(reservation)
             if reservation.is_held and reservation.units_short:
                 self._count_short(reservation, reservation.units_short)
+        self.changed_shortages.clear()
 
     def add_line(self, line: LinePosition) -> None:
         """Put an order line on the shelf."""
@@ -348,6 +350,7 @@ class Shelf:
     def _count_short(self, promise: Promise, units: int) -> None:
         key = (promise.sku, promise.location)
         self._units_short[key] += units
+        self.changed_shortages.add(key)
         waiting = self._waiting.setdefault(key, {})
         if promise.units_short:
             waiting[promise.source] = promise

@@ -1,18 +1,18 @@
 """Work out what each listing should show.
 
-Reads: touched SKUs, bundles, balances. Writes: the desired figure of their listings with its derivation.
+Reads: touched SKUs, bundles, balances, policies. Writes: the desired figure of their listings with its derivation.
 Next: push.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from oneshelf.domain.availability import Derivation, at_least, derive, derive_bundle
-from oneshelf.domain.identity import Location, Sku
-from oneshelf.domain.ledger import Balance
+from oneshelf.domain.availability import Derivation, at_least
+from oneshelf.domain.identity import Sku
 from oneshelf.domain.listing import Listing, Phase
-from oneshelf.storage import balances, publications, touched
+from oneshelf.domain.offering import Offered, Rules, Stock, derive_all
+from oneshelf.storage import backorders, balances, policies, publications, touched
 from oneshelf.storage.database import Database, now
 
 BATCH = 1000
@@ -31,7 +31,10 @@ async def plan(database: Database) -> int:
         shelves = await balances.read(tx, counted)
         has_bundle = any(candidate.components for candidate in plannable)
         in_suspense = await publications.in_suspense(tx, counted) if has_bundle else _in_suspense(plannable)
-        await publications.set_desired(tx, _plans(plannable, shelves, in_suspense), at=at)
+        beyond = await backorders.beyond(tx, counted)
+        rules = await policies.rules_of(tx, {(one.listing.sku, one.listing.channel) for one in plannable})
+        stock = Stock(shelves=shelves, in_suspense=in_suspense, beyond=beyond)
+        await publications.set_desired(tx, _plans(plannable, rules, stock), at=at)
     return len(skus)
 
 
@@ -49,28 +52,27 @@ def _in_suspense(plannable: Sequence[publications.Plannable]) -> dict[Sku, tuple
     return found
 
 
+def _offered(candidate: publications.Plannable) -> Offered:
+    return Offered(
+        channel=candidate.listing.channel,
+        channel_sku=candidate.listing.channel_sku,
+        sku=candidate.listing.sku,
+        location=candidate.location,
+        pack_units=candidate.pack_units,
+        components=candidate.components,
+    )
+
+
 def _plans(
     plannable: Sequence[publications.Plannable],
-    shelves: Mapping[Sku, Mapping[Location, Balance]],
-    in_suspense: Mapping[Sku, tuple[int, int]],
+    rules: Rules,
+    stock: Stock,
 ) -> list[publications.Planned]:
-    def figure(sku: Sku, location: Location, pack_units: int) -> Derivation:
-        units, changes = in_suspense.get(sku, (0, 0))
-        return derive(
-            available={place: balance.available for place, balance in shelves[sku].items() if place == location},
-            ledger_versions={place: balance.version for place, balance in shelves[sku].items()},
-            in_suspense=units,
-            suspense_version=changes,
-            pack_units=pack_units,
-        )
-
+    offers = [_offered(candidate) for candidate in plannable]
+    derived = derive_all(offers, rules, stock)
     plans = []
-    for listing, location, pack_units, _suspense_version, components in plannable:
-        if components:
-            parts = [(part, figure(part.sku, location, 1)) for part in components]
-            derivation = derive_bundle(parts, pack_units=pack_units)
-        else:
-            derivation = figure(listing.sku, location, pack_units)
+    for candidate in plannable:
+        listing, derivation = candidate.listing, derived[candidate.listing.key]
         is_other = listing.desired_units != derivation.units
         # A figure of which nothing is counted yet is not written to a channel: it keeps version 0.
         if (is_other or _has_left(listing, derivation)) and derivation.version > 0:

@@ -168,4 +168,4 @@ async def write(tx: Transaction, shelf: Shelf, *, now: datetime) -> None:
     await counts.rule(tx, {key: shelf.rulings[key] for key in shelf.changed_rulings})
     await orders.save_lines(tx, [shelf.lines[key] for key in shelf.changed_lines])
     await transfers.save(tx, [shelf.transfers[key] for key in shelf.changed_transfers])
-    await touched.mark(tx, [sku for sku, _ in shelf.changed_balances])
+    await touched.mark(tx, [sku for sku, _ in shelf.changed_balances | shelf.changed_shortages])
