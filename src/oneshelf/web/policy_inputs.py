@@ -16,6 +16,8 @@ from oneshelf.web.problems import in_words
 
 def _as_said(value: Any) -> Any:
     """`domain.policy.Terms` looks at it, and names the term that is wrong."""
+    if value is None:
+        raise MalformedError("a term is null; leave out what is not stated")
     return value
 
 
@@ -95,11 +97,8 @@ _GROUPING = TypeAdapter(GroupingIn)
 def policy_rule_from(document: object) -> Rule:
     """The rule that a body states. Raises MalformedError."""
     item: PolicyIn = _parsed(_POLICY, document)
-    stated = {
-        **item.terms.model_dump(exclude_none=True),
-        **{LOW + name: value for name, value in item.low.model_dump(exclude_none=True).items()},
-    }
-    return rule_of(_scope(item), stated)
+    low = {LOW + name: value for name, value in item.low if value is not None}
+    return rule_of(_scope(item), {name: value for name, value in item.terms if value is not None} | low)
 
 
 def scope_from(document: object) -> Scope:
