@@ -17,11 +17,12 @@ from oneshelf.domain.availability import Derivation, recompute
 from oneshelf.domain.command import Receive
 from oneshelf.domain.identity import Channel, ChannelSku, Sku
 from oneshelf.domain.outcome import UnknownSku
-from oneshelf.domain.policy import FLAGS, LOW, MOST, TERMS, Rule, Scope, rule_of
+from oneshelf.domain.policy import FLAGS, LOW, MOST, TERMS, Rule, Scope, UnknownChannel, rule_of
 from oneshelf.errors import MalformedError
 from oneshelf.flow import explain, plan, post, preview, rule
+from oneshelf.flow.preview import Preview
 from oneshelf.storage import catalog, facts, policies
-from oneshelf.storage.database import now
+from oneshelf.storage.database import Database, now
 from oneshelf.storage.derivations import derivation_from
 
 pytestmark = [pytest.mark.pg, pytest.mark.timeout(300)]
@@ -52,6 +53,12 @@ async def shown(ledger: Ledger) -> dict[str, int]:
 async def say(ledger: Ledger, scope: Scope, **stated: Any) -> None:
     outcome = await rule.put_rule(ledger.database, rule_of(scope, stated), actor="test")
     assert isinstance(outcome, rule.Ruled)
+
+
+async def look_ahead(database: Database, scope: Scope, changes: dict[str, int | bool | None], **more: Any) -> Preview:
+    wished = await preview.preview(database, scope, changes, **more)
+    assert isinstance(wished, Preview)
+    return wished
 
 
 async def touched(ledger: Ledger) -> set[str]:
@@ -169,9 +176,11 @@ async def test_a_rule_for_nobody_known_is_refused(dsn: str) -> None:
         nobody, nowhere = Sku("NOBODY"), Channel("nowhere")
         for scope, refusal in (
             (Scope(sku=nobody), UnknownSku(nobody)),
-            (Scope(channel=nowhere), rule.UnknownChannel(nowhere)),
+            (Scope(channel=nowhere), UnknownChannel(nowhere)),
         ):
             assert await rule.put_rule(ledger.database, rule_of(scope, {"percent": 1}), actor="test") == refusal
+            assert await rule.end_rule(ledger.database, scope, actor="test") == refusal
+            assert await preview.preview(ledger.database, scope, {}) == refusal
         assert await rule.put_in_group(ledger.database, nobody, "x", actor="test") == UnknownSku(nobody)
         with pytest.raises(MalformedError, match="may_oversell"):
             await rule.change_rule(ledger.database, Scope(), {"floor_units": 1}, actor="test")
@@ -186,12 +195,12 @@ async def test_a_preview_tells_what_would_be_shown_and_saves_nothing(dsn: str) -
         await link(ledger, *LISTINGS)
         await say(ledger, Scope(channel=MARKET), cap_units=15)
         before = await shown(ledger)
-        wished = await preview.preview(ledger.database, Scope(channel=MARKET), {"percent": 50})
+        wished = await look_ahead(ledger.database, Scope(channel=MARKET), {"percent": 50})
         assert wished.rule.stated() == {"percent": 50, "cap_units": 15}
         told = {one.channel_sku: (one.now_units, one.would_units) for one in wished.effects}
         assert told == {"mug!": (15, 10), "six": (3, 1)}
         assert [step.rule for step in wished.effects[0].steps] == ["channel market"] * 2
-        instead = await preview.preview(ledger.database, Scope(channel=MARKET), {}, replaces=True)
+        instead = await look_ahead(ledger.database, Scope(channel=MARKET), {}, replaces=True)
         assert [one.would_units for one in instead.effects] == [20, 3]
         assert await touched(ledger) == set()
         assert await shown(ledger) == before
@@ -203,7 +212,7 @@ async def test_a_preview_tells_what_would_be_shown_and_saves_nothing(dsn: str) -
 async def test_a_preview_of_an_allocation_tells_whom_it_takes_the_units_from(dsn: str) -> None:
     async with open_ledger(dsn, {"MUG": 20, "CAP": 5}) as ledger:
         await link(ledger, *LISTINGS)
-        wished = await preview.preview(ledger.database, Scope(channel=SHOP, sku=MUG), {"allocation_units": 15})
+        wished = await look_ahead(ledger.database, Scope(channel=SHOP, sku=MUG), {"allocation_units": 15})
         told = {one.channel_sku: (one.now_units, one.would_units, one.is_in_scope) for one in wished.effects}
         assert told == {"mug": (20, 15, True), "mug!": (20, 5, False), "six": (3, 0, False)}
 
@@ -213,7 +222,7 @@ async def test_a_long_preview_comes_in_pages_and_says_how_many_are_left(dsn: str
         await link(ledger, *LISTINGS)
         seen, after, rests = [], None, []
         while True:
-            page = await preview.preview(ledger.database, Scope(), {"cap_units": 1}, after=after, limit=3)
+            page = await look_ahead(ledger.database, Scope(), {"cap_units": 1}, after=after, limit=3)
             seen += [one.channel_sku for one in page.effects]
             rests.append(page.rest_count)
             if page.next_key is None:
@@ -317,7 +326,7 @@ async def test_every_publication_of_a_busy_day_recomputes_to_its_figure(dsn: str
             await shown(ledger)
         met = Counter[str]()
         for derivation in await publications(ledger):
-            assert recompute(derivation) == derivation.units, f"seed {seed}: {derivation}"
+            assert recompute(derivation) == derivation.units_by_policy, f"seed {seed}: {derivation}"
             assert derivation.steps == () or derivation.steps[-1].after == derivation.units
             met.update(step.name.split()[0] for step in derivation.steps)
             met["bundle"] += bool(derivation.components)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
@@ -10,10 +10,12 @@ from oneshelf.cli.common import EXIT_REFUSED, PlainErrors, on_database, show_jso
 
 if TYPE_CHECKING:
     from oneshelf.domain.outcome import UnknownSku
-    from oneshelf.domain.policy import Rule, Scope
+    from oneshelf.domain.policy import Rule, Scope, UnknownChannel
     from oneshelf.flow.preview import Preview
-    from oneshelf.flow.rule import Ruled, UnknownChannel
+    from oneshelf.flow.rule import Ruled
     from oneshelf.storage.policies import ChangeRow, PolicyRow
+
+Answer = TypeVar("Answer")
 
 ACTOR = "cli"
 PAGE = 1000
@@ -50,7 +52,7 @@ def set_(terms: Terms_, sku: Sku_ = "", group: Group_ = "", channel: Channel_ = 
     async def change(database: Database) -> Ruled | UnknownSku | UnknownChannel:
         return await change_rule(database, scope, changes, actor=ACTOR)
 
-    _say_ruled(on_database(change), as_json=as_json)
+    _say_ruled(_known(on_database(change)), as_json=as_json)
 
 
 @app.command()
@@ -62,10 +64,10 @@ def remove(sku: Sku_ = "", group: Group_ = "", channel: Channel_ = "", as_json: 
 
     scope = _scope(sku, group, channel)
 
-    async def end(database: Database) -> Rule | None:
+    async def end(database: Database) -> Rule | UnknownSku | UnknownChannel | None:
         return await end_rule(database, scope, actor=ACTOR)
 
-    ended = on_database(end)
+    ended = _known(on_database(end))
     if as_json:
         show_json({"ended": policy_out(ended).model_dump(mode="json") if ended else None})
     elif ended is None:
@@ -151,10 +153,10 @@ def preview(
 
     scope, changes = _scope(sku, group, channel), _changes(terms)
 
-    async def read(database: Database) -> Preview:
+    async def read(database: Database) -> Preview | UnknownSku | UnknownChannel:
         return await look_ahead(database, scope, changes, limit=limit)
 
-    wished = on_database(read)
+    wished = _known(on_database(read))
     if as_json:
         show_json(preview_out(wished).model_dump(mode="json"))
         return
@@ -231,15 +233,23 @@ def _changes(terms: list[str]) -> dict[str, int | bool | None]:
     return changes
 
 
-def _say_ruled(outcome: Ruled | UnknownSku | UnknownChannel, *, as_json: bool) -> None:
+def _known(outcome: Answer | UnknownSku | UnknownChannel) -> Answer:
+    """The answer, unless it is a refusal: then that in words, and 1 as the exit code."""
     from oneshelf.domain.outcome import UnknownSku, in_words
-    from oneshelf.flow.rule import UnknownChannel
+    from oneshelf.domain.policy import UnknownChannel
+
+    if isinstance(outcome, UnknownSku):
+        typer.echo(in_words(outcome), err=True)
+        raise typer.Exit(EXIT_REFUSED)
+    if isinstance(outcome, UnknownChannel):
+        typer.echo(f"no channel {outcome.channel!r}; oneshelf channel list", err=True)
+        raise typer.Exit(EXIT_REFUSED)
+    return outcome
+
+
+def _say_ruled(outcome: Ruled, *, as_json: bool) -> None:
     from oneshelf.web.policy_outputs import policy_out
 
-    if isinstance(outcome, UnknownSku | UnknownChannel):
-        no_channel = "" if isinstance(outcome, UnknownSku) else f"no channel {outcome.channel!r}; oneshelf channel list"
-        typer.echo(in_words(outcome) if isinstance(outcome, UnknownSku) else no_channel, err=True)
-        raise typer.Exit(EXIT_REFUSED)
     if as_json:
         said = policy_out(outcome.rule).model_dump(mode="json")
         show_json({"policy": said, "listing_count": outcome.listing_count})

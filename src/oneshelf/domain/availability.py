@@ -30,6 +30,7 @@ class Derivation:
     `in_suspense`: units that a channel no longer shows, for which an order may still come.
     `ledger_versions`: location -> version of the balance that was read. `suspense_version`: how often the units in
     suspense changed. Of a bundle, `components` says all that of each, and `available_to_sell` counts whole bundles.
+    `guarded_from`: what it would show if what all listings may sell were not bounded by what is available.
 
     `steps` lead from what is available to sell to `units`, by the `conditions`, see `domain.terms`; there are none
     where the listing shows all of it. All that they follow from is here, so `recompute` gives the figure again.
@@ -44,8 +45,14 @@ class Derivation:
     units: int
     version: int
     components: tuple[ComponentFigure, ...] = ()
+    guarded_from: int | None = None
     conditions: Conditions = UNCONDITIONAL
     steps: tuple[Step, ...] = ()
+
+    @property
+    def units_by_policy(self) -> int:
+        """What it would show if what all listings may sell together were not bounded: what `recompute` gives again."""
+        return self.units if self.guarded_from is None else self.guarded_from
 
     @property
     def units_beyond(self) -> int:
@@ -127,7 +134,7 @@ def derive_bundle(
 
 
 def recompute(derivation: Derivation) -> int:
-    """The figure once more, from nothing but what the derivation says it was derived from."""
+    """`units_by_policy` once more, from nothing but what the derivation says it was derived from."""
     if not derivation.components:
         return derive(
             available=derivation.available,
@@ -152,6 +159,13 @@ def recompute(derivation: Derivation) -> int:
         for part in derivation.components
     ]
     return derive_bundle(figures, pack_units=derivation.pack_units, conditions=derivation.conditions).units
+
+
+def bounded(derivation: Derivation, units: int) -> Derivation:
+    """The same, bounded to this listing's part of what all listings of its SKUs may sell together."""
+    bound = Step("guarded: its part of what all listings may sell", derivation.units, units)
+    steps = derivation.steps if units == derivation.units else (*derivation.steps, bound)
+    return replace(derivation, units=units, guarded_from=derivation.units, steps=steps)
 
 
 def at_least(derivation: Derivation, version: int) -> Derivation:

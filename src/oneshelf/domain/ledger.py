@@ -204,6 +204,7 @@ class Shelf:
         transfers: Iterable[Transfer] = (),
         bundles: Bundles | None = None,
         backorders: Mapping[BalanceKey, Backorder] | None = None,
+        granted: Mapping[BalanceKey, int] | None = None,
         new_id: Callable[[], UUID],
     ) -> None:
         self.balances = dict(balances)
@@ -212,6 +213,8 @@ class Shelf:
         self.transfers = {transfer.key: transfer for transfer in transfers}
         self.bundles: Bundles = bundles or {}
         self.backorders = backorders or {}
+        # Units of guarded SKUs that listings may sell: they are promised to nobody else.
+        self.granted = granted or {}
         # All movements of the batch, and those of them that are not stored yet.
         self.movements: list[Movement] = []
         self.unwritten: list[Movement] = []
@@ -219,7 +222,6 @@ class Shelf:
         self.changed_balances: set[BalanceKey] = set()
         self.changed_reservations: set[ReservationKey] = set()
         self.changed_transfers: set[TransferKey] = set()
-        self.changed_shortages: set[BalanceKey] = set()
         # What the counts of this batch had seen; and of each balance the count that rules it, where a batch asks.
         self.contexts: dict[CommandKey, Context] = {}
         self.rulings: dict[BalanceKey, Ruling] = {}
@@ -244,7 +246,6 @@ class Shelf:
             self._of_reservation.setdefault(reservation.reservation_id, []).append(reservation)
             if reservation.is_held and reservation.units_short:
                 self._count_short(reservation, reservation.units_short)
-        self.changed_shortages.clear()
 
     def add_line(self, line: LinePosition) -> None:
         """Put an order line on the shelf."""
@@ -284,6 +285,11 @@ class Shelf:
 
     def available(self, sku: Sku, location: Location) -> int:
         return self.balances[sku, location].available
+
+    def free(self, sku: Sku, location: Location) -> int:
+        """What can be promised: available, and of a guarded SKU not to be sold off any listing."""
+        available = self.balances[sku, location].available
+        return max(0, available - self.granted.get((sku, location), 0)) if self.granted else available
 
     def move(self, sku: Sku, *, origin: Account, target: Account, units: int, reason: Reason, source: str) -> None:
         """Move units; nothing for zero. The caller has checked that they are there."""
@@ -350,7 +356,6 @@ class Shelf:
     def _count_short(self, promise: Promise, units: int) -> None:
         key = (promise.sku, promise.location)
         self._units_short[key] += units
-        self.changed_shortages.add(key)
         waiting = self._waiting.setdefault(key, {})
         if promise.units_short:
             waiting[promise.source] = promise

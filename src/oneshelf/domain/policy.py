@@ -52,6 +52,13 @@ class Scope:
         return ", ".join(filter(None, (what, where))) or "everything"
 
 
+@dataclass(frozen=True, slots=True)
+class UnknownChannel:
+    """Not done: no such channel is connected."""
+
+    channel: Channel
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """What a rule states; None: nothing. `domain.terms` says what each does, and in which order.

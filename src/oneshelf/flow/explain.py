@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypedDict
 
-from oneshelf.domain.availability import Derivation
+from oneshelf.domain.availability import Derivation, bounded
 from oneshelf.domain.identity import Location, Sku
 from oneshelf.domain.ledger import Balance
 from oneshelf.domain.offering import derive_all
-from oneshelf.storage import explanations, offers, past, policies, views
+from oneshelf.storage import explanations, offers, past, policies, rights, views
 from oneshelf.storage.database import Database, Transaction, now
 from oneshelf.storage.drifts import DriftRow
 from oneshelf.storage.listings import ListingKey
@@ -82,8 +82,13 @@ async def _now(tx: Transaction, key: ListingKey, names: explanations.ListingName
     rules = await policies.rules_of(tx, {(one.sku, one.channel) for one in sold})
     stock = await offers.stock_of(tx, sold)
     derivation = derive_all(sold, rules, stock)[key]
+    guards = await rights.guards(tx, {names.sku, *(one.sku for one in derivation.components)})
     rows = (await views.listings_of(tx, [names.sku]))[names.sku]
     [row] = [one for one in rows if (one.channel, one.channel_sku) == key]
+    is_due = derivation.units != row.desired_units
+    if row.desired_units is not None and any(guard.is_guarded for guard in guards.values()):
+        # How the units are split depends on what each listing may sell meanwhile: the plan is the one that has done it.
+        derivation, is_due = bounded(derivation, row.desired_units), False
     figures = (
         Figure(name="desired", units=row.desired_units, version=row.desired_version, at=row.desired_at),
         Figure(name="sent", units=row.sent_units, version=row.sent_version, at=row.sent_at),
@@ -99,7 +104,7 @@ async def _now(tx: Transaction, key: ListingKey, names: explanations.ListingName
         shelves=stock.shelves,
         derivation=derivation,
         derived_at=present,
-        is_plan_due=derivation.units != row.desired_units,
+        is_plan_due=is_due,
         figures=figures,
         drift=drift,
     )

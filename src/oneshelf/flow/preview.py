@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from oneshelf.domain.availability import Derivation
 from oneshelf.domain.offering import derive_all
-from oneshelf.domain.policy import Rule, Scope, changed
+from oneshelf.domain.outcome import UnknownSku
+from oneshelf.domain.policy import Rule, Scope, UnknownChannel, changed
 from oneshelf.domain.terms import Step
 from oneshelf.storage import offers, policies, views
 from oneshelf.storage.database import Database
@@ -55,14 +56,17 @@ async def preview(
     replaces: bool = False,
     after: ListingKey | None = None,
     limit: int = 100,
-) -> Preview:
+) -> Preview | UnknownSku | UnknownChannel:
     """What it would do to say these terms for this scope: `changes` to its rule, or instead of it.
 
-    All from one instant, and by the rules and the shelf as they are now; nothing is saved. Raises MalformedError for
+    All from one instant, and by the rules and the shelf as they are now; nothing is saved. A guarded SKU may show less:
+    what its listings may sell together is bounded after that. Raises MalformedError for
     terms that no rule may have.
     """
     async with database.transaction() as tx:
         await views.freeze(tx)
+        if refusal := await policies.unknown(tx, scope):
+            return refusal
         before = None if replaces else await policies.find(tx, scope)
         rule = changed(before or Rule(scope=scope), changes)
         page = await offers.in_scope(tx, scope, after=after, limit=limit)

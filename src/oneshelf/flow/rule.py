@@ -10,18 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from oneshelf.domain.identity import Channel, Sku
+from oneshelf.domain.identity import Sku
 from oneshelf.domain.outcome import UnknownSku
-from oneshelf.domain.policy import Rule, Scope, changed
-from oneshelf.storage import catalog, offers, policies
-from oneshelf.storage.database import Database, Transaction
-
-
-@dataclass(frozen=True, slots=True)
-class UnknownChannel:
-    """Not done: no such channel is connected."""
-
-    channel: Channel
+from oneshelf.domain.policy import Rule, Scope, UnknownChannel, changed
+from oneshelf.storage import offers, policies
+from oneshelf.storage.database import Database
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +28,7 @@ class Ruled:
 async def put_rule(database: Database, rule: Rule, *, actor: str) -> Ruled | UnknownSku | UnknownChannel:
     """Have this rule, and no other, for its scope. Saying it again changes nothing."""
     async with database.transaction() as tx:
-        if refusal := await _unknown(tx, rule.scope):
+        if refusal := await policies.unknown(tx, rule.scope):
             return refusal
         await policies.lock(tx)
         await policies.put(tx, rule, actor=actor)
@@ -50,7 +43,7 @@ async def change_rule(
     Raises MalformedError for terms that no rule may have, see `domain.policy.Terms`.
     """
     async with database.transaction() as tx:
-        if refusal := await _unknown(tx, scope):
+        if refusal := await policies.unknown(tx, scope):
             return refusal
         await policies.lock(tx)
         rule = changed(await policies.find(tx, scope) or Rule(scope=scope), changes)
@@ -58,9 +51,11 @@ async def change_rule(
         return Ruled(rule, await offers.count_in_scope(tx, scope))
 
 
-async def end_rule(database: Database, scope: Scope, *, actor: str) -> Rule | None:
+async def end_rule(database: Database, scope: Scope, *, actor: str) -> Rule | UnknownSku | UnknownChannel | None:
     """State nothing for this scope any more. The rule that it had, or None where it had none."""
     async with database.transaction() as tx:
+        if refusal := await policies.unknown(tx, scope):
+            return refusal
         await policies.lock(tx)
         ended = await policies.find(tx, scope)
         await policies.put(tx, Rule(scope=scope), actor=actor)
@@ -71,11 +66,3 @@ async def put_in_group(database: Database, sku: Sku, sku_group: str | None, *, a
     """Have a SKU in this group, None: in none. A SKU is in one group at most."""
     async with database.transaction() as tx:
         return None if await policies.put_in_group(tx, sku, sku_group, actor=actor) else UnknownSku(sku)
-
-
-async def _unknown(tx: Transaction, scope: Scope) -> UnknownSku | UnknownChannel | None:
-    if scope.sku is not None and not await catalog.known_skus(tx, [scope.sku]):
-        return UnknownSku(scope.sku)
-    if scope.channel is not None and scope.channel not in {row.channel for row in await catalog.channels(tx)}:
-        return UnknownChannel(scope.channel)
-    return None

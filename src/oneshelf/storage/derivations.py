@@ -32,6 +32,8 @@ def document(derivation: Derivation) -> dict[str, Any]:
         found["computed_buffer_units"] = given.computed_buffer_units
     if given.allocated_elsewhere:
         found["allocated_elsewhere"] = given.allocated_elsewhere
+    if derivation.guarded_from is not None:
+        found["guarded_from"] = derivation.guarded_from
     if derivation.steps:
         found["steps"] = [[step.name, step.before, step.after, step.rule] for step in derivation.steps]
     return found
@@ -54,6 +56,7 @@ def derivation_from(stored: dict[str, Any], *, units: int, version: int) -> Deri
         units=units,
         version=version,
         components=tuple(_component_from(one) for one in stored.get("components", ())),
+        guarded_from=stored.get("guarded_from"),
         conditions=_conditions_from(stored),
         steps=tuple(Step(*step) for step in stored.get("steps", ())),
     )

@@ -11,8 +11,9 @@ from psycopg.types.json import Jsonb
 
 from oneshelf.domain.identity import Channel, Sku
 from oneshelf.domain.offering import Rules
-from oneshelf.domain.policy import Rule, Scope, rule_of
-from oneshelf.storage import arrays, touched
+from oneshelf.domain.outcome import UnknownSku
+from oneshelf.domain.policy import Rule, Scope, UnknownChannel, rule_of
+from oneshelf.storage import arrays, catalog, touched
 from oneshelf.storage.database import Transaction
 
 Stated = Mapping[str, int | bool]
@@ -42,6 +43,15 @@ class ChangeRow(NamedTuple):
 async def lock(tx: Transaction) -> None:
     """Nobody else changes a rule until this transaction ends; everybody can read them."""
     await tx.execute("lock table policies in share row exclusive mode")
+
+
+async def unknown(tx: Transaction, scope: Scope) -> UnknownSku | UnknownChannel | None:
+    """What this scope names and nobody knows. A group is known by its name alone."""
+    if scope.sku is not None and not await catalog.known_skus(tx, [scope.sku]):
+        return UnknownSku(scope.sku)
+    if scope.channel is not None and scope.channel not in {row.channel for row in await catalog.channels(tx)}:
+        return UnknownChannel(scope.channel)
+    return None
 
 
 async def rules_of(tx: Transaction, sold: Collection[tuple[Sku, Channel]]) -> Rules:

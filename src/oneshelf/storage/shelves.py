@@ -111,6 +111,7 @@ async def open_for_commands(
         transfers=[one for one in under_way if (one.sku, one.target) in locked],
         bundles=known.bundles,
         backorders=known.backorders,
+        granted=known.granted,
         new_id=new_id,
     )
     if reach.asks_rulings:
@@ -163,9 +164,12 @@ async def write(tx: Transaction, shelf: Shelf, *, now: datetime) -> None:
 
     `now`: the instant at which the shelf was locked.
     """
+    moved = {sku for sku, _ in shelf.changed_balances}
+    # Nothing moves where a promise is wholly short, and yet fewer may be promised.
+    moved |= {sku for sku, _, _ in shelf.changed_reservations} | {sku for sku, _ in shelf.backorders}
     await balances.write(tx, {key: shelf.balances[key] for key in shelf.changed_balances})
     await write_ahead(tx, shelf, now=now)
     await counts.rule(tx, {key: shelf.rulings[key] for key in shelf.changed_rulings})
     await orders.save_lines(tx, [shelf.lines[key] for key in shelf.changed_lines])
     await transfers.save(tx, [shelf.transfers[key] for key in shelf.changed_transfers])
-    await touched.mark(tx, [sku for sku, _ in shelf.changed_balances | shelf.changed_shortages])
+    await touched.mark(tx, moved)

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 
 from oneshelf.domain.identity import ChannelSku, channel_from, instant_from
 from oneshelf.domain.outcome import UnknownSku, in_words
+from oneshelf.domain.policy import UnknownChannel
 from oneshelf.errors import MalformedError
 from oneshelf.flow.explain import explain
 from oneshelf.flow.preview import preview
-from oneshelf.flow.rule import UnknownChannel, end_rule, put_in_group, put_rule
+from oneshelf.flow.rule import end_rule, put_in_group, put_rule
 from oneshelf.storage import policies
+from oneshelf.web import described
 from oneshelf.web import policy_outputs as outputs
 from oneshelf.web.api import After, At, Limit, pair_from
 from oneshelf.web.bodies import read_json
@@ -27,22 +29,13 @@ from oneshelf.web.policy_inputs import (
     scope_key_from,
 )
 from oneshelf.web.problems import DOCUMENTED, ProblemError
+from oneshelf.web.questions import only_known_questions
 
-router = APIRouter(prefix="/v1", tags=["policies"], responses=DOCUMENTED)
+router = APIRouter(prefix="/v1", tags=["policies"], responses=DOCUMENTED, dependencies=[Depends(only_known_questions)])
 
 # There are no users yet: whoever has the one token is this.
 ACTOR = "api"
 LISTING_LENGTH_MAX = 500
-_EXAMPLE = {
-    "channel": "my-shop",
-    "terms": {"percent": 80, "buffer_units": 2, "low_stock_at": 5},
-    "low": {"cap_units": 1},
-}
-
-
-def _body(name: str, example: dict[str, Any]) -> dict[str, Any]:
-    content = {"schema": {"$ref": f"#/components/schemas/{name}"}, "example": example}
-    return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 
 @router.get("/policies")
@@ -63,29 +56,28 @@ async def list_policies(
     )
 
 
-@router.put("/policies", openapi_extra=_body("PolicyIn", _EXAMPLE))
+@router.put("/policies", openapi_extra=described.body("PolicyIn"))
 async def put_policy(request: Request, engine: EngineOf) -> outputs.RuledOut:
     """Have this rule, and no other, for its scope; one that states nothing ends it. Its listings are planned anew."""
     rule = policy_rule_from(await read_json(request))
     outcome = await put_rule(engine.database, rule, actor=ACTOR)
-    if isinstance(outcome, UnknownSku):
-        raise ProblemError(404, in_words(outcome), kind="unknown-sku")
-    if isinstance(outcome, UnknownChannel):
-        words = f"no channel {outcome.channel} is connected; see GET /v1/channels"
-        raise ProblemError(404, words, kind="unknown-channel")
+    if isinstance(outcome, UnknownSku | UnknownChannel):
+        raise _unknown(outcome)
     engine.wake(["plan"])
     return outputs.RuledOut(policy=outputs.policy_out(outcome.rule), listing_count=outcome.listing_count)
 
 
-@router.delete("/policies", openapi_extra=_body("ScopeIn", {"channel": "my-shop"}))
+@router.delete("/policies", openapi_extra=described.body("ScopeIn"))
 async def delete_policy(request: Request, engine: EngineOf) -> outputs.EndedOut:
     """State nothing for a scope any more. The body names the scope; its listings are planned anew."""
     ended = await end_rule(engine.database, scope_from(await read_json(request)), actor=ACTOR)
+    if isinstance(ended, UnknownSku | UnknownChannel):
+        raise _unknown(ended)
     engine.wake(["plan"])
     return outputs.EndedOut(ended=outputs.policy_out(ended) if ended else None)
 
 
-@router.put("/policies/groups", openapi_extra=_body("GroupingIn", {"sku": "MUG-BLUE", "sku_group": "mugs"}))
+@router.put("/policies/groups", openapi_extra=described.body("GroupingIn"))
 async def put_group(request: Request, engine: EngineOf) -> outputs.GroupedOut:
     """Have a SKU in a group, or in none. A SKU is in one group at most."""
     wish = grouping_from(await read_json(request))
@@ -107,7 +99,7 @@ async def list_changes(engine: EngineOf, after: After = "", limit: Limit = 100) 
     )
 
 
-@router.post("/policies/preview", openapi_extra=_body("PolicyIn", _EXAMPLE))
+@router.post("/policies/preview", openapi_extra=described.body("PolicyIn"))
 async def preview_policy(
     request: Request, engine: EngineOf, after: After = "", limit: Limit = 100
 ) -> outputs.PreviewOut:
@@ -122,6 +114,8 @@ async def preview_policy(
         after=None if start is None else (start[0], ChannelSku(start[1])),
         limit=limit,
     )
+    if isinstance(wished, UnknownSku | UnknownChannel):
+        raise _unknown(wished)
     return outputs.preview_out(wished)
 
 
@@ -133,6 +127,13 @@ async def explain_listing(engine: EngineOf, channel: str, channel_sku: str, at: 
     if told is None:
         raise ProblemError(404, f"{key[0]} has shown no listing {key[1]}; see GET /v1/listings", kind="unknown-listing")
     return outputs.explanation_out(told)
+
+
+def _unknown(refusal: UnknownSku | UnknownChannel) -> ProblemError:
+    if isinstance(refusal, UnknownSku):
+        return ProblemError(404, in_words(refusal), kind="unknown-sku")
+    words = f"no channel {refusal.channel} is connected; see GET /v1/channels"
+    return ProblemError(404, words, kind="unknown-channel")
 
 
 def _listing_from(text: str) -> ChannelSku:

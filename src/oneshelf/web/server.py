@@ -34,6 +34,8 @@ from oneshelf.web import (
     policies,
     policy_inputs,
     problems,
+    reservations,
+    sharing,
     webhooks,
 )
 from oneshelf.web.auth import Door
@@ -144,6 +146,8 @@ def create_app(
     )
     app.state.engine = Engine(database=database, channels=channels, clock=clock, wake=wake, post=post)
     app.include_router(counts.router)
+    app.include_router(reservations.router)
+    app.include_router(sharing.router)  # Before the routes that would take its addresses for a SKU.
     app.include_router(api.router)
     app.include_router(offers.router)
     app.include_router(policies.router)

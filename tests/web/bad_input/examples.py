@@ -120,6 +120,12 @@ EXAMPLES = [
         for scope, name in ((_OF_SKU, "of a SKU"), (_OF_GROUP, "of a group"))
     ),
     Example("PUT", "/v1/policies/groups", {"sku": SKU, "sku_group": "crockery"}),
+    Example(
+        "PUT",
+        "/v1/skus/{sku}/sharing",
+        {"mode": "auto", "guard_at_units": 4, "allowance_units": 1},
+        names=(("sku", SKU),),
+    ),
     Example("POST", "/v1/skus", {"skus": [{"sku": SKU, "title": "Blue mug"}]}),
     Example("POST", "/v1/locations", {"locations": [{"location": COLOGNE, "title": "Shop in Cologne"}]}),
 ]

@@ -22,7 +22,7 @@ from oneshelf.connectors.amazon.simulator import AmazonSimulator
 from oneshelf.connectors.amazon.tokens import Tokens
 from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.errors import invariant
-from oneshelf.sdk.capability import Capability, Limit, WriteKind
+from oneshelf.sdk.capability import ZOMBIE_S, Capability, Limit, WriteKind
 from oneshelf.sdk.contract import Connector, Setting
 from oneshelf.sdk.fault import (
     ChannelFault,
@@ -353,6 +353,9 @@ class AmazonKind:
             batch_writes=BATCH_MAX,
             batch_reads=BATCH_MAX,
             apply_s=900.0,
+            zombie_s=ZOMBIE_S,
+            # Amazon states none.
+            stale_s=60.0,
             orders_lag_s=120.0,
             poll_orders_s=180.0,
             sweep_stock_s=3600.0,
