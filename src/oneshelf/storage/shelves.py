@@ -157,6 +157,8 @@ async def write_ahead(tx: Transaction, shelf: Shelf, *, now: datetime) -> None:
     changed, shelf.changed_reservations = shelf.changed_reservations, set()
     await movements.append(tx, moved, posted_at=now)
     await reservations.save(tx, [shelf.reservations[key] for key in changed])
+    # Of a promise that is short nothing may have moved, and yet fewer or more can be promised beyond the shelf.
+    await touched.mark(tx, [key[0] for key in changed if shelf.reservations[key].units_short])
 
 
 async def write(tx: Transaction, shelf: Shelf, *, now: datetime) -> None:
@@ -164,12 +166,9 @@ async def write(tx: Transaction, shelf: Shelf, *, now: datetime) -> None:
 
     `now`: the instant at which the shelf was locked.
     """
-    moved = {sku for sku, _ in shelf.changed_balances}
-    # Nothing moves where a promise is wholly short, and yet fewer may be promised.
-    moved |= {sku for sku, _, _ in shelf.changed_reservations} | {sku for sku, _ in shelf.backorders}
     await balances.write(tx, {key: shelf.balances[key] for key in shelf.changed_balances})
     await write_ahead(tx, shelf, now=now)
     await counts.rule(tx, {key: shelf.rulings[key] for key in shelf.changed_rulings})
     await orders.save_lines(tx, [shelf.lines[key] for key in shelf.changed_lines])
     await transfers.save(tx, [shelf.transfers[key] for key in shelf.changed_transfers])
-    await touched.mark(tx, moved)
+    await touched.mark(tx, [sku for sku, _ in shelf.changed_balances])
