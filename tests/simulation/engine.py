@@ -75,9 +75,9 @@ def hunt(name: str) -> tuple[int, str, float]:
     with _database() as dsn:
         for seed in range(1, SEEDS_MAX + 1):
             with planted(BY_NAME[name]):
-                outcome = live(dsn, seed)
+                outcome = live(dsn, seed, mode=BY_NAME[name].mode)
             if outcome.violation:
-                honest = live(dsn, seed).violation
+                honest = live(dsn, seed, mode=BY_NAME[name].mode).violation
                 assert not honest, f"seed {seed} fails without any planted bug: {honest}"
                 return seed, outcome.violation[:300], monotonic() - began
     return 0, "", monotonic() - began

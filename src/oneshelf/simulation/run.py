@@ -310,6 +310,6 @@ def _account(kind: str, address: str) -> tuple[dict[str, str], dict[str, str]]:
     """Settings and secrets with which the simulator lets us in."""
     if kind == "amazon":
         addresses = {"base_url": address, "token_url": address + TOKEN_PATH}
-        return {**SIMULATED_SETTINGS, **addresses}, dict(SIMULATED_SECRETS)
+        return {**SIMULATED_SETTINGS, **addresses, "orders_lag_s": "5"}, dict(SIMULATED_SECRETS)
     settings = {"base_url": address, "location_id": str(LOCATION_ID), "orders_lag_s": "1"}
     return settings, {"access_token": ACCESS_TOKEN, "webhook_secret": WEBHOOK_SECRET}
