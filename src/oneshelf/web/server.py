@@ -31,6 +31,8 @@ from oneshelf.web import (
     metrics,
     offers,
     pages,
+    policies,
+    policy_inputs,
     problems,
     reservations,
     sharing,
@@ -110,7 +112,8 @@ class Api(FastAPI):
         if self.openapi_schema is None:
             document = get_openapi(title=self.title, version=self.version, summary=self.summary, routes=self.routes)
             _, bodies = models_json_schema(
-                [(model, "validation") for model in inputs.DOCUMENTED], ref_template="#/components/schemas/{model}"
+                [(model, "validation") for model in (*inputs.DOCUMENTED, *policy_inputs.DOCUMENTED)],
+                ref_template="#/components/schemas/{model}",
             )
             document["components"]["schemas"].update(bodies["$defs"])
             self.openapi_schema = document
@@ -147,6 +150,7 @@ def create_app(
     app.include_router(sharing.router)  # Before the routes that would take its addresses for a SKU.
     app.include_router(api.router)
     app.include_router(offers.router)
+    app.include_router(policies.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     problems.install(app)
     app.add_middleware(Guard, door=Door(api_token))
