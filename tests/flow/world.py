@@ -201,7 +201,7 @@ def shopify_config() -> tuple[dict[str, str], dict[str, str]]:
 def amazon_config() -> tuple[dict[str, str], dict[str, str]]:
     """Settings and secrets that the Amazon simulator takes."""
     addresses = {"base_url": MARKET_ADDRESS, "token_url": f"{MARKET_ADDRESS}{TOKEN_PATH}"}
-    return ({**SIMULATED_SETTINGS, **addresses}, dict(SIMULATED_SECRETS))
+    return ({**SIMULATED_SETTINGS, **addresses, "orders_lag_s": "0.5"}, dict(SIMULATED_SECRETS))
 
 
 async def deliver(world: World, channel: Channel, request: Request) -> bool:

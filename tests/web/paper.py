@@ -86,7 +86,9 @@ class PaperConnector:
         except (ValueError, KeyError, TypeError, AttributeError) as problem:
             raise MalformedError(f"not an order: {problem}") from problem
 
-    async def poll_orders(self, cursor: str | None, *, since: datetime | None = None) -> OrderPage:
+    async def poll_orders(
+        self, cursor: str | None, *, since: datetime | None = None, asked_at: datetime | None = None
+    ) -> OrderPage:
         return OrderPage(deliveries=(), cursor=cursor or "", has_more=False, covered_until=SystemClock().now())
 
     async def fetch_stock(self, cursor: str | None) -> StockPage:

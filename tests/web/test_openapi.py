@@ -61,4 +61,4 @@ async def test_every_body_has_an_example(shop: Shop) -> None:
         for operation in operations.values()
         if "requestBody" in operation
     ]
-    assert sorted(map(str, told)) == sorted(map(str, EXAMPLES.values()))
+    assert sorted({str(one) for one in told}) == sorted(map(str, EXAMPLES.values()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from oneshelf.cli import channel, demo, drift, house, listing, look, parked, simulation, stock
+from oneshelf.cli import channel, demo, drift, explain, house, listing, look, parked, policy, simulation, stock
 from oneshelf.cli.common import PlainErrors
 
 app = typer.Typer(
@@ -20,9 +20,11 @@ house.register(app)
 demo.register(app)
 simulation.register(app)
 look.register(app)
+explain.register(app)
 app.add_typer(channel.app, name="channel")
 app.add_typer(listing.app, name="listing")
 app.add_typer(stock.app, name="stock")
+app.add_typer(policy.app, name="policy")
 app.add_typer(drift.app, name="drift")
 app.add_typer(parked.app, name="errors")
 

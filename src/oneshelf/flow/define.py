@@ -40,4 +40,5 @@ async def allow_backorder(
             await backorders.end(tx, sku, location)
         else:
             await backorders.allow(tx, sku, location, policy)
+        await touched.mark(tx, [sku])
     return None

@@ -1,7 +1,7 @@
 """Work out what each listing should show.
 
-Reads: touched SKUs, bundles, balances, what listings may sell. Writes: the desired figure of their listings with its
-derivation; whether a SKU is guarded.
+Reads: touched SKUs, bundles, balances, policies, what listings may sell. Writes: the desired figure of their listings
+with its derivation; whether a SKU is guarded.
 Next: push.
 """
 
@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
 
-from oneshelf.domain.availability import Derivation, at_least, derive, derive_bundle
+from oneshelf.domain.availability import Derivation, at_least, bounded
 from oneshelf.domain.identity import Channel, Location, Sku
 from oneshelf.domain.ledger import Balance
 from oneshelf.domain.listing import Listing, Phase
+from oneshelf.domain.offering import Offered, Stock, derive_all
 from oneshelf.domain.rights import Mode, Seller, Standing, desired, is_guarded
-from oneshelf.storage import balances, budgets, publications, rights, touched
+from oneshelf.storage import backorders, balances, budgets, policies, publications, rights, touched
 from oneshelf.storage.database import Database, Transaction, now
 from oneshelf.storage.listings import ListingKey
 
@@ -39,7 +39,8 @@ async def plan(database: Database, *, blind: Collection[Channel] = ()) -> int:
         shelves = await balances.read(tx, counted)
         has_bundle = any(candidate.components for candidate in plannable)
         in_suspense = await publications.in_suspense(tx, counted) if has_bundle else _in_suspense(plannable)
-        derived = [(candidate, _derived(candidate, shelves, in_suspense)) for candidate in plannable]
+        beyond = await backorders.beyond(tx, counted)
+        derived = await _derive(tx, plannable, Stock(shelves=shelves, in_suspense=in_suspense, beyond=beyond))
         guarded = await _guard(tx, derived, shelves, counted, blind)
         await publications.set_desired(tx, _plans(derived, guarded), at=at)
     return len(skus)
@@ -55,26 +56,22 @@ def _in_suspense(plannable: Sequence[publications.Plannable]) -> dict[Sku, tuple
     return found
 
 
-def _derived(
-    candidate: publications.Plannable, shelves: Shelves, in_suspense: Mapping[Sku, tuple[int, int]]
-) -> Derivation:
-    """What it shows where each listing shows all that is available."""
+def _offer(candidate: publications.Plannable) -> Offered:
+    return Offered(
+        channel=candidate.listing.channel,
+        channel_sku=candidate.listing.channel_sku,
+        sku=candidate.listing.sku,
+        location=candidate.location,
+        pack_units=candidate.pack_units,
+        components=candidate.components,
+    )
 
-    def figure(sku: Sku, pack_units: int) -> Derivation:
-        units, changes = in_suspense.get(sku, (0, 0))
-        here = {place: balance for place, balance in shelves[sku].items() if place == candidate.location}
-        return derive(
-            available={place: balance.available for place, balance in here.items()},
-            ledger_versions={place: balance.version for place, balance in shelves[sku].items()},
-            in_suspense=units,
-            suspense_version=changes,
-            pack_units=pack_units,
-        )
 
-    if candidate.components:
-        parts = [(part, figure(part.sku, 1)) for part in candidate.components]
-        return derive_bundle(parts, pack_units=candidate.pack_units)
-    return figure(candidate.listing.sku, candidate.pack_units)
+async def _derive(tx: Transaction, plannable: Sequence[publications.Plannable], stock: Stock) -> Derived:
+    """What each shows by its policy."""
+    rules = await policies.rules_of(tx, {(one.listing.sku, one.listing.channel) for one in plannable})
+    derived = derive_all(map(_offer, plannable), rules, stock)
+    return [(candidate, derived[candidate.listing.key]) for candidate in plannable]
 
 
 # Guarded SKUs ---------------------------------------------------------------------------------------------------------
@@ -199,7 +196,7 @@ def _plans(derived: Derived, guarded: Mapping[ListingKey, int | None]) -> list[p
             units = guarded[listing.key]
             if units is None:
                 continue
-            derivation = replace(pooled, units=units, guarded_from=pooled.units)
+            derivation = bounded(pooled, units)
         is_other = listing.desired_units != derivation.units
         # A figure of which nothing is counted yet is not written to a channel: it keeps version 0.
         if (is_other or _has_left(listing, derivation)) and derivation.version > 0:

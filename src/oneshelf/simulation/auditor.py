@@ -124,9 +124,13 @@ class Auditor:
 
     # The end ---------------------------------------------------------------------------------------------------
 
-    def unsettled(self) -> list[str]:
-        """What is still missing; empty once everything has come to rest and agrees with the truth."""
-        return [*self._queues(), *self._orders(), *self._commands(), *self._stock(), *self._listings()]
+    def unsettled(self) -> Iterator[str]:
+        """What is still missing; nothing once everything has come to rest and agrees with the truth.
+
+        To ask for the first of it costs little, as long as there is any.
+        """
+        for missing in (self._queues, self._orders, self._commands, self._stock, self._listings):
+            yield from missing()
 
     def _queues(self) -> Iterator[str]:
         for name, count in self._session.execute(

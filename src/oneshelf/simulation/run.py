@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from random import Random
 
 import httpx2
@@ -110,7 +111,6 @@ def live(  # noqa: PLR0913  # one run, and all that may be asked of it
         kernel.loop.run_until_complete(_all_leave())
         outcome.trace, outcome.events = kernel.trace, kernel.step_count
         outcome.took_s = time.perf_counter() - began
-        database.close()
         asyncio.set_event_loop(None)
         kernel.loop.close()
     return outcome
@@ -206,7 +206,7 @@ class _Run:
             for sku, units in scenarios.OPENING.items()
         ]
         await asyncio.gather(*opening)
-        while self._auditor.unsettled():
+        while any(self._auditor.unsettled()):
             await self._sleep(1.0)
         [node] = self._network.nodes
         node.point_count, node.crash_at = 0, crash_at
@@ -264,11 +264,13 @@ class _Run:
         closing = self._kernel.loop.create_task(self._world.close())
         while True:
             await self._sleep(2.0)
-            missing = self._auditor.unsettled() if closing.done() else ["the world is not closed"]
-            if not missing:
+            missing = self._auditor.unsettled() if closing.done() else iter(["the world is not closed"])
+            first = next(missing, "")
+            if not first:
                 break
             if self._kernel.now_s - began_s > SETTLE_S_MAX:
-                raise ViolationError(f"after {SETTLE_S_MAX:.0f} s without faults: {'; '.join(missing[:5])}")
+                named = "; ".join((first, *islice(missing, 4)))
+                raise ViolationError(f"after {SETTLE_S_MAX:.0f} s without faults: {named}")
         self._outcome.settled_s = self._kernel.now_s - began_s
 
     def _count(self) -> None:
@@ -308,6 +310,6 @@ def _account(kind: str, address: str) -> tuple[dict[str, str], dict[str, str]]:
     """Settings and secrets with which the simulator lets us in."""
     if kind == "amazon":
         addresses = {"base_url": address, "token_url": address + TOKEN_PATH}
-        return {**SIMULATED_SETTINGS, **addresses}, dict(SIMULATED_SECRETS)
+        return {**SIMULATED_SETTINGS, **addresses, "orders_lag_s": "5"}, dict(SIMULATED_SECRETS)
     settings = {"base_url": address, "location_id": str(LOCATION_ID), "orders_lag_s": "1"}
     return settings, {"access_token": ACCESS_TOKEN, "webhook_secret": WEBHOOK_SECRET}

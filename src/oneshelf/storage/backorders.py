@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 from psycopg.rows import class_row
 
 from oneshelf.domain.identity import Location, Sku
-from oneshelf.domain.ledger import Backorder
+from oneshelf.domain.ledger import Backorder, BackorderKind, BalanceKey
+from oneshelf.domain.terms import Beyond
+from oneshelf.storage import arrays
 from oneshelf.storage.database import Transaction
+
+# Units of the balance of `b` that were promised and are not there.
+_SHORT = """
+    (select coalesce(sum(l.units_short), 0)::bigint from order_lines l
+     where l.sku = b.sku and l.location = b.location and l.units_short > 0)
+    + (select coalesce(sum(r.units_short), 0)::bigint from reservations r
+       where r.sku = b.sku and r.location = b.location and r.state = 'held' and r.units_short > 0)
+"""
 
 
 class BackorderRow(NamedTuple):
@@ -46,14 +57,26 @@ async def listed(tx: Transaction) -> list[BackorderRow]:
     """All policies, by SKU and location."""
     cursor = tx.cursor(row_factory=class_row(BackorderRow))
     await cursor.execute(
-        """
+        f"""
         select b.sku, b.location, b.kind, b.cap_units,
-               (select coalesce(sum(l.units_short), 0)::bigint from order_lines l
-                where l.sku = b.sku and l.location = b.location and l.units_short > 0)
-               + (select coalesce(sum(r.units_short), 0)::bigint from reservations r
-                  where r.sku = b.sku and r.location = b.location and r.state = 'held' and r.units_short > 0)
+               {_SHORT}
                as units_short
         from backorders b order by b.sku, b.location
         """
     )
     return await cursor.fetchall()
+
+
+async def beyond(tx: Transaction, skus: Collection[Sku]) -> dict[BalanceKey, Beyond]:
+    """Of these SKUs, where a policy allows it: how many units may be promised now beyond the shelf."""
+    cursor = await tx.execute(
+        f"""
+        select b.sku, b.location, b.kind, greatest(0, b.cap_units - ({_SHORT}))::bigint
+        from backorders b where b.sku = any(%(skus)s::text[])
+        """,
+        {"skus": arrays.texts(sorted(skus))},
+    )
+    return {
+        (Sku(sku), Location(location)): Beyond(units, BackorderKind(kind))
+        async for sku, location, kind, units in cursor
+    }

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from psycopg.types.json import Jsonb
 
-from oneshelf.domain.availability import ComponentFigure, Derivation
+from oneshelf.domain.availability import Derivation
 from oneshelf.domain.command import Component
 from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku
 from oneshelf.domain.listing import Listing
+from oneshelf.storage import derivations
 from oneshelf.storage.bundles import components_of
 from oneshelf.storage.database import Transaction
 from oneshelf.storage.listings import ListingKey
@@ -135,25 +136,10 @@ async def set_desired(tx: Transaction, planned: Iterable[Planned], *, at: dateti
             "versions": [plan.derivation.version for plan in news],
             "skus": [plan.listing.sku for plan in news],
             "units": [plan.derivation.units for plan in news],
-            "derivations": [Jsonb(_derivation(plan.derivation)) for plan in news],
+            "derivations": [Jsonb(derivations.document(plan.derivation)) for plan in news],
             "at": at,
         },
     )
-
-
-def _derivation(derivation: Derivation) -> dict[str, Any]:
-    return {
-        "available": dict(derivation.available),
-        "ledger_versions": dict(derivation.ledger_versions),
-        "in_suspense": derivation.in_suspense,
-        "available_to_sell": derivation.available_to_sell,
-        "pack_units": derivation.pack_units,
-        **({"components": [_component(one) for one in derivation.components]} if derivation.components else {}),
-    }
-
-
-def _component(one: ComponentFigure) -> dict[str, Any]:
-    return {"sku": one.sku, "bundle_units": one.bundle_units, "bundles": one.bundles, **_derivation(one.figure)}
 
 
 async def sent_since(tx: Transaction, keys: Collection[ListingKey], *, since: datetime) -> dict[ListingKey, set[int]]:

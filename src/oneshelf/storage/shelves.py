@@ -157,6 +157,8 @@ async def write_ahead(tx: Transaction, shelf: Shelf, *, now: datetime) -> None:
     changed, shelf.changed_reservations = shelf.changed_reservations, set()
     await movements.append(tx, moved, posted_at=now)
     await reservations.save(tx, [shelf.reservations[key] for key in changed])
+    # Of a promise that is short nothing may have moved, and yet fewer or more can be promised beyond the shelf.
+    await touched.mark(tx, [key[0] for key in changed if shelf.reservations[key].units_short])
 
 
 async def write(tx: Transaction, shelf: Shelf, *, now: datetime) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from oneshelf.domain.identity import Sku
+from oneshelf.domain.policy import Scope
 from oneshelf.storage import arrays
 from oneshelf.storage.database import Transaction
 
@@ -27,3 +28,18 @@ async def claim(tx: Transaction, *, limit: int) -> list[Sku]:
         {"limit": limit},
     )
     return sorted({Sku(sku) async for (sku,) in cursor})
+
+
+async def mark_scope(tx: Transaction, scope: Scope) -> None:
+    """Note that the figures of all SKUs moved that a rule for this scope can reach: those that have a listing in it."""
+    await tx.execute(
+        """
+        insert into touched (sku)
+        select distinct l.sku from listings l join skus s on s.sku = l.sku
+        where (%(channel)s::text is null or l.channel = %(channel)s)
+          and (%(sku)s::text is null or l.sku = %(sku)s)
+          and (%(sku_group)s::text is null or s.sku_group = %(sku_group)s)
+        order by l.sku
+        """,
+        {"channel": scope.channel, "sku": scope.sku, "sku_group": scope.sku_group},
+    )

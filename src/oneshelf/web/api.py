@@ -174,7 +174,7 @@ async def list_listings(
     limit: Limit = 100,
 ) -> outputs.ListingsOut:
     """Listings by channel and channel SKU. `verified` alone says that the channel shows what it should."""
-    start = _pair(after)
+    start = pair_from(after)
     async with engine.database.transaction() as tx:
         await views.freeze(tx)
         at = await now(tx)
@@ -199,7 +199,7 @@ async def list_orders(
     rows_of = detail_views.short_orders if short else detail_views.order_rows
     async with engine.database.transaction() as tx:
         await views.freeze(tx)
-        rows = await rows_of(tx, channel=_channel(channel), after=_pair(after), limit=limit + 1)
+        rows = await rows_of(tx, channel=_channel(channel), after=pair_from(after), limit=limit + 1)
     return outputs.OrdersOut(
         orders=[outputs.OrderOut.model_validate(row) for row in rows[:limit]],
         next=f"{rows[limit - 1].channel}/{rows[limit - 1].order_id}" if len(rows) > limit else None,
@@ -233,7 +233,7 @@ def _channel(name: str | None) -> Channel | None:
     return None if name is None else channel_from(name)
 
 
-def _pair(cursor: str) -> tuple[Channel, str] | None:
+def pair_from(cursor: str) -> tuple[Channel, str] | None:
     """The place in a list by channel and name. A channel's name has no slash. Raises MalformedError."""
     if not cursor:
         return None

@@ -12,6 +12,7 @@ from oneshelf.domain.command import COMPONENTS_MAX, Command, CommandKey, Compone
 from oneshelf.domain.drift import How
 from oneshelf.domain.identity import Location, Sku, sku_from
 from oneshelf.domain.ledger import Backorder, BackorderKind
+from oneshelf.domain.rights import Mode
 from oneshelf.errors import MalformedError
 from oneshelf.web.command_inputs import (
     AnyCommandIn,
@@ -91,6 +92,18 @@ class DriftResolutionIn(Input):
     wait_s: WaitIn = 0
 
 
+class SharingIn(Input):
+    """How the listings of a SKU share its units.
+
+    `guard_at_units`: of mode `auto`, guarded at so many available units or fewer; none: as measured.
+    `allowance_units`: kept from the listings of a guarded SKU, for tills and for reservations by this API.
+    """
+
+    mode: Mode
+    guard_at_units: UnitsIn | None = None
+    allowance_units: UnitsIn = 0
+
+
 # The models that /openapi.json describes although their routes read the body themselves.
 DOCUMENTED = (
     CommandsIn,
@@ -104,6 +117,7 @@ DOCUMENTED = (
     BundleIn,
     BackorderIn,
     DriftResolutionIn,
+    SharingIn,
 )
 
 _COMMAND: TypeAdapter[AnyCommandIn] = TypeAdapter(CommandIn)
@@ -111,6 +125,7 @@ _COUNT_BEGIN = TypeAdapter(CountBeginIn)
 _BUNDLE = TypeAdapter(BundleIn)
 _BACKORDER = TypeAdapter(BackorderIn)
 _DRIFT_RESOLUTION = TypeAdapter(DriftResolutionIn)
+_SHARING = TypeAdapter(SharingIn)
 _SKU_NAME = TypeAdapter(SkuNameIn)
 _LOCATION_NAME = TypeAdapter(LocationNameIn)
 
@@ -174,6 +189,11 @@ def drift_resolution_from(document: object) -> DriftResolutionIn:
     if item.wait_s and item.how is not How.WAIT:
         raise MalformedError(f"wait_s goes with how: wait, not with {item.how}")
     return item
+
+
+def sharing_from(document: object) -> SharingIn:
+    """How the listings of a SKU share its units. Raises MalformedError."""
+    return _parsed(_SHARING, document, "body")
 
 
 def sku_titles_from(document: object) -> dict[Sku, str]:

@@ -23,7 +23,22 @@ from oneshelf.flow.channel import OpenChannel
 from oneshelf.flow.post import Answered
 from oneshelf.storage.database import Database
 from oneshelf.telemetry import get_logger
-from oneshelf.web import api, commands, counts, drifts, inputs, metrics, offers, pages, problems, reservations, webhooks
+from oneshelf.web import (
+    api,
+    commands,
+    counts,
+    drifts,
+    inputs,
+    metrics,
+    offers,
+    pages,
+    policies,
+    policy_inputs,
+    problems,
+    reservations,
+    sharing,
+    webhooks,
+)
 from oneshelf.web.auth import Door
 from oneshelf.web.engine import Engine
 
@@ -98,7 +113,8 @@ class Api(FastAPI):
         if self.openapi_schema is None:
             document = get_openapi(title=self.title, version=self.version, summary=self.summary, routes=self.routes)
             _, bodies = models_json_schema(
-                [(model, "validation") for model in inputs.DOCUMENTED], ref_template="#/components/schemas/{model}"
+                [(model, "validation") for model in (*inputs.DOCUMENTED, *policy_inputs.DOCUMENTED)],
+                ref_template="#/components/schemas/{model}",
             )
             document["components"]["schemas"].update(bodies["$defs"])
             self.openapi_schema = document
@@ -132,9 +148,11 @@ def create_app(
     app.state.engine = Engine(database=database, channels=channels, clock=clock, wake=wake, post=post)
     app.include_router(counts.router)
     app.include_router(reservations.router)
+    app.include_router(sharing.router)  # Before the routes that would take its addresses for a SKU.
     app.include_router(api.router)
     app.include_router(offers.router)
     app.include_router(drifts.router)
+    app.include_router(policies.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     problems.install(app)
     app.add_middleware(Guard, door=Door(api_token))

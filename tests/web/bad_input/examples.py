@@ -83,6 +83,14 @@ _COMMANDS: list[tuple[Body, tuple[Body, ...]]] = [
     ({"type": "release", "key": "{key}", "reservation_id": "{hold}"}, ()),
 ]  # fmt: skip
 
+_LOW = {
+    "percent": 50, "buffer_units": 1, "computed_buffer": True, "allocation_units": 9, "stop_sell_at": 1,
+    "backorder_units": 2, "preorder_units": 3, "min_units": 1, "cap_units": 7, "floor_units": 1, "may_oversell": True,
+    "margin_weight": 4, "penalty_weight": 5,
+}  # fmt: skip
+_POLICY = {"terms": {**_LOW, "low_stock_at": 8}, "low": _LOW}
+_OF_SKU, _OF_GROUP = {"sku": SKU, "channel": "paper"}, {"sku_group": "crockery", "channel": "paper"}
+
 _HOLD = (("reservation_id", "{hold}"),)
 _RESERVATION = {
     "key": "{key}", "kind": "hold", "lines": _LINES, "ttl_s": 600, "holder": "cart 7", "allow_partial": True,
@@ -102,6 +110,22 @@ EXAMPLES = [
     Example("POST", "/v1/counts", {"location": BERLIN, "skus": [SKU, PART]}),
     Example("PUT", "/v1/bundles/{sku}", {"components": _PARTS}, names=(("sku", BUNDLE),)),
     Example("PUT", "/v1/backorders", {"sku": SKU, "location": BERLIN, "cap_units": 4, "kind": "backorder"}),
+    *(
+        Example(method, path, {**scope, **more}, name)
+        for method, path, more in (
+            ("PUT", "/v1/policies", _POLICY),
+            ("POST", "/v1/policies/preview", _POLICY),
+            ("DELETE", "/v1/policies", {}),
+        )
+        for scope, name in ((_OF_SKU, "of a SKU"), (_OF_GROUP, "of a group"))
+    ),
+    Example("PUT", "/v1/policies/groups", {"sku": SKU, "sku_group": "crockery"}),
+    Example(
+        "PUT",
+        "/v1/skus/{sku}/sharing",
+        {"mode": "auto", "guard_at_units": 4, "allowance_units": 1},
+        names=(("sku", SKU),),
+    ),
     Example("POST", "/v1/skus", {"skus": [{"sku": SKU, "title": "Blue mug"}]}),
     Example("POST", "/v1/locations", {"locations": [{"location": COLOGNE, "title": "Shop in Cologne"}]}),
 ]

@@ -35,7 +35,12 @@ async def guarded(module_dsn: str) -> AsyncIterator[Shelf]:
 
 def address(one: Operation) -> str:
     """A real address of a route."""
-    names = {"sku": "PLATE", "channel": "paper", "reservation_id": "0199c000-0000-7000-8000-000000000000"}
+    names = {
+        "sku": "PLATE",
+        "channel": "paper",
+        "channel_sku": "plate",
+        "reservation_id": "0199c000-0000-7000-8000-000000000000",
+    }
     path = one.path
     for name, value in names.items():
         path = path.replace(f"{{{name}}}", value)

@@ -1,0 +1,100 @@
+"""Tell what a rule would do before it is saved.
+
+Reads: listings, policies, balances. Writes: nothing.
+Next: rule, if somebody likes what it would do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from oneshelf.domain.availability import Derivation
+from oneshelf.domain.offering import derive_all
+from oneshelf.domain.outcome import UnknownSku
+from oneshelf.domain.policy import Rule, Scope, UnknownChannel, changed
+from oneshelf.domain.terms import Step
+from oneshelf.storage import offers, policies, views
+from oneshelf.storage.database import Database
+from oneshelf.storage.listings import ListingKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Effect:
+    """What a listing shows by the rules as they are, and what it would show. Units are the listing's own.
+
+    `steps`: how it would come to that. `units_beyond`: what a floor would show beyond the shelf. `is_in_scope`: False
+    for a listing of the same SKU that changes because of what is set aside.
+    """
+
+    channel: str
+    channel_sku: str
+    sku: str
+    now_units: int
+    would_units: int
+    units_beyond: int
+    steps: tuple[Step, ...]
+    is_in_scope: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preview:
+    """The effects on the listings of a page, in their order. `rest_count`: listings in the scope that come after them;
+    `next_key`: the last of this page, to go on with."""
+
+    rule: Rule
+    effects: tuple[Effect, ...]
+    rest_count: int
+    next_key: ListingKey | None
+
+
+async def preview(
+    database: Database,
+    scope: Scope,
+    changes: Mapping[str, int | bool | None],
+    *,
+    replaces: bool = False,
+    after: ListingKey | None = None,
+    limit: int = 100,
+) -> Preview | UnknownSku | UnknownChannel:
+    """What it would do to say these terms for this scope: `changes` to its rule, or instead of it.
+
+    All from one instant, and by the rules and the shelf as they are now; nothing is saved. A guarded SKU may show less:
+    what its listings may sell together is bounded after that. Raises MalformedError for
+    terms that no rule may have.
+    """
+    async with database.transaction() as tx:
+        await views.freeze(tx)
+        if refusal := await policies.unknown(tx, scope):
+            return refusal
+        before = None if replaces else await policies.find(tx, scope)
+        rule = changed(before or Rule(scope=scope), changes)
+        page = await offers.in_scope(tx, scope, after=after, limit=limit)
+        last = page[-1][0] if page else after
+        rest = await offers.count_in_scope(tx, scope, after=last)
+        sold = await offers.of_skus(tx, {sku for _, sku in page})
+        rules = await policies.rules_of(tx, {(one.sku, one.channel) for one in sold})
+        stock = await offers.stock_of(tx, sold)
+    now = derive_all(sold, rules, stock)
+    then = derive_all(sold, rules.with_wish(scope, rule if rule.stated() else None), stock)
+    on_page = {key for key, _ in page}
+    effects = [
+        _effect(key, one.sku, now[key], then[key], is_in_scope=key in on_page)
+        for one in sold
+        for key in [one.key]
+        if key in on_page or (now[key].units != then[key].units and not rules.is_reached(one, scope))
+    ]
+    return Preview(rule=rule, effects=tuple(effects), rest_count=rest, next_key=last if rest else None)
+
+
+def _effect(key: ListingKey, sku: str, now: Derivation, then: Derivation, *, is_in_scope: bool) -> Effect:
+    return Effect(
+        channel=key[0],
+        channel_sku=key[1],
+        sku=sku,
+        now_units=now.units,
+        would_units=then.units,
+        units_beyond=then.units_beyond,
+        steps=then.steps,
+        is_in_scope=is_in_scope,
+    )

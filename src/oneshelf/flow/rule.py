@@ -1,0 +1,68 @@
+"""Say what each listing may show of what is available to sell: set, change and end the rule of a scope.
+
+Reads: names, policies. Writes: policies and who changed them, the group of a SKU; marks the SKUs whose listings must
+be planned again.
+Next: plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from oneshelf.domain.identity import Sku
+from oneshelf.domain.outcome import UnknownSku
+from oneshelf.domain.policy import Rule, Scope, UnknownChannel, changed
+from oneshelf.storage import offers, policies
+from oneshelf.storage.database import Database
+
+
+@dataclass(frozen=True, slots=True)
+class Ruled:
+    """Done: this is what is stated for the scope now, and so many listings are in it. Without a term it has ended."""
+
+    rule: Rule
+    listing_count: int
+
+
+async def put_rule(database: Database, rule: Rule, *, actor: str) -> Ruled | UnknownSku | UnknownChannel:
+    """Have this rule, and no other, for its scope. Saying it again changes nothing."""
+    async with database.transaction() as tx:
+        if refusal := await policies.unknown(tx, rule.scope):
+            return refusal
+        await policies.lock(tx)
+        await policies.put(tx, rule, actor=actor)
+        return Ruled(rule, await offers.count_in_scope(tx, rule.scope))
+
+
+async def change_rule(
+    database: Database, scope: Scope, changes: Mapping[str, int | bool | None], *, actor: str
+) -> Ruled | UnknownSku | UnknownChannel:
+    """Say some terms of a scope's rule anew and leave the others; None: nothing is stated of that term any more.
+
+    Raises MalformedError for terms that no rule may have, see `domain.policy.Terms`.
+    """
+    async with database.transaction() as tx:
+        if refusal := await policies.unknown(tx, scope):
+            return refusal
+        await policies.lock(tx)
+        rule = changed(await policies.find(tx, scope) or Rule(scope=scope), changes)
+        await policies.put(tx, rule, actor=actor)
+        return Ruled(rule, await offers.count_in_scope(tx, scope))
+
+
+async def end_rule(database: Database, scope: Scope, *, actor: str) -> Rule | UnknownSku | UnknownChannel | None:
+    """State nothing for this scope any more. The rule that it had, or None where it had none."""
+    async with database.transaction() as tx:
+        if refusal := await policies.unknown(tx, scope):
+            return refusal
+        await policies.lock(tx)
+        ended = await policies.find(tx, scope)
+        await policies.put(tx, Rule(scope=scope), actor=actor)
+    return ended
+
+
+async def put_in_group(database: Database, sku: Sku, sku_group: str | None, *, actor: str) -> UnknownSku | None:
+    """Have a SKU in this group, None: in none. A SKU is in one group at most."""
+    async with database.transaction() as tx:
+        return None if await policies.put_in_group(tx, sku, sku_group, actor=actor) else UnknownSku(sku)
