@@ -92,8 +92,9 @@ async def test_a_drift_of_a_channel_that_is_only_watched_waits_and_can_be_adopte
             await by_hand(world, drift["drift_id"], How.PUBLISH)
         assert "-3 MUG" in await by_hand(world, drift["drift_id"], How.ADOPT)
         assert await world.available("MUG") == 2
+        assert "adopted already" in await by_hand(world, drift["drift_id"], How.ADOPT)
         with pytest.raises(CannotResolveError, match="adopted already"):
-            await by_hand(world, drift["drift_id"], How.ADOPT)
+            await by_hand(world, drift["drift_id"], How.PUBLISH)
         assert await world.available("MUG") == 2
         (drift,) = await world.drifts()
         assert (drift["resolution"], drift["resolved_at"] is None) == ("adopted", False)

@@ -51,16 +51,18 @@ async def test_a_drift_tells_its_evidence(shop: Shop) -> None:
 
 async def test_the_ledger_adopts_what_a_person_says(shop: Shop) -> None:
     _, drift = await drifting(shop, mode="watch")
-    address = f"/v1/drifts/{drift['drift_id']}/resolve"
-    refused = await shop.client.post(address, json={"how": "publish"})
+    address = f"/v1/drifts/{drift['drift_id']}/resolution"
+    refused = await shop.client.put(address, json={"how": "publish"})
     assert (refused.status_code, "channel live paper" in refused.json()["detail"]) == (409, True)
-    done = await shop.client.post(address, json={"how": "adopt"})
+    done = await shop.client.put(address, json={"how": "adopt"})
     assert done.status_code == 200, done.text
     assert "+4 MUG" in done.json()["detail"]
     assert (await shop.client.get("/v1/skus/MUG")).json()["available"] == 9
-    assert (await shop.client.post(address, json={"how": "adopt"})).status_code == 409
+    again = await shop.client.put(address, json={"how": "adopt"})
+    assert (again.status_code, "adopted already" in again.json()["detail"]) == (200, True)
+    assert (await shop.client.put(address, json={"how": "wait"})).status_code == 409
     assert (await shop.client.get("/v1/skus/MUG")).json()["available"] == 9
-    assert (await shop.client.post(address, json={"how": "adopt", "wait_s": 5})).status_code == 422
+    assert (await shop.client.put(address, json={"how": "adopt", "wait_s": 5})).status_code == 422
 
 
 async def test_drifts_are_measured_by_cause(shop: Shop) -> None:

@@ -40,6 +40,10 @@ class How(StrEnum):
     WAIT = "wait"  # decide about it after a while, anew
 
 
+# What a drift that was resolved so ends with, by a rule or by a person.
+ENDS = {How.PUBLISH: Resolution.REPUBLISHED, How.ADOPT: Resolution.ADOPTED}
+
+
 def why_a_person(cause: Cause, *, heal_count: int, same_count: int, is_fall: bool) -> str:
     """Why writing the figure once more would not help; empty: write it.
 

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from oneshelf.domain.attribution import attribute, explained_by_orders
 from oneshelf.domain.command import Adjust, CommandKey
-from oneshelf.domain.drift import Cause, How, Resolution, why_a_person
+from oneshelf.domain.drift import ENDS, Cause, How, Resolution, why_a_person
 from oneshelf.domain.identity import Channel, Location
 from oneshelf.domain.listing import Listing, Phase
 from oneshelf.domain.outcome import Done, Outcome, in_words
@@ -127,10 +127,15 @@ async def by_hand(
 ) -> str:
     """Do what a person says with an open drift that nobody has decided upon. Returns what was done, in words.
 
+    Asked again for what has been done already, it says so.
+
     `post`: has the ledger take an adjustment, which carries a key made of the drift and its figures: asked again, the
     units move once. Raises CannotResolveError, with the way out.
     """
     async with database.transaction() as tx:
+        seen = await drifts.find(tx, drift_id)
+        if seen is not None and how in ENDS and seen.resolution == ENDS[how].value:
+            return f"{seen.channel_sku} at {seen.channel} was {seen.resolution} already; nothing was done again"
         drift, listing, link = await _undecided(tx, drift_id)
         mode = {row.channel: row.mode for row in await catalog.channels(tx)}[drift.channel]
         match how:

@@ -102,8 +102,8 @@ async def show_drift(engine: EngineOf, drift_id: str) -> DriftDetailOut:
     return DriftDetailOut(**outputs.drift_out(row, now=at).model_dump(), evidence=kept)
 
 
-@router.post("/drifts/{drift_id}/resolve", openapi_extra=described.body("DriftResolutionIn"))
-async def resolve_drift(request: Request, engine: EngineOf, drift_id: str) -> DriftResolvedOut:
+@router.put("/drifts/{drift_id}/resolution", openapi_extra=described.body("DriftResolutionIn"))
+async def put_resolution(request: Request, engine: EngineOf, drift_id: str) -> DriftResolvedOut:
     """Publish our figure again, have the ledger adopt the channel's, or wait. Asked twice, units move once."""
     wanted = drift_id_from(drift_id)
     wish = drift_resolution_from(await read_json(request))

@@ -15,6 +15,8 @@ KIT = "SET"
 BUNDLE = "BREAKFAST"
 BERLIN = "BERLIN"
 COLOGNE = "KÖLN"
+# An open drift that nobody has decided upon.
+DRIFT = "0199aaaa-0000-7000-8000-000000000000"
 Body = dict[str, Any]
 
 
@@ -126,6 +128,7 @@ EXAMPLES = [
         {"mode": "auto", "guard_at_units": 4, "allowance_units": 1},
         names=(("sku", SKU),),
     ),
+    Example("PUT", "/v1/drifts/{drift_id}/resolution", {"how": "wait", "wait_s": 3600}, names=(("drift_id", DRIFT),)),
     Example("POST", "/v1/skus", {"skus": [{"sku": SKU, "title": "Blue mug"}]}),
     Example("POST", "/v1/locations", {"locations": [{"location": COLOGNE, "title": "Shop in Cologne"}]}),
 ]

@@ -16,7 +16,7 @@ from psycopg import sql
 
 from oneshelf.domain.identity import Location
 from oneshelf.storage import catalog
-from web.bad_input.examples import BERLIN, BUNDLE, COLOGNE, KIT, PART, SKU, Body, Example
+from web.bad_input.examples import BERLIN, BUNDLE, COLOGNE, DRIFT, KIT, PART, SKU, Body, Example
 from web.paper import Shop, open_shop
 
 PROBLEM = "application/problem+json"
@@ -116,6 +116,15 @@ async def open_shelf(dsn: str, *, api_token: str = "") -> AsyncIterator[Shelf]:
             shop.client.headers["Authorization"] = f"Bearer {api_token}"
             for sku in (SKU, PART):
                 assert (await shop.command(f"first-{sku == PART}", type="receive", sku=sku, units=500_000)).is_success
+            connection.execute(
+                "insert into listings (channel, channel_sku, sku, base_units) values ('paper', 'drifting', %s, 5)",
+                (SKU,),
+            )
+            connection.execute(
+                "insert into drifts (drift_id, channel, channel_sku, sku, cause, expected_units, observed_units) "
+                "values (%s, 'paper', 'drifting', %s, 'foreign edit', 5, 9)",
+                (DRIFT, SKU),
+            )
             yield Shelf(shop, dsn, connection, _tables(connection))
 
 

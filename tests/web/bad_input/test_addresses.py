@@ -47,7 +47,7 @@ def spelled(one: Operation, text: str) -> str:
 @pytest.mark.parametrize("one", NAMED, ids=str)
 async def test_a_name_that_is_nobodys_is_not_found(shelf: Shelf, one: Operation, row: str) -> None:
     before = shelf.fingerprint(without=["commands"])
-    nobody = str(UUID(int=7)) if "{reservation_id}" in one.path else "NOBODY"
+    nobody = str(UUID(int=7)) if "_id}" in one.path else "NOBODY"
     answer = await ask(shelf, one, spelled(one, nobody))
     assert answer.status_code == 404
     if answer.headers["content-type"].startswith("text/html"):

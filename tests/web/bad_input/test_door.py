@@ -40,6 +40,7 @@ def address(one: Operation) -> str:
         "channel": "paper",
         "channel_sku": "plate",
         "reservation_id": "0199c000-0000-7000-8000-000000000000",
+        "drift_id": "0199d000-0000-7000-8000-000000000000",
     }
     path = one.path
     for name, value in names.items():

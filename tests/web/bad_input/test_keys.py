@@ -19,6 +19,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 # Naming a thing again changes nothing, a definition replaces itself, and one more beginning of a count counts nothing,
 # so these routes need no key.
 REPEATABLE = {
+    ("PUT", "/v1/drifts/{drift_id}/resolution"),
     ("POST", "/v1/skus"), ("POST", "/v1/locations"), ("POST", "/v1/counts"), ("PUT", "/v1/bundles/{sku}"),
     ("PUT", "/v1/backorders"), ("PUT", "/v1/skus/{sku}/sharing"), ("PUT", "/v1/policies"), ("DELETE", "/v1/policies"),
     ("PUT", "/v1/policies/groups"),    ("POST", "/v1/policies/preview"),

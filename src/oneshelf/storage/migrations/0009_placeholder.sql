@@ -1,0 +1,2 @@
+-- placeholder, not committed
+select 1;
