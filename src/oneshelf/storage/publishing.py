@@ -19,7 +19,7 @@ LISTING_COLUMNS = """
     l.op_id, l.op_units, l.op_expected, l.op_net, l.op_tries,
     l.suspect_units, l.suspect_belief, l.suspect_net, l.suspect_at, l.may_anchor, l.look_at, l.next_at,
     l.op_rights, l.op_is_strict, l.turnover_units, l.suspect_turnover,
-    case when l.turnover_at > '-infinity' then l.turnover_at end
+    l.turnover_at
 """
 
 
