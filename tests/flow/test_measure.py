@@ -10,6 +10,7 @@ import pytest
 
 from oneshelf.domain.demand import PRIOR_RATE_PER_S
 from oneshelf.domain.identity import Channel, ChannelSku, Sku
+from oneshelf.flow import confirm, reconcile
 from oneshelf.flow.measure import measure
 from oneshelf.storage import blind_windows, demand
 from oneshelf.storage.blind_windows import WEEK_S, ChannelWindow, OwnObjective, Window
@@ -61,23 +62,23 @@ async def sell(shop: Shop, channel: str = "left", order_id: str = "o-1", units: 
 async def backdate(shop: Shop, *, placed_s: float, seen_s: float, posted_s: float, verified_s: float) -> None:
     """As if every sale had been placed, seen, posted and proved so many seconds ago, all decided once posted."""
     at = shop.clock.now()
-
-    def ago(seconds: float) -> str:
-        return f"'{(at - timedelta(seconds=seconds)).isoformat()}'"
-
-    await run(shop, f"update channels set created_at = {ago(7200)}, live_since = {ago(7100)}")
-    await run(shop, f"update inbox set received_at = {ago(seen_s)}")
-    await run(
-        shop,
-        f"update orders set placed_at = {ago(placed_s)}, seen_at = {ago(seen_s)}, posted_at = {ago(posted_s)}",
-    )
-    await run(
-        shop,
-        f"update publications set planned_at = {ago(posted_s)}, sent_at = {ago(posted_s)}, "
-        f"accepted_at = {ago(posted_s - 1)}, "
-        f"verified_at = {ago(verified_s)} where version = (select max(version) from publications p "
-        "where p.channel = publications.channel)",
-    )
+    ago = {
+        name: at - timedelta(seconds=seconds)
+        for name, seconds in {
+            **{"created": 7200, "live": 7100, "placed": placed_s, "seen": seen_s, "posted": posted_s},
+            **{"accepted": posted_s - 1, "verified": verified_s},
+        }.items()
+    }
+    for statement in (
+        "update channels set created_at = %(created)s, live_since = %(live)s",
+        "update inbox set received_at = %(seen)s",
+        "update orders set placed_at = %(placed)s, seen_at = %(seen)s, posted_at = %(posted)s",
+        "update publications q set planned_at = %(posted)s, sent_at = %(posted)s, accepted_at = %(accepted)s, "
+        "verified_at = %(verified)s "
+        "where version = (select max(version) from publications p where p.channel = q.channel)",
+    ):
+        async with shop.database.transaction() as tx:
+            await tx.execute(statement.encode(), ago)
 
 
 async def test_each_part_of_a_sales_way_is_counted_once_where_it_belongs(shop: Shop) -> None:
@@ -250,3 +251,62 @@ async def test_sales_that_leave_the_week_take_their_rate_with_them(shop: Shop) -
     await run(shop, "update sku_demand set measured_at = measured_at - interval '1 day'")
     await measured(shop)
     assert (await figures(shop))[""]["rate"] < fast / 5
+
+
+# Read more often ---------------------------------------------------------------------------------------------------
+
+
+async def test_what_has_just_sold_is_read_back_between_two_sweeps_and_the_rest_is_not(shop: Shop) -> None:
+    (await shop.connect("third")).books[ChannelSku("CAP")] = 0
+    await shop.command("caps", type="receive", sku="CAP", units=5)
+    await shop.settle()
+    await shop.sweep()
+    await shop.settle()
+    await sell(shop)
+    await measured(shop)
+    assert [await reconcile.look_often(shop.database, channel) for channel in shop.channels.values()] == [0, 0, 0]
+    await run(shop, "update listings set verified_at = verified_at - interval '5 minutes'")
+    assert [await reconcile.look_often(shop.database, channel) for channel in shop.channels.values()] == [1, 1, 0]
+    await shop.settle()
+    assert await reconcile.look_often(shop.database, shop.channels[LEFT]) == 0, "it has just been read"
+
+
+async def test_a_drift_on_a_hot_listing_is_found_without_a_sweep(shop: Shop) -> None:
+    await sell(shop)
+    await measured(shop)
+    shop.connectors[RIGHT].books[ChannelSku("MUG")] = 99
+    await run(shop, "update listings set verified_at = verified_at - interval '5 minutes'")
+    await reconcile.look_often(shop.database, shop.channels[RIGHT])
+    await confirm.confirm(shop.database, shop.channels[RIGHT], shop.clock)
+    async with shop.database.transaction() as tx:
+        cursor = await tx.execute("select suspect_units from listings where channel = 'right'")
+        assert await cursor.fetchall() == [(99,)]
+
+
+# Shown ------------------------------------------------------------------------------------------------------------
+
+
+async def test_a_program_is_told_the_windows_and_the_objective(shop: Shop) -> None:
+    missing = await shop.client.get("/v1/channels/left/windows")
+    assert missing.status_code == 404
+    await sell(shop)
+    await measured(shop)
+    told = (await shop.client.get("/v1/channels/left/windows")).json()
+    assert (told["channel"], told["tau_in_s"], told["is_in_measured"]) == ("left", 3600, False)
+    assert told["objective"]["sale_count"] == 1
+    assert told["objective"]["budget_left"] == 1
+    parts = [one["part"] for one in told["windows"] if one["window_s"] == 3600]
+    assert parts.index("seen") < parts.index("posted") < parts.index("ingested")
+
+
+async def test_metrics_tell_the_windows_and_a_late_poll(shop: Shop) -> None:
+    await sell(shop)
+    await measured(shop)
+    await run(shop, "update schedules set last_done_at = now() - interval '4 hours' where channel = 'right'")
+    lines = (await shop.client.get("/metrics")).text.splitlines()
+    assert 'oneshelf_blind_window_samples{channel="left",part="ingested"} 1.0' in lines
+    assert 'oneshelf_tau_seconds{channel="left",way="in"} 3600.0' in lines
+    assert 'oneshelf_objective_budget_left{channel="left"} 1.0' in lines
+    assert 'oneshelf_poll_late{channel="left"} 0.0' in lines
+    assert 'oneshelf_poll_late{channel="right"} 1.0' in lines
+    assert [line for line in lines if line.startswith('oneshelf_blind_window_seconds{channel="right",part="proved"')]

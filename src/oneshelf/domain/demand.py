@@ -118,7 +118,7 @@ def buffer_units(*, rate_per_s: float, window_s: float, variance_factor: float, 
     return Kept(units, mean, rate_per_s, window_s, variance_factor, target)
 
 
-def threshold_units(  # noqa: PLR0913  # all that it follows from
+def threshold_units(  # all that it follows from
     *,
     rate_per_s: float,
     tau_in_s: float,

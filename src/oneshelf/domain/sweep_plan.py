@@ -89,7 +89,9 @@ def sweep_plan(*, listing_count: int, hot_count: int, budget: Budget, wanted_eve
     )
 
 
-def due(watched: Sequence[Watched], plan: SweepPlan, budget: Budget, *, now: datetime, span_s: float) -> list[ChannelSku]:
+def due(
+    watched: Sequence[Watched], plan: SweepPlan, budget: Budget, *, now: datetime, span_s: float
+) -> list[ChannelSku]:
     """The hot listings to be read in the next `span_s`, as many as the hot share pays for.
 
     Those not proved for `hot_every_s`: the scarce ones first, among them what sells fastest, then what has waited

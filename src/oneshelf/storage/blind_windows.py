@@ -202,7 +202,8 @@ async def count(tx: Transaction, *, since: datetime) -> None:
         with sized as (
             select channel, part, window_s, bin, sum(sample_count) as samples
             from blind_window_bins
-            join unnest(%(windows)s::int[]) as w (window_s) on slot_at > db_now() - make_interval(secs => window_s + 600)
+            join unnest(%(windows)s::int[]) as w (window_s)
+              on slot_at > db_now() - make_interval(secs => window_s + 600)
             group by channel, part, window_s, bin
         ), summed as (
             select *, sum(samples) over (partition by channel, part, window_s order by bin) as upto,

@@ -119,6 +119,12 @@ class Supervisor:
                 0.1,
             ),
             "sweep": (lambda: reconcile.sweep(database, channel, clock), ("plan", f"confirm {name}"), 0.5, 0.5),
+            "look": (
+                lambda: reconcile.look_often(database, channel),
+                (f"confirm {name}",),
+                reconcile.HOT_EVERY_S,
+                reconcile.HOT_EVERY_S,
+            ),
             "weigh": (
                 lambda: reconcile.weigh_suspicions(database, channel, clock),
                 ("plan", "resolve", f"confirm {name}"),
