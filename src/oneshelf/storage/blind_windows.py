@@ -220,6 +220,23 @@ async def count(tx: Transaction, *, since: datetime) -> None:
     )
 
 
+async def exact(tx: Transaction, *, since: datetime) -> list[Window]:
+    """The same for all samples since then, without bins: for a report over a run. `window_s` is 0."""
+    cursor = tx.cursor(row_factory=class_row(Window))
+    await cursor.execute(
+        _SAMPLES
+        + """
+        select channel, part, 0 as window_s, count(*) as sample_count,
+               percentile_cont(0.50) within group (order by extract(epoch from long)::float8) as p50_s,
+               percentile_cont(0.95) within group (order by extract(epoch from long)::float8) as p95_s,
+               percentile_cont(0.99) within group (order by extract(epoch from long)::float8) as p99_s
+        from samples where long is not null group by channel, part order by channel, part
+        """,
+        {"since": since, "unproved_s": _UNPROVED_S, "decided_s": _DECIDED_S},
+    )
+    return await cursor.fetchall()
+
+
 async def windows(tx: Transaction, *, channel: Channel | None = None) -> list[Window]:
     """What is measured of all parts, or of one channel's."""
     cursor = tx.cursor(row_factory=class_row(Window))
