@@ -35,7 +35,7 @@ PARTS: Mapping[str, str] = {
 }
 _KEY = int.from_bytes(b"windows")
 # How far back a run catches up after a standstill.
-_CATCH_UP_S = 86_400
+_CATCH_UP_S = 10_800
 # Not proved yet: counts as this old once it is older than a slot, or else is left for the next run.
 _UNPROVED_S = 600
 # A figure that is decided later than this after a sale has another cause.
