@@ -31,7 +31,7 @@ from oneshelf.storage.database import Database
 EVERY_S = 60.0
 # A SKU is worked out again at most so often, so many in a run, and so many in a transaction.
 YOUNG_S = 300.0
-SKUS_MAX = 2_000
+SKUS_MAX = 1_000
 BATCH = 50
 
 

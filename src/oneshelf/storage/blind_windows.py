@@ -128,7 +128,7 @@ _SAMPLES = """
               where received_at >= %(since)s::timestamptz - interval '1 hour' group by channel, received_at) i
           on i.channel = o.channel and i.received_at = o.seen_at
         where o.posted_at >= %(since)s and o.snapshot is not null and o.placed_at >= c.created_at
-    ), shown as (
+    ), shown as not materialized (
         select l.channel, l.channel_sku, l.sku, coalesce(c.live_since, '-infinity') as live_since
         from listings l join channels c on c.channel = l.channel
         where c.mode = 'live' and l.phase <> 'parked' and l.note = '' and l.sku is not null
