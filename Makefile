@@ -17,7 +17,7 @@ demo: ready-to-run ## the engine on its own database, with simulated channels an
 
 .PHONY: test
 test: check ## all that a change must pass: format, lint, types, import contracts, tests (ARGS="-k mug")
-	$(BIN)/pytest -n $(WORKERS) $(ARGS)
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 .PHONY: check
 check: ready-to-test ## format, lint and types only

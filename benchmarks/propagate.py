@@ -240,7 +240,7 @@ def section(described: str, found: Found, *, minutes: float, gap_s: float, seed:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print, and write the README's section."""
     parser = argparse.ArgumentParser(prog="benchmarks propagate", description=__doc__)
-    parser.add_argument("--minutes", type=float, default=5.0, help="virtual minutes of sales")
+    parser.add_argument("--minutes", type=float, default=3.0, help="virtual minutes of sales")
     parser.add_argument("--gap-s", type=float, default=2.0, help="virtual seconds between two sales")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--print-only", action="store_true", help="leave benchmarks/README.md as it is")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import psycopg
 import pytest
@@ -18,9 +19,18 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from oneshelf.errors import ConfigurationError
+from oneshelf.simulation.many import workplace
 from oneshelf.storage.binaries import find_binaries
 from oneshelf.storage.embedded import EmbeddedPostgres
 from oneshelf.storage.migrate import migrate
+from places import databases_home
+
+# Programs that tests start, workers and tests themselves are compiled once, also where the environment forbids to keep
+# what was compiled beside the sources. Without it each program that is started compiles a thousand modules.
+BYTECODE = Path(__file__).parents[1] / ".pytest_cache" / "bytecode"
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = str(BYTECODE)
+sys.dont_write_bytecode = False
 
 REQUIRED_TIERS = set(filter(None, os.environ.get("ONESHELF_REQUIRE_TIERS", "").split(",")))
 
@@ -30,6 +40,16 @@ def skip_tier(tier: str, reason: str) -> None:
     if tier in REQUIRED_TIERS:
         pytest.fail(f"the {tier} tests must run here, and cannot: {reason}")
     pytest.skip(f"{tier} tests left out: {reason}")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What may take minutes begins first, so that no worker is left alone with it at the end."""
+    items.sort(key=_timeout_s, reverse=True)
+
+
+def _timeout_s(item: pytest.Item) -> float:
+    mark = item.get_closest_marker("timeout")
+    return float(mark.args[0]) if mark else 0.0
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -58,7 +78,8 @@ def open_directory() -> Iterator[Path]:
 
 @contextmanager
 def temporary_directory() -> Iterator[Path]:
-    with tempfile.TemporaryDirectory(prefix="oneshelf-test-", ignore_cleanup_errors=True) as name:
+    home = databases_home()
+    with tempfile.TemporaryDirectory(prefix="oneshelf-test-", dir=home, ignore_cleanup_errors=True) as name:
         Path(name).chmod(0o755)
         yield Path(name)
 
@@ -83,7 +104,7 @@ def server_dsn() -> Iterator[str]:
     if given:
         yield given
         return
-    with temporary_directory() as directory, EmbeddedPostgres(directory / "pg", durable=False) as server:
+    with workplace() as directory, EmbeddedPostgres(directory / "pg", durable=False) as server:
         yield server.dsn
 
 
@@ -105,6 +126,39 @@ select c.relname from pg_class c
 where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and pg_relation_size(c.oid) > 0
 """
 
+# Beyond this, indexes would stay larger than they were when they were fresh, and emptying takes longer than a new one.
+_IS_LARGE = """
+select sum(pg_relation_size(oid)) > 2e6 from pg_class where relnamespace = 'public'::regnamespace
+"""
+
+_RESTART = "select setval(seqrelid, 1, false) from pg_sequence where pg_sequence_last_value(seqrelid) is not null"
+
+# What there is besides rows: tables, columns, rules and programs with their options, what the planner has learned of
+# the rows, and how far each sequence has counted.
+_SHAPE = """
+with ours as (select * from pg_class where relnamespace = 'public'::regnamespace)
+select (select array_agg((oid, relname, reloptions, relacl)::text order by oid) from ours),
+       (select md5(string_agg((attrelid, attnum, attname, atttypid, attnotnull, attoptions)::text, ''
+                              order by attrelid, attnum))
+        from pg_attribute where attrelid in (select oid from ours)),
+       (select array_agg((oid, adbin)::text order by oid) from pg_attrdef),
+       (select array_agg((oid, prosrc, proconfig)::text order by oid)
+        from pg_proc where pronamespace = 'public'::regnamespace),
+       (select array_agg((oid, tgenabled)::text order by oid) from pg_trigger where not tgisinternal),
+       (select array_agg((oid, convalidated)::text order by oid) from pg_constraint),
+       (select array_agg((nspname, nspacl)::text order by oid) from pg_namespace where nspname !~ '^pg_(toast_)?temp_'),
+       (select array_agg(setconfig::text) from pg_db_role_setting),
+       (select count(*) from pg_statistic where starelid in (select oid from ours)),
+       (select array_agg((seqrelid, pg_sequence_last_value(seqrelid))::text order by seqrelid) from pg_sequence)
+"""
+
+
+class Likeness(NamedTuple):
+    """What tells two databases apart. `rows`: table -> a hash of its rows, where it has any."""
+
+    shape: tuple[Any, ...]
+    rows: dict[str, str | None]
+
 
 class ReusedDatabase:
     """A database that is emptied for the next test, and made anew where a test has left more than rows behind."""
@@ -114,7 +168,7 @@ class ReusedDatabase:
         self._template = template
         self._created = created
         self._dsn = ""
-        self._fresh: tuple[Any, dict[str, str | None]] = (None, {})
+        self._fresh = Likeness((), {})
 
     def emptied(self) -> str:
         """The connection string."""
@@ -134,35 +188,41 @@ class ReusedDatabase:
                 "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
                 "where datname = current_database() and pid <> pg_backend_pid()"
             )
-            filled = {table for (table,) in connection.execute(_FILLED)}
-            given = {table for table, rows in self._fresh[1].items() if rows}
-            if filled - given:
-                tables = sql.SQL(", ").join(map(sql.Identifier, sorted(filled - given)))
-                connection.execute(sql.SQL("truncate {} restart identity cascade").format(tables))
-            return bool(_likeness(connection) == self._fresh)
+            if connection.execute(_IS_LARGE).fetchone() == (True,):
+                return False
+            _take_out(connection, sorted(_filled(connection) - self._fresh.rows.keys()))
+            return _likeness(connection) == self._fresh
 
 
-def _likeness(connection: psycopg.Connection[tuple[Any, ...]]) -> tuple[Any, dict[str, str | None]]:
-    """What tells two databases apart: what there is besides rows, and the rows themselves."""
-    shape = connection.execute(
-        "select (select array_agg(oid order by oid) from pg_class where relnamespace = 'public'::regnamespace), "
-        "(select array_agg(prosrc order by oid) from pg_proc where pronamespace = 'public'::regnamespace), "
-        "(select array_agg(oid order by oid) from pg_trigger where not tgisinternal), "
-        "(select array_agg(oid order by oid) from pg_constraint), (select count(*) from pg_attribute), "
-        "(select array_agg(setconfig) from pg_db_role_setting)"
-    ).fetchone()
-    return shape, dict(_rows(connection))
+def _take_out(connection: psycopg.Connection[tuple[Any, ...]], tables: list[str]) -> None:
+    """Take all rows out of these tables, and forget that there were any.
+
+    Truncating would truncate whatever refers to them as well, which takes ten times as long for a few rows.
+    """
+    names = list(map(sql.Identifier, tables))
+    with connection.transaction():
+        connection.execute("set local session_replication_role = replica")  # What refers to a row goes as well.
+        for name in names:
+            connection.execute(sql.SQL("delete from {}").format(name))
+        connection.execute(_RESTART)
+    if names:
+        connection.execute(sql.SQL("vacuum (truncate, index_cleanup) {}").format(sql.SQL(", ").join(names)))
+        # Not "empty", but "nobody has looked yet": the planner makes a difference.
+        connection.execute("update pg_class set reltuples = -1, relpages = 0 where relname = any(%s)", (tables,))
+    # What was counted of the tests before is nothing to this one.
+    connection.execute("select pg_stat_reset()")
 
 
-def _rows(connection: psycopg.Connection[tuple[Any, ...]]) -> list[tuple[str, str | None]]:
-    """Table -> a hash of its rows; None for an empty one."""
-    names = connection.execute(
-        "select table_name from information_schema.tables where table_schema = 'public' "
-        "and table_type = 'BASE TABLE' order by table_name"
-    ).fetchall()
+def _filled(connection: psycopg.Connection[tuple[Any, ...]]) -> set[str]:
+    return {table for (table,) in connection.execute(_FILLED)}
+
+
+def _likeness(connection: psycopg.Connection[tuple[Any, ...]]) -> Likeness:
+    shape = connection.execute(_SHAPE).fetchone()
+    assert shape is not None
     one = sql.SQL("select {name}, (select md5(string_agg(t::text, '' order by t::text)) from {table} t)")
-    looks = [one.format(name=sql.Literal(name), table=sql.Identifier(name)) for (name,) in names]
-    return connection.execute(sql.SQL(" union all ").join(looks)).fetchall()
+    looks = [one.format(name=sql.Literal(name), table=sql.Identifier(name)) for name in sorted(_filled(connection))]
+    return Likeness(shape, dict(connection.execute(sql.SQL(" union all ").join(looks)).fetchall()))
 
 
 @pytest.fixture(scope="session")

@@ -9,20 +9,25 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from typing import Literal
 
 import psycopg
 import pytest
+import pytest_asyncio
 import uvicorn
-from playwright.async_api import ConsoleMessage, Page, async_playwright, expect
+from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
 
 from oneshelf.domain.identity import ChannelSku
 from web.paper import Shop, open_shop
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 SKUS = ["MUG-BLUE", "MUG-RED", "PLATE-27CM", "BOWL", "TEAPOT", "VASE-TALL", "CANDLE", "APRON-L"]
+Scheme = Literal["light", "dark"]
+WIDTHS: tuple[int, ...] = (1280, 390)
+SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 WATCH_FOR_VIOLATIONS = """
     window.violations = [];
     document.addEventListener("securitypolicyviolation", (event) => window.violations.push(event.violatedDirective));
@@ -58,25 +63,41 @@ async def served(shop: Shop) -> AsyncIterator[str]:
                 server.should_exit = True
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """One browser for all of them; each visitor has a profile of its own."""
+    async with async_playwright() as playwright:
+        opened = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+        yield opened
+        await opened.close()
+
+
 @asynccontextmanager
-async def visited(
-    dsn: str, *, width: int = 1280, scheme: Literal["light", "dark"] = "light", is_busy: bool = True
-) -> AsyncIterator[Visit]:
-    """A browser on the dashboard of a shop; a busy one shows every state there is to look at."""
-    async with open_shop(dsn) as shop, async_playwright() as playwright:
+async def visited(browser: Browser, dsn: str, *, is_busy: bool = True) -> AsyncIterator[Visit]:
+    """A visitor on the dashboard of a shop; a busy one shows every state there is to look at."""
+    async with open_shop(dsn) as shop:
         if is_busy:
             await trade(shop)
-        browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        context = await browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        await context.add_init_script(WATCH_FOR_VIOLATIONS)
-        page = await context.new_page()
-        async with served(shop) as address:
-            visit = Visit(shop, page, address)
-            page.on("console", visit.note)
-            page.on("pageerror", lambda error: visit.complaints.append(str(error)))
-            await page.goto(address)
+        async with served(shop) as address, looking_at(browser, shop, address) as visit:
             yield visit
-            await browser.close()
+
+
+@asynccontextmanager
+async def looking_at(
+    browser: Browser, shop: Shop, address: str, *, width: int = 1280, scheme: Scheme = "light"
+) -> AsyncIterator[Visit]:
+    """A visitor with a window and a profile of its own."""
+    context = await browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    await context.add_init_script(WATCH_FOR_VIOLATIONS)
+    page = await context.new_page()
+    visit = Visit(shop, page, address)
+    page.on("console", visit.note)
+    page.on("pageerror", lambda error: visit.complaints.append(str(error)))
+    try:
+        await page.goto(address)
+        yield visit
+    finally:
+        await context.close()
 
 
 async def trade(shop: Shop) -> None:
@@ -130,33 +151,40 @@ def sums(dsn: str) -> dict[str, int]:
     return dict(zip(("on_hand", "available", "committed", "orders", "drifts"), map(int, row), strict=True))
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
-async def test_the_page_shows_the_figures_of_the_database(
-    dsn: str, width: int, scheme: Literal["light", "dark"]
+async def test_the_page_shows_the_figures_of_the_database(browser: Browser, dsn: str) -> None:
+    async with open_shop(dsn) as shop:
+        await trade(shop)
+        async with served(shop) as address:
+            for width, scheme in product(WIDTHS, SCHEMES):
+                print(f"{width} pixels wide, {scheme}")  # noqa: T201  # shown when it fails
+                async with looking_at(browser, shop, address, width=width, scheme=scheme) as visit:
+                    await assert_figures(visit, dsn, width, scheme)
+
+
+async def assert_figures(visit: Visit, dsn: str, width: int, scheme: Scheme) -> None:
+    for name, value in sums(dsn).items():
+        assert value > 0, name
+        shown = visit.page.locator(f"#figure-{name} .value")
+        await expect(shown).to_have_attribute("data-value", str(value))
+        await expect(shown).to_have_text(f"{value:,}")
+    states = {await cell.get_attribute("data-state") for cell in await visit.page.locator("[data-state]").all()}
+    assert states >= {"verified", "waiting", "drifting", "suspect", "parked", "held"}
+    await photograph(visit, f"shelf-{width}-{scheme}")
+    is_wider = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
+    assert not await visit.page.evaluate(is_wider)
+    ground = await visit.page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+    assert (ground == "rgb(16, 19, 21)") is (scheme == "dark")
+    await visit.page.goto(f"{visit.address}/skus/MUG-RED")
+    await expect(visit.page.locator("h1")).to_contain_text("MUG-RED")
+    await photograph(visit, f"sku-{width}-{scheme}")
+    assert not await visit.page.evaluate(is_wider)
+    assert (visit.complaints, await violations(visit)) == ([], [])
+
+
+async def test_the_page_refreshes_itself_after_a_receipt_and_keeps_what_a_person_is_typing(
+    browser: Browser, dsn: str
 ) -> None:
-    async with visited(dsn, width=width, scheme=scheme) as visit:
-        for name, value in sums(dsn).items():
-            assert value > 0, name
-            shown = visit.page.locator(f"#figure-{name} .value")
-            await expect(shown).to_have_attribute("data-value", str(value))
-            await expect(shown).to_have_text(f"{value:,}")
-        states = {await cell.get_attribute("data-state") for cell in await visit.page.locator("[data-state]").all()}
-        assert states >= {"verified", "waiting", "drifting", "suspect", "parked", "held"}
-        await photograph(visit, f"shelf-{width}-{scheme}")
-        is_wider = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
-        assert not await visit.page.evaluate(is_wider)
-        ground = await visit.page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
-        assert (ground == "rgb(16, 19, 21)") is (scheme == "dark")
-        await visit.page.goto(f"{visit.address}/skus/MUG-RED")
-        await expect(visit.page.locator("h1")).to_contain_text("MUG-RED")
-        await photograph(visit, f"sku-{width}-{scheme}")
-        assert not await visit.page.evaluate(is_wider)
-        assert (visit.complaints, await violations(visit)) == ([], [])
-
-
-async def test_the_page_refreshes_itself_after_a_receipt_and_keeps_what_a_person_is_typing(dsn: str) -> None:
-    async with visited(dsn) as visit:
+    async with visited(browser, dsn) as visit:
         before = sums(dsn)["available"]
         search = visit.page.get_by_label("SKU begins with")
         await search.fill("MU")
@@ -172,8 +200,8 @@ async def test_the_page_refreshes_itself_after_a_receipt_and_keeps_what_a_person
         assert (visit.complaints, await violations(visit)) == ([], [])
 
 
-async def test_figures_that_are_no_longer_refreshed_are_called_old(dsn: str) -> None:
-    async with visited(dsn) as visit:
+async def test_figures_that_are_no_longer_refreshed_are_called_old(browser: Browser, dsn: str) -> None:
+    async with visited(browser, dsn) as visit:
         notice = visit.page.locator("#stale")
         await expect(notice).to_be_hidden()
         await visit.shop.database._pool.close()
@@ -183,8 +211,8 @@ async def test_figures_that_are_no_longer_refreshed_are_called_old(dsn: str) -> 
         )
 
 
-async def test_the_pages_can_be_used_by_keyboard_alone(dsn: str) -> None:
-    async with visited(dsn) as visit:
+async def test_the_pages_can_be_used_by_keyboard_alone(browser: Browser, dsn: str) -> None:
+    async with visited(browser, dsn) as visit:
         await visit.page.keyboard.press("Tab")
         await expect(visit.page.locator(".skip")).to_be_focused()
         await visit.page.keyboard.press("Enter")
@@ -197,8 +225,8 @@ async def test_the_pages_can_be_used_by_keyboard_alone(dsn: str) -> None:
         await expect(visit.page).to_have_url(f"{visit.address}/skus/APRON-L")
 
 
-async def test_an_empty_shop_says_what_to_do_first(dsn: str) -> None:
-    async with visited(dsn, is_busy=False) as visit:
+async def test_an_empty_shop_says_what_to_do_first(browser: Browser, dsn: str) -> None:
+    async with visited(browser, dsn, is_busy=False) as visit:
         await expect(visit.page.get_by_text("oneshelf channel add")).to_be_visible()
         await expect(visit.page.get_by_text("oneshelf stock receive")).to_be_visible()
         await photograph(visit, "empty")

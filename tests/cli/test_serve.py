@@ -17,7 +17,9 @@ from typing import Any
 import httpx2
 import psycopg
 import pytest
+from typer.testing import CliRunner
 
+from oneshelf.cli import app
 from oneshelf.storage.embedded import EmbeddedPostgres
 
 pytestmark = pytest.mark.pg
@@ -192,8 +194,8 @@ def test_a_taken_port_is_one_clear_line(dsn: str) -> None:
     ],
 )
 def test_a_simulator_that_cannot_be_started_says_why(arguments: tuple[str, ...], words: str) -> None:
-    refused = subprocess.run([*COMMAND, "channel", "simulate", *arguments], capture_output=True, text=True, check=False)
-    assert refused.returncode == 2
+    refused = CliRunner().invoke(app, ["channel", "simulate", *arguments], catch_exceptions=False)
+    assert refused.exit_code == 2
     assert words in refused.stderr
 
 

@@ -17,8 +17,8 @@ from oneshelf.domain.reading import Verdict, end_suspense, read, rewrite, weigh
 from oneshelf.errors import InvariantError
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
-COMPARING = Terms(is_applied_when_answered=True, apply_s=10, look_again_s=1, copy_s=60)
-QUEUEING = Terms(is_applied_when_answered=False, apply_s=900, look_again_s=30, copy_s=60)
+COMPARING = Terms(is_applied_when_answered=True, apply_s=10, look_again_s=1, copy_s=60, stale_s=0)
+QUEUEING = Terms(is_applied_when_answered=False, apply_s=900, look_again_s=30, copy_s=60, stale_s=0)
 
 
 def idle(**changes: object) -> Listing:

@@ -45,6 +45,11 @@ def test_a_write_in_flight_keeps_what_it_may_have_granted() -> None:
     assert desired({"a": seller(7, standing=WAITING), "b": seller(0)}, {MUG: 10}) == {"b": 3}
 
 
+def test_the_share_of_a_listing_that_is_being_emptied_is_kept_for_it() -> None:
+    """Or the others would take it, and give it back once it is empty, and so on for ever."""
+    assert desired({"a": seller(3, standing=WAITING, is_blind=True), "b": seller(17)}, {MUG: 33}) == {"b": 17}
+
+
 def test_units_in_suspense_are_not_sold_a_second_time() -> None:
     assert desired({"a": seller(3, suspense=3), "b": seller(0)}, {MUG: 10}) == {"a": 4, "b": 3}
 

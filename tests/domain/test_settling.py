@@ -15,8 +15,8 @@ from oneshelf.domain.reading import Read, Verdict, read, weigh
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 LATE = NOW + timedelta(seconds=60)
-COMPARING = Terms(is_applied_when_answered=True, apply_s=10, look_again_s=1, copy_s=60)
-QUEUEING = Terms(is_applied_when_answered=False, apply_s=30, look_again_s=1, copy_s=60)
+COMPARING = Terms(is_applied_when_answered=True, apply_s=10, look_again_s=1, copy_s=60, stale_s=0)
+QUEUEING = Terms(is_applied_when_answered=False, apply_s=30, look_again_s=1, copy_s=60, stale_s=0)
 OP = UUID(int=1)
 
 

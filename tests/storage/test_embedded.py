@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
 
@@ -17,6 +18,7 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
+from conftest import temporary_directory
 from oneshelf.errors import ConfigurationError
 from oneshelf.storage.binaries import copied_for_everyone, find_binaries
 from oneshelf.storage.embedded import EmbeddedPostgres, running_dsn
@@ -39,8 +41,25 @@ linux_only = pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSI
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, who must hand the server to somebody else")
 
 
+@pytest.fixture(scope="module")
+def used_before() -> Iterator[Path]:
+    """Where a server has run and was stopped: to make a database takes ten times as long as to start it."""
+    with temporary_directory() as home:
+        with EmbeddedPostgres(home / "postgres", durable=False, shared_home=home / "shared"):
+            pass
+        (home / "postgres" / "postgres.log").unlink()
+        yield home / "postgres"
+
+
 @pytest.fixture
-def directory(open_directory: Path) -> Path:
+def directory(open_directory: Path, used_before: Path) -> Path:
+    subprocess.run(["cp", "-a", used_before, open_directory / "postgres"], check=True)
+    return open_directory / "postgres"
+
+
+@pytest.fixture
+def new_directory(open_directory: Path) -> Path:
+    """Where nothing is yet."""
     return open_directory / "postgres"
 
 
@@ -174,17 +193,17 @@ def test_a_killed_owner_leaves_no_socket_directory_for_good(directory: Path, sha
 
 
 @linux_only
-def test_an_initdb_that_was_killed_half_way_leaves_nothing_half_made(directory: Path, shared_home: Path) -> None:
-    with selling_owner(directory, shared_home) as owner:
-        while not list(directory.glob("pg.new-*/base")):
+def test_an_initdb_that_was_killed_half_way_leaves_nothing_half_made(new_directory: Path, shared_home: Path) -> None:
+    with selling_owner(new_directory, shared_home) as owner:
+        while not list(new_directory.glob("pg.new-*/base")):
             assert owner.poll() is None
         owner.kill()
-    assert not (directory / "pg").exists()
-    assert list(directory.glob("pg.new-*"))
+    assert not (new_directory / "pg").exists()
+    assert list(new_directory.glob("pg.new-*"))
 
-    with EmbeddedPostgres(directory, shared_home=shared_home) as server, psycopg.connect(server.dsn):
-        assert (directory / "pg" / "PG_VERSION").exists()
-        assert not list(directory.glob("pg.new-*"))
+    with EmbeddedPostgres(new_directory, shared_home=shared_home) as server, psycopg.connect(server.dsn):
+        assert (new_directory / "pg" / "PG_VERSION").exists()
+        assert not list(new_directory.glob("pg.new-*"))
 
 
 def test_a_second_owner_is_told_who_the_first_one_is(directory: Path, shared_home: Path) -> None:
@@ -290,11 +309,11 @@ def test_the_database_of_another_major_version_is_refused(directory: Path, share
 
 @pytest.mark.parametrize(("durable", "fsync"), [(True, "on"), (False, "off")])
 def test_only_a_server_said_not_to_be_durable_leaves_out_fsync(
-    *, durable: bool, fsync: str, directory: Path, shared_home: Path
+    *, durable: bool, fsync: str, new_directory: Path, shared_home: Path
 ) -> None:
     with (
         EmbeddedPostgres(
-            directory, durable=durable, settings={"max_connections": "42"}, shared_home=shared_home
+            new_directory, durable=durable, settings={"max_connections": "42"}, shared_home=shared_home
         ) as server,
         psycopg.connect(server.dsn) as connection,
     ):
@@ -370,9 +389,9 @@ def test_root_below_a_private_directory_changes_no_mode_and_keeps_its_rows(
 
 @root_only
 def test_a_relocated_database_that_is_gone_is_not_quietly_replaced_by_an_empty_one(
-    directory: Path, shared_home: Path
+    new_directory: Path, shared_home: Path
 ) -> None:
-    directory.mkdir()
-    (directory / "home").symlink_to(shared_home / "data" / "gone")
+    new_directory.mkdir()
+    (new_directory / "home").symlink_to(shared_home / "data" / "gone")
     with pytest.raises(ConfigurationError, match=r"which is gone\. Restore it from a backup"):
-        EmbeddedPostgres(directory, shared_home=shared_home).start()
+        EmbeddedPostgres(new_directory, shared_home=shared_home).start()

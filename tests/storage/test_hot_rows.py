@@ -24,8 +24,6 @@ HOT_SHARE_MIN, BLOAT_MAX = 0.9, 2.0
 
 async def test_balances_that_are_changed_all_day_are_changed_in_place(dsn: str) -> None:
     async with Database.open(dsn, connections_max=2) as database:
-        async with database.transaction() as tx:
-            await tx.execute("select pg_stat_reset()")  # Tests before this one have used this database.
         done = await wear_out(database, updates=UPDATES, seed=SEED, progress=lambda _: None)
     # What the sessions counted is told when they end.
     async with Database.open(dsn, connections_max=2) as database, database.transaction() as tx:

@@ -117,13 +117,15 @@ class Suspicion:
 class Terms:
     """What a channel promises of its writes. An accepted write that does not show after `apply_s` is lost.
 
-    `copy_s`: how long after a write was decided it may still arrive at the channel.
+    `copy_s`: how long after a write was decided it may still arrive at the channel. `stale_s`: how old a reading is at
+    most.
     """
 
     is_applied_when_answered: bool
     apply_s: float
     look_again_s: float
     copy_s: float
+    stale_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +149,7 @@ class Listing:
     verified_at: datetime | None = None
     net_units: int = 0
     turnover_units: int = 0
+    turnover_at: datetime | None = None
     base_units: int | None = None
     base_net: int = 0
     suspense_units: int = 0

@@ -292,11 +292,14 @@ def in_words(outcome: Outcome) -> str:
 def _command_in_words(outcome: OfCommand) -> str:
     match outcome:
         case UnknownSku(sku):
-            return f"refused: no SKU {sku}"
+            return f"refused: no SKU {sku}. Way out: oneshelf stock add-sku {sku}, or POST /v1/skus"
         case UnknownLocation(location):
-            return f"refused: no location {location}"
+            return (
+                f"refused: no location {location}. "
+                f"Way out: oneshelf stock add-location {location}, or POST /v1/locations"
+            )
         case KeyReused(key):
-            return f"refused: the idempotency key {key} was used before for another command"
+            return f"refused: the idempotency key {key} was used before for another command; take a new key"
         case AnsweredBefore(key, kind):
             return f"answered before: {key} was {kind}, once; the figures of that answer are not kept any more"
         case _:

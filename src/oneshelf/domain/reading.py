@@ -10,7 +10,7 @@ from typing import assert_never
 
 from oneshelf.domain.drift import Cause
 from oneshelf.domain.listing import Event, Listing, Operation, Suspicion, Terms, after
-from oneshelf.domain.settling import Settlement, is_over, is_strict, settle
+from oneshelf.domain.settling import Settlement, is_over, is_strict, may_be_older, settle
 from oneshelf.errors import InvariantError
 
 
@@ -47,7 +47,7 @@ class Read:
     drift: DriftFound | None = None
 
 
-def judge(listing: Listing, units: int, *, net_before: int, now: datetime, terms: Terms) -> Verdict:
+def judge(listing: Listing, units: int, *, net_before: int, asked_at: datetime, now: datetime, terms: Terms) -> Verdict:
     """What a reading of `units` tells. `net_before`: the listing's `net_units` just before the channel was asked.
 
     Orders that were posted while the channel was being asked may or may not be in the reading.
@@ -56,6 +56,8 @@ def judge(listing: Listing, units: int, *, net_before: int, now: datetime, terms
         return Verdict.ANCHORED if listing.may_anchor else Verdict.SEEN
     expected = _expected(listing)
     if is_strict(listing):
+        if may_be_older(listing, terms, asked_at=asked_at):
+            return Verdict.NOT_YET
         may_show = units == expected or _has_crossed(listing, units, terms)
         return Verdict.PENDING if may_show or is_over(listing, terms, at=now) else Verdict.NOT_YET
     if units == expected:
@@ -101,15 +103,23 @@ def _has_crossed(listing: Listing, units: int, terms: Terms) -> bool:
     return units != _expected(listing) and _lies_between(units, written, _expected(listing))
 
 
-def read(
-    listing: Listing, units: int, *, net_before: int, now: datetime, terms: Terms, turnover_before: int | None = None
+def read(  # noqa: PLR0913  # what was read, and when
+    listing: Listing,
+    units: int,
+    *,
+    net_before: int,
+    now: datetime,
+    terms: Terms,
+    turnover_before: int | None = None,
+    asked_at: datetime | None = None,
 ) -> Read:
     """The listing after a reading of `units`, see `judge`. Only the verdict LOST_WRITE finds a drift at once.
 
     `turnover_before`: its `turnover_units` just before the channel was asked; default: no order was cancelled since.
+    `asked_at`: when that was; default: now.
     """
     turnover = _turnover(listing, net_before) if turnover_before is None else turnover_before
-    verdict = judge(listing, units, net_before=net_before, now=now, terms=terms)
+    verdict = judge(listing, units, net_before=net_before, asked_at=asked_at or now, now=now, terms=terms)
     drift = None
     match verdict:
         case Verdict.MATCH:

@@ -141,17 +141,18 @@ def _has_waiting(key: Key, sellers: Mapping[Key, Seller]) -> bool:
 def _shares(sellers: Mapping[Key, Seller], available: Mapping[Sku, int]) -> dict[Key, int]:
     """Each open listing's share; of a bundle, what its scarcest component allows.
 
-    Of equal claims to a unit, the one that has it keeps it.
+    One that waits has its share as well, or it would come back to nothing each time. Of equal claims to a unit, the one
+    that has it keeps it.
     """
-    open_ones = {key: one for key, one in sellers.items() if one.standing is Standing.OPEN}
-    holders_first = sorted(open_ones, key=lambda key: -open_ones[key].shown / open_ones[key].weight)
-    shares = {key: open_ones[key].cap for key in open_ones}
+    claimants = {key: one for key, one in sellers.items() if one.standing is not Standing.SHUT}
+    holders_first = sorted(claimants, key=lambda key: -claimants[key].shown / claimants[key].weight)
+    shares = {key: one.cap for key, one in claimants.items()}
     for sku, units in available.items():
         elsewhere = sum(
-            (one.in_suspense if one.standing is Standing.OPEN else one.rights) * one.needs.get(sku, 0)
+            (one.rights if one.standing is Standing.SHUT else one.in_suspense) * one.needs.get(sku, 0)
             for one in sellers.values()
         )
-        of_sku = {key: open_ones[key] for key in holders_first if sku in open_ones[key].needs}
+        of_sku = {key: claimants[key] for key in holders_first if sku in claimants[key].needs}
         parts = split(
             max(0, units - elsewhere),
             {key: one.weight * one.needs[sku] for key, one in of_sku.items()},
@@ -159,7 +160,7 @@ def _shares(sellers: Mapping[Key, Seller], available: Mapping[Sku, int]) -> dict
         )
         for key, part in parts.items():
             shares[key] = min(shares[key], part // of_sku[key].needs[sku])
-    return shares
+    return {key: share for key, share in shares.items() if claimants[key].standing is Standing.OPEN}
 
 
 class Free:

@@ -36,6 +36,12 @@ def is_over(listing: Listing, terms: Terms, *, at: datetime) -> bool:
     return at >= listing.sent_at + timedelta(seconds=max(terms.copy_s, terms.apply_s))
 
 
+def may_be_older(listing: Listing, terms: Terms, *, asked_at: datetime) -> bool:
+    """Whether a reading that was asked for then may be from before the write, or from before the last order of it."""
+    newest = max((at for at in (listing.sent_at, listing.turnover_at) if at is not None), default=None)
+    return newest is not None and asked_at < newest + timedelta(seconds=terms.stale_s)
+
+
 def settle(listing: Listing, operation: Operation, suspicion: Suspicion, terms: Terms) -> Settlement:
     """What the reading tells, now that every order it can contain is known.
 

@@ -23,7 +23,7 @@ WORDS_LENGTH_MAX = 500
 REAUTHENTICATE_PAUSE_S = 300.0
 UNDOCUMENTED_CALLS_PER_S = 1.0
 SUSPENSE_LAGS = 5
-TIMING_NAMES = ("apply_s", "poll_orders_s", "suspense_s", "sweep_stock_s", "zombie_s")
+TIMING_NAMES = ("apply_s", "poll_orders_s", "stale_s", "suspense_s", "sweep_stock_s", "zombie_s")
 WRITE_LEASE_S = 60.0
 # A call takes at most its deadline: what is sent before this has been answered while the lease still stands.
 SEND_BEFORE_S = WRITE_LEASE_S - 25.0
@@ -58,6 +58,7 @@ class OpenChannel:
             apply_s=self.capability.apply_s,
             look_again_s=max(0.25, self.capability.apply_s / 30),
             copy_s=SEND_BEFORE_S + self.capability.zombie_s,
+            stale_s=self.capability.stale_s,
         )
 
 
@@ -78,6 +79,7 @@ def with_timing(capability: Capability, timing: dict[str, float]) -> Capability:
         apply_s=timing.get("apply_s", capability.apply_s),
         poll_orders_s=timing.get("poll_orders_s", capability.poll_orders_s),
         sweep_stock_s=timing.get("sweep_stock_s", capability.sweep_stock_s),
+        stale_s=timing.get("stale_s", capability.stale_s),
         zombie_s=timing.get("zombie_s", capability.zombie_s),
     )
 

@@ -8,7 +8,7 @@ suspicion), resolve (a drift).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -20,6 +20,7 @@ from oneshelf.flow.channel import CHANNEL_FAILURES, OpenChannel, report_answer, 
 from oneshelf.sdk.message import StockReading
 from oneshelf.storage import drifts, publishing, schedules, touched
 from oneshelf.storage.database import Database, now
+from oneshelf.storage.listings import ListingKey
 from oneshelf.telemetry import get_logger
 
 LEASE_S = 60.0
@@ -29,6 +30,14 @@ MISSING_LOOK_S = 30.0
 log = get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The listings that were asked for, as they were before the question, and when that was."""
+
+    listings: Mapping[ListingKey, Listing]
+    at: datetime
+
+
 async def confirm(database: Database, channel: OpenChannel, clock: Clock) -> int:
     """Read one batch of listings back. Returns how many."""
     lease = clock.new_id()
@@ -36,7 +45,8 @@ async def confirm(database: Database, channel: OpenChannel, clock: Clock) -> int
         claimed = await publishing.claim_to_look(
             tx, channel.name, limit=channel.capability.batch_reads, lease=lease, lease_s=LEASE_S
         )
-    if not claimed:
+        asked = _Asked({listing.key: listing for listing in claimed}, await now(tx)) if claimed else None
+    if asked is None:
         return 0
     try:
         readings = await channel.connector.read_stock([listing.channel_sku for listing in claimed])
@@ -46,24 +56,23 @@ async def confirm(database: Database, channel: OpenChannel, clock: Clock) -> int
             await publishing.release(tx, channel.name, lease=lease, retry_after_s=pause_s)
         return len(claimed)
     await report_answer(database, channel.name)
-    await _record(database, channel, claimed, readings, clock, lease)
+    await _record(database, channel, asked, readings, clock, lease)
     return len(claimed)
 
 
 async def _record(
     database: Database,
     channel: OpenChannel,
-    claimed: Sequence[Listing],
+    asked: _Asked,
     readings: Sequence[StockReading],
     clock: Clock,
     lease: UUID,
 ) -> None:
     shown: dict[ChannelSku, int | None] = {reading.channel_sku: reading.units for reading in readings}
-    asked = {listing.key: listing for listing in claimed}
     async with database.transaction() as tx:
         at = await now(tx)
-        locked = await publishing.lock(tx, [listing.key for listing in claimed], lease=lease)
-        reads = [_read(listing, shown.get(listing.channel_sku), asked[listing.key], at, channel) for listing in locked]
+        locked = await publishing.lock(tx, asked.listings, lease=lease)
+        reads = [_read(listing, shown.get(listing.channel_sku), asked, at, channel) for listing in locked]
         await publishing.save(tx, [done.listing for done in reads])
         verified = [done.listing.key for done in reads if done.verdict is Verdict.MATCH]
         await drifts.close_verified(tx, verified, at=at)
@@ -89,15 +98,17 @@ def _shows_something_else(done: Read) -> bool:
     return done.verdict is Verdict.MATCH and done.listing.verified_units != done.listing.desired_units
 
 
-def _read(listing: Listing, units: int | None, asked: Listing, at: datetime, channel: OpenChannel) -> Read:
-    """A listing that the answer leaves out proves nothing: look again later. `asked`: as it was before the question."""
+def _read(listing: Listing, units: int | None, asked: _Asked, at: datetime, channel: OpenChannel) -> Read:
+    """A listing that the answer leaves out proves nothing: look again later."""
     if units is None:
         return Read(replace(listing, look_at=at + timedelta(seconds=MISSING_LOOK_S)), Verdict.NOT_YET)
+    before = asked.listings[listing.key]
     return read(
         listing,
         units,
-        net_before=asked.net_units,
-        turnover_before=asked.turnover_units,
+        net_before=before.net_units,
+        turnover_before=before.turnover_units,
+        asked_at=asked.at,
         now=at,
         terms=channel.terms,
     )

@@ -65,7 +65,8 @@ async def push(database: Database, channel: OpenChannel, clock: Clock) -> int:
             lease=lease,
             lease_s=WRITE_LEASE_S,
         )
-        claimed = await _settle_without_calls(tx, channel, claimed)
+        if claimed:
+            claimed = await _settle_without_calls(tx, channel, claimed)
     if not claimed:
         return 0
     try:

@@ -40,6 +40,7 @@ class Capability:
     batch_reads: int  # listings per read-back
     apply_s: float  # an accepted write that does not show after this is lost
     zombie_s: float  # how long after it was sent a write without an answer may still arrive
+    stale_s: float  # how old a reading may be
     orders_lag_s: float  # how long an order may stay invisible to a poll
     poll_orders_s: float  # how often to poll for orders
     sweep_stock_s: float  # how often to read every listing

@@ -191,6 +191,7 @@ async def add_net(tx: Transaction, changes: Mapping[ListingKey, Taken]) -> None:
         update listings l set
             net_units = l.net_units + new.change,
             turnover_units = l.turnover_units + new.turnover,
+            turnover_at = db_now(),
             base_net = l.base_net + least(greatest(new.change, 0), l.suspense_units),
             op_net = l.op_net + least(greatest(new.change, 0), l.suspense_units),
             suspense_units = l.suspense_units - least(greatest(new.change, 0), l.suspense_units),

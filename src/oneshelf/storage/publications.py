@@ -69,7 +69,7 @@ async def lock_for_planning(tx: Transaction, skus: Collection[Sku]) -> list[Plan
         {"skus": sorted(skus)},
     )
     return [
-        Plannable(listing_from_row(row), Location(row[35]), row[36], row[37], row[38], components_of(row[39], row[40]))
+        Plannable(listing_from_row(row), Location(row[36]), row[37], row[38], row[39], components_of(row[40], row[41]))
         async for row in cursor
     ]
 

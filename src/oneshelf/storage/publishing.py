@@ -18,7 +18,8 @@ LISTING_COLUMNS = """
     l.verified_units, l.verified_version, l.verified_at, l.net_units, l.base_units, l.base_net, l.suspense_units,
     l.op_id, l.op_units, l.op_expected, l.op_net, l.op_tries,
     l.suspect_units, l.suspect_belief, l.suspect_net, l.suspect_at, l.may_anchor, l.look_at, l.next_at,
-    l.op_rights, l.op_is_strict, l.turnover_units, l.suspect_turnover
+    l.op_rights, l.op_is_strict, l.turnover_units, l.suspect_turnover,
+    case when l.turnover_at > '-infinity' then l.turnover_at end
 """
 
 
@@ -50,6 +51,7 @@ def listing_from_row(row: Sequence[Any]) -> Listing:
         verified_at=row[14],
         net_units=row[15],
         turnover_units=row[33],
+        turnover_at=row[35],
         base_units=row[16],
         base_net=row[17],
         suspense_units=row[18],
@@ -184,8 +186,8 @@ _SAVED: Mapping[str, str] = {
     "look_at": "timestamptz",
     "next_at": "timestamptz",
 }
-# Where the listings of a guarded SKU may sell less than before, or one was read for the first time, the others may have
-# what is free now.
+# Where a listing of a guarded SKU may sell less than before, the others may have what is free now; and one that was
+# read for the first time, or of which a write or a doubt is settled, can be given another figure.
 _SAVE = f"""
     with saved as (
         update listings l set
@@ -198,11 +200,13 @@ _SAVE = f"""
             as new (channel, channel_sku, {", ".join(_SAVED)})
         join listings old on old.channel = new.channel and old.channel_sku = new.channel_sku
         where l.channel = new.channel and l.channel_sku = new.channel_sku
-        returning l.sku, old.rights_units as before, l.rights_units as after
+        returning l.sku, old.rights_units as before, l.rights_units as after,
+                  (old.phase in ('sending', 'unknown', 'parked') or old.suspect_at is not null)
+                  and l.phase in ('idle', 'accepted') and l.suspect_at is null as is_settled
     )
     insert into touched (sku)
     select distinct sku from saved
-    where (after < before or before is null and after is not null)
+    where (after < before or before is null and after is not null or is_settled)
       and exists (select from skus s where s.is_guarded and (s.sku = saved.sku or s.sku in (
                       select b.component from bundle_components b where b.sku = saved.sku)))
 """

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
+from psycopg.rows import class_row
+
 from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku
 from oneshelf.domain.ledger import BalanceKey
 from oneshelf.domain.rights import Free, Mode
@@ -45,6 +47,15 @@ async def guards(tx: Transaction, skus: Collection[Sku]) -> dict[Sku, Guard]:
         Sku(sku): Guard(Mode(mode), threshold, allowance, is_now)
         async for sku, mode, threshold, allowance, is_now in cursor
     }
+
+
+async def guard_of(tx: Transaction, sku: Sku) -> Guard | None:
+    """How the listings of this SKU share its units; None where there is no such SKU."""
+    cursor = await tx.execute(
+        "select mode, guard_at_units, allowance_units, is_guarded from skus where sku = %(sku)s", {"sku": sku}
+    )
+    row = await cursor.fetchone()
+    return Guard(Mode(row[0]), *row[1:]) if row else None
 
 
 async def set_guarded(tx: Transaction, guarded: Mapping[Sku, bool]) -> None:
@@ -146,3 +157,84 @@ async def lock_free(tx: Transaction, channel: Channel, channel_skus: Collection[
         arrays.places(keys),
     )
     return Free(needs, {Sku(sku): units async for sku, units in cursor})
+
+
+class Sharing(NamedTuple):
+    """How a SKU is shared by its listings at a location, and the worst case of it.
+
+    `sellable_by_listings`: units that they may sell as far as anyone can know; None: one was never read.
+    `exposure_units`: units that could be sold twice now, if every listing sold all that it may.
+    """
+
+    sku: Sku
+    mode: str
+    is_guarded: bool
+    guard_at_units: int | None
+    allowance_units: int
+    location: Location
+    available: int
+    sellable_by_listings: int | None
+    exposure_units: int | None
+
+
+_SHARING = """
+    select s.sku, s.mode, s.is_guarded, s.guard_at_units, s.allowance_units, g.location,
+           coalesce(b.available, 0) as available,
+           case when not g.has_unread then coalesce(g.units, 0) end as sellable_by_listings,
+           case when not g.has_unread
+                then greatest(0, coalesce(g.units, 0) + case when s.is_guarded then s.allowance_units else 0 end
+                                 - coalesce(b.available, 0)) end as exposure_units
+    from granted g
+    join skus s on s.sku = g.sku
+    left join balances b on b.sku = g.sku and b.location = g.location
+"""
+
+
+async def sharing_of(tx: Transaction, sku: Sku) -> list[Sharing]:
+    """How this SKU is shared, by location; of a bundle, see its components."""
+    cursor = tx.cursor(row_factory=class_row(Sharing))
+    await cursor.execute(f"{_SHARING} where s.sku = %(sku)s order by g.location", {"sku": sku})
+    return await cursor.fetchall()
+
+
+async def exposed(tx: Transaction, *, after: str, limit: int) -> list[Sharing]:
+    """SKUs of which units could be sold twice now, or of which nobody knows, in the order of their names."""
+    cursor = tx.cursor(row_factory=class_row(Sharing))
+    await cursor.execute(
+        f"""
+        select * from ({_SHARING}) as sharing
+        where (exposure_units is null or exposure_units > 0) and sku > %(after)s
+        order by sku, location limit %(limit)s
+        """,
+        {"after": after, "limit": limit},
+    )
+    return await cursor.fetchall()
+
+
+class Shown(NamedTuple):
+    """How far a listing is with what it should show. `rights_units`: what it may still sell; None: never read."""
+
+    channel: Channel
+    channel_sku: ChannelSku
+    phase: str
+    desired_units: int | None
+    verified_units: int | None
+    rights_units: int | None
+    is_live: bool
+
+
+async def shown_of(tx: Transaction, skus: Collection[Sku]) -> list[Shown]:
+    """The listings that sell these SKUs, directly or in bundles."""
+    cursor = tx.cursor(row_factory=class_row(Shown))
+    await cursor.execute(
+        """
+        select l.channel, l.channel_sku, l.phase, l.desired_units, l.verified_units, l.rights_units,
+               c.mode = 'live' as is_live
+        from listings l join channels c on c.channel = l.channel
+        where l.sku = any(%(skus)s::text[])
+           or l.sku in (select b.sku from bundle_components b where b.component = any(%(skus)s::text[]))
+        order by l.channel, l.channel_sku
+        """,
+        {"skus": arrays.texts(sorted(skus))},
+    )
+    return await cursor.fetchall()

@@ -11,6 +11,7 @@ from oneshelf.domain.bundle import BundleWish
 from oneshelf.domain.command import COMPONENTS_MAX, Command, CommandKey, Component
 from oneshelf.domain.identity import Location, Sku, sku_from
 from oneshelf.domain.ledger import Backorder, BackorderKind
+from oneshelf.domain.rights import Mode
 from oneshelf.errors import MalformedError
 from oneshelf.web.command_inputs import (
     AnyCommandIn,
@@ -83,6 +84,18 @@ class BackorderIn(Input):
     kind: BackorderKind = BackorderKind.BACKORDER
 
 
+class SharingIn(Input):
+    """How the listings of a SKU share its units.
+
+    `guard_at_units`: of mode `auto`, guarded at so many available units or fewer; none: as measured.
+    `allowance_units`: kept from the listings of a guarded SKU, for tills and for reservations by this API.
+    """
+
+    mode: Mode
+    guard_at_units: UnitsIn | None = None
+    allowance_units: UnitsIn = 0
+
+
 # The models that /openapi.json describes although their routes read the body themselves.
 DOCUMENTED = (
     CommandsIn,
@@ -95,12 +108,14 @@ DOCUMENTED = (
     ReleasingIn,
     BundleIn,
     BackorderIn,
+    SharingIn,
 )
 
 _COMMAND: TypeAdapter[AnyCommandIn] = TypeAdapter(CommandIn)
 _COUNT_BEGIN = TypeAdapter(CountBeginIn)
 _BUNDLE = TypeAdapter(BundleIn)
 _BACKORDER = TypeAdapter(BackorderIn)
+_SHARING = TypeAdapter(SharingIn)
 _SKU_NAME = TypeAdapter(SkuNameIn)
 _LOCATION_NAME = TypeAdapter(LocationNameIn)
 
@@ -156,6 +171,11 @@ def backorder_from(document: object) -> tuple[Sku, Location, Backorder | None]:
     item = _parsed(_BACKORDER, document, "body")
     policy = Backorder(kind=item.kind, cap_units=item.cap_units) if item.cap_units else None
     return item.sku, item.location, policy
+
+
+def sharing_from(document: object) -> SharingIn:
+    """How the listings of a SKU share its units. Raises MalformedError."""
+    return _parsed(_SHARING, document, "body")
 
 
 def sku_titles_from(document: object) -> dict[Sku, str]:

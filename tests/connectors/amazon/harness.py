@@ -9,11 +9,13 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from math import inf
 from typing import TypeVar
 from uuid import UUID
 
 import httpx2
 
+from connectors.life import Life, living, next_of
 from oneshelf.clock import uuid7
 from oneshelf.connectors.amazon import CONNECTOR
 from oneshelf.connectors.amazon.simulator import SIMULATED_SECRETS, SIMULATED_SETTINGS, TOKEN_PATH, AmazonSimulator
@@ -38,6 +40,7 @@ class TurnedClock:
         self._seconds = 0.0
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
         self._numbers = count()
+        self.lives: list[Life] = []
 
     def now(self) -> datetime:
         return START + timedelta(seconds=self._seconds)
@@ -55,13 +58,17 @@ class TurnedClock:
         return uuid7(unix_ms=int(self.now().timestamp() * 1000), randomness=number.to_bytes(10, "big"))
 
     async def advance(self, seconds: float) -> None:
-        """Let time pass; whoever sleeps wakes in order and runs before time goes on."""
+        """Let time pass; whoever sleeps or lives does in order what is due, before time goes on."""
         target = self._seconds + seconds
         await turns()
-        while self._sleepers and self._sleepers[0][0] <= target:
-            self._seconds, _number, woken = heapq.heappop(self._sleepers)
-            if not woken.done():
-                woken.set_result(None)
+        while (due_at := next_of(self.lives, self._sleepers[0][0] if self._sleepers else inf)) <= target:
+            self._seconds = max(self._seconds, due_at)
+            if self._sleepers and self._sleepers[0][0] <= self._seconds:
+                _at, _number, woken = heapq.heappop(self._sleepers)
+                if not woken.done():
+                    woken.set_result(None)
+            for life in self.lives:
+                life.act()
             await turns()
         self._seconds = target
 
@@ -191,8 +198,6 @@ async def bench(
     simulator.stock_catalogue([CatalogueItem(sku, f"Title of {sku}", units) for sku, units in catalogue.items()])
     wiretap = Wiretap(httpx2.ASGITransport(app=simulator.app()))
     budget = limiter or Budget()
-    async with httpx2.AsyncClient(transport=wiretap) as client, asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(simulator.run())
+    async with httpx2.AsyncClient(transport=wiretap) as client, living(simulator, clock.lives):
         connector = open_connector(client, clock, budget)
         yield Bench(clock, simulator, wiretap, budget, client, connector)
-        running.cancel()

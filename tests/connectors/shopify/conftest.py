@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from math import inf
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +22,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from connectors.life import Life, living, next_of
 from oneshelf.clock import uuid7
 from oneshelf.connectors.shopify import CONNECTOR
 from oneshelf.connectors.shopify.connector import ShopifyConnector
@@ -44,6 +46,7 @@ class TurnedClock:
         self._elapsed_s = 0.0
         self._sleepers: list[tuple[float, int, asyncio.Event]] = []
         self._count = 0
+        self.lives: list[Life] = []
 
     def now(self) -> datetime:
         return self._start + timedelta(seconds=self._elapsed_s)
@@ -66,13 +69,15 @@ class TurnedClock:
         self._elapsed_s += seconds
 
     async def live(self, seconds: float) -> None:
-        """Let time pass, and let everybody who sleeps do what is due in it."""
+        """Let time pass, and let everybody who sleeps or lives do what is due in it."""
         end = self._elapsed_s + seconds
         await _settle()
-        while self._sleepers and self._sleepers[0][0] <= end:
-            due, _, woken = heapq.heappop(self._sleepers)
-            self._elapsed_s = max(self._elapsed_s, due)
-            woken.set()
+        while (due_at := next_of(self.lives, self._sleepers[0][0] if self._sleepers else inf)) <= end:
+            self._elapsed_s = max(self._elapsed_s, due_at)
+            if self._sleepers and self._sleepers[0][0] <= self._elapsed_s:
+                heapq.heappop(self._sleepers)[2].set()
+            for life in self.lives:
+                life.act()
             await _settle()
         self._elapsed_s = end
 
@@ -155,12 +160,11 @@ class Bench:
     async def living(self) -> AsyncIterator[None]:
         """The shop's own time passes when the clock is lived through; webhooks go to the receiver."""
         self.sim.connect(address="http://localhost/webhooks/shop", secret=SECRET)
-        async with asyncio.TaskGroup() as tasks:
-            life = tasks.create_task(self.sim.run())
-            try:
+        try:
+            async with living(self.sim, self.clock.lives):
                 yield
-            finally:
-                life.cancel()
+        finally:
+            await self.sim.webhooks.aclose()
 
     @asynccontextmanager
     async def serving(self) -> AsyncIterator[ShopifyConnector]:

@@ -102,6 +102,12 @@ EXAMPLES = [
     Example("POST", "/v1/counts", {"location": BERLIN, "skus": [SKU, PART]}),
     Example("PUT", "/v1/bundles/{sku}", {"components": _PARTS}, names=(("sku", BUNDLE),)),
     Example("PUT", "/v1/backorders", {"sku": SKU, "location": BERLIN, "cap_units": 4, "kind": "backorder"}),
+    Example(
+        "PUT",
+        "/v1/skus/{sku}/sharing",
+        {"mode": "auto", "guard_at_units": 4, "allowance_units": 1},
+        names=(("sku", SKU),),
+    ),
     Example("POST", "/v1/skus", {"skus": [{"sku": SKU, "title": "Blue mug"}]}),
     Example("POST", "/v1/locations", {"locations": [{"location": COLOGNE, "title": "Shop in Cologne"}]}),
 ]

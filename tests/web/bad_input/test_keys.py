@@ -20,7 +20,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 # so these routes need no key.
 REPEATABLE = {
     ("POST", "/v1/skus"), ("POST", "/v1/locations"), ("POST", "/v1/counts"), ("PUT", "/v1/bundles/{sku}"),
-    ("PUT", "/v1/backorders"),
+    ("PUT", "/v1/backorders"), ("PUT", "/v1/skus/{sku}/sharing"),
 }  # fmt: skip
 KEYED = [one for one in EXAMPLES if one.route not in REPEATABLE]
 WRONG_KEYS = {

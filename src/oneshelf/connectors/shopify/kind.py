@@ -37,6 +37,8 @@ CAPABILITY = Capability(
     batch_reads=ARRAY_LENGTH_MAX,
     apply_s=10.0,
     zombie_s=ZOMBIE_S,
+    # Shopify states none.
+    stale_s=10.0,
     orders_lag_s=ORDERS_LAG_S,
     poll_orders_s=60.0,
     sweep_stock_s=900.0,
