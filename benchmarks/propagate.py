@@ -190,7 +190,6 @@ def measured(dsn: str, *, minutes: float, gap_s: float, seed: int) -> Found:
         asyncio.set_event_loop(kernel.loop)
         return kernel.loop.run_until_complete(run(kernel, database, minutes=minutes, gap_s=gap_s, seed=seed))
     finally:
-        database.close()
         asyncio.set_event_loop(None)
         kernel.loop.close()
 
