@@ -25,7 +25,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 MOVEMENTS_SHOWN = 20
 _CHANNELS = (
     *("channel", "kind", "mode", "verified_count", "unverified_count", "parked_count", "unlinked_count"),
-    *("oldest_unverified_s", "poll_age_s", "sweep_age_s", "drift_count", "last_fault"),
+    *("oldest_unverified_s", "poll_age_s", "is_poll_late", "sweep_age_s", "drift_count", "last_fault"),
 )
 _LISTINGS = ("channel", "channel_sku", "state", "desired_units", "verified_units", "age_s", "unverified_s")
 _MOVEMENTS = ("posted_at", "units", "from_account", "to_account", "reason", "source")
@@ -68,6 +68,12 @@ def status(as_json: Json = False) -> None:
         f"parked: {whole.parked_deliveries} deliveries, {whole.parked_orders} orders, {whole.parked_count} listings\n"
         f"audit: {_in_words(audit)}"
     )
+    for channel in (row for row in channels if row.is_poll_late):
+        last = "" if channel.poll_age_s is None else f", last {channel.poll_age_s:.0f} s ago"
+        typer.echo(
+            f"ALARM {channel.channel}: its orders have not been asked for in three turns of the poll{last}; "
+            "see its last fault, and whether an engine runs: oneshelf doctor"
+        )
     show_rows(channels, _CHANNELS, as_json=False, empty="no channel is connected")
 
 

@@ -192,7 +192,12 @@ async def add_channel(tx: Transaction, new: NewChannel) -> str:
 async def set_mode(tx: Transaction, channel: Channel, mode: str) -> bool:
     """Watch, go live, or pause. False for an unknown channel. The shares of guarded SKUs are planned again."""
     cursor = await tx.execute(
-        "update channels set mode = %(mode)s where channel = %(channel)s", {"mode": mode, "channel": channel}
+        """
+        update channels set mode = %(mode)s,
+            live_since = case when %(mode)s = 'live' and mode <> 'live' then db_now() else live_since end
+        where channel = %(channel)s
+        """,
+        {"mode": mode, "channel": channel},
     )
     await tx.execute(
         """

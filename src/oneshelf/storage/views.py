@@ -15,6 +15,8 @@ from oneshelf.domain.identity import Channel, ChannelSku, Sku
 from oneshelf.storage.database import Transaction, only_row
 from oneshelf.storage.listings import ListingKey
 
+# A poll that has not been done for so many of its turns is late: orders that no webhook tells are missing.
+POLL_LATE_TURNS = 3
 # Sorts after every other character, in bytes too: `text` to `text` + this are the names that begin with `text`.
 _LAST_CHARACTER = "\U0010ffff"
 
@@ -121,7 +123,10 @@ class ListingRow(NamedTuple):
 
 
 class ChannelHealth(NamedTuple):
-    """A channel as a person looks at it. `listing_count` is the sum of the five counts after it."""
+    """A channel as a person looks at it. `listing_count` is the sum of the five counts after it.
+
+    `is_poll_late`: its orders have not been asked for in three turns of the poll.
+    """
 
     channel: Channel
     kind: str
@@ -133,6 +138,7 @@ class ChannelHealth(NamedTuple):
     poll_age_s: float | None
     sweep_age_s: float | None
     covered_age_s: float | None
+    is_poll_late: bool
     listing_count: int
     verified_count: int
     unverified_count: int
@@ -313,6 +319,8 @@ async def channel_rows(tx: Transaction) -> list[ChannelHealth]:
                extract(epoch from db_now() - polls.last_done_at)::float8 as poll_age_s,
                extract(epoch from db_now() - sweeps.last_done_at)::float8 as sweep_age_s,
                extract(epoch from db_now() - polls.covered_until)::float8 as covered_age_s,
+               coalesce(coalesce(polls.last_done_at, c.created_at) + make_interval(secs => %(late)s * polls.every_s)
+                        < db_now(), false) as is_poll_late,
                coalesce(n.listing_count, 0) as listing_count, coalesce(n.verified_count, 0) as verified_count,
                coalesce(n.unverified_count, 0) as unverified_count, coalesce(n.parked_count, 0) as parked_count,
                coalesce(n.held_count, 0) as held_count, coalesce(n.unlinked_count, 0) as unlinked_count,
@@ -324,7 +332,7 @@ async def channel_rows(tx: Transaction) -> list[ChannelHealth]:
         left join schedules sweeps on sweeps.channel = c.channel and sweeps.task = 'stock'
         order by c.channel
         """,
-        {"unverified": list(UNVERIFIED_STATES)},
+        {"unverified": list(UNVERIFIED_STATES), "late": POLL_LATE_TURNS},
     )
     return await cursor.fetchall()
 

@@ -11,11 +11,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from oneshelf.storage import audit_positions, views
+from oneshelf.storage import audit_positions, blind_windows, views
 from oneshelf.storage.audit_positions import AuditStatus
 from oneshelf.storage.migrate import MIGRATIONS, read_migrations
 from oneshelf.web.engine import engine_of
 from oneshelf.web.problems import problem
+from oneshelf.web.window_metrics import BlindWindows
 
 _COUNTERS = CollectorRegistry()
 WEBHOOKS_REFUSED = Counter(
@@ -71,6 +72,12 @@ class _Scrape(Collector):
             [channel.fail_streak for channel in self._channels],
         )
 
+        yield self._by_channel(
+            "poll_late",
+            "1: the orders of the channel have not been asked for in three turns of the poll.",
+            [channel.is_poll_late for channel in self._channels],
+        )
+
     def _by_channel(self, name: str, meaning: str, values: Sequence[float]) -> Metric:
         family = GaugeMetricFamily(f"oneshelf_{name}", meaning, labels=["channel"])
         for channel, value in zip(self._channels, values, strict=True):
@@ -85,8 +92,10 @@ async def metrics(request: Request) -> Response:
         channels = await views.channel_rows(tx)
         overview = await views.overview(tx, channels=channels)
         audit = await audit_positions.status(tx)
+        reckoned, windows = await blind_windows.reckoned(tx), await blind_windows.windows(tx)
     registry = CollectorRegistry()
     registry.register(_Scrape(overview, channels, audit))
+    registry.register(BlindWindows(reckoned, windows))
     return Response(generate_latest(registry) + generate_latest(_COUNTERS), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -279,6 +279,7 @@ class ChannelOut(_Output):
     poll_age_s: float | None
     sweep_age_s: float | None
     covered_age_s: float | None
+    is_poll_late: bool
     listing_count: int
     verified_count: int
     unverified_count: int

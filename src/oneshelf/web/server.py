@@ -37,6 +37,7 @@ from oneshelf.web import (
     reservations,
     sharing,
     webhooks,
+    windows,
 )
 from oneshelf.web.auth import Door
 from oneshelf.web.engine import Engine
@@ -151,6 +152,7 @@ def create_app(
     app.include_router(api.router)
     app.include_router(offers.router)
     app.include_router(policies.router)
+    app.include_router(windows.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     problems.install(app)
     app.add_middleware(Guard, door=Door(api_token))

@@ -10,7 +10,7 @@ from dataclasses import replace
 from oneshelf.clock import Clock
 from oneshelf.domain.identity import Channel
 from oneshelf.errors import DatabaseUnavailableError
-from oneshelf.flow import audit, confirm, count, interpret, plan, post, push, receive, reconcile, resolve
+from oneshelf.flow import audit, confirm, count, interpret, measure, plan, post, push, receive, reconcile, resolve
 from oneshelf.flow.channel import OpenChannel
 from oneshelf.sdk.capability import WriteKind
 from oneshelf.storage.database import Database
@@ -91,6 +91,12 @@ class Supervisor:
             Step("plan", lambda: plan.plan(database, blind=self._blind()), ("push",), pace_s=0.05),
             Step("resolve", lambda: resolve.resolve(database, self._channels), ("plan", "push"), idle_s=0.5),
             Step("audit", lambda: audit.audit_if_due(database), idle_s=audit.EVERY_S, pace_s=audit.EVERY_S),
+            Step(
+                "measure",
+                lambda: measure.measure(database, self._channels),
+                idle_s=measure.EVERY_S,
+                pace_s=measure.EVERY_S,
+            ),
         ]
 
     def _blind(self) -> set[Channel]:
@@ -116,6 +122,12 @@ class Supervisor:
                 0.1,
             ),
             "sweep": (lambda: reconcile.sweep(database, channel, clock), ("plan", f"confirm {name}"), 0.5, 0.5),
+            "look": (
+                lambda: reconcile.look_often(database, channel),
+                (f"confirm {name}",),
+                reconcile.HOT_EVERY_S,
+                reconcile.HOT_EVERY_S,
+            ),
             "weigh": (
                 lambda: reconcile.weigh_suspicions(database, channel, clock),
                 ("plan", "resolve", f"confirm {name}"),
