@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from oneshelf.cli import channel, demo, house, listing, look, parked, simulation, stock
+from oneshelf.cli import channel, demo, house, listing, look, parked, simulation, stock, undo
 from oneshelf.cli.common import PlainErrors
 
 app = typer.Typer(
@@ -20,6 +20,7 @@ house.register(app)
 demo.register(app)
 simulation.register(app)
 look.register(app)
+undo.register(app)
 app.add_typer(channel.app, name="channel")
 app.add_typer(listing.app, name="listing")
 app.add_typer(stock.app, name="stock")

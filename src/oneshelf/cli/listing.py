@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from oneshelf.cli import going_live
 from oneshelf.cli.common import PlainErrors, on_database, refuse_unknown_channel, show_rows, typed, units_in
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def link(
 
     async def connect(database: Database) -> tuple[str, int]:
         async with database.transaction() as tx:
-            is_known, channel_sku = await _meant(tx, owner, wanted, may_be_new=True)
+            is_known, channel_sku = await meant(tx, owner, wanted, may_be_new=True)
             if not await listings.link(tx, (owner, channel_sku), item, pack_units=pack_units):
                 raise ConfigurationError(
                     f"no channel {owner!r} or no SKU {item!r}. Way out: oneshelf channel list, "
@@ -114,7 +115,7 @@ def retry(channel: Channel_, listing: Listing_) -> None:
     async def try_again(database: Database) -> str:
         async with database.transaction() as tx:
             await refuse_unknown_channel(tx, owner)
-            _, channel_sku = await _meant(tx, owner, wanted)
+            _, channel_sku = await meant(tx, owner, wanted)
             parked = await publishing.lock(tx, [(owner, channel_sku)], lease=None)
             if not parked or parked[0].phase is not Phase.PARKED:
                 raise ConfigurationError(f"{owner} {channel_sku} is not parked; there is nothing to retry")
@@ -124,7 +125,10 @@ def retry(channel: Channel_, listing: Listing_) -> None:
     typer.echo(f"{owner} {on_database(try_again)} is written again")
 
 
-async def _meant(tx: Transaction, channel: Channel, text: str, *, may_be_new: bool = False) -> tuple[bool, ChannelSku]:
+going_live.register(app)
+
+
+async def meant(tx: Transaction, channel: Channel, text: str, *, may_be_new: bool = False) -> tuple[bool, ChannelSku]:
     """The one listing that a person means, and whether it is known. Raises ConfigurationError for none or several."""
     from oneshelf.domain.identity import ChannelSku
     from oneshelf.errors import ConfigurationError

@@ -31,6 +31,7 @@ from oneshelf.domain.listing import (
 )
 from oneshelf.domain.reading import read
 from oneshelf.errors import InvariantError
+from oneshelf.flow import hold
 from oneshelf.flow.channel import CHANNEL_FAILURES, OpenChannel, report_answer, report_fault
 from oneshelf.sdk.capability import WriteKind
 from oneshelf.sdk.fault import OutcomeUnknownError
@@ -54,6 +55,7 @@ async def push(database: Database, channel: OpenChannel, clock: Clock) -> int:
     lease = clock.new_id()
     send_before = clock.monotonic() + SEND_BEFORE_S
     async with database.transaction() as tx:
+        standing = await hold.look(tx, channel.name)
         claimed = await publishing.claim_to_push(
             tx,
             channel.name,
@@ -62,7 +64,7 @@ async def push(database: Database, channel: OpenChannel, clock: Clock) -> int:
             lease=lease,
             lease_s=LEASE_S,
         )
-        claimed = await _settle_without_calls(tx, channel, claimed)
+        claimed = await hold.keep_back(tx, standing, await _settle_without_calls(tx, channel, claimed))
     if not claimed:
         return 0
     try:
@@ -126,11 +128,14 @@ async def _intend(
     compares = channel.capability.write_kind is WriteKind.COMPARE_AND_SET
     net_before = {listing.key: listing.net_units for listing in claimed}
     async with database.transaction() as tx:
+        standing = await hold.lock(tx, channel.name)
         at = await now(tx)
         intended: list[Listing] = []
         put_off: list[Listing] = []
         observed: list[drifts.Observation] = []
-        for listing in await publishing.lock(tx, [listing.key for listing in claimed], lease=lease):
+        locked = await publishing.lock(tx, [listing.key for listing in claimed], lease=lease)
+        passed = await hold.pass_writes(tx, standing, locked)
+        for listing in locked:
             belief = listing.belief
             shown = readings.get(listing.channel_sku) if compares else belief
             if listing.shows_what_is_desired:
@@ -138,6 +143,8 @@ async def _intend(
             elif belief is None or shown is None or (belief < 0 and not compares):
                 # A blind write on a belief below zero would bury cancellations that we have not heard of: look.
                 put_off.append(_put_off(listing, at))
+            elif shown == belief and listing.key not in passed:
+                put_off.append(replace(listing, next_at=at + timedelta(seconds=hold.PUT_OFF_S)))
             elif shown == belief:
                 intended.append(intend(listing, op_id=clock.new_id(), now=at))
             else:

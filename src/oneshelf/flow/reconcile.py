@@ -14,6 +14,7 @@ from uuid import UUID
 from oneshelf.clock import Clock
 from oneshelf.domain.identity import printable
 from oneshelf.domain.reading import DriftFound, Read, weigh
+from oneshelf.flow import hold
 from oneshelf.flow.channel import CHANNEL_FAILURES, OpenChannel, report_answer, report_fault, words_of
 from oneshelf.sdk.message import StockPage
 from oneshelf.storage import drifts, facts, listings, publications, publishing, schedules, touched
@@ -45,6 +46,8 @@ async def sweep(database: Database, channel: OpenChannel, clock: Clock) -> int:
             read_count += len(page.readings)
             is_last = cursor is None
             async with database.transaction() as tx:
+                if is_last:
+                    await hold.record_sweep(tx, channel.name, read_count)
                 await _record_page(tx, channel, page, asked_at)
                 is_ours = await schedules.advance(
                     tx, due, cursor=None, covered_until=begun_at if is_last else None, is_finished=is_last
