@@ -75,7 +75,8 @@ async def pass_writes(tx: Transaction, standing: Standing, listings: Iterable[Li
             await breakers.let_go(tx, standing.channel, by_hand)
         else:
             figures = asdict(counted.figures)
-            await breakers.hold(tx, standing.channel, held, figures, since=counted.since)
+            since = counted.zeroed_since if held is HoldReason.ZEROED else counted.changed_since
+            await breakers.hold(tx, standing.channel, held, figures, since=since)
             _say(standing.channel, held, figures)
     return {keys[sku] for sku, change in found.items() if held is None or change.passes_a_hold}
 

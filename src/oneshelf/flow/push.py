@@ -33,6 +33,7 @@ from oneshelf.domain.reading import read
 from oneshelf.errors import InvariantError
 from oneshelf.flow import hold
 from oneshelf.flow.channel import CHANNEL_FAILURES, OpenChannel, report_answer, report_fault
+from oneshelf.sdk.bisect import push_each
 from oneshelf.sdk.capability import WriteKind
 from oneshelf.sdk.fault import OutcomeUnknownError
 from oneshelf.sdk.http import sending_before
@@ -179,7 +180,7 @@ def _write(listing: Listing) -> StockWrite:
 async def _call(database: Database, channel: OpenChannel, writes: Sequence[StockWrite]) -> tuple[WriteOutcome, ...]:
     """Send the writes. A fault of the whole call becomes the outcome of every write in it."""
     try:
-        outcomes = await channel.connector.push(writes)
+        outcomes = await push_each(channel.connector.push, writes)
     except OutcomeUnknownError as fault:
         return (Unknown(str(fault)),) * len(writes)
     except CHANNEL_FAILURES as fault:

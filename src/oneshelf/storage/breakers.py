@@ -70,11 +70,15 @@ class Standing(NamedTuple):
 
 
 class Counted(NamedTuple):
-    """What the breaker counts in a channel now. `waiting`: changes by hand that were not let go yet."""
+    """What the breaker counts in a channel now. `waiting`: changes by hand that were not let go yet.
+
+    `zeroed_since`, `changed_since`: when the first movement behind them was posted.
+    """
 
     figures: Figures
     waiting: int
-    since: datetime | None
+    zeroed_since: datetime | None
+    changed_since: datetime | None
 
 
 class Hold(NamedTuple):
@@ -150,12 +154,13 @@ async def count(tx: Transaction, channel: Channel, *, window_s: float) -> Counte
                (select count(*) from listings l
                 where l.channel = %(channel)s and l.sku is not null and l.base_units is not null),
                (select count(*) from counted where is_zero), (select count(*) from counted),
-               (select count(*) from waiting), (select min(hand_from) from counted)
+               (select count(*) from waiting), (select min(hand_from) from counted where is_zero),
+               (select min(hand_from) from counted)
         """,
         {"channel": channel, "window_s": window_s},
     )
-    shown, linked, zeroed, changed, waiting, since = await only_row(cursor)
-    return Counted(Figures(shown=shown, linked=linked, zeroed=zeroed, changed=changed), waiting, since)
+    shown, linked, zeroed, changed, *rest = await only_row(cursor)
+    return Counted(Figures(shown=shown, linked=linked, zeroed=zeroed, changed=changed), *rest)
 
 
 async def let_go(tx: Transaction, channel: Channel, by_hand: Iterable[tuple[ChannelSku, bool]]) -> None:

@@ -22,7 +22,7 @@ from oneshelf.web.command_inputs import (
     ReservationIn,
     command_of,
 )
-from oneshelf.web.fields import Input, LocationIn, SkuIn, UnitsIn, WordsIn
+from oneshelf.web.fields import Input, LocationIn, SignerIn, SkuIn, UnitsIn, WordsIn
 from oneshelf.web.problems import UnreadableError, in_words
 
 T = TypeVar("T")
@@ -83,6 +83,19 @@ class BackorderIn(Input):
     kind: BackorderKind = BackorderKind.BACKORDER
 
 
+class SignOffIn(Input):
+    """Who signs off which listings, by the channel's own ids; none named: the whole channel, now and later."""
+
+    by: SignerIn
+    listings: Annotated[tuple[SkuIn, ...], Field(max_length=NAMES_MAX)] = ()
+
+
+class LetGoIn(Input):
+    """Who lets go what the breaker held."""
+
+    by: SignerIn
+
+
 # The models that /openapi.json describes although their routes read the body themselves.
 DOCUMENTED = (
     CommandsIn,
@@ -95,12 +108,16 @@ DOCUMENTED = (
     ReleasingIn,
     BundleIn,
     BackorderIn,
+    SignOffIn,
+    LetGoIn,
 )
 
 _COMMAND: TypeAdapter[AnyCommandIn] = TypeAdapter(CommandIn)
 _COUNT_BEGIN = TypeAdapter(CountBeginIn)
 _BUNDLE = TypeAdapter(BundleIn)
 _BACKORDER = TypeAdapter(BackorderIn)
+_SIGN_OFF = TypeAdapter(SignOffIn)
+_RELEASE = TypeAdapter(LetGoIn)
 _SKU_NAME = TypeAdapter(SkuNameIn)
 _LOCATION_NAME = TypeAdapter(LocationNameIn)
 
@@ -156,6 +173,16 @@ def backorder_from(document: object) -> tuple[Sku, Location, Backorder | None]:
     item = _parsed(_BACKORDER, document, "body")
     policy = Backorder(kind=item.kind, cap_units=item.cap_units) if item.cap_units else None
     return item.sku, item.location, policy
+
+
+def sign_off_from(document: object) -> SignOffIn:
+    """What is signed off. Raises MalformedError."""
+    return _parsed(_SIGN_OFF, document, "body")
+
+
+def release_from(document: object) -> LetGoIn:
+    """Who lets go what was held. Raises MalformedError."""
+    return _parsed(_RELEASE, document, "body")
 
 
 def sku_titles_from(document: object) -> dict[Sku, str]:

@@ -23,7 +23,7 @@ from oneshelf.flow.channel import OpenChannel
 from oneshelf.flow.post import Answered
 from oneshelf.storage.database import Database
 from oneshelf.telemetry import get_logger
-from oneshelf.web import api, commands, counts, inputs, metrics, offers, pages, problems, webhooks
+from oneshelf.web import api, commands, counts, going_live, inputs, metrics, offers, pages, problems, webhooks
 from oneshelf.web.auth import Door
 from oneshelf.web.engine import Engine
 
@@ -133,6 +133,7 @@ def create_app(
     app.include_router(counts.router)
     app.include_router(api.router)
     app.include_router(offers.router)
+    app.include_router(going_live.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     problems.install(app)
     app.add_middleware(Guard, door=Door(api_token))

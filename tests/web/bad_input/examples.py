@@ -84,6 +84,7 @@ _COMMANDS: list[tuple[Body, tuple[Body, ...]]] = [
 ]  # fmt: skip
 
 _HOLD = (("reservation_id", "{hold}"),)
+_PAPER = (("channel", "paper"),)
 _RESERVATION = {
     "key": "{key}", "kind": "hold", "lines": _LINES, "ttl_s": 600, "holder": "cart 7", "allow_partial": True,
 }  # fmt: skip
@@ -102,6 +103,8 @@ EXAMPLES = [
     Example("POST", "/v1/counts", {"location": BERLIN, "skus": [SKU, PART]}),
     Example("PUT", "/v1/bundles/{sku}", {"components": _PARTS}, names=(("sku", BUNDLE),)),
     Example("PUT", "/v1/backorders", {"sku": SKU, "location": BERLIN, "cap_units": 4, "kind": "backorder"}),
+    Example("POST", "/v1/channels/{channel}/sign-off", {"by": "Ada", "listings": [SKU]}, names=_PAPER),
+    Example("POST", "/v1/channels/{channel}/release", {"by": "Ada"}, names=_PAPER),
     Example("POST", "/v1/skus", {"skus": [{"sku": SKU, "title": "Blue mug"}]}),
     Example("POST", "/v1/locations", {"locations": [{"location": COLOGNE, "title": "Shop in Cologne"}]}),
 ]
