@@ -62,6 +62,8 @@ async def test_a_hold_is_shown_and_released(shop: Shop) -> None:
     [channel] = (await shop.client.get("/v1/channels")).json()["channels"]
     assert (channel["held_reason"], channel["held_figures"]) == ("zeroed", figures)
     assert channel["held_s"] >= 0
+    page = (await shop.client.get("/")).text
+    assert "30 of 40 listings that sell something would show 0" in page
     gauge = 'oneshelf_channel_held_seconds{channel="paper"}'
     assert f"{gauge} 0.0" not in (await shop.client.get("/metrics")).text
     for was_held in (True, False):

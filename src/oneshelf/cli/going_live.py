@@ -63,7 +63,7 @@ def plan(
         typer.echo(f"{left} more listings, {quiet} of them show the same already: --all or --json")
     waiting = [row.channel for row, of_channel, _ in plans if row.mode == "watch" and of_channel]
     for name in waiting:
-        typer.echo(f"next: oneshelf listing apply {name}, or oneshelf listing apply {name} LISTING to begin with some")
+        typer.echo(f"next: oneshelf listing apply {name}\nor begin with some: oneshelf listing apply {name} LISTING")
 
 
 def apply_(
@@ -149,9 +149,11 @@ def in_words(row: ChannelRow, lines: Sequence[PlanLine]) -> str:
     whole = totals(lines)
     if not lines:
         return f"{row.channel} ({row.mode}): no listing has been read yet; run oneshelf serve in mode watch first"
+    by_listing = ", signed off listing by listing" if row.signs_off == "listing" else ""
+    held = ", held by the breaker: see oneshelf status" if row.held_at else ""
     causes = ", ".join(f"{count} {cause.value}" for cause, count in whole.counts.items())
     return (
-        f"{row.channel} ({row.mode}, signed off by {row.signs_off}): {len(lines)} listings: {causes}\n"
+        f"{row.channel} ({row.mode}{by_listing}{held}): {len(lines)} listings: {causes}\n"
         f"  it shows {whole.units_now} units in all, we would show {whole.units_then}; "
         f"{whole.written} figures would be written, {whole.signed_off} listings are signed off"
     )
