@@ -55,6 +55,14 @@ async def test_a_count_file_full_of_zeros_reaches_no_channel(dsn: str) -> None:
         assert await held(world) == {"market": "zeroed", "shop": "zeroed"}
         assert shown(world) == {"market": {5}, "shop": {5}}
 
+        # The statement that counts and the rule that judges agree.
+        async with world.database.transaction() as tx:
+            for channel in (SHOP, MARKET):
+                found = await breakers.changes(tx, channel, [row["channel_sku"] for row in await world.listings()])
+                counted = await breakers.count(tx, channel, window_s=3600)
+                assert counted.waiting == sum(change.is_by_hand for change in found.values()) == 14
+                assert counted.figures.zeroed == sum(change.is_by_hand and change.is_zero for change in found.values())
+
         # What is sold is cut elsewhere all the same, and nothing else.
         world.sell(SHOP, "CAP", 2)
         await world.until(lambda: shows(world, "CAP", 3), what="the sale is cut at the other channel")

@@ -8,9 +8,10 @@ from uuid import UUID
 import pytest
 
 from oneshelf.domain.identity import ChannelSku
-from oneshelf.sdk.bisect import CALLS_MAX, push_each
+from oneshelf.errors import MalformedError
+from oneshelf.sdk.bisect import CALLS_MAX, push_each, read_each
 from oneshelf.sdk.fault import ChannelFault, OutcomeUnknownError, ReauthenticateError, RefusedError, RetryLaterError
-from oneshelf.sdk.message import Applied, Refused, StockWrite, Throttled, Unknown, WriteOutcome
+from oneshelf.sdk.message import Applied, Refused, StockReading, StockWrite, Throttled, Unknown, WriteOutcome
 
 
 def batch(count: int) -> list[StockWrite]:
@@ -100,3 +101,31 @@ async def test_where_nothing_was_taken_before_a_fault_nobody_is_to_blame() -> No
     outcomes = await push_each(shop.push, batch(4))
     assert shop.calls == [4, 2, 1, 1]
     assert outcomes == (Throttled(1.0), Unknown("lost"), Throttled(1.0), Throttled(1.0))
+
+
+class Shelf:
+    """Answers with something that nobody can read where one of the bad ones is asked for."""
+
+    def __init__(self, *bad: int) -> None:
+        self.bad = {str(n) for n in bad}
+        self.calls = 0
+
+    async def read(self, asked: Sequence[ChannelSku]) -> tuple[StockReading, ...]:
+        self.calls += 1
+        if self.bad & set(asked):
+            raise MalformedError("variant 3 has no quantity")
+        return tuple(StockReading(channel_sku=sku, units=int(sku)) for sku in asked)
+
+
+async def test_a_listing_that_cannot_be_read_hides_no_other() -> None:
+    shelf = Shelf(3)
+    readings = await read_each(shelf.read, [ChannelSku(str(n)) for n in range(8)])
+    assert [reading.units for reading in readings] == [0, 1, 2, None, 4, 5, 6, 7]
+    assert readings[3].note == "cannot be read: variant 3 has no quantity"
+    assert shelf.calls == 7
+
+
+async def test_a_channel_that_nobody_can_read_is_no_bad_listing() -> None:
+    for count in (1, 4):
+        with pytest.raises(MalformedError):
+            await read_each(Shelf(*range(4)).read, [ChannelSku(str(n)) for n in range(count)])

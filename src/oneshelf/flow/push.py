@@ -33,7 +33,7 @@ from oneshelf.domain.reading import read
 from oneshelf.errors import InvariantError
 from oneshelf.flow import hold
 from oneshelf.flow.channel import CHANNEL_FAILURES, OpenChannel, report_answer, report_fault
-from oneshelf.sdk.bisect import push_each
+from oneshelf.sdk.bisect import push_each, read_each
 from oneshelf.sdk.capability import WriteKind
 from oneshelf.sdk.fault import OutcomeUnknownError
 from oneshelf.sdk.http import sending_before
@@ -113,7 +113,7 @@ async def _fresh_readings(channel: OpenChannel, claimed: Sequence[Listing]) -> M
     """What the channel shows now, where it compares what we write. Empty for a channel that cannot compare."""
     if channel.capability.write_kind is not WriteKind.COMPARE_AND_SET:
         return {}
-    readings = await channel.connector.read_stock([listing.channel_sku for listing in claimed])
+    readings = await read_each(channel.connector.read_stock, [listing.channel_sku for listing in claimed])
     return {reading.channel_sku: reading.units for reading in readings}
 
 

@@ -1,19 +1,21 @@
-"""One bad write never blocks the others: a batch that is refused is halved until the culprit stands alone."""
+"""One bad listing never blocks the others: a batch that fails is halved until the culprit stands alone."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
+from oneshelf.domain.identity import ChannelSku
 from oneshelf.errors import MalformedError
 from oneshelf.sdk.fault import ChannelFault, OutcomeUnknownError, RefusedError, RetryLaterError
-from oneshelf.sdk.message import Refused, StockWrite, Throttled, Unknown, WriteOutcome
+from oneshelf.sdk.message import Refused, StockReading, StockWrite, Throttled, Unknown, WriteOutcome
 
 # Two culprits in a batch of 250 are found in 31 calls at most. What is left then is sent with the next batches.
 CALLS_MAX = 32
 LATER_S = 1.0
 
 Push = Callable[[Sequence[StockWrite]], Awaitable[Sequence[WriteOutcome]]]
+Read = Callable[[Sequence[ChannelSku]], Awaitable[Sequence[StockReading]]]
 
 
 async def push_each(
@@ -65,3 +67,35 @@ def _outcome_of(fault: ChannelFault | MalformedError) -> WriteOutcome:
             return Throttled(retry_after_s)
         case _:
             return Throttled(LATER_S)
+
+
+async def read_each(
+    read: Read, channel_skus: Sequence[ChannelSku], *, calls_max: int = CALLS_MAX
+) -> list[StockReading]:
+    """What the channel shows of each listing, as `read` gives it. One that cannot be read has no units, and a note.
+
+    Where nobody can read the answer, or the channel refuses the question (MalformedError, RefusedError), the listings
+    are read again in halves. Where no part can be read it is no single listing: the first failure is raised. Listings
+    that are left when the calls are spent are left out, as if the channel had not told of them.
+    """
+    readings: list[StockReading] = []
+    parts = deque([tuple(channel_skus)])
+    first: MalformedError | RefusedError | None = None
+    has_read = False
+    for _ in range(calls_max):
+        if not parts:
+            break
+        part = parts.popleft()
+        try:
+            readings += await read(part)
+            has_read = True
+        except (MalformedError, RefusedError) as failure:
+            first = first or failure
+            if len(part) == 1:
+                readings.append(StockReading(channel_sku=part[0], units=None, note=f"cannot be read: {failure}"))
+            else:
+                half = (len(part) + 1) // 2
+                parts.extendleft((part[half:], part[:half]))
+    if first is not None and not has_read:
+        raise first
+    return readings
