@@ -113,6 +113,25 @@ async def test_zeros_that_trickle_in_are_counted_over_the_window(dsn: str) -> No
         assert shown(world) == {"market": {0, 5}, "shop": {0, 5}}
 
 
+async def test_a_channel_with_limits_of_its_own_is_held_for_what_would_be_raised(dsn: str) -> None:
+    async with open_world(dsn, skus=SKUS) as world:
+        async with world.database.transaction() as tx:
+            await breakers.set_limits(tx, SHOP, {"change_least": 5, "change_share": 0.3})
+        for n, sku in enumerate(list(SKUS)[:6]):
+            await world.receive(sku, 500, key=f"typo-{n}")
+        await world.until(lambda: is_held(world, {"shop": "changed"}), what="the shop is held")
+        await world.until(lambda: market_shows(world, {5, 505}), what="the market has its usual limits, and is written")
+        assert shown(world)["shop"] == {5}
+
+
+async def is_held(world: World, reasons: dict[str, str]) -> bool:
+    return await held(world) == reasons
+
+
+async def market_shows(world: World, figures: set[int]) -> bool:
+    return shown(world)["market"] == figures
+
+
 async def shows(world: World, sku: str, units: int) -> bool:
     return all(
         listing.units == units
