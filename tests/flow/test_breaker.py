@@ -61,6 +61,8 @@ async def test_a_count_file_full_of_zeros_reaches_no_channel(dsn: str) -> None:
                 found = await breakers.changes(tx, channel, [row["channel_sku"] for row in await world.listings()])
                 counted = await breakers.count(tx, channel, window_s=3600)
                 assert counted.waiting == sum(change.is_by_hand for change in found.values()) == 14
+                most = await breakers.most(tx, channel, window_s=3600)
+                assert most == counted.figures  # no sale is among them
                 assert counted.figures.zeroed == sum(change.is_by_hand and change.is_zero for change in found.values())
 
         # What is sold is cut elsewhere all the same, and nothing else.

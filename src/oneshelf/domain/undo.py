@@ -74,11 +74,6 @@ def keys_of(deed: Deed) -> list[str]:
     return [key, *(f"{key}/{state}" for state in MOVABLE_STATES)]
 
 
-def is_choosable(source: str) -> bool:
-    """Whether a source may be undone: an undo is not, it is done again by posting the command anew."""
-    return not source.startswith(f"{SCOPE} ")
-
-
 def to_undo(deeds: Iterable[Deed]) -> list[Deed]:
     """Those that still change something, newest facts first as they came."""
     return [deed for deed in deeds if not deed.is_undone and opposite(deed)]

@@ -19,7 +19,7 @@ from oneshelf.storage.database import Transaction, now
 from oneshelf.storage.listings import ListingKey
 from oneshelf.telemetry import get_logger
 
-CHECK_AGAIN_S = 5.0
+CHECK_AGAIN_S = 10.0
 PUT_OFF_S = 60.0
 
 log = get_logger(__name__)
@@ -69,16 +69,25 @@ async def pass_writes(tx: Transaction, standing: Standing, listings: Iterable[Li
     by_hand = [(sku, change.is_zero) for sku, change in found.items() if change.is_by_hand]
     held = standing.held
     if held is None and by_hand:
-        counted = await breakers.count(tx, standing.channel, window_s=standing.limits.window_s)
-        held = reason_to_hold(counted.figures, standing.limits)
+        held = await _judge(tx, standing)
         if held is None:
             await breakers.let_go(tx, standing.channel, by_hand)
-        else:
-            figures = asdict(counted.figures)
-            since = counted.zeroed_since if held is HoldReason.ZEROED else counted.changed_since
-            await breakers.hold(tx, standing.channel, held, figures, since=since)
-            _say(standing.channel, held, figures)
     return {keys[sku] for sku, change in found.items() if held is None or change.passes_a_hold}
+
+
+async def _judge(tx: Transaction, standing: Standing) -> HoldReason | None:
+    """Hold the channel if what waits and what went lately is too much. Causes are looked for only where it may be."""
+    channel, limits = standing.channel, standing.limits
+    if reason_to_hold(await breakers.most(tx, channel, window_s=limits.window_s), limits) is None:
+        return None
+    counted = await breakers.count(tx, channel, window_s=limits.window_s)
+    held = reason_to_hold(counted.figures, limits)
+    if held is not None:
+        figures = asdict(counted.figures)
+        since = counted.zeroed_since if held is HoldReason.ZEROED else counted.changed_since
+        await breakers.hold(tx, channel, held, figures, since=since)
+        _say(channel, held, figures)
+    return held
 
 
 async def record_sweep(tx: Transaction, channel: Channel, seen: int) -> None:

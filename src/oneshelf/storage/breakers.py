@@ -163,6 +163,29 @@ async def count(tx: Transaction, channel: Channel, *, window_s: float) -> Counte
     return Counted(Figures(shown=shown, linked=linked, zeroed=zeroed, changed=changed), *rest)
 
 
+async def most(tx: Transaction, channel: Channel, *, window_s: float) -> Figures:
+    """What `count` would count if no order were behind any change that waits: an upper bound, from one cheap look."""
+    cursor = await tx.execute(
+        f"""
+        select count(*) filter (where belief > 0 or is_lately_zero and not is_waiting),
+               count(*) filter (where belief is not null),
+               count(*) filter (where is_waiting and desired_units = 0 and belief > 0 or is_lately_zero),
+               count(*) filter (where is_waiting or is_lately)
+        from (
+            select {_BELIEF} as belief, l.desired_units, l.hand_at > db_now() - make_interval(secs => %(window_s)s)
+                       and l.hand_zero and l.desired_units = 0 as is_lately_zero,
+                   l.hand_at > db_now() - make_interval(secs => %(window_s)s) as is_lately,
+                   l.desired_version > l.sent_version and l.phase <> 'parked' and l.desired_units <> {_BELIEF}
+                       as is_waiting
+            from listings l where l.channel = %(channel)s and l.sku is not null
+        ) as one
+        """,
+        {"channel": channel, "window_s": window_s},
+    )
+    shown, linked, zeroed, changed = await only_row(cursor)
+    return Figures(shown=shown, linked=linked, zeroed=zeroed, changed=changed)
+
+
 async def let_go(tx: Transaction, channel: Channel, by_hand: Iterable[tuple[ChannelSku, bool]]) -> None:
     """Remember changes by hand that are written now: `(listing, whether it goes off sale)`. Their rows are locked."""
     ordered = sorted(by_hand)
