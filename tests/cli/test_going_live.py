@@ -117,6 +117,15 @@ def test_applying_some_listings_leaves_the_others_unwritten(cli: Cli, dsn: str) 
     assert look(dsn, "select channel_sku from listings where signed_off_at is not null") == []
 
 
+def test_a_channel_that_was_signed_off_as_a_whole_begins_again_from_watch(cli: Cli, dsn: str) -> None:
+    five_listings(cli, dsn)
+    cli("listing", "apply", "shop")
+    assert "signed off as a whole" in cli("listing", "apply", "shop", "MUG", exits=2).stderr
+    cli("channel", "watch", "shop")
+    cli("listing", "apply", "shop", "MUG")
+    assert look(dsn, "select channel_sku from listings where signed_off_at is not null") == [("1",)]
+
+
 def test_going_live_on_what_frightens_needs_a_yes_of_somebody(cli: Cli, dsn: str) -> None:
     for n in range(12):
         cli("stock", "add-sku", f"MUG-{n}")

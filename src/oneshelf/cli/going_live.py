@@ -87,7 +87,14 @@ def apply_(
 
 def sign_off(row: ChannelRow, names: Sequence[str], *, is_agreed: bool, by: str) -> None:
     """Show the figures, ask, sign off and go live. Exits with 1 where nobody agreed."""
+    from oneshelf.errors import ConfigurationError
     from oneshelf.storage import breakers, sign_offs
+
+    if names and row.signs_off == "channel" and row.mode != "watch":
+        raise ConfigurationError(
+            f"{row.channel} is {row.mode} and signed off as a whole. To begin again listing by listing: "
+            f"oneshelf channel watch {row.channel}, then sign off"
+        )
 
     async def read(database: Database) -> tuple[list[PlanLine], Limits]:
         async with database.transaction() as tx:

@@ -8,7 +8,7 @@ from typing import Any
 from oneshelf.domain.go_live import Facts
 from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.storage import breakers
-from oneshelf.storage.database import Transaction
+from oneshelf.storage.database import Transaction, only_row
 
 FOREIGN_EDIT_DAYS = 7
 _STATES = ("on_hand", "available", "committed", "reserved", "damaged", "quality_control", "safety_stock")
@@ -90,14 +90,19 @@ async def sign_off_all(tx: Transaction, channel: Channel, *, by: str) -> int:
 async def sign_off(tx: Transaction, channel: Channel, channel_skus: Collection[ChannelSku], *, by: str) -> int:
     """Sign off these listings and go live; the others wait for theirs, also those that are linked later.
 
-    Returns how many were not signed off before. A channel that is signed off as a whole, and live, stays so.
+    Returns how many were not signed off before. Where the channel is signed off as a whole they are too, and its mode
+    is kept.
     """
+    cursor = await tx.execute(
+        "select mode, signs_off from channels where channel = %(channel)s for no key update", {"channel": channel}
+    )
+    mode, signs_off = await only_row(cursor)
+    if signs_off == "channel":
+        if mode != "watch":
+            return await _sign(tx, channel, channel_skus, by=by)
+        await withdraw(tx, channel)
     await tx.execute(
-        """
-        update channels set mode = 'live', signs_off = case when mode = 'watch' then 'listing' else signs_off end
-        where channel = %(channel)s
-        """,
-        {"channel": channel},
+        "update channels set mode = 'live', signs_off = 'listing' where channel = %(channel)s", {"channel": channel}
     )
     return await _sign(tx, channel, channel_skus, by=by)
 

@@ -106,7 +106,10 @@ def _body(name: str) -> dict[str, Any]:
 
 @router.post("/channels/{channel}/sign-off", openapi_extra=_body("SignOffIn"))
 async def sign_off(request: Request, engine: EngineOf, channel: str) -> SignedOffOut:
-    """Sign off what the plan shows, and go live. Asking again changes nothing."""
+    """Sign off what the plan shows, and go live. Asking again changes nothing.
+
+    Listings of a channel that is signed off as a whole are signed off already: its mode is kept.
+    """
     name = channel_from(channel)
     wanted = sign_off_from(await read_json(request))
     async with engine.database.transaction() as tx:
