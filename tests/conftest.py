@@ -18,6 +18,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from oneshelf.errors import ConfigurationError
+from oneshelf.simulation.many import workplace
 from oneshelf.storage.binaries import find_binaries
 from oneshelf.storage.embedded import EmbeddedPostgres
 from oneshelf.storage.migrate import migrate
@@ -83,7 +84,7 @@ def server_dsn() -> Iterator[str]:
     if given:
         yield given
         return
-    with temporary_directory() as directory, EmbeddedPostgres(directory / "pg", durable=False) as server:
+    with workplace() as directory, EmbeddedPostgres(directory / "pg", durable=False) as server:
         yield server.dsn
 
 

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx2
-from fastapi import FastAPI
 
 from oneshelf.clock import Clock, SystemClock
 from oneshelf.config import Settings
@@ -25,8 +25,11 @@ from oneshelf.storage.database import Database
 from oneshelf.storage.embedded import EmbeddedPostgres, running_dsn
 from oneshelf.storage.migrate import migrate
 from oneshelf.telemetry import get_logger
-from oneshelf.web.server import create_app
-from oneshelf.workers.supervisor import Supervisor
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from oneshelf.workers.supervisor import Supervisor
 
 CALL_DEADLINE_S = 20.0
 
@@ -169,6 +172,10 @@ async def assembled(
     patience: float = 1.0,
 ) -> AsyncIterator[Assembled]:
     """The engine on a migrated database. `client`: how it calls channels. `patience`: see `Supervisor`."""
+    # Here, since every command opens the database, and loading what only `serve` needs takes longer than most of them.
+    from oneshelf.web.server import create_app
+    from oneshelf.workers.supervisor import Supervisor
+
     async with open_channels(database, clock, client) as channels:
         supervisor = Supervisor(database, clock, channels.by_name, channels.refresh, patience=patience)
         application = create_app(

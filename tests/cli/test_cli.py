@@ -465,3 +465,16 @@ def test_a_sku_is_shown_as_it_was(shelf: Cli, dsn: str) -> None:
     assert "no zone" in shelf("sku", "MUG", "--at", "2026-01-01T12:00", exits=2).stderr
     assert "not come yet" in shelf("sku", "MUG", "--at", "2999-01-01T12:00Z", exits=2).stderr
     assert "nothing had moved by then" in shelf("sku", "MUG", "--at", "2020-01-01T12:00Z").output
+
+
+def test_a_command_that_serves_nobody_does_not_load_what_serves() -> None:
+    loading = "import sys, oneshelf.app; print(sorted({'fastapi', 'oneshelf.web.server', 'jinja2'} & set(sys.modules)))"
+    said = subprocess.run([sys.executable, "-c", loading], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "[]"
+
+
+def test_an_instant_in_a_table_can_be_given_back_as_it_stands(shelf: Cli) -> None:
+    shelf("stock", "receive", "MUG", "BER", "2")
+    told = re.search(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", shelf("sku", "MUG").output)
+    assert told is not None
+    shelf("sku", "MUG", "--at", told.group())

@@ -83,3 +83,12 @@ def test_what_is_short_is_listed_the_oldest_first(cli: Cli, dsn: str) -> None:
     assert "nothing is short" in cli("short").output
     assert "nothing is promised" in cli("stock", "backorder", "MUG", "BER", "0").output
     assert "no SKU" in cli("stock", "backorder", "NOBODY", "BER", "1", exits=1).output
+
+
+def test_a_bundle_is_told_by_what_it_is_made_of(cli: Cli) -> None:
+    cli("stock", "bundle", "DUO", "MUG=2", "CAP=1")
+    assert "a bundle of 1 CAP, 2 MUG" in cli("sku", "DUO").output
+    assert json.loads(cli("sku", "DUO", "--json").output)["components"] == [
+        {"sku": "CAP", "units": 1},
+        {"sku": "MUG", "units": 2},
+    ]

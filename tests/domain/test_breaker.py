@@ -95,6 +95,15 @@ def test_a_figure_that_is_written_again_is_not_counted() -> None:
     assert not change(shown=12, desired=0, sent=0).is_by_hand
 
 
+def test_shares_of_a_guarded_sku_move_without_anybody_doing_anything() -> None:
+    share = Change(
+        shown_units=3, desired_units=0, sent_units=3, is_released=False, is_signed_off=False, hand_units=0,
+        trade_count=0, is_shared=True,
+    )  # fmt: skip
+    assert not share.is_by_hand
+    assert share.passes_a_hold
+
+
 def test_no_raise_passes_a_hold() -> None:
     assert not change(shown=5, desired=7, trade=1).passes_a_hold
 

@@ -30,7 +30,7 @@ from oneshelf.domain.order import OrderLine, OrderSnapshot
 from oneshelf.domain.outcome import Posted, Reserved, UnknownLocation, UnknownSku, in_words
 from oneshelf.domain.posting import post_command
 from oneshelf.domain.reach import reach_of
-from oneshelf.flow.count import CountBegun, begin_count
+from oneshelf.flow.count import CountBegun, begin_count, end_old_counts
 from oneshelf.storage import shelves
 
 pytestmark = pytest.mark.pg
@@ -413,3 +413,19 @@ async def test_looking_back_reads_a_range_of_the_sku_and_not_the_whole_history(d
             "and (reason in ('counted', 'seen_by_count') or happened_at is not null)"
         )
         assert any("movements_beside_counts" in line["QUERY PLAN"] for line in beside)
+
+
+async def test_a_count_that_began_long_ago_is_forgotten_and_has_to_begin_again(dsn: str) -> None:
+    async with open_ledger(dsn) as ledger:
+        await ledger.ask_one(Receive(key=key(), sku=MUG, location=BERLIN, units=5))
+        token = await begin(ledger)
+        assert await end_old_counts(ledger.database, every_s=0) == 0
+        assert isinstance(
+            await ledger.ask_one(Count(key=key(), sku=MUG, location=BERLIN, units=4, token=token)), Counted
+        )
+        assert await end_old_counts(ledger.database, kept_s=0) == 0, "it was looked at within the hour"
+        assert await end_old_counts(ledger.database, kept_s=0, every_s=0) >= 2
+        late = Count(key=key(), sku=MUG, location=BERLIN, units=9, token=token)
+        assert await ledger.ask_one(late) == NoSuchCount(token, MUG, BERLIN, "")
+        assert await ledger.figures() == {"available": 4}
+        await ledger.assert_sound()

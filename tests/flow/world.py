@@ -56,7 +56,7 @@ class World:
             done += await reconcile.sweep(self.database, channel, CLOCK)
         done += await interpret.interpret(self.database, self.channels.by_name)
         done += await post.post_facts(self.database, CLOCK.new_id)
-        done += await plan.plan(self.database)
+        done += await plan.plan(self.database, blind={MARKET})
         for channel in self.channels.by_name.values():
             done += await push.push(self.database, channel, CLOCK)
             done += await confirm.confirm(self.database, channel, CLOCK)
@@ -178,7 +178,7 @@ async def open_world(
 
 
 async def _connect(database: Database, skus: list[Sku], own_timing: Mapping[str, float]) -> None:
-    timing = {"poll_orders_s": 0.1, "sweep_stock_s": 0.5, "suspense_s": 1.0, **own_timing}
+    timing = {"poll_orders_s": 0.1, "sweep_stock_s": 0.5, "suspense_s": 1.0, "stale_s": 0.1, **own_timing}
     async with database.transaction() as tx:
         await catalog.add_skus(tx, dict.fromkeys(skus, ""))
         await catalog.add_location(tx, BERLIN)
@@ -201,7 +201,7 @@ def shopify_config() -> tuple[dict[str, str], dict[str, str]]:
 def amazon_config() -> tuple[dict[str, str], dict[str, str]]:
     """Settings and secrets that the Amazon simulator takes."""
     addresses = {"base_url": MARKET_ADDRESS, "token_url": f"{MARKET_ADDRESS}{TOKEN_PATH}"}
-    return ({**SIMULATED_SETTINGS, **addresses}, dict(SIMULATED_SECRETS))
+    return ({**SIMULATED_SETTINGS, **addresses, "orders_lag_s": "0.5"}, dict(SIMULATED_SECRETS))
 
 
 async def deliver(world: World, channel: Channel, request: Request) -> bool:

@@ -12,7 +12,6 @@ from pathlib import Path
 from time import monotonic
 from typing import Any
 
-from conftest import temporary_directory
 from oneshelf.simulation import many
 from oneshelf.simulation.run import live
 from oneshelf.simulation.scenarios import SCENARIOS
@@ -39,7 +38,7 @@ def days(seeds: Sequence[int], *, workers: int, machine: str, say: Say) -> None:
             said = f"{tally.events:,} events, {tally.crashes} crashes, {len(tally.failures)} failed, {seconds:.0f} s"
             say(f"  {tally.runs} of {len(seeds)} days, {said}")
 
-    with temporary_directory() as directory:
+    with many.workplace() as directory:
         tally = many.simulate(directory, seeds, grades=None, workers=workers, tell=tell)
         document = many.as_document(tally, seconds=monotonic() - began, seeds=seeds, machine=machine)
     stored("days", document)
@@ -76,9 +75,9 @@ def hunt(name: str) -> tuple[int, str, float]:
     with _database() as dsn:
         for seed in range(1, SEEDS_MAX + 1):
             with planted(BY_NAME[name]):
-                outcome = live(dsn, seed)
+                outcome = live(dsn, seed, mode=BY_NAME[name].mode)
             if outcome.violation:
-                honest = live(dsn, seed).violation
+                honest = live(dsn, seed, mode=BY_NAME[name].mode).violation
                 assert not honest, f"seed {seed} fails without any planted bug: {honest}"
                 return seed, outcome.violation[:300], monotonic() - began
     return 0, "", monotonic() - began
@@ -111,7 +110,7 @@ def _database() -> Iterator[str]:
     for name in ("psycopg", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with (
-        temporary_directory() as directory,
+        many.workplace() as directory,
         EmbeddedPostgres(directory / "pg", durable=False, settings=many.SETTINGS) as server,
     ):
         migrate(server.dsn)

@@ -20,12 +20,16 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Mutant:
-    """A row of mutants.toml. `where`: module and function or method, as `oneshelf.domain.ledger:Shelf.move`."""
+    """A row of mutants.toml. `where`: module and function or method, as `oneshelf.domain.ledger:Shelf.move`.
+
+    `mode`: of all SKUs on the days on which it is looked for.
+    """
 
     name: str
     where: str
     old: str
     new: str
+    mode: str = "pooled"
 
 
 MUTANTS = tuple(Mutant(**one) for one in tomllib.loads((Path(__file__).parent / "mutants.toml").read_text())["mutant"])
@@ -44,9 +48,10 @@ def planted(mutant: Mutant) -> Iterator[None]:
     original = getattr(holder, name)
     source = textwrap.dedent(inspect.getsource(original))
     assert source.count(mutant.old) >= 1, f"{mutant.name}: {mutant.where} does not hold {mutant.old!r} any more"
-    scope = dict(vars(module))
-    exec(compile(source.replace(mutant.old, mutant.new), f"<{mutant.name}>", "exec"), scope)  # noqa: S102
-    bug = scope[name]
+    # What it names is found in its module, where something else may have the name of a method.
+    made: dict[str, Any] = {}
+    exec(compile(source.replace(mutant.old, mutant.new), f"<{mutant.name}>", "exec"), dict(vars(module)), made)  # noqa: S102
+    bug = made[name]
     homes = [holder] if outer else [one for one in _modules() if vars(one).get(name) is original]
     try:
         for home in homes:

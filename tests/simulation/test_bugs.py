@@ -18,9 +18,10 @@ QUICK = [name for name, one in FOUND.items() if one["seconds"] <= SECONDS_MAX]
 @pytest.mark.pg
 @pytest.mark.parametrize("name", QUICK)
 def test_a_planted_bug_is_found(dsn: str, name: str) -> None:
-    assert not live(dsn, FOUND[name]["seed"]).violation, "it is the bug that is found, and not something else"
+    first, mode = FOUND[name]["seed"], BY_NAME[name].mode
+    assert not live(dsn, first, mode=mode).violation, "it is the bug that is found, and not something else"
     with planted(BY_NAME[name]):
-        assert any(live(dsn, seed).violation for seed in range(FOUND[name]["seed"], FOUND[name]["seed"] + 3))
+        assert any(live(dsn, seed, mode=mode).violation for seed in range(first, first + 3))
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)

@@ -9,6 +9,7 @@ from oneshelf.simulation.run import live
 
 pytestmark = pytest.mark.pg
 
+SHORT_S = 12.0
 CALM = dict.fromkeys(BY_NAME, OFF)
 
 
@@ -20,6 +21,13 @@ def test_the_same_seed_gives_the_same_run(dsn: str, seed: int) -> None:
     assert first == lines
     assert one.trace == other.trace
     assert one.events == other.events > 500
+
+
+def test_what_was_run_before_in_the_same_sessions_changes_nothing(dsn: str) -> None:
+    first = live(dsn, 4, active_s=SHORT_S)
+    for seed in (5, 6):
+        live(dsn, seed, active_s=SHORT_S, grades={**CALM, "crash": HEAVY, "deadlock": HEAVY})
+    assert live(dsn, 4, active_s=SHORT_S).trace == first.trace
 
 
 def test_another_seed_gives_another_run(dsn: str) -> None:

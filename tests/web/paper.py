@@ -52,6 +52,8 @@ CAPABILITY = Capability(
     batch_writes=50,
     batch_reads=50,
     apply_s=5,
+    zombie_s=0,
+    stale_s=0,
     orders_lag_s=0,
     poll_orders_s=3600,
     sweep_stock_s=3600,
@@ -84,7 +86,9 @@ class PaperConnector:
         except (ValueError, KeyError, TypeError, AttributeError) as problem:
             raise MalformedError(f"not an order: {problem}") from problem
 
-    async def poll_orders(self, cursor: str | None, *, since: datetime | None = None) -> OrderPage:
+    async def poll_orders(
+        self, cursor: str | None, *, since: datetime | None = None, asked_at: datetime | None = None
+    ) -> OrderPage:
         return OrderPage(deliveries=(), cursor=cursor or "", has_more=False, covered_until=SystemClock().now())
 
     async def fetch_stock(self, cursor: str | None) -> StockPage:

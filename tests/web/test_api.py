@@ -566,3 +566,42 @@ async def test_the_metrics_tell_how_fresh_the_audit_is_and_what_it_found(shop: S
     assert "oneshelf_audit_violations 1.0" in told
     assert "oneshelf_audit_age_seconds 0." in told
     assert "oneshelf_audit_lag_transactions" in told
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("/v1/skus/MUG/movements?after=01", "no parameter 'after' in the address; there are: at, before, limit"),
+        ("/v1/orders?chanel=paper", "no parameter 'chanel'"),
+        ("/v1/skus?limit=1&limit=2", "'limit' is in the address 2 times"),
+        ("/v1/locations?limit=1", "this address takes none"),
+    ],
+)
+async def test_a_parameter_that_nobody_knows_or_that_comes_twice_is_refused(
+    shop: Shop, address: str, words: str
+) -> None:
+    answer = await shop.client.get(address)
+    assert (answer.status_code, answer.headers["content-type"]) == (422, PROBLEM)
+    assert words in answer.json()["detail"]
+
+
+async def test_a_page_that_ends_at_a_name_with_an_unusual_blank_is_followed_by_the_next(shop: Shop) -> None:
+    for number in ("1\u00a0A", "2"):
+        held = await shop.client.post(
+            "/v1/reservations",
+            json={"kind": "lock", "lines": [{"sku": "MUG", "location": BERLIN, "units": 1}]},
+            headers={"Idempotency-Key": f"r{number[0]}"},
+        )
+        assert held.status_code == 409  # Nothing is there yet.
+        await shop.command(f"in{number[0]}", type="receive", sku="MUG", units=1)
+        held = await shop.client.post(
+            "/v1/reservations",
+            json={"kind": "lock", "lines": [{"sku": "MUG", "location": BERLIN, "units": 1}]},
+            headers={"Idempotency-Key": f"s{number[0]}"},
+        )
+        order = {"channel": "counter", "order_id": number}
+        path = f"/v1/reservations/{held.json()['figures']['reservation_id']}/claim"
+        await shop.client.post(path, json={"order": order}, headers={"Idempotency-Key": f"c{number[0]}"})
+    first = (await shop.client.get("/v1/orders?limit=1")).json()
+    second = await shop.client.get("/v1/orders", params={"limit": 1, "after": first["next"]})
+    assert [one["order_id"] for one in second.json()["orders"]] == ["2"]

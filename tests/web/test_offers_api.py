@@ -33,6 +33,8 @@ async def test_a_bundle_is_defined_listed_and_reserved(shop: Shop) -> None:
     defined = await shop.client.put("/v1/bundles/DUO", json=DUO)
     assert (defined.status_code, defined.json()) == (200, {"sku": "DUO", **DUO})
     assert (await shop.client.get("/v1/bundles")).json() == {"bundles": [{"sku": "DUO", **DUO}]}
+    assert (await shop.client.get("/v1/skus/DUO")).json()["components"] == DUO["components"]
+    assert (await shop.client.get("/v1/skus/MUG")).json()["components"] == []
     assert shop.woken
     reserved = await reserve(shop, "k1", ("DUO", 2), ("MUG", 1))
     assert reserved.json()["figures"]["units"] == 7
@@ -102,3 +104,36 @@ async def test_a_policy_for_nothing_known_or_a_bundle_is_refused(shop: Shop) -> 
     for sku, location, status in (("NOBODY", BERLIN, 404), ("MUG", "NOWHERE", 404), ("DUO", BERLIN, 409)):
         answer = await shop.client.put("/v1/backorders", json={"sku": sku, "location": location, "cap_units": 1})
         assert answer.status_code == status
+
+
+async def test_what_is_short_comes_in_pages_in_the_order_in_which_it_is_filled(shop: Shop) -> None:
+    for sku in ("MUG", "CAP"):
+        await shop.client.put("/v1/backorders", json={"sku": sku, "location": BERLIN, "cap_units": 9})
+    for number in range(3):
+        assert (
+            await reserve(shop, f"k{number}", ("MUG", 6 if number == 0 else 1), ("CAP", 6 if number == 0 else 1))
+        ).is_success
+    everything = (await shop.client.get("/v1/short")).json()
+    assert (len(everything["short"]), everything["next"]) == (6, None)
+    found, after = [], ""
+    while after is not None:
+        page = (await shop.client.get("/v1/short", params={"limit": 2} | ({"after": after} if after else {}))).json()
+        found += page["short"]
+        after = page["next"]
+    assert found == everything["short"]
+    caps = (await shop.client.get("/v1/short", params={"sku": "CAP", "limit": 2})).json()
+    rest = (await shop.client.get("/v1/short", params={"sku": "CAP", "limit": 2, "after": caps["next"]})).json()
+    assert [*caps["short"], *rest["short"]] == [one for one in found if one["sku"] == "CAP"]
+
+
+@pytest.mark.parametrize(
+    "after", ["zz", "MjAyNg", "é", "bnVsbA", "WyIyMDI2LTExLTI1VDE0OjAwOjAwWiIsIlx1MDAwMCIsIkEiLCJCIl0"]
+)
+async def test_a_place_in_the_queue_that_no_page_gave_is_refused(shop: Shop, after: str) -> None:
+    answer = await shop.client.get("/v1/short", params={"after": after})
+    assert answer.status_code == 422, answer.text
+
+
+async def test_what_is_short_of_an_unknown_sku_is_no_empty_list(shop: Shop) -> None:
+    answer = await shop.client.get("/v1/short?sku=NOBODY")
+    assert (answer.status_code, answer.json()["type"]) == (404, "urn:oneshelf:problem:unknown-sku")

@@ -136,3 +136,33 @@ async def test_the_address_book_of_the_api_names_the_reservations(shop: Shop) ->
     told = (await shop.client.get("/openapi.json")).json()
     assert {"/v1/reservations", "/v1/reservations/{reservation_id}/claim"} <= set(told["paths"])
     assert {"ReservationIn", "ClaimingIn", "ReserveIn"} <= set(told["components"]["schemas"])
+
+
+async def test_a_reservation_is_told_until_and_after_it_ends(shop: Shop) -> None:
+    lines = [*mugs(2), {"sku": "PLATE", "location": BERLIN, "units": 1}]
+    one = (await ask(shop, "", "k1", lines=lines, ttl_s=60, holder="cart 7")).json()["figures"]["reservation_id"]
+    told = (await shop.client.get(f"/v1/reservations/{one}")).json()
+    assert (told["reservation_id"], told["kind"], told["holder"]) == (one, "hold", "cart 7")
+    assert [(line["sku"], line["state"], line["units"]) for line in told["lines"]] == [
+        ("MUG", "held", 2),
+        ("PLATE", "held", 1),
+    ]
+    await ask(shop, f"/{one}/claim", "k2", order={"channel": "counter", "order_id": "1001"})
+    told = (await shop.client.get(f"/v1/reservations/{one}")).json()
+    assert {line["state"] for line in told["lines"]} == {"claimed"}
+    assert told["holder"] == "order counter/1001"
+
+
+async def test_a_hold_past_its_time_is_told_as_expired_before_the_sweep(shop: Shop) -> None:
+    one = (await ask(shop, "", "k1", lines=mugs(2), ttl_s=60)).json()["figures"]["reservation_id"]
+    async with shop.database.transaction() as tx:
+        await tx.execute("update reservations set expires_at = db_now()")
+    [line] = (await shop.client.get(f"/v1/reservations/{one}")).json()["lines"]
+    assert (line["state"], line["units"]) == ("expired", 2)
+
+
+async def test_a_refusal_that_is_told_again_says_how_to_ask_anew(shop: Shop) -> None:
+    assert "new key" not in (await ask(shop, "", "k1", lines=mugs(9), ttl_s=60)).json()["detail"]
+    again = await ask(shop, "", "k1", lines=mugs(9), ttl_s=60)
+    assert (again.status_code, again.json()["replayed"]) == (409, True)
+    assert "take a new key" in again.json()["detail"]

@@ -218,7 +218,7 @@ def _cell(value: object) -> str:
     if value is None:
         return "-"
     if isinstance(value, datetime):
-        return value.isoformat(sep=" ", timespec="seconds").removesuffix("+00:00")
+        return value.isoformat(timespec="seconds").replace("+00:00", "Z")
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):

@@ -9,6 +9,9 @@ import typer
 from oneshelf.cli.common import PlainErrors, on_database, show_json, show_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from oneshelf.domain.command import Component
     from oneshelf.domain.identity import Location
     from oneshelf.domain.ledger import Balance
     from oneshelf.storage.audit_positions import AuditStatus
@@ -93,7 +96,7 @@ def sku(
     """One SKU: where its units are, what its listings show, and what moved last; also as it was at a past instant."""
     from oneshelf.domain.identity import sku_from
     from oneshelf.errors import ConfigurationError
-    from oneshelf.storage import balances, catalog, movements, views
+    from oneshelf.storage import balances, bundles, catalog, movements, views
     from oneshelf.storage.database import Database
 
     wanted = sku_from(name)
@@ -103,16 +106,19 @@ def sku(
         show_past(wanted, at, as_json=as_json)
         return
 
-    async def read(database: Database) -> tuple[dict[Location, Balance], list[ListingRow], list[MovementRow]]:
+    async def read(
+        database: Database,
+    ) -> tuple[dict[Location, Balance], list[ListingRow], list[MovementRow], Sequence[Component]]:
         async with database.transaction() as tx:
             if not await catalog.known_skus(tx, [wanted]):
                 raise ConfigurationError(f"no SKU {wanted!r}. Way out: oneshelf stock add-sku {wanted}")
             by_location = await balances.read(tx, [wanted])
             shown = await views.listings_of(tx, [wanted])
             newest = await movements.newest(tx, wanted, limit=MOVEMENTS_SHOWN)
-            return by_location[wanted], shown[wanted], newest
+            parts = (await bundles.listed(tx, sku=wanted)).get(wanted, ())
+            return by_location[wanted], shown[wanted], newest, parts
 
-    by_location, shown, newest = on_database(read)
+    by_location, shown, newest, parts = on_database(read)
     shelves = [
         {
             "location": location,
@@ -125,10 +131,12 @@ def sku(
     if as_json:
         listings = [row._asdict() for row in shown]
         moved = [row._asdict() for row in newest]
-        show_json({"sku": wanted, "balances": shelves, "listings": listings, "movements": moved})
+        show_json({"sku": wanted, "components": parts, "balances": shelves, "listings": listings, "movements": moved})
         return
     columns = tuple(shelves[0]) if shelves else ()
-    show_rows(shelves, columns, as_json=False, empty=f"{wanted}: no unit has ever been at a location")
+    made_of = ", ".join(f"{part.units} {part.sku}" for part in parts)
+    nowhere = f"a bundle of {made_of}: its units are theirs" if parts else "no unit has ever been at a location"
+    show_rows(shelves, columns, as_json=False, empty=f"{wanted}: {nowhere}")
     typer.echo("")
     show_rows(shown, _LISTINGS, as_json=False, empty="no listing sells it")
     typer.echo("")

@@ -41,7 +41,6 @@ def simulate(
 
     if not many.has_fixed_hashes():
         raise typer.Exit(many.in_fixed_order(sys.argv[1:]))
-    import tempfile
     from pathlib import Path
 
     from oneshelf.cli.common import show_json
@@ -51,9 +50,7 @@ def simulate(
     configure_logging(level="CRITICAL")
     grades = asked_for("" if faults == "none" else faults) if faults else None
     wanted = range(seed, seed + seeds)
-    with tempfile.TemporaryDirectory(prefix="oneshelf-simulation-", ignore_cleanup_errors=True) as name:
-        directory = Path(name)
-        directory.chmod(0o755)  # The database's own user has to reach it.
+    with many.workplace() as directory:
         tally, seconds = _run(directory, wanted, grades, workers, is_quiet=as_json)
         smallest = [_shrunk(directory, one, shrink=shrink, is_quiet=as_json) for one in tally.failures[:3]]
     tally.failures[: len(smallest)] = smallest

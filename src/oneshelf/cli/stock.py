@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oneshelf.cli import stock_counts, stock_offers, stock_orders, stock_reservations, stock_units
+from oneshelf.cli import stock_counts, stock_offers, stock_orders, stock_reservations, stock_sharing, stock_units
 from oneshelf.cli.common import PlainErrors, on_database, show_rows, words_in
 from oneshelf.cli.posting import Location_, Sku_
 
@@ -79,3 +79,4 @@ stock_counts.register(app)
 stock_offers.register(app)
 stock_orders.register(app)
 stock_reservations.register(app)
+stock_sharing.register(app)

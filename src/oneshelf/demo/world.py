@@ -17,6 +17,8 @@ from oneshelf.storage import catalog
 from oneshelf.storage.catalog import NewChannel
 from oneshelf.storage.database import Database
 
+# Amazon hides the orders of the last two minutes.
+AMAZON_LAG_S = 120.0
 WEBHOOK_SECRET = "demo-webhook-secret"  # noqa: S105  # between two processes of the demo
 BATCH = 1000
 
@@ -45,7 +47,7 @@ async def open_shop(database: Database, plan: Plan, shop: SimulatedShop, *, webh
     """List every SKU at the shop, and connect it in mode watch."""
     told = await shop.wait_until_up()
     await shop.stock([CatalogueItem(good.sku, good.title, good.shown[shop.kind]) for good in plan.goods])
-    settings, secrets = _account(shop, told)
+    settings, secrets = _account(shop, told, plan.options.speed)
     channel = NewChannel(Channel(shop.kind), shop.kind, LOCATION, settings, secrets, plan.timing(shop.kind))
     async with database.transaction() as tx:
         await catalog.add_channel(tx, channel)
@@ -58,11 +60,12 @@ async def go_live(database: Database, kind: str) -> None:
         await catalog.set_mode(tx, Channel(kind), "live")
 
 
-def _account(shop: SimulatedShop, told: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
+def _account(shop: SimulatedShop, told: Mapping[str, Any], speed: float) -> tuple[dict[str, str], dict[str, str]]:
     """Settings and secrets with which the simulator lets us in."""
     if shop.kind == "amazon":
         addresses = {"base_url": shop.address, "token_url": shop.address + TOKEN_PATH}
-        return {**SIMULATED_SETTINGS, **addresses}, dict(SIMULATED_SECRETS)
+        lag_s = AMAZON_LAG_S / speed + 1
+        return {**SIMULATED_SETTINGS, **addresses, "orders_lag_s": f"{lag_s:.1f}"}, dict(SIMULATED_SECRETS)
     # The simulated search of orders shows an order at once; the documented few seconds would only slow the start.
     settings = {"base_url": shop.address, "location_id": str(told["location_id"]), "orders_lag_s": "1"}
     return settings, {"access_token": str(told["access_token"]), "webhook_secret": WEBHOOK_SECRET}

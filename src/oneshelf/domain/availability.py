@@ -18,6 +18,7 @@ class Derivation:
     `in_suspense`: units that a channel no longer shows, for which an order may still come.
     `ledger_versions`: location -> version of the balance that was read. `suspense_version`: how often the units in
     suspense changed. Of a bundle, `components` says all that of each, and `available_to_sell` counts whole bundles.
+    `guarded_from`: what it would show if what all listings may sell were not bounded by what is available.
     """
 
     available: Mapping[Location, int]
@@ -29,6 +30,7 @@ class Derivation:
     units: int
     version: int
     components: tuple[ComponentFigure, ...] = ()
+    guarded_from: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

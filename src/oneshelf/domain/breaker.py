@@ -72,7 +72,7 @@ class Change:
 
     `sent_units`: the last figure that was let go; None before the first. `hand_units`: units that people have moved
     since then, 0 where they took back what they did. `trade_count`: movements since then that follow from orders and
-    reservations.
+    reservations. `is_shared`: the SKU is guarded, so that its listings also change as their shares of it do.
     """
 
     shown_units: int
@@ -82,6 +82,7 @@ class Change:
     is_signed_off: bool
     hand_units: int
     trade_count: int
+    is_shared: bool = False
 
     @property
     def is_zero(self) -> bool:
@@ -99,12 +100,18 @@ class Change:
             return False
         if self.sent_units is None:
             return self.is_zero and not self.is_signed_off
-        return self.desired_units != self.sent_units and (self.hand_units != 0 or self.trade_count == 0)
+        return self.desired_units != self.sent_units and (
+            self.hand_units != 0 or (self.trade_count == 0 and not self.is_shared)
+        )
 
     @property
     def passes_a_hold(self) -> bool:
-        """Whether it is written while the channel is held: a cut, and something was sold since the last figure."""
-        return self.desired_units < self.shown_units and self.trade_count > 0
+        """Whether it is written while the channel is held: a cut, and something was sold since the last figure.
+
+        So is the cut of a share that another listing needs.
+        """
+        is_cut = self.desired_units < self.shown_units
+        return is_cut and (self.trade_count > 0 or (self.is_shared and self.hand_units == 0))
 
 
 def reason_to_hold(figures: Figures, limits: Limits) -> HoldReason | None:

@@ -34,7 +34,7 @@ def grant(shelf: Shelf, command: Reserve) -> Granted | Short:
     """
     first = command.lines[0]
     is_plain = len(command.lines) == 1 and not command.allows_partial and first.sku not in shelf.bundles
-    if is_plain and shelf.available(first.sku, first.location) >= first.units:
+    if is_plain and shelf.free(first.sku, first.location) >= first.units:
         # Nearly all of them are so.
         only = {(first.sku, first.location): first.units}
         return Granted(only, only)
@@ -45,12 +45,15 @@ def grant(shelf: Shelf, command: Reserve) -> Granted | Short:
     refusal = None
     is_beyond = False
     for key, units in sorted(demand.items()):
-        available = shelf.available(*key)
+        available = shelf.free(*key)
         if available < units:
             is_beyond = True
             room = room_beyond(shelf, key)
             if available + room < units:
-                refusal = Short(*key, asked=units, available=available, backorderable=room)
+                granted_units = min(shelf.granted.get(key, 0), shelf.available(*key))
+                refusal = Short(
+                    *key, asked=units, available=available, backorderable=room, sellable_by_listings=granted_units
+                )
                 break
     if not is_beyond and not command.allows_partial:
         return Granted(demand, demand)
@@ -76,7 +79,7 @@ def _line_by_line(shelf: Shelf, command: Reserve) -> Granted:
     for line in command.lines:
         parts = {(sku, line.location): units for sku, units in exploded(shelf.bundles, line.sku, 1)}
         for key in parts:
-            free.setdefault(key, shelf.available(*key))
+            free.setdefault(key, shelf.free(*key))
             room.setdefault(key, room_beyond(shelf, key))
         there = min(line.units, *(free[key] // units for key, units in parts.items()))
         promised = min(line.units, *((free[key] + room[key]) // units for key, units in parts.items()))

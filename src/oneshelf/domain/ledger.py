@@ -204,6 +204,7 @@ class Shelf:
         transfers: Iterable[Transfer] = (),
         bundles: Bundles | None = None,
         backorders: Mapping[BalanceKey, Backorder] | None = None,
+        granted: Mapping[BalanceKey, int] | None = None,
         new_id: Callable[[], UUID],
     ) -> None:
         self.balances = dict(balances)
@@ -212,6 +213,8 @@ class Shelf:
         self.transfers = {transfer.key: transfer for transfer in transfers}
         self.bundles: Bundles = bundles or {}
         self.backorders = backorders or {}
+        # Units of guarded SKUs that listings may sell: they are promised to nobody else.
+        self.granted = granted or {}
         # All movements of the batch, and those of them that are not stored yet.
         self.movements: list[Movement] = []
         self.unwritten: list[Movement] = []
@@ -282,6 +285,11 @@ class Shelf:
 
     def available(self, sku: Sku, location: Location) -> int:
         return self.balances[sku, location].available
+
+    def free(self, sku: Sku, location: Location) -> int:
+        """What can be promised: available, and of a guarded SKU not to be sold off any listing."""
+        available = self.balances[sku, location].available
+        return max(0, available - self.granted.get((sku, location), 0)) if self.granted else available
 
     def move(self, sku: Sku, *, origin: Account, target: Account, units: int, reason: Reason, source: str) -> None:
         """Move units; nothing for zero. The caller has checked that they are there."""

@@ -85,22 +85,47 @@ def after(phase: Phase, event: Event) -> Phase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """A write as it was decided. `net` is the listing's `net_units` at that moment: the anchor of what it sets."""
+    """A write as it was decided. `net` is the listing's `net_units` at that moment: the anchor of what it sets.
+
+    `rights`: the most that can be sold off the listing once it is applied. `is_strict`: only a reading of which every
+    order is known settles it.
+    """
 
     op_id: UUID
     units: int
     expected: int
     net: int
+    rights: int
+    is_strict: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suspicion:
-    """A reading that the belief of its moment did not explain. Orders still on their way may explain it yet."""
+    """A reading that the belief of its moment did not explain. Orders still on their way may explain it yet.
+
+    `net` and `turnover`: the listing's `net_units` and `turnover_units` just before the channel was asked.
+    """
 
     units: int
     belief: int
     net: int
+    turnover: int = 0
     seen_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a channel promises of its writes. An accepted write that does not show after `apply_s` is lost.
+
+    `copy_s`: how long after a write was decided it may still arrive at the channel. `stale_s`: how old a reading is at
+    most.
+    """
+
+    is_applied_when_answered: bool
+    apply_s: float
+    look_again_s: float
+    copy_s: float
+    stale_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +148,8 @@ class Listing:
     verified_version: int = 0
     verified_at: datetime | None = None
     net_units: int = 0
+    turnover_units: int = 0
+    turnover_at: datetime | None = None
     base_units: int | None = None
     base_net: int = 0
     suspense_units: int = 0
@@ -145,6 +172,19 @@ class Listing:
         return self.base_units - (self.net_units - self.base_net)
 
     @property
+    def rights(self) -> int | None:
+        """The most units that can still be sold off it, as far as anyone can know; None before the first reading.
+
+        What facts say it shows, or what the write in flight may have made of it, or a reading that is higher; and what
+        was sold off it and is not known as an order yet. The column `rights_units` repeats this.
+        """
+        belief, operation, suspicion = self.belief, self.operation, self.suspicion
+        if belief is None:
+            return None
+        written = operation.rights - (self.net_units - operation.net) if operation else 0
+        return max(0, belief, written, suspicion.units if suspicion else 0) + self.suspense_units
+
+    @property
     def shows_what_is_desired(self) -> bool:
         """Whether no write is needed: facts say the channel shows the desired figure by itself."""
         return self.suspicion is None and self.belief == self.desired_units
@@ -165,12 +205,18 @@ def without_a_write(listing: Listing, *, now: datetime) -> Listing:
     )
 
 
-def intend(listing: Listing, *, op_id: UUID, now: datetime) -> Listing:
-    """Decide to write the desired figure, before anything is sent."""
+def intend(
+    listing: Listing, *, op_id: UUID, now: datetime, is_compared: bool = True, is_strict: bool = False
+) -> Listing:
+    """Decide to write the desired figure, before anything is sent.
+
+    A write that the channel does not compare (`is_compared`) may bury what is sold until it is applied: at most what
+    can be sold off the listing now.
+    """
     belief = listing.belief
     if listing.desired_units is None or belief is None:
         raise InvariantError(f"{listing.channel_sku}: a write without a desired figure or a first reading")
-    operation = Operation(op_id=op_id, units=listing.desired_units, expected=belief, net=listing.net_units)
+    operation = _operation(listing, listing.desired_units, op_id, is_compared=is_compared, is_strict=is_strict)
     return replace(
         listing,
         phase=after(listing.phase, Event.INTENDED),
@@ -180,6 +226,34 @@ def intend(listing: Listing, *, op_id: UUID, now: datetime) -> Listing:
         sent_version=listing.desired_version,
         sent_at=now,
         suspicion=None,
+    )
+
+
+def empty(listing: Listing, *, op_id: UUID, now: datetime) -> Listing:
+    """Decide to write zero first: what cannot be compared is raised from zero alone, once every sale is known."""
+    operation = _operation(listing, 0, op_id, is_compared=False, is_strict=True)
+    return replace(
+        listing,
+        phase=after(listing.phase, Event.INTENDED),
+        operation=operation,
+        op_tries=listing.op_tries + 1,
+        sent_at=now,
+        suspicion=None,
+    )
+
+
+def _operation(listing: Listing, units: int, op_id: UUID, *, is_compared: bool, is_strict: bool) -> Operation:
+    belief, rights = listing.belief, listing.rights
+    if belief is None or rights is None:
+        raise InvariantError(f"{listing.channel_sku}: a write before the first reading")
+    buried = 0 if is_compared else rights - listing.suspense_units
+    return Operation(
+        op_id=op_id,
+        units=units,
+        expected=belief,
+        net=listing.net_units,
+        rights=units + buried,
+        is_strict=is_strict,
     )
 
 

@@ -99,13 +99,17 @@ class Arrived:
 
 
 class Short(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Not done: there are fewer than asked for. `backorderable`: so many more might be promised beyond the shelf."""
+    """Not done: there are fewer than asked for. `backorderable`: so many more might be promised beyond the shelf.
+
+    `sellable_by_listings`: so many more are there, and listings of the guarded SKU may sell them at any moment.
+    """
 
     sku: Sku
     location: Location
     asked: int
     available: int
     backorderable: int = 0
+    sellable_by_listings: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,11 +292,14 @@ def in_words(outcome: Outcome) -> str:
 def _command_in_words(outcome: OfCommand) -> str:
     match outcome:
         case UnknownSku(sku):
-            return f"refused: no SKU {sku}"
+            return f"refused: no SKU {sku}. Way out: oneshelf stock add-sku {sku}, or POST /v1/skus"
         case UnknownLocation(location):
-            return f"refused: no location {location}"
+            return (
+                f"refused: no location {location}. "
+                f"Way out: oneshelf stock add-location {location}, or POST /v1/locations"
+            )
         case KeyReused(key):
-            return f"refused: the idempotency key {key} was used before for another command"
+            return f"refused: the idempotency key {key} was used before for another command; take a new key"
         case AnsweredBefore(key, kind):
             return f"answered before: {key} was {kind}, once; the figures of that answer are not kept any more"
         case _:
@@ -330,9 +337,10 @@ def _reserved_in_words(reserved: Reserved) -> str:
 
 def _shelf_in_words(outcome: OfShelf) -> str:
     match outcome:
-        case Short(sku, location, asked, available, backorderable):
+        case Short(sku, location, asked, available, backorderable, sellable_by_listings):
             beyond = f", {backorderable} more on backorder" if backorderable else ""
-            return f"short: {sku} at {location}: asked {asked}, available {available}{beyond}"
+            granted = f", {sellable_by_listings} more that its listings may sell" if sellable_by_listings else ""
+            return f"short: {sku} at {location}: asked {asked}, available {available}{granted}{beyond}"
         case IsBundle(sku, components):
             return f"refused: {sku} is a bundle and has no units of its own; name its components: {components}"
         case TooFew(sku, location, state, asked, there):

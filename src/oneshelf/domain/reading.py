@@ -9,17 +9,9 @@ from enum import StrEnum
 from typing import assert_never
 
 from oneshelf.domain.drift import Cause
-from oneshelf.domain.listing import Event, Listing, Operation, Phase, Suspicion, after
+from oneshelf.domain.listing import Event, Listing, Operation, Suspicion, Terms, after
+from oneshelf.domain.settling import Settlement, is_over, is_strict, may_be_older, settle
 from oneshelf.errors import InvariantError
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Terms:
-    """What a channel promises of its writes. An accepted write that does not show after `apply_s` is lost."""
-
-    is_applied_when_answered: bool
-    apply_s: float
-    look_again_s: float
 
 
 class Verdict(StrEnum):
@@ -28,6 +20,7 @@ class Verdict(StrEnum):
     MATCH = "match"  # it shows what we believe
     SEEN = "seen"  # the first reading ever: the orders from before it have to be known before it can anchor
     ANCHORED = "anchored"  # the first reading since then: it is the anchor of the belief
+    PENDING = "pending"  # it will settle a write once every order is known
     NOT_YET = "not yet"  # it still shows the figure from before the write, or orders came in between
     NOT_WRITTEN = "not written"  # a write without an answer did not happen
     LOST_WRITE = "lost write"  # a write that was accepted does not show, and its deadline has passed
@@ -54,7 +47,7 @@ class Read:
     drift: DriftFound | None = None
 
 
-def judge(listing: Listing, units: int, *, net_before: int, now: datetime, terms: Terms) -> Verdict:
+def judge(listing: Listing, units: int, *, net_before: int, asked_at: datetime, now: datetime, terms: Terms) -> Verdict:
     """What a reading of `units` tells. `net_before`: the listing's `net_units` just before the channel was asked.
 
     Orders that were posted while the channel was being asked may or may not be in the reading.
@@ -62,6 +55,11 @@ def judge(listing: Listing, units: int, *, net_before: int, now: datetime, terms
     if listing.belief is None:
         return Verdict.ANCHORED if listing.may_anchor else Verdict.SEEN
     expected = _expected(listing)
+    if is_strict(listing):
+        if may_be_older(listing, terms, asked_at=asked_at):
+            return Verdict.NOT_YET
+        may_show = units == expected or _has_crossed(listing, units, terms)
+        return Verdict.PENDING if may_show or is_over(listing, terms, at=now) else Verdict.NOT_YET
     if units == expected:
         return Verdict.MATCH
     if _lies_between(units, expected, expected + listing.net_units - net_before):
@@ -77,7 +75,7 @@ def judge(listing: Listing, units: int, *, net_before: int, now: datetime, terms
 
 def _judge_in_flight(listing: Listing, operation: Operation, units: int, *, now: datetime, terms: Terms) -> Verdict:
     """What a reading that is not the expected one tells while a write has yet to show."""
-    if terms.is_applied_when_answered and listing.phase is not Phase.UNKNOWN:
+    if terms.is_applied_when_answered:
         return Verdict.UNEXPLAINED
     old = operation.expected - (listing.net_units - operation.net)
     has_crossed = _has_crossed(listing, units, terms)
@@ -90,7 +88,7 @@ def _judge_in_flight(listing: Listing, operation: Operation, units: int, *, now:
     # What orders have done since may have been in the figure already when the write was decided.
     if not _lies_between(units, operation.expected, old):
         return Verdict.UNEXPLAINED
-    return Verdict.NOT_WRITTEN if listing.phase is Phase.UNKNOWN else Verdict.LOST_WRITE
+    return Verdict.LOST_WRITE
 
 
 def _has_crossed(listing: Listing, units: int, terms: Terms) -> bool:
@@ -105,15 +103,29 @@ def _has_crossed(listing: Listing, units: int, terms: Terms) -> bool:
     return units != _expected(listing) and _lies_between(units, written, _expected(listing))
 
 
-def read(listing: Listing, units: int, *, net_before: int, now: datetime, terms: Terms) -> Read:
-    """The listing after a reading of `units`, see `judge`. Only the verdict LOST_WRITE finds a drift at once."""
-    verdict = judge(listing, units, net_before=net_before, now=now, terms=terms)
+def read(  # noqa: PLR0913  # what was read, and when
+    listing: Listing,
+    units: int,
+    *,
+    net_before: int,
+    now: datetime,
+    terms: Terms,
+    turnover_before: int | None = None,
+    asked_at: datetime | None = None,
+) -> Read:
+    """The listing after a reading of `units`, see `judge`. Only the verdict LOST_WRITE finds a drift at once.
+
+    `turnover_before`: its `turnover_units` just before the channel was asked; default: no order was cancelled since.
+    `asked_at`: when that was; default: now.
+    """
+    turnover = _turnover(listing, net_before) if turnover_before is None else turnover_before
+    verdict = judge(listing, units, net_before=net_before, asked_at=asked_at or now, now=now, terms=terms)
     drift = None
     match verdict:
         case Verdict.MATCH:
             listing = _verified(listing, units, now=now)
         case Verdict.SEEN:
-            first = Suspicion(units=units, belief=units, net=net_before, seen_at=now)
+            first = Suspicion(units=units, belief=units, net=net_before, turnover=turnover, seen_at=now)
             listing = replace(listing, suspicion=listing.suspicion or first, look_at=None)
         case Verdict.ANCHORED:
             # An order posted while the channel was asked may be in the reading already: rather too low than too high.
@@ -124,10 +136,12 @@ def read(listing: Listing, units: int, *, net_before: int, now: datetime, terms:
             expected = _expected(listing)
             listing = _adopt(listing, units, net=listing.net_units)
             drift = DriftFound(listing=listing, cause=Cause.LOST_WRITE, expected_units=expected, observed_units=units)
-        case Verdict.NOT_WRITTEN | Verdict.CROSSED_WRITE:
+        case Verdict.CROSSED_WRITE:
             listing = rewrite(_adopt(listing, units, net=listing.net_units), now=now)
-        case Verdict.UNEXPLAINED:
-            listing = _suspect(listing, units, net_before=net_before, now=now, terms=terms)
+        case Verdict.UNEXPLAINED | Verdict.PENDING:
+            listing = _suspect(listing, units, net_before, turnover, now=now, terms=terms)
+        case Verdict.NOT_WRITTEN:
+            raise InvariantError(f"{listing.channel_sku}: settled by one reading")
         case _:
             assert_never(verdict)
     return Read(listing, verdict, drift)
@@ -145,6 +159,8 @@ def weigh(listing: Listing, *, recently_sent: Collection[int], now: datetime, te
         raise InvariantError(f"{listing.channel_sku}: nothing to weigh")
     if listing.belief is None:
         return Read(replace(listing, suspicion=None, may_anchor=True, look_at=now), Verdict.SEEN)
+    if is_strict(listing) and (settled := _settled(listing, suspicion, now=now, terms=terms)):
+        return settled
     belief_now = _expected(listing)
     if _lies_between(suspicion.units, suspicion.belief, belief_now):
         return Read(replace(listing, suspicion=None, look_at=now), Verdict.MATCH)
@@ -155,8 +171,6 @@ def weigh(listing: Listing, *, recently_sent: Collection[int], now: datetime, te
     if operation is not None:
         unwritten = operation.expected - operation.units
         if _lies_between(suspicion.units, suspicion.belief + unwritten, belief_now + unwritten, operation.expected):
-            if listing.phase is Phase.UNKNOWN:
-                return Read(rewrite(adopted, now=now), Verdict.NOT_WRITTEN)
             drift = DriftFound(
                 listing=adopted, cause=Cause.LOST_WRITE, expected_units=belief_now, observed_units=suspicion.units
             )
@@ -171,6 +185,31 @@ def weigh(listing: Listing, *, recently_sent: Collection[int], now: datetime, te
     held = replace(adopted, suspense_units=listing.suspense_units + low - suspicion.units)
     drift = DriftFound(listing=held, cause=Cause.UNKNOWN, expected_units=low, observed_units=suspicion.units)
     return Read(held, Verdict.UNEXPLAINED, drift)
+
+
+def _settled(listing: Listing, suspicion: Suspicion, *, now: datetime, terms: Terms) -> Read | None:
+    """The listing after a reading that settles its write, or that has to be taken again; None: nothing explains it."""
+    operation = listing.operation
+    if operation is None:
+        raise InvariantError(f"{listing.channel_sku}: no write to settle")
+    match settle(listing, operation, suspicion, terms):
+        case Settlement.AGAIN:
+            again_at = now + timedelta(seconds=terms.look_again_s)
+            return Read(replace(listing, suspicion=None, look_at=again_at), Verdict.NOT_YET)
+        case Settlement.WRITTEN:
+            return Read(_verified(listing, suspicion.units, now=now), Verdict.MATCH)
+        case Settlement.NOT_WRITTEN:
+            before = _adopt(listing, operation.expected, net=operation.net)
+            return Read(rewrite(before, now=now), Verdict.NOT_WRITTEN)
+        case Settlement.ANCHORED:
+            anchored = _adopt(listing, suspicion.units, net=listing.net_units)
+            return Read(replace(rewrite(anchored, now=now), op_tries=0), Verdict.ANCHORED)
+        case Settlement.NEITHER:
+            return None
+
+
+def _turnover(listing: Listing, net_before: int) -> int:
+    return listing.turnover_units - abs(listing.net_units - net_before)
 
 
 def _lies_between(units: int, *ends: int) -> bool:
@@ -230,7 +269,9 @@ def _verified(listing: Listing, units: int, *, now: datetime) -> Listing:
     )
 
 
-def _suspect(listing: Listing, units: int, *, net_before: int, now: datetime, terms: Terms) -> Listing:
+def _suspect(listing: Listing, units: int, net_before: int, turnover: int, *, now: datetime, terms: Terms) -> Listing:
     belief_before = _expected(listing) + listing.net_units - net_before
-    suspicion = listing.suspicion or Suspicion(units=units, belief=belief_before, net=net_before, seen_at=now)
+    suspicion = listing.suspicion or Suspicion(
+        units=units, belief=belief_before, net=net_before, turnover=turnover, seen_at=now
+    )
     return replace(listing, suspicion=suspicion, look_at=now + timedelta(seconds=terms.look_again_s))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from oneshelf.domain.identity import Channel, printable
-from oneshelf.domain.reading import Terms
+from oneshelf.domain.listing import Terms
 from oneshelf.errors import MalformedError
 from oneshelf.sdk.capability import Capability
 from oneshelf.sdk.contract import Connector
@@ -21,7 +21,10 @@ OUTAGE_STREAK = 3
 WORDS_LENGTH_MAX = 500
 REAUTHENTICATE_PAUSE_S = 300.0
 SUSPENSE_LAGS = 5
-TIMING_NAMES = ("apply_s", "poll_orders_s", "suspense_s", "sweep_stock_s")
+TIMING_NAMES = ("apply_s", "poll_orders_s", "stale_s", "suspense_s", "sweep_stock_s", "zombie_s")
+WRITE_LEASE_S = 60.0
+# A call takes at most its deadline: what is sent before this has been answered while the lease still stands.
+SEND_BEFORE_S = WRITE_LEASE_S - 25.0
 
 # What a call to a channel may end in: what the channel says, or an answer that nobody can read.
 CHANNEL_FAILURES = (ChannelFault, MalformedError)
@@ -52,6 +55,8 @@ class OpenChannel:
             is_applied_when_answered=self.capability.is_applied_when_answered,
             apply_s=self.capability.apply_s,
             look_again_s=max(0.25, self.capability.apply_s / 30),
+            copy_s=SEND_BEFORE_S + self.capability.zombie_s,
+            stale_s=self.capability.stale_s,
         )
 
 
@@ -62,6 +67,8 @@ def with_timing(capability: Capability, timing: dict[str, float]) -> Capability:
         apply_s=timing.get("apply_s", capability.apply_s),
         poll_orders_s=timing.get("poll_orders_s", capability.poll_orders_s),
         sweep_stock_s=timing.get("sweep_stock_s", capability.sweep_stock_s),
+        stale_s=timing.get("stale_s", capability.stale_s),
+        zombie_s=timing.get("zombie_s", capability.zombie_s),
     )
 
 

@@ -8,7 +8,7 @@ suspicion), resolve (a drift).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -21,6 +21,7 @@ from oneshelf.sdk.bisect import read_each
 from oneshelf.sdk.message import StockReading
 from oneshelf.storage import drifts, publishing, schedules, touched
 from oneshelf.storage.database import Database, now
+from oneshelf.storage.listings import ListingKey
 from oneshelf.telemetry import get_logger
 
 LEASE_S = 60.0
@@ -30,6 +31,14 @@ MISSING_LOOK_S = 30.0
 log = get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The listings that were asked for, as they were before the question, and when that was."""
+
+    listings: Mapping[ListingKey, Listing]
+    at: datetime
+
+
 async def confirm(database: Database, channel: OpenChannel, clock: Clock) -> int:
     """Read one batch of listings back. Returns how many."""
     lease = clock.new_id()
@@ -37,7 +46,8 @@ async def confirm(database: Database, channel: OpenChannel, clock: Clock) -> int
         claimed = await publishing.claim_to_look(
             tx, channel.name, limit=channel.capability.batch_reads, lease=lease, lease_s=LEASE_S
         )
-    if not claimed:
+        asked = _Asked({listing.key: listing for listing in claimed}, await now(tx)) if claimed else None
+    if asked is None:
         return 0
     try:
         readings = await read_each(channel.connector.read_stock, [listing.channel_sku for listing in claimed])
@@ -47,26 +57,23 @@ async def confirm(database: Database, channel: OpenChannel, clock: Clock) -> int
             await publishing.release(tx, channel.name, lease=lease, retry_after_s=pause_s)
         return len(claimed)
     await report_answer(database, channel.name)
-    await _record(database, channel, claimed, readings, clock, lease)
+    await _record(database, channel, asked, readings, clock, lease)
     return len(claimed)
 
 
 async def _record(
     database: Database,
     channel: OpenChannel,
-    claimed: Sequence[Listing],
+    asked: _Asked,
     readings: Sequence[StockReading],
     clock: Clock,
     lease: UUID,
 ) -> None:
     shown: dict[ChannelSku, int | None] = {reading.channel_sku: reading.units for reading in readings}
-    net_before = {listing.key: listing.net_units for listing in claimed}
     async with database.transaction() as tx:
         at = await now(tx)
-        locked = await publishing.lock(tx, [listing.key for listing in claimed], lease=lease)
-        reads = [
-            _read(listing, shown.get(listing.channel_sku), net_before[listing.key], at, channel) for listing in locked
-        ]
+        locked = await publishing.lock(tx, asked.listings, lease=lease)
+        reads = [_read(listing, shown.get(listing.channel_sku), asked, at, channel) for listing in locked]
         await publishing.save(tx, [done.listing for done in reads])
         verified = [done.listing.key for done in reads if done.verdict is Verdict.MATCH]
         await drifts.close_verified(tx, verified, at=at)
@@ -75,7 +82,7 @@ async def _record(
         found = [(clock.new_id(), done.drift) for done in reads if done.drift is not None]
         await drifts.open_all(tx, found, at=at)
         await drifts.observe(tx, _observations(channel, locked, reads, shown), at=at)
-        if any(done.verdict in {Verdict.UNEXPLAINED, Verdict.SEEN} for done in reads):
+        if any(done.verdict in {Verdict.UNEXPLAINED, Verdict.SEEN, Verdict.PENDING} for done in reads):
             await schedules.hurry(tx, channel.name, "orders", at_most_every_s=HURRY_ORDERS_S)
     for _, drift in found:
         log.warning(
@@ -92,11 +99,20 @@ def _shows_something_else(done: Read) -> bool:
     return done.verdict is Verdict.MATCH and done.listing.verified_units != done.listing.desired_units
 
 
-def _read(listing: Listing, units: int | None, net_before: int, at: datetime, channel: OpenChannel) -> Read:
+def _read(listing: Listing, units: int | None, asked: _Asked, at: datetime, channel: OpenChannel) -> Read:
     """A listing that the answer leaves out proves nothing: look again later."""
     if units is None:
         return Read(replace(listing, look_at=at + timedelta(seconds=MISSING_LOOK_S)), Verdict.NOT_YET)
-    return read(listing, units, net_before=net_before, now=at, terms=channel.terms)
+    before = asked.listings[listing.key]
+    return read(
+        listing,
+        units,
+        net_before=before.net_units,
+        turnover_before=before.turnover_units,
+        asked_at=asked.at,
+        now=at,
+        terms=channel.terms,
+    )
 
 
 def _observations(
@@ -105,6 +121,6 @@ def _observations(
     return [
         drifts.Observation(channel.name, listing.channel_sku, units, listing.belief, "confirm")
         for listing, done in zip(before, reads, strict=True)
-        if done.verdict not in {Verdict.MATCH, Verdict.NOT_YET}
+        if done.verdict not in {Verdict.MATCH, Verdict.NOT_YET, Verdict.PENDING}
         and (units := shown.get(listing.channel_sku)) is not None
     ]

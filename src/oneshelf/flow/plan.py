@@ -1,25 +1,33 @@
 """Work out what each listing should show.
 
-Reads: touched SKUs, bundles, balances. Writes: the desired figure of their listings with its derivation.
+Reads: touched SKUs, bundles, balances, what listings may sell. Writes: the desired figure of their listings with its
+derivation; whether a SKU is guarded.
 Next: push.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 
 from oneshelf.domain.availability import Derivation, at_least, derive, derive_bundle
-from oneshelf.domain.identity import Location, Sku
+from oneshelf.domain.identity import Channel, Location, Sku
 from oneshelf.domain.ledger import Balance
 from oneshelf.domain.listing import Listing, Phase
-from oneshelf.storage import balances, publications, touched
-from oneshelf.storage.database import Database, now
+from oneshelf.domain.rights import Mode, Seller, Standing, desired, is_guarded
+from oneshelf.storage import balances, publications, rights, touched
+from oneshelf.storage.database import Database, Transaction, now
+from oneshelf.storage.listings import ListingKey
 
 BATCH = 1000
 
+Shelves = Mapping[Sku, Mapping[Location, Balance]]
+Derived = list[tuple[publications.Plannable, Derivation]]
 
-async def plan(database: Database) -> int:
-    """Plan one batch of touched SKUs. Returns how many SKUs."""
+
+async def plan(database: Database, *, blind: Collection[Channel] = ()) -> int:
+    """Plan one batch of touched SKUs. `blind`: channels that do not compare what is written. Returns how many SKUs."""
     async with database.transaction() as tx:
         skus = await touched.claim(tx, limit=BATCH)
         if not skus:
@@ -27,16 +35,14 @@ async def plan(database: Database) -> int:
         plannable = await publications.lock_for_planning(tx, skus)
         # After the lock: whoever plans a SKU last has read the newest balances, and what is in suspense.
         at = await now(tx)
-        counted = {sku for candidate in plannable for sku in _counted(candidate)}
+        counted = {sku for candidate in plannable for sku in candidate.needs}
         shelves = await balances.read(tx, counted)
         has_bundle = any(candidate.components for candidate in plannable)
         in_suspense = await publications.in_suspense(tx, counted) if has_bundle else _in_suspense(plannable)
-        await publications.set_desired(tx, _plans(plannable, shelves, in_suspense), at=at)
+        derived = [(candidate, _derived(candidate, shelves, in_suspense)) for candidate in plannable]
+        guarded = await _guard(tx, derived, shelves, counted, blind)
+        await publications.set_desired(tx, _plans(derived, guarded), at=at)
     return len(skus)
-
-
-def _counted(candidate: publications.Plannable) -> list[Sku]:
-    return [part.sku for part in candidate.components] or [candidate.listing.sku]
 
 
 def _in_suspense(plannable: Sequence[publications.Plannable]) -> dict[Sku, tuple[int, int]]:
@@ -49,28 +55,148 @@ def _in_suspense(plannable: Sequence[publications.Plannable]) -> dict[Sku, tuple
     return found
 
 
-def _plans(
-    plannable: Sequence[publications.Plannable],
-    shelves: Mapping[Sku, Mapping[Location, Balance]],
-    in_suspense: Mapping[Sku, tuple[int, int]],
-) -> list[publications.Planned]:
-    def figure(sku: Sku, location: Location, pack_units: int) -> Derivation:
+def _derived(
+    candidate: publications.Plannable, shelves: Shelves, in_suspense: Mapping[Sku, tuple[int, int]]
+) -> Derivation:
+    """What it shows where each listing shows all that is available."""
+
+    def figure(sku: Sku, pack_units: int) -> Derivation:
         units, changes = in_suspense.get(sku, (0, 0))
+        here = {place: balance for place, balance in shelves[sku].items() if place == candidate.location}
         return derive(
-            available={place: balance.available for place, balance in shelves[sku].items() if place == location},
+            available={place: balance.available for place, balance in here.items()},
             ledger_versions={place: balance.version for place, balance in shelves[sku].items()},
             in_suspense=units,
             suspense_version=changes,
             pack_units=pack_units,
         )
 
+    if candidate.components:
+        parts = [(part, figure(part.sku, 1)) for part in candidate.components]
+        return derive_bundle(parts, pack_units=candidate.pack_units)
+    return figure(candidate.listing.sku, candidate.pack_units)
+
+
+# Guarded SKUs ---------------------------------------------------------------------------------------------------------
+
+
+async def _guard(
+    tx: Transaction, derived: Derived, shelves: Shelves, counted: Collection[Sku], blind: Collection[Channel]
+) -> dict[ListingKey, int | None]:
+    """The figures of listings that sell a guarded SKU; None: this one stays as it is until its write is settled."""
+    sold = {candidate.listing.sku for candidate, _ in derived}
+    guards = await rights.guards(tx, {*counted, *sold})
+    if not guards:
+        return {}
+    places = {candidate.location for candidate, _ in derived}
+    available = {
+        (sku, place): max(0, shelves[sku][place].available) if place in shelves[sku] else 0
+        for sku in counted
+        for place in places
+    }
+    guarded = {
+        sku: is_guarded(
+            guard.mode,
+            was_guarded=guard.is_guarded,
+            available=sum(available[sku, place] for place in places),
+            threshold=guard.guard_at_units or 0,
+        )
+        for sku, guard in guards.items()
+    }
+    await rights.set_guarded(tx, guarded)
+    for sku, place in available:
+        if guarded.get(sku, False):
+            available[sku, place] = max(0, available[sku, place] - guards[sku].allowance_units)
+    granted = await rights.granted(tx, counted)
+    frozen = {sku for sku, guard in guards.items() if guard.mode is Mode.FROZEN}
+    figures: dict[ListingKey, int | None] = {}
+    for place in sorted(places):
+        here = [
+            (candidate, derivation)
+            for candidate, derivation in derived
+            if candidate.location == place
+            and any(guarded.get(sku, False) for sku in (*candidate.needs, candidate.listing.sku))
+        ]
+        caps = {
+            candidate.listing.key: 0
+            if not frozen.isdisjoint((*candidate.needs, candidate.listing.sku))
+            else derivation.units
+            for candidate, derivation in here
+        }
+        sellers = {
+            candidate.listing.key: _seller(candidate, caps[candidate.listing.key], candidate.listing.channel in blind)
+            for candidate, _ in here
+            if candidate.listing.rights is not None
+        }
+        offered = _offered(sellers, available, granted, place)
+        wanted = desired(sellers, offered)
+        for candidate, _ in here:
+            listing = candidate.listing
+            figures[listing.key] = _figure(listing, sellers.get(listing.key), wanted, caps[listing.key])
+    return figures
+
+
+def _seller(candidate: publications.Plannable, cap: int, is_blind: bool) -> Seller:
+    listing = candidate.listing
+    return Seller(
+        needs=candidate.needs,
+        rights=listing.rights or 0,
+        in_suspense=listing.suspense_units,
+        cap=cap,
+        standing=_standing(candidate),
+        is_blind=is_blind,
+    )
+
+
+def _standing(candidate: publications.Plannable) -> Standing:
+    listing = candidate.listing
+    if not candidate.is_live or listing.phase is Phase.PARKED:
+        return Standing.SHUT
+    is_certain = listing.rights == max(0, listing.belief or 0) + listing.suspense_units
+    is_settled = listing.phase in {Phase.IDLE, Phase.ACCEPTED} and listing.suspicion is None
+    return Standing.OPEN if is_certain and is_settled else Standing.WAITING
+
+
+def _offered(
+    sellers: Mapping[ListingKey, Seller],
+    available: Mapping[tuple[Sku, Location], int],
+    granted: Mapping[tuple[Sku, Location], rights.Granted],
+    place: Location,
+) -> dict[Sku, int]:
+    """What these listings may sell together: what is available, less what others of the same SKUs may sell."""
+    mine: dict[Sku, int] = defaultdict(int)
+    for seller in sellers.values():
+        for sku, units in seller.needs.items():
+            mine[sku] += seller.rights * units
+    offered = {}
+    for sku, units in mine.items():
+        all_granted = granted.get((sku, place), rights.Granted(0, has_unread=False))
+        free = available[sku, place] - all_granted.units
+        # Where a listing was never read, nobody knows what it sells: nothing is given to the others.
+        offered[sku] = units + (min(0, free) if all_granted.has_unread else free)
+    return offered
+
+
+def _figure(listing: Listing, seller: Seller | None, wanted: Mapping[ListingKey, int], cap: int) -> int | None:
+    if seller is None or seller.standing is Standing.SHUT:
+        return min(cap, listing.rights or 0)
+    if seller.standing is Standing.OPEN:
+        return wanted[listing.key]
+    return cap if listing.desired_units is not None and cap < listing.desired_units else None
+
+
+# Versions -------------------------------------------------------------------------------------------------------------
+
+
+def _plans(derived: Derived, guarded: Mapping[ListingKey, int | None]) -> list[publications.Planned]:
     plans = []
-    for listing, location, pack_units, _suspense_version, components in plannable:
-        if components:
-            parts = [(part, figure(part.sku, location, 1)) for part in components]
-            derivation = derive_bundle(parts, pack_units=pack_units)
-        else:
-            derivation = figure(listing.sku, location, pack_units)
+    for candidate, pooled in derived:
+        listing, derivation = candidate.listing, pooled
+        if listing.key in guarded:
+            units = guarded[listing.key]
+            if units is None:
+                continue
+            derivation = replace(pooled, units=units, guarded_from=pooled.units)
         is_other = listing.desired_units != derivation.units
         # A figure of which nothing is counted yet is not written to a channel: it keeps version 0.
         if (is_other or _has_left(listing, derivation)) and derivation.version > 0:

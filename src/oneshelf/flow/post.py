@@ -58,7 +58,7 @@ class _Batch:
     """What posting a batch of facts decided, beside the shelf."""
 
     saved: dict[orders.OrderKey, OrderSnapshot] = field(default_factory=dict)
-    net: dict[listings.ListingKey, int] = field(default_factory=dict)
+    taken: dict[listings.ListingKey, listings.Taken] = field(default_factory=dict)
     posted: list[int] = field(default_factory=list)
     parked: dict[int, str] = field(default_factory=dict)
 
@@ -102,8 +102,8 @@ async def _post_batch(database: Database, new_id: Callable[[], UUID], *, limit: 
         batch = _decide(claimed, stored, links, shelf, connected_at)
         await shelves.write(tx, shelf, now=now)
         await orders.save(tx, batch.saved.values())
-        await listings.add_net(tx, batch.net)
-        await touched.mark(tx, [links[key].sku for key, change in batch.net.items() if change and key in links])
+        await listings.add_net(tx, batch.taken)
+        await touched.mark(tx, [links[key].sku for key, taken in batch.taken.items() if taken.units and key in links])
         await facts.finish(tx, batch.posted, batch.parked)
     return len(claimed)
 
@@ -245,8 +245,9 @@ def _decide(
         connected = connected_at[snapshot.channel] - timedelta(seconds=CLOCKS_DIFFER_S)
         is_earlier_sale = current is None and snapshot.placed_at < connected
         for channel_sku, change in posted.off_listing.items():
-            listing = (snapshot.channel, channel_sku)
-            batch.net[listing] = batch.net.get(listing, 0) + (0 if is_earlier_sale else change)
+            if not is_earlier_sale:
+                listing = (snapshot.channel, channel_sku)
+                batch.taken[listing] = batch.taken.get(listing, listings.Taken(0, 0)).plus(change)
         if posted.unlinked:
             batch.parked[fact.fact_id] = _unlinked_reason(snapshot.channel, posted.unlinked)
         else:

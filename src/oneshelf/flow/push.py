@@ -24,7 +24,6 @@ from oneshelf.domain.listing import (
     answered,
     back_off_s,
     declined,
-    intend,
     lost,
     refused,
     without_a_write,
@@ -32,19 +31,23 @@ from oneshelf.domain.listing import (
 from oneshelf.domain.reading import read
 from oneshelf.errors import InvariantError
 from oneshelf.flow import hold
-from oneshelf.flow.channel import CHANNEL_FAILURES, OpenChannel, report_answer, report_fault
+from oneshelf.flow.channel import (
+    CHANNEL_FAILURES,
+    SEND_BEFORE_S,
+    WRITE_LEASE_S,
+    OpenChannel,
+    report_answer,
+    report_fault,
+)
 from oneshelf.sdk.bisect import push_each, read_each
 from oneshelf.sdk.capability import WriteKind
 from oneshelf.sdk.fault import OutcomeUnknownError
 from oneshelf.sdk.http import sending_before
 from oneshelf.sdk.message import Accepted, Applied, Refused, Stale, StockWrite, Throttled, Unknown, WriteOutcome
-from oneshelf.storage import drifts, publishing, schedules
+from oneshelf.storage import drifts, publishing, rights, schedules, touched
 from oneshelf.storage.database import Database, Transaction, now
 from oneshelf.telemetry import get_logger
 
-LEASE_S = 60.0
-# A call takes at most its deadline: what is sent before this has been answered while the lease still stands.
-SEND_BEFORE_S = LEASE_S - 25.0
 HURRY_ORDERS_S = 1.0
 PUT_OFF_S = 0.25
 
@@ -63,9 +66,10 @@ async def push(database: Database, channel: OpenChannel, clock: Clock) -> int:
             phases=_phases(channel),
             limit=channel.capability.batch_writes,
             lease=lease,
-            lease_s=LEASE_S,
+            lease_s=WRITE_LEASE_S,
         )
-        claimed = await hold.keep_back(tx, standing, await _settle_without_calls(tx, channel, claimed))
+        if claimed:
+            claimed = await hold.keep_back(tx, standing, await _settle_without_calls(tx, channel, claimed))
     if not claimed:
         return 0
     try:
@@ -127,15 +131,16 @@ async def _intend(
 ) -> list[StockWrite]:
     """Record what will be written, from the figures of this very moment. Returns the writes to send."""
     compares = channel.capability.write_kind is WriteKind.COMPARE_AND_SET
-    net_before = {listing.key: listing.net_units for listing in claimed}
+    asked = {listing.key: listing for listing in claimed}
     async with database.transaction() as tx:
         standing = await hold.lock(tx, channel.name)
         at = await now(tx)
         intended: list[Listing] = []
         put_off: list[Listing] = []
         observed: list[drifts.Observation] = []
-        locked = await publishing.lock(tx, [listing.key for listing in claimed], lease=lease)
+        locked = await publishing.lock(tx, list(asked), lease=lease)
         passed = await hold.pass_writes(tx, standing, locked)
+        free = await rights.lock_free(tx, channel.name, [listing.channel_sku for listing in locked])
         for listing in locked:
             belief = listing.belief
             shown = readings.get(listing.channel_sku) if compares else belief
@@ -147,13 +152,23 @@ async def _intend(
             elif shown == belief and listing.key not in passed:
                 put_off.append(replace(listing, next_at=at + timedelta(seconds=hold.PUT_OFF_S)))
             elif shown == belief:
-                intended.append(intend(listing, op_id=clock.new_id(), now=at))
+                written = free.intend(listing, op_id=clock.new_id(), now=at, is_compared=compares)
+                (intended if written else put_off).append(written or _put_off(listing, at))
             else:
-                doubted = read(listing, shown, net_before=net_before[listing.key], now=at, terms=channel.terms)
+                before = asked[listing.key]
+                doubted = read(
+                    listing,
+                    shown,
+                    net_before=before.net_units,
+                    turnover_before=before.turnover_units,
+                    now=at,
+                    terms=channel.terms,
+                )
                 put_off.append(_put_off(doubted.listing, at))
                 observed.append(drifts.Observation(channel.name, listing.channel_sku, shown, belief, "push"))
         await publishing.save(tx, intended, keeps_lease=True)
         await publishing.save(tx, put_off)
+        await touched.mark(tx, free.refused)
         await drifts.observe(tx, observed, at=at)
         if observed:
             await schedules.hurry(tx, channel.name, "orders", at_most_every_s=HURRY_ORDERS_S)

@@ -10,7 +10,7 @@ from oneshelf.clock import Clock
 from oneshelf.flow.channel import CHANNEL_FAILURES, OpenChannel, report_answer, report_fault, words_of
 from oneshelf.sdk.message import Request
 from oneshelf.storage import inbox, schedules
-from oneshelf.storage.database import Database
+from oneshelf.storage.database import Database, now
 from oneshelf.telemetry import get_logger
 
 POLL_LEASE_S = 60.0
@@ -37,12 +37,13 @@ async def poll_orders(database: Database, channel: OpenChannel, clock: Clock) ->
     """
     async with database.transaction() as tx:
         due = await schedules.claim(tx, channel.name, "orders", lease=clock.new_id(), lease_s=POLL_LEASE_S)
+        asked_at = await now(tx) if due else None
     if due is None:
         return 0
     cursor, stored = due.cursor, 0
     try:
         for _ in range(PAGES_MAX):
-            page = await channel.connector.poll_orders(cursor, since=channel.connected_at)
+            page = await channel.connector.poll_orders(cursor, since=channel.connected_at, asked_at=asked_at)
             cursor = page.cursor
             async with database.transaction() as tx:
                 deliveries = [inbox.NewDelivery(told.key, told.topic, told.body) for told in page.deliveries]
@@ -50,6 +51,7 @@ async def poll_orders(database: Database, channel: OpenChannel, clock: Clock) ->
                 is_ours = await schedules.advance(
                     tx, due, cursor=cursor, covered_until=page.covered_until, is_finished=not page.has_more
                 )
+                asked_at = await now(tx)
             if not is_ours or not page.has_more:
                 break
     except CHANNEL_FAILURES as fault:

@@ -33,9 +33,9 @@ async def sweep(database: Database, channel: OpenChannel, clock: Clock) -> int:
     """Read the channel's whole stock if that is due. Absence from it proves nothing. Returns listings read."""
     async with database.transaction() as tx:
         due = await schedules.claim(tx, channel.name, "stock", lease=clock.new_id(), lease_s=SWEEP_LEASE_S)
+        if due is None:
+            return 0
         begun_at = await now(tx)
-    if due is None:
-        return 0
     cursor, read_count = None, 0
     try:
         for _ in range(PAGES_MAX):

@@ -28,6 +28,8 @@ async def resolve(database: Database, channels: Mapping[Channel, OpenChannel]) -
     """Decide one batch of drifts. They close once a reading shows the desired figure. Returns how many."""
     async with database.transaction() as tx:
         undecided = await drifts.claim_undecided(tx, limit=BATCH)
+        if not undecided:
+            return 0
         at = await now(tx)
         due = {
             (drift.channel, drift.channel_sku): drift

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+# No channel documents how long a request of which the connection broke may still be carried out; connections and the
+# proxies on the way give up after a minute at the latest.
+ZOMBIE_S = 60.0
+
 
 class WriteKind(StrEnum):
     """How a quantity is written at this channel."""
@@ -35,6 +39,8 @@ class Capability:
     batch_writes: int  # listings per push
     batch_reads: int  # listings per read-back
     apply_s: float  # an accepted write that does not show after this is lost
+    zombie_s: float  # how long after it was sent a write without an answer may still arrive
+    stale_s: float  # how old a reading may be
     orders_lag_s: float  # how long an order may stay invisible to a poll
     poll_orders_s: float  # how often to poll for orders
     sweep_stock_s: float  # how often to read every listing

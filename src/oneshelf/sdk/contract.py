@@ -59,11 +59,14 @@ class Connector(Protocol):
         """
         ...
 
-    async def poll_orders(self, cursor: str | None, *, since: datetime | None = None) -> OrderPage:
+    async def poll_orders(
+        self, cursor: str | None, *, since: datetime | None = None, asked_at: datetime | None = None
+    ) -> OrderPage:
         """Orders created or changed since `cursor`, oldest change first. None: since `since`, or from now on.
 
         The first poll may come long after the channel was connected, and what was sold in between counts. The clocks
-        of a channel and of ours differ: orders of the minute before may come along at the start.
+        of a channel and of ours differ: orders of the minute before may come along at the start. `asked_at`: now, by
+        the clock that all nodes share and that `covered_until` is told in; default: the connector's own.
         """
         ...
 

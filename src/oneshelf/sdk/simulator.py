@@ -105,6 +105,7 @@ class Simulator(ABC):
         self.shoppers = Shoppers(self, Random(f"{kind}:{seed}:shoppers"))
         self._timers: list[tuple[float, int, Action]] = []
         self._timer_count = 0
+        self._alarm = asyncio.Event()
         self._storm_until = float("-inf")
         self._skew_s = 0.0
         self.is_revoked = False
@@ -194,6 +195,7 @@ class Simulator(ABC):
         """Do `action` once `seconds` of the channel's time (divided by `speed`) have passed."""
         self._timer_count += 1
         heapq.heappush(self._timers, (self.clock.monotonic() + seconds / self.speed, self._timer_count, action))
+        self._alarm.set()
 
     async def run(self) -> None:
         """Let the channel's time pass, until cancelled."""
@@ -201,12 +203,22 @@ class Simulator(ABC):
             while True:
                 for action in self.due():
                     actions.create_task(_awaited(action))
-                await self.clock.sleep(TICK_S)
+                self._alarm.clear()
+                ringing = actions.create_task(self._ring_when_due())
+                await self._alarm.wait()
+                ringing.cancel()
+
+    async def _ring_when_due(self) -> None:
+        """At the next thing to do; of those that come close upon each other, for all together."""
+        wait_s = self.next_due_at - self.clock.monotonic()
+        if wait_s < float("inf"):
+            await self.clock.sleep(max(TICK_S, wait_s))
+            self._alarm.set()
 
     def due(self) -> list[Action]:
         """Let buyers do what is due now, and return the delayed effects that are, in order, to be awaited.
 
-        `run` does this at each tick. Whoever steps time from one event to the next does it at `next_due_at`.
+        `run` does this whenever something is. Whoever steps time from one event to the next does it at `next_due_at`.
         """
         now = self.clock.monotonic()
         self.shoppers.shop(now)
@@ -306,6 +318,7 @@ class Simulator(ABC):
 
     def _set_shoppers(self, asked: dict[str, Any]) -> None:
         self.shoppers.follow(msgspec.convert(asked, ShoppersPlan), self.clock.monotonic())
+        self._alarm.set()
 
     def _place(self, asked: dict[str, Any]) -> str | None:
         lines = [

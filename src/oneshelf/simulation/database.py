@@ -9,17 +9,18 @@ from __future__ import annotations
 import asyncio
 import select
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any, Self
 
 import psycopg
-from psycopg import AsyncConnection, Connection, sql
+from psycopg import AsyncConnection, AsyncTransaction, Connection, generators
 from psycopg.abc import PQGen
-from psycopg.conninfo import make_conninfo
-from psycopg.pq import ConnStatus, PGconn, TransactionStatus
+from psycopg.pq import ExecStatus, Format, TransactionStatus
+from psycopg.pq.abc import PGresult
 from psycopg.waiting import READY_R, READY_W, WAIT_R, WAIT_W
 
 from oneshelf.simulation.kernel import EPOCH, Kernel
+from oneshelf.simulation.sessions import CHANGED, TELL, Session, Sessions, kept
 
 if TYPE_CHECKING:
     from oneshelf.simulation.node import Node
@@ -27,67 +28,37 @@ if TYPE_CHECKING:
 # In real time: after so long without an answer it is asked whether the statement waits for a lock. PostgreSQL looks for
 # a deadlock sooner, so of those that wait for each other it is the last one that is refused.
 _LOOK_S = 0.004
-_OPTIONS = "-c timezone=UTC -c deadlock_timeout=1ms"
-_GONE_MS = 10_000
-
-# `db_now()` of a simulated database: the kernel's time, kept in a sequence since those stand outside transactions.
-# Another one counts the statements that changed the ledger.
-_CLOCK = """
-create sequence if not exists simulated_now minvalue 0;
-create or replace function db_now() returns timestamptz language sql volatile as $$
-    select to_timestamp(last_value / 1000000.0) from simulated_now
-$$;
-create sequence if not exists simulated_changes minvalue 0;
-create or replace function note_change() returns trigger language plpgsql as $$
-begin perform nextval('simulated_changes'); return null; end $$;
-"""
-_WATCHED = ("balances", "movements", "reservations", "order_lines")
-_WATCH = """
-create or replace trigger noted after insert or update or delete on {table}
-for each statement execute function note_change()
-"""
+_BEGUN = {TransactionStatus.IDLE, TransactionStatus.INTRANS}
+_ENDS = {b"COMMIT", b"ROLLBACK"}
 
 
 class SimulatedDatabase:
     """The database of a run: a migrated one whose clock is the kernel's. Empties it first."""
 
     def __init__(self, dsn: str, kernel: Kernel) -> None:
-        self.dsn = dsn
         self.kernel = kernel
-        self.session: Connection[tuple[Any, ...]] = psycopg.connect(dsn, autocommit=True)
+        self.sessions: Sessions = kept(dsn)
+        self.session: Connection[tuple[Any, ...]] = self.sessions.own
         self.blocked: list[SteppedConnection] = []
         self._told_s = -1.0
-        self._changes = 0
+        self._has_changed = False
         # Called when the ledger has changed and time goes on.
         self.changed: Callable[[], None] = lambda: None
-        self.session.execute(_CLOCK)
-        for table in _WATCHED:
-            self.session.execute(sql.SQL(_WATCH).format(table=sql.Identifier(table)))
-        found = self.session.execute(
-            "select table_name from information_schema.tables where table_schema = 'public' "
-            "and table_type = 'BASE TABLE' and table_name <> 'schema_migrations' order by table_name"
-        )
-        names = [sql.Identifier(name) for (name,) in found]
-        for name in names:
-            # It would take locks and move rows at moments of its own.
-            self.session.execute(sql.SQL("alter table {} set (autovacuum_enabled = false)").format(name))
-        self.session.execute(sql.SQL("truncate {} restart identity cascade").format(sql.SQL(", ").join(names)))
+        self.sessions.begin()
 
-    def close(self) -> None:
-        self.session.close()
+    def ledger_changed(self) -> None:
+        """What is committed may be another ledger than before."""
+        self._has_changed = True
 
     def tell_time(self) -> None:
         """The clock of the database shows the kernel's time from now on. Something may have changed until now."""
         if self._told_s != self.kernel.now_s:
             self._told_s = self.kernel.now_s
             microseconds = int((EPOCH.timestamp() + self.kernel.now_s) * 1_000_000)
-            [(_, changes)] = self.session.execute(
-                "select setval('simulated_now', %s), (select last_value from simulated_changes)",
-                (microseconds,),
-                prepare=True,
-            )
-            if changes != self._changes:
-                self._changes = changes
+            # Past the driver's cursors: this is asked for as often as all else together.
+            self.session.pgconn.exec_prepared(TELL, [str(microseconds).encode()])
+            if self._has_changed:
+                self._has_changed = False
                 self.changed()
 
     def written(self) -> int:
@@ -107,22 +78,91 @@ class SimulatedDatabase:
                 self.blocked.remove(connection)
                 connection.unblocked()
 
-    def end(self, pids: list[int]) -> None:
-        """These sessions are gone, with their transactions and locks, when this returns."""
-        for pid in pids:
-            self.session.execute("select pg_terminate_backend(%s, %s)", (pid, _GONE_MS), prepare=True)
+    def end(self, sessions: list[Session]) -> None:
+        """What was open in these sessions is gone, with their locks, when this returns."""
+        for session in sessions:
+            self.sessions.end(session)
         self.transaction_ended()
 
 
-class SteppedConnection(AsyncConnection[tuple[Any, ...]]):
-    """A connection of one node."""
+class _Transaction(AsyncTransaction):
+    """One that needs no round trip to begin: the end of the one before it has begun it, and that nobody can see."""
 
-    node: Node
-    _turn: asyncio.Future[None] | None = None
+    async def __aenter__(self) -> Self:
+        if self.pgconn.transaction_status != TransactionStatus.INTRANS or self._conn._num_transactions:
+            return await super().__aenter__()
+        self._check_enter()
+        self.status = self.Status.ACTIVE
+        self._outer_transaction = True
+        self._stack_index, self._conn._num_transactions = 0, 1
+        return self
+
+
+class SteppedConnection(AsyncConnection[tuple[Any, ...]]):
+    """A connection of one node. Its session may have served others, and may serve others after it."""
+
+    def __init__(self, session: Session, node: Node) -> None:
+        super().__init__(session.pgconn)
+        self.session = session
+        self.node = node
+        self._prepared = session.prepared
+        self._is_lost = self._has_written = self._is_ending = False
+        self._turn: asyncio.Future[None] | None = None
+        self.add_notice_handler(self._noticed)
 
     @property
     def pid(self) -> int:
         return self.pgconn.backend_pid
+
+    @property
+    def closed(self) -> bool:
+        return self._is_lost or super().closed
+
+    def _check_connection_ok(self) -> None:
+        if self._is_lost:
+            raise psycopg.OperationalError("the connection is closed")
+        super()._check_connection_ok()
+
+    @property
+    def is_free(self) -> bool:
+        """Whether it can begin a transaction."""
+        return not self.closed and not self._num_transactions and self.pgconn.transaction_status in _BEGUN
+
+    @asynccontextmanager
+    async def transaction(
+        self, savepoint_name: str | None = None, force_rollback: bool = False
+    ) -> AsyncIterator[AsyncTransaction]:
+        tx = _Transaction(self, savepoint_name, force_rollback)
+        async with AsyncExitStack() as both:
+            # As the driver does it: the pipeline inside gets its answers before the end of the transaction is sent.
+            for part in (self.pipeline(), tx, self.pipeline()) if self._pipeline else (tx,):
+                await both.enter_async_context(part)
+            yield tx
+
+    def _exec_command(self, command: Any, result_format: Any = Format.TEXT) -> PQGen[PGresult | None]:
+        """The end of a transaction begins the next one."""
+        if command not in _ENDS:
+            done: PGresult | None = yield from super()._exec_command(command, result_format)
+            return done
+        self._check_connection_ok()
+        self._is_ending = True
+        if self._pipeline:
+            yield from super()._exec_command(command, result_format)
+            yield from super()._exec_command(b"BEGIN", result_format)
+            return None
+        self.pgconn.send_query(command + b"; BEGIN")
+        results: list[PGresult] = yield from generators.execute(self.pgconn)
+        result = results[0]
+        if result.status == ExecStatus.FATAL_ERROR:
+            raise psycopg.errors.error_from_result(result, encoding=self.pgconn._encoding)
+        return result
+
+    def _start_query(self) -> PQGen[None]:
+        self._check_connection_ok()
+        yield from super()._start_query()
+
+    def _noticed(self, notice: psycopg.errors.Diagnostic) -> None:
+        self._has_written = self._has_written or notice.message_primary == CHANGED
 
     def unblocked(self) -> None:
         if self._turn is not None and not self._turn.done():
@@ -130,7 +170,9 @@ class SteppedConnection(AsyncConnection[tuple[Any, ...]]):
 
     async def wait(self, gen: PQGen[Any], interval: float = 0.0, timeout: float | None = None) -> Any:  # noqa: ASYNC109  # as in the driver
         """One round trip: a step before it; it may be lost, or the node may die, before it and after it."""
-        database, was = self.node.database, self.pgconn.transaction_status
+        if self._is_lost:
+            return _unsent(gen)
+        database = self.node.database
         # What was sent ahead in a pipeline is under way: nobody comes in between.
         if self._pipeline is None or not self._pipeline.result_queue:
             await self.node.step("database")
@@ -146,18 +188,25 @@ class SteppedConnection(AsyncConnection[tuple[Any, ...]]):
                 gen.close()
             raise
         finally:
-            if not self.closed and was != self.pgconn.transaction_status == TransactionStatus.IDLE:
-                database.transaction_ended()
+            if self._is_ending and not self.closed and not (self._pipeline and self._pipeline.result_queue):
+                self._transaction_ended()
         self._maybe_lose_the_answer()
         self.node.maybe_crash("after the database")
         return result
+
+    def _transaction_ended(self) -> None:
+        self._is_ending = False
+        if self._has_written:
+            self._has_written = False
+            self.node.database.ledger_changed()
+        self.node.database.transaction_ended()
 
     def _maybe_fail(self) -> None:
         faults = self.node.faults
         if faults.strikes("connection_lost"):
             self.abandon()
             raise psycopg.OperationalError("the connection broke")
-        if self.pgconn.transaction_status != TransactionStatus.INTRANS:
+        if not self._num_transactions or self.pgconn.transaction_status != TransactionStatus.INTRANS:
             return
         if faults.strikes("deadlock"):
             raise psycopg.errors.DeadlockDetected("deadlock detected")
@@ -203,11 +252,26 @@ class SteppedConnection(AsyncConnection[tuple[Any, ...]]):
 
     def abandon(self) -> None:
         """Hang up, and see to it that the server has noticed."""
-        if self.closed:
-            return
-        pid = self.pid
-        self.pgconn.finish()
-        self.node.database.end([pid])
+        if not self.closed:
+            self.node.database.end([self.lost()])
+
+    def lost(self) -> Session:
+        """Nothing is sent on it any more. What was under way may have been done. Returns what is to be ended."""
+        self._is_lost = True
+        self.node.database.ledger_changed()
+        return self.session
+
+
+def _unsent(gen: PQGen[Any]) -> Any:
+    """What comes of it on a connection that is closed: it fails before it sends anything, or needs to send nothing."""
+    try:
+        next(gen)
+    except StopIteration as finished:
+        return finished.value
+    # A pipeline wants to send what it holds.
+    with suppress(psycopg.Error):
+        gen.close()
+    raise psycopg.OperationalError("the connection is closed")
 
 
 class SteppedPool:
@@ -225,7 +289,7 @@ class SteppedPool:
         try:
             yield connection
         finally:
-            if not connection.closed and connection.pgconn.transaction_status == TransactionStatus.IDLE:
+            if connection.is_free:
                 self._free.append(connection)
             else:
                 connection.abandon()
@@ -234,21 +298,11 @@ class SteppedPool:
 
     def abandon(self) -> None:
         """The node is dead: the server rolls back what was open."""
-        pids = []
-        for connection in self.opened:
-            if not connection.closed:
-                pids.append(connection.pid)
-                connection.pgconn.finish()
-        self._node.database.end(pids)
+        self._node.database.end([connection.lost() for connection in self.opened if not connection.closed])
         self.opened.clear()
         self._free.clear()
 
     def _open(self) -> SteppedConnection:
-        pgconn = PGconn.connect(make_conninfo(self._node.database.dsn, options=_OPTIONS).encode())
-        if pgconn.status != ConnStatus.OK:
-            raise psycopg.OperationalError(pgconn.get_error_message())
-        pgconn.nonblocking = 1
-        connection = SteppedConnection(pgconn)
-        connection.node = self._node
+        connection = SteppedConnection(self._node.database.sessions.open(), self._node)
         self.opened.append(connection)
         return connection

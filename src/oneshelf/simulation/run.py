@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from random import Random
 
 import httpx2
@@ -15,16 +16,17 @@ from oneshelf.connectors.amazon.simulator import SIMULATED_SECRETS, SIMULATED_SE
 from oneshelf.connectors.shopify.simulator import ACCESS_TOKEN, ShopifySimulator
 from oneshelf.connectors.shopify.simulator_shop import LOCATION_ID
 from oneshelf.domain.identity import Channel, Location, Sku
+from oneshelf.domain.rights import Mode
 from oneshelf.sdk.simulator import CatalogueItem, Simulator
 from oneshelf.simulation import scenarios
 from oneshelf.simulation.auditor import Auditor, ViolationError
 from oneshelf.simulation.database import SimulatedDatabase
 from oneshelf.simulation.faults import BY_NAME, OFF, Faults, drawn
 from oneshelf.simulation.kernel import Kernel, SimulatedClock, StalledError
-from oneshelf.simulation.network import ENGINE_PORT, HOST, Network
+from oneshelf.simulation.network import ENGINE_PORT, HOST, LATE_S, Network
 from oneshelf.simulation.node import Node
 from oneshelf.simulation.world import LOCATION, OTHER_LOCATION, World
-from oneshelf.storage import catalog
+from oneshelf.storage import catalog, rights
 from oneshelf.storage.catalog import NewChannel
 
 WEBHOOK_SECRET = "simulated-webhook-secret"  # noqa: S105  # between two parts of this process
@@ -33,9 +35,18 @@ SPEED = 30.0
 ACTIVE_S = 30.0
 TWO_NODES_SHARE = 0.4
 SETTLE_S_MAX = 900.0
+# Of mode auto.
+GUARD_AT_UNITS = 6
+# What a guarded SKU is not safe from.
+NOT_GUARDED = ("foreign_edit", "order_late")
+# A little longer than the latest request is late.
+ZOMBIE_S = LATE_S[1] + 5.0
 TIMING: Mapping[str, Mapping[str, float]] = {
-    "shopify": {"poll_orders_s": 6.0, "sweep_stock_s": 20.0, "suspense_s": 10.0},
-    "amazon": {"poll_orders_s": 6.0, "sweep_stock_s": 20.0, "suspense_s": 12.0, "apply_s": 14.0},
+    "shopify": {"poll_orders_s": 6.0, "sweep_stock_s": 20.0, "suspense_s": 10.0, "stale_s": 1.0, "zombie_s": ZOMBIE_S},
+    "amazon": {
+        **{"poll_orders_s": 6.0, "sweep_stock_s": 20.0, "suspense_s": 12.0, "apply_s": 14.0},
+        **{"stale_s": 2.5, "zombie_s": ZOMBIE_S},
+    },
 }
 
 
@@ -45,6 +56,7 @@ class Outcome:
 
     seed: int
     grades: dict[str, str]
+    mode: str = Mode.POOLED.value
     violation: str = ""
     trace: str = ""
     events: int = 0
@@ -69,16 +81,21 @@ def live(  # noqa: PLR0913  # one run, and all that may be asked of it
     active_s: float = ACTIVE_S,
     scenario: str = "",
     crash_at: int | None = None,
+    mode: str = "",
 ) -> Outcome:
     """Run a seed on this migrated database, which is emptied first. After `active_s` of the day everything works.
 
     With a `scenario` that alone happens, and no fault but that the engine dies at its `crash_at`-th step, if given.
+    `mode`: of all SKUs; default: drawn. Of a guarded SKU no unit may be sold twice, so nobody but the engine changes
+    what its listings show, no order is later than declared, and no unit is lost: nobody can promise these.
     """
     if scenario:
         grades = dict.fromkeys(BY_NAME, OFF)
     chance = Random(f"{seed}:faults")  # noqa: S311
     mix = dict(grades) if grades is not None else drawn(chance)
-    outcome = Outcome(seed, mix)
+    outcome = Outcome(seed, mix, mode or _drawn_mode(seed, scenario))
+    if outcome.mode == Mode.GUARDED:
+        mix.update(dict.fromkeys(NOT_GUARDED, OFF))
     kernel = Kernel(str(seed))
     kernel.lines = lines
     database = SimulatedDatabase(dsn, kernel)
@@ -94,7 +111,6 @@ def live(  # noqa: PLR0913  # one run, and all that may be asked of it
         kernel.loop.run_until_complete(_all_leave())
         outcome.trace, outcome.events = kernel.trace, kernel.step_count
         outcome.took_s = time.perf_counter() - began
-        database.close()
         asyncio.set_event_loop(None)
         kernel.loop.close()
     return outcome
@@ -127,6 +143,7 @@ class _Run:
         self._network = Network(kernel, faults)
         self._channels = self._simulators(seed)
         self._world = World(str(seed), kernel, self._network, faults, self._channels)
+        self._world.is_guarded = outcome.mode == Mode.GUARDED
         self._auditor = Auditor(database.session, self._world)
         self._violation: ViolationError | None = None
 
@@ -189,7 +206,7 @@ class _Run:
             for sku, units in scenarios.OPENING.items()
         ]
         await asyncio.gather(*opening)
-        while self._auditor.unsettled():
+        while any(self._auditor.unsettled()):
             await self._sleep(1.0)
         [node] = self._network.nodes
         node.point_count, node.crash_at = 0, crash_at
@@ -211,12 +228,15 @@ class _Run:
             await catalog.add_skus(tx, {Sku(sku): sku for sku in skus})
             for name, simulator in self._channels.items():
                 address = self._network.connect(name, simulator)
-                simulator.stock_catalogue([CatalogueItem(sku, sku, self._random.randint(0, 4)) for sku in skus])
+                most = 0 if self._world.is_guarded else 4
+                simulator.stock_catalogue([CatalogueItem(sku, sku, self._random.randint(0, most)) for sku in skus])
                 simulator.connect(address=f"http://{HOST}:{ENGINE_PORT}/webhooks/{name}", secret=WEBHOOK_SECRET)
                 settings, secrets = _account(name, address)
                 wish = NewChannel(Channel(name), name, Location(LOCATION), settings, secrets, dict(TIMING[name]))
                 await catalog.add_channel(tx, wish)
                 await catalog.set_mode(tx, Channel(name), "live")
+            wanted = Mode(self._outcome.mode)
+            await rights.set_mode(tx, [Sku(sku) for sku in skus], wanted, guard_at_units=GUARD_AT_UNITS)
         await clerk.stop()
 
     def _look(self) -> None:
@@ -244,11 +264,13 @@ class _Run:
         closing = self._kernel.loop.create_task(self._world.close())
         while True:
             await self._sleep(2.0)
-            missing = self._auditor.unsettled() if closing.done() else ["the world is not closed"]
-            if not missing:
+            missing = self._auditor.unsettled() if closing.done() else iter(["the world is not closed"])
+            first = next(missing, "")
+            if not first:
                 break
             if self._kernel.now_s - began_s > SETTLE_S_MAX:
-                raise ViolationError(f"after {SETTLE_S_MAX:.0f} s without faults: {'; '.join(missing[:5])}")
+                named = "; ".join((first, *islice(missing, 4)))
+                raise ViolationError(f"after {SETTLE_S_MAX:.0f} s without faults: {named}")
         self._outcome.settled_s = self._kernel.now_s - began_s
 
     def _count(self) -> None:
@@ -267,6 +289,14 @@ class _Run:
                     outcome.sometimes[f"{name}: {fault}"] += count
 
 
+def _drawn_mode(seed: int, scenario: str) -> str:
+    if scenario:
+        return Mode.POOLED.value
+    return Random(f"{seed}:mode").choice(  # noqa: S311
+        (Mode.POOLED.value, Mode.POOLED.value, Mode.GUARDED.value, Mode.GUARDED.value, Mode.AUTO.value)
+    )
+
+
 def _turning_points(written: Sequence[int]) -> list[int]:
     """The points just before and just after something was written; they are counted from 1."""
     found = set()
@@ -280,6 +310,6 @@ def _account(kind: str, address: str) -> tuple[dict[str, str], dict[str, str]]:
     """Settings and secrets with which the simulator lets us in."""
     if kind == "amazon":
         addresses = {"base_url": address, "token_url": address + TOKEN_PATH}
-        return {**SIMULATED_SETTINGS, **addresses}, dict(SIMULATED_SECRETS)
+        return {**SIMULATED_SETTINGS, **addresses, "orders_lag_s": "5"}, dict(SIMULATED_SECRETS)
     settings = {"base_url": address, "location_id": str(LOCATION_ID), "orders_lag_s": "1"}
     return settings, {"access_token": ACCESS_TOKEN, "webhook_secret": WEBHOOK_SECRET}

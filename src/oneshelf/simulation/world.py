@@ -66,6 +66,7 @@ class World:
         self.skus: Sequence[str] = ()
         self.asked: dict[str, Asked] = {}
         self.is_closed = False
+        self.is_guarded = False
         self._held: list[str] = []
         self._people: list[asyncio.Task[None]] = []
         self._watchmen: list[asyncio.Task[None]] = []
@@ -135,6 +136,9 @@ class World:
             "ship a unit": lambda: simulator.ship_units(order.order_id, line.line_id, 1),
             "refund": lambda: simulator.refund(order.order_id, line.line_id, 1, restock=random.random() < 0.5),
         }
+        if self.is_guarded:
+            # The seller puts more into an order than the listing had.
+            del acts["edit"], acts["add"]
         act = random.choice(list(acts))
         if acts[act]():
             self.faults.saw(f"{name}: {act}")
@@ -153,7 +157,8 @@ class World:
         random = self.random
         sku = random.choice(self.skus)
         line = {"sku": sku, "location": LOCATION}
-        kind = random.choice(("receive", "receive", "adjust", "reserve", "reserve", "end", "move"))
+        kinds = ("receive", "receive", "reserve", "reserve", "end")
+        kind = random.choice(kinds if self.is_guarded else (*kinds, "adjust", "move"))
         if kind == "end" and self._held:
             at = random.randrange(len(self._held))
             # Now and then somebody ends the same reservation again.

@@ -29,7 +29,8 @@ _SINCE_SENT = f"""
     ) as sent on true
     cross join lateral (
         select coalesce(sum(abs(hand.units)), 0)::bigint as hand_units, min(hand.since) as hand_from,
-               coalesce(sum(b.version - part.version - hand.movement_count), 0)::bigint as trade_count
+               coalesce(sum(b.version - part.version - hand.movement_count), 0)::bigint as trade_count,
+               coalesce(bool_or(s.is_guarded), false) as is_shared
         from (
             select coalesce(piece ->> 'sku', l.sku) as sku, at.key as location, at.value::bigint as version
             from jsonb_array_elements(
@@ -37,6 +38,7 @@ _SINCE_SENT = f"""
             cross join lateral jsonb_each_text(piece -> 'ledger_versions') as at
         ) as part
         join balances b on b.sku = part.sku and b.location = part.location
+        join skus s on s.sku = part.sku
         cross join lateral (
             select coalesce(sum(case when m.to_account = 'available' then m.units
                                      when m.from_account = 'available' then -m.units else 0 end), 0) as units,
@@ -50,13 +52,14 @@ _SINCE_SENT = f"""
 _CHANGE = f"""
     {_BELIEF}, l.desired_units, sent.units,
     coalesce(sent.version = l.desired_version, l.released_version >= l.desired_version),
-    l.signed_off_at is not null, moved.hand_units, moved.trade_count
+    l.signed_off_at is not null, moved.hand_units, moved.trade_count, moved.is_shared
 """
 # The same as `domain.breaker.Change.is_by_hand`, for counting.
 _IS_BY_HAND = f"""
     not coalesce(sent.version = l.desired_version, l.released_version >= l.desired_version)
     and case when sent.version is null then l.desired_units = 0 and {_BELIEF} > 0 and l.signed_off_at is null
-             else l.desired_units <> sent.units and (moved.hand_units <> 0 or moved.trade_count = 0) end
+             else l.desired_units <> sent.units
+                  and (moved.hand_units <> 0 or moved.trade_count = 0 and not moved.is_shared) end
 """
 
 
@@ -126,6 +129,7 @@ async def changes(tx: Transaction, channel: Channel, channel_skus: Collection[Ch
             is_signed_off=row[5],
             hand_units=row[6],
             trade_count=row[7],
+            is_shared=row[8],
         )
         async for row in cursor
     }

@@ -15,13 +15,14 @@ def components_of(components: Sequence[str], units: Sequence[int]) -> tuple[Comp
     return tuple(Component(sku=Sku(sku), units=each) for sku, each in zip(components, units, strict=True))
 
 
-async def listed(tx: Transaction) -> Bundles:
-    """All bundles, in the order of their SKUs."""
+async def listed(tx: Transaction, *, sku: Sku | None = None) -> Bundles:
+    """All bundles, in the order of their SKUs; or the one of this SKU, if it is a bundle."""
     cursor = await tx.execute(
         """
         select sku, array_agg(component order by component), array_agg(units order by component)
-        from bundle_components group by sku order by sku
-        """
+        from bundle_components where %(sku)s::text is null or sku = %(sku)s group by sku order by sku
+        """,
+        {"sku": sku},
     )
     return {Sku(sku): components_of(components, units) async for sku, components, units in cursor}
 

@@ -14,7 +14,7 @@ from oneshelf.domain.command import Component
 from oneshelf.domain.identity import Channel, Location, Sku
 from oneshelf.domain.ledger import Backorder, BackorderKind, BalanceKey
 from oneshelf.errors import ConfigurationError
-from oneshelf.storage import arrays, sign_offs
+from oneshelf.storage import arrays, listings
 from oneshelf.storage.database import Transaction
 
 _CHANNEL_COLUMNS = (
@@ -81,12 +81,16 @@ async def known_locations(tx: Transaction, locations: Collection[Location]) -> s
 
 
 class Known(NamedTuple):
-    """Names that there are; which of the SKUs are bundles, and what may be promised of them beyond the shelf."""
+    """Names that there are; which of the SKUs are bundles, and what may be promised of them beyond the shelf.
+
+    `granted`: units that the listings of guarded ones may sell.
+    """
 
     skus: set[Sku]
     locations: set[Location]
     bundles: dict[Sku, tuple[Component, ...]]
     backorders: dict[BalanceKey, Backorder]
+    granted: dict[BalanceKey, int]
 
 
 async def ask_known(
@@ -102,6 +106,10 @@ async def ask_known(
         select 'bundle', sku, component, null, units from bundle_components where sku = any(%(skus)s::text[])
         union all
         select 'backorder', sku, location, kind, cap_units from backorders where sku = any(%(skus)s::text[])
+        union all
+        select 'granted', sku, location, null, units from granted
+        where sku = any(array(select g.sku from skus g where g.is_guarded and g.sku = any(
+            %(skus)s::text[] || array(select component from bundle_components where sku = any(%(skus)s::text[])))))
         """,
         {"skus": arrays.texts(sorted(skus)), "locations": arrays.texts(sorted(locations))},
     )
@@ -109,7 +117,7 @@ async def ask_known(
 
 async def told_known(asked: AsyncCursor[tuple[Any, ...]]) -> Known:
     """The answer to `ask_known`."""
-    known = Known(set(), set(), {}, {})
+    known = Known(set(), set(), {}, {}, {})
     for what, sku, other, kind, units in await asked.fetchall():
         match what:
             case "sku":
@@ -119,6 +127,8 @@ async def told_known(asked: AsyncCursor[tuple[Any, ...]]) -> Known:
             case "bundle":
                 part = Component(sku=Sku(other), units=units)
                 known.bundles[Sku(sku)] = (*known.bundles.get(Sku(sku), ()), part)
+            case "granted":
+                known.granted[Sku(sku), Location(other)] = units or 0
             case _:
                 policy = Backorder(kind=BackorderKind(kind), cap_units=units)
                 known.backorders[Sku(sku), Location(other)] = policy
@@ -175,7 +185,7 @@ async def add_channel(tx: Transaction, new: NewChannel) -> str:
     is_elsewhere = (old.location, old.settings) != (new.location, dict(new.settings))
     mode = "watch" if is_elsewhere else old.mode
     if is_elsewhere:
-        await sign_offs.withdraw(tx, new.channel)
+        await listings.withdraw_sign_offs(tx, new.channel)
     await tx.execute(
         """
         update channels set
@@ -189,12 +199,22 @@ async def add_channel(tx: Transaction, new: NewChannel) -> str:
 
 
 async def set_mode(tx: Transaction, channel: Channel, mode: str) -> bool:
-    """Watch, go live, or pause. False for an unknown channel.
+    """Watch, go live, or pause. False for an unknown channel. The shares of guarded SKUs are planned again.
 
     Live: to all listings, linked now or later, unless the channel is signed off listing by listing.
     """
     cursor = await tx.execute(
         "update channels set mode = %(mode)s where channel = %(channel)s", {"mode": mode, "channel": channel}
+    )
+    await tx.execute(
+        """
+        insert into touched (sku)
+        select distinct s.sku from listings l
+        left join bundle_components b on b.sku = l.sku
+        join skus s on s.sku = coalesce(b.component, l.sku) and s.is_guarded
+        where l.channel = %(channel)s
+        """,
+        {"channel": channel},
     )
     return cursor.rowcount == 1
 

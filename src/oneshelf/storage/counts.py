@@ -12,7 +12,7 @@ from oneshelf.domain.command import CLOCK_ERROR_S, CommandKey, Count, CountedFig
 from oneshelf.domain.identity import Location, Sku
 from oneshelf.domain.ledger import BalanceKey
 from oneshelf.domain.seen import Begun, Context, LookedBack, Moved, Ruling
-from oneshelf.storage.database import Transaction
+from oneshelf.storage.database import Transaction, only_row
 
 # Ids are made by the clock of a node and instants by that of the database: no two clocks are further apart than this.
 _CLOCKS_APART_AT_MOST = timedelta(days=1)
@@ -43,6 +43,35 @@ async def begin(tx: Transaction, token: UUID, location: Location, skus: Collecti
         {"token": token, "location": location, "skus": None if skus is None else sorted(skus)},
     )
     return cursor.rowcount
+
+
+async def end_old(tx: Transaction, *, kept_s: float, every_s: float, limit: int) -> int:
+    """Delete the notes of counts that began longer ago than `kept_s`; their tokens are unknown from now on. How many.
+
+    Looks at the whole table, so not again within `every_s` of the time that it found no more than `limit`.
+    """
+    await tx.execute("insert into housekeeping (task) values ('counts') on conflict do nothing")
+    cursor = await tx.execute(
+        """
+        with begun as (
+            select from housekeeping
+            where task = 'counts' and done_until <= db_now() - make_interval(secs => %(every_s)s)
+            for update skip locked
+        ), due as (
+            select c.sku, c.token from counts c, begun
+            where c.begun_at < db_now() - make_interval(secs => %(kept_s)s) limit %(limit)s
+        ), ended as (
+            delete from counts c using due where c.sku = due.sku and c.token = due.token returning c.token
+        ), noted as (
+            update housekeeping set done_until = db_now()
+            where task = 'counts' and exists (select from begun) and (select count(*) from ended) < %(limit)s
+        )
+        select count(*) from ended
+        """,
+        {"kept_s": kept_s, "every_s": every_s, "limit": limit},
+    )
+    (count,) = await only_row(cursor)
+    return int(count)
 
 
 async def contexts(tx: Transaction, counts: Sequence[Count]) -> dict[CommandKey, Context]:

@@ -21,6 +21,8 @@ LOCK_WAIT_S = 10
 # Whoever stands still in a transaction for so long (a paused machine, a cut wire) loses it, and its locks with it. Less
 # than the wait for a lock, so that whoever waits gets it.
 STANDSTILL_S = 5
+# Broken only by a bug, whatever a client asks for.
+RIGHTS_RULE = "rights_within_stock"
 # In a pipeline a server cannot tell standstill from work, only (this version and newer) how long it has been.
 TRANSACTION_TIMEOUT_SINCE = 170_000
 
@@ -92,6 +94,10 @@ class Database:
             raise DatabaseUnavailableError(f"the database did not finish: {_first_line(failure)}") from failure
         except psycopg.errors.UniqueViolation as failure:
             raise RowExistsError(f"the database has this row: {_first_line(failure)}") from failure
+        except psycopg.errors.CheckViolation as failure:
+            if failure.diag.constraint_name == RIGHTS_RULE:
+                raise InvariantError(_first_line(failure)) from failure
+            raise DatabaseRefusedError(f"the database refuses this: {_first_line(failure)}") from failure
         except (psycopg.DataError, psycopg.IntegrityError) as failure:
             raise DatabaseRefusedError(f"the database refuses this: {_first_line(failure)}") from failure
 

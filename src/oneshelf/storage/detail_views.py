@@ -32,6 +32,15 @@ class OrderRow(NamedTuple):
     skus_short: list[str]
 
 
+class ShortPlace(NamedTuple):
+    """Where a `ShortRow` stands in the queue; no two stand at the same place."""
+
+    since: datetime
+    source: str
+    sku: Sku
+    location: Location
+
+
 class ShortRow(NamedTuple):
     """Units that an order line or a held reservation waits for, since when, and what it has of this SKU already.
 
@@ -46,6 +55,10 @@ class ShortRow(NamedTuple):
     location: Location
     units_short: int
     units_held: int
+
+    @property
+    def place(self) -> ShortPlace:
+        return ShortPlace(self.since, self.source, self.sku, self.location)
 
 
 class LocationRow(NamedTuple):
@@ -128,8 +141,10 @@ async def short_orders(
     return await cursor.fetchall()
 
 
-async def short_rows(tx: Transaction, *, sku: Sku | None = None, limit: int | None = None) -> list[ShortRow]:
-    """All that waits for units, in the order in which it is served at each place: the oldest first."""
+async def short_rows(
+    tx: Transaction, *, sku: Sku | None = None, after: ShortPlace | None = None, limit: int | None = None
+) -> list[ShortRow]:
+    """What waits for units behind `after`, in the order in which it is served at each place: the oldest first."""
     cursor = tx.cursor(row_factory=class_row(ShortRow))
     await cursor.execute(
         """
@@ -144,10 +159,19 @@ async def short_rows(tx: Transaction, *, sku: Sku | None = None, limit: int | No
                    units - units_short
             from reservations where state = 'held' and units_short > 0
         ) as waiting
-        where %(sku)s::text is null or sku = %(sku)s
+        where (%(sku)s::text is null or sku = %(sku)s)
+          and (%(since)s::timestamptz is null
+               or (since, source collate "C", sku, location) > (%(since)s, %(source)s, %(after_sku)s, %(location)s))
         order by since, source collate "C", sku, location limit %(limit)s
         """,
-        {"sku": sku, "limit": limit},
+        {
+            "sku": sku,
+            "limit": limit,
+            "since": after.since if after else None,
+            "source": after.source if after else "",
+            "after_sku": after.sku if after else "",
+            "location": after.location if after else "",
+        },
     )
     return await cursor.fetchall()
 

@@ -169,31 +169,45 @@ async def lock_links(tx: Transaction, keys: Collection[ListingKey]) -> dict[List
     }
 
 
-async def add_net(tx: Transaction, changes: Mapping[ListingKey, int]) -> None:
-    """Orders have taken units off these (locked) listings, or put them back: `listing -> units`.
+class Taken(NamedTuple):
+    """What orders took off a listing, less what they gave back, and both added up."""
+
+    units: int
+    turnover: int
+
+    def plus(self, units: int) -> Taken:
+        """With one more change."""
+        return Taken(self.units + units, self.turnover + abs(units))
+
+
+async def add_net(tx: Transaction, changes: Mapping[ListingKey, Taken]) -> None:
+    """Orders have taken units off these (locked) listings, or put them back.
 
     Units that were in suspense are explained first: the channel showed the fall before, so it is not expected again.
     """
-    ordered = sorted((key, change) for key, change in changes.items() if change != 0)
+    ordered = sorted((key, change) for key, change in changes.items() if change.turnover > 0)
     if not ordered:
         return
     await tx.execute(
         """
         update listings l set
             net_units = l.net_units + new.change,
+            turnover_units = l.turnover_units + new.turnover,
+            turnover_at = db_now(),
             base_net = l.base_net + least(greatest(new.change, 0), l.suspense_units),
             op_net = l.op_net + least(greatest(new.change, 0), l.suspense_units),
             suspense_units = l.suspense_units - least(greatest(new.change, 0), l.suspense_units),
             suspense_version = l.suspense_version + (l.suspense_units > 0 and new.change > 0)::int,
             look_at = case when l.suspense_units > 0 and new.change > 0 then db_now() else l.look_at end
-        from unnest(%(channels)s::text[], %(channel_skus)s::text[], %(changes)s::bigint[])
-            as new (channel, channel_sku, change)
+        from unnest(%(channels)s::text[], %(channel_skus)s::text[], %(changes)s::bigint[], %(turnovers)s::bigint[])
+            as new (channel, channel_sku, change, turnover)
         where l.channel = new.channel and l.channel_sku = new.channel_sku
         """,
         {
             "channels": [channel for (channel, _), _ in ordered],
             "channel_skus": [channel_sku for (_, channel_sku), _ in ordered],
-            "changes": [change for _, change in ordered],
+            "changes": [change.units for _, change in ordered],
+            "turnovers": [change.turnover for _, change in ordered],
         },
     )
 
@@ -215,4 +229,19 @@ async def request_look(
         where l.channel = hinted.channel and l.channel_sku = hinted.channel_sku
         """,
         {"channel": channel, "channel_skus": sorted(set(channel_skus)), "aliases": sorted(set(aliases))},
+    )
+
+
+async def withdraw_sign_offs(tx: Transaction, channel: Channel) -> None:
+    """The channel may be another shop now: whatever was signed off counts for nothing."""
+    await tx.execute(
+        """
+        update listings l set signed_off_at = null, signed_off_by = ''
+        from (
+            select channel, channel_sku from listings
+            where channel = %(channel)s and signed_off_at is not null order by channel_sku for update
+        ) as signed
+        where l.channel = signed.channel and l.channel_sku = signed.channel_sku
+        """,
+        {"channel": channel},
     )

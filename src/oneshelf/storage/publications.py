@@ -25,7 +25,15 @@ class Plannable(NamedTuple):
     location: Location
     pack_units: int
     suspense_version: int
+    is_live: bool
     components: tuple[Component, ...] = ()
+
+    @property
+    def needs(self) -> dict[Sku, int]:
+        """Counted SKU -> units of it in one unit of the listing."""
+        if self.components:
+            return {part.sku: part.units * self.pack_units for part in self.components}
+        return {self.listing.sku: self.pack_units}
 
 
 class Planned(NamedTuple):
@@ -51,7 +59,7 @@ async def lock_for_planning(tx: Transaction, skus: Collection[Sku]) -> list[Plan
             select sku from moved
             union select b.sku from bundle_components b join moved on moved.sku = b.component
         )
-        select {LISTING_COLUMNS}, c.location, l.pack_units, l.suspense_version,
+        select {LISTING_COLUMNS}, c.location, l.pack_units, l.suspense_version, c.mode = 'live',
                array(select b.component from bundle_components b where b.sku = l.sku order by b.component),
                array(select b.units from bundle_components b where b.sku = l.sku order by b.component)
         from listings l join channels c on c.channel = l.channel join reached on reached.sku = l.sku
@@ -61,7 +69,7 @@ async def lock_for_planning(tx: Transaction, skus: Collection[Sku]) -> list[Plan
         {"skus": sorted(skus)},
     )
     return [
-        Plannable(listing_from_row(row), Location(row[31]), row[32], row[33], components_of(row[34], row[35]))
+        Plannable(listing_from_row(row), Location(row[36]), row[37], row[38], row[39], components_of(row[40], row[41]))
         async for row in cursor
     ]
 

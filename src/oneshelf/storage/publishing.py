@@ -17,7 +17,9 @@ LISTING_COLUMNS = """
     l.sent_units, l.sent_version, l.sent_at, l.accepted_version, l.accepted_at,
     l.verified_units, l.verified_version, l.verified_at, l.net_units, l.base_units, l.base_net, l.suspense_units,
     l.op_id, l.op_units, l.op_expected, l.op_net, l.op_tries,
-    l.suspect_units, l.suspect_belief, l.suspect_net, l.suspect_at, l.may_anchor, l.look_at, l.next_at
+    l.suspect_units, l.suspect_belief, l.suspect_net, l.suspect_at, l.may_anchor, l.look_at, l.next_at,
+    l.op_rights, l.op_is_strict, l.turnover_units, l.suspect_turnover,
+    case when l.turnover_at > '-infinity' then l.turnover_at end
 """
 
 
@@ -25,10 +27,12 @@ def listing_from_row(row: Sequence[Any]) -> Listing:
     """A listing from the columns of `LISTING_COLUMNS`, in that order."""
     operation = None
     if row[19] is not None:
-        operation = Operation(op_id=row[19], units=row[20], expected=row[21], net=row[22])
+        operation = Operation(
+            op_id=row[19], units=row[20], expected=row[21], net=row[22], rights=row[31], is_strict=row[32]
+        )
     suspicion = None
     if row[27] is not None:
-        suspicion = Suspicion(units=row[24], belief=row[25], net=row[26], seen_at=row[27])
+        suspicion = Suspicion(units=row[24], belief=row[25], net=row[26], turnover=row[34], seen_at=row[27])
     return Listing(
         channel=row[0],
         channel_sku=row[1],
@@ -46,6 +50,8 @@ def listing_from_row(row: Sequence[Any]) -> Listing:
         verified_version=row[13],
         verified_at=row[14],
         net_units=row[15],
+        turnover_units=row[33],
+        turnover_at=row[35],
         base_units=row[16],
         base_net=row[17],
         suspense_units=row[18],
@@ -169,25 +175,41 @@ _SAVED: Mapping[str, str] = {
     "op_units": "bigint",
     "op_expected": "bigint",
     "op_net": "bigint",
+    "op_rights": "bigint",
+    "op_is_strict": "boolean",
     "op_tries": "int",
     "suspect_units": "bigint",
     "suspect_belief": "bigint",
     "suspect_net": "bigint",
+    "suspect_turnover": "bigint",
     "suspect_at": "timestamptz",
     "may_anchor": "boolean",
     "look_at": "timestamptz",
     "next_at": "timestamptz",
 }
+# Where a listing of a guarded SKU may sell less than before, the others may have what is free now; and one that was
+# read for the first time, or of which a write or a doubt is settled, can be given another figure.
 _SAVE = f"""
-    update listings l set
-        {", ".join(f"{column} = new.{column}" for column in _SAVED)},
-        suspense_version = l.suspense_version + (l.suspense_units <> new.suspense_units)::int,
-        lease = case when %(keeps_lease)s then lease end,
-        lease_until = case when %(keeps_lease)s then lease_until end
-    from unnest(%(channel)s::text[], %(channel_sku)s::text[],
-                {", ".join(f"%({column})s::{kind}[]" for column, kind in _SAVED.items())})
-        as new (channel, channel_sku, {", ".join(_SAVED)})
-    where l.channel = new.channel and l.channel_sku = new.channel_sku
+    with saved as (
+        update listings l set
+            {", ".join(f"{column} = new.{column}" for column in _SAVED)},
+            suspense_version = l.suspense_version + (l.suspense_units <> new.suspense_units)::int,
+            lease = case when %(keeps_lease)s then l.lease end,
+            lease_until = case when %(keeps_lease)s then l.lease_until end
+        from unnest(%(channel)s::text[], %(channel_sku)s::text[],
+                    {", ".join(f"%({column})s::{kind}[]" for column, kind in _SAVED.items())})
+            as new (channel, channel_sku, {", ".join(_SAVED)})
+        join listings old on old.channel = new.channel and old.channel_sku = new.channel_sku
+        where l.channel = new.channel and l.channel_sku = new.channel_sku
+        returning l.sku, old.rights_units as before, l.rights_units as after,
+                  (old.phase in ('sending', 'unknown', 'parked') or old.suspect_at is not null)
+                  and l.phase in ('idle', 'accepted') and l.suspect_at is null as is_settled
+    )
+    insert into touched (sku)
+    select distinct sku from saved
+    where (after < before or before is null and after is not null or is_settled)
+      and exists (select from skus s where s.is_guarded and (s.sku = saved.sku or s.sku in (
+                      select b.component from bundle_components b where b.sku = saved.sku)))
 """
 
 
@@ -222,9 +244,12 @@ def _row(listing: Listing) -> dict[str, object]:
         "op_units": operation and operation.units,
         "op_expected": operation and operation.expected,
         "op_net": operation and operation.net,
+        "op_rights": operation and operation.rights,
+        "op_is_strict": operation is not None and operation.is_strict,
         "suspect_units": suspicion and suspicion.units,
         "suspect_belief": suspicion and suspicion.belief,
         "suspect_net": suspicion and suspicion.net,
+        "suspect_turnover": suspicion and suspicion.turnover,
         "suspect_at": suspicion and suspicion.seen_at,
     }
     plain = {name: getattr(listing, name) for name in _SAVED if name not in nested}

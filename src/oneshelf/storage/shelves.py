@@ -111,6 +111,7 @@ async def open_for_commands(
         transfers=[one for one in under_way if (one.sku, one.target) in locked],
         bundles=known.bundles,
         backorders=known.backorders,
+        granted=known.granted,
         new_id=new_id,
     )
     if reach.asks_rulings:

@@ -7,7 +7,7 @@ from typing import Any
 
 from oneshelf.domain.go_live import Facts
 from oneshelf.domain.identity import Channel, ChannelSku
-from oneshelf.storage import breakers
+from oneshelf.storage import breakers, catalog, listings
 from oneshelf.storage.database import Transaction, only_row
 
 FOREIGN_EDIT_DAYS = 7
@@ -79,9 +79,8 @@ async def sign_off_all(tx: Transaction, channel: Channel, *, by: str) -> int:
 
     What waits now was seen: the breaker counts from here.
     """
-    await tx.execute(
-        "update channels set signs_off = 'channel', mode = 'live' where channel = %(channel)s", {"channel": channel}
-    )
+    await tx.execute("update channels set signs_off = 'channel' where channel = %(channel)s", {"channel": channel})
+    await catalog.set_mode(tx, channel, "live")
     signed = await _sign(tx, channel, None, by=by)
     await breakers.accept(tx, channel)
     return signed
@@ -100,10 +99,9 @@ async def sign_off(tx: Transaction, channel: Channel, channel_skus: Collection[C
     if signs_off == "channel":
         if mode != "watch":
             return await _sign(tx, channel, channel_skus, by=by)
-        await withdraw(tx, channel)
-    await tx.execute(
-        "update channels set mode = 'live', signs_off = 'listing' where channel = %(channel)s", {"channel": channel}
-    )
+        await listings.withdraw_sign_offs(tx, channel)
+    await tx.execute("update channels set signs_off = 'listing' where channel = %(channel)s", {"channel": channel})
+    await catalog.set_mode(tx, channel, "live")
     return await _sign(tx, channel, channel_skus, by=by)
 
 
@@ -122,18 +120,3 @@ async def _sign(tx: Transaction, channel: Channel, channel_skus: Collection[Chan
         {"channel": channel, "by": by, "channel_skus": None if channel_skus is None else sorted(channel_skus)},
     )
     return cursor.rowcount
-
-
-async def withdraw(tx: Transaction, channel: Channel) -> None:
-    """The channel may be another shop now: whatever was signed off counts for nothing."""
-    await tx.execute(
-        """
-        update listings l set signed_off_at = null, signed_off_by = ''
-        from (
-            select channel, channel_sku from listings
-            where channel = %(channel)s and signed_off_at is not null order by channel_sku for update
-        ) as signed
-        where l.channel = signed.channel and l.channel_sku = signed.channel_sku
-        """,
-        {"channel": channel},
-    )

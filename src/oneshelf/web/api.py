@@ -3,36 +3,48 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import BeforeValidator
 from starlette.requests import Request
 
-from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku, channel_from, instant_from, sku_from
+from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku, channel_from, instant_from, printable, sku_from
 from oneshelf.domain.ledger import Balance
 from oneshelf.errors import MalformedError
-from oneshelf.storage import balances, catalog, detail_views, drifts, facts, inbox, movements, past, publishing, views
+from oneshelf.storage import (
+    balances,
+    bundles,
+    catalog,
+    detail_views,
+    drifts,
+    facts,
+    inbox,
+    movements,
+    past,
+    publishing,
+    views,
+)
 from oneshelf.storage.database import now
-from oneshelf.web import outputs
+from oneshelf.web import described, outputs
 from oneshelf.web.bodies import read_json
 from oneshelf.web.engine import Engine, EngineOf
 from oneshelf.web.fields import limit_from
 from oneshelf.web.inputs import location_titles_from, sku_titles_from
 from oneshelf.web.problems import DOCUMENTED, ProblemError
+from oneshelf.web.questions import only_known_questions
 
-router = APIRouter(prefix="/v1", tags=["shelf"], responses=DOCUMENTED)
+router = APIRouter(prefix="/v1", tags=["shelf"], responses=DOCUMENTED, dependencies=[Depends(only_known_questions)])
 
 Limit = Annotated[int, BeforeValidator(limit_from), Query(ge=1, le=1000, description="At most so many.")]
-At = Annotated[str | None, Query(max_length=100, description="A past instant, ISO 8601 with a zone.")]
+At = Annotated[
+    str | None,
+    Query(
+        max_length=100, description="A past instant, ISO 8601 with a zone; the plus of an offset is %2B in an address."
+    ),
+]
 After = Annotated[str, Query(max_length=500, description="`next` of the page before.")]
-
-
-def _body(name: str) -> dict[str, Any]:
-    """Describes a body that the route reads by itself."""
-    schema = {"$ref": f"#/components/schemas/{name}"}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 @router.get("/skus")
@@ -48,7 +60,7 @@ async def list_skus(engine: EngineOf, after: After = "", limit: Limit = 100) -> 
     )
 
 
-@router.post("/skus", openapi_extra=_body("SkusIn"))
+@router.post("/skus", openapi_extra=described.body("SkusIn"))
 async def add_skus(request: Request, engine: EngineOf) -> outputs.Added:
     """Name SKUs. Known ones keep their title, so asking again changes nothing."""
     titles = sku_titles_from(await read_json(request))
@@ -68,7 +80,7 @@ async def list_movements(
     async with engine.database.transaction() as tx:
         await views.freeze(tx)
         if not await catalog.known_skus(tx, [name]):
-            raise _unknown_sku(name)
+            raise unknown_sku(name)
         if instant is not None:
             await past.refuse_future(tx, instant)
         rows = await movements.newest(tx, name, limit=limit + 1, before=before, at=instant)
@@ -89,12 +101,14 @@ async def show_sku(engine: EngineOf, sku: str, at: At = None) -> outputs.SkuDeta
         present = await now(tx)
         rows = await views.sku_rows(tx, limit=1, only=[name])
         if not rows:
-            raise _unknown_sku(name)
+            raise unknown_sku(name)
         shelf = await balances.read(tx, [name])
         listings = await views.listings_of(tx, [name])
         drifting = await detail_views.open_drifts_of(tx, name)
+        parts = (await bundles.listed(tx, sku=name)).get(name, ())
     return outputs.SkuDetailOut(
         **rows[0]._asdict(),
+        components=[outputs.ComponentOut.model_validate(part) for part in parts],
         balances=[_balance_out(location, balance) for location, balance in sorted(shelf[name].items())],
         listings=[outputs.listing_out(row, now=present) for row in listings[name]],
         drifts=[outputs.drift_out(row, now=present) for row in drifting],
@@ -105,7 +119,7 @@ async def _past_sku(engine: Engine, sku: Sku, at: datetime) -> outputs.SkuPastOu
     async with engine.database.transaction() as tx:
         await views.freeze(tx)
         if not await catalog.known_skus(tx, [sku]):
-            raise _unknown_sku(sku)
+            raise unknown_sku(sku)
         await past.refuse_future(tx, at)
         was = await past.read(tx, sku, at)
     return outputs.SkuPastOut(
@@ -133,7 +147,7 @@ async def list_locations(engine: EngineOf) -> outputs.LocationsOut:
     return outputs.LocationsOut(locations=[outputs.LocationOut.model_validate(row) for row in rows])
 
 
-@router.post("/locations", openapi_extra=_body("LocationsIn"))
+@router.post("/locations", openapi_extra=described.body("LocationsIn"))
 async def add_locations(request: Request, engine: EngineOf) -> outputs.Added:
     """Name locations. Known ones keep their title."""
     titles = location_titles_from(await read_json(request))
@@ -222,7 +236,8 @@ async def list_errors(engine: EngineOf) -> outputs.ErrorsOut:
     )
 
 
-def _unknown_sku(sku: Sku) -> ProblemError:
+def unknown_sku(sku: Sku) -> ProblemError:
+    """404 with the way out."""
     return ProblemError(404, f"no SKU {sku}; name it with POST /v1/skus", kind="unknown-sku")
 
 
@@ -235,6 +250,6 @@ def _pair(cursor: str) -> tuple[Channel, str] | None:
     if not cursor:
         return None
     channel, slash, name = cursor.partition("/")
-    if not slash or not cursor.isprintable():
+    if not slash or printable(cursor, length_max=len(cursor)) != cursor:
         raise MalformedError("after must be the `next` of another page")
     return channel_from(channel), name

@@ -38,6 +38,7 @@ from oneshelf.domain.outcome import (
     in_words,
 )
 from oneshelf.flow.post import Answered
+from oneshelf.web import described
 from oneshelf.web.bodies import read_json
 from oneshelf.web.engine import engine_of
 from oneshelf.web.inputs import commands_from, header_key_of, reservation_command_from
@@ -139,6 +140,8 @@ def _alone(answered: Answered) -> Response:
         return _json(_answer(answered), headers)
     members = _answer(answered) | {"figures": msgspec.to_builtins(answered.outcome)}
     detail = str(members.pop("detail"))
+    if answered.was_replayed:
+        detail += " (as answered before; to ask anew, take a new key)"
     return problem(status, detail, kind=kind.replace("_", "-"), members=members, headers=headers)
 
 
@@ -157,7 +160,6 @@ def _json(document: object, headers: Mapping[str, str] | None) -> Response:
 
 
 def _route(path: str, endpoint: Callable[..., Awaitable[Response]], body: str, answer: type[BaseModel]) -> PlainRoute:
-    schema = {"$ref": f"#/components/schemas/{body}"}
     return PlainRoute(
         f"/v1/{path}",
         endpoint,
@@ -165,10 +167,7 @@ def _route(path: str, endpoint: Callable[..., Awaitable[Response]], body: str, a
         tags=["commands"],
         response_model=answer,
         responses=DOCUMENTED,
-        openapi_extra={
-            "requestBody": {"required": True, "content": {"application/json": {"schema": schema}}},
-            "parameters": [_HEADER_KEY],
-        },
+        openapi_extra={**described.body(body), "parameters": [_HEADER_KEY]},
     )
 
 

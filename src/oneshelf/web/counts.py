@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from starlette.requests import Request
 
-from oneshelf.domain.outcome import in_words
+from oneshelf.domain.outcome import UnknownSku, in_words
 from oneshelf.flow.count import CountBegun, begin_count
+from oneshelf.web import described
 from oneshelf.web.bodies import read_json
 from oneshelf.web.engine import EngineOf
 from oneshelf.web.inputs import count_begin_from
 from oneshelf.web.outputs import CountBegunOut
 from oneshelf.web.problems import DOCUMENTED, ProblemError
+from oneshelf.web.questions import only_known_questions
 
-router = APIRouter(prefix="/v1", tags=["commands"], responses=DOCUMENTED)
-_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/CountBeginIn"}}},
-    }
-}
+router = APIRouter(prefix="/v1", tags=["commands"], responses=DOCUMENTED, dependencies=[Depends(only_known_questions)])
 
 
-@router.post("/counts", openapi_extra=_BODY)
+@router.post("/counts", openapi_extra=described.body("CountBeginIn"))
 async def begin(request: Request, engine: EngineOf) -> CountBegunOut:
     """A token for counting these SKUs, or all, at one location. The command `count` quotes it, once for each SKU.
 
@@ -33,5 +27,6 @@ async def begin(request: Request, engine: EngineOf) -> CountBegunOut:
     wanted = count_begin_from(await read_json(request))
     begun = await begin_count(engine.database, engine.clock.new_id, wanted.location, wanted.skus)
     if not isinstance(begun, CountBegun):
-        raise ProblemError(404, in_words(begun))
+        kind = "unknown-sku" if isinstance(begun, UnknownSku) else "unknown-location"
+        raise ProblemError(404, in_words(begun), kind=kind)
     return CountBegunOut.model_validate(begun)

@@ -11,6 +11,7 @@ from oneshelf.domain.bundle import BundleWish
 from oneshelf.domain.command import COMPONENTS_MAX, Command, CommandKey, Component
 from oneshelf.domain.identity import Location, Sku, sku_from
 from oneshelf.domain.ledger import Backorder, BackorderKind
+from oneshelf.domain.rights import Mode
 from oneshelf.errors import MalformedError
 from oneshelf.web.command_inputs import (
     AnyCommandIn,
@@ -96,6 +97,18 @@ class LetGoIn(Input):
     by: SignerIn
 
 
+class SharingIn(Input):
+    """How the listings of a SKU share its units.
+
+    `guard_at_units`: of mode `auto`, guarded at so many available units or fewer; none: as measured.
+    `allowance_units`: kept from the listings of a guarded SKU, for tills and for reservations by this API.
+    """
+
+    mode: Mode
+    guard_at_units: UnitsIn | None = None
+    allowance_units: UnitsIn = 0
+
+
 # The models that /openapi.json describes although their routes read the body themselves.
 DOCUMENTED = (
     CommandsIn,
@@ -110,6 +123,7 @@ DOCUMENTED = (
     BackorderIn,
     SignOffIn,
     LetGoIn,
+    SharingIn,
 )
 
 _COMMAND: TypeAdapter[AnyCommandIn] = TypeAdapter(CommandIn)
@@ -118,6 +132,7 @@ _BUNDLE = TypeAdapter(BundleIn)
 _BACKORDER = TypeAdapter(BackorderIn)
 _SIGN_OFF = TypeAdapter(SignOffIn)
 _RELEASE = TypeAdapter(LetGoIn)
+_SHARING = TypeAdapter(SharingIn)
 _SKU_NAME = TypeAdapter(SkuNameIn)
 _LOCATION_NAME = TypeAdapter(LocationNameIn)
 
@@ -183,6 +198,11 @@ def sign_off_from(document: object) -> SignOffIn:
 def release_from(document: object) -> LetGoIn:
     """Who lets go what was held. Raises MalformedError."""
     return _parsed(_RELEASE, document, "body")
+
+
+def sharing_from(document: object) -> SharingIn:
+    """How the listings of a SKU share its units. Raises MalformedError."""
+    return _parsed(_SHARING, document, "body")
 
 
 def sku_titles_from(document: object) -> dict[Sku, str]:

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 
 from oneshelf.domain.bundle import Defined, definition_in_words
 from oneshelf.domain.identity import sku_from
 from oneshelf.domain.outcome import IsBundle, UnknownLocation, UnknownSku, in_words
 from oneshelf.flow.define import allow_backorder, define_bundle
-from oneshelf.storage import backorders, bundles, detail_views, views
-from oneshelf.web import outputs
-from oneshelf.web.api import Limit
+from oneshelf.storage import backorders, bundles, catalog, detail_views, views
+from oneshelf.web import described, outputs
+from oneshelf.web.api import Limit, unknown_sku
 from oneshelf.web.bodies import read_json
 from oneshelf.web.engine import EngineOf
 from oneshelf.web.inputs import backorder_from, bundle_from
 from oneshelf.web.problems import DOCUMENTED, ProblemError
+from oneshelf.web.questions import only_known_questions
+from oneshelf.web.short_cursor import CURSOR_LENGTH_MAX, cursor_of, place_from
 
-router = APIRouter(prefix="/v1", tags=["offers"], responses=DOCUMENTED)
+router = APIRouter(prefix="/v1", tags=["offers"], responses=DOCUMENTED, dependencies=[Depends(only_known_questions)])
 
-
-def _body(name: str) -> dict[str, Any]:
-    schema = {"$ref": f"#/components/schemas/{name}"}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+ShortAfter = Annotated[str, Query(max_length=CURSOR_LENGTH_MAX, description="`next` of the page before.")]
 
 
 @router.get("/bundles")
@@ -40,7 +39,7 @@ async def list_bundles(engine: EngineOf) -> outputs.BundlesOut:
     )
 
 
-@router.put("/bundles/{sku:path}", openapi_extra=_body("BundleIn"))
+@router.put("/bundles/{sku:path}", openapi_extra=described.body("BundleIn"))
 async def put_bundle(request: Request, engine: EngineOf, sku: str) -> outputs.BundleOut:
     """Have a SKU sold as these components from now on. Order lines posted before keep what they were posted to."""
     wish = bundle_from(sku, await read_json(request))
@@ -64,7 +63,7 @@ async def list_backorders(engine: EngineOf) -> outputs.BackordersOut:
     return outputs.BackordersOut(backorders=[outputs.BackorderOut.model_validate(row) for row in rows])
 
 
-@router.put("/backorders", openapi_extra=_body("BackorderIn"))
+@router.put("/backorders", openapi_extra=described.body("BackorderIn"))
 async def put_backorder(request: Request, engine: EngineOf) -> outputs.BackordersOut:
     """Let units be reserved beyond those that are there, until `cap_units` are short; 0 ends it. All policies."""
     sku, location, policy = backorder_from(await read_json(request))
@@ -81,10 +80,18 @@ async def put_backorder(request: Request, engine: EngineOf) -> outputs.Backorder
 
 
 @router.get("/short")
-async def list_short(engine: EngineOf, sku: str | None = None, limit: Limit = 100) -> outputs.ShortagesOut:
+async def list_short(
+    engine: EngineOf, sku: str | None = None, after: ShortAfter = "", limit: Limit = 100
+) -> outputs.ShortagesOut:
     """What was sold or promised and is not there: order lines and reservations, the oldest first."""
     only = None if sku is None else sku_from(sku)
+    place = place_from(after) if after else None
     async with engine.database.transaction() as tx:
         await views.freeze(tx)
-        rows = await detail_views.short_rows(tx, sku=only, limit=limit)
-    return outputs.ShortagesOut(short=[outputs.ShortOut.model_validate(row) for row in rows])
+        if only is not None and not await catalog.known_skus(tx, [only]):
+            raise unknown_sku(only)
+        rows = await detail_views.short_rows(tx, sku=only, after=place, limit=limit + 1)
+    return outputs.ShortagesOut(
+        short=[outputs.ShortOut.model_validate(row) for row in rows[:limit]],
+        next=cursor_of(rows[limit - 1].place) if len(rows) > limit else None,
+    )

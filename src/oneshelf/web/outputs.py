@@ -142,7 +142,17 @@ class DriftsOut(_Output):
     drifts: list[DriftOut]
 
 
+class ComponentOut(_Output):
+    """Units of a SKU in one bundle."""
+
+    sku: str
+    units: int
+
+
 class SkuDetailOut(SkuOut):
+    """`components`: what a bundle is made of, and counted as; empty for what is counted itself."""
+
+    components: list[ComponentOut]
     balances: list[BalanceOut]
     listings: list[ListingOut]
     drifts: list[DriftOut]
@@ -202,13 +212,6 @@ class MovementsOut(_Output):
     next: UUID | None
 
 
-class ComponentOut(_Output):
-    """Units of a SKU in one bundle."""
-
-    sku: str
-    units: int
-
-
 class BundleOut(_Output):
     """What is sold as one and counted as its components."""
 
@@ -248,9 +251,10 @@ class ShortOut(_Output):
 
 
 class ShortagesOut(_Output):
-    """The oldest first, as they will be filled."""
+    """The oldest first, as they will be filled. `next`: give it as `after` for the next page; null on the last one."""
 
     short: list[ShortOut]
+    next: str | None
 
 
 class LocationOut(_Output):

@@ -166,4 +166,5 @@ def _complaint(error: Any) -> str:
     if error["type"] == "union_tag_invalid":
         # Pydantic's own words tell the value again.
         return f"{error['ctx']['discriminator']} must be one of {error['ctx']['expected_tags']}"
-    return printable(error["msg"], length_max=COMPLAINT_LENGTH_MAX)
+    # A refusal of our own comes with a word of pydantic's before it.
+    return printable(error["msg"].removeprefix("Value error, "), length_max=COMPLAINT_LENGTH_MAX)

@@ -23,7 +23,20 @@ from oneshelf.flow.channel import OpenChannel
 from oneshelf.flow.post import Answered
 from oneshelf.storage.database import Database
 from oneshelf.telemetry import get_logger
-from oneshelf.web import api, commands, counts, going_live, inputs, metrics, offers, pages, problems, webhooks
+from oneshelf.web import (
+    api,
+    commands,
+    counts,
+    going_live,
+    inputs,
+    metrics,
+    offers,
+    pages,
+    problems,
+    reservations,
+    sharing,
+    webhooks,
+)
 from oneshelf.web.auth import Door
 from oneshelf.web.engine import Engine
 
@@ -131,6 +144,8 @@ def create_app(
     )
     app.state.engine = Engine(database=database, channels=channels, clock=clock, wake=wake, post=post)
     app.include_router(counts.router)
+    app.include_router(reservations.router)
+    app.include_router(sharing.router)  # Before the routes that would take its addresses for a SKU.
     app.include_router(api.router)
     app.include_router(offers.router)
     app.include_router(going_live.router)

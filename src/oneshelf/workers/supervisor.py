@@ -10,8 +10,9 @@ from dataclasses import replace
 from oneshelf.clock import Clock
 from oneshelf.domain.identity import Channel
 from oneshelf.errors import DatabaseUnavailableError
-from oneshelf.flow import audit, confirm, interpret, plan, post, push, receive, reconcile, resolve
+from oneshelf.flow import audit, confirm, count, interpret, plan, post, push, receive, reconcile, resolve
 from oneshelf.flow.channel import OpenChannel
+from oneshelf.sdk.capability import WriteKind
 from oneshelf.storage.database import Database
 from oneshelf.telemetry import get_logger
 from oneshelf.workers.poster import LANES, Poster
@@ -86,11 +87,22 @@ class Supervisor:
             Step("interpret", lambda: interpret.interpret(database, self._channels), ("post", "confirm")),
             Step("post", lambda: post.post_facts(database, clock.new_id), ("plan", "weigh")),
             Step("expire", lambda: post.post_expiries(database, clock.new_id), ("plan",), idle_s=0.5),
-            Step("forget", lambda: post.forget_answers(database), idle_s=60.0),
-            Step("plan", lambda: plan.plan(database), ("push",), pace_s=0.05),
+            Step("forget", self._forget, idle_s=60.0),
+            Step("plan", lambda: plan.plan(database, blind=self._blind()), ("push",), pace_s=0.05),
             Step("resolve", lambda: resolve.resolve(database, self._channels), ("plan", "push"), idle_s=0.5),
             Step("audit", lambda: audit.audit_if_due(database), idle_s=audit.EVERY_S, pace_s=audit.EVERY_S),
         ]
+
+    def _blind(self) -> set[Channel]:
+        """Channels that do not compare what is written."""
+        return {
+            name
+            for name, channel in self._channels.items()
+            if channel.capability.write_kind is not WriteKind.COMPARE_AND_SET
+        }
+
+    async def _forget(self) -> int:
+        return await post.forget_answers(self._database) + await count.end_old_counts(self._database)
 
     def _channel_steps(self, channel: OpenChannel) -> list[Step]:
         database, clock, name = self._database, self._clock, channel.name

@@ -9,16 +9,18 @@ from __future__ import annotations
 import sys
 
 from oneshelf import app, cli
-from oneshelf.flow import confirm, push, receive, reconcile
+from oneshelf.flow import channel, confirm, push, receive, reconcile
 from oneshelf.storage import database
 
 
 def main(lease_s: float, arguments: list[str]) -> None:
-    share = lease_s / push.LEASE_S
-    push.SEND_BEFORE_S *= share
+    share = lease_s / channel.WRITE_LEASE_S
+    for module in (channel, push):
+        vars(module)["SEND_BEFORE_S"] *= share
+        vars(module)["WRITE_LEASE_S"] = lease_s
     app.CALL_DEADLINE_S *= share
     database.STANDSTILL_S = max(1, round(database.STANDSTILL_S * share))
-    push.LEASE_S = confirm.LEASE_S = receive.POLL_LEASE_S = reconcile.SWEEP_LEASE_S = lease_s
+    confirm.LEASE_S = receive.POLL_LEASE_S = reconcile.SWEEP_LEASE_S = lease_s
     sys.argv = ["oneshelf", *arguments]
     cli.main()
 

@@ -105,6 +105,12 @@ EXAMPLES = [
     Example("PUT", "/v1/backorders", {"sku": SKU, "location": BERLIN, "cap_units": 4, "kind": "backorder"}),
     Example("POST", "/v1/channels/{channel}/sign-off", {"by": "Ada", "listings": [SKU]}, names=_PAPER),
     Example("POST", "/v1/channels/{channel}/release", {"by": "Ada"}, names=_PAPER),
+    Example(
+        "PUT",
+        "/v1/skus/{sku}/sharing",
+        {"mode": "auto", "guard_at_units": 4, "allowance_units": 1},
+        names=(("sku", SKU),),
+    ),
     Example("POST", "/v1/skus", {"skus": [{"sku": SKU, "title": "Blue mug"}]}),
     Example("POST", "/v1/locations", {"locations": [{"location": COLOGNE, "title": "Shop in Cologne"}]}),
 ]

@@ -38,7 +38,7 @@ do not know whether it was done: you get the first answer, with `Idempotent-Repl
 too: to ask again, take a new key. The same key with another command is 422. The figures of an answer are kept for
 seven days and the key for ever: after that it is told 409 `already_applied`, and still nothing is done twice. What
 was not readable or acceptable is not kept with its key. Naming SKUs and locations, defining a bundle, allowing
-backorders and beginning a count need no key, since doing it again changes nothing.
+backorders, saying how listings share units and beginning a count need no key, since doing it again changes nothing.
 
 ## Rows
 """

@@ -120,6 +120,7 @@ LETTERED = {
     "c": Row("a text that is too long, or empty", "422"),
     "d": Row("a list for a text, a text for a list, and the like; a word that is none of those allowed", "422"),
     "e": Row("an address of 10 kB, with NUL, or that is no UTF-8", "404, 422, 400"),
+    "f": Row("a parameter in the address that nobody knows, or that is there twice", "422"),
 }
 FROM_CHANNELS = {
     37: Row(

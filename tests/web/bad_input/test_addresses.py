@@ -111,6 +111,20 @@ def _wrong_values(schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield from (("e", text) for text in (LONG, "x" * 501 + "/x"))
 
 
+@of_rows("f")
+@pytest.mark.parametrize("one", [one for one in described() if one.method == "GET"], ids=str)
+async def test_a_question_that_nobody_knows_or_that_comes_twice_is_refused(
+    shelf: Shelf, one: Operation, row: str
+) -> None:
+    asked = [parameter["name"] for parameter in one.parameters if parameter["in"] == "query"]
+    questions = ["nobody=1", "%E2%80%AE=1", f"{LONG[:5_000]}=1", *(f"{name}=1&{name}=1" for name in asked)]
+    failed = []
+    for question in questions:
+        answer = await ask(shelf, one, f"{address(one)}?{question}")
+        failed += [f"{question[:40]}: {words}" for words in complaints(answer, 422, sent=question)]
+    assert failed == []
+
+
 @of_rows("d", "e", 12, 24, 26, 28, 29, 30)
 async def test_a_question_that_means_nothing_is_refused(shelf: Shelf, row: str) -> None:
     failed = []

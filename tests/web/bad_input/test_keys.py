@@ -20,7 +20,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 # so these routes need no key; nor do a sign-off and a release, which say that something is so.
 REPEATABLE = {
     ("POST", "/v1/skus"), ("POST", "/v1/locations"), ("POST", "/v1/counts"), ("PUT", "/v1/bundles/{sku}"),
-    ("PUT", "/v1/backorders"), ("POST", "/v1/channels/{channel}/sign-off"), ("POST", "/v1/channels/{channel}/release"),
+    ("PUT", "/v1/backorders"), ("PUT", "/v1/skus/{sku}/sharing"), ("POST", "/v1/channels/{channel}/sign-off"),
+    ("POST", "/v1/channels/{channel}/release"),
 }  # fmt: skip
 KEYED = [one for one in EXAMPLES if one.route not in REPEATABLE]
 WRONG_KEYS = {

@@ -5,11 +5,14 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 from oneshelf.errors import ConfigurationError
 from oneshelf.sdk.contract import Setting
 from oneshelf.sdk.message import ChannelConfig
+
+ORDERS_LAG_S, ORDERS_LAG_S_MAX = 120.0, 3600.0
 
 SETTINGS = (
     Setting("seller_id", "The merchant token of the account, as Seller Central shows it"),
@@ -18,6 +21,11 @@ SETTINGS = (
         "base_url",
         "The endpoint of the account's region",
         default="https://sellingpartnerapi-na.amazon.com",
+    ),
+    Setting(
+        "orders_lag_s",
+        "Seconds that a new order may stay invisible to a search of the orders; Amazon hides the last two minutes",
+        default=str(ORDERS_LAG_S),
     ),
     Setting("token_url", "Where Login with Amazon grants tokens", default="https://api.amazon.com/auth/o2/token"),
     Setting("client_id", "The application's LWA client id", is_secret=True),
@@ -43,6 +51,7 @@ class Account:
     marketplace_id: str
     base_url: str
     token_url: str
+    orders_lag: timedelta
     credentials: Credentials
 
 
@@ -64,6 +73,7 @@ def account_from(config: ChannelConfig) -> Account:
         marketplace_id=public["marketplace_id"],
         base_url=base_url,
         token_url=token_url,
+        orders_lag=_seconds(config.channel, "orders_lag_s", public["orders_lag_s"]),
         credentials=Credentials(**secret),
     )
 
@@ -81,6 +91,16 @@ def _filled(channel: str, told: Mapping[str, str], *, is_secret: bool) -> dict[s
             raise ConfigurationError(f"channel {channel}: the {word} {name} is missing. {setting.help}")
         filled[name] = value
     return filled
+
+
+def _seconds(channel: str, name: str, value: str) -> timedelta:
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= ORDERS_LAG_S_MAX:
+        raise ConfigurationError(f"channel {channel}: {name} must lie between 0 and {ORDERS_LAG_S_MAX:g} seconds")
+    return timedelta(seconds=seconds)
 
 
 def _address(channel: str, name: str, value: str) -> str:

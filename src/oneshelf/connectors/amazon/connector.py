@@ -14,7 +14,7 @@ import httpx2
 
 from oneshelf.clock import Clock
 from oneshelf.connectors.amazon import parse
-from oneshelf.connectors.amazon.account import SETTINGS, Account, account_from
+from oneshelf.connectors.amazon.account import ORDERS_LAG_S, SETTINGS, Account, account_from
 from oneshelf.connectors.amazon.api import ORDERS_PATH, SellingPartnerApi, is_success, refuse
 from oneshelf.connectors.amazon.cursor import OrderCursor, StockCursor
 from oneshelf.connectors.amazon.parse import ListingRow
@@ -22,7 +22,7 @@ from oneshelf.connectors.amazon.simulator import AmazonSimulator
 from oneshelf.connectors.amazon.tokens import Tokens
 from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.errors import invariant
-from oneshelf.sdk.capability import Capability, Limit, WriteKind
+from oneshelf.sdk.capability import ZOMBIE_S, Capability, Limit, WriteKind
 from oneshelf.sdk.contract import Connector, Setting
 from oneshelf.sdk.fault import (
     ChannelFault,
@@ -79,8 +79,10 @@ class AmazonConnector:
 
     # Orders --------------------------------------------------------------------------------------------------
 
-    async def poll_orders(self, cursor: str | None, *, since: datetime | None = None) -> OrderPage:
-        asked_at = self._clock.now()
+    async def poll_orders(
+        self, cursor: str | None, *, since: datetime | None = None, asked_at: datetime | None = None
+    ) -> OrderPage:
+        asked_at = asked_at or self._clock.now()
         if cursor is None:
             start = OrderCursor.starting(since or asked_at)
             return OrderPage(deliveries=(), cursor=start.text(), has_more=False, covered_until=None)
@@ -91,13 +93,13 @@ class AmazonConnector:
             return OrderPage(deliveries=(), cursor=at.restarted().text(), has_more=True, covered_until=None)
         refuse("searchOrders", reply)
         answer = parse.orders_answer(reply.document())
-        following = at.turned(token=answer.next_token, before=answer.before, now=asked_at)
+        following = at.turned(token=answer.next_token, before=answer.before, asked_at=asked_at)
         has_more = answer.next_token is not None
         return OrderPage(
             deliveries=answer.deliveries,
             cursor=following.text(),
             has_more=has_more,
-            covered_until=None if has_more else following.covered_until,
+            covered_until=None if has_more else following.covered_until(self._account.orders_lag),
         )
 
     def _orders_query(self, at: OrderCursor) -> dict[str, str]:
@@ -353,7 +355,10 @@ class AmazonKind:
             batch_writes=BATCH_MAX,
             batch_reads=BATCH_MAX,
             apply_s=900.0,
-            orders_lag_s=120.0,
+            zombie_s=ZOMBIE_S,
+            # Amazon states none.
+            stale_s=60.0,
+            orders_lag_s=ORDERS_LAG_S,
             poll_orders_s=180.0,
             sweep_stock_s=3600.0,
             has_webhooks=False,

@@ -34,8 +34,10 @@ class OrderCursor(msgspec.Struct, frozen=True, kw_only=True):
     turn: Turn = "created"
     token: str | None = None
     before: datetime | None = None
-    created_until: datetime | None = None
-    updated_until: datetime | None = None
+    # By our clock: when the window was opened, and when the last whole ones of each kind were.
+    asked_at: datetime | None = None
+    created_asked_at: datetime | None = None
+    updated_asked_at: datetime | None = None
 
     @classmethod
     def starting(cls, now: datetime) -> Self:
@@ -55,31 +57,32 @@ class OrderCursor(msgspec.Struct, frozen=True, kw_only=True):
         """The beginning of the window that is open now."""
         return self.created_after if self.turn == "created" else self.updated_after
 
-    @property
-    def covered_until(self) -> datetime | None:
-        """Every order placed before this has been shown, and every change of one, but for those that changed since."""
-        if self.created_until is None or self.updated_until is None:
-            return None
-        return min(self.created_until, self.updated_until)
+    def covered_until(self, lag: timedelta) -> datetime | None:
+        """Every order placed before this has been shown, and every change of one, but for those that changed since.
 
-    def turned(self, *, token: str | None, before: datetime | None, now: datetime) -> Self:
+        By our clock, like the instants at which we asked: what Amazon echoes is by its own, which may be ahead.
+        """
+        if self.created_asked_at is None or self.updated_asked_at is None:
+            return None
+        return min(self.created_asked_at, self.updated_asked_at) - lag
+
+    def turned(self, *, token: str | None, before: datetime | None, asked_at: datetime) -> Self:
         """The cursor after a page that ended with `token` and echoed `before` as the end of its window."""
-        end = min(filter(None, (self.before, before)), default=now - LAG_WITHOUT_ECHO)
+        opened_at = self.asked_at or asked_at
+        end = min(filter(None, (self.before, before)), default=opened_at - LAG_WITHOUT_ECHO)
         if token is not None:
-            return msgspec.structs.replace(self, token=token, before=end)
+            return msgspec.structs.replace(self, token=token, before=end, asked_at=opened_at)
         after = max(self.after, end - OVERLAP)
-        closed = msgspec.structs.replace(self, token=None, before=None)
-        until = min(end, now)
+        closed = msgspec.structs.replace(self, token=None, before=None, asked_at=None)
         if self.turn == "updated":
-            return msgspec.structs.replace(closed, turn="created", updated_after=after, updated_until=until)
+            return msgspec.structs.replace(closed, turn="created", updated_after=after, updated_asked_at=opened_at)
         # Orders placed before the start were never asked for: a window that ends before it proves nothing.
-        is_proof = end > self.created_after
-        created_until = until if is_proof else self.created_until
-        return msgspec.structs.replace(closed, turn="updated", created_after=after, created_until=created_until)
+        proved_at = opened_at if end > self.created_after else self.created_asked_at
+        return msgspec.structs.replace(closed, turn="updated", created_after=after, created_asked_at=proved_at)
 
     def restarted(self) -> Self:
         """The same window from its first page, where Amazon no longer knows the page."""
-        return msgspec.structs.replace(self, token=None, before=None)
+        return msgspec.structs.replace(self, token=None, before=None, asked_at=None)
 
 
 class StockCursor(msgspec.Struct, frozen=True, kw_only=True):

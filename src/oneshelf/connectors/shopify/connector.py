@@ -127,13 +127,15 @@ class ShopifyConnector:
         """Raises MalformedError."""
         return parse.messages_from(delivery, channel=self._channel, location=self._location)
 
-    async def poll_orders(self, cursor: str | None, *, since: datetime | None = None) -> OrderPage:
+    async def poll_orders(
+        self, cursor: str | None, *, since: datetime | None = None, asked_at: datetime | None = None
+    ) -> OrderPage:
         """One page of changed orders. Orders that the overlap repeats unchanged come with the same key.
 
         Raises RetryLaterError, ReauthenticateError, RefusedError.
         """
         place = self._start(since) if cursor is None else _cursor_from(cursor)
-        asked_at = place.asked_at or sortable_instant(self._clock.now())
+        first_asked_at = place.asked_at or sortable_instant(asked_at or self._clock.now())
         changed_since = an_instant(place.since, "since") - timedelta(seconds=OVERLAP_S)
         query = f"updated_at:>='{max(changed_since, an_instant(place.start, 'start')).isoformat(timespec='seconds')}'"
         variables = {"query": query, "after": place.after}
@@ -148,9 +150,9 @@ class ShopifyConnector:
             raise RetryLaterError(f"{ORDERS}: the answer cannot be read: {problem}") from None
         newest = max([place.since, *([place.newest] if place.newest else []), *stamps])
         if after is not None:
-            going_on = _Cursor(place.start, place.since, after, asked_at, newest)
+            going_on = _Cursor(place.start, place.since, after, first_asked_at, newest)
             return OrderPage(deliveries, _text(going_on), has_more=True, covered_until=None)
-        covered_until = an_instant(asked_at, "asked_at") - timedelta(seconds=self._orders_lag_s)
+        covered_until = an_instant(first_asked_at, "asked_at") - timedelta(seconds=self._orders_lag_s)
         return OrderPage(deliveries, _text(_Cursor(place.start, newest)), False, covered_until)
 
     def _start(self, since: datetime | None) -> _Cursor:

@@ -17,7 +17,7 @@ from oneshelf.connectors.shopify.json_reading import number_in, number_in_gid
 from oneshelf.connectors.shopify.simulator import ShopifySimulator
 from oneshelf.domain.identity import Channel
 from oneshelf.errors import ConfigurationError, MalformedError
-from oneshelf.sdk.capability import Capability, WriteKind
+from oneshelf.sdk.capability import ZOMBIE_S, Capability, WriteKind
 from oneshelf.sdk.contract import Setting
 from oneshelf.sdk.http import ChannelHttp
 from oneshelf.sdk.message import ChannelConfig
@@ -36,6 +36,9 @@ CAPABILITY = Capability(
     batch_writes=ARRAY_LENGTH_MAX,
     batch_reads=ARRAY_LENGTH_MAX,
     apply_s=10.0,
+    zombie_s=ZOMBIE_S,
+    # Shopify states none.
+    stale_s=10.0,
     orders_lag_s=ORDERS_LAG_S,
     poll_orders_s=60.0,
     sweep_stock_s=900.0,

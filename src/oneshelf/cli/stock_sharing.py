@@ -1,0 +1,132 @@
+"""Commands of `oneshelf stock` that say how listings share a SKU's units, and what could be sold twice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from oneshelf.cli.common import EXIT_REFUSED, choice_in, on_database, show_json, show_rows, units_in
+from oneshelf.cli.posting import Json
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from oneshelf.domain.identity import Sku
+    from oneshelf.domain.rights import Mode
+    from oneshelf.storage.database import Database
+    from oneshelf.storage.rights import Sharing, Shown
+
+Skus_ = Annotated[list[str], typer.Argument(metavar="SKU...", help="The SKUs.")]
+_EXPOSED = ("sku", "mode", "is_guarded", "location", "available", "sellable_by_listings", "exposure_units")
+_SHOWN = ("channel", "channel_sku", "phase", "desired_units", "verified_units", "rights_units", "is_live")
+LOOK_EVERY_S = 0.5
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    for command in (mode, freeze, exposure):
+        app.command()(command)
+
+
+def mode(
+    wanted: Annotated[str, typer.Argument(metavar="MODE", help="pooled, guarded, auto or frozen.")],
+    skus: Skus_,
+    guard_at: Annotated[str, typer.Option(help="Of auto: guarded at so many available units or fewer.")] = "",
+    allowance: Annotated[str, typer.Option(help="Units kept from the listings of a guarded SKU, for tills.")] = "0",
+) -> None:
+    """Say how the listings of SKUs share their units.
+
+    pooled: each shows all that is available. guarded: what they may sell adds up to what is available, so that no unit
+    is sold twice whatever is late or lost. auto: guarded while scarce. frozen: nothing is sold anywhere.
+    """
+    from oneshelf.domain.identity import sku_from
+    from oneshelf.domain.rights import Mode
+
+    choice = choice_in(wanted, Mode, what="MODE")
+    names = [sku_from(name) for name in skus]
+    threshold = units_in(guard_at, what="guard-at") if guard_at else None
+    kept = units_in(allowance, what="allowance")
+    _set(names, choice, guard_at_units=threshold, allowance_units=kept)
+    typer.echo(f"{', '.join(names)}: {choice}. Writes follow; see oneshelf stock exposure")
+
+
+def freeze(
+    skus: Skus_,
+    wait: Annotated[float, typer.Option(help="Seconds to wait until every listing is proved to show 0.")] = 60.0,
+    as_json: Json = False,
+) -> None:
+    """Stop selling these SKUs everywhere, and wait until a running engine has proved it. End it with another mode.
+
+    Exits with 1 where a listing is not proved to show 0 in time, and says which.
+    """
+    from oneshelf.domain.identity import sku_from
+    from oneshelf.domain.rights import Mode
+
+    names = [sku_from(name) for name in skus]
+    _set(names, Mode.FROZEN)
+    shown = _wait(names, wait)
+    open_ones = [row for row in shown if not _sells_nothing(row)]
+    if as_json:
+        show_json({"skus": names, "listings": [row._asdict() for row in shown], "open_count": len(open_ones)})
+    elif not open_ones:
+        typer.echo(f"{', '.join(names)}: {len(shown)} listings are proved to show 0")
+    else:
+        show_rows(open_ones, _SHOWN, as_json=False, empty="")
+        typer.echo(
+            f"{len(open_ones)} of {len(shown)} listings are not proved to show 0 after {wait:g} s. Is the engine "
+            "running (oneshelf serve), and every channel live (oneshelf channel list)?",
+            err=True,
+        )
+    if open_ones:
+        raise typer.Exit(EXIT_REFUSED)
+
+
+def exposure(as_json: Json = False) -> None:
+    """SKUs of which units could be sold twice now at worst: what listings may sell, less what is available."""
+    from oneshelf.storage import rights
+
+    async def read(database: Database) -> list[Sharing]:
+        async with database.transaction() as tx:
+            return await rights.exposed(tx, after="", limit=1_000)
+
+    show_rows(on_database(read), _EXPOSED, as_json=as_json, empty="no unit could be sold twice")
+
+
+def _set(names: Sequence[Sku], wanted: Mode, *, guard_at_units: int | None = None, allowance_units: int = 0) -> None:
+    from oneshelf.errors import ConfigurationError
+    from oneshelf.storage import rights
+
+    async def change(database: Database) -> None:
+        async with database.transaction() as tx:
+            known = await rights.set_mode(
+                tx, names, wanted, guard_at_units=guard_at_units, allowance_units=allowance_units
+            )
+            if unknown := sorted(set(names) - set(known)):
+                raise ConfigurationError(
+                    f"no SKU {', '.join(unknown)}; nothing was changed. Way out: oneshelf stock add-sku {unknown[0]}"
+                )
+
+    on_database(change)
+
+
+def _wait(names: Sequence[Sku], wait_s: float) -> list[Shown]:
+    from oneshelf.clock import SystemClock
+    from oneshelf.storage import rights
+
+    clock = SystemClock()
+
+    async def look(database: Database) -> list[Shown]:
+        until_s = clock.monotonic() + wait_s
+        while True:
+            async with database.transaction() as tx:
+                shown = await rights.shown_of(tx, names)
+            if all(map(_sells_nothing, shown)) or clock.monotonic() >= until_s:
+                return shown
+            await clock.sleep(LOOK_EVERY_S)
+
+    return on_database(look)
+
+
+def _sells_nothing(row: Shown) -> bool:
+    return row.rights_units == 0 and row.verified_units == 0

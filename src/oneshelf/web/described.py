@@ -1,0 +1,37 @@
+"""How /openapi.json describes the body of a route that reads it by itself: its schema, and one that works.
+
+The examples follow each other as in an evening: what one names, the next one moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+_ORDER = {"channel": "till", "order_id": "T-1001"}
+_MUG = {"sku": "MUG-BLUE", "location": "BER"}
+
+EXAMPLES: Mapping[str, dict[str, Any]] = {
+    "LocationsIn": {"locations": [{"location": "BER", "title": "Shop in Berlin"}]},
+    "SkusIn": {"skus": [{"sku": "MUG-BLUE", "title": "Blue mug"}, {"sku": "CAP"}, {"sku": "DUO"}]},
+    "CommandsIn": {
+        "commands": [
+            {"type": "receive", "key": "delivery-88-1", **_MUG, "units": 12},
+            {"type": "count", "key": "count-7-1", "sku": "CAP", "location": "BER", "units": 5, "figure": "on_hand"},
+        ]
+    },
+    "CountBeginIn": {"location": "BER", "skus": ["MUG-BLUE"]},
+    "BundleIn": {"components": [{"sku": "MUG-BLUE", "units": 2}, {"sku": "CAP", "units": 1}]},
+    "BackorderIn": {**_MUG, "cap_units": 20, "kind": "backorder"},
+    "SharingIn": {"mode": "auto", "guard_at_units": 10, "allowance_units": 2},
+    "ReservationIn": {"key": "cart-7", "kind": "hold", "ttl_s": 600, "lines": [{**_MUG, "units": 1}]},
+    "ExtensionIn": {"key": "cart-7-longer", "ttl_s": 900},
+    "ClaimingIn": {"key": "cart-7-paid", "order": _ORDER},
+    "ReleasingIn": {"key": "cart-7-left"},
+}
+
+
+def body(name: str) -> dict[str, Any]:
+    """The `openapi_extra` of a route whose body is this model."""
+    content = {"schema": {"$ref": f"#/components/schemas/{name}"}, "example": EXAMPLES[name]}
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}

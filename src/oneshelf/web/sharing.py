@@ -1,0 +1,102 @@
+"""`/v1/skus/{sku}/sharing` and `/v1/exposures`: how listings share a SKU's units, and what could be sold twice."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, ConfigDict
+from starlette.requests import Request
+
+from oneshelf.domain.identity import sku_from
+from oneshelf.storage import rights, views
+from oneshelf.web import described
+from oneshelf.web.api import After, Limit, unknown_sku
+from oneshelf.web.bodies import read_json
+from oneshelf.web.engine import EngineOf
+from oneshelf.web.inputs import sharing_from
+from oneshelf.web.problems import DOCUMENTED
+from oneshelf.web.questions import only_known_questions
+
+router = APIRouter(prefix="/v1", tags=["sharing"], responses=DOCUMENTED, dependencies=[Depends(only_known_questions)])
+
+
+class PlaceOut(BaseModel):
+    """A SKU at a location: what its listings may sell there, and how many units could be sold twice now at worst.
+
+    Both are null where a listing was never read: nobody knows what it sells.
+    """
+
+    model_config = ConfigDict(from_attributes=True)
+
+    sku: str
+    mode: str
+    is_guarded: bool
+    location: str
+    available: int
+    sellable_by_listings: int | None
+    exposure_units: int | None
+
+
+class SharingOut(BaseModel):
+    """How the listings of a SKU share its units. `is_guarded`: what they may sell adds up to what is available.
+
+    `places`: empty where nothing lists it. A new mode takes effect as writes are proved.
+    """
+
+    sku: str
+    mode: str
+    guard_at_units: int | None
+    allowance_units: int
+    is_guarded: bool
+    places: list[PlaceOut]
+
+
+class ExposuresOut(BaseModel):
+    exposures: list[PlaceOut]
+    next: str | None
+
+
+@router.get("/skus/{sku:path}/sharing")
+async def show_sharing(engine: EngineOf, sku: str) -> SharingOut:
+    """How the listings of a SKU share its units, and how many could be sold twice now at worst."""
+    name = sku_from(sku)
+    async with engine.database.transaction() as tx:
+        await views.freeze(tx)
+        guard = await rights.guard_of(tx, name)
+        places = await rights.sharing_of(tx, name)
+    if guard is None:
+        raise unknown_sku(name)
+    return SharingOut(
+        sku=name,
+        mode=guard.mode,
+        guard_at_units=guard.guard_at_units,
+        allowance_units=guard.allowance_units,
+        is_guarded=guard.is_guarded,
+        places=[PlaceOut.model_validate(row) for row in places],
+    )
+
+
+@router.put("/skus/{sku:path}/sharing", openapi_extra=described.body("SharingIn"))
+async def put_sharing(request: Request, engine: EngineOf, sku: str) -> SharingOut:
+    """Say how the listings of a SKU share its units: `pooled`, `guarded`, `auto`, or `frozen` (nothing is sold)."""
+    name, wish = sku_from(sku), sharing_from(await read_json(request))
+    async with engine.database.transaction() as tx:
+        known = await rights.set_mode(
+            tx, [name], wish.mode, guard_at_units=wish.guard_at_units, allowance_units=wish.allowance_units
+        )
+    if not known:
+        raise unknown_sku(name)
+    engine.wake(["plan"])
+    return await show_sharing(engine, sku)
+
+
+@router.get("/exposures")
+async def list_exposures(engine: EngineOf, after: After = "", limit: Limit = 100) -> ExposuresOut:
+    """SKUs of which units could be sold twice now at worst, or of which nobody knows, in the order of their names."""
+    start = sku_from(after) if after else ""
+    async with engine.database.transaction() as tx:
+        await views.freeze(tx)
+        rows = await rights.exposed(tx, after=start, limit=limit + 1)
+    return ExposuresOut(
+        exposures=[PlaceOut.model_validate(row) for row in rows[:limit]],
+        next=rows[limit - 1].sku if len(rows) > limit else None,
+    )

@@ -1,0 +1,162 @@
+"""A write of which the outcome is unknown is settled by a reading, and never so that a unit could be sold twice."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from oneshelf.domain.identity import Channel, ChannelSku, Sku
+from oneshelf.domain.listing import Listing, Phase, Terms, answered, empty, intend, lost
+from oneshelf.domain.reading import Read, Verdict, read, weigh
+
+NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+LATE = NOW + timedelta(seconds=60)
+COMPARING = Terms(is_applied_when_answered=True, apply_s=10, look_again_s=1, copy_s=60, stale_s=0)
+QUEUEING = Terms(is_applied_when_answered=False, apply_s=30, look_again_s=1, copy_s=60, stale_s=0)
+OP = UUID(int=1)
+
+
+def shown(units: int, *, desired: int) -> Listing:
+    return Listing(
+        channel=Channel("shop"),
+        channel_sku=ChannelSku("1"),
+        sku=Sku("MUG"),
+        desired_units=desired,
+        desired_version=2,
+        base_units=units,
+        next_at=NOW,
+    )
+
+
+def unanswered(units: int, desired: int) -> Listing:
+    return lost(intend(shown(units, desired=desired), op_id=OP, now=NOW), now=NOW, look_after_s=0)
+
+
+def posted(listing: Listing, *changes: int) -> Listing:
+    """Orders took these units off it, or gave them back."""
+    return replace(
+        listing,
+        net_units=listing.net_units + sum(changes),
+        turnover_units=listing.turnover_units + sum(map(abs, changes)),
+    )
+
+
+def seen(listing: Listing, units: int, *, at: datetime = LATE, terms: Terms = COMPARING) -> Read:
+    return read(listing, units, net_before=listing.net_units, now=at, terms=terms)
+
+
+def known(listing: Listing, terms: Terms = COMPARING) -> Read:
+    return weigh(listing, recently_sent=(), now=LATE, terms=terms)
+
+
+def test_a_figure_that_fits_proves_nothing_before_every_order_is_known() -> None:
+    """Written from 5 to 3 and lost; two units are sold meanwhile, so the channel shows 3 all the same."""
+    found = seen(unanswered(5, 3), 3)
+    assert found.verdict is Verdict.PENDING
+    assert found.listing.rights == 5
+    doubtful = known(posted(found.listing, 1, 1))
+    assert doubtful.verdict is Verdict.NOT_YET
+    assert doubtful.listing.rights == 3
+    done = known(seen(doubtful.listing, 3).listing)
+    assert done.verdict is Verdict.NOT_WRITTEN
+    assert done.listing.belief == 3
+    assert done.listing.phase is Phase.IDLE
+    assert done.listing.sent_version == 0, "it is written again"
+
+
+def test_a_write_without_an_answer_that_does_show_is_proved_by_it() -> None:
+    done = known(seen(unanswered(10, 4), 4).listing)
+    assert done.verdict is Verdict.MATCH
+    assert (done.listing.belief, done.listing.rights, done.listing.phase) == (4, 4, Phase.IDLE)
+
+
+def test_as_long_as_a_copy_may_be_under_way_the_old_figure_proves_nothing() -> None:
+    unknown = unanswered(10, 4)
+    assert seen(unknown, 10, at=NOW + timedelta(seconds=59)).verdict is Verdict.NOT_YET
+    late = seen(unknown, 10)
+    assert late.verdict is Verdict.PENDING
+    assert known(late.listing).verdict is Verdict.NOT_WRITTEN
+
+
+def test_a_figure_that_fits_both_outcomes_is_read_again() -> None:
+    done = known(posted(seen(unanswered(5, 4), 4).listing, 1))
+    assert done.verdict is Verdict.NOT_YET
+    assert done.listing.phase is Phase.UNKNOWN
+    assert done.listing.suspicion is None
+
+
+def test_an_order_and_a_cancellation_between_are_not_nothing() -> None:
+    """Of the two the reading may have contained either."""
+    done = known(posted(seen(unanswered(5, 4), 4).listing, 1, -1))
+    assert done.verdict is Verdict.NOT_YET
+
+
+def test_a_blind_listing_that_was_emptied_has_no_rights_once_every_sale_is_known() -> None:
+    emptied = answered(empty(shown(5, desired=3), op_id=OP, now=NOW), now=NOW, look_after_s=0)
+    assert emptied.rights == 5, "what was sold until it was applied is not known"
+    found = seen(emptied, 0, at=NOW, terms=QUEUEING)
+    assert found.verdict is Verdict.PENDING
+    sold = posted(found.listing, 2)
+    assert sold.rights == 3
+    again = seen(known(sold, QUEUEING).listing, 0, at=NOW, terms=QUEUEING)
+    done = known(again.listing, QUEUEING)
+    assert done.verdict is Verdict.ANCHORED
+    assert (done.listing.belief, done.listing.rights, done.listing.phase) == (0, 0, Phase.IDLE)
+
+
+# A channel that sells by itself, every order of posting, every fate of the write.
+
+changes = st.lists(st.sampled_from([1, 1, -1]), max_size=6)
+
+
+@given(
+    st.integers(0, 6),
+    st.integers(0, 6),
+    changes,
+    st.lists(st.integers(0, 6), min_size=4, max_size=4),
+    st.booleans(),
+    st.sampled_from([COMPARING, QUEUEING]),
+    st.booleans(),
+)
+def test_what_can_still_be_sold_never_exceeds_the_rights(  # a whole history
+    units: int, desired: int, events: list[int], at: list[int], is_written: bool, terms: Terms, is_empty: bool
+) -> None:
+    """Events happen at the channel in order; the engine posts them in order, later. The write is applied, or not, in
+    between; the listing is read, and weighed once all events from before the reading have been posted.
+    """
+    applied_at, read_at, asked_at, more = (min(place, len(events)) for place in at)
+    read_at, asked_at = max(applied_at, read_at), min(asked_at, max(applied_at, read_at))
+    weighed_at = min(len(events), read_at + more)
+    start = shown(units, desired=0 if is_empty else desired)
+    compared = terms is COMPARING
+    assume(desired != units or is_empty)
+    if compared:
+        listing = lost(intend(start, op_id=OP, now=NOW), now=NOW, look_after_s=0)
+    else:
+        decide = empty if is_empty else intend
+        extra = {} if is_empty else {"is_compared": False, "is_strict": True}
+        listing = answered(decide(start, op_id=OP, now=NOW, **extra), now=NOW, look_after_s=0)
+    write = listing.operation
+    assert write is not None
+    true, reading = units, None
+    for place, event in enumerate([*events, 0]):
+        if place == applied_at and is_written and (not compared or true == write.expected):
+            true = write.units
+        if place == read_at:
+            reading = true
+        if event > 0:
+            assume(true >= event)
+        true -= event
+    assert reading is not None
+    listing = posted(listing, *events[:asked_at])
+    found = seen(listing, reading, terms=terms)
+    listing = posted(found.listing, *events[asked_at:weighed_at])
+    if listing.suspicion is not None:
+        listing = known(listing, terms).listing
+    unseen = sum(events[weighed_at:])
+    assert listing.rights is not None
+    assert true + unseen <= listing.rights
