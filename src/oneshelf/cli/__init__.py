@@ -16,6 +16,7 @@ from oneshelf.cli import (
     policy,
     simulation,
     stock,
+    undo,
 )
 from oneshelf.cli.common import PlainErrors
 
@@ -34,6 +35,7 @@ simulation.register(app)
 look.register(app)
 explain.register(app)
 channel_measures.register(channel.app)
+undo.register(app)
 app.add_typer(channel.app, name="channel")
 app.add_typer(listing.app, name="listing")
 app.add_typer(stock.app, name="stock")

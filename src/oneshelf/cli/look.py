@@ -24,7 +24,7 @@ drift_app = typer.Typer(cls=PlainErrors, help="Figures at channels that nothing 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 MOVEMENTS_SHOWN = 20
 _CHANNELS = (
-    *("channel", "kind", "mode", "verified_count", "unverified_count", "parked_count", "unlinked_count"),
+    *("channel", "kind", "mode", "held_reason", "verified_count", "unverified_count", "parked_count", "unlinked_count"),
     *("oldest_unverified_s", "poll_age_s", "is_poll_late", "sweep_age_s", "drift_count", "last_fault"),
 )
 _LISTINGS = ("channel", "channel_sku", "state", "desired_units", "verified_units", "age_s", "unverified_s")
@@ -45,6 +45,8 @@ def register(app: typer.Typer) -> None:
 
 def status(as_json: Json = False) -> None:
     """The whole engine on one screen: units, queues, channels, what waits for a person."""
+    from oneshelf.domain.breaker import HoldReason
+    from oneshelf.domain.breaker import in_words as hold_in_words
     from oneshelf.storage import audit_positions, views
     from oneshelf.storage.database import Database
 
@@ -75,6 +77,14 @@ def status(as_json: Json = False) -> None:
             "see its last fault, and whether an engine runs: oneshelf doctor"
         )
     show_rows(channels, _CHANNELS, as_json=False, empty="no channel is connected")
+    for row in channels:
+        if row.held_s is not None:
+            why = hold_in_words(HoldReason(row.held_reason), row.held_figures)
+            typer.echo(
+                f"{row.channel} is held since {row.held_s:.0f} s: {why}. Only what was sold is written. "
+                f"See oneshelf listing plan {row.channel}; then oneshelf undo {row.channel} --last, "
+                f"or oneshelf channel release {row.channel}"
+            )
 
 
 def _in_words(audit: AuditStatus) -> str:

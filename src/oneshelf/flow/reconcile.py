@@ -15,6 +15,7 @@ from oneshelf.clock import Clock
 from oneshelf.domain.identity import printable
 from oneshelf.domain.reading import DriftFound, Read, weigh
 from oneshelf.domain.sweep_plan import due, sweep_plan
+from oneshelf.flow import hold
 from oneshelf.flow.channel import CHANNEL_FAILURES, OpenChannel, read_budget, report_answer, report_fault, words_of
 from oneshelf.sdk.message import StockPage
 from oneshelf.storage import drifts, facts, hot_listings, listings, publications, publishing, schedules, touched
@@ -49,6 +50,8 @@ async def sweep(database: Database, channel: OpenChannel, clock: Clock) -> int:
             read_count += len(page.readings)
             is_last = cursor is None
             async with database.transaction() as tx:
+                if is_last:
+                    await hold.record_sweep(tx, channel.name, read_count)
                 await _record_page(tx, channel, page, asked_at)
                 is_ours = await schedules.advance(
                     tx, due, cursor=None, covered_until=begun_at if is_last else None, is_finished=is_last

@@ -32,7 +32,7 @@ ListingState = Literal[
     "suspect",  # a reading that no order explains yet
     "drifting",  # a reading that nothing explains
     "parked",  # the channel refuses the figure; a person is needed
-    "held",  # the channel is not live: nothing is written
+    "held",  # nothing is written: not live, not signed off, or held by the breaker
     "unlinked",  # nobody has said which SKU it sells
 ]
 UNVERIFIED_STATES: tuple[ListingState, ...] = ("waiting", "sending", "accepted", "unknown", "suspect", "drifting")
@@ -47,7 +47,8 @@ _STATE = f"""
         when l.verified_version = l.desired_version and l.verified_units = l.desired_units
              and {_BELIEF} = l.desired_units then 'verified'
         when l.phase in ('sending', 'accepted', 'unknown') then l.phase
-        when c.mode <> 'live' then 'held'
+        when c.mode <> 'live' or c.held_at is not null then 'held'
+        when c.signs_off <> 'channel' and l.signed_off_at is null then 'held'
         else 'waiting'
     end
 """
@@ -125,7 +126,8 @@ class ListingRow(NamedTuple):
 class ChannelHealth(NamedTuple):
     """A channel as a person looks at it. `listing_count` is the sum of the five counts after it.
 
-    `is_poll_late`: its orders have not been asked for in three turns of the poll.
+    `is_poll_late`: its orders have not been asked for in three turns of the poll. `held_s`: since the breaker stopped
+    its writes, for `held_reason`; None usually.
     """
 
     channel: Channel
@@ -133,6 +135,9 @@ class ChannelHealth(NamedTuple):
     mode: str
     location: str
     paused_s: float | None
+    held_s: float | None
+    held_reason: str
+    held_figures: dict[str, int]
     last_fault: str
     fail_streak: int
     poll_age_s: float | None
@@ -316,6 +321,7 @@ async def channel_rows(tx: Transaction) -> list[ChannelHealth]:
         select c.channel, c.kind, c.mode, c.location, c.last_fault, c.fail_streak,
                case when c.paused_until > db_now()
                     then extract(epoch from c.paused_until - db_now())::float8 end as paused_s,
+               extract(epoch from db_now() - c.held_at)::float8 as held_s, c.held_reason, c.held_figures,
                extract(epoch from db_now() - polls.last_done_at)::float8 as poll_age_s,
                extract(epoch from db_now() - sweeps.last_done_at)::float8 as sweep_age_s,
                extract(epoch from db_now() - polls.covered_until)::float8 as covered_age_s,

@@ -23,7 +23,7 @@ from oneshelf.web.command_inputs import (
     ReservationIn,
     command_of,
 )
-from oneshelf.web.fields import Input, LocationIn, SkuIn, UnitsIn, WordsIn
+from oneshelf.web.fields import Input, LocationIn, SignerIn, SkuIn, UnitsIn, WordsIn
 from oneshelf.web.problems import UnreadableError, in_words
 
 T = TypeVar("T")
@@ -84,6 +84,19 @@ class BackorderIn(Input):
     kind: BackorderKind = BackorderKind.BACKORDER
 
 
+class SignOffIn(Input):
+    """Who signs off which listings, by the channel's own ids; none named: the whole channel, now and later."""
+
+    by: SignerIn
+    listings: Annotated[tuple[SkuIn, ...], Field(max_length=NAMES_MAX)] = ()
+
+
+class LetGoIn(Input):
+    """Who lets go what the breaker held."""
+
+    by: SignerIn
+
+
 class SharingIn(Input):
     """How the listings of a SKU share its units.
 
@@ -108,6 +121,8 @@ DOCUMENTED = (
     ReleasingIn,
     BundleIn,
     BackorderIn,
+    SignOffIn,
+    LetGoIn,
     SharingIn,
 )
 
@@ -115,6 +130,8 @@ _COMMAND: TypeAdapter[AnyCommandIn] = TypeAdapter(CommandIn)
 _COUNT_BEGIN = TypeAdapter(CountBeginIn)
 _BUNDLE = TypeAdapter(BundleIn)
 _BACKORDER = TypeAdapter(BackorderIn)
+_SIGN_OFF = TypeAdapter(SignOffIn)
+_RELEASE = TypeAdapter(LetGoIn)
 _SHARING = TypeAdapter(SharingIn)
 _SKU_NAME = TypeAdapter(SkuNameIn)
 _LOCATION_NAME = TypeAdapter(LocationNameIn)
@@ -171,6 +188,16 @@ def backorder_from(document: object) -> tuple[Sku, Location, Backorder | None]:
     item = _parsed(_BACKORDER, document, "body")
     policy = Backorder(kind=item.kind, cap_units=item.cap_units) if item.cap_units else None
     return item.sku, item.location, policy
+
+
+def sign_off_from(document: object) -> SignOffIn:
+    """What is signed off. Raises MalformedError."""
+    return _parsed(_SIGN_OFF, document, "body")
+
+
+def release_from(document: object) -> LetGoIn:
+    """Who lets go what was held. Raises MalformedError."""
+    return _parsed(_RELEASE, document, "body")
 
 
 def sharing_from(document: object) -> SharingIn:

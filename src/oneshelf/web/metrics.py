@@ -67,6 +67,11 @@ class _Scrape(Collector):
             [channel.parked_count for channel in self._channels],
         )
         yield self._by_channel(
+            "channel_held_seconds",
+            "Since the breaker stopped its writes and asks somebody; 0 where it has not.",
+            [channel.held_s or 0.0 for channel in self._channels],
+        )
+        yield self._by_channel(
             "channel_failing",
             "Failed calls in a row.",
             [channel.fail_streak for channel in self._channels],

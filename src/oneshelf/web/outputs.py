@@ -267,13 +267,19 @@ class LocationsOut(_Output):
 
 
 class ChannelOut(_Output):
-    """A channel. Ages: since its orders were last asked for, since its whole stock was last read."""
+    """A channel. Ages: since its orders were last asked for, since its whole stock was last read.
+
+    `held_s`: since the breaker stopped its writes, for `held_reason`; null usually. What was sold is written even so.
+    """
 
     channel: str
     kind: str
     mode: str
     location: str
     paused_s: float | None
+    held_s: float | None
+    held_reason: str
+    held_figures: dict[str, int]
     fail_streak: int
     last_fault: str
     poll_age_s: float | None

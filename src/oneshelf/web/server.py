@@ -27,6 +27,7 @@ from oneshelf.web import (
     api,
     commands,
     counts,
+    going_live,
     inputs,
     metrics,
     offers,
@@ -153,6 +154,7 @@ def create_app(
     app.include_router(offers.router)
     app.include_router(policies.router)
     app.include_router(windows.router)
+    app.include_router(going_live.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     problems.install(app)
     app.add_middleware(Guard, door=Door(api_token))
