@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from fractions import Fraction
 
 from oneshelf.domain.availability import Derivation, at_least, bounded
 from oneshelf.domain.identity import Channel, Location, Sku
@@ -16,11 +17,13 @@ from oneshelf.domain.ledger import Balance
 from oneshelf.domain.listing import Listing, Phase
 from oneshelf.domain.offering import Offered, Stock, derive_all
 from oneshelf.domain.rights import Mode, Seller, Standing, desired, is_guarded
-from oneshelf.storage import backorders, balances, policies, publications, rights, touched
+from oneshelf.storage import backorders, balances, demand, policies, publications, rights, touched
 from oneshelf.storage.database import Database, Transaction, now
 from oneshelf.storage.listings import ListingKey
 
 BATCH = 1000
+# Of a listing that gets none while another one asks.
+LEAST_WEIGHT = Fraction(1, 1_000_000)
 
 Shelves = Mapping[Sku, Mapping[Location, Balance]]
 Derived = list[tuple[publications.Plannable, Derivation]]
@@ -68,9 +71,12 @@ def _offer(candidate: publications.Plannable) -> Offered:
 
 
 async def _derive(tx: Transaction, plannable: Sequence[publications.Plannable], stock: Stock) -> Derived:
-    """What each shows by its policy."""
+    """What each shows by its policy, and by the buffer that was measured for it."""
     rules = await policies.rules_of(tx, {(one.listing.sku, one.listing.channel) for one in plannable})
-    derived = derive_all(map(_offer, plannable), rules, stock)
+    offers = [_offer(one) for one in plannable]
+    buffered = {one.key: (one.sku, one.channel) for one in offers if rules.policy_of(one).asks_computed_buffer}
+    measured = await demand.buffers(tx, set(buffered.values())) if buffered else {}
+    derived = derive_all(offers, rules, stock, computed_buffers={key: measured[sold] for key, sold in buffered.items()})
     return [(candidate, derived[candidate.listing.key]) for candidate in plannable]
 
 
@@ -91,12 +97,14 @@ async def _guard(
         for sku in counted
         for place in places
     }
+    measured = [sku for sku, guard in guards.items() if guard.mode is Mode.AUTO and guard.guard_at_units is None]
+    thresholds = await demand.thresholds(tx, measured) if measured else {}
     guarded = {
         sku: is_guarded(
             guard.mode,
             was_guarded=guard.is_guarded,
-            available=sum(available[sku, place] for place in places),
-            threshold=guard.guard_at_units or 0,
+            available=sum(available.get((sku, place), 0) for place in places),
+            threshold=thresholds.get(sku, guard.guard_at_units or 0),
         )
         for sku, guard in guards.items()
     }
@@ -120,9 +128,18 @@ async def _guard(
             else derivation.units
             for candidate, derivation in here
         }
+        rates = await demand.rates(tx, {(one.listing.sku, one.listing.channel) for one, _ in here})
         sellers = {
-            candidate.listing.key: _seller(candidate, caps[candidate.listing.key], candidate.listing.channel in blind)
-            for candidate, _ in here
+            candidate.listing.key: Seller(
+                needs=candidate.needs,
+                rights=candidate.listing.rights,
+                in_suspense=candidate.listing.suspense_units,
+                cap=caps[candidate.listing.key],
+                standing=_standing(candidate),
+                weight=_weight(derivation, rates[candidate.listing.sku, candidate.listing.channel]),
+                is_blind=candidate.listing.channel in blind,
+            )
+            for candidate, derivation in here
             if candidate.listing.rights is not None
         }
         offered = _offered(sellers, available, granted, place)
@@ -133,16 +150,9 @@ async def _guard(
     return figures
 
 
-def _seller(candidate: publications.Plannable, cap: int, is_blind: bool) -> Seller:
-    listing = candidate.listing
-    return Seller(
-        needs=candidate.needs,
-        rights=listing.rights or 0,
-        in_suspense=listing.suspense_units,
-        cap=cap,
-        standing=_standing(candidate),
-        is_blind=is_blind,
-    )
+def _weight(derivation: Derivation, rate_per_s: float) -> Fraction:
+    """Its part of the sales, in tenths of units a day, times what a sale there is worth."""
+    return max(1, round(rate_per_s * 864_000)) * max(LEAST_WEIGHT, Fraction(derivation.conditions.policy.split_weight))
 
 
 def _standing(candidate: publications.Plannable) -> Standing:
