@@ -1,6 +1,7 @@
 """Measure how long the way from a sale to its proof takes, and what sells how fast; derive buffers and thresholds.
 
-Reads: orders and their lines, inbox, publications, listings. Writes: blind windows, sales, demand; nothing that moves.
+Reads: orders and their lines, inbox, publications, listings. Writes: blind windows, sales, demand; marks the SKUs of
+which a figure follows from these.
 Next: plan, which asks for buffers and thresholds.
 """
 
@@ -24,7 +25,7 @@ from oneshelf.domain.demand import Kept, Sold, demand_from
 from oneshelf.domain.identity import Channel, Sku
 from oneshelf.flow.channel import OpenChannel
 from oneshelf.sdk.capability import WriteKind
-from oneshelf.storage import blind_windows, demand
+from oneshelf.storage import blind_windows, demand, rights, touched
 from oneshelf.storage.blind_windows import OwnObjective
 from oneshelf.storage.database import Database
 
@@ -51,6 +52,7 @@ async def measure(
         windows = _windows(declared, await blind_windows.measured(tx))
         objectives = _objectives(declared, await blind_windows.own_objectives(tx))
         await blind_windows.store(tx, {name: (windows[name], objectives[name]) for name in declared})
+        await rights.mark_unheard(tx)
     return await _work_out(database, windows, since)
 
 
@@ -101,6 +103,7 @@ async def _work_out(database: Database, windows: Mapping[Channel, BlindWindow], 
             selling = await demand.selling(tx, skus[start : start + BATCH])
             figures = [one for sku, sold in selling.items() for one in figures_of(sku, sold, windows)]
             await demand.save(tx, figures)
+            await touched.mark_measured(tx, selling)
     return len(skus)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from fractions import Fraction
+from typing import NamedTuple
 
 from oneshelf.domain.availability import Derivation, at_least, bounded
 from oneshelf.domain.identity import Channel, Location, Sku
@@ -44,8 +45,8 @@ async def plan(database: Database, *, blind: Collection[Channel] = ()) -> int:
         in_suspense = await publications.in_suspense(tx, counted) if has_bundle else _in_suspense(plannable)
         beyond = await backorders.beyond(tx, counted)
         derived = await _derive(tx, plannable, Stock(shelves=shelves, in_suspense=in_suspense, beyond=beyond))
-        guarded = await _guard(tx, derived, shelves, counted, blind)
-        await publications.set_desired(tx, _plans(derived, guarded), at=at)
+        bounds = await _guard(tx, derived, shelves, counted, blind)
+        await publications.set_desired(tx, _plans(derived, bounds), at=at)
     return len(skus)
 
 
@@ -83,14 +84,21 @@ async def _derive(tx: Transaction, plannable: Sequence[publications.Plannable], 
 # Guarded SKUs ---------------------------------------------------------------------------------------------------------
 
 
+class _Bounds(NamedTuple):
+    """Figures of listings that sell a guarded SKU; None: this one stays as it is until its write is settled."""
+
+    figures: dict[ListingKey, int | None]
+    frozen: set[Sku]
+
+
 async def _guard(
     tx: Transaction, derived: Derived, shelves: Shelves, counted: Collection[Sku], blind: Collection[Channel]
-) -> dict[ListingKey, int | None]:
-    """The figures of listings that sell a guarded SKU; None: this one stays as it is until its write is settled."""
+) -> _Bounds:
+    """What listings of guarded SKUs should show, so that all of them may sell what is available and no more."""
     sold = {candidate.listing.sku for candidate, _ in derived}
     guards = await rights.guards(tx, {*counted, *sold})
     if not guards:
-        return {}
+        return _Bounds({}, set())
     places = {candidate.location for candidate, _ in derived}
     available = {
         (sku, place): max(0, shelves[sku][place].available) if place in shelves[sku] else 0
@@ -99,8 +107,10 @@ async def _guard(
     }
     measured = [sku for sku, guard in guards.items() if guard.mode is Mode.AUTO and guard.guard_at_units is None]
     thresholds = await demand.thresholds(tx, measured) if measured else {}
+    unheard = await rights.unheard(tx, guards)
     guarded = {
-        sku: is_guarded(
+        sku: sku in unheard
+        or is_guarded(
             guard.mode,
             was_guarded=guard.is_guarded,
             available=sum(available.get((sku, place), 0) for place in places),
@@ -147,7 +157,7 @@ async def _guard(
         for candidate, _ in here:
             listing = candidate.listing
             figures[listing.key] = _figure(listing, sellers.get(listing.key), wanted, caps[listing.key])
-    return figures
+    return _Bounds(figures, frozen)
 
 
 def _weight(derivation: Derivation, rate_per_s: float) -> Fraction:
@@ -195,18 +205,20 @@ def _figure(listing: Listing, seller: Seller | None, wanted: Mapping[ListingKey,
 # Versions -------------------------------------------------------------------------------------------------------------
 
 
-def _plans(derived: Derived, guarded: Mapping[ListingKey, int | None]) -> list[publications.Planned]:
+def _plans(derived: Derived, bounds: _Bounds) -> list[publications.Planned]:
     plans = []
     for candidate, pooled in derived:
         listing, derivation = candidate.listing, pooled
-        if listing.key in guarded:
-            units = guarded[listing.key]
+        if listing.key in bounds.figures:
+            units = bounds.figures[listing.key]
             if units is None:
                 continue
             derivation = bounded(pooled, units)
         is_other = listing.desired_units != derivation.units
-        # A figure of which nothing is counted yet is not written to a channel: it keeps version 0.
-        if (is_other or _has_left(listing, derivation)) and derivation.version > 0:
+        # A figure of which nothing is counted yet is not written to a channel: it keeps version 0. To sell nothing
+        # needs no count.
+        may_write = derivation.version > 0 or not bounds.frozen.isdisjoint((*candidate.needs, listing.sku))
+        if (is_other or _has_left(listing, derivation)) and may_write:
             derivation = at_least(derivation, listing.desired_version + 1)
         if derivation.version > listing.desired_version or is_other:
             plans.append(publications.Planned(listing, derivation, _is_news(listing, derivation)))
