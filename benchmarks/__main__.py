@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import audit, flow, http, reserve
+from benchmarks import audit, flow, http, propagate, reserve
 
-MEASUREMENTS = {"flow": flow.main, "reserve": reserve.main, "http": http.main, "audit": audit.main}
+MEASUREMENTS = {
+    "flow": flow.main,
+    "reserve": reserve.main,
+    "http": http.main,
+    "audit": audit.main,
+    "propagate": propagate.main,
+}
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from oneshelf.domain.command import Receive
 from oneshelf.domain.identity import Channel, ChannelSku, Sku
 from oneshelf.domain.order import OrderLine, OrderSnapshot
 from oneshelf.domain.rights import Mode
-from oneshelf.flow import measure, plan
+from oneshelf.flow import plan, tally
 from oneshelf.storage import budgets, catalog, detail_views, rights, short_list
 
 MARKET, WEB = Channel("market"), Channel("web")
@@ -65,11 +65,11 @@ async def test_what_amazon_still_forgives_is_measured_and_guards_what_is_scarce_
             await rights.set_mode(tx, [MUG], Mode.AUTO, guard_at_units=0)
         for number in range(40):
             await ledger.tell(sold(MARKET, number, minute=number))
-        assert await measure.measure_cancellations(ledger.database) == 0
+        assert await tally.tally_cancellations(ledger.database) == 0
         assert await guarded(ledger) == [False]
 
         await ledger.tell(sold(MARKET, 50, cancelled=1, minute=50))
-        assert await measure.measure_cancellations(ledger.database) == 1
+        assert await tally.tally_cancellations(ledger.database) == 1
         async with ledger.database.transaction() as tx:
             whole, listing = await budgets.listed(tx)
             assert (whole.order_count, whole.cancelled_count, whole.budget_left) == (41, 1, 0)
@@ -82,7 +82,7 @@ async def test_what_amazon_still_forgives_is_measured_and_guards_what_is_scarce_
         await ledger.tell(sold(MARKET, 51, minute=51))
         for number in range(60, 100):
             await ledger.tell(sold(MARKET, number, minute=52))
-        assert await measure.measure_cancellations(ledger.database) == 1
+        assert await tally.tally_cancellations(ledger.database) == 1
         assert await guarded(ledger) == [False]
 
 

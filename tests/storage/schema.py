@@ -118,10 +118,15 @@ def storage_options(connection: Connection, table: str) -> sql.Composable:
 def partition_by_sku(connection: Connection, *, count: int) -> list[str]:
     """Turn every (empty) ledger table into `count` partitions by the hash of its SKU. Returns the tables.
 
-    Columns, defaults, checks, keys and indexes are those of the migrated table; references are declared again as
-    they were.
+    Columns, defaults, checks, keys and indexes are those of the migrated table; references and views are declared
+    again as they were.
     """
     ledger = ledger_tables(connection)
+    views = connection.execute(
+        "select viewname, definition from pg_views where schemaname = 'public' order by viewname"
+    ).fetchall()
+    for name, _ in views:
+        connection.execute(sql.SQL("drop view {}").format(sql.Identifier(str(name))))
     references = [key for key in foreign_keys(connection) if {key.table, key.target} & set(ledger)]
     for key in references:
         connection.execute(
@@ -147,4 +152,6 @@ def partition_by_sku(connection: Connection, *, count: int) -> list[str]:
                 sql.Identifier(key.table), sql.Identifier(key.name), definition
             )
         )
+    for name, written in views:
+        connection.execute(sql.SQL("create view {} as {}").format(sql.Identifier(str(name)), sql.SQL(str(written))))
     return ledger

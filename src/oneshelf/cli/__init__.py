@@ -4,7 +4,21 @@ from __future__ import annotations
 
 import typer
 
-from oneshelf.cli import channel, demo, drift, explain, house, listing, look, parked, policy, simulation, stock
+from oneshelf.cli import (
+    channel,
+    channel_measures,
+    demo,
+    drift,
+    explain,
+    house,
+    listing,
+    look,
+    parked,
+    policy,
+    simulation,
+    stock,
+    undo,
+)
 from oneshelf.cli.common import PlainErrors
 
 app = typer.Typer(
@@ -21,6 +35,8 @@ demo.register(app)
 simulation.register(app)
 look.register(app)
 explain.register(app)
+channel_measures.register(channel.app)
+undo.register(app)
 app.add_typer(channel.app, name="channel")
 app.add_typer(listing.app, name="listing")
 app.add_typer(stock.app, name="stock")

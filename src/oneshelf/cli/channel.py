@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from oneshelf.cli.common import PlainErrors, on_database, pairs_in, refuse_unknown_channel, show_rows, typed
+from oneshelf.cli.going_live import By, Yes
 
 if TYPE_CHECKING:
+    from oneshelf.domain.identity import Channel
     from oneshelf.storage.catalog import ChannelRow
 
 app = typer.Typer(cls=PlainErrors, help="Connect channels, and simulate them.", no_args_is_help=True)
@@ -17,7 +19,10 @@ app = typer.Typer(cls=PlainErrors, help="Connect channels, and simulate them.", 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The channel's name.")]
 Kind = Annotated[str, typer.Argument(metavar="KIND", help="Such as shopify or amazon.")]
 Pairs = list[str]
-_COLUMNS = ("channel", "kind", "mode", "location", "paused_until", "fail_streak", "last_fault", "timing")
+_COLUMNS = (
+    *("channel", "kind", "mode", "signs_off", "location", "held_at", "held_reason", "paused_until", "fail_streak"),
+    *("last_fault", "timing"),
+)
 
 
 @app.command()
@@ -84,9 +89,27 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
 
 
 @app.command()
-def live(name: Name) -> None:
-    """Write desired figures to the channel from now on."""
-    _set_mode(name, "live")
+def live(name: Name, yes: Yes = False, by: By = "") -> None:
+    """Write desired figures to the channel from now on: to all listings, or to those that were signed off one by one.
+
+    Shows first what that means, and asks. A script goes on unasked where the breaker would not stop, else with --yes.
+    """
+    from oneshelf.cli.going_live import sign_off
+    from oneshelf.storage import catalog
+    from oneshelf.storage.database import Database
+
+    channel = _known(name)
+
+    async def find(database: Database) -> ChannelRow:
+        async with database.transaction() as tx:
+            await refuse_unknown_channel(tx, channel)
+            return next(row for row in await catalog.channels(tx) if row.channel == channel)
+
+    row = on_database(find)
+    if row.mode == "live" or row.signs_off == "listing":
+        _set_mode(name, "live")
+    else:
+        sign_off(row, (), is_agreed=yes, by=by)
 
 
 @app.command()
@@ -130,6 +153,61 @@ def cancellation_cost(
 
 
 @app.command()
+def release(name: Name) -> None:
+    """Let go what the breaker held: all figures that wait are written. To take it back instead: oneshelf undo."""
+    from oneshelf.domain.breaker import HoldReason, in_words
+    from oneshelf.storage import breakers
+    from oneshelf.storage.breakers import Hold
+    from oneshelf.storage.database import Database
+
+    channel = _known(name)
+
+    async def let_go(database: Database) -> Hold | None:
+        async with database.transaction() as tx:
+            await refuse_unknown_channel(tx, channel)
+            hold = await breakers.held(tx, channel)
+            return hold if await breakers.end_hold(tx, channel, lets_go=True) else None
+
+    hold = on_database(let_go)
+    if hold is None:
+        typer.echo(f"{channel} is not held")
+        return
+    typer.echo(f"{channel}: released; it was held because {in_words(HoldReason(hold.reason), hold.figures)}")
+
+
+@app.command()
+def breaker(
+    name: Name,
+    set_: Annotated[
+        Pairs | None, typer.Option("--set", metavar="LIMIT=VALUE", help="Such as zero_share=0.1; the others are usual.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Beyond which changes the channel is held and somebody is asked; with --set, its own limits from now on."""
+    from dataclasses import asdict
+
+    from oneshelf.cli.common import show_json
+    from oneshelf.domain.breaker import Limits
+    from oneshelf.storage import breakers
+    from oneshelf.storage.database import Database
+
+    channel, wanted = _known(name), {key: _number(value) for key, value in pairs_in(set_ or (), option="--set").items()}
+
+    async def ask(database: Database) -> Limits:
+        async with database.transaction() as tx:
+            await refuse_unknown_channel(tx, channel)
+            if set_:
+                return await breakers.set_limits(tx, channel, wanted)
+            return (await breakers.standing(tx, channel, every_s=0)).limits
+
+    limits = asdict(on_database(ask))
+    if as_json:
+        show_json(limits)
+    else:
+        show_rows([limits], tuple(limits), as_json=False, empty="")
+
+
+@app.command()
 def simulate(
     kind: Kind,
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=0, max=65535)],
@@ -156,12 +234,26 @@ def _from_environment(texts: list[str] | tuple[()]) -> Mapping[str, str]:
     return secrets
 
 
-def _set_mode(name: str, mode: str) -> None:
+def _known(name: str) -> Channel:
     from oneshelf.domain.identity import channel_from
+
+    return channel_from(name)
+
+
+def _number(text: str) -> float:
+    from oneshelf.errors import MalformedError
+
+    try:
+        return float(text)
+    except ValueError:
+        raise MalformedError("a limit is a number, such as zero_share=0.1 or zero_least=20") from None
+
+
+def _set_mode(name: str, mode: str) -> None:
     from oneshelf.storage import catalog
     from oneshelf.storage.database import Database
 
-    channel = channel_from(name)
+    channel = _known(name)
 
     async def change(database: Database) -> None:
         async with database.transaction() as tx:

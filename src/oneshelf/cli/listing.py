@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from oneshelf.cli import going_live
 from oneshelf.cli.common import PlainErrors, on_database, refuse_unknown_channel, show_rows, typed, units_in
 
 if TYPE_CHECKING:
@@ -122,6 +123,9 @@ def retry(channel: Channel_, listing: Listing_) -> None:
             return channel_sku
 
     typer.echo(f"{owner} {on_database(try_again)} is written again")
+
+
+going_live.register(app)
 
 
 async def meant(tx: Transaction, channel: Channel, text: str, *, may_be_new: bool = False) -> tuple[bool, ChannelSku]:

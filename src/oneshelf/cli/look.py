@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 MOVEMENTS_SHOWN = 20
 _CHANNELS = (
-    *("channel", "kind", "mode", "verified_count", "unverified_count", "parked_count", "unlinked_count"),
-    *("oldest_unverified_s", "poll_age_s", "sweep_age_s", "drift_count", "detection_p95_s"),
+    *("channel", "kind", "mode", "held_reason", "verified_count", "unverified_count", "parked_count", "unlinked_count"),
+    *("oldest_unverified_s", "poll_age_s", "is_poll_late", "sweep_age_s", "drift_count", "detection_p95_s"),
     *("cancellation_rate", "cancellations_left", "last_fault"),
 )
 _LISTINGS = ("channel", "channel_sku", "state", "desired_units", "verified_units", "age_s", "unverified_s")
@@ -53,6 +53,8 @@ def register(app: typer.Typer) -> None:
 
 def status(as_json: Json = False) -> None:
     """The whole engine on one screen: units, queues, channels, what waits for a person."""
+    from oneshelf.domain.breaker import HoldReason
+    from oneshelf.domain.breaker import in_words as hold_in_words
     from oneshelf.storage import audit_positions, views
     from oneshelf.storage.database import Database
 
@@ -76,7 +78,21 @@ def status(as_json: Json = False) -> None:
         f"parked: {whole.parked_deliveries} deliveries, {whole.parked_orders} orders, {whole.parked_count} listings\n"
         f"audit: {_in_words(audit)}"
     )
+    for channel in (row for row in channels if row.is_poll_late):
+        last = "" if channel.poll_age_s is None else f", last {channel.poll_age_s:.0f} s ago"
+        typer.echo(
+            f"ALARM {channel.channel}: its orders have not been asked for in three turns of the poll{last}; "
+            "see its last fault, and whether an engine runs: oneshelf doctor"
+        )
     show_rows(channels, _CHANNELS, as_json=False, empty="no channel is connected")
+    for row in channels:
+        if row.held_s is not None:
+            why = hold_in_words(HoldReason(row.held_reason), row.held_figures)
+            typer.echo(
+                f"{row.channel} is held since {row.held_s:.0f} s: {why}. Only what was sold is written. "
+                f"See oneshelf listing plan {row.channel}; then oneshelf undo {row.channel} --last, "
+                f"or oneshelf channel release {row.channel}"
+            )
 
 
 def _in_words(audit: AuditStatus) -> str:

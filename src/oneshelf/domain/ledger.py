@@ -213,8 +213,7 @@ class Shelf:
         self.transfers = {transfer.key: transfer for transfer in transfers}
         self.bundles: Bundles = bundles or {}
         self.backorders = backorders or {}
-        # Units of guarded SKUs that listings may sell: they are promised to nobody else.
-        self.granted = granted or {}
+        self.granted = granted or {}  # Units of guarded SKUs that listings may sell.
         # All movements of the batch, and those of them that are not stored yet.
         self.movements: list[Movement] = []
         self.unwritten: list[Movement] = []
@@ -288,7 +287,7 @@ class Shelf:
 
     def free(self, sku: Sku, location: Location) -> int:
         """What can be promised: available, and of a guarded SKU not to be sold off any listing."""
-        available = self.balances[sku, location].available
+        available = self.available(sku, location)
         return max(0, available - self.granted.get((sku, location), 0)) if self.granted else available
 
     def move(self, sku: Sku, *, origin: Account, target: Account, units: int, reason: Reason, source: str) -> None:

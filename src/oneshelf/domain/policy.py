@@ -172,6 +172,11 @@ class Policy:
         return {**self.terms.stated(), **{LOW + name: value for name, value in self.low.stated().items()}}
 
     @property
+    def asks_computed_buffer(self) -> bool:
+        """Whether one of its two sets keeps back what was measured."""
+        return bool(self.terms.computed_buffer or self.low.computed_buffer)
+
+    @property
     def split_weight(self) -> int:
         """What the last units are worth here, for a split of scarce ones: the margin that a sale brings and the penalty
         that a cancellation costs, added up. Nothing stated: 1; a listing of weight 0 gets none while another asks.

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from oneshelf.domain.identity import Channel, printable
 from oneshelf.domain.listing import Terms
+from oneshelf.domain.sweep_plan import Budget
 from oneshelf.errors import MalformedError
 from oneshelf.sdk.capability import Capability
 from oneshelf.sdk.contract import Connector
@@ -20,6 +21,7 @@ PAUSE_S_MAX = 60.0
 OUTAGE_STREAK = 3
 WORDS_LENGTH_MAX = 500
 REAUTHENTICATE_PAUSE_S = 300.0
+UNDOCUMENTED_CALLS_PER_S = 1.0
 SUSPENSE_LAGS = 5
 TIMING_NAMES = ("apply_s", "poll_orders_s", "stale_s", "suspense_s", "sweep_stock_s", "zombie_s")
 WRITE_LEASE_S = 60.0
@@ -58,6 +60,16 @@ class OpenChannel:
             copy_s=SEND_BEFORE_S + self.capability.zombie_s,
             stale_s=self.capability.stale_s,
         )
+
+
+def read_budget(capability: Capability) -> Budget:
+    """What the channel grants for readings of stock: as documented, or a call a second where nothing is."""
+    rates = [limit.rate_per_s for limit in capability.limits if limit.operation == capability.read_limit]
+    return Budget(
+        calls_per_s=rates[0] if rates else UNDOCUMENTED_CALLS_PER_S,
+        page_listings=capability.page_reads or capability.batch_reads,
+        batch_listings=capability.batch_reads,
+    )
 
 
 def with_timing(capability: Capability, timing: dict[str, float]) -> Capability:

@@ -17,6 +17,7 @@ from oneshelf.domain.identity import ChannelSku
 from oneshelf.domain.listing import Listing
 from oneshelf.domain.reading import Read, Verdict, read
 from oneshelf.flow.channel import CHANNEL_FAILURES, OpenChannel, report_answer, report_fault
+from oneshelf.sdk.bisect import read_each
 from oneshelf.sdk.message import StockReading
 from oneshelf.storage import drifts, publishing, schedules, touched
 from oneshelf.storage.database import Database, now
@@ -49,7 +50,7 @@ async def confirm(database: Database, channel: OpenChannel, clock: Clock) -> int
     if asked is None:
         return 0
     try:
-        readings = await channel.connector.read_stock([listing.channel_sku for listing in claimed])
+        readings = await read_each(channel.connector.read_stock, [listing.channel_sku for listing in claimed])
     except CHANNEL_FAILURES as fault:
         pause_s = await report_fault(database, channel.name, fault)
         async with database.transaction() as tx:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from fractions import Fraction
+from typing import NamedTuple
 
 from oneshelf.domain.availability import Derivation, at_least, bounded
 from oneshelf.domain.identity import Channel, Location, Sku
@@ -16,11 +18,13 @@ from oneshelf.domain.ledger import Balance
 from oneshelf.domain.listing import Listing, Phase
 from oneshelf.domain.offering import Offered, Stock, derive_all
 from oneshelf.domain.rights import Mode, Seller, Standing, desired, is_guarded
-from oneshelf.storage import backorders, balances, budgets, policies, publications, rights, touched
+from oneshelf.storage import backorders, balances, budgets, demand, policies, publications, rights, touched
 from oneshelf.storage.database import Database, Transaction, now
 from oneshelf.storage.listings import ListingKey
 
 BATCH = 1000
+# Of a listing that gets none while another one asks.
+LEAST_WEIGHT = Fraction(1, 1_000_000)
 
 Shelves = Mapping[Sku, Mapping[Location, Balance]]
 Derived = list[tuple[publications.Plannable, Derivation]]
@@ -41,8 +45,8 @@ async def plan(database: Database, *, blind: Collection[Channel] = ()) -> int:
         in_suspense = await publications.in_suspense(tx, counted) if has_bundle else _in_suspense(plannable)
         beyond = await backorders.beyond(tx, counted)
         derived = await _derive(tx, plannable, Stock(shelves=shelves, in_suspense=in_suspense, beyond=beyond))
-        guarded = await _guard(tx, derived, shelves, counted, blind)
-        await publications.set_desired(tx, _plans(derived, guarded), at=at)
+        bounds = await _guard(tx, derived, shelves, counted, blind)
+        await publications.set_desired(tx, _plans(derived, bounds), at=at)
     return len(skus)
 
 
@@ -68,38 +72,51 @@ def _offer(candidate: publications.Plannable) -> Offered:
 
 
 async def _derive(tx: Transaction, plannable: Sequence[publications.Plannable], stock: Stock) -> Derived:
-    """What each shows by its policy."""
+    """What each shows by its policy, and by the buffer that was measured for it."""
     rules = await policies.rules_of(tx, {(one.listing.sku, one.listing.channel) for one in plannable})
-    derived = derive_all(map(_offer, plannable), rules, stock)
+    offers = [_offer(one) for one in plannable]
+    buffered = {one.key: (one.sku, one.channel) for one in offers if rules.policy_of(one).asks_computed_buffer}
+    measured = await demand.buffers(tx, set(buffered.values())) if buffered else {}
+    derived = derive_all(offers, rules, stock, computed_buffers={key: measured[sold] for key, sold in buffered.items()})
     return [(candidate, derived[candidate.listing.key]) for candidate in plannable]
 
 
 # Guarded SKUs ---------------------------------------------------------------------------------------------------------
 
 
+class _Bounds(NamedTuple):
+    """Figures of listings that sell a guarded SKU; None: this one stays as it is until its write is settled."""
+
+    figures: dict[ListingKey, int | None]
+    frozen: set[Sku]
+
+
 async def _guard(
     tx: Transaction, derived: Derived, shelves: Shelves, counted: Collection[Sku], blind: Collection[Channel]
-) -> dict[ListingKey, int | None]:
-    """The figures of listings that sell a guarded SKU; None: this one stays as it is until its write is settled."""
+) -> _Bounds:
+    """What listings of guarded SKUs should show, so that all of them may sell what is available and no more."""
     sold = {candidate.listing.sku for candidate, _ in derived}
     guards = await rights.guards(tx, {*counted, *sold})
     if not guards:
-        return {}
+        return _Bounds({}, set())
     places = {candidate.location for candidate, _ in derived}
     available = {
         (sku, place): max(0, shelves[sku][place].available) if place in shelves[sku] else 0
         for sku in counted
         for place in places
     }
+    measured = [sku for sku, guard in guards.items() if guard.mode is Mode.AUTO and guard.guard_at_units is None]
+    thresholds = await demand.thresholds(tx, measured) if measured else {}
+    unheard = await rights.unheard(tx, guards)
     # One more cancellation may cost the channel or the listing: no unit of these is offered twice.
     tight = await budgets.tight_skus(tx, guards)
     guarded = {
-        sku: sku in tight
+        sku: sku in unheard | tight
         or is_guarded(
             guard.mode,
             was_guarded=guard.is_guarded,
-            available=sum(available[sku, place] for place in places),
-            threshold=guard.guard_at_units or 0,
+            available=sum(available.get((sku, place), 0) for place in places),
+            threshold=thresholds.get(sku, guard.guard_at_units or 0),
         )
         for sku, guard in guards.items()
     }
@@ -123,9 +140,18 @@ async def _guard(
             else derivation.units
             for candidate, derivation in here
         }
+        rates = await demand.rates(tx, {(one.listing.sku, one.listing.channel) for one, _ in here})
         sellers = {
-            candidate.listing.key: _seller(candidate, caps[candidate.listing.key], candidate.listing.channel in blind)
-            for candidate, _ in here
+            candidate.listing.key: Seller(
+                needs=candidate.needs,
+                rights=candidate.listing.rights,
+                in_suspense=candidate.listing.suspense_units,
+                cap=caps[candidate.listing.key],
+                standing=_standing(candidate),
+                weight=_weight(derivation, rates[candidate.listing.sku, candidate.listing.channel]),
+                is_blind=candidate.listing.channel in blind,
+            )
+            for candidate, derivation in here
             if candidate.listing.rights is not None
         }
         offered = _offered(sellers, available, granted, place)
@@ -133,19 +159,12 @@ async def _guard(
         for candidate, _ in here:
             listing = candidate.listing
             figures[listing.key] = _figure(listing, sellers.get(listing.key), wanted, caps[listing.key])
-    return figures
+    return _Bounds(figures, frozen)
 
 
-def _seller(candidate: publications.Plannable, cap: int, is_blind: bool) -> Seller:
-    listing = candidate.listing
-    return Seller(
-        needs=candidate.needs,
-        rights=listing.rights or 0,
-        in_suspense=listing.suspense_units,
-        cap=cap,
-        standing=_standing(candidate),
-        is_blind=is_blind,
-    )
+def _weight(derivation: Derivation, rate_per_s: float) -> Fraction:
+    """Its part of the sales, in tenths of units a day, times what a sale there is worth."""
+    return max(1, round(rate_per_s * 864_000)) * max(LEAST_WEIGHT, Fraction(derivation.conditions.policy.split_weight))
 
 
 def _standing(candidate: publications.Plannable) -> Standing:
@@ -188,18 +207,20 @@ def _figure(listing: Listing, seller: Seller | None, wanted: Mapping[ListingKey,
 # Versions -------------------------------------------------------------------------------------------------------------
 
 
-def _plans(derived: Derived, guarded: Mapping[ListingKey, int | None]) -> list[publications.Planned]:
+def _plans(derived: Derived, bounds: _Bounds) -> list[publications.Planned]:
     plans = []
     for candidate, pooled in derived:
         listing, derivation = candidate.listing, pooled
-        if listing.key in guarded:
-            units = guarded[listing.key]
+        if listing.key in bounds.figures:
+            units = bounds.figures[listing.key]
             if units is None:
                 continue
             derivation = bounded(pooled, units)
         is_other = listing.desired_units != derivation.units
-        # A figure of which nothing is counted yet is not written to a channel: it keeps version 0.
-        if (is_other or _has_left(listing, derivation)) and derivation.version > 0:
+        # A figure of which nothing is counted yet is not written to a channel: it keeps version 0. To sell nothing
+        # needs no count.
+        may_write = derivation.version > 0 or not bounds.frozen.isdisjoint((*candidate.needs, listing.sku))
+        if (is_other or _has_left(listing, derivation)) and may_write:
             derivation = at_least(derivation, listing.desired_version + 1)
         if derivation.version > listing.desired_version or is_other:
             plans.append(publications.Planned(listing, derivation, _is_news(listing, derivation)))

@@ -30,6 +30,7 @@ from oneshelf.domain.listing import (
 )
 from oneshelf.domain.reading import read
 from oneshelf.errors import InvariantError
+from oneshelf.flow import hold
 from oneshelf.flow.channel import (
     CHANNEL_FAILURES,
     SEND_BEFORE_S,
@@ -38,6 +39,7 @@ from oneshelf.flow.channel import (
     report_answer,
     report_fault,
 )
+from oneshelf.sdk.bisect import push_each, read_each
 from oneshelf.sdk.capability import WriteKind
 from oneshelf.sdk.fault import OutcomeUnknownError
 from oneshelf.sdk.http import sending_before
@@ -57,6 +59,7 @@ async def push(database: Database, channel: OpenChannel, clock: Clock) -> int:
     lease = clock.new_id()
     send_before = clock.monotonic() + SEND_BEFORE_S
     async with database.transaction() as tx:
+        standing = await hold.look(tx, channel.name)
         claimed = await publishing.claim_to_push(
             tx,
             channel.name,
@@ -66,7 +69,7 @@ async def push(database: Database, channel: OpenChannel, clock: Clock) -> int:
             lease_s=WRITE_LEASE_S,
         )
         if claimed:
-            claimed = await _settle_without_calls(tx, channel, claimed)
+            claimed = await hold.keep_back(tx, standing, await _settle_without_calls(tx, channel, claimed))
     if not claimed:
         return 0
     try:
@@ -114,7 +117,7 @@ async def _fresh_readings(channel: OpenChannel, claimed: Sequence[Listing]) -> M
     """What the channel shows now, where it compares what we write. Empty for a channel that cannot compare."""
     if channel.capability.write_kind is not WriteKind.COMPARE_AND_SET:
         return {}
-    readings = await channel.connector.read_stock([listing.channel_sku for listing in claimed])
+    readings = await read_each(channel.connector.read_stock, [listing.channel_sku for listing in claimed])
     return {reading.channel_sku: reading.units for reading in readings}
 
 
@@ -130,11 +133,13 @@ async def _intend(
     compares = channel.capability.write_kind is WriteKind.COMPARE_AND_SET
     asked = {listing.key: listing for listing in claimed}
     async with database.transaction() as tx:
+        standing = await hold.lock(tx, channel.name)
         at = await now(tx)
         intended: list[Listing] = []
         put_off: list[Listing] = []
         observed: list[drifts.Observation] = []
         locked = await publishing.lock(tx, list(asked), lease=lease)
+        passed = await hold.pass_writes(tx, standing, locked)
         free = await rights.lock_free(tx, channel.name, [listing.channel_sku for listing in locked])
         for listing in locked:
             belief = listing.belief
@@ -144,6 +149,8 @@ async def _intend(
             elif belief is None or shown is None or (belief < 0 and not compares):
                 # A blind write on a belief below zero would bury cancellations that we have not heard of: look.
                 put_off.append(_put_off(listing, at))
+            elif shown == belief and listing.key not in passed:
+                put_off.append(replace(listing, next_at=at + timedelta(seconds=hold.PUT_OFF_S)))
             elif shown == belief:
                 written = free.intend(listing, op_id=clock.new_id(), now=at, is_compared=compares)
                 (intended if written else put_off).append(written or _put_off(listing, at))
@@ -188,7 +195,7 @@ def _write(listing: Listing) -> StockWrite:
 async def _call(database: Database, channel: OpenChannel, writes: Sequence[StockWrite]) -> tuple[WriteOutcome, ...]:
     """Send the writes. A fault of the whole call becomes the outcome of every write in it."""
     try:
-        outcomes = await channel.connector.push(writes)
+        outcomes = await push_each(channel.connector.push, writes)
     except OutcomeUnknownError as fault:
         return (Unknown(str(fault)),) * len(writes)
     except CHANNEL_FAILURES as fault:

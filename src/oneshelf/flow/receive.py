@@ -47,7 +47,7 @@ async def poll_orders(database: Database, channel: OpenChannel, clock: Clock) ->
             cursor = page.cursor
             async with database.transaction() as tx:
                 deliveries = [inbox.NewDelivery(told.key, told.topic, told.body) for told in page.deliveries]
-                stored += await inbox.store(tx, channel.name, deliveries)
+                stored += await inbox.store(tx, channel.name, deliveries, is_polled=True)
                 is_ours = await schedules.advance(
                     tx, due, cursor=cursor, covered_until=page.covered_until, is_finished=not page.has_more
                 )

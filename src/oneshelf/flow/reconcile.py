@@ -14,9 +14,11 @@ from uuid import UUID
 from oneshelf.clock import Clock
 from oneshelf.domain.identity import printable
 from oneshelf.domain.reading import DriftFound, Read, weigh
-from oneshelf.flow.channel import CHANNEL_FAILURES, OpenChannel, report_answer, report_fault, words_of
+from oneshelf.domain.sweep_plan import due, sweep_plan
+from oneshelf.flow import hold
+from oneshelf.flow.channel import CHANNEL_FAILURES, OpenChannel, read_budget, report_answer, report_fault, words_of
 from oneshelf.sdk.message import StockPage
-from oneshelf.storage import drifts, facts, listings, publications, publishing, schedules, touched
+from oneshelf.storage import drifts, facts, hot_listings, listings, publications, publishing, schedules, touched
 from oneshelf.storage.database import Database, Transaction, now
 from oneshelf.telemetry import get_logger
 
@@ -24,6 +26,9 @@ SWEEP_LEASE_S = 120.0
 PAGES_MAX = 10_000
 LATE_WRITE_DEADLINES = 2
 TEXT_LENGTH_MAX = 500
+# Hot listings are chosen so often, from so many.
+HOT_EVERY_S = 60.0
+HOT_MAX = 5_000
 
 log = get_logger(__name__)
 
@@ -45,6 +50,8 @@ async def sweep(database: Database, channel: OpenChannel, clock: Clock) -> int:
             read_count += len(page.readings)
             is_last = cursor is None
             async with database.transaction() as tx:
+                if is_last:
+                    await hold.record_sweep(tx, channel.name, read_count)
                 await _record_page(tx, channel, page, asked_at)
                 is_ours = await schedules.advance(
                     tx, due, cursor=None, covered_until=begun_at if is_last else None, is_finished=is_last
@@ -58,6 +65,26 @@ async def sweep(database: Database, channel: OpenChannel, clock: Clock) -> int:
         return read_count
     await report_answer(database, channel.name)
     return read_count
+
+
+async def look_often(database: Database, channel: OpenChannel) -> int:
+    """Have listings that sell or are scarce read back between two sweeps, as the channel's budget allows.
+
+    Returns how many are to be read.
+    """
+    budget = read_budget(channel.capability)
+    async with database.transaction() as tx:
+        watched = await hot_listings.hot(tx, channel.name, limit=HOT_MAX)
+        plan = sweep_plan(
+            listing_count=len(watched),
+            hot_count=len(watched),
+            budget=budget,
+            wanted_every_s=channel.capability.sweep_stock_s,
+        )
+        wanted = due(watched, plan, budget, now=await now(tx), span_s=HOT_EVERY_S)
+        if wanted:
+            await listings.request_look(tx, channel.name, channel_skus=wanted)
+    return len(wanted)
 
 
 async def weigh_suspicions(database: Database, channel: OpenChannel, clock: Clock) -> int:

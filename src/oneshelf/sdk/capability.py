@@ -46,4 +46,6 @@ class Capability:
     sweep_stock_s: float  # how often to read every listing
     has_webhooks: bool
     limits: tuple[Limit, ...]
+    page_reads: int = 0  # listings in a page of the whole stock; 0: as many as in a read-back
+    read_limit: str = ""  # the operation of `limits` that read-backs and sweeps take from; empty: none is documented
     silent_states: tuple[str, ...] = ()  # stock states whose change the channel never announces

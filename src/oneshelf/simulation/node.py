@@ -33,6 +33,8 @@ class Node:
         self.database = database
         self.faults = faults
         self.network = network
+        # How many times longer than usual idle steps wait; see `Supervisor`.
+        self.patience = PATIENCE
         self.crash_count = 0
         self.crash_at: int | None = None
         self.point_count = 0
@@ -73,7 +75,7 @@ class Node:
         try:
             if is_alone:
                 await leases.clear(database)
-            async with assembled(database, clock, client=client, patience=PATIENCE) as engine:
+            async with assembled(database, clock, client=client, patience=self.patience) as engine:
                 self.engine = engine
                 await engine.supervisor.run()
         except* DatabaseUnavailableError as failure:

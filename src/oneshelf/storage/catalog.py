@@ -14,16 +14,20 @@ from oneshelf.domain.command import Component
 from oneshelf.domain.identity import Channel, Location, Sku
 from oneshelf.domain.ledger import Backorder, BackorderKind, BalanceKey
 from oneshelf.errors import ConfigurationError
-from oneshelf.storage import arrays
+from oneshelf.storage import arrays, listings
 from oneshelf.storage.database import Transaction
 
 _CHANNEL_COLUMNS = (
-    "channel, kind, mode, location, settings, secrets, timing, created_at, paused_until, fail_streak, last_fault"
+    "channel, kind, mode, location, settings, secrets, timing, created_at, paused_until, fail_streak, last_fault, "
+    "signs_off, held_at, held_reason"
 )
 
 
 class ChannelRow(NamedTuple):
-    """A connected channel. `mode`: watch (never write), live, paused."""
+    """A connected channel. `mode`: watch (never write), live, paused. `signs_off`: as a whole, or listing by listing.
+
+    `held_at`: since when the breaker lets nothing through but what was sold, for `held_reason`; None usually.
+    """
 
     channel: Channel
     kind: str
@@ -36,6 +40,9 @@ class ChannelRow(NamedTuple):
     paused_until: datetime | None
     fail_streak: int
     last_fault: str
+    signs_off: str
+    held_at: datetime | None
+    held_reason: str
 
     def __repr__(self) -> str:
         return f"ChannelRow({self.channel!r}, {self.kind!r}, {self.mode!r})"
@@ -177,6 +184,8 @@ async def add_channel(tx: Transaction, new: NewChannel) -> str:
         )
     is_elsewhere = (old.location, old.settings) != (new.location, dict(new.settings))
     mode = "watch" if is_elsewhere else old.mode
+    if is_elsewhere:
+        await listings.withdraw_sign_offs(tx, new.channel)
     await tx.execute(
         """
         update channels set
@@ -190,9 +199,17 @@ async def add_channel(tx: Transaction, new: NewChannel) -> str:
 
 
 async def set_mode(tx: Transaction, channel: Channel, mode: str) -> bool:
-    """Watch, go live, or pause. False for an unknown channel. The shares of guarded SKUs are planned again."""
+    """Watch, go live, or pause. False for an unknown channel. The shares of guarded SKUs are planned again.
+
+    Live: to all listings, linked now or later, unless the channel is signed off listing by listing.
+    """
     cursor = await tx.execute(
-        "update channels set mode = %(mode)s where channel = %(channel)s", {"mode": mode, "channel": channel}
+        """
+        update channels set mode = %(mode)s,
+            live_since = case when %(mode)s = 'live' and mode <> 'live' then db_now() else live_since end
+        where channel = %(channel)s
+        """,
+        {"mode": mode, "channel": channel},
     )
     await tx.execute(
         """

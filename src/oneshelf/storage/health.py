@@ -25,3 +25,12 @@ async def server_facts(tx: Transaction) -> ServerFacts:
         """
     )
     return ServerFacts(*await only_row(cursor))
+
+
+async def schema_version(tx: Transaction) -> int:
+    """The number of the newest migration that this database has had; 0 for an empty database."""
+    (exists,) = await only_row(await tx.execute("select to_regclass('schema_migrations') is not null"))
+    if not exists:
+        return 0
+    (newest,) = await only_row(await tx.execute("select coalesce(max(number), 0) from schema_migrations"))
+    return int(newest)

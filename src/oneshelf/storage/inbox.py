@@ -42,12 +42,14 @@ class ParkedDelivery(NamedTuple):
     reason: str
 
 
-async def store(tx: Transaction, channel: Channel, deliveries: Sequence[NewDelivery]) -> int:
+async def store(
+    tx: Transaction, channel: Channel, deliveries: Sequence[NewDelivery], *, is_polled: bool = False
+) -> int:
     """Store deliveries that have not been stored before. Returns how many were new."""
     cursor = await tx.execute(
         """
-        insert into inbox (channel, delivery_key, topic, body)
-        select %(channel)s, key, topic, body
+        insert into inbox (channel, delivery_key, topic, body, is_polled)
+        select %(channel)s, key, topic, body, %(is_polled)s
         from unnest(%(keys)s::text[], %(topics)s::text[], %(bodies)s::bytea[]) as new (key, topic, body)
         on conflict (channel, delivery_key) do nothing
         """,
@@ -56,6 +58,7 @@ async def store(tx: Transaction, channel: Channel, deliveries: Sequence[NewDeliv
             "keys": [delivery.key for delivery in deliveries],
             "topics": [delivery.topic for delivery in deliveries],
             "bodies": [delivery.body for delivery in deliveries],
+            "is_polled": is_polled,
         },
     )
     return cursor.rowcount

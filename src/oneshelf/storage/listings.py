@@ -91,7 +91,7 @@ async def _hold_off_posting(tx: Transaction, channel: Channel) -> None:
 async def link(tx: Transaction, key: ListingKey, sku: Sku, *, pack_units: int) -> bool:
     """Say which SKU a listing sells. Creates the listing where an order named it before any sweep did.
 
-    Versions are the SKU's: whatever was desired and proved for another SKU counts for nothing.
+    Versions are the SKU's: whatever was desired, proved and signed off for another SKU counts for nothing.
     """
     await _hold_off_posting(tx, key[0])
     cursor = await tx.execute(
@@ -101,7 +101,9 @@ async def link(tx: Transaction, key: ListingKey, sku: Sku, *, pack_units: int) -
         from channels c, skus s where c.channel = %(channel)s and s.sku = %(sku)s
         on conflict (channel, channel_sku) do update set
             sku = excluded.sku, pack_units = excluded.pack_units,
-            desired_version = 0, sent_version = 0, accepted_version = 0, verified_version = 0
+            desired_version = 0, sent_version = 0, accepted_version = 0, verified_version = 0, released_version = 0,
+            signed_off_at = case when (listings.sku, listings.pack_units) = (excluded.sku, excluded.pack_units)
+                                 then listings.signed_off_at end
         """,
         {"channel": key[0], "channel_sku": key[1], "sku": sku, "pack_units": pack_units},
     )
@@ -243,3 +245,18 @@ async def place_of(tx: Transaction, key: ListingKey) -> tuple[Location, int]:
     )
     location, pack_units = await only_row(cursor)
     return Location(location), int(pack_units)
+
+
+async def withdraw_sign_offs(tx: Transaction, channel: Channel) -> None:
+    """The channel may be another shop now: whatever was signed off counts for nothing."""
+    await tx.execute(
+        """
+        update listings l set signed_off_at = null, signed_off_by = ''
+        from (
+            select channel, channel_sku from listings
+            where channel = %(channel)s and signed_off_at is not null order by channel_sku for update
+        ) as signed
+        where l.channel = signed.channel and l.channel_sku = signed.channel_sku
+        """,
+        {"channel": channel},
+    )

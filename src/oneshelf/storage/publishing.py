@@ -19,7 +19,7 @@ LISTING_COLUMNS = """
     l.op_id, l.op_units, l.op_expected, l.op_net, l.op_tries,
     l.suspect_units, l.suspect_belief, l.suspect_net, l.suspect_at, l.may_anchor, l.look_at, l.next_at,
     l.op_rights, l.op_is_strict, l.turnover_units, l.suspect_turnover,
-    case when l.turnover_at > '-infinity' then l.turnover_at end
+    l.turnover_at
 """
 
 
@@ -76,6 +76,7 @@ async def claim_to_push(
         with due as (
             select l.channel, l.channel_sku from listings l join channels c on c.channel = l.channel
             where l.channel = %(channel)s and c.mode = 'live' and l.sku is not null
+              and (c.signs_off = 'channel' or l.signed_off_at is not null)
               and (l.desired_version > l.sent_version or l.phase = 'sending')
               and (l.phase = any(%(phases)s::text[]) or l.phase = 'sending')
               and l.base_units is not null and l.next_at <= db_now()

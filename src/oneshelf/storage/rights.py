@@ -13,6 +13,9 @@ from oneshelf.domain.rights import Free, Mode
 from oneshelf.storage import arrays
 from oneshelf.storage.database import Transaction
 
+# As in `views`, which shows such a channel.
+LATE_TURNS = 3
+
 
 class Guard(NamedTuple):
     """How the listings of a SKU share its units.
@@ -238,3 +241,44 @@ async def shown_of(tx: Transaction, skus: Collection[Sku]) -> list[Shown]:
         {"skus": arrays.texts(sorted(skus))},
     )
     return await cursor.fetchall()
+
+
+# SKUs of mode auto that a live channel sells of which nobody has asked for orders in so many turns: what it sold
+# meanwhile is not known, however much is there.
+_UNHEARD = """
+    select distinct s.sku from channels c
+    join schedules p on p.channel = c.channel and p.task = 'orders'
+    join listings l on l.channel = c.channel
+    left join bundle_components b on b.sku = l.sku
+    join skus s on s.sku = coalesce(b.component, l.sku) and s.mode = 'auto'
+    where c.mode = 'live'
+      and coalesce(p.last_done_at, c.created_at) + make_interval(secs => %(turns)s * p.every_s) < db_now()
+"""
+
+
+async def unheard(tx: Transaction, skus: Collection[Sku]) -> set[Sku]:
+    """Those of these SKUs in mode auto that a channel sells of which nothing has been heard for too long."""
+    cursor = await tx.execute(
+        f"{_UNHEARD} and s.sku = any(%(skus)s::text[])", {"turns": LATE_TURNS, "skus": arrays.texts(sorted(skus))}
+    )
+    return {Sku(sku) async for (sku,) in cursor}
+
+
+async def mark_unheard(tx: Transaction) -> None:
+    """Have SKUs in mode auto planned that a silent channel sells, or that are guarded and have plenty again.
+
+    One of which no threshold is known stays guarded until something moves.
+    """
+    await tx.execute(
+        f"""
+        with unheard as ({_UNHEARD})
+        insert into touched (sku)
+        select u.sku from unheard u join skus s on s.sku = u.sku where not s.is_guarded
+        union
+        select s.sku from skus s left join sku_demand d on d.sku = s.sku and d.channel = ''
+        where s.mode = 'auto' and s.is_guarded and s.sku not in (select sku from unheard)
+          and 2 * (select coalesce(sum(b.available), 0) from balances b where b.sku = s.sku)
+              >= 3 * coalesce(s.guard_at_units, d.threshold_units)
+        """,
+        {"turns": LATE_TURNS},
+    )

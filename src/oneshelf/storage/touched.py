@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from oneshelf.domain.identity import Sku
 from oneshelf.domain.policy import Scope
@@ -28,6 +28,21 @@ async def claim(tx: Transaction, *, limit: int) -> list[Sku]:
         {"limit": limit},
     )
     return sorted({Sku(sku) async for (sku,) in cursor})
+
+
+async def mark_measured(tx: Transaction, skus: Collection[Sku]) -> None:
+    """Note that what was measured of these SKUs moved: their thresholds, or the buffers that a rule asks for."""
+    await tx.execute(
+        """
+        insert into touched (sku)
+        select sku from skus
+        where sku = any(%(skus)s::text[])
+          and (mode = 'auto' and guard_at_units is null
+               or exists (select from policies where (stated ->> 'computed_buffer')::boolean
+                                                  or (stated ->> 'low.computed_buffer')::boolean))
+        """,
+        {"skus": arrays.texts(sorted(skus))},
+    )
 
 
 async def mark_scope(tx: Transaction, scope: Scope) -> None:

@@ -15,6 +15,8 @@ from oneshelf.domain.identity import Channel, ChannelSku, Sku
 from oneshelf.storage.database import Transaction, only_row
 from oneshelf.storage.listings import ListingKey
 
+# A poll that has not been done for so many of its turns is late: orders that no webhook tells are missing.
+POLL_LATE_TURNS = 3
 # Sorts after every other character, in bytes too: `text` to `text` + this are the names that begin with `text`.
 _LAST_CHARACTER = "\U0010ffff"
 
@@ -30,7 +32,7 @@ ListingState = Literal[
     "suspect",  # a reading that no order explains yet
     "drifting",  # a reading that nothing explains
     "parked",  # the channel refuses the figure; a person is needed
-    "held",  # the channel is not live: nothing is written
+    "held",  # nothing is written: not live, not signed off, or held by the breaker
     "unlinked",  # nobody has said which SKU it sells
 ]
 UNVERIFIED_STATES: tuple[ListingState, ...] = ("waiting", "sending", "accepted", "unknown", "suspect", "drifting")
@@ -45,7 +47,8 @@ _STATE = f"""
         when l.verified_version = l.desired_version and l.verified_units = l.desired_units
              and {_BELIEF} = l.desired_units then 'verified'
         when l.phase in ('sending', 'accepted', 'unknown') then l.phase
-        when c.mode <> 'live' then 'held'
+        when c.mode <> 'live' or c.held_at is not null then 'held'
+        when c.signs_off <> 'channel' and l.signed_off_at is null then 'held'
         else 'waiting'
     end
 """
@@ -121,18 +124,26 @@ class ListingRow(NamedTuple):
 
 
 class ChannelHealth(NamedTuple):
-    """A channel as a person looks at it. `listing_count` is the sum of the five counts after it."""
+    """A channel as a person looks at it. `listing_count` is the sum of the five counts after it.
+
+    `is_poll_late`: its orders have not been asked for in three turns of the poll. `held_s`: since the breaker stopped
+    its writes, for `held_reason`; None usually.
+    """
 
     channel: Channel
     kind: str
     mode: str
     location: str
     paused_s: float | None
+    held_s: float | None
+    held_reason: str
+    held_figures: dict[str, int]
     last_fault: str
     fail_streak: int
     poll_age_s: float | None
     sweep_age_s: float | None
     covered_age_s: float | None
+    is_poll_late: bool
     listing_count: int
     verified_count: int
     unverified_count: int
@@ -179,15 +190,6 @@ class Overview(NamedTuple):
 async def freeze(tx: Transaction) -> None:
     """All that this transaction reads from now on is of one instant. Call it first."""
     await tx.execute("set transaction isolation level repeatable read, read only")
-
-
-async def schema_version(tx: Transaction) -> int:
-    """The number of the newest migration that this database has had; 0 for an empty database."""
-    (exists,) = await only_row(await tx.execute("select to_regclass('schema_migrations') is not null"))
-    if not exists:
-        return 0
-    (newest,) = await only_row(await tx.execute("select coalesce(max(number), 0) from schema_migrations"))
-    return int(newest)
 
 
 async def sku_rows(
@@ -313,9 +315,12 @@ async def channel_rows(tx: Transaction) -> list[ChannelHealth]:
         select c.channel, c.kind, c.mode, c.location, c.last_fault, c.fail_streak,
                case when c.paused_until > db_now()
                     then extract(epoch from c.paused_until - db_now())::float8 end as paused_s,
+               extract(epoch from db_now() - c.held_at)::float8 as held_s, c.held_reason, c.held_figures,
                extract(epoch from db_now() - polls.last_done_at)::float8 as poll_age_s,
                extract(epoch from db_now() - sweeps.last_done_at)::float8 as sweep_age_s,
                extract(epoch from db_now() - polls.covered_until)::float8 as covered_age_s,
+               coalesce(coalesce(polls.last_done_at, c.created_at) + make_interval(secs => %(late)s * polls.every_s)
+                        < db_now(), false) as is_poll_late,
                coalesce(n.listing_count, 0) as listing_count, coalesce(n.verified_count, 0) as verified_count,
                coalesce(n.unverified_count, 0) as unverified_count, coalesce(n.parked_count, 0) as parked_count,
                coalesce(n.held_count, 0) as held_count, coalesce(n.unlinked_count, 0) as unlinked_count,
@@ -333,7 +338,7 @@ async def channel_rows(tx: Transaction) -> list[ChannelHealth]:
         left join schedules sweeps on sweeps.channel = c.channel and sweeps.task = 'stock'
         order by c.channel
         """,
-        {"unverified": list(UNVERIFIED_STATES)},
+        {"unverified": list(UNVERIFIED_STATES), "late": POLL_LATE_TURNS},
     )
     return await cursor.fetchall()
 

@@ -106,6 +106,10 @@ def limit_from(text: object) -> int:
     return int(text)
 
 
+def _signer(value: object) -> str:
+    return name_from(value, what="by")
+
+
 def _words(value: object) -> str:
     return "" if value == "" else name_from(value, what="text")
 
@@ -121,6 +125,7 @@ def _whole_number(least: int) -> WithJsonSchema:
 SkuIn = Annotated[Sku, PlainValidator(sku_from), _text(NAME_LENGTH_MAX)]
 LocationIn = Annotated[Location, PlainValidator(location_from), _text(NAME_LENGTH_MAX)]
 WordsIn = Annotated[str, PlainValidator(_words), _text(NAME_LENGTH_MAX, 0)]
+SignerIn = Annotated[str, PlainValidator(_signer), _text(NAME_LENGTH_MAX)]
 UnitsIn = Annotated[int, PlainValidator(_units), _whole_number(0)]
 ReceivedUnitsIn = Annotated[int, PlainValidator(_received_units), _whole_number(1)]
 DeltaUnitsIn = Annotated[

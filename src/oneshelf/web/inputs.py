@@ -24,7 +24,7 @@ from oneshelf.web.command_inputs import (
     ReservationIn,
     command_of,
 )
-from oneshelf.web.fields import Input, LocationIn, SkuIn, UnitsIn, WaitIn, WordsIn
+from oneshelf.web.fields import Input, LocationIn, SignerIn, SkuIn, UnitsIn, WaitIn, WordsIn
 from oneshelf.web.problems import UnreadableError, in_words
 
 T = TypeVar("T")
@@ -92,6 +92,19 @@ class DriftResolutionIn(Input):
     wait_s: WaitIn = 0
 
 
+class SignOffIn(Input):
+    """Who signs off which listings, by the channel's own ids; none named: the whole channel, now and later."""
+
+    by: SignerIn
+    listings: Annotated[tuple[SkuIn, ...], Field(max_length=NAMES_MAX)] = ()
+
+
+class LetGoIn(Input):
+    """Who lets go what the breaker held."""
+
+    by: SignerIn
+
+
 class SharingIn(Input):
     """How the listings of a SKU share its units.
 
@@ -117,6 +130,8 @@ DOCUMENTED = (
     BundleIn,
     BackorderIn,
     DriftResolutionIn,
+    SignOffIn,
+    LetGoIn,
     SharingIn,
 )
 
@@ -125,6 +140,8 @@ _COUNT_BEGIN = TypeAdapter(CountBeginIn)
 _BUNDLE = TypeAdapter(BundleIn)
 _BACKORDER = TypeAdapter(BackorderIn)
 _DRIFT_RESOLUTION = TypeAdapter(DriftResolutionIn)
+_SIGN_OFF = TypeAdapter(SignOffIn)
+_RELEASE = TypeAdapter(LetGoIn)
 _SHARING = TypeAdapter(SharingIn)
 _SKU_NAME = TypeAdapter(SkuNameIn)
 _LOCATION_NAME = TypeAdapter(LocationNameIn)
@@ -189,6 +206,16 @@ def drift_resolution_from(document: object) -> DriftResolutionIn:
     if item.wait_s and item.how is not How.WAIT:
         raise MalformedError(f"wait_s goes with how: wait, not with {item.how}")
     return item
+
+
+def sign_off_from(document: object) -> SignOffIn:
+    """What is signed off. Raises MalformedError."""
+    return _parsed(_SIGN_OFF, document, "body")
+
+
+def release_from(document: object) -> LetGoIn:
+    """Who lets go what was held. Raises MalformedError."""
+    return _parsed(_RELEASE, document, "body")
 
 
 def sharing_from(document: object) -> SharingIn:

@@ -12,11 +12,12 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from oneshelf.domain.drift import Cause
-from oneshelf.storage import audit_positions, canaries, drifts, views
+from oneshelf.storage import audit_positions, blind_windows, canaries, drifts, health, views
 from oneshelf.storage.audit_positions import AuditStatus
 from oneshelf.storage.migrate import MIGRATIONS, read_migrations
 from oneshelf.web.engine import engine_of
 from oneshelf.web.problems import problem
+from oneshelf.web.window_metrics import BlindWindows
 
 _COUNTERS = CollectorRegistry()
 WEBHOOKS_REFUSED = Counter(
@@ -74,6 +75,11 @@ class _Scrape(Collector):
             [channel.parked_count for channel in self._channels],
         )
         yield self._by_channel(
+            "channel_held_seconds",
+            "Since the breaker stopped its writes and asks somebody; 0 where it has not.",
+            [channel.held_s or 0.0 for channel in self._channels],
+        )
+        yield self._by_channel(
             "channel_failing",
             "Failed calls in a row.",
             [channel.fail_streak for channel in self._channels],
@@ -84,6 +90,11 @@ class _Scrape(Collector):
         ):
             ruled = [one for one in self._channels if getattr(one, name) is not None]
             yield self._by_channel(name, meaning, [getattr(one, name) for one in ruled], channels=ruled)
+        yield self._by_channel(
+            "poll_late",
+            "1: the orders of the channel have not been asked for in three turns of the poll.",
+            [channel.is_poll_late for channel in self._channels],
+        )
         yield from self._own
 
     def _by_channel(
@@ -142,8 +153,10 @@ async def metrics(request: Request) -> Response:
         overview = await views.overview(tx, channels=channels)
         audit = await audit_positions.status(tx)
         own = [*_of_drifts(await drifts.open_by_cause(tx)), *_of_detection(await canaries.detections(tx))]
+        reckoned, windows = await blind_windows.reckoned(tx), await blind_windows.windows(tx)
     registry = CollectorRegistry()
     registry.register(_Scrape(overview, channels, audit, own))
+    registry.register(BlindWindows(reckoned, windows))
     return Response(generate_latest(registry) + generate_latest(_COUNTERS), media_type=CONTENT_TYPE_LATEST)
 
 
@@ -155,7 +168,7 @@ async def healthz(_request: Request) -> Response:
 async def readyz(request: Request) -> Response:
     """The database answers and has the tables that this code knows."""
     async with engine_of(request).database.transaction() as tx:
-        version = await views.schema_version(tx)
+        version = await health.schema_version(tx)
     if version != _SCHEMA_VERSION:
         detail = f"the database is at migration {version}, this oneshelf knows {_SCHEMA_VERSION}: run oneshelf migrate"
         return problem(503, detail, kind="unready", headers={"Retry-After": "5"})

@@ -257,6 +257,7 @@ class LocationsOut(_Output):
 class ChannelOut(_Output):
     """A channel. Ages: since its orders were last asked for, since its whole stock was last read.
 
+    `held_s`: since the breaker stopped its writes, for `held_reason`; null usually. What was sold is written even so.
     `detection_p95_s`: how long drifts stay hidden, measured with canaries. `cancellation_rate`: share of the orders of
     its window that were cancelled, and `cancellations_left` of those it forgives; null where its kind has no rule.
     """
@@ -266,11 +267,15 @@ class ChannelOut(_Output):
     mode: str
     location: str
     paused_s: float | None
+    held_s: float | None
+    held_reason: str
+    held_figures: dict[str, int]
     fail_streak: int
     last_fault: str
     poll_age_s: float | None
     sweep_age_s: float | None
     covered_age_s: float | None
+    is_poll_late: bool
     listing_count: int
     verified_count: int
     unverified_count: int

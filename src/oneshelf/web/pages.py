@@ -40,6 +40,7 @@ _environment.filters |= {
     "signed": wording.signed,
     "age": wording.age,
     "instant": wording.instant,
+    "why_held": wording.why_held,
     "address": lambda name: quote(name, safe=""),
 }
 _environment.globals |= {"STATES": wording.STATES, "MODES": wording.MODES, "RESOLUTIONS": wording.RESOLUTIONS}

@@ -28,6 +28,7 @@ from oneshelf.web import (
     commands,
     counts,
     drifts,
+    going_live,
     inputs,
     metrics,
     offers,
@@ -38,6 +39,7 @@ from oneshelf.web import (
     reservations,
     sharing,
     webhooks,
+    windows,
 )
 from oneshelf.web.auth import Door
 from oneshelf.web.engine import Engine
@@ -153,6 +155,8 @@ def create_app(
     app.include_router(offers.router)
     app.include_router(drifts.router)
     app.include_router(policies.router)
+    app.include_router(windows.router)
+    app.include_router(going_live.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     problems.install(app)
     app.add_middleware(Guard, door=Door(api_token))

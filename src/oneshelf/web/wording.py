@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from oneshelf.domain.breaker import HoldReason, in_words
 from oneshelf.storage.views import ChannelHealth, ListingRow, ListingState, Overview
 
 # After this a figure that is not proved is no longer everyday business.
@@ -31,13 +32,14 @@ STATES: dict[ListingState, Word] = {
     "suspect": Word("suspect", "?", "busy", "the channel shows a figure that no order explains yet"),
     "drifting": Word("drifting", "▲", "bad", "the channel shows a figure that nothing explains"),
     "parked": Word("parked", "✕", "bad", "the channel refuses this listing; a person is needed"),
-    "held": Word("watched", "◌", "calm", "the channel is not live: it is watched, and nothing is written"),
+    "held": Word("watched", "◌", "calm", "watched only: its channel is not live or held, or nobody signed it off"),
     "unlinked": Word("unlinked", "○", "calm", "nobody has said which SKU this listing sells"),
 }
 MODES = {
     "live": Word("live", "●", "good", "figures are written and read back"),
     "watch": Word("watch", "◌", "calm", "orders and figures are read, nothing is written"),
     "paused": Word("paused", "‖", "busy", "a person has paused writing"),
+    "held": Word("held", "▲", "bad", "too much would change: only what was sold is written until somebody decides"),
 }
 RESOLUTIONS = {
     "": "waits for a decision",
@@ -65,6 +67,11 @@ class Figure(NamedTuple):
     note: str
     tone: str = "calm"
     age_s: float | None = None
+
+
+def why_held(channel: ChannelHealth) -> str:
+    """Why the breaker stopped the writes of a channel that is held."""
+    return in_words(HoldReason(channel.held_reason), channel.held_figures)
 
 
 def figures(overview: Overview, channels: Sequence[ChannelHealth]) -> list[Figure]:

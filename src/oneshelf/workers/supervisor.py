@@ -10,7 +10,20 @@ from dataclasses import replace
 from oneshelf.clock import Clock
 from oneshelf.domain.identity import Channel
 from oneshelf.errors import DatabaseUnavailableError
-from oneshelf.flow import audit, confirm, count, interpret, measure, plan, post, push, receive, reconcile, resolve
+from oneshelf.flow import (
+    audit,
+    confirm,
+    count,
+    interpret,
+    measure,
+    plan,
+    post,
+    push,
+    receive,
+    reconcile,
+    resolve,
+    tally,
+)
 from oneshelf.flow.channel import OpenChannel
 from oneshelf.sdk.capability import WriteKind
 from oneshelf.storage.database import Database
@@ -91,8 +104,14 @@ class Supervisor:
             Step("plan", lambda: plan.plan(database, blind=self._blind()), ("push",), pace_s=0.05),
             Step("resolve", lambda: resolve.resolve(database, self._channels), ("plan", "push"), idle_s=0.5),
             Step("explain", lambda: resolve.explain_late(database, self._channels), idle_s=5.0),
-            Step("measure", self._measure, ("plan",), idle_s=measure.EVERY_S, pace_s=measure.EVERY_S),
+            Step("tally", self._tally, ("plan",), idle_s=tally.EVERY_S, pace_s=tally.EVERY_S),
             Step("audit", lambda: audit.audit_if_due(database), idle_s=audit.EVERY_S, pace_s=audit.EVERY_S),
+            Step(
+                "measure",
+                lambda: measure.measure(database, self._channels),
+                idle_s=measure.EVERY_S,
+                pace_s=measure.EVERY_S,
+            ),
         ]
 
     def _blind(self) -> set[Channel]:
@@ -103,8 +122,8 @@ class Supervisor:
             if channel.capability.write_kind is not WriteKind.COMPARE_AND_SET
         }
 
-    async def _measure(self) -> int:
-        return await measure.measure_cancellations(self._database)
+    async def _tally(self) -> int:
+        return await tally.tally_cancellations(self._database)
 
     async def _forget(self) -> int:
         return await post.forget_answers(self._database) + await count.end_old_counts(self._database)
@@ -121,6 +140,12 @@ class Supervisor:
                 0.1,
             ),
             "sweep": (lambda: reconcile.sweep(database, channel, clock), ("plan", f"confirm {name}"), 0.5, 0.5),
+            "look": (
+                lambda: reconcile.look_often(database, channel),
+                (f"confirm {name}",),
+                reconcile.HOT_EVERY_S,
+                reconcile.HOT_EVERY_S,
+            ),
             "weigh": (
                 lambda: reconcile.weigh_suspicions(database, channel, clock),
                 ("plan", "resolve", f"confirm {name}"),

@@ -14,6 +14,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from oneshelf.domain.identity import ChannelSku
+from oneshelf.sdk.bisect import push_each
 from oneshelf.sdk.fault import (
     ReauthenticateError,
     RefusedError,
@@ -231,9 +232,6 @@ async def test_silence_is_not_success(bench: Bench, payload: object, expected: t
     ("code", "expected"),
     [
         ("IDEMPOTENCY_CONCURRENT_REQUEST", Unknown),
-        ("IDEMPOTENCY_KEY_PARAMETER_MISMATCH", Refused),
-        ("INVALID_REASON", Refused),
-        ("INVALID_LOCATION", Refused),
         ("CHANGE_FROM_QUANTITY_STALE", Stale),
     ],
 )
@@ -243,6 +241,16 @@ async def test_each_refusal_of_a_whole_call_has_its_outcome(bench: Bench, code: 
     connector = await _answered(bench, lambda: JSONResponse(payload))
     outcomes = await connector.push([bench.write(sku, 4) for sku in bench.skus])
     assert {type(outcome) for outcome in outcomes} == {expected}
+
+
+@pytest.mark.parametrize("code", ["IDEMPOTENCY_KEY_PARAMETER_MISMATCH", "INVALID_REASON", "INVALID_LOCATION"])
+async def test_a_refusal_without_a_row_is_one_of_the_whole_call(bench: Bench, code: str) -> None:
+    """No listing is to blame for it, as long as the channel takes none."""
+    error = {"code": code, "field": None, "message": "No."}
+    payload = {"data": {"inventorySetQuantities": {"inventoryAdjustmentGroup": None, "userErrors": [error]}}}
+    connector = await _answered(bench, lambda: JSONResponse(payload))
+    with pytest.raises(RefusedError, match=code):
+        await push_each(connector.push, [bench.write(sku, 4) for sku in bench.skus])
 
 
 @pytest.mark.parametrize(
@@ -391,3 +399,22 @@ async def _answered(bench: Bench, answer: Callable[[], Response]) -> Any:
     connector = bench.open(app=_proxy(respond))
     await connector.fetch_stock(None)
     return connector
+
+
+async def test_a_row_that_is_named_is_refused_alone(bench: Bench) -> None:
+    bench.sim.refuse_writes(bench.skus[2])
+    outcomes = await bench.connector.push([bench.write(sku, 20) for sku in bench.skus])
+    assert [type(outcome) for outcome in outcomes] == [Applied, Applied, Refused, Applied, Applied]
+    assert bench.shown() == [20, 20, 10, 20, 20]
+
+
+async def test_a_refusal_that_names_no_row_speaks_for_the_whole_call(bench: Bench) -> None:
+    bench.sim.refuse_writes(bench.skus[2], names_row=False)
+    writes = [bench.write(sku, 20) for sku in bench.skus]
+    with pytest.raises(RefusedError, match="could not be found"):
+        await bench.connector.push(writes)
+    outcomes = await push_each(bench.connector.push, writes)
+    assert [type(outcome) for outcome in outcomes] == [Applied, Applied, Refused, Applied, Applied]
+    assert bench.shown() == [20, 20, 10, 20, 20]
+    bench.sim.take_writes(bench.skus[2])
+    assert await push_each(bench.connector.push, [bench.write(bench.skus[2], 20)]) == (Applied(),)

@@ -94,6 +94,7 @@ _POLICY = {"terms": {**_LOW, "low_stock_at": 8}, "low": _LOW}
 _OF_SKU, _OF_GROUP = {"sku": SKU, "channel": "paper"}, {"sku_group": "crockery", "channel": "paper"}
 
 _HOLD = (("reservation_id", "{hold}"),)
+_PAPER = (("channel", "paper"),)
 _RESERVATION = {
     "key": "{key}", "kind": "hold", "lines": _LINES, "ttl_s": 600, "holder": "cart 7", "allow_partial": True,
 }  # fmt: skip
@@ -122,6 +123,8 @@ EXAMPLES = [
         for scope, name in ((_OF_SKU, "of a SKU"), (_OF_GROUP, "of a group"))
     ),
     Example("PUT", "/v1/policies/groups", {"sku": SKU, "sku_group": "crockery"}),
+    Example("POST", "/v1/channels/{channel}/sign-off", {"by": "Ada", "listings": [SKU]}, names=_PAPER),
+    Example("POST", "/v1/channels/{channel}/release", {"by": "Ada"}, names=_PAPER),
     Example(
         "PUT",
         "/v1/skus/{sku}/sharing",

@@ -110,6 +110,8 @@ async def open_shelf(dsn: str, *, api_token: str = "") -> AsyncIterator[Shelf]:
     with psycopg.connect(dsn, autocommit=True) as connection:
         async with open_shop(dsn, api_token=api_token) as shop:
             await shop.connect("paper")
+            await shop.name_skus(SKU)
+            connection.execute("insert into listings (channel, channel_sku, sku) values ('paper', %s, %s)", (SKU, SKU))
             async with shop.database.transaction() as tx:
                 await catalog.add_location(tx, Location(COLOGNE))
             await shop.name_skus(SKU, PART, KIT, BUNDLE)

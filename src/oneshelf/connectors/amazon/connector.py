@@ -370,6 +370,8 @@ class AmazonKind:
                 # Amazon documents none for tokens; one token lives an hour, so this is only a brake.
                 Limit("token", 1.0, 5),
             ),
+            page_reads=BATCH_MAX,
+            read_limit="searchListingsItems",
         )
 
     @property

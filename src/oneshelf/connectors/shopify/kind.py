@@ -11,8 +11,8 @@ import httpx2
 from oneshelf.clock import Clock
 from oneshelf.connectors.shopify.address import is_loopback
 from oneshelf.connectors.shopify.connector import ORDERS_LAG_S, ShopifyConnector
-from oneshelf.connectors.shopify.documents import ARRAY_LENGTH_MAX
-from oneshelf.connectors.shopify.graphql import LIMITS, ShopifyApi
+from oneshelf.connectors.shopify.documents import ARRAY_LENGTH_MAX, VARIANTS_PER_PAGE
+from oneshelf.connectors.shopify.graphql import LIMITS, READ, ShopifyApi
 from oneshelf.connectors.shopify.json_reading import number_in, number_in_gid
 from oneshelf.connectors.shopify.simulator import ShopifySimulator
 from oneshelf.domain.identity import Channel
@@ -44,6 +44,8 @@ CAPABILITY = Capability(
     sweep_stock_s=900.0,
     has_webhooks=True,
     limits=LIMITS,
+    page_reads=VARIANTS_PER_PAGE,
+    read_limit=READ,
     # The body of inventory_levels/update has `available` alone, and no topic exists for the other states.
     silent_states=("committed", "reserved", "damaged", "quality_control", "safety_stock", "incoming"),
 )

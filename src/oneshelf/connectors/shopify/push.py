@@ -80,7 +80,7 @@ class Pusher:
                 raise
             # Some rows are written, so the fault may not speak for all of them.
             left = [row for row in rows if row.write.key not in batch.outcomes]
-            batch.settle(left, _outcome_of(fault))
+            batch.settle(left, _outcome_of(fault, is_alone=len(left) == 1))
         return tuple(batch.outcomes[write.key] for write in writes)
 
     async def _rows(self, writes: Sequence[StockWrite], batch: _Batch) -> list[_Row]:
@@ -143,8 +143,8 @@ class Pusher:
             raise RetryLaterError(errors[0].words, retry_after_s=_BACK_OFF_S)
         named = {error.row: error for error in errors if error.row is not None and error.row < len(rows)}
         if not named:
-            batch.settle(rows, Refused(errors[0].words))
-            return []
+            # Shopify does not say which row it means. Whoever pushes sends them again in parts.
+            raise RefusedError(errors[0].words)
         for index, error in named.items():
             batch.settle([rows[index]], Refused(error.words))
         return [row for index, row in enumerate(rows) if index not in named]
@@ -186,9 +186,12 @@ class Pusher:
         }
 
 
-def _outcome_of(fault: ChannelFault) -> WriteOutcome:
-    """What a later call's fault means for the writes that were in it, or not yet sent: not written."""
-    if isinstance(fault, RefusedError):
+def _outcome_of(fault: ChannelFault, *, is_alone: bool) -> WriteOutcome:
+    """What a later call's fault means for the writes that were in it, or not yet sent: not written.
+
+    Of several that were refused, one may be the culprit: they come again, without those that are written.
+    """
+    if isinstance(fault, RefusedError) and is_alone:
         return Refused(str(fault))
     if isinstance(fault, RetryLaterError):
         return Throttled(fault.retry_after_s)

@@ -114,6 +114,14 @@ class ShopifySimulator(Simulator):
         order = self.shop.ship(order_id, now=self.channel_now())
         return self._announce(order, "orders/fulfilled", "orders/updated")
 
+    def refuse_writes(self, channel_sku: str, *, names_row: bool = True) -> None:
+        """Every write that has this variant in it is refused as a whole; `names_row`: saying which row is wrong."""
+        self.shop.refusing[self.shop.article(channel_sku).item_id] = names_row
+
+    def take_writes(self, channel_sku: str) -> None:
+        """The variant may be written again."""
+        self.shop.refusing.pop(self.shop.article(channel_sku).item_id, None)
+
     def ship_units(self, order_id: str, line_id: str, units: int) -> bool:
         order = self.shop.ship(order_id, now=self.channel_now(), only=(line_id, units))
         topic = "orders/partially_fulfilled" if order and order.status == "open" else "orders/fulfilled"
@@ -220,6 +228,19 @@ class ShopifySimulator(Simulator):
         self.webhooks.send("inventory_levels/update", level_payload(article), event_id=event_id)
 
     # The wire ------------------------------------------------------------------------------------------------
+
+    def _controls(self) -> Sequence[BaseRoute]:
+        def refuse(asked: dict[str, Any]) -> None:
+            self.refuse_writes(str(asked["channel_sku"]), names_row=bool(asked.get("names_row", True)))
+
+        def take(asked: dict[str, Any]) -> None:
+            self.take_writes(str(asked["channel_sku"]))
+
+        return [
+            *super()._controls(),
+            Route("/_sim/refuse-writes", self._control(refuse), methods=["POST"]),
+            Route("/_sim/take-writes", self._control(take), methods=["POST"]),
+        ]
 
     def wire(self) -> Sequence[BaseRoute]:
         return [Route("/admin/api/{version}/graphql.json", self._graphql, methods=["POST"])]

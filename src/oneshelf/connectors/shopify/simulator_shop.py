@@ -146,6 +146,8 @@ class Shop:
         self.articles: list[Article] = []
         self.by_variant: dict[str, Article] = {}
         self.by_item: dict[str, Article] = {}
+        # Items whose quantity cannot be set, and whether the refusal says which row it means.
+        self.refusing: dict[str, bool] = {}
         self.orders: dict[str, ShopOrder] = {}
         # Kept in step with the articles: buyers look at it all the time.
         self.listings: list[BookListing] = []

@@ -110,6 +110,8 @@ def set_quantities(
     errors = _input_errors(asked) or _row_errors(shop, asked["quantities"])
     if errors:
         return nothing_written(*errors)
+    if refused := _refused_rows(shop, asked["quantities"]):
+        return nothing_written(*refused)
     name = asked["name"]
     targets = [(shop.by_item[_number(row["inventoryItemId"])], row) for row in asked["quantities"]]
     for article, row in targets:
@@ -141,6 +143,19 @@ def set_quantities(
         "changes": changes,
     }
     return {"inventoryAdjustmentGroup": group, "userErrors": []}
+
+
+def _refused_rows(shop: Shop, rows: list[Mapping[str, Any]]) -> list[tuple[str, str] | tuple[str, str, list[str]]]:
+    """Rows that somebody has set to be refused: one is enough for the whole call."""
+    message = "The specified inventory item could not be found."
+    errors: list[tuple[str, str] | tuple[str, str, list[str]]] = []
+    for index, row in enumerate(rows):
+        names_row = shop.refusing.get(_number(row["inventoryItemId"]))
+        if names_row is not None:
+            path = ["input", "quantities", str(index), "inventoryItemId"]
+            code = "INVALID_INVENTORY_ITEM"
+            errors.append((code, message, path) if names_row else (code, message))
+    return errors
 
 
 def _change(article: Article, state: str, delta: int) -> dict[str, Any]:

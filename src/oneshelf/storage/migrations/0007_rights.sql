@@ -19,7 +19,7 @@ alter table listings
     add column op_is_strict boolean not null default false,
     -- What orders took off the figure and gave back, all added up: whether any was posted between two moments.
     add column turnover_units bigint not null default 0,
-    add column turnover_at timestamptz not null default '-infinity',
+    add column turnover_at timestamptz,
     add column suspect_turnover bigint;
 update listings set suspect_turnover = turnover_units where suspect_at is not null;
 

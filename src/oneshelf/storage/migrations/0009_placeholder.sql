@@ -1,2 +1,0 @@
--- placeholder, not committed
-select 1;

@@ -1,0 +1,122 @@
+"""What a sign-off needs to see of `listings`, and who signed off."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from oneshelf.domain.go_live import Facts
+from oneshelf.domain.identity import Channel, ChannelSku
+from oneshelf.storage import breakers, catalog, listings
+from oneshelf.storage.database import Transaction, only_row
+
+FOREIGN_EDIT_DAYS = 7
+_STATES = ("on_hand", "available", "committed", "reserved", "damaged", "quality_control", "safety_stock")
+
+
+async def facts(tx: Transaction, channel: Channel) -> list[Facts]:
+    """Every listing of a channel as it stands: what it shows, and what we would have it show."""
+    cursor = await tx.execute(
+        """
+        select l.channel, l.channel_sku, l.merchant_sku, l.title, l.sku, l.pack_units, l.note,
+               case when l.phase = 'parked' then l.parked_reason end,
+               l.merchant_sku <> '' and twins.listing_count > 1,
+               coalesce(l.base_units - (l.net_units - l.base_net), l.suspect_units), l.base_units is not null,
+               l.desired_units, l.desired_version,
+               (c.signs_off = 'channel' and c.mode <> 'watch') or l.signed_off_at is not null, l.signed_off_by,
+               coalesce(edits.edit_count, 0),
+               b.available + b.committed + b.reserved + b.damaged + b.quality_control + b.safety_stock,
+               b.available, b.committed, b.reserved, b.damaged, b.quality_control, b.safety_stock, p.derivation
+        from listings l
+        join channels c on c.channel = l.channel
+        left join (
+            select merchant_sku, count(*) as listing_count from listings where channel = %(channel)s group by 1
+        ) as twins on twins.merchant_sku = l.merchant_sku
+        left join (
+            select channel_sku, count(*) as edit_count from drifts
+            where channel = %(channel)s and cause in ('foreign edit', 'unknown')
+              and opened_at > db_now() - make_interval(days => %(days)s)
+            group by 1
+        ) as edits on edits.channel_sku = l.channel_sku
+        left join balances b on b.sku = l.sku and b.location = c.location
+        left join lateral (
+            select derivation from publications p
+            where p.channel = l.channel and p.channel_sku = l.channel_sku and p.sku = l.sku
+            order by p.version desc limit 1
+        ) as p on true
+        where l.channel = %(channel)s order by l.channel_sku
+        """,
+        {"channel": channel, "days": FOREIGN_EDIT_DAYS},
+    )
+    return [_facts(row) async for row in cursor]
+
+
+def _facts(row: tuple[Any, ...]) -> Facts:
+    return Facts(
+        channel=row[0],
+        channel_sku=row[1],
+        merchant_sku=row[2],
+        title=row[3],
+        sku=row[4],
+        pack_units=row[5],
+        note=row[6],
+        parked_reason=row[7],
+        has_twin=bool(row[8]),
+        shown_units=row[9],
+        is_anchored=row[10],
+        desired_units=row[11],
+        desired_version=row[12],
+        is_signed_off=row[13],
+        signed_off_by=row[14],
+        foreign_edits=row[15],
+        balance={state: units or 0 for state, units in zip(_STATES, row[16:23], strict=True)},
+        derivation=row[23] or {},
+    )
+
+
+async def sign_off_all(tx: Transaction, channel: Channel, *, by: str) -> int:
+    """Sign off a channel as a whole, now and for what is linked later, and go live. Returns how many listings.
+
+    What waits now was seen: the breaker counts from here.
+    """
+    await tx.execute("update channels set signs_off = 'channel' where channel = %(channel)s", {"channel": channel})
+    await catalog.set_mode(tx, channel, "live")
+    signed = await _sign(tx, channel, None, by=by)
+    await breakers.accept(tx, channel)
+    return signed
+
+
+async def sign_off(tx: Transaction, channel: Channel, channel_skus: Collection[ChannelSku], *, by: str) -> int:
+    """Sign off these listings and go live; the others wait for theirs, also those that are linked later.
+
+    Returns how many were not signed off before. Where the channel is signed off as a whole they are too, and its mode
+    is kept.
+    """
+    cursor = await tx.execute(
+        "select mode, signs_off from channels where channel = %(channel)s for no key update", {"channel": channel}
+    )
+    mode, signs_off = await only_row(cursor)
+    if signs_off == "channel":
+        if mode != "watch":
+            return await _sign(tx, channel, channel_skus, by=by)
+        await listings.withdraw_sign_offs(tx, channel)
+    await tx.execute("update channels set signs_off = 'listing' where channel = %(channel)s", {"channel": channel})
+    await catalog.set_mode(tx, channel, "live")
+    return await _sign(tx, channel, channel_skus, by=by)
+
+
+async def _sign(tx: Transaction, channel: Channel, channel_skus: Collection[ChannelSku] | None, *, by: str) -> int:
+    cursor = await tx.execute(
+        """
+        update listings l set signed_off_at = db_now(), signed_off_by = %(by)s
+        from (
+            select channel, channel_sku from listings
+            where channel = %(channel)s and sku is not null and signed_off_at is null
+              and (%(channel_skus)s::text[] is null or channel_sku = any(%(channel_skus)s::text[]))
+            order by channel_sku for update
+        ) as wanted
+        where l.channel = wanted.channel and l.channel_sku = wanted.channel_sku
+        """,
+        {"channel": channel, "by": by, "channel_skus": None if channel_skus is None else sorted(channel_skus)},
+    )
+    return cursor.rowcount

@@ -1,0 +1,148 @@
+"""`/v1/channels/{channel}/plan`, `/sign-off` and `/release`: what would be written, and who lets it go."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict
+from starlette.requests import Request
+
+from oneshelf.domain.go_live import plan_of, totals
+from oneshelf.domain.identity import Channel, ChannelSku, channel_from
+from oneshelf.errors import MalformedError
+from oneshelf.storage import breakers, catalog, listings, sign_offs, views
+from oneshelf.storage.database import Transaction
+from oneshelf.telemetry import get_logger
+from oneshelf.web.bodies import read_json
+from oneshelf.web.engine import EngineOf
+from oneshelf.web.inputs import release_from, sign_off_from
+from oneshelf.web.problems import DOCUMENTED, ProblemError
+
+log = get_logger(__name__)
+router = APIRouter(prefix="/v1", tags=["going live"], responses=DOCUMENTED)
+
+
+class _Output(BaseModel):
+    model_config = ConfigDict(from_attributes=True, frozen=True)
+
+
+class PlanLineOut(_Output):
+    """What would happen to one listing. `change` is null where nothing would be written."""
+
+    channel_sku: str
+    merchant_sku: str
+    sku: str | None
+    cause: str
+    channel_says: int | None
+    we_would_say: int | None
+    change: int | None
+    because: str
+    warning: str
+    is_signed_off: bool
+    signed_off_by: str
+
+
+class PlanOut(_Output):
+    """A channel's plan, what frightens most first. `counts`: cause -> listings; `written`: figures to be written.
+
+    `signs_off`: `channel` or `listing`. `held_at`: since when the breaker lets only sales through.
+    """
+
+    channel: str
+    mode: str
+    signs_off: str
+    held_at: datetime | None
+    held_reason: str
+    counts: dict[str, int]
+    written: int
+    signed_off: int
+    units_now: int
+    units_then: int
+    listings: list[PlanLineOut]
+
+
+class SignedOffOut(_Output):
+    """How many listings were signed off just now."""
+
+    signed_off: int
+
+
+class ReleasedOut(_Output):
+    """Whether the channel was held."""
+
+    was_held: bool
+
+
+@router.get("/channels/{channel}/plan")
+async def show_plan(engine: EngineOf, channel: str) -> PlanOut:
+    """What each listing of a channel shows, what we would have it show, and why. Asks no channel, writes nothing."""
+    name = channel_from(channel)
+    async with engine.database.transaction() as tx:
+        await views.freeze(tx)
+        row = await _known(tx, name)
+        lines = plan_of(await sign_offs.facts(tx, name))
+    whole = totals(lines)
+    return PlanOut(
+        channel=row.channel,
+        mode=row.mode,
+        signs_off=row.signs_off,
+        held_at=row.held_at,
+        held_reason=row.held_reason,
+        counts={cause.value: count for cause, count in whole.counts.items()},
+        written=whole.written,
+        signed_off=whole.signed_off,
+        units_now=whole.units_now,
+        units_then=whole.units_then,
+        listings=[PlanLineOut.model_validate(line) for line in lines],
+    )
+
+
+def _body(name: str) -> dict[str, Any]:
+    schema = {"$ref": f"#/components/schemas/{name}"}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+@router.post("/channels/{channel}/sign-off", openapi_extra=_body("SignOffIn"))
+async def sign_off(request: Request, engine: EngineOf, channel: str) -> SignedOffOut:
+    """Sign off what the plan shows, and go live. Asking again changes nothing.
+
+    Listings of a channel that is signed off as a whole are signed off already: its mode is kept.
+    """
+    name = channel_from(channel)
+    wanted = sign_off_from(await read_json(request))
+    async with engine.database.transaction() as tx:
+        await _known(tx, name)
+        if wanted.listings:
+            chosen = {ChannelSku(one) for one in wanted.listings}
+            linked = await listings.lock_links(tx, [(name, one) for one in chosen])
+            unlinked = sorted(one for one in chosen if (name, one) not in linked)
+            if unlinked:
+                raise MalformedError(f"{name} has no linked listing {unlinked[0]!r}, so there is nothing to sign off")
+            signed = await sign_offs.sign_off(tx, name, chosen, by=wanted.by)
+        else:
+            signed = await sign_offs.sign_off_all(tx, name, by=wanted.by)
+    engine.wake([f"push {name}"])
+    return SignedOffOut(signed_off=signed)
+
+
+@router.post("/channels/{channel}/release", openapi_extra=_body("LetGoIn"))
+async def release(request: Request, engine: EngineOf, channel: str) -> ReleasedOut:
+    """Let go what the breaker held: all figures that wait are written. Asking again changes nothing."""
+    name = channel_from(channel)
+    wanted = release_from(await read_json(request))
+    async with engine.database.transaction() as tx:
+        await _known(tx, name)
+        was_held = await breakers.end_hold(tx, name, lets_go=True)
+    if was_held:
+        log.info("channel.released", channel=name, by=wanted.by)
+    engine.wake([f"push {name}"])
+    return ReleasedOut(was_held=was_held)
+
+
+async def _known(tx: Transaction, channel: Channel) -> catalog.ChannelRow:
+    for row in await catalog.channels(tx):
+        if row.channel == channel:
+            return row
+    raise ProblemError(404, f"no channel {channel}; see GET /v1/channels", kind="unknown-channel")

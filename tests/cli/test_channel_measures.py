@@ -1,0 +1,79 @@
+"""What a person is shown of a channel's windows, objective and sweeps."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from cli.test_cli import SHOP, Cli, cli, rows, shelf
+from oneshelf.app import open_channels
+from oneshelf.flow.measure import measure
+from oneshelf.storage.database import Database
+
+__all__ = ["cli", "shelf"]
+
+pytestmark = pytest.mark.pg
+
+
+def measured(dsn: str) -> None:
+    async def run() -> None:
+        async with Database.open(dsn) as database, open_channels(database) as channels:
+            await measure(database, channels.by_name, every_s=0)
+
+    asyncio.run(run())
+
+
+def test_before_the_first_measurement_it_says_what_to_do(shelf: Cli) -> None:
+    shelf(*SHOP)
+    assert "oneshelf serve" in shelf("channel", "windows").output
+    assert json.loads(shelf("channel", "windows", "--json").output) == {"channels": [], "windows": []}
+
+
+def test_windows_say_what_is_declared_where_nothing_is_measured(shelf: Cli, dsn: str) -> None:
+    shelf(*SHOP)
+    measured(dsn)
+    [told] = json.loads(shelf("channel", "windows", "shop", "--json").output)["channels"]
+    # A poll a minute and the lag of the search; ten seconds to apply.
+    assert (told["tau_in_s"], told["tau_in_is"], told["tau_out_s"]) == (65.0, "declared", 10.0)
+    assert told["budget_left"] is None
+    assert "declared" in shelf("channel", "windows").output
+
+
+def test_an_objective_is_set_and_reset(shelf: Cli, dsn: str) -> None:
+    shelf(*SHOP)
+    shelf("channel", "objective", "shop", "--share", "0.95", "--seen-s", "30")
+    shelf("channel", "objective", "shop", "--detect-s", "600")
+    assert rows(dsn, "select share, seen_s, detect_s from objectives") == [(0.95, 30.0, 600.0)]
+    measured(dsn)
+    [told] = json.loads(shelf("channel", "windows", "--json").output)["channels"]
+    assert (told["share_wanted"], told["seen_within_s"], told["detect_within_s"]) == ("95.00%", 30.0, 600.0)
+    shelf("channel", "objective", "shop", "--reset")
+    assert rows(dsn, "select share, seen_s, detect_s from objectives") == [(None, None, None)]
+    for wrong in (("--share", "1"), ("--share", "-0.5"), ("--seen-s", "inf"), ()):
+        shelf("channel", "objective", "shop", *wrong, exits=2)
+    assert "no channel 'shp'" in shelf("channel", "objective", "shp", "--share", "0.9", exits=2).output
+
+
+def test_a_sweep_is_priced_before_it_is_made(shelf: Cli, dsn: str) -> None:
+    shelf(*SHOP)
+    assert rows(
+        dsn,
+        "with made as (insert into listings (channel, channel_sku) select 'shop', n::text "
+        "from generate_series(1, 100000) n returning 1) select count(*) from made",
+    ) == [(100_000,)]
+    [plan] = json.loads(shelf("channel", "sweep-plan", "--json").output)
+    # A hundred variants a page, one reading a second, half of that for passes: longer than a quarter of an hour.
+    assert (plan["listing_count"], plan["pass_calls"], plan["pass_s"]) == (100_000, 1_000, 2_000)
+    assert not plan["is_in_budget"]
+    assert "sweep_stock_s" in shelf("channel", "sweep-plan", "shop").output
+
+
+def test_status_raises_an_alarm_where_a_poll_is_late(shelf: Cli, dsn: str) -> None:
+    shelf(*SHOP)
+    measured(dsn)
+    assert "ALARM" not in shelf("status").output
+    moved = "update schedules set last_done_at = now() - interval '10 minutes' where task = 'orders' returning 1"
+    assert rows(dsn, moved) == [(1,)]
+    assert "ALARM shop: its orders have not been asked for" in shelf("status").output

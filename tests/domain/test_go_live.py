@@ -1,0 +1,86 @@
+"""What a listing would show from us, and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from oneshelf.domain.go_live import Cause, Facts, line_of, plan_of, totals
+
+
+def facts(**said: Any) -> Facts:
+    usual: dict[str, Any] = {
+        "channel": "shop",
+        "channel_sku": "1",
+        "merchant_sku": "MUG",
+        "title": "",
+        "sku": "MUG",
+        "pack_units": 1,
+        "note": "",
+        "parked_reason": None,
+        "has_twin": False,
+        "shown_units": 12,
+        "is_anchored": True,
+        "desired_units": 7,
+        "desired_version": 3,
+        "is_signed_off": False,
+        "signed_off_by": "",
+        "foreign_edits": 0,
+        "balance": {"on_hand": 9, "committed": 2, "available": 7},
+        "derivation": {},
+    }
+    return Facts(**{**usual, **said})
+
+
+@pytest.mark.parametrize(
+    ("said", "cause", "change"),
+    [
+        ({"desired_units": 0}, Cause.ZERO, -12),
+        ({}, Cause.CUT, -5),
+        ({"desired_units": 30}, Cause.RAISE, 18),
+        ({"desired_units": 12}, Cause.SAME, None),
+        ({"shown_units": -2, "desired_units": 0}, Cause.RAISE, 2),
+        ({"parked_reason": "no such item"}, Cause.PARKED, None),
+        ({"sku": None}, Cause.UNLINKED, None),
+        ({"sku": None, "has_twin": True}, Cause.TWINS, None),
+        ({"shown_units": None}, Cause.UNREAD, None),
+        ({"is_anchored": False}, Cause.UNREAD, None),
+        ({"desired_version": 0, "desired_units": 0}, Cause.UNCOUNTED, None),
+    ],
+)
+def test_each_listing_has_one_cause(said: dict[str, Any], cause: Cause, change: int | None) -> None:
+    line = line_of(facts(**said))
+    assert (line.cause, line.change) == (cause, change)
+
+
+def test_the_figure_is_told_step_by_step() -> None:
+    assert line_of(facts()).because == "9 on hand - 2 committed = 7 available"
+    packs = facts(pack_units=2, desired_units=2, derivation={"in_suspense": 3})
+    assert line_of(packs).because == (
+        "9 on hand - 2 committed = 7 available, - 3 that some channel no longer shows, in packs of 2"
+    )
+    bundle = facts(derivation={"components": [{"sku": "MUG", "bundles": 4}, {"sku": "CAP", "bundles": 1}]})
+    assert line_of(bundle).because == "a bundle: MUG for 4, CAP for 1"
+
+
+def test_what_frightens_most_comes_first() -> None:
+    plan = plan_of(
+        [
+            facts(channel_sku="same", desired_units=12),
+            facts(channel_sku="cut"),
+            facts(channel_sku="raised a lot", desired_units=500),
+            facts(channel_sku="small zero", shown_units=1, desired_units=0),
+            facts(channel_sku="large zero", shown_units=90, desired_units=0),
+        ]
+    )
+    assert [line.channel_sku for line in plan] == ["large zero", "small zero", "raised a lot", "cut", "same"]
+    whole = totals(plan)
+    assert (whole.written, whole.units_now, whole.units_then) == (4, 12 + 12 + 12 + 1 + 90, 12 + 7 + 500)
+
+
+def test_it_warns_of_others_who_write_and_of_sales_below_zero() -> None:
+    warning = line_of(facts(shown_units=-1, foreign_edits=14, has_twin=True)).warning
+    assert "below zero" in warning
+    assert "14 times in 7 days" in warning
+    assert "another listing carries the same merchant SKU" in warning
