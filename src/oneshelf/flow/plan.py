@@ -91,6 +91,27 @@ class _Bounds(NamedTuple):
     frozen: set[Sku]
 
 
+async def _are_guarded(
+    tx: Transaction, guards: Mapping[Sku, rights.Guard], available: Mapping[Sku, int]
+) -> dict[Sku, bool]:
+    """Whether what the listings of each SKU may sell is bounded. `available`: SKU -> units at all its places."""
+    measured = [sku for sku, guard in guards.items() if guard.mode is Mode.AUTO and guard.guard_at_units is None]
+    thresholds = await demand.thresholds(tx, measured) if measured else {}
+    unheard = await rights.unheard(tx, guards)
+    # One more cancellation may cost the channel or the listing: no unit of these is offered twice.
+    tight = await budgets.tight_skus(tx, guards)
+    return {
+        sku: sku in unheard | tight
+        or is_guarded(
+            guard.mode,
+            was_guarded=guard.is_guarded,
+            available=available[sku],
+            threshold=thresholds.get(sku, guard.guard_at_units or 0),
+        )
+        for sku, guard in guards.items()
+    }
+
+
 async def _guard(
     tx: Transaction, derived: Derived, shelves: Shelves, counted: Collection[Sku], blind: Collection[Channel]
 ) -> _Bounds:
@@ -105,21 +126,8 @@ async def _guard(
         for sku in counted
         for place in places
     }
-    measured = [sku for sku, guard in guards.items() if guard.mode is Mode.AUTO and guard.guard_at_units is None]
-    thresholds = await demand.thresholds(tx, measured) if measured else {}
-    unheard = await rights.unheard(tx, guards)
-    # One more cancellation may cost the channel or the listing: no unit of these is offered twice.
-    tight = await budgets.tight_skus(tx, guards)
-    guarded = {
-        sku: sku in unheard | tight
-        or is_guarded(
-            guard.mode,
-            was_guarded=guard.is_guarded,
-            available=sum(available.get((sku, place), 0) for place in places),
-            threshold=thresholds.get(sku, guard.guard_at_units or 0),
-        )
-        for sku, guard in guards.items()
-    }
+    in_all = {sku: sum(available.get((sku, place), 0) for place in places) for sku in guards}
+    guarded = await _are_guarded(tx, guards, in_all)
     await rights.set_guarded(tx, guarded)
     for sku, place in available:
         if guarded.get(sku, False):
