@@ -507,7 +507,7 @@ async def test_the_description_of_the_api_names_every_body_and_every_answer(shop
     assert {path for path, _, _ in operations} >= {"/v1/commands", "/v1/skus", "/v1/listings", "/v1/errors"}
     for path, verb, operation in operations:
         assert operation["responses"]["200"]["content"]["application/json"]["schema"], path
-        assert ("requestBody" in operation) is (verb in {"post", "put"}), path
+        assert ("requestBody" in operation) is (verb in {"post", "put", "delete"}), path
         assert operation["summary"], path
     assert schemas["ReceiveIn"]["properties"]["units"] == {
         "maximum": 1_000_000_000, "minimum": 1, "title": "Units", "type": "integer",

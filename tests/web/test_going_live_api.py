@@ -49,7 +49,7 @@ async def test_some_are_signed_off_then_all(shop: Shop) -> None:
     plan = (await shop.client.get("/v1/channels/paper/plan")).json()
     assert (plan["mode"], plan["signs_off"], plan["signed_off"]) == ("live", "listing", 1)
     refused = await shop.client.post("/v1/channels/paper/sign-off", json={"by": "Ada", "listings": ["3"]})
-    assert refused.status_code == 422
+    assert refused.status_code == 404
     assert "no linked listing" in refused.json()["detail"]
     assert (await shop.client.post("/v1/channels/paper/sign-off", json={"by": "Ada"})).json() == {"signed_off": 1}
     assert (await shop.client.get("/v1/channels/paper/plan")).json()["signs_off"] == "channel"
@@ -65,8 +65,8 @@ async def test_a_hold_is_shown_and_released(shop: Shop) -> None:
     page = (await shop.client.get("/")).text
     assert "30 of 40 listings that sell something would show 0" in page
     gauge = 'oneshelf_channel_held_seconds{channel="paper"}'
-    assert f"{gauge} 0.0" not in (await shop.client.get("/metrics")).text
+    assert f"{gauge} 0.0\n" not in (await shop.client.get("/metrics")).text
     for was_held in (True, False):
         answer = await shop.client.post("/v1/channels/paper/release", json={"by": "Ada"})
         assert answer.json() == {"was_held": was_held}
-    assert f"{gauge} 0.0" in (await shop.client.get("/metrics")).text
+    assert f"{gauge} 0.0\n" in (await shop.client.get("/metrics")).text

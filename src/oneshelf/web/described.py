@@ -24,6 +24,8 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
     "BundleIn": {"components": [{"sku": "MUG-BLUE", "units": 2}, {"sku": "CAP", "units": 1}]},
     "BackorderIn": {**_MUG, "cap_units": 20, "kind": "backorder"},
     "DriftResolutionIn": {"how": "wait", "wait_s": 3600},
+    "SignOffIn": {"by": "Ada", "listings": ["MUG-BLUE"]},
+    "LetGoIn": {"by": "Ada"},
     "SharingIn": {"mode": "auto", "guard_at_units": 10, "allowance_units": 2},
     "PolicyIn": {"terms": {"buffer_units": 1, "low_stock_at": 5}, "low": {"cap_units": 2}},
     "ScopeIn": {"sku": "MUG-BLUE"},

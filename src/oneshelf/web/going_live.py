@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 
 from oneshelf.domain.go_live import plan_of, totals
 from oneshelf.domain.identity import Channel, ChannelSku, channel_from
-from oneshelf.errors import MalformedError
 from oneshelf.storage import breakers, catalog, listings, sign_offs, views
 from oneshelf.storage.database import Transaction
 from oneshelf.telemetry import get_logger
+from oneshelf.web import described
 from oneshelf.web.bodies import read_json
 from oneshelf.web.engine import EngineOf
 from oneshelf.web.inputs import release_from, sign_off_from
 from oneshelf.web.problems import DOCUMENTED, ProblemError
+from oneshelf.web.questions import only_known_questions
 
 log = get_logger(__name__)
-router = APIRouter(prefix="/v1", tags=["going live"], responses=DOCUMENTED)
+router = APIRouter(
+    prefix="/v1", tags=["going live"], responses=DOCUMENTED, dependencies=[Depends(only_known_questions)]
+)
 
 
 class _Output(BaseModel):
@@ -99,12 +101,7 @@ async def show_plan(engine: EngineOf, channel: str) -> PlanOut:
     )
 
 
-def _body(name: str) -> dict[str, Any]:
-    schema = {"$ref": f"#/components/schemas/{name}"}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
-
-
-@router.post("/channels/{channel}/sign-off", openapi_extra=_body("SignOffIn"))
+@router.post("/channels/{channel}/sign-off", openapi_extra=described.body("SignOffIn"))
 async def sign_off(request: Request, engine: EngineOf, channel: str) -> SignedOffOut:
     """Sign off what the plan shows, and go live. Asking again changes nothing.
 
@@ -119,7 +116,8 @@ async def sign_off(request: Request, engine: EngineOf, channel: str) -> SignedOf
             linked = await listings.lock_links(tx, [(name, one) for one in chosen])
             unlinked = sorted(one for one in chosen if (name, one) not in linked)
             if unlinked:
-                raise MalformedError(f"{name} has no linked listing {unlinked[0]!r}, so there is nothing to sign off")
+                words = f"{name} has no linked listing {unlinked[0]!r}, so there is nothing to sign off"
+                raise ProblemError(404, words, kind="unknown-listing")
             signed = await sign_offs.sign_off(tx, name, chosen, by=wanted.by)
         else:
             signed = await sign_offs.sign_off_all(tx, name, by=wanted.by)
@@ -127,7 +125,7 @@ async def sign_off(request: Request, engine: EngineOf, channel: str) -> SignedOf
     return SignedOffOut(signed_off=signed)
 
 
-@router.post("/channels/{channel}/release", openapi_extra=_body("LetGoIn"))
+@router.post("/channels/{channel}/release", openapi_extra=described.body("LetGoIn"))
 async def release(request: Request, engine: EngineOf, channel: str) -> ReleasedOut:
     """Let go what the breaker held: all figures that wait are written. Asking again changes nothing."""
     name = channel_from(channel)

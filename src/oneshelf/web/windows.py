@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field
 
 from oneshelf.domain.blind_window import budget_left
@@ -13,8 +13,9 @@ from oneshelf.storage import blind_windows, views
 from oneshelf.storage.blind_windows import ChannelWindow
 from oneshelf.web.engine import EngineOf
 from oneshelf.web.problems import DOCUMENTED, ProblemError
+from oneshelf.web.questions import only_known_questions
 
-router = APIRouter(prefix="/v1", tags=["shelf"], responses=DOCUMENTED)
+router = APIRouter(prefix="/v1", tags=["shelf"], responses=DOCUMENTED, dependencies=[Depends(only_known_questions)])
 
 
 class _Output(BaseModel):
