@@ -127,8 +127,11 @@ def _limits() -> Iterator[str]:
     yield "- The channels are simulators that follow their documentation; none of this was measured at a live account."
     yield "- Engines of a run share one process and one real PostgreSQL. Its own crashes, a full disk and real pauses"
     yield '  are tried with real processes (`make simulate ARGS="--only kills"`).'
-    yield "- Published figures are pooled without rights or buffers, so two channels can both sell the last unit: the"
+    yield "- On two days of five all SKUs are guarded, and no unit may be sold twice; on one of five they are in mode"
+    yield "  auto; on the others they are pooled, so two channels can both sell the last unit: there the"
     yield "  auditor demands that such an order is recorded as short and that the figures come right, no more."
+    yield "- On a guarded day nobody edits a figure at the channel, no order comes later than the channel declares, and"
+    yield "  no unit is lost: nobody can promise these."
     yield "- Listings that end or change their SKU, and a failover that loses transactions, are not among the faults."
 
 

@@ -94,12 +94,14 @@ class Faults:
         self.grades = dict(grades)
         self._random = random
         self.have_stopped = False
+        # Not yet: everything is brought into order first.
+        self.are_resting = False
         self.hits: Counter[tuple[str, str]] = Counter()
         self.sometimes: Counter[str] = Counter()
 
     def rate(self, name: str) -> float:
         """The share of its occasions that are struck now."""
-        if self.have_stopped:
+        if self.have_stopped or self.are_resting:
             return 0.0
         fault = BY_NAME[name]
         return {OFF: 0.0, RARE: fault.rare, HEAVY: fault.heavy}[self.grades[name]]

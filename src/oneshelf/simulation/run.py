@@ -37,6 +37,8 @@ TWO_NODES_SHARE = 0.4
 SETTLE_S_MAX = 900.0
 # Of mode auto.
 GUARD_AT_UNITS = 6
+# To empty a listing, prove it and raise it takes most of a pooled day.
+GUARDED_LONGER = 3.0
 # What a guarded SKU is not safe from.
 NOT_GUARDED = ("foreign_edit", "order_late")
 # A little longer than the latest request is late.
@@ -175,7 +177,7 @@ class _Run:
             if self._scenario:
                 await self._play(crash_at)
             else:
-                await self._day(active_s)
+                await self._day(active_s * (GUARDED_LONGER if self._world.is_guarded else 1.0))
             await self._settle()
         finally:
             self._count()
@@ -189,6 +191,12 @@ class _Run:
 
     async def _day(self, active_s: float) -> None:
         """Whatever chance brings."""
+        self._world.watch()
+        if self._world.is_guarded:
+            # What nothing is on sale of cannot be sold twice.
+            self._faults.are_resting = True
+            await self._stock_up({sku: self._random.randint(2, 8) for sku in self._world.skus})
+            self._faults.are_resting = False
         self._world.begin()
         for simulator in self._channels.values():
             simulator.switches.set(self._faults.switches(simulator.switches.names))
@@ -201,13 +209,7 @@ class _Run:
     async def _play(self, crash_at: int | None) -> None:
         """One scenario, once everything is right."""
         self._world.watch()
-        opening = [
-            self._world.ask({"type": "receive", "sku": sku, "location": LOCATION, "units": units})
-            for sku, units in scenarios.OPENING.items()
-        ]
-        await asyncio.gather(*opening)
-        while any(self._auditor.unsettled()):
-            await self._sleep(1.0)
+        await self._stock_up(scenarios.OPENING)
         [node] = self._network.nodes
         node.point_count, node.crash_at = 0, crash_at
         node.points = [] if crash_at is None else None
@@ -215,6 +217,16 @@ class _Run:
         while not act.done():
             await self._sleep(1.0)
         await act
+
+    async def _stock_up(self, goods: Mapping[str, int]) -> None:
+        """The first goods come in, and everything that shows them is right."""
+        opening = [
+            self._world.ask({"type": "receive", "sku": sku, "location": LOCATION, "units": units})
+            for sku, units in goods.items()
+        ]
+        await asyncio.gather(*opening)
+        while any(self._auditor.unsettled()):
+            await self._sleep(1.0)
 
     async def _open(self) -> None:
         """The goods are named, the channels are stocked and connected, and live."""

@@ -22,6 +22,8 @@ LOCATION, OTHER_LOCATION = "BER", "HAM"
 # Seconds between two acts of each kind, on average.
 ORDER_S = 3.0
 COMMAND_S = 4.0
+# On a guarded day there is little of everything, and many ask for it.
+GUARDED_ORDER_S = 0.8
 TWICE_SHARE = 0.3
 # Now and then somebody asks for so much at the same moment.
 BURST, BURST_SHARE = 4, 0.15
@@ -77,7 +79,6 @@ class World:
             self._go(self._shoppers(name))
         for _ in range(CLERKS):
             self._go(self._warehouse())
-        self.watch()
 
     def watch(self) -> None:
         """Somebody starts the engines that died."""
@@ -98,7 +99,7 @@ class World:
     async def _shoppers(self, name: str) -> None:
         simulator, random = self.channels[name], self.random
         while not self.is_closed:
-            await asyncio.sleep(random.expovariate(1 / ORDER_S))
+            await asyncio.sleep(random.expovariate(1 / (GUARDED_ORDER_S if self.is_guarded else ORDER_S)))
             listings = [listing for listing in simulator.listings() if listing.units > 0]
             if listings:
                 basket = random.sample(listings, k=min(len(listings), random.choice((1, 1, 1, 2))))
@@ -157,8 +158,8 @@ class World:
         random = self.random
         sku = random.choice(self.skus)
         line = {"sku": sku, "location": LOCATION}
-        kinds = ("receive", "receive", "reserve", "reserve", "end")
-        kind = random.choice(kinds if self.is_guarded else (*kinds, "adjust", "move"))
+        pooled = ("receive", "receive", "adjust", "reserve", "reserve", "end", "move")
+        kind = random.choice(("receive", "reserve", "reserve", "end") if self.is_guarded else pooled)
         if kind == "end" and self._held:
             at = random.randrange(len(self._held))
             # Now and then somebody ends the same reservation again.
@@ -174,7 +175,7 @@ class World:
             return {"type": "adjust", **line, "delta_units": random.choice((-2, -1, 1))}
         if kind == "move":
             return {"type": "move", **line, "units": 1, "origin": "available", "target": "damaged"}
-        return {"type": "receive", **line, "units": random.randint(1, 6)}
+        return {"type": "receive", **line, "units": random.randint(1, 3 if self.is_guarded else 6)}
 
     async def ask(self, command: Mapping[str, Any]) -> Asked:
         """Ask until there is an answer, always with the same key, of whichever node answers."""
