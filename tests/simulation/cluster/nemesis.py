@@ -26,7 +26,7 @@ BACK_S_MAX = 60.0
 CONNECTIONS_TAKEN_MAX = 100
 # An engine whose every question to the database takes this long is often in the middle of something.
 SLOW_S = 0.1
-CATCH_S_MAX = 10.0
+CATCH_S_MAX = 40.0
 TAKE_OVER_S_MAX = 30.0
 
 IN_A_WRITE = "of these in the middle of a write"
