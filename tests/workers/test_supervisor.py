@@ -74,6 +74,11 @@ class Engine:
 
     async def disconnect(self, channel: Channel) -> None:
         async with self.database.transaction() as tx:
+            # In the order of the engine, which works on.
+            await tx.execute("select from channels where channel = %(channel)s for update", {"channel": channel})
+            await tx.execute(
+                "select from listings where channel = %(channel)s order by channel_sku for update", {"channel": channel}
+            )
             for table in ("inbox", "facts", "listings", "channels"):
                 query = sql.SQL("delete from {} where channel = %(channel)s").format(sql.Identifier(table))
                 await tx.execute(query, {"channel": channel})
