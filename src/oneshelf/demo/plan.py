@@ -16,6 +16,8 @@ KINDS = ("shopify", "amazon")
 # 120 s; what has not shown long after that never will. Twice its polling covers created and changed orders both.
 AMAZON_APPLY_S = 420.0
 AMAZON_POLL_S = 180.0
+# How old the simulated channels' readings may be, and how late a request is done that nobody waits for: on one machine.
+STALE_S, ZOMBIE_S = 60.0, 2.0
 AMAZON_SUSPENSE_S = 360.0
 SHOPIFY_SUSPENSE_S = 300.0
 
@@ -93,14 +95,21 @@ class Plan:
         """Seconds that fit channels whose limits and delays run `speed` times fast."""
         speed = self.options.speed
         sweep_s = max(10.0, self.options.sku_count / 50)
+        reading = {"stale_s": max(0.5, STALE_S / speed), "zombie_s": ZOMBIE_S}
         if kind == "amazon":
             return {
+                **reading,
                 "poll_orders_s": max(1.0, AMAZON_POLL_S / speed),
                 "sweep_stock_s": sweep_s,
                 "apply_s": max(3.0, AMAZON_APPLY_S / speed),
                 "suspense_s": max(2.0, AMAZON_SUSPENSE_S / speed),
             }
-        return {"poll_orders_s": 5.0, "sweep_stock_s": sweep_s, "suspense_s": max(2.0, SHOPIFY_SUSPENSE_S / speed)}
+        return {
+            **reading,
+            "poll_orders_s": 5.0,
+            "sweep_stock_s": sweep_s,
+            "suspense_s": max(2.0, SHOPIFY_SUSPENSE_S / speed),
+        }
 
     def events(self, channel_skus: Mapping[Sku, str]) -> list[Event]:
         """The single mishaps, in the order of their moments. `channel_skus`: SKU -> its listing at the shop."""

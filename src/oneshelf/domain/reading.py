@@ -197,7 +197,8 @@ def _settled(listing: Listing, suspicion: Suspicion, *, now: datetime, terms: Te
             again_at = now + timedelta(seconds=terms.look_again_s)
             return Read(replace(listing, suspicion=None, look_at=again_at), Verdict.NOT_YET)
         case Settlement.WRITTEN:
-            return Read(_verified(listing, suspicion.units, now=now), Verdict.MATCH)
+            # A reading of now closes what had drifted.
+            return Read(replace(_verified(listing, suspicion.units, now=now), look_at=now), Verdict.MATCH)
         case Settlement.NOT_WRITTEN:
             before = _adopt(listing, operation.expected, net=operation.net)
             return Read(rewrite(before, now=now), Verdict.NOT_WRITTEN)

@@ -18,7 +18,7 @@ from oneshelf.domain.reading import DriftFound
 from oneshelf.storage.database import Transaction
 from oneshelf.storage.listings import ListingKey
 
-_COLUMNS = """
+COLUMNS = """
     drift_id, channel, channel_sku, sku, cause, expected_units, observed_units, opened_at, resolved_at, resolution,
     explained_by, heal_count, waiting_for, wait_until
 """
@@ -265,7 +265,7 @@ async def find(tx: Transaction, drift_id: UUID, *, locked: bool = False) -> Drif
     """One drift; `locked`: held until this transaction ends."""
     cursor = tx.cursor(row_factory=class_row(DriftRow))
     await cursor.execute(
-        f"select {_COLUMNS} from drifts where drift_id = %(drift_id)s {'for update' if locked else ''}",
+        f"select {COLUMNS} from drifts where drift_id = %(drift_id)s {'for update' if locked else ''}",
         {"drift_id": drift_id},
     )
     return await cursor.fetchone()
@@ -302,7 +302,7 @@ async def newest(tx: Transaction, *, only_open: bool, limit: int = 500) -> list[
     cursor = tx.cursor(row_factory=class_row(DriftRow))
     await cursor.execute(
         f"""
-        select {_COLUMNS} from drifts where not %(only_open)s or resolved_at is null
+        select {COLUMNS} from drifts where not %(only_open)s or resolved_at is null
         order by resolved_at is not null, opened_at desc limit %(limit)s
         """,
         {"only_open": only_open, "limit": limit},
@@ -329,10 +329,10 @@ async def open_of(tx: Transaction, sku: Sku) -> list[DriftRow]:
     """The open drifts of the listings of a SKU, oldest first."""
     cursor = tx.cursor(row_factory=class_row(DriftRow))
     await cursor.execute(
-        f"select {_COLUMNS} from drifts where resolved_at is null and sku = %(sku)s order by opened_at", {"sku": sku}
+        f"select {COLUMNS} from drifts where resolved_at is null and sku = %(sku)s order by opened_at", {"sku": sku}
     )
     return await cursor.fetchall()
 
 
 def _columns(alias: str) -> str:
-    return ", ".join(f"{alias}.{name.strip()}" for name in _COLUMNS.split(","))
+    return ", ".join(f"{alias}.{name.strip()}" for name in COLUMNS.split(","))

@@ -11,7 +11,7 @@ from oneshelf.domain.availability import Derivation
 from oneshelf.domain.identity import Sku
 from oneshelf.storage.database import Transaction
 from oneshelf.storage.derivations import derivation_from
-from oneshelf.storage.drifts import DriftRow
+from oneshelf.storage.drifts import COLUMNS, DriftRow
 from oneshelf.storage.listings import ListingKey
 
 
@@ -67,8 +67,8 @@ async def drift_at(tx: Transaction, key: ListingKey, at: datetime) -> DriftRow |
     """The drift of a listing that was open at an instant."""
     cursor = tx.cursor(row_factory=class_row(DriftRow))
     await cursor.execute(
-        """
-        select * from drifts
+        f"""
+        select {COLUMNS} from drifts
         where channel = %(channel)s and channel_sku = %(channel_sku)s and opened_at <= %(at)s
           and (resolved_at is null or resolved_at > %(at)s)
         order by opened_at desc limit 1
