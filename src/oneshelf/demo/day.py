@@ -26,7 +26,7 @@ TICK_S = 0.25
 READ_EVERY_S = 0.5
 BOOKS_EVERY_S = 1.0
 # A write of an engine that was killed is settled when no copy of it can arrive any more.
-SETTLE_S_MAX = 75.0
+SETTLE_S_MAX = 180.0
 VERIFY_S_MAX = 60.0
 # An engine that dies this often without ever answering will not live the next time either.
 DEATHS_MAX = 5
