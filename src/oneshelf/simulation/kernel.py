@@ -31,7 +31,7 @@ class Kernel:
 
     def __init__(self, seed: str) -> None:
         self.random = Random(f"{seed}:order")  # noqa: S311  # a run that can be repeated, not a secret
-        self._ids = Random(f"{seed}:ids")  # noqa: S311
+        self._ids = Random(f"{seed}:ids")  # noqa: S311  # as above
         self.now_s = 0.0
         self.step_count = 0
         self.lines: list[str] | None = None

@@ -93,7 +93,7 @@ def live(  # noqa: PLR0913  # one run, and all that may be asked of it
     """
     if scenario:
         grades = dict.fromkeys(BY_NAME, OFF)
-    chance = Random(f"{seed}:faults")  # noqa: S311
+    chance = Random(f"{seed}:faults")  # noqa: S311  # repeatable, not a secret
     mix = dict(grades) if grades is not None else drawn(chance)
     outcome = Outcome(seed, mix, mode or _drawn_mode(seed, scenario))
     if outcome.mode == Mode.GUARDED:
@@ -136,7 +136,7 @@ class _Run:
         outcome: Outcome,
         scenario: str,
     ) -> None:
-        self._random = Random(f"{seed}:scene")  # noqa: S311
+        self._random = Random(f"{seed}:scene")  # noqa: S311  # as above
         self._kernel = kernel
         self._database = database
         self._faults = faults
@@ -304,7 +304,7 @@ class _Run:
 def _drawn_mode(seed: int, scenario: str) -> str:
     if scenario:
         return Mode.POOLED.value
-    return Random(f"{seed}:mode").choice(  # noqa: S311
+    return Random(f"{seed}:mode").choice(  # noqa: S311  # as above
         (Mode.POOLED.value, Mode.POOLED.value, Mode.GUARDED.value, Mode.GUARDED.value, Mode.AUTO.value)
     )
 

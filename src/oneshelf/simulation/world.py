@@ -60,7 +60,7 @@ class World:
     def __init__(
         self, seed: str, kernel: Kernel, network: Network, faults: Faults, channels: Mapping[str, Simulator]
     ) -> None:
-        self.random = Random(f"{seed}:world")  # noqa: S311
+        self.random = Random(f"{seed}:world")  # noqa: S311  # repeatable, not a secret
         self.kernel = kernel
         self.network = network
         self.faults = faults

@@ -15,7 +15,7 @@ from oneshelf.domain.terms import Step
 from oneshelf.flow.explain import Explanation
 from oneshelf.flow.preview import Preview
 from oneshelf.storage.policies import ChangeRow, PolicyRow
-from oneshelf.web.outputs import DriftOut, drift_out
+from oneshelf.web.outputs import BalanceOut, DriftOut, drift_out
 
 Stated = dict[str, int | bool]
 
@@ -114,21 +114,11 @@ class PreviewOut(_Output):
     next: str | None
 
 
-class ShelfOut(_Output):
+class ShelfOut(BalanceOut):
     """A SKU that the listing sells, at one location. `feeds`: the listing is given these. `version`: of the ledger."""
 
     sku: str
-    location: str
     feeds: bool
-    on_hand: int
-    available: int
-    committed: int
-    reserved: int
-    damaged: int
-    quality_control: int
-    safety_stock: int
-    incoming: int
-    version: int
 
 
 class PartOut(_Output):
