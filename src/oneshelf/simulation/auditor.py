@@ -84,6 +84,33 @@ class Auditor:
         self._refuse_invented_orders()
         if self._world.is_guarded:
             self._refuse_oversold()
+            self.look_at_channels()
+
+    def look_at_channels(self) -> None:
+        """What channels show of a guarded SKU, and have sold and nobody knows, is there: after anything that happens.
+
+        Raises ViolationError.
+        """
+        if not self._world.is_guarded:
+            return
+        there = dict(self._session.execute("select sku, available from balances where location = 'BER'", prepare=True))
+        held = {(channel, order, line): units for channel, order, line, units in self._lines()}
+        asked: Counter[str] = Counter()
+        for channel, simulator in self._world.channels.items():
+            sku_of = {}
+            for listing in simulator.listings():
+                sku_of[listing.channel_sku] = listing.merchant_sku
+                asked[listing.merchant_sku] += listing.units
+            for order in simulator.orders():
+                for line in order.lines:
+                    unheard = line.units - line.units_cancelled - held.get((channel, order.order_id, line.line_id), 0)
+                    asked[sku_of[line.channel_sku]] += unheard
+        for sku, units in asked.items():
+            if units > max(0, there.get(sku, 0)):
+                raise ViolationError(
+                    f"no channel shows a unit of a guarded SKU that is not there: {sku}, {units} are shown or sold "
+                    f"unheard, {there.get(sku, 0)} are available"
+                )
 
     def _refuse_oversold(self) -> None:
         """Of a guarded SKU no unit is sold twice, whoever sells it."""
@@ -129,7 +156,7 @@ class Auditor:
 
         To ask for the first of it costs little, as long as there is any.
         """
-        for missing in (self._queues, self._orders, self._commands, self._stock, self._listings):
+        for missing in (self._queues, self._orders, self._payments, self._commands, self._stock, self._listings):
             yield from missing()
 
     def _queues(self) -> Iterator[str]:
@@ -157,6 +184,21 @@ class Auditor:
                     if units != line.units - line.units_cancelled:
                         wanted = line.units - line.units_cancelled
                         yield f"{channel}/{order.order_id}/{line.line_id} holds {units}, should hold {wanted}"
+
+    def _payments(self) -> Iterator[str]:
+        """Units of an order that nobody has paid are set aside, those of a paid one are promised."""
+        pending, committed = (
+            {(channel, order) for channel, order in self._session.execute(statement)}
+            for statement in (
+                "select distinct channel, order_id from order_lines where units_pending > 0",
+                "select distinct channel, order_id from order_lines where units_committed > 0",
+            )
+        )
+        for channel in self._world.channels:
+            for order in self._world.orders(channel):
+                is_pending = order.status == "pending"
+                if (channel, order.order_id) in (committed if is_pending else pending):
+                    yield f"{channel}/{order.order_id} is {order.status}, and its units are not"
 
     def _commands(self) -> Iterator[str]:
         """A command that was answered was done once; one that was refused was not. A reservation ends once."""

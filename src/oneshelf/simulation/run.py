@@ -171,6 +171,8 @@ class _Run:
         time_of_channels = [kernel.loop.create_task(one.run()) for one in self._channels.values()]
         try:
             await self._open()
+            if not self._scenario:
+                await self._world.buy_early()
             self._database.changed = self._look
             for number, node in enumerate(self._network.nodes):
                 node.start(is_alone=number == 0)
@@ -262,6 +264,7 @@ class _Run:
         until_s = self._kernel.now_s + seconds
         while self._kernel.now_s < until_s:
             await asyncio.sleep(1.0)
+            self._auditor.look_at_channels()
             if self._network.wire.violation:
                 raise ViolationError(self._network.wire.violation)
             for node in self._network.nodes:

@@ -21,6 +21,7 @@ from oneshelf.simulation.node import Node
 LOCATION, OTHER_LOCATION = "BER", "HAM"
 # Seconds between two acts of each kind, on average.
 ORDER_S = 3.0
+EARLY_S = (0.5, 3.0)
 COMMAND_S = 4.0
 # On a guarded day there is little of everything, and many ask for it.
 GUARDED_ORDER_S = 0.8
@@ -79,6 +80,15 @@ class World:
             self._go(self._shoppers(name))
         for _ in range(CLERKS):
             self._go(self._warehouse())
+
+    async def buy_early(self) -> None:
+        """Somebody buys between the connection of a channel and the first start of the engine."""
+        for name, simulator in self.channels.items():
+            await asyncio.sleep(self.random.uniform(*EARLY_S))
+            on_sale = [listing for listing in simulator.listings() if listing.units > 0]
+            if on_sale:
+                self.kernel.note(f"{name} order {simulator.place([(self.random.choice(on_sale).channel_sku, 1)])}")
+        await asyncio.sleep(self.random.uniform(*EARLY_S))
 
     def watch(self) -> None:
         """Somebody starts the engines that died."""
