@@ -210,10 +210,12 @@ _SAVE = f"""
                   and l.phase in ('idle', 'accepted') and l.suspect_at is null as is_settled
     )
     insert into touched (sku)
-    select distinct sku from saved
-    where (after < before or before is null and after is not null or is_settled)
-      and exists (select from skus s where s.is_guarded and (s.sku = saved.sku or s.sku in (
-                      select b.component from bundle_components b where b.sku = saved.sku)))
+    select distinct saved.sku from saved
+    cross join lateral (
+        select saved.sku as counted union all select b.component from bundle_components b where b.sku = saved.sku
+    ) as part
+    join skus s on s.sku = part.counted and s.is_guarded
+    where after < before or before is null and after is not null or is_settled
 """
 
 
