@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import audit, flow, http, propagate, reserve
+from benchmarks import audit, flow, http, propagate, reserve, size
 
 MEASUREMENTS = {
     "flow": flow.main,
@@ -12,6 +12,7 @@ MEASUREMENTS = {
     "http": http.main,
     "audit": audit.main,
     "propagate": propagate.main,
+    "size": size.main,
 }
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -78,17 +78,19 @@ def _ends(same: list[Statement]) -> tuple[Statement, Statement]:
     return min(same, key=lambda one: one.size), max(same, key=lambda one: one.size)
 
 
-def whole_scans(connection: psycopg.Connection[Any], statements: list[Statement]) -> list[Scan]:
-    """Every scan over a whole table of the ledger, as the planner plans for these parameters and for any."""
+def whole_scans(
+    connection: psycopg.Connection[Any], statements: list[Statement], *, tables: Collection[str] = LEDGER_TABLES
+) -> list[Scan]:
+    """Every scan over a whole one of these tables, as the planner plans for these parameters and for any."""
     found = []
     for one in statements:
         for how, plan in plans(connection, one).items():
-            found += [Scan(name, one.text, one.size, how) for name in _scanned(plan) if _is_of_ledger(name)]
+            found += [Scan(name, one.text, one.size, how) for name in _scanned(plan) if _is_of(tables, name)]
     return found
 
 
-def _is_of_ledger(name: str) -> bool:
-    return any(name == table or name.startswith(f"{table}_") for table in LEDGER_TABLES)
+def _is_of(tables: Collection[str], name: str) -> bool:
+    return any(name == table or name.startswith(f"{table}_") for table in tables)
 
 
 def plans(connection: psycopg.Connection[Any], statement: Statement) -> dict[str, Any]:

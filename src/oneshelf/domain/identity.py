@@ -46,6 +46,8 @@ def name_from(value: object, *, what: str) -> str:
 
 def printable(text: str, *, length_max: int) -> str:
     """Somebody else's words, fit to be stored and shown: invisible characters become blanks, cut to size."""
+    if text.isprintable():
+        return text[:length_max]  # Nearly all of them are so, and have none of the refused ones.
     words = "".join(" " if unicodedata.category(character) in _REFUSED_CATEGORIES else character for character in text)
     return words[:length_max]
 

@@ -10,7 +10,7 @@ from oneshelf.domain.availability import Derivation, derive, derive_bundle
 from oneshelf.domain.command import Component
 from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku
 from oneshelf.domain.ledger import Balance, BalanceKey
-from oneshelf.domain.policy import Policy, Rule, Scope, effective
+from oneshelf.domain.policy import NO_POLICY, Policy, Rule, Scope, effective
 from oneshelf.domain.terms import NOTHING_BEYOND, UNCONDITIONAL, Beyond, Conditions
 
 OfferKey = tuple[Channel, ChannelSku]
@@ -55,12 +55,14 @@ class Rules:
 
     def policy_of(self, offered: Offered) -> Policy:
         """What holds for a listing."""
+        if not self._by_scope:
+            return NO_POLICY
         sku, group, channel = offered.sku, self._groups.get(offered.sku), offered.channel
         # Looked up: to try all rules for each listing would cost their product.
         scopes = [Scope(), Scope(channel=channel), Scope(sku=sku), Scope(sku=sku, channel=channel)]
         if group is not None:
             scopes += [Scope(sku_group=group), Scope(sku_group=group, channel=channel)]
-        reaching = [self._by_scope[scope] for scope in scopes if scope in self._by_scope] if self._by_scope else []
+        reaching = [self._by_scope[scope] for scope in scopes if scope in self._by_scope]
         return effective(reaching, sku=sku, sku_group=group, channel=channel)
 
     def is_reached(self, offered: Offered, scope: Scope) -> bool:
@@ -85,18 +87,18 @@ def derive_all(
     for one, policy in listed:
         set_aside[one.sku, one.location] += _set_aside(one, policy, stock)
     buffers = computed_buffers or {}
-    return {
-        one.key: _derive(
-            one,
-            stock,
-            Conditions(
-                policy=policy,
-                computed_buffer_units=buffers.get(one.key, 0),
-                allocated_elsewhere=set_aside[one.sku, one.location],
-            ),
-        )
-        for one, policy in listed
-    }
+    found: dict[OfferKey, Derivation] = {}
+    alike: dict[tuple[object, ...], Derivation] = {}
+    for one, policy in listed:
+        buffer, elsewhere = buffers.get(one.key, 0), set_aside[one.sku, one.location]
+        # Most listings of a SKU show the same for the same reasons.
+        why = (one.sku, one.location, one.pack_units, one.components, id(policy), buffer, elsewhere)
+        derivation = alike.get(why)
+        if derivation is None:
+            conditions = Conditions(policy=policy, computed_buffer_units=buffer, allocated_elsewhere=elsewhere)
+            derivation = alike[why] = _derive(one, stock, conditions)
+        found[one.key] = derivation
+    return found
 
 
 def _set_aside(one: Offered, policy: Policy, stock: Stock) -> int:

@@ -111,6 +111,7 @@ MOST: Mapping[str, int] = {
     "margin_weight": WEIGHT_MAX,
     "penalty_weight": WEIGHT_MAX,
 }
+NO_TERMS = Terms()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,15 +153,15 @@ def changed(rule: Rule, changes: Mapping[str, int | bool | None]) -> Rule:
 class Policy:
     """What holds for one listing. `said_by`: name of a term, as in `Rule.stated` -> the rule that states it."""
 
-    terms: Terms = field(default_factory=Terms)
-    low: Terms = field(default_factory=Terms)
+    terms: Terms = NO_TERMS
+    low: Terms = NO_TERMS
     said_by: Mapping[str, str] = field(default_factory=dict)
 
     def at(self, available_to_sell: int) -> Policy:
         """What holds when so many units are available to sell: where that is little, the terms in `low` win."""
         threshold = self.terms.low_stock_at
         if threshold is None or available_to_sell > threshold:
-            return replace(self, low=Terms())
+            return self if self.low is NO_TERMS else replace(self, low=NO_TERMS)
         said_by = dict(self.said_by)
         low = self.low.stated()
         for name in low:

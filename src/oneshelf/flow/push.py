@@ -58,18 +58,7 @@ async def push(database: Database, channel: OpenChannel, clock: Clock) -> int:
     """Write one batch of figures. Returns how many listings were dealt with."""
     lease = clock.new_id()
     send_before = clock.monotonic() + SEND_BEFORE_S
-    async with database.transaction() as tx:
-        standing = await hold.look(tx, channel.name)
-        claimed = await publishing.claim_to_push(
-            tx,
-            channel.name,
-            phases=_phases(channel),
-            limit=channel.capability.batch_writes,
-            lease=lease,
-            lease_s=WRITE_LEASE_S,
-        )
-        if claimed:
-            claimed = await hold.keep_back(tx, standing, await _settle_without_calls(tx, channel, claimed))
+    claimed = await claim(database, channel, lease)
     if not claimed:
         return 0
     try:
@@ -85,6 +74,23 @@ async def push(database: Database, channel: OpenChannel, clock: Clock) -> int:
             outcomes = await _call(database, channel, writes)
         await _record(database, channel, dict(zip(writes, outcomes, strict=True)), lease)
     return len(claimed)
+
+
+async def claim(database: Database, channel: OpenChannel, lease: UUID) -> list[Listing]:
+    """Take one batch of listings that have to be written, the most urgent first. The lease keeps others off."""
+    async with database.transaction() as tx:
+        standing = await hold.look(tx, channel.name)
+        claimed = await publishing.claim_to_push(
+            tx,
+            channel.name,
+            phases=_phases(channel),
+            limit=channel.capability.batch_writes,
+            lease=lease,
+            lease_s=WRITE_LEASE_S,
+        )
+        if claimed:
+            claimed = await hold.keep_back(tx, standing, await _settle_without_calls(tx, channel, claimed))
+    return claimed
 
 
 def _phases(channel: OpenChannel) -> tuple[Phase, ...]:

@@ -8,6 +8,7 @@ Next: confirm (a figure that differs), plan (a new link), resolve (a drift).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -15,15 +16,21 @@ from oneshelf.clock import Clock
 from oneshelf.domain.identity import printable
 from oneshelf.domain.reading import DriftFound, Read, weigh
 from oneshelf.domain.sweep_plan import due, sweep_plan
+from oneshelf.errors import MalformedError
 from oneshelf.flow import hold
 from oneshelf.flow.channel import CHANNEL_FAILURES, OpenChannel, read_budget, report_answer, report_fault, words_of
-from oneshelf.sdk.message import StockPage
+from oneshelf.sdk.fault import ChannelFault
+from oneshelf.sdk.message import StockReading
 from oneshelf.storage import drifts, facts, hot_listings, listings, publications, publishing, schedules, touched
 from oneshelf.storage.database import Database, Transaction, now
 from oneshelf.telemetry import get_logger
 
 SWEEP_LEASE_S = 120.0
-PAGES_MAX = 10_000
+# More than any catalogue has, of pages with a few listings.
+PAGES_MAX = 1_000_000
+# So much of a sweep is stored at once: readings, or what came within so many seconds.
+GATHER_READINGS = 5_000
+GATHER_S = 1.0
 LATE_WRITE_DEADLINES = 2
 TEXT_LENGTH_MAX = 500
 # Hot listings are chosen so often, from so many.
@@ -40,24 +47,26 @@ async def sweep(database: Database, channel: OpenChannel, clock: Clock) -> int:
         if due is None:
             return 0
         begun_at = await now(tx)
-    cursor, read_count = None, 0
+    cursor, read_count, page_count = None, 0, 0
     try:
-        for _ in range(PAGES_MAX):
+        while True:
+            part = await _gather(database, channel, clock, cursor)
+            cursor = part.cursor
+            read_count += len(part.readings)
+            page_count += part.page_count
             async with database.transaction() as tx:
-                asked_at = await now(tx)
-            page = await channel.connector.fetch_stock(cursor)
-            cursor = page.cursor
-            read_count += len(page.readings)
-            is_last = cursor is None
-            async with database.transaction() as tx:
-                if is_last:
+                if part.is_last:
                     await hold.record_sweep(tx, channel.name, read_count)
-                await _record_page(tx, channel, page, asked_at)
+                await _record(tx, channel, part)
                 is_ours = await schedules.advance(
-                    tx, due, cursor=None, covered_until=begun_at if is_last else None, is_finished=is_last
+                    tx, due, cursor=None, covered_until=begun_at if part.is_last else None, is_finished=part.is_last
                 )
-            if is_last or not is_ours:
+            if part.fault is not None:
+                raise part.fault
+            if part.is_last or not is_ours:
                 break
+            if page_count >= PAGES_MAX:
+                raise MalformedError(f"after {page_count} pages of its stock the channel still says that more follow")
     except CHANNEL_FAILURES as fault:
         pause_s = await report_fault(database, channel.name, fault)
         async with database.transaction() as tx:
@@ -65,6 +74,38 @@ async def sweep(database: Database, channel: OpenChannel, clock: Clock) -> int:
         return read_count
     await report_answer(database, channel.name)
     return read_count
+
+
+@dataclass(slots=True)
+class _Part:
+    """Some pages of a channel's stock. `asked_at`: before the first of them. `fault`: why there are no more."""
+
+    asked_at: datetime
+    cursor: str | None
+    readings: list[StockReading] = field(default_factory=list)
+    page_count: int = 0
+    fault: ChannelFault | MalformedError | None = None
+
+    @property
+    def is_last(self) -> bool:
+        return self.page_count > 0 and self.cursor is None
+
+
+async def _gather(database: Database, channel: OpenChannel, clock: Clock, cursor: str | None) -> _Part:
+    """The next pages, as many as come in a moment: to store each by itself would take longer than to read it."""
+    async with database.transaction() as tx:
+        part = _Part(await now(tx), cursor)
+    until = clock.monotonic() + GATHER_S
+    while not part.is_last and len(part.readings) < GATHER_READINGS and clock.monotonic() < until:
+        try:
+            page = await channel.connector.fetch_stock(part.cursor)
+        except CHANNEL_FAILURES as fault:
+            part.fault = fault
+            break
+        part.cursor = page.cursor
+        part.page_count += 1
+        part.readings += page.readings
+    return part
 
 
 async def look_often(database: Database, channel: OpenChannel) -> int:
@@ -107,26 +148,32 @@ async def weigh_suspicions(database: Database, channel: OpenChannel, clock: Cloc
     return len(reads)
 
 
-async def _record_page(tx: Transaction, channel: OpenChannel, page: StockPage, asked_at: datetime) -> None:
-    """Remember the listings of a page; have those read back that show another figure than we believe."""
-    seen = [
-        listings.SeenListing(
+async def _record(tx: Transaction, channel: OpenChannel, part: _Part) -> None:
+    """Remember the listings of these pages; have those read back that show another figure than we believe."""
+    # By name: what was on two pages is as the later one says.
+    seen = {
+        reading.channel_sku: listings.SeenListing(
             reading.channel_sku,
             printable(reading.alias, length_max=TEXT_LENGTH_MAX),
             printable(reading.merchant_sku or "", length_max=TEXT_LENGTH_MAX),
             printable(reading.title, length_max=TEXT_LENGTH_MAX),
             printable(reading.note, length_max=TEXT_LENGTH_MAX),
         )
-        for reading in page.readings
+        for reading in part.readings
         if printable(reading.channel_sku, length_max=TEXT_LENGTH_MAX) == reading.channel_sku
-    ]
-    linked = await listings.remember(tx, channel.name, seen)
+    }
+    linked = await listings.remember(tx, channel.name, seen.values())
     for key in linked:
         # Orders that sold it before anybody knew what it is: they count before its figure is written.
         await facts.requeue_for_listing(tx, *key)
     await touched.mark(tx, linked.values())
-    shown = {reading.channel_sku: reading.units for reading in page.readings if reading.units is not None}
-    await publishing.compare(tx, channel.name, shown, asked_at=asked_at)
+    shown = {reading.channel_sku: reading.units for reading in part.readings}
+    await publishing.compare(
+        tx,
+        channel.name,
+        {channel_sku: units for channel_sku, units in shown.items() if units is not None},
+        asked_at=part.asked_at,
+    )
 
 
 async def _open_drifts(tx: Transaction, reads: Sequence[Read], clock: Clock, at: datetime) -> None:

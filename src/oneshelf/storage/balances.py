@@ -98,9 +98,9 @@ async def read(tx: Transaction, skus: Collection[Sku]) -> dict[Sku, dict[Locatio
                available, committed, reserved, damaged, quality_control, safety_stock, incoming
         from balances where sku = any(%(skus)s::text[])
         """,
-        {"skus": sorted(skus)},
+        {"skus": arrays.texts(sorted(skus))},
     )
     found: dict[Sku, dict[Location, Balance]] = {sku: {} for sku in skus}
-    async for sku, location, version, *states in cursor:
+    for sku, location, version, *states in await cursor.fetchall():
         found[Sku(sku)][Location(location)] = Balance(units=dict(zip(_STATES, states, strict=True)), version=version)
     return found

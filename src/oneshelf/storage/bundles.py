@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from oneshelf.domain.bundle import Bundles, BundleWish, Standing
 from oneshelf.domain.command import Component
 from oneshelf.domain.identity import Sku
+from oneshelf.storage import arrays
 from oneshelf.storage.database import Transaction, only_row
 
 
@@ -23,6 +24,18 @@ async def listed(tx: Transaction, *, sku: Sku | None = None) -> Bundles:
         from bundle_components where %(sku)s::text is null or sku = %(sku)s group by sku order by sku
         """,
         {"sku": sku},
+    )
+    return {Sku(sku): components_of(components, units) async for sku, components, units in cursor}
+
+
+async def components(tx: Transaction, skus: Collection[Sku]) -> Bundles:
+    """Those of these SKUs that are bundles."""
+    cursor = await tx.execute(
+        """
+        select sku, array_agg(component order by component), array_agg(units order by component)
+        from bundle_components where sku = any(%(skus)s::text[]) group by sku
+        """,
+        {"skus": arrays.texts(sorted(skus))},
     )
     return {Sku(sku): components_of(components, units) async for sku, components, units in cursor}
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from oneshelf.domain.availability import ComponentFigure, Derivation
 from oneshelf.domain.identity import Location, Sku
 from oneshelf.domain.ledger import BackorderKind
@@ -24,7 +26,7 @@ def document(derivation: Derivation) -> dict[str, Any]:
     if derivation.components:
         found["components"] = [_component(one) for one in derivation.components]
     given = derivation.conditions
-    if given.policy != NO_POLICY:
+    if given.policy is not NO_POLICY and given.policy != NO_POLICY:
         found["policy"] = {"stated": given.policy.stated(), "said_by": dict(given.policy.said_by)}
     if given.beyond.units:
         found["beyond"] = {"units": given.beyond.units, "kind": given.beyond.kind.value}
@@ -37,6 +39,11 @@ def document(derivation: Derivation) -> dict[str, Any]:
     if derivation.steps:
         found["steps"] = [[step.name, step.before, step.after, step.rule] for step in derivation.steps]
     return found
+
+
+def written(derivation: Derivation) -> str:
+    """The document as it is stored."""
+    return msgspec.json.encode(document(derivation)).decode()
 
 
 def _component(one: ComponentFigure) -> dict[str, Any]:

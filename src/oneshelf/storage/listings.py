@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from psycopg.rows import class_row
 
 from oneshelf.domain.fulfilment import Link
 from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku
+from oneshelf.storage import arrays
 from oneshelf.storage.bundles import components_of
 from oneshelf.storage.database import Transaction, only_row
 
@@ -41,8 +42,10 @@ async def remember(tx: Transaction, channel: Channel, seen: Iterable[SeenListing
     A merchant SKU that two listings of the channel carry links neither: a person has to say which is which.
     Returns the listings that were linked just now, with their SKUs.
     """
+    ordered = await _news(tx, channel, sorted(seen))
+    if not ordered:
+        return {}
     await _hold_off_posting(tx, channel)
-    ordered = sorted(seen)
     await tx.execute(
         """
         insert into listings (channel, channel_sku, alias, merchant_sku, title, note, look_at)
@@ -55,14 +58,7 @@ async def remember(tx: Transaction, channel: Channel, seen: Iterable[SeenListing
         where (listings.alias, listings.merchant_sku, listings.title, listings.note)
               is distinct from (excluded.alias, excluded.merchant_sku, excluded.title, excluded.note)
         """,
-        {
-            "channel": channel,
-            "channel_skus": [listing.channel_sku for listing in ordered],
-            "aliases": [listing.alias for listing in ordered],
-            "merchant_skus": [listing.merchant_sku for listing in ordered],
-            "titles": [listing.title for listing in ordered],
-            "notes": [listing.note for listing in ordered],
-        },
+        _columns(channel, ordered),
     )
     cursor = await tx.execute(
         """
@@ -74,9 +70,38 @@ async def remember(tx: Transaction, channel: Channel, seen: Iterable[SeenListing
                           and twin.merchant_sku = l.merchant_sku and twin.channel_sku <> l.channel_sku)
         returning l.channel, l.channel_sku, l.sku
         """,
-        {"channel": channel, "channel_skus": [listing.channel_sku for listing in ordered]},
+        {"channel": channel, "channel_skus": arrays.texts([listing.channel_sku for listing in ordered])},
     )
     return {(Channel(owner), ChannelSku(channel_sku)): Sku(sku) async for owner, channel_sku, sku in cursor}
+
+
+async def _news(tx: Transaction, channel: Channel, seen: Sequence[SeenListing]) -> list[SeenListing]:
+    """Those that are new, are described otherwise, or have no link yet: in most sweeps none."""
+    cursor = await tx.execute(
+        """
+        select new.number
+        from unnest(%(channel_skus)s::text[], %(aliases)s::text[], %(merchant_skus)s::text[], %(titles)s::text[],
+                    %(notes)s::text[])
+            with ordinality as new (channel_sku, alias, merchant_sku, title, note, number)
+        left join listings l on l.channel = %(channel)s and l.channel_sku = new.channel_sku
+        where l.sku is null
+           or (l.alias, l.merchant_sku, l.title, l.note) <> (new.alias, new.merchant_sku, new.title, new.note)
+        order by new.number
+        """,
+        _columns(channel, seen),
+    )
+    return [seen[number - 1] for (number,) in await cursor.fetchall()]
+
+
+def _columns(channel: Channel, seen: Sequence[SeenListing]) -> dict[str, str]:
+    return {
+        "channel": channel,
+        "channel_skus": arrays.texts([listing.channel_sku for listing in seen]),
+        "aliases": arrays.texts([listing.alias for listing in seen]),
+        "merchant_skus": arrays.texts([listing.merchant_sku for listing in seen]),
+        "titles": arrays.texts([listing.title for listing in seen]),
+        "notes": arrays.texts([listing.note for listing in seen]),
+    }
 
 
 async def _hold_off_posting(tx: Transaction, channel: Channel) -> None:

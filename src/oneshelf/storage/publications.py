@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
-
-from psycopg.types.json import Jsonb
 
 from oneshelf.domain.availability import Derivation
 from oneshelf.domain.command import Component
 from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku
 from oneshelf.domain.listing import Listing
-from oneshelf.storage import derivations
-from oneshelf.storage.bundles import components_of
+from oneshelf.storage import arrays, derivations
+from oneshelf.storage.bundles import components
 from oneshelf.storage.database import Transaction
 from oneshelf.storage.listings import ListingKey
 from oneshelf.storage.publishing import LISTING_COLUMNS, listing_from_row
@@ -60,18 +58,18 @@ async def lock_for_planning(tx: Transaction, skus: Collection[Sku]) -> list[Plan
             select sku from moved
             union select b.sku from bundle_components b join moved on moved.sku = b.component
         )
-        select {LISTING_COLUMNS}, c.location, l.pack_units, l.suspense_version, c.mode = 'live',
-               array(select b.component from bundle_components b where b.sku = l.sku order by b.component),
-               array(select b.units from bundle_components b where b.sku = l.sku order by b.component)
+        select {LISTING_COLUMNS}, c.location, l.pack_units, l.suspense_version, c.mode = 'live'
         from listings l join channels c on c.channel = l.channel join reached on reached.sku = l.sku
         order by l.channel, l.channel_sku
         for update of l
         """,
-        {"skus": sorted(skus)},
+        {"skus": arrays.texts(sorted(skus))},
     )
+    found = await cursor.fetchall()
+    bundles = await components(tx, {row[2] for row in found})
     return [
-        Plannable(listing_from_row(row), Location(row[36]), row[37], row[38], row[39], components_of(row[40], row[41]))
-        async for row in cursor
+        Plannable(listing_from_row(row), Location(row[36]), row[37], row[38], row[39], bundles.get(row[2], ()))
+        for row in found
     ]
 
 
@@ -100,12 +98,12 @@ async def set_desired(tx: Transaction, planned: Iterable[Planned], *, at: dateti
     ordered = sorted(planned, key=lambda plan: plan.listing.key)
     if not ordered:
         return
-    columns: dict[str, list[object]] = {
-        "channels": [plan.listing.channel for plan in ordered],
-        "channel_skus": [plan.listing.channel_sku for plan in ordered],
-        "units": [plan.derivation.units for plan in ordered],
-        "versions": [plan.derivation.version for plan in ordered],
-        "is_news": [plan.is_news for plan in ordered],
+    columns = {
+        "channels": arrays.texts([plan.listing.channel for plan in ordered]),
+        "channel_skus": arrays.texts([plan.listing.channel_sku for plan in ordered]),
+        "units": arrays.numbers(plan.derivation.units for plan in ordered),
+        "versions": arrays.numbers(plan.derivation.version for plan in ordered),
+        "is_news": arrays.flags(plan.is_news for plan in ordered),
     }
     await tx.execute(
         """
@@ -120,23 +118,32 @@ async def set_desired(tx: Transaction, planned: Iterable[Planned], *, at: dateti
         """,
         {**columns, "at": at},
     )
-    news = [plan for plan in ordered if plan.is_news]
+    await _publish(tx, [plan for plan in ordered if plan.is_news], at)
+
+
+async def _publish(tx: Transaction, news: Sequence[Planned], at: datetime) -> None:
+    # Listings of a SKU mostly share their derivation: it is written out, and sent, once.
+    places = {id(plan.derivation): plan.derivation for plan in news}
+    numbers = {key: number for number, key in enumerate(places, 1)}
     await tx.execute(
         """
         insert into publications (channel, channel_sku, version, sku, units, derivation, planned_at)
-        select channel, channel_sku, version, sku, units, derivation, %(at)s
+        select channel, channel_sku, version, sku, units, said.derivation, %(at)s
         from unnest(%(channels)s::text[], %(channel_skus)s::text[], %(versions)s::bigint[], %(skus)s::text[],
-                    %(units)s::bigint[], %(derivations)s::jsonb[])
-            as new (channel, channel_sku, version, sku, units, derivation)
+                    %(units)s::bigint[], %(numbers)s::bigint[])
+            as new (channel, channel_sku, version, sku, units, number)
+        join unnest(%(derivations)s::jsonb[]) with ordinality as said (derivation, number) using (number)
+        order by channel, channel_sku
         on conflict do nothing
         """,
         {
-            "channels": [plan.listing.channel for plan in news],
-            "channel_skus": [plan.listing.channel_sku for plan in news],
-            "versions": [plan.derivation.version for plan in news],
-            "skus": [plan.listing.sku for plan in news],
-            "units": [plan.derivation.units for plan in news],
-            "derivations": [Jsonb(derivations.document(plan.derivation)) for plan in news],
+            "channels": arrays.texts([plan.listing.channel for plan in news]),
+            "channel_skus": arrays.texts([plan.listing.channel_sku for plan in news]),
+            "versions": arrays.numbers(plan.derivation.version for plan in news),
+            "skus": arrays.texts([plan.listing.sku for plan in news]),
+            "units": arrays.numbers(plan.derivation.units for plan in news),
+            "numbers": arrays.numbers(numbers[id(plan.derivation)] for plan in news),
+            "derivations": arrays.texts([derivations.written(one) for one in places.values()]),
             "at": at,
         },
     )

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.domain.listing import Listing, Operation, Phase, Suspicion
+from oneshelf.storage import arrays
 from oneshelf.storage.database import Transaction
 from oneshelf.storage.listings import ListingKey
 
@@ -69,20 +70,23 @@ async def claim_to_push(
 ) -> list[Listing]:
     """Listings whose desired figure has not been sent, cuts first, the scarcest first. The lease keeps others off.
 
-    A listing whose writer died in the middle of sending is among them, in phase `sending`.
+    A listing whose writer died in the middle of sending is among them, in phase `sending`. The index
+    `listings_to_push` has them in this order, so nothing is sorted, and what waits behind the batch is not read.
     """
     cursor = await tx.execute(
         f"""
         with due as (
-            select l.channel, l.channel_sku from listings l join channels c on c.channel = l.channel
-            where l.channel = %(channel)s and c.mode = 'live' and l.sku is not null
-              and (c.signs_off = 'channel' or l.signed_off_at is not null)
+            select l.channel, l.channel_sku from listings l
+            where l.channel = %(channel)s and l.sku is not null
               and (l.desired_version > l.sent_version or l.phase = 'sending')
               and (l.phase = any(%(phases)s::text[]) or l.phase = 'sending')
               and l.base_units is not null and l.next_at <= db_now()
               and (l.lease_until is null or l.lease_until < db_now())
-              and (c.paused_until is null or c.paused_until <= db_now())
-            order by l.desired_units >= l.base_units - (l.net_units - l.base_net), l.desired_units, l.channel_sku
+              and (l.signed_off_at is not null
+                   or (select c.signs_off = 'channel' from channels c where c.channel = %(channel)s))
+              and (select c.mode = 'live' and (c.paused_until is null or c.paused_until <= db_now())
+                   from channels c where c.channel = %(channel)s)
+            order by l.is_raise, l.desired_units, l.channel_sku
             limit %(limit)s
             for update of l skip locked
         )
@@ -206,10 +210,12 @@ _SAVE = f"""
                   and l.phase in ('idle', 'accepted') and l.suspect_at is null as is_settled
     )
     insert into touched (sku)
-    select distinct sku from saved
-    where (after < before or before is null and after is not null or is_settled)
-      and exists (select from skus s where s.is_guarded and (s.sku = saved.sku or s.sku in (
-                      select b.component from bundle_components b where b.sku = saved.sku)))
+    select distinct saved.sku from saved
+    cross join lateral (
+        select saved.sku as counted union all select b.component from bundle_components b where b.sku = saved.sku
+    ) as part
+    join skus s on s.sku = part.counted and s.is_guarded
+    where after < before or before is null and after is not null or is_settled
 """
 
 
@@ -284,6 +290,18 @@ async def parked(tx: Transaction) -> list[tuple[Channel, ChannelSku, str]]:
     return [(Channel(channel), ChannelSku(channel_sku), reason) async for channel, channel_sku, reason in cursor]
 
 
+# Of a listing and the units that a snapshot shows of it.
+_DIFFERS = """
+    (l.sku is not null and l.phase <> 'sending' and (l.look_at is null or l.look_at > db_now())
+     and seen.units is distinct from l.base_units - (l.net_units - l.base_net))
+"""
+_IS_PROVED = """
+    (l.phase = 'idle' and l.verified_version = l.desired_version and l.verified_units = seen.units
+     and l.verified_units = l.base_units - (l.net_units - l.base_net)
+     and l.verified_at < %(asked_at)s and l.sent_at < %(asked_at)s)
+"""
+
+
 async def compare(tx: Transaction, channel: Channel, shown: Mapping[ChannelSku, int], *, asked_at: datetime) -> None:
     """Compare a snapshot `listing -> units` with what we believe: what differs is to be looked at, listing by listing.
 
@@ -291,42 +309,26 @@ async def compare(tx: Transaction, channel: Channel, shown: Mapping[ChannelSku, 
     was sent to since, is verified again.
     """
     ordered = sorted(shown.items())
-    columns: dict[str, object] = {
-        "channel": channel,
-        "channel_skus": [channel_sku for channel_sku, _ in ordered],
-        "units": [units for _, units in ordered],
-        "asked_at": asked_at,
-    }
     await tx.execute(
-        """
-        update listings l set look_at = db_now()
-        from (
-            select l.channel, l.channel_sku
-            from listings l
-            join unnest(%(channel_skus)s::text[], %(units)s::bigint[]) as seen (channel_sku, units)
-              on l.channel = %(channel)s and l.channel_sku = seen.channel_sku
-            where l.sku is not null and l.phase <> 'sending' and (l.look_at is null or l.look_at > db_now())
-              and seen.units is distinct from l.base_units - (l.net_units - l.base_net)
+        f"""
+        with seen as materialized (
+            select l.channel, l.channel_sku,
+                   {_DIFFERS} as is_different,
+                   {_IS_PROVED} as is_proved
+            from unnest(%(channel_skus)s::text[], %(units)s::bigint[]) as seen (channel_sku, units)
+            join listings l on l.channel = %(channel)s and l.channel_sku = seen.channel_sku
+            where {_DIFFERS} or {_IS_PROVED}
             order by l.channel, l.channel_sku for update of l skip locked
-        ) as different
-        where l.channel = different.channel and l.channel_sku = different.channel_sku
+        )
+        update listings l set
+            look_at = case when seen.is_different then db_now() else l.look_at end,
+            verified_at = case when seen.is_proved then %(asked_at)s else l.verified_at end
+        from seen where l.channel = seen.channel and l.channel_sku = seen.channel_sku
         """,
-        columns,
-    )
-    await tx.execute(
-        """
-        update listings l set verified_at = %(asked_at)s
-        from (
-            select l.channel, l.channel_sku
-            from listings l
-            join unnest(%(channel_skus)s::text[], %(units)s::bigint[]) as seen (channel_sku, units)
-              on l.channel = %(channel)s and l.channel_sku = seen.channel_sku
-            where l.phase = 'idle' and l.verified_version = l.desired_version and l.verified_units = seen.units
-              and l.verified_units = l.base_units - (l.net_units - l.base_net)
-              and l.verified_at < %(asked_at)s and l.sent_at < %(asked_at)s
-            order by l.channel, l.channel_sku for update of l skip locked
-        ) as same
-        where l.channel = same.channel and l.channel_sku = same.channel_sku
-        """,
-        columns,
+        {
+            "channel": channel,
+            "channel_skus": arrays.texts([channel_sku for channel_sku, _ in ordered]),
+            "units": arrays.numbers(units for _, units in ordered),
+            "asked_at": asked_at,
+        },
     )
