@@ -9,6 +9,7 @@ from functools import partial
 from random import Random
 
 import httpx2
+import msgspec
 
 from oneshelf.app import open_channels
 from oneshelf.clock import Clock
@@ -18,13 +19,13 @@ from oneshelf.domain.probing import Ability, Check
 from oneshelf.errors import ConfigurationError
 from oneshelf.flow.probe import probe
 from oneshelf.simulation.faults import Faults
-from oneshelf.simulation.network import Network
+from oneshelf.simulation.network import Network, written_listings
 from oneshelf.storage.database import Database
 
-# Of the writes to such a shop.
-HASTE_SHARE = 0.5
 # So soon after a write what it shows is bought.
 HASTE_S = 0.3
+# Of the writes of zero, which do no harm.
+ZERO_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +37,9 @@ class Honesty:
 
 
 class Haste:
-    """Buyers who take all that a listing shows in the very moment in which a write arrives, and just after it.
+    """Buyers who take all that a listing shows in the very moment in which a write arrives, and again just after it.
 
-    Where nobody compares, that write is written over the first of these sales.
+    Where nobody compares, the write is written over the first of these sales, and the second sells the units again.
     """
 
     def __init__(self, seed: int, simulator: ShopifySimulator, network: Network, faults: Faults) -> None:
@@ -47,23 +48,25 @@ class Haste:
         self._network = network
         self._faults = faults
 
-    def arrives(self, channel: str, items: Sequence[str]) -> None:
-        """A write of these inventory items is about to be done."""
-        if channel != self._simulator.kind or not items or self._random.random() >= HASTE_SHARE:
+    def arrives(self, channel: str, request: httpx2.Request) -> None:
+        """A request is about to be done at this channel."""
+        if channel != self._simulator.kind or not written_listings(request):
             return
-        for item in items:
-            self._buy_out(item)
-            self._network.later(HASTE_S, partial(self._soon, item))
+        for row in msgspec.json.decode(request.content)["variables"]["input"]["quantities"]:
+            item = row["inventoryItemId"].rpartition("/")[2]
+            if (row["quantity"] > 0 or self._random.random() < ZERO_SHARE) and self._buy_out(item):
+                self._faults.saw("a listing was bought out in the moment of a write")
+                self._network.later(HASTE_S, partial(self._soon, item))
 
     async def _soon(self, item: str) -> None:
         self._buy_out(item)
 
-    def _buy_out(self, item: str) -> None:
+    def _buy_out(self, item: str) -> bool:
         article = self._simulator.shop.by_item[item]
         units = article.units["available"]
-        if self._network.before_write is not None and units > 0 and article.can_sell(units):
-            self._simulator.place([(article.variant_id, units)])
-            self._faults.saw("a listing was bought out around a write")
+        if self._network.before_request is None or units <= 0 or not article.can_sell(units):
+            return False
+        return self._simulator.place([(article.variant_id, units)]) is not None
 
 
 async def find_out(

@@ -95,7 +95,7 @@ def live(  # noqa: PLR0913  # one run, and all that may be asked of it
     `mode`: of all SKUs; default: drawn. Of a guarded SKU no unit may be sold twice, so nobody but the engine changes
     what its listings show, no order is later than declared, and no unit is lost: nobody can promise these.
     `lies`: switches of the Shopify simulator that are always on, so that it does not do what is declared; all that
-    it shows is bought just as a write arrives there, now and then. `is_probed`: that was found out first.
+    it shows is bought just as a write arrives there. `is_probed`: that was found out first.
     """
     if scenario:
         grades = dict.fromkeys(BY_NAME, OFF)
@@ -214,12 +214,12 @@ class _Run:
             self._faults.are_resting = False
         self._world.begin()
         if self._honesty.lies and isinstance(shop, ShopifySimulator):
-            self._network.before_write = Haste(self._outcome.seed, shop, self._network, self._faults).arrives
+            self._network.before_request = Haste(self._outcome.seed, shop, self._network, self._faults).arrives
         for simulator in self._channels.values():
             simulator.switches.set(self._faults.switches(simulator.switches.names))
         await self._sleep(active_s)
         self._faults.stop()
-        self._network.before_write = None
+        self._network.before_request = None
         for simulator in self._channels.values():
             stopped = [name for name in simulator.switches.names if name not in self._honesty.lies]
             simulator.switches.set(dict.fromkeys(stopped, 0.0))
