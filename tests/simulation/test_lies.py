@@ -1,4 +1,4 @@
-"""Days at a shop that ignores the figure that a write is compared with: harmless once that was tried, and not before."""
+"""Days at a shop that ignores the compared figure: harmless once that was tried, and not before."""
 
 from __future__ import annotations
 
