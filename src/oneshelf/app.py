@@ -16,6 +16,7 @@ from oneshelf.config import Settings
 from oneshelf.domain.identity import Channel
 from oneshelf.errors import ConfigurationError
 from oneshelf.flow.channel import OpenChannel, with_timing
+from oneshelf.sdk.capability import effective
 from oneshelf.sdk.contract import ConnectorKind
 from oneshelf.sdk.http import ChannelHttp
 from oneshelf.sdk.message import ChannelConfig
@@ -95,7 +96,7 @@ class OpenChannels:
         async with self._database.transaction() as tx:
             rows = await catalog.channels(tx)
         for row in rows:
-            identity = (row.kind, row.location, row.settings, row.secrets, row.timing)
+            identity = (row.kind, row.location, row.settings, row.secrets, row.timing, row.fallbacks)
             if self._rows.get(row.channel) == identity:
                 continue
             try:
@@ -113,7 +114,8 @@ class OpenChannels:
 
     async def _open(self, row: ChannelRow) -> OpenChannel:
         kind = kind_named(self._kinds, row.kind)
-        capability = with_timing(kind.capability, row.timing)
+        declared = with_timing(kind.capability, row.timing)
+        capability = effective(declared, row.lost)
         limiter = limits.StoredLimiter(self._database, row.channel)
         http = ChannelHttp(self._client, clock=self._clock, limiter=limiter, deadline_s=CALL_DEADLINE_S)
         config = ChannelConfig(channel=row.channel, settings=row.settings, secrets=row.secrets)
@@ -135,6 +137,8 @@ class OpenChannels:
             kind=row.kind,
             connector=connector,
             capability=capability,
+            declared=declared,
+            clock_ahead_s=lambda: http.clock_ahead_s,
             own_suspense_s=row.timing.get("suspense_s", 0.0),
             connected_at=row.created_at,
         )

@@ -26,20 +26,21 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def script() -> str:
+def script(guide: Path) -> str:
     """All that stands behind a `$` in the guide, with ports that are free. Only what it started itself is ended."""
-    blocks = re.findall(r"```console\n(.*?)```", GUIDE.read_text(), re.S)
+    blocks = re.findall(r"```console\n(.*?)```", guide.read_text(), re.S)
     commands = "\n".join(re.sub(r"^\$ ", "", block, flags=re.M) for block in blocks)
     for port in ("9801", "8080"):
         commands = commands.replace(port, str(free_port()))
     return f"set -euo pipefail\ntrap 'kill $(jobs -p)' EXIT\n{commands}"
 
 
-def test_the_guide_runs_as_it_is_written(dsn: str, tmp_path: Path) -> None:
+def run_guide(guide: Path, dsn: str, tmp_path: Path) -> str:
+    """What the commands of a guide say. Fails where one of them does."""
     mine = {name: value for name, value in os.environ.items() if not name.startswith("ONESHELF_")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{mine['PATH']}"
     with subprocess.Popen(
-        ["bash", "-c", script()],
+        ["bash", "-c", script(guide)],
         env={**mine, "PATH": path, "ONESHELF_DATABASE_URL": dsn},
         cwd=tmp_path,
         stdout=subprocess.PIPE,
@@ -55,6 +56,11 @@ def test_the_guide_runs_as_it_is_written(dsn: str, tmp_path: Path) -> None:
                 os.killpg(shell.pid, signal.SIGKILL)
     print(said)  # noqa: T201  # shown when it fails
     assert shell.returncode == 0
+    return said
+
+
+def test_the_guide_runs_as_it_is_written(dsn: str, tmp_path: Path) -> None:
+    said = run_guide(GUIDE, dsn, tmp_path)
     assert re.search(r"found after \d+\.\d s", said)
     assert "the ledger took -2 MUG-BLUE at BER from my-shop" in said
     with psycopg.connect(dsn) as connection:

@@ -18,6 +18,7 @@ from oneshelf.connectors.shopify.simulator_shop import LOCATION_ID
 from oneshelf.domain.command import CommandKey, Receive
 from oneshelf.domain.identity import Channel, Location, Sku
 from oneshelf.flow import audit, confirm, interpret, plan, post, push, receive, reconcile, resolve
+from oneshelf.sdk.capability import WriteKind
 from oneshelf.sdk.message import Request
 from oneshelf.sdk.simulator import CatalogueItem, Simulator
 from oneshelf.storage import catalog
@@ -56,12 +57,17 @@ class World:
             done += await reconcile.sweep(self.database, channel, CLOCK)
         done += await interpret.interpret(self.database, self.channels.by_name)
         done += await post.post_facts(self.database, CLOCK.new_id)
-        done += await plan.plan(self.database, blind={MARKET})
+        done += await plan.plan(self.database, blind=self._blind())
         for channel in self.channels.by_name.values():
             done += await push.push(self.database, channel, CLOCK)
             done += await confirm.confirm(self.database, channel, CLOCK)
             done += await reconcile.weigh_suspicions(self.database, channel, CLOCK)
         return done + await resolve.resolve(self.database, self.channels.by_name)
+
+    def _blind(self) -> set[Channel]:
+        """Channels that do not compare what is written, or were shown not to."""
+        opened = self.channels.by_name.items()
+        return {name for name, one in opened if one.capability.write_kind is WriteKind.BLIND_SET}
 
     async def until(self, holds: Callable[[], Awaitable[bool]], *, what: str) -> None:
         """Run the engine until something holds. Fails with the state of the listings after a while."""

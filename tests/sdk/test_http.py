@@ -7,6 +7,8 @@ import socket
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from datetime import timedelta
+from email.utils import format_datetime
 from typing import Any
 
 import httpx2
@@ -338,3 +340,26 @@ async def test_a_secret_is_in_no_fault_of_the_way_there() -> None:
 def _everything_told(fault: Any) -> str:
     """What a log with the whole chain of causes would hold."""
     return repr(fault) + "".join(traceback.format_exception(fault))
+
+
+@pytest.mark.parametrize(
+    ("shown_s", "ahead_s"), [(0.0, 0.0), (-1.0, 0.0), (-2.0, -1.0), (-61.0, -60.0), (1.0, 1.0), (90.0, 90.0)]
+)
+async def test_how_far_the_clock_of_a_channel_is_ahead_is_read_off_its_answers(shown_s: float, ahead_s: float) -> None:
+    clock = TurnedClock()
+    shown_at = clock.now().replace(microsecond=0) + timedelta(seconds=shown_s)
+    channel = Channel(JSONResponse({}, headers={"Date": format_datetime(shown_at, usegmt=True)}))
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(channel)) as client:
+        http = ChannelHttp(client, clock=clock, limiter=Unlimited())
+        assert http.clock_ahead_s is None
+        await read(http)
+    assert http.clock_ahead_s == ahead_s
+
+
+@pytest.mark.parametrize("date", ["", "yesterday", "Wed, 25 Nov 2026 12:00:00 -0000", "Wed, 99 Nov 2026 12:00:00 GMT"])
+async def test_a_channel_that_names_no_date_says_nothing_of_its_clock(date: str) -> None:
+    channel = Channel(JSONResponse({}, headers={"Date": date}))
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(channel)) as client:
+        http = ChannelHttp(client, clock=TurnedClock(), limiter=Unlimited())
+        await read(http)
+    assert http.clock_ahead_s is None

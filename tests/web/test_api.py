@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,9 +14,11 @@ import psycopg
 import pytest
 from structlog.testing import capture_logs
 
-from oneshelf.domain.identity import ChannelSku
+from oneshelf.domain.identity import Channel, ChannelSku
+from oneshelf.domain.probing import Ability, Check, Verdict
 from oneshelf.flow import plan
 from oneshelf.flow.audit import audit_new
+from oneshelf.storage import probes
 from web.paper import BERLIN, Shop, open_shop
 
 MUG = ChannelSku("MUG")
@@ -351,6 +354,20 @@ async def test_a_channel_never_tells_its_secrets(shop: Shop) -> None:
     assert (channel["channel"], channel["mode"], channel["last_fault"]) == ("paper", "live", "")
     assert "secret" not in answer.text
     assert "settings" not in channel
+
+
+async def test_a_channel_tells_how_it_is_written_and_which_ability_it_was_shown_to_lack(shop: Shop) -> None:
+    await shop.connect("paper")
+    (channel,) = (await shop.client.get("/v1/channels")).json()["channels"]
+    assert (channel["writes"], channel["fallbacks"]) == ("compare-and-set", {})
+    seen = Check(what="compare", tried="a", seen="b", verdict=Verdict.FAILS, took_ms=1.0, ability=Ability.COMPARE)
+    async with shop.database.transaction() as tx:
+        key = (Channel("paper"), None)
+        await probes.record(tx, shop.clock.new_id(), key, [seen], {Ability.COMPARE: seen}, has_written=True)
+    (channel,) = (await shop.client.get("/v1/channels")).json()["channels"]
+    assert list(channel["fallbacks"]) == ["compare"]
+    assert channel["fallbacks"]["compare"]["reason"] == "b"
+    assert datetime.fromisoformat(channel["fallbacks"]["compare"]["since"]).tzinfo is not None
 
 
 async def test_orders_that_are_short_are_listed_with_the_skus_they_wait_for(shop: Shop) -> None:

@@ -6,6 +6,7 @@ import typer
 
 from oneshelf.cli import (
     channel,
+    channel_check,
     channel_measures,
     demo,
     drift,
@@ -35,6 +36,7 @@ demo.register(app)
 simulation.register(app)
 look.register(app)
 explain.register(app)
+channel_check.register(channel.app)
 channel_measures.register(channel.app)
 undo.register(app)
 app.add_typer(channel.app, name="channel")

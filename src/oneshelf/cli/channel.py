@@ -20,7 +20,19 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="The channel's name.")
 Kind = Annotated[str, typer.Argument(metavar="KIND", help="Such as shopify or amazon.")]
 Pairs = list[str]
 _COLUMNS = (
-    *("channel", "kind", "mode", "signs_off", "location", "held_at", "held_reason", "paused_until", "fail_streak"),
+    *(
+        "channel",
+        "kind",
+        "mode",
+        "writes",
+        "lacks",
+        "signs_off",
+        "location",
+        "held_at",
+        "held_reason",
+        "paused_until",
+        "fail_streak",
+    ),
     *("last_fault", "timing"),
 )
 
@@ -77,7 +89,8 @@ def add(
 
 @app.command("list")
 def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """All channels. Secrets are not shown."""
+    """All channels, and how each is written. `lacks`: declared, and shown not to hold. Secrets are not shown."""
+    from oneshelf.cli.channel_check import writes_of
     from oneshelf.storage import catalog
     from oneshelf.storage.database import Database
 
@@ -85,7 +98,16 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
         async with database.transaction() as tx:
             return await catalog.channels(tx)
 
-    show_rows(on_database(read), _COLUMNS, as_json=as_json, empty="no channel is connected")
+    rows = [
+        {
+            **row._asdict(),
+            **writes_of(row),
+            "lacks": ", ".join(f"{one} since {told['since']}" for one, told in row.fallbacks.items()),
+        }
+        for row in on_database(read)
+    ]
+    columns = (*_COLUMNS, "declared", "fallbacks") if as_json else _COLUMNS
+    show_rows(rows, columns, as_json=as_json, empty="no channel is connected")
 
 
 @app.command()

@@ -9,11 +9,14 @@ from oneshelf.app import database_dsn, open_channels
 from oneshelf.clock import SystemClock
 from oneshelf.config import Settings
 from oneshelf.errors import OneshelfError
+from oneshelf.flow.channel import OpenChannel
 from oneshelf.sdk.fault import ChannelFault
 from oneshelf.sdk.message import Finding
-from oneshelf.storage import audit_positions, catalog, health
+from oneshelf.storage import audit_positions, catalog, health, probes
+from oneshelf.storage.catalog import ChannelRow
 from oneshelf.storage.database import Database
 from oneshelf.storage.migrate import check, reach
+from oneshelf.storage.probes import ProbeRow
 from oneshelf.telemetry import configure_logging
 
 CLOCK_OFFSET_S_MAX = 1.0
@@ -88,6 +91,7 @@ async def _channels(database: Database) -> list[Finding]:
     async with open_channels(database) as channels:
         async with database.transaction() as tx:
             rows = await catalog.channels(tx)
+            written = await probes.newest(tx, has_written=True)
         for row in rows:
             opened = channels.by_name.get(row.channel)
             if opened is None:
@@ -102,6 +106,21 @@ async def _channels(database: Database) -> list[Finding]:
                 Finding(f"channel {row.channel}: {found.what}", is_good=found.is_good, detail=found.detail)
                 for found in told
             ]
+            findings.append(_abilities(row, opened, written.get(row.channel)))
     if not rows:
         findings.append(Finding("channels", is_good=True, detail="none is connected yet; see oneshelf channel add"))
     return findings
+
+
+def _abilities(row: ChannelRow, opened: OpenChannel, newest: ProbeRow | None) -> Finding:
+    """Whether it was tried that the channel does what its connector declares, and what was found to be lost."""
+    what = f"channel {row.channel}: written as declared"
+    again = f"oneshelf channel check {row.channel} --listing LISTING --write"
+    if row.fallbacks:
+        lost = "; ".join(f"lacks {one} since {told['since']}: {told['reason']}" for one, told in row.fallbacks.items())
+        detail = f"{lost}. Until it holds again it is written as {opened.capability.write_kind.value}; try: {again}"
+        return Finding(what, is_good=False, detail=detail)
+    if newest is None:
+        return Finding(what, is_good=True, detail=f"{opened.capability.write_kind.value}, never tried here: {again}")
+    tried = f"tried {newest.probed_at:%Y-%m-%d}"
+    return Finding(what, is_good=True, detail=f"{opened.capability.write_kind.value}, {tried}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -36,12 +37,17 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class OpenChannel:
-    """One channel with its connector. `capability` has the account's own timing where a person gave one."""
+    """One channel with its connector. `capability` is what the engine relies on: with the account's own timing where a
+    person gave one, and less what a probe has shown to be lost. `declared`: without that loss; None: nothing is lost.
+    `clock_ahead_s`: see `sdk.http.ChannelHttp`.
+    """
 
     name: Channel
     kind: str
     connector: Connector
     capability: Capability
+    declared: Capability | None = None
+    clock_ahead_s: Callable[[], float | None] = lambda: None
     own_suspense_s: float = 0.0
     connected_at: datetime | None = None
 

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from enum import StrEnum
+
+from oneshelf.domain.probing import Ability
 
 # No channel documents how long a request of which the connection broke may still be carried out; connections and the
 # proxies on the way give up after a minute at the latest.
 ZOMBIE_S = 60.0
+
+# By how much a probe's compared figure is wrong: no sale and no cancellation makes it right by chance.
+WRONG_BY = 1_000_000
 
 
 class WriteKind(StrEnum):
@@ -49,3 +55,15 @@ class Capability:
     page_reads: int = 0  # listings in a page of the whole stock; 0: as many as in a read-back
     read_limit: str = ""  # the operation of `limits` that read-backs and sweeps take from; empty: none is documented
     silent_states: tuple[str, ...] = ()  # stock states whose change the channel never announces
+
+
+def effective(declared: Capability, lost: Collection[Ability]) -> Capability:
+    """What the engine relies on: what is declared, one step down for each ability that a probe has shown to be lost.
+
+    Without the comparison a write is a blind one. Its answer does not say any more what the channel shows, since it may
+    have buried a sale: only a reading does, of one write at a time, and a guarded listing is raised from zero alone.
+    """
+    given = replace(declared, key_life_s=0.0) if Ability.KEY in lost else declared
+    if Ability.COMPARE in lost and given.write_kind is WriteKind.COMPARE_AND_SET:
+        given = replace(given, write_kind=WriteKind.BLIND_SET, is_applied_when_answered=False)
+    return given

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
+from uuid import UUID
 
 import httpx2
 
@@ -91,6 +92,19 @@ class Connector(Protocol):
 
     async def preflight(self) -> tuple[Finding, ...]:
         """Everything that must be right before going live: credentials, scopes, locations."""
+        ...
+
+
+@runtime_checkable
+class RemembersKeys(Protocol):
+    """What a connector adds that declares a `key_life_s`: how a probe finds out whether this account keeps to it."""
+
+    async def remembers_key(self, channel_sku: ChannelSku, units: int, *, key: UUID) -> bool | None:
+        """Whether the channel does once what comes twice under one key. None: it cannot be told now.
+
+        `units` is what the listing shows: whatever the channel makes of it, no other figure is written. Raises a
+        ChannelFault.
+        """
         ...
 
 

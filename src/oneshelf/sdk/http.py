@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, quote_plus
 
@@ -83,6 +85,9 @@ class ChannelHttp:
         self._clock = clock
         self.limiter = limiter
         self._deadline_s = deadline_s
+        # How far the channel's clock was ahead of ours at its newest answer, as far as whole seconds tell; None: it
+        # does not say.
+        self.clock_ahead_s: float | None = None
 
     async def read(self, operation: str, method: str, url: str, **request: Any) -> Reply:
         """A call that changes nothing at the channel. `request`: headers, params, json, content, data.
@@ -105,6 +110,7 @@ class ChannelHttp:
         if send_before is not None and self._clock.monotonic() > send_before:
             raise RetryLaterError(f"{operation}: its time was over before it could be sent")
         # The client's own timeouts bound each part; half for the connection, so that not reached is told as such.
+        asked_at = self._clock.now()
         parts = httpx2.Timeout(self._deadline_s, connect=self._deadline_s / 2, pool=self._deadline_s / 2)
         try:
             async with asyncio.timeout(self._deadline_s):
@@ -118,6 +124,7 @@ class ChannelHttp:
             # Not chained: the text of a protocol error quotes the header that could not be sent.
             raise _no_answer(words, is_write=is_write) from None
         headers = {name.lower(): value for name, value in response.headers.items()}
+        self.clock_ahead_s = _ahead_s(headers.get("date", ""), asked_at=asked_at, answered_at=self._clock.now())
         reply = Reply(
             status=response.status_code,
             headers=headers,
@@ -135,6 +142,21 @@ class ChannelHttp:
             wait_s = await self.limiter.take(operation)
         if wait_s > 0:
             raise RetryLaterError(f"{operation}: the channel's budget is used up", retry_after_s=wait_s)
+
+
+def _ahead_s(date: str, *, asked_at: datetime, answered_at: datetime) -> float | None:
+    """How far ahead of ours a clock is that showed `date` between these two instants, at the least; None: no date.
+
+    A date is cut to whole seconds, so within that second and the time of the call no difference can be told.
+    """
+    try:
+        shown_at = parsedate_to_datetime(date)
+    except ValueError:
+        return None
+    if shown_at.tzinfo is None:
+        return None
+    ahead = max(shown_at - answered_at, timedelta()) - max(asked_at - shown_at - timedelta(seconds=1), timedelta())
+    return ahead.total_seconds()
 
 
 def _secrets(request: Mapping[str, Any]) -> tuple[str, ...]:

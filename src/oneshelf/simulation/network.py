@@ -80,6 +80,8 @@ class Network:
         self.nodes: list[Node] = []
         self.channels: dict[int, tuple[str, httpx2.ASGITransport]] = {}
         self.wire = Wire()
+        # What somebody does at a channel in the moment in which a request arrives there.
+        self.before_request: Callable[[str, httpx2.Request], None] | None = None
         self._cut_until_s: dict[tuple[str, str], float] = {}
         self._under_way: set[asyncio.Task[None]] = set()
 
@@ -182,6 +184,8 @@ class _ToChannels(httpx2.AsyncBaseTransport):
         return response
 
     async def _done(self, channel: str, transport: httpx2.ASGITransport, request: httpx2.Request) -> httpx2.Response:
+        if self._network.before_request is not None:
+            self._network.before_request(channel, request)
         response = await _whole(transport, request)
         digest = hashlib.sha256(response.content).hexdigest()[:16]
         self._network.kernel.note(f"{channel} {request.method} {request.url.path} {response.status_code} {digest}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from random import Random
@@ -22,12 +22,14 @@ from oneshelf.simulation import scenarios
 from oneshelf.simulation.auditor import Auditor, ViolationError
 from oneshelf.simulation.database import SimulatedDatabase
 from oneshelf.simulation.faults import BY_NAME, OFF, Faults, drawn
+from oneshelf.simulation.honesty import Haste, Honesty, find_out
 from oneshelf.simulation.kernel import Kernel, SimulatedClock, StalledError
 from oneshelf.simulation.network import ENGINE_PORT, HOST, LATE_S, Network
-from oneshelf.simulation.node import Node
+from oneshelf.simulation.node import PATIENCE, Node
 from oneshelf.simulation.world import LOCATION, OTHER_LOCATION, World
 from oneshelf.storage import catalog, rights
 from oneshelf.storage.catalog import NewChannel
+from oneshelf.workers.supervisor import REFRESH_S
 
 WEBHOOK_SECRET = "simulated-webhook-secret"  # noqa: S105  # between two parts of this process
 # The channels' limits and delays run so many times fast.
@@ -84,12 +86,16 @@ def live(  # noqa: PLR0913  # one run, and all that may be asked of it
     scenario: str = "",
     crash_at: int | None = None,
     mode: str = "",
+    lies: Collection[str] = (),
+    is_probed: bool = False,
 ) -> Outcome:
     """Run a seed on this migrated database, which is emptied first. After `active_s` of the day everything works.
 
     With a `scenario` that alone happens, and no fault but that the engine dies at its `crash_at`-th step, if given.
     `mode`: of all SKUs; default: drawn. Of a guarded SKU no unit may be sold twice, so nobody but the engine changes
     what its listings show, no order is later than declared, and no unit is lost: nobody can promise these.
+    `lies`: switches of the Shopify simulator that are always on, so that it does not do what is declared; all that
+    it shows is bought just as a write arrives there. `is_probed`: that was found out first.
     """
     if scenario:
         grades = dict.fromkeys(BY_NAME, OFF)
@@ -105,7 +111,9 @@ def live(  # noqa: PLR0913  # one run, and all that may be asked of it
     try:
         asyncio.set_event_loop(kernel.loop)
         kernel.loop.run_until_complete(
-            _Run(seed, kernel, database, Faults(mix, chance), outcome, scenario).live(active_s, crash_at)
+            _Run(
+                seed, kernel, database, Faults(mix, chance), outcome, scenario, Honesty(frozenset(lies), is_probed)
+            ).live(active_s, crash_at)
         )
     except (ViolationError, StalledError) as failure:
         outcome.violation = str(failure)
@@ -127,7 +135,7 @@ async def _all_leave() -> None:
 
 
 class _Run:
-    def __init__(  # All that a run is made of.
+    def __init__(  # noqa: PLR0913  # all that a run is made of
         self,
         seed: int,
         kernel: Kernel,
@@ -135,6 +143,7 @@ class _Run:
         faults: Faults,
         outcome: Outcome,
         scenario: str,
+        honesty: Honesty,
     ) -> None:
         self._random = Random(f"{seed}:scene")  # noqa: S311  # as above
         self._kernel = kernel
@@ -142,6 +151,7 @@ class _Run:
         self._faults = faults
         self._outcome = outcome
         self._scenario = scenario
+        self._honesty = honesty
         self._network = Network(kernel, faults)
         self._channels = self._simulators(seed)
         self._world = World(str(seed), kernel, self._network, faults, self._channels)
@@ -162,6 +172,8 @@ class _Run:
         for name, simulator in made.items():
             if self._faults.strikes("channel_clock", name):
                 simulator.skew_clock()
+            if name == "shopify":
+                simulator.switches.set(dict.fromkeys(self._honesty.lies, 1.0))
         return made
 
     async def live(self, active_s: float, crash_at: int | None) -> None:
@@ -194,19 +206,38 @@ class _Run:
     async def _day(self, active_s: float) -> None:
         """Whatever chance brings."""
         self._world.watch()
+        shop = self._channels.get("shopify")
+        if self._honesty.is_probed and isinstance(shop, ShopifySimulator):
+            await self._probe(shop)
         if self._world.is_guarded:
             # What nothing is on sale of cannot be sold twice.
             self._faults.are_resting = True
             await self._stock_up({sku: self._random.randint(2, 8) for sku in self._world.skus})
             self._faults.are_resting = False
         self._world.begin()
+        if self._honesty.lies and isinstance(shop, ShopifySimulator):
+            self._network.before_request = Haste(self._outcome.seed, shop, self._network, self._faults).arrives
         for simulator in self._channels.values():
             simulator.switches.set(self._faults.switches(simulator.switches.names))
         await self._sleep(active_s)
         self._faults.stop()
+        self._network.before_request = None
         for simulator in self._channels.values():
-            simulator.switches.set(dict.fromkeys(simulator.switches.names, 0.0))
+            stopped = [name for name in simulator.switches.names if name not in self._honesty.lies]
+            simulator.switches.set(dict.fromkeys(stopped, 0.0))
             simulator.grant()
+
+    async def _probe(self, simulator: ShopifySimulator) -> None:
+        """Somebody tries the shop before anything is on sale, and every engine hears of it."""
+        quiet = Faults(dict.fromkeys(self._outcome.grades, OFF), self._random)
+        clerk = Node("prober", self._kernel, self._database, self._network, quiet)
+        self._faults.are_resting = True
+        clock = SimulatedClock(self._kernel)
+        await find_out(clerk.connect(), clock, simulator, Channel("shopify"), pause_s=2.0)
+        await clerk.stop()
+        await self._sleep(2 * REFRESH_S * PATIENCE)
+        self._faults.are_resting = False
+        self._faults.saw("a shop was probed")
 
     async def _play(self, crash_at: int | None) -> None:
         """One scenario, once everything is right."""

@@ -13,13 +13,14 @@ from psycopg.types.json import Jsonb
 from oneshelf.domain.command import Component
 from oneshelf.domain.identity import Channel, Location, Sku
 from oneshelf.domain.ledger import Backorder, BackorderKind, BalanceKey
+from oneshelf.domain.probing import Ability
 from oneshelf.errors import ConfigurationError
 from oneshelf.storage import arrays, listings
 from oneshelf.storage.database import Transaction
 
 _CHANNEL_COLUMNS = (
     "channel, kind, mode, location, settings, secrets, timing, created_at, paused_until, fail_streak, last_fault, "
-    "signs_off, held_at, held_reason"
+    "signs_off, held_at, held_reason, fallbacks"
 )
 
 
@@ -27,6 +28,7 @@ class ChannelRow(NamedTuple):
     """A connected channel. `mode`: watch (never write), live, paused. `signs_off`: as a whole, or listing by listing.
 
     `held_at`: since when the breaker lets nothing through but what was sold, for `held_reason`; None usually.
+    `fallbacks`: declared ability -> `reason` and `since`, of those that a probe has shown to be lost.
     """
 
     channel: Channel
@@ -43,6 +45,12 @@ class ChannelRow(NamedTuple):
     signs_off: str
     held_at: datetime | None
     held_reason: str
+    fallbacks: dict[str, dict[str, str]]
+
+    @property
+    def lost(self) -> set[Ability]:
+        """The declared abilities that nobody relies on."""
+        return {ability for ability in Ability if ability in self.fallbacks}
 
     def __repr__(self) -> str:
         return f"ChannelRow({self.channel!r}, {self.kind!r}, {self.mode!r})"
@@ -154,7 +162,8 @@ async def add_channel(tx: Transaction, new: NewChannel) -> str:
 
     Another location or setting may mean another account or shop: a connected channel goes back to `watch` then, and
     the mode that it had is returned; in every other case its mode is kept and "" is returned. Changed settings end a
-    pause: what was wrong with the old ones says nothing of the new. Raises ConfigurationError for another kind.
+    pause, and what a probe has shown of the account that they meant: what was wrong with the old ones says nothing of
+    the new. Raises ConfigurationError for another kind.
     """
     columns = {
         "channel": new.channel,
@@ -190,10 +199,11 @@ async def add_channel(tx: Transaction, new: NewChannel) -> str:
         """
         update channels set
             mode = %(mode)s, location = %(location)s, settings = %(settings)s, secrets = %(secrets)s,
-            timing = %(timing)s, paused_until = null, fail_streak = 0
+            timing = %(timing)s, paused_until = null, fail_streak = 0,
+            fallbacks = case when %(is_elsewhere)s then '{}' else fallbacks end
         where channel = %(channel)s
         """,
-        {**columns, "mode": mode},
+        {**columns, "mode": mode, "is_elsewhere": is_elsewhere},
     )
     return "" if mode == old.mode else old.mode
 

@@ -127,13 +127,14 @@ class ChannelHealth(NamedTuple):
     """A channel as a person looks at it. `listing_count` is the sum of the five counts after it.
 
     `is_poll_late`: its orders have not been asked for in three turns of the poll. `held_s`: since the breaker stopped
-    its writes, for `held_reason`; None usually.
+    its writes, for `held_reason`; None usually. `fallbacks`: as of `catalog.ChannelRow`.
     """
 
     channel: Channel
     kind: str
     mode: str
     location: str
+    fallbacks: dict[str, dict[str, str]]
     paused_s: float | None
     held_s: float | None
     held_reason: str
@@ -312,9 +313,8 @@ async def channel_rows(tx: Transaction) -> list[ChannelHealth]:
                    min(since) as unverified_since
             from states group by channel
         )
-        select c.channel, c.kind, c.mode, c.location, c.last_fault, c.fail_streak,
-               case when c.paused_until > db_now()
-                    then extract(epoch from c.paused_until - db_now())::float8 end as paused_s,
+        select c.channel, c.kind, c.mode, c.location, c.fallbacks, c.last_fault, c.fail_streak,
+               nullif(greatest(0, extract(epoch from c.paused_until - db_now())::float8), 0) as paused_s,
                extract(epoch from db_now() - c.held_at)::float8 as held_s, c.held_reason, c.held_figures,
                extract(epoch from db_now() - polls.last_done_at)::float8 as poll_age_s,
                extract(epoch from db_now() - sweeps.last_done_at)::float8 as sweep_age_s,

@@ -162,7 +162,9 @@ async def list_channels(engine: EngineOf) -> outputs.ChannelsOut:
     async with engine.database.transaction() as tx:
         await views.freeze(tx)
         rows = await views.channel_rows(tx)
-    return outputs.ChannelsOut(channels=[outputs.ChannelOut.model_validate(row) for row in rows])
+    writes = {name: opened.capability.write_kind.value for name, opened in engine.channels.items()}
+    told = [{**row._asdict(), "writes": writes.get(row.channel)} for row in rows]
+    return outputs.ChannelsOut(channels=[outputs.ChannelOut.model_validate(row) for row in told])
 
 
 @router.get("/listings")

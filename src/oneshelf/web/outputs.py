@@ -254,18 +254,29 @@ class LocationsOut(_Output):
     locations: list[LocationOut]
 
 
+class FallbackOut(_Output):
+    """Why a declared ability is not relied on, and since when."""
+
+    reason: str
+    since: datetime
+
+
 class ChannelOut(_Output):
     """A channel. Ages: since its orders were last asked for, since its whole stock was last read.
 
     `held_s`: since the breaker stopped its writes, for `held_reason`; null usually. What was sold is written even so.
     `detection_p95_s`: how long drifts stay hidden, measured with canaries. `cancellation_rate`: share of the orders of
     its window that were cancelled, and `cancellations_left` of those it forgives; null where its kind has no rule.
+    `writes`: how it is written, `compare-and-set` or `blind-set`; null while it cannot be opened. `fallbacks`: declared
+    ability, `compare` or `key`, that `oneshelf channel check` has shown to be lost.
     """
 
     channel: str
     kind: str
     mode: str
     location: str
+    writes: str | None
+    fallbacks: dict[str, FallbackOut]
     paused_s: float | None
     held_s: float | None
     held_reason: str

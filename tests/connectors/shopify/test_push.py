@@ -418,3 +418,39 @@ async def test_a_refusal_that_names_no_row_speaks_for_the_whole_call(bench: Benc
     assert bench.shown() == [20, 20, 10, 20, 20]
     bench.sim.take_writes(bench.skus[2])
     assert await push_each(bench.connector.push, [bench.write(bench.skus[2], 20)]) == (Applied(),)
+
+
+# Keys, as a probe tries them ---------------------------------------------------------------------------------------
+
+
+async def test_a_shop_that_remembers_keys_is_found_to(bench: Bench) -> None:
+    sku = bench.skus[0]
+    assert await bench.connector.remembers_key(sku, 10, key=bench.clock.new_id()) is True
+    assert bench.shown() == [10] * 5
+
+
+@pytest.mark.parametrize("also", [{}, {"ignores_compare": 1.0}])
+async def test_a_shop_that_ignores_keys_is_found_out_and_nothing_on_sale_changes(
+    bench: Bench, also: dict[str, float]
+) -> None:
+    bench.sim.switches.set({"ignores_key": 1.0, **also})
+    sku = bench.skus[0]
+    assert await bench.connector.remembers_key(sku, 10, key=bench.clock.new_id()) is False
+    assert bench.shown() == [10] * 5
+    assert bench.sim.switches.hits["ignores_key"] == 3
+
+
+async def test_nothing_is_said_of_keys_where_the_figure_is_another_one_by_now(bench: Bench) -> None:
+    sku = bench.skus[0]
+    bench.sim.place([(sku, 1)])
+    assert await bench.connector.remembers_key(sku, 10, key=bench.clock.new_id()) is None
+    assert await bench.connector.remembers_key(ChannelSku("4711"), 10, key=bench.clock.new_id()) is None
+    assert bench.shown()[0] == 9
+
+
+async def test_a_shop_that_ignores_the_compared_figure_writes_over_a_sale(bench: Bench) -> None:
+    bench.sim.switches.set({"ignores_compare": 1.0})
+    bench.sim.place([(bench.skus[0], 1)])
+    assert await bench.connector.push([bench.write(bench.skus[0], 8)]) == (Applied(),)
+    assert bench.shown()[0] == 8
+    assert bench.sim.switches.hits["ignores_compare"] == 1

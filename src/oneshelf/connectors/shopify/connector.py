@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from uuid import UUID
 
 import msgspec
 
@@ -206,6 +207,10 @@ class ShopifyConnector:
     async def push(self, writes: Sequence[StockWrite]) -> tuple[WriteOutcome, ...]:
         """See `push.Pusher.push`."""
         return await self._pusher.push(writes)
+
+    async def remembers_key(self, channel_sku: ChannelSku, units: int, *, key: UUID) -> bool | None:
+        """See `push.Pusher.remembers_key`."""
+        return await self._pusher.remembers_key(channel_sku, units, key=key)
 
     async def preflight(self) -> tuple[Finding, ...]:
         """Raises RetryLaterError where Shopify cannot be asked."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID, uuid5
 
 import msgspec
@@ -14,6 +14,7 @@ from oneshelf.connectors.shopify.graphql import ShopifyApi
 from oneshelf.connectors.shopify.json_reading import gid
 from oneshelf.domain.identity import ChannelSku
 from oneshelf.errors import invariant
+from oneshelf.sdk.capability import WRONG_BY
 from oneshelf.sdk.fault import ChannelFault, OutcomeUnknownError, RefusedError, RetryLaterError
 from oneshelf.sdk.message import Applied, Refused, Stale, StockWrite, Throttled, Unknown, WriteOutcome
 
@@ -21,6 +22,7 @@ _KEY_SPACE = UUID("6f1c1f0e-6f0b-5d0c-9b1f-6f6e6573686c")
 _ROUNDS = 2
 _BACK_OFF_S = 1.0
 _STALE = frozenset({"CHANGE_FROM_QUANTITY_STALE", "COMPARE_QUANTITY_STALE"})
+_NOT_TOLD = frozenset({"IDEMPOTENCY_CONCURRENT_REQUEST", "SERVICE_UNAVAILABLE"})
 
 Read = Callable[[Sequence[ChannelSku]], Awaitable[tuple[Variant, ...]]]
 
@@ -82,6 +84,27 @@ class Pusher:
             left = [row for row in rows if row.write.key not in batch.outcomes]
             batch.settle(left, _outcome_of(fault, is_alone=len(left) == 1))
         return tuple(batch.outcomes[write.key] for write in writes)
+
+    async def remembers_key(self, channel_sku: ChannelSku, units: int, *, key: UUID) -> bool | None:
+        """Writes what is shown, twice the same call, and then another one under the same key.
+
+        A shop that remembers keys repeats its first answer, and refuses the third call as a mismatch: "The same
+        idempotency key cannot be used with different operation parameters". One that does not would execute it: it sets
+        what is shown as well, but compares with a figure that no listing shows. None where the listing cannot be
+        written, or where its figure is another one by now.
+        """
+        write = StockWrite(key=key, channel_sku=channel_sku, units=units, expected_units=units)
+        rows = await self._rows([write], _Batch())
+        if not rows:
+            return None
+        variables = self._variables(rows, 0)
+        for _ in range(2):
+            if user_errors_from(await self._api.write(SET_AVAILABLE, variables), "inventorySetQuantities"):
+                return None
+        other = self._variables([_Row(replace(write, expected_units=units + WRONG_BY), rows[0].inventory_item)], 0)
+        answer = await self._api.write(SET_AVAILABLE, {**other, "key": variables["key"]})
+        codes = {error.code for error in user_errors_from(answer, "inventorySetQuantities")}
+        return None if codes & _NOT_TOLD else "IDEMPOTENCY_KEY_PARAMETER_MISMATCH" in codes
 
     async def _rows(self, writes: Sequence[StockWrite], batch: _Batch) -> list[_Row]:
         """The writes that can be sent; the others are settled. An obstacle may be gone, so it is read again."""

@@ -60,6 +60,8 @@ FAULTS = (
     "stale_read",
     "partial_page",
     "page_drift",
+    "ignores_compare",
+    "ignores_key",
 )
 
 _SLOW_S = 2.0
@@ -327,7 +329,9 @@ class ShopifySimulator(Simulator):
     async def _set_quantities(self, call: MutationCall) -> dict[str, Any]:
         asked, key = call.arguments["input"], call.key
         channel_now = (self.clock.monotonic() - self._started_at) * self.speed
-        known = self._keys.begin(key, asked, now=channel_now)
+        # A developer reported of a version of the Admin API that the directive neither deduplicated nor was required.
+        ignores_key = self.switches.strikes("ignores_key")
+        known = None if ignores_key else self._keys.begin(key, asked, now=channel_now)
         if known is not None:
             return known
         if self.switches.strikes("slow_write"):
@@ -340,6 +344,7 @@ class ShopifySimulator(Simulator):
             now=self.channel_now(),
             group_id=str(self._groups),
             changed=lambda article: self._announce_level(article, event_id=event_id),
+            ignores_compare=lambda: self.switches.strikes("ignores_compare"),
         )
         self._keys.end(key, payload)
         return payload

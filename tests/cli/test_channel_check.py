@@ -1,0 +1,83 @@
+"""What a person is told of a channel that they check, over a real socket, and what they are asked before a write."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import psycopg
+import pytest
+from typer.testing import CliRunner, Result
+
+from cli.test_drift_guide import TIME_S_MAX, run_guide
+from oneshelf.cli import app
+
+pytestmark = pytest.mark.pg
+
+GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "check-a-channel.md"
+SHOP = (
+    *("channel", "add", "shopify", "shop", "--location", "BER", "--set", "base_url=http://127.0.0.1:9"),
+    *("--set", "location_id=75596366001", "--secret", "access_token=shpat_hidden", "--secret", "webhook_secret=hush"),
+)
+Cli = Callable[..., Result]
+
+
+@pytest.fixture
+def cli(dsn: str, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """Runs a command on a database with one shop, which nobody can reach."""
+    monkeypatch.setenv("ONESHELF_DATABASE_URL", dsn)
+
+    def run(*arguments: str, exits: int = 0) -> Result:
+        result = CliRunner().invoke(app, arguments, catch_exceptions=False)
+        assert result.exit_code == exits, result.output
+        return result
+
+    run("stock", "add-location", "BER")
+    run(*SHOP)
+    return run
+
+
+@pytest.mark.timeout(TIME_S_MAX + 60)
+def test_the_guide_runs_as_it_is_written(dsn: str, tmp_path: Path) -> None:
+    said = run_guide(GUIDE, dsn, tmp_path)
+    assert "something does not hold" in said
+    assert "my-shop declares compare-and-set, and is written so: blind-set" in said
+    assert "it lacks compare since" in said
+    with psycopg.connect(dsn) as connection:
+        probes = connection.execute("select has_written from probes order by probed_at").fetchall()
+        assert probes == [(False,), (True,), (True,)]
+        assert connection.execute("select fallbacks from channels").fetchall() == [({},)]
+
+
+def test_a_shop_that_cannot_be_reached_fails_its_check(cli: Cli) -> None:
+    told = json.loads(cli("channel", "check", "shop", "--json", exits=1).stdout)
+    (answers,) = [check for check in told["checks"] if check["what"] == "answers"]
+    assert answers["verdict"] == "fails"
+    assert "not reached" in answers["seen"]
+    assert (told["declared"], told["writes"], told["fallbacks"]) == ("compare-and-set", "compare-and-set", {})
+
+
+def test_nothing_is_written_unasked(cli: Cli, dsn: str) -> None:
+    assert "--listing" in cli("channel", "check", "shop", "--write", exits=2).stderr
+    said = cli("channel", "check", "shop", "--listing", "4711", "--write", exits=1).stderr
+    assert "compared with u + 1000000, 3 times" in said
+    assert "nothing was sent" in said
+    assert "no listing 4711" in cli("channel", "check", "shop", "--listing", "4711", "--write", "--yes", exits=2).stderr
+    with psycopg.connect(dsn) as connection:
+        assert connection.execute("select count(*) from probes").fetchone() == (0,)
+
+
+def test_a_fallback_shows_where_people_look(cli: Cli, dsn: str) -> None:
+    assert json.loads(cli("channel", "list", "--json").stdout)[0]["writes"] == "compare-and-set"
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(
+            """update channels set fallbacks = '{"compare": {"reason": "ignored", "since": "2026-11-25T10:00:00Z"}}'"""
+        )
+    (row,) = json.loads(cli("channel", "list", "--json").stdout)
+    assert (row["declared"], row["writes"]) == ("compare-and-set", "blind-set")
+    assert row["lacks"] == "compare since 2026-11-25T10:00:00Z"
+    assert row["fallbacks"]["compare"]["reason"] == "ignored"
+    said = cli("doctor", exits=1).output
+    assert "lacks compare since 2026-11-25T10:00:00Z: ignored" in said
+    assert "written as blind-set" in said
