@@ -42,7 +42,7 @@ async def _stale_write(tell: Teller) -> None:
     tell.tell("the hub has compared: less is shown than its books say")
     await tell.until(1.5)
     tell.buy(SHOPIFY, 4)
-    await tell.until(15)
+    await tell.until(10)
     tell.tell("the hub has polled all orders")
 
 
@@ -58,7 +58,7 @@ async def _reforced(tell: Teller) -> None:
     tell.tell("the write was refused as stale, and the hub has reacted")
     await tell.until(2.0)
     tell.buy(SHOPIFY, 6)
-    await tell.until(15)
+    await tell.until(10)
     tell.tell("the hub has polled all orders")
 
 
@@ -72,12 +72,12 @@ async def _lying_accepted(tell: Teller) -> None:
     tell.buy(SHOPIFY, 3)
     await tell.until(47)
     tell.buy(AMAZON, 6)
-    await tell.until(60)
+    await tell.until(55)
     tell.tell("all orders are known")
 
 
 async def _pending(tell: Teller) -> None:
-    tell.amazon.habits.confirm_s, tell.amazon.habits.unpaid_share = (3600.0, 3600.0), 0.0
+    tell.amazon.habits.confirm_s, tell.amazon.habits.unpaid_share = (2400.0, 2400.0), 0.0
     tell.buy(AMAZON, 3, what="a buyer orders 3 at Amazon and does not pay yet: Pending")
     unpaid = tell.buy(AMAZON, 1, what="another one orders 1 and will never pay: Pending")
     await tell.until(12)
@@ -86,10 +86,10 @@ async def _pending(tell: Teller) -> None:
     await tell.note("shelf while pending", f"/v1/skus/{SKU}")
     await tell.until(13)
     tell.buy(SHOPIFY, 3)
-    await tell.until(30)
+    await tell.until(25)
     tell.amazon.cancel(unpaid)
     tell.tell("Amazon cancels the order of the one who does not pay")
-    await tell.until(75)
+    await tell.until(55)
     tell.tell("the other one has paid")
     await tell.note("orders when paid", "/v1/orders")
 
