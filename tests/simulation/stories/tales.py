@@ -42,7 +42,7 @@ async def _stale_write(tell: Teller) -> None:
     tell.tell("the hub has compared: less is shown than its books say")
     await tell.until(1.5)
     tell.buy(SHOPIFY, 4)
-    await tell.until(10)
+    await tell.until(15)
     tell.tell("the hub has polled all orders")
 
 
@@ -58,7 +58,7 @@ async def _reforced(tell: Teller) -> None:
     tell.tell("the write was refused as stale, and the hub has reacted")
     await tell.until(2.0)
     tell.buy(SHOPIFY, 6)
-    await tell.until(10)
+    await tell.until(15)
     tell.tell("the hub has polled all orders")
 
 
@@ -89,7 +89,7 @@ async def _pending(tell: Teller) -> None:
     await tell.until(25)
     tell.amazon.cancel(unpaid)
     tell.tell("Amazon cancels the order of the one who does not pay")
-    await tell.until(55)
+    await tell.until(70)
     tell.tell("the other one has paid")
     await tell.note("orders when paid", "/v1/orders")
 
