@@ -9,6 +9,7 @@ from uuid import UUID
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from oneshelf.domain.drift import Cause
 from oneshelf.domain.identity import Channel, ChannelSku, Sku
 from oneshelf.domain.listing import Listing, Phase, Terms, answered, empty, intend, lost
 from oneshelf.domain.reading import Read, Verdict, read, weigh
@@ -106,6 +107,25 @@ def test_a_blind_listing_that_was_emptied_has_no_rights_once_every_sale_is_known
     done = known(again.listing, QUEUEING)
     assert done.verdict is Verdict.ANCHORED
     assert (done.listing.belief, done.listing.rights, done.listing.phase) == (0, 0, Phase.IDLE)
+
+
+def test_an_accepted_write_of_a_guarded_listing_that_never_shows_is_lost_and_not_sent_again_by_itself() -> None:
+    emptied = answered(empty(shown(5, desired=3), op_id=OP, now=NOW), now=NOW, look_after_s=0)
+    found = seen(emptied, 5, terms=QUEUEING)
+    assert found.verdict is Verdict.PENDING, "every order has to be known first"
+    done = known(found.listing, QUEUEING)
+    assert done.verdict is Verdict.LOST_WRITE
+    assert done.drift is not None
+    assert (done.drift.cause, done.drift.expected_units, done.drift.observed_units) == (Cause.LOST_WRITE, 0, 5)
+    assert (done.listing.belief, done.listing.rights, done.listing.phase) == (5, 5, Phase.IDLE)
+    assert done.listing.sent_version == done.listing.desired_version, "whoever decides about the drift says so"
+
+
+def test_a_blind_write_without_an_answer_that_never_shows_is_no_drift() -> None:
+    silent = lost(empty(shown(5, desired=3), op_id=OP, now=NOW), now=NOW, look_after_s=0)
+    done = known(seen(silent, 5, terms=QUEUEING).listing, QUEUEING)
+    assert (done.verdict, done.drift) == (Verdict.ANCHORED, None)
+    assert done.listing.sent_version == 0, "it is written again"
 
 
 # A channel that sells by itself, every order of posting, every fate of the write.

@@ -6,6 +6,7 @@ kills    the plug of the engine, of its database, or of both is pulled under loa
 races    four engines ask for far more than there is
 days     the whole engine through days under every fault, judged by a model of its own: one for each seed
 bugs     bugs that are planted on purpose: each has to be found within 200 seeds
+stories  the four failure stories of the field, by a naive hub and by ours, for docs/explanation/failure-stories.md
 crashes  the engine is killed at every point of every act at which that can make a difference
 rows     a million balances are written over, and the table stays small
 cluster  three engines, two shops and their database as processes, killed, stopped and cut off from each other
@@ -27,7 +28,7 @@ from oneshelf.telemetry import configure_logging
 from simulation import engine, ledger, processes
 from simulation.cluster import rounds as cluster
 
-PARTS = ("ledger", "kills", "races", "days", "bugs", "crashes", "rows", "cluster")
+PARTS = ("ledger", "kills", "races", "days", "bugs", "stories", "crashes", "rows", "cluster")
 
 
 MACHINE = f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
@@ -60,6 +61,8 @@ def _prove(part: str, asked: argparse.Namespace) -> None:
             engine.days(_days(asked), workers=asked.workers, machine=MACHINE, say=say)
         case "bugs":
             engine.bugs(workers=asked.workers, machine=MACHINE, say=say, names=asked.bug or ())
+        case "stories":
+            engine.stories(say=say)
         case "crashes":
             engine.crashes(every=asked.every, workers=asked.workers, machine=MACHINE, say=say)
         case "cluster":

@@ -20,6 +20,7 @@ from oneshelf.storage.embedded import EmbeddedPostgres
 from oneshelf.storage.migrate import migrate
 from oneshelf.telemetry import configure_logging
 from simulation.mutants import BY_NAME, planted
+from simulation.stories import page, tales
 
 Say = Callable[[str], None]
 REPORTS = Path(__file__).parent / "reports"
@@ -102,6 +103,18 @@ def crashes(*, every: int, workers: int, machine: str, say: Say) -> None:
 def _swept(name: str, every: int) -> Swept:
     with _database() as dsn:
         return sweep(dsn, name, every=every)
+
+
+def stories(*, say: Say) -> None:
+    """Play each failure story as the naive hub and by our engine, and have the page show what came of it."""
+    with _database() as dsn:
+        for name in tales.TALES:
+            ours, naive = tales.tell(dsn, name, is_naive=False), tales.tell(dsn, name, is_naive=True)
+            told = page.table(ours, naive)
+            say(f"{name}\n{told}\n")
+            page.show(name, told)
+            assert not ours.violation, f"{name}: {ours.violation}"
+            assert ours.oversold == 0 < naive.oversold, f"{name}: oversold {ours.oversold}, naive {naive.oversold}"
 
 
 @contextmanager

@@ -133,9 +133,8 @@ def read(  # noqa: PLR0913  # what was read, and when
         case Verdict.NOT_YET:
             listing = replace(listing, look_at=now + timedelta(seconds=terms.look_again_s))
         case Verdict.LOST_WRITE:
-            expected = _expected(listing)
-            listing = _adopt(listing, units, net=listing.net_units)
-            drift = DriftFound(listing=listing, cause=Cause.LOST_WRITE, expected_units=expected, observed_units=units)
+            adopted = _adopt(listing, units, net=listing.net_units)
+            listing, drift = adopted, _lost_write(listing, adopted, units)
         case Verdict.CROSSED_WRITE:
             listing = rewrite(_adopt(listing, units, net=listing.net_units), now=now)
         case Verdict.UNEXPLAINED | Verdict.PENDING:
@@ -171,10 +170,7 @@ def weigh(listing: Listing, *, recently_sent: Collection[int], now: datetime, te
     if operation is not None:
         unwritten = operation.expected - operation.units
         if _lies_between(suspicion.units, suspicion.belief + unwritten, belief_now + unwritten, operation.expected):
-            drift = DriftFound(
-                listing=adopted, cause=Cause.LOST_WRITE, expected_units=belief_now, observed_units=suspicion.units
-            )
-            return Read(adopted, Verdict.LOST_WRITE, drift)
+            return Read(adopted, Verdict.LOST_WRITE, _lost_write(listing, adopted, suspicion.units))
     high, low = max(suspicion.belief, belief_now), min(suspicion.belief, belief_now)
     if suspicion.units > high:
         is_late_write = not terms.is_applied_when_answered and suspicion.units in recently_sent
@@ -202,11 +198,21 @@ def _settled(listing: Listing, suspicion: Suspicion, *, now: datetime, terms: Te
         case Settlement.NOT_WRITTEN:
             before = _adopt(listing, operation.expected, net=operation.net)
             return Read(rewrite(before, now=now), Verdict.NOT_WRITTEN)
+        case Settlement.LOST:
+            anchored = _adopt(listing, suspicion.units, net=listing.net_units)
+            # It is for whoever decides about the drift to have it written again, and not for ever.
+            anchored = replace(anchored, sent_version=listing.desired_version)
+            return Read(anchored, Verdict.LOST_WRITE, _lost_write(listing, anchored, suspicion.units))
         case Settlement.ANCHORED:
             anchored = _adopt(listing, suspicion.units, net=listing.net_units)
             return Read(replace(rewrite(anchored, now=now), op_tries=0), Verdict.ANCHORED)
         case Settlement.NEITHER:
             return None
+
+
+def _lost_write(listing: Listing, adopted: Listing, units: int) -> DriftFound:
+    """The drift of a write that the channel accepted and did not apply: `adopted` is the listing after the reading."""
+    return DriftFound(listing=adopted, cause=Cause.LOST_WRITE, expected_units=_expected(listing), observed_units=units)
 
 
 def _turnover(listing: Listing, net_before: int) -> int:

@@ -19,6 +19,7 @@ class Settlement(StrEnum):
 
     WRITTEN = "written"  # it is applied, and is the anchor of the belief
     NOT_WRITTEN = "not written"  # it is not, and never will be
+    LOST = "lost"  # it was accepted, and is not applied: what was read is the anchor
     ANCHORED = "anchored"  # whatever it did: what was read is the anchor
     AGAIN = "again"  # read once more
     NEITHER = "neither"  # neither outcome explains it
@@ -62,6 +63,8 @@ def settle(listing: Listing, operation: Operation, suspicion: Suspicion, terms: 
         return Settlement.WRITTEN if written else Settlement.NOT_WRITTEN
     if fewest != most:
         return Settlement.AGAIN
+    if unwritten and not written and listing.phase is Phase.ACCEPTED:
+        return Settlement.LOST
     if written or unwritten:
         return Settlement.ANCHORED
     return Settlement.NEITHER

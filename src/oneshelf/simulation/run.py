@@ -26,6 +26,7 @@ from oneshelf.simulation.honesty import Haste, Honesty, find_out
 from oneshelf.simulation.kernel import Kernel, SimulatedClock, StalledError
 from oneshelf.simulation.network import ENGINE_PORT, HOST, LATE_S, Network
 from oneshelf.simulation.node import PATIENCE, Node
+from oneshelf.simulation.staged import Staged
 from oneshelf.simulation.world import LOCATION, OTHER_LOCATION, World
 from oneshelf.storage import catalog, rights
 from oneshelf.storage.catalog import NewChannel
@@ -83,7 +84,7 @@ def live(  # noqa: PLR0913  # one run, and all that may be asked of it
     grades: Mapping[str, str] | None = None,
     lines: list[str] | None = None,
     active_s: float = ACTIVE_S,
-    scenario: str = "",
+    scenario: str | Staged = "",
     crash_at: int | None = None,
     mode: str = "",
     lies: Collection[str] = (),
@@ -91,17 +92,19 @@ def live(  # noqa: PLR0913  # one run, and all that may be asked of it
 ) -> Outcome:
     """Run a seed on this migrated database, which is emptied first. After `active_s` of the day everything works.
 
-    With a `scenario` that alone happens, and no fault but that the engine dies at its `crash_at`-th step, if given.
+    With a `scenario` (of `SCENARIOS`, or one of the caller's own) that alone happens, and no fault but that the engine
+    dies at its `crash_at`-th step, if given.
     `mode`: of all SKUs; default: drawn. Of a guarded SKU no unit may be sold twice, so nobody but the engine changes
     what its listings show, no order is later than declared, and no unit is lost: nobody can promise these.
     `lies`: switches of the Shopify simulator that are always on, so that it does not do what is declared; all that
     it shows is bought just as a write arrives there. `is_probed`: that was found out first.
     """
-    if scenario:
+    play = scenarios.named(scenario) if isinstance(scenario, str) else scenario
+    if play:
         grades = dict.fromkeys(BY_NAME, OFF)
     chance = Random(f"{seed}:faults")  # noqa: S311  # repeatable, not a secret
     mix = dict(grades) if grades is not None else drawn(chance)
-    outcome = Outcome(seed, mix, mode or _drawn_mode(seed, scenario))
+    outcome = Outcome(seed, mix, mode or (play.mode if play else _drawn_mode(seed)))
     if outcome.mode == Mode.GUARDED:
         mix.update(dict.fromkeys(NOT_GUARDED, OFF))
     kernel = Kernel(str(seed))
@@ -112,7 +115,7 @@ def live(  # noqa: PLR0913  # one run, and all that may be asked of it
         asyncio.set_event_loop(kernel.loop)
         kernel.loop.run_until_complete(
             _Run(
-                seed, kernel, database, Faults(mix, chance), outcome, scenario, Honesty(frozenset(lies), is_probed)
+                seed, kernel, database, Faults(mix, chance), outcome, play, Honesty(frozenset(lies), is_probed)
             ).live(active_s, crash_at)
         )
     except (ViolationError, StalledError) as failure:
@@ -142,7 +145,7 @@ class _Run:
         database: SimulatedDatabase,
         faults: Faults,
         outcome: Outcome,
-        scenario: str,
+        play: Staged | None,
         honesty: Honesty,
     ) -> None:
         self._random = Random(f"{seed}:scene")  # noqa: S311  # as above
@@ -150,7 +153,8 @@ class _Run:
         self._database = database
         self._faults = faults
         self._outcome = outcome
-        self._scenario = scenario
+        self._play = play
+        self._is_judged = not play or play.is_judged
         self._honesty = honesty
         self._network = Network(kernel, faults)
         self._channels = self._simulators(seed)
@@ -161,7 +165,8 @@ class _Run:
 
     def _simulators(self, seed: int) -> dict[str, Simulator]:
         both = ("shopify", "amazon")
-        kinds = both if self._scenario else self._random.choice((("shopify",), ("amazon",), both, both))
+        drawn_from = (("shopify",), ("amazon",), both, both)
+        kinds = self._play.channels if self._play else self._random.choice(drawn_from)
         clock = SimulatedClock(self._kernel)
         made: dict[str, Simulator] = {}
         if "shopify" in kinds:
@@ -178,21 +183,23 @@ class _Run:
 
     async def live(self, active_s: float, crash_at: int | None) -> None:
         world, kernel = self._world, self._kernel
-        for number in range(1 + (not self._scenario and self._random.random() < TWO_NODES_SHARE)):
+        for number in range(1 + (not self._play and self._random.random() < TWO_NODES_SHARE)):
             self._network.nodes.append(Node(f"node{number}", kernel, self._database, self._network, self._faults))
         time_of_channels = [kernel.loop.create_task(one.run()) for one in self._channels.values()]
         try:
             await self._open()
-            if not self._scenario:
+            if not self._play:
                 await self._world.buy_early()
-            self._database.changed = self._look
+            if self._is_judged:
+                self._database.changed = self._look
             for number, node in enumerate(self._network.nodes):
                 node.start(is_alone=number == 0)
-            if self._scenario:
-                await self._play(crash_at)
+            if self._play:
+                await self._perform(self._play, crash_at)
             else:
                 await self._day(active_s * (GUARDED_LONGER if self._world.is_guarded else 1.0))
-            await self._settle()
+            if self._is_judged:
+                await self._settle()
         finally:
             self._count()
             await world.leave()
@@ -239,14 +246,14 @@ class _Run:
         self._faults.are_resting = False
         self._faults.saw("a shop was probed")
 
-    async def _play(self, crash_at: int | None) -> None:
+    async def _perform(self, play: Staged, crash_at: int | None) -> None:
         """One scenario, once everything is right."""
         self._world.watch()
-        await self._stock_up(scenarios.OPENING)
+        await self._stock_up(play.goods)
         [node] = self._network.nodes
         node.point_count, node.crash_at = 0, crash_at
         node.points = [] if crash_at is None else None
-        act = self._kernel.loop.create_task(scenarios.act(self._scenario, self._world))
+        act = asyncio.ensure_future(play.act(self._world))
         while not act.done():
             await self._sleep(1.0)
         await act
@@ -263,7 +270,7 @@ class _Run:
 
     async def _open(self) -> None:
         """The goods are named, the channels are stocked and connected, and live."""
-        skus = list(scenarios.OPENING) if self._scenario else [f"SKU-{n}" for n in range(self._random.randint(2, 5))]
+        skus = list(self._play.goods) if self._play else [f"SKU-{n}" for n in range(self._random.randint(2, 5))]
         self._world.skus = skus
         quiet = Faults(dict.fromkeys(self._outcome.grades, OFF), self._random)
         clerk = Node("clerk", self._kernel, self._database, self._network, quiet)
@@ -273,16 +280,22 @@ class _Run:
             await catalog.add_skus(tx, {Sku(sku): sku for sku in skus})
             for name, simulator in self._channels.items():
                 address = self._network.connect(name, simulator)
-                most = 0 if self._world.is_guarded else 4
-                simulator.stock_catalogue([CatalogueItem(sku, sku, self._random.randint(0, most)) for sku in skus])
+                simulator.stock_catalogue([CatalogueItem(sku, sku, self._shown(name)) for sku in skus])
                 simulator.connect(address=f"http://{HOST}:{ENGINE_PORT}/webhooks/{name}", secret=WEBHOOK_SECRET)
                 settings, secrets = _account(name, address)
-                wish = NewChannel(Channel(name), name, Location(LOCATION), settings, secrets, dict(TIMING[name]))
+                timing = {**TIMING[name], **(self._play.timing.get(name, {}) if self._play else {})}
+                wish = NewChannel(Channel(name), name, Location(LOCATION), settings, secrets, timing)
                 await catalog.add_channel(tx, wish)
                 await catalog.set_mode(tx, Channel(name), "live")
             wanted = Mode(self._outcome.mode)
             await rights.set_mode(tx, [Sku(sku) for sku in skus], wanted, guard_at_units=GUARD_AT_UNITS)
         await clerk.stop()
+
+    def _shown(self, channel: str) -> int:
+        """What a listing shows before anything happens."""
+        if self._play and channel in self._play.shown:
+            return self._play.shown[channel]
+        return self._random.randint(0, 0 if self._world.is_guarded else 4)
 
     def _look(self) -> None:
         if self._violation is None:
@@ -295,7 +308,8 @@ class _Run:
         until_s = self._kernel.now_s + seconds
         while self._kernel.now_s < until_s:
             await asyncio.sleep(1.0)
-            self._auditor.look_at_channels()
+            if self._is_judged:
+                self._auditor.look_at_channels()
             if self._network.wire.violation:
                 raise ViolationError(self._network.wire.violation)
             for node in self._network.nodes:
@@ -335,9 +349,7 @@ class _Run:
                     outcome.sometimes[f"{name}: {fault}"] += count
 
 
-def _drawn_mode(seed: int, scenario: str) -> str:
-    if scenario:
-        return Mode.POOLED.value
+def _drawn_mode(seed: int) -> str:
     return Random(f"{seed}:mode").choice(  # noqa: S311  # as above
         (Mode.POOLED.value, Mode.POOLED.value, Mode.GUARDED.value, Mode.GUARDED.value, Mode.AUTO.value)
     )

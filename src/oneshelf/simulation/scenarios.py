@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from oneshelf.simulation.staged import Staged
 from oneshelf.simulation.world import LOCATION, OTHER_LOCATION, Asked, World
 
 Scenario = Callable[[World], Awaitable[object]]
@@ -160,9 +161,9 @@ async def _refused(world: World) -> None:
     await _ask(world, "adjust", delta_units=-50)
 
 
-async def act(name: str, world: World) -> None:
-    """Play this scenario."""
-    await SCENARIOS[name](world)
+def named(name: str) -> Staged | None:
+    """The scenario of this name, to be played; None where there is no name."""
+    return Staged(act=SCENARIOS[name], goods=OPENING) if name else None
 
 
 SCENARIOS: dict[str, Scenario] = {
