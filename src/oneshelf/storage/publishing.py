@@ -288,7 +288,7 @@ async def compare(tx: Transaction, channel: Channel, shown: Mapping[ChannelSku, 
     """Compare a snapshot `listing -> units` with what we believe: what differs is to be looked at, listing by listing.
 
     `asked_at`: just before the channel was asked. A listing that shows its desired, verified figure, and that nothing
-    was sent to since, is verified again.
+    was sent to since, is verified again. The second look at units in suspense is not brought forward.
     """
     ordered = sorted(shown.items())
     columns: dict[str, object] = {
@@ -306,6 +306,7 @@ async def compare(tx: Transaction, channel: Channel, shown: Mapping[ChannelSku, 
             join unnest(%(channel_skus)s::text[], %(units)s::bigint[]) as seen (channel_sku, units)
               on l.channel = %(channel)s and l.channel_sku = seen.channel_sku
             where l.sku is not null and l.phase <> 'sending' and (l.look_at is null or l.look_at > db_now())
+              and (l.suspense_units = 0 or l.look_at is null)
               and seen.units is distinct from l.base_units - (l.net_units - l.base_net)
             order by l.channel, l.channel_sku for update of l skip locked
         ) as different
