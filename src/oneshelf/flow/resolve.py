@@ -39,11 +39,14 @@ async def resolve(database: Database, channels: Mapping[Channel, OpenChannel]) -
         if not undecided:
             return 0
         at = await now(tx)
-        known_until = {channel: await _known_until(tx, channel, at) for channel in {one.channel for one in undecided}}
+        known_until = {
+            channel: await _known_until(tx, channel, at)
+            for channel in {drift.channel for drift in undecided if _is_held_back(drift)}
+        }
         due = {
             (drift.channel, drift.channel_sku): drift
             for drift in undecided
-            if drift.channel in channels and _is_due(drift, known_until[drift.channel], channels[drift.channel])
+            if drift.channel in channels and _is_due(drift, known_until.get(drift.channel), channels[drift.channel])
         }
         if not due:
             return 0
@@ -108,6 +111,10 @@ def _why_a_person(drift: drifts.DriftRow, decision: drifts.Decision) -> str:
     )
 
 
+def _is_held_back(drift: drifts.DriftRow) -> bool:
+    return drift.observed_units < drift.expected_units and drift.cause == Cause.UNKNOWN.value
+
+
 async def _known_until(tx: Transaction, channel: Channel, at: datetime) -> datetime | None:
     """Until when every order of the channel is posted; None: not known, or some wait to be posted."""
     if await facts.count_waiting(tx, channel, received_before=at):
@@ -120,8 +127,7 @@ def _is_due(drift: drifts.DriftRow, known_until: datetime | None, channel: OpenC
 
     The second look was made meanwhile: a sale that it may have met would still explain units that are held back.
     """
-    is_fall = drift.observed_units < drift.expected_units
-    if not is_fall or drift.cause != Cause.UNKNOWN.value:
+    if not _is_held_back(drift):
         return True
     return known_until is not None and known_until >= drift.opened_at + timedelta(seconds=channel.suspense_s)
 
