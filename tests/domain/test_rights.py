@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import UTC, datetime
 from fractions import Fraction
+from uuid import UUID
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oneshelf.domain.identity import Sku
-from oneshelf.domain.rights import Mode, Seller, Standing, desired, is_guarded, split
+from oneshelf.domain.identity import Channel, ChannelSku, Sku
+from oneshelf.domain.listing import Listing, Suspicion
+from oneshelf.domain.rights import Free, Mode, Seller, Standing, desired, is_guarded, split
 
 MUG, LID = Sku("MUG"), Sku("LID")
 OPEN, WAITING, SHUT = Standing.OPEN, Standing.WAITING, Standing.SHUT
@@ -35,6 +39,28 @@ def test_a_listing_that_sells_nothing_gets_its_unit_from_one_that_has_several() 
 
 def test_the_last_unit_stays_where_it_is() -> None:
     assert desired({"a": seller(0), "b": seller(1)}, {MUG: 1}) == {"a": 0, "b": 1}
+
+
+def test_what_an_old_reading_showed_pays_for_no_raise() -> None:
+    """It shows 1, and a reading from before its cut showed 2: two listings may sell 3 units, and there are 2."""
+    now = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
+    doubted = Listing(
+        channel=Channel("shop"),
+        channel_sku=ChannelSku("1"),
+        sku=MUG,
+        desired_units=2,
+        base_units=1,
+        suspicion=Suspicion(units=2, belief=1, net=0, seen_at=now),
+        next_at=now,
+    )
+
+    def written(listing: Listing, free: int) -> Listing | None:
+        room = Free({listing.channel_sku: {MUG: 1}}, {MUG: free})
+        return room.intend(listing, op_id=UUID(int=1), now=now, is_compared=True)
+
+    assert written(doubted, -1) is None
+    assert written(doubted, 0) is not None, "nobody else may sell what the reading showed"
+    assert written(replace(doubted, desired_units=0), -1) is not None, "a cut is always safe"
 
 
 def test_small_differences_are_left_alone() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
@@ -15,7 +16,8 @@ from oneshelf.domain.listing import Listing, Phase, Terms, answered, empty, inte
 from oneshelf.domain.reading import Read, Verdict, read, weigh
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
-LATE = NOW + timedelta(seconds=60)
+# Of a queueing channel: the last copy arrives after 60 s, and is applied within 30 s from there.
+LATE = NOW + timedelta(seconds=90)
 COMPARING = Terms(is_applied_when_answered=True, apply_s=10, look_again_s=1, copy_s=60, stale_s=0)
 QUEUEING = Terms(is_applied_when_answered=False, apply_s=30, look_again_s=1, copy_s=60, stale_s=0)
 OP = UUID(int=1)
@@ -81,6 +83,25 @@ def test_as_long_as_a_copy_may_be_under_way_the_old_figure_proves_nothing() -> N
     late = seen(unknown, 10)
     assert late.verdict is Verdict.PENDING
     assert known(late.listing).verdict is Verdict.NOT_WRITTEN
+
+
+@pytest.mark.parametrize(
+    ("terms", "over_s"),
+    [(COMPARING, 60), (replace(COMPARING, stale_s=10), 70), (QUEUEING, 90), (replace(QUEUEING, stale_s=20), 110)],
+)
+def test_the_old_figure_proves_nothing_before_the_last_copy_was_applied_and_can_be_read(
+    terms: Terms, over_s: int
+) -> None:
+    """A reading may be old, and a copy that arrives last still has to be taken from the channel's queue."""
+    write = intend(shown(2, desired=5), op_id=OP, now=NOW, is_compared=terms.is_applied_when_answered, is_strict=True)
+    unknown = lost(write, now=NOW, look_after_s=0)
+    just_before, just_after = NOW + timedelta(seconds=over_s - 1), NOW + timedelta(seconds=over_s)
+    assert seen(unknown, 2, at=just_before, terms=terms).verdict is Verdict.NOT_YET
+    slow = read(unknown, 2, net_before=0, asked_at=just_before, now=just_after, terms=terms)
+    assert slow.verdict is Verdict.NOT_YET, "what counts is when it was asked for, not when the answer came"
+    told = seen(unknown, 2, at=just_after, terms=terms)
+    done = weigh(told.listing, recently_sent=(), now=just_after, terms=terms).listing
+    assert (done.phase, done.belief, done.rights) == (Phase.IDLE, 2, 2)
 
 
 def test_a_figure_that_fits_both_outcomes_is_read_again() -> None:

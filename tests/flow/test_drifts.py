@@ -139,7 +139,8 @@ async def test_an_order_that_comes_after_its_drift_is_over_still_explains_it_and
     async with open_world(dsn, skus={"MUG": 5}) as world:
         market = world.simulators[MARKET]
         assert isinstance(market, AmazonSimulator)
-        market.habits.late_s = (1800.0, 1800.0)
+        # Later than the fall is decided upon, with every order known of the time in which it was held back.
+        market.habits.late_s = (6000.0, 6000.0)
         market.switches.set({"order_late": {"next": 1}})
         order_id = world.sell(MARKET, "MUG", 2)
         await world.until(opens(world, resolution="republished"), what="nobody can explain the fall in time")

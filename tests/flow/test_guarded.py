@@ -12,7 +12,7 @@ from oneshelf.domain.outcome import Reserved, Short
 from oneshelf.domain.rights import Mode
 from oneshelf.errors import InvariantError
 from oneshelf.flow import plan, post
-from oneshelf.storage import catalog, publishing, rights
+from oneshelf.storage import catalog, listings, publishing, rights
 
 MUG = Sku("MUG")
 
@@ -104,6 +104,19 @@ async def test_units_that_listings_may_sell_are_promised_to_nobody_else(dsn: str
         assert await reserve(3, "a") == Short(MUG, BERLIN, asked=3, available=2, sellable_by_listings=4)
         assert isinstance(await reserve(2, "b"), Reserved)
         assert isinstance(await reserve(1, "c"), Short)
+
+
+async def test_a_note_of_the_channel_gives_the_units_of_a_listing_to_nobody(dsn: str) -> None:
+    """A row that could not be read once: the listing sells on."""
+    async with open_world(dsn, skus={"MUG": 6}) as world:
+        await set_mode(world, Mode.GUARDED)
+        await world.until(lambda: is_split(world, 6), what="shared")
+        name = ChannelSku(world.listing(MARKET, "MUG"))
+        async with world.database.transaction() as tx:
+            noted = listings.SeenListing(name, "", "MUG", "Mug", "cannot be read: the quantity is 'three'")
+            await listings.remember(tx, MARKET, [noted])
+            [granted] = (await rights.granted(tx, [MUG])).values()
+        assert granted.units == 6
 
 
 async def test_the_database_refuses_a_write_that_would_sell_a_unit_twice(dsn: str) -> None:

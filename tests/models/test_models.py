@@ -60,7 +60,10 @@ def searched(model: str, place: Path, *options: str, is_long: bool = False) -> S
     return Search(int(errors[1]), int(states[1]), is_complete, words)
 
 
-@pytest.mark.parametrize(("model", "options", "states_least"), [("push", ["EXACT"], 1_000_000), ("lease", [], 10_000)])
+@pytest.mark.parametrize(
+    ("model", "options", "states_least"),
+    [("push", ["EXACT"], 1_000_000), ("lease", [], 10_000), ("rights", [], 400_000)],
+)
 def test_no_run_within_the_bounds_breaks_the_property(
     model: str, options: list[str], states_least: int, tmp_path: Path
 ) -> None:
@@ -80,4 +83,4 @@ def test_without_one_rule_the_property_is_broken(model: str, mutant: str, tmp_pa
 
 def test_every_model_has_its_mutants() -> None:
     by_model = {model: [mutant for owner, mutant in MUTANTS if owner == model] for model, _mutant in MUTANTS}
-    assert {model: len(mutants) for model, mutants in by_model.items()} == {"lease": 6, "push": 7}
+    assert {model: len(mutants) for model, mutants in by_model.items()} == {"lease": 6, "push": 7, "rights": 13}

@@ -23,7 +23,7 @@ def batch(count: int) -> list[StockWrite]:
 class Shop:
     """Refuses a call that has one of the bad ones in it; fails in another way at the given call."""
 
-    def __init__(self, *bad: int, fails_at: int = 0, fault: ChannelFault | None = None) -> None:
+    def __init__(self, *bad: int, fails_at: int = 0, fault: ChannelFault | MalformedError | None = None) -> None:
         self.bad = {str(n) for n in bad}
         self.calls: list[int] = []
         self.fails_at, self.fault = fails_at, fault
@@ -89,6 +89,11 @@ async def test_a_fault_in_the_middle_leaves_the_rest_for_later_and_what_was_lost
     outcomes = await push_each(shop.push, batch(8))
     assert shop.calls == [8, 4, 4]
     assert outcomes == (*(Applied(),) * 4, *(Unknown("lost"),) * 4)
+
+
+async def test_an_answer_that_nobody_can_read_leaves_the_outcome_unknown() -> None:
+    shop = Shop(7, fails_at=3, fault=MalformedError("no JSON"))
+    assert await push_each(shop.push, batch(8)) == (*(Applied(),) * 4, *(Unknown("no JSON"),) * 4)
 
 
 async def test_a_throttle_in_the_middle_says_how_long() -> None:

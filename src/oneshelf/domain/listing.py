@@ -115,10 +115,10 @@ class Suspicion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What a channel promises of its writes. An accepted write that does not show after `apply_s` is lost.
+    """What a channel promises of its writes. A write that does not show `apply_s` after it was accepted is lost.
 
-    `copy_s`: how long after a write was decided it may still arrive at the channel. `stale_s`: how old a reading is at
-    most.
+    `copy_s`: how long after a write was decided it may still arrive at the channel, and be accepted then. `stale_s`:
+    how old a reading is at most.
     """
 
     is_applied_when_answered: bool

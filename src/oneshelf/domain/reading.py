@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import assert_never
 
 from oneshelf.domain.drift import Cause
-from oneshelf.domain.listing import Event, Listing, Operation, Suspicion, Terms, after
+from oneshelf.domain.listing import Event, Listing, Operation, Phase, Suspicion, Terms, after
 from oneshelf.domain.settling import Settlement, is_over, is_strict, may_be_older, settle
 from oneshelf.errors import InvariantError
 
@@ -56,20 +56,24 @@ def judge(listing: Listing, units: int, *, net_before: int, asked_at: datetime, 
         return Verdict.ANCHORED if listing.may_anchor else Verdict.SEEN
     expected = _expected(listing)
     if is_strict(listing):
-        if may_be_older(listing, terms, asked_at=asked_at):
+        was_over = is_over(listing, terms, asked_at=asked_at)
+        if may_be_older(listing, terms, asked_at=asked_at) or was_over is not is_over(listing, terms, asked_at=now):
             return Verdict.NOT_YET
         may_show = units == expected or _has_crossed(listing, units, terms)
-        return Verdict.PENDING if may_show or is_over(listing, terms, at=now) else Verdict.NOT_YET
+        return Verdict.PENDING if may_show or was_over else Verdict.NOT_YET
     if units == expected:
         return Verdict.MATCH
     if _lies_between(units, expected, expected + listing.net_units - net_before):
         return Verdict.NOT_YET
     operation = listing.operation
     if operation is None:
-        # A rise is corrected at once. A fall may always be a sale that we cannot see yet.
-        return (
-            Verdict.CROSSED_WRITE if units > expected and _has_crossed(listing, units, terms) else Verdict.UNEXPLAINED
-        )
+        if not _has_crossed(listing, units, terms):
+            return Verdict.UNEXPLAINED
+        # A rise is corrected at once. A fall may always be a sale that we cannot see yet; or the reading is from before
+        # the cancellation that it lacks, and then the unit is on sale.
+        if units > expected:
+            return Verdict.CROSSED_WRITE
+        return Verdict.NOT_YET if may_be_older(listing, terms, asked_at=asked_at) else Verdict.UNEXPLAINED
     return _judge_in_flight(listing, operation, units, now=now, terms=terms)
 
 
@@ -165,20 +169,51 @@ def weigh(listing: Listing, *, recently_sent: Collection[int], now: datetime, te
         return Read(replace(listing, suspicion=None, look_at=now), Verdict.MATCH)
     operation = listing.operation
     adopted = _adopt(listing, suspicion.units, net=suspicion.net)
+    # Orders posted since then may have been in the reading. What is taken for the figure must not be less than what can
+    # still be sold: another listing would be given the difference.
+    highest = _adopt(listing, suspicion.units, net=max(suspicion.net, listing.net_units))
     if _has_crossed(listing, suspicion.units, terms):
-        return Read(rewrite(adopted, now=now), Verdict.CROSSED_WRITE)
+        return Read(rewrite(highest, now=now), Verdict.CROSSED_WRITE)
     if operation is not None:
         unwritten = operation.expected - operation.units
-        if _lies_between(suspicion.units, suspicion.belief + unwritten, belief_now + unwritten, operation.expected):
+        # What was answered as applied can be sold, whatever an old reading shows: such a fall is held back below.
+        is_certain = terms.is_applied_when_answered and listing.phase is Phase.ACCEPTED
+        may_be_lost = not (is_certain and suspicion.units < belief_now)
+        if may_be_lost and _lies_between(
+            suspicion.units, suspicion.belief + unwritten, belief_now + unwritten, operation.expected
+        ):
             return Read(adopted, Verdict.LOST_WRITE, _lost_write(listing, adopted, suspicion.units))
+    return _unexplained(replace(highest, suspicion=suspicion), belief_now, recently_sent, now=now, terms=terms)
+
+
+def _unexplained(
+    listing: Listing, belief_now: int, recently_sent: Collection[int], *, now: datetime, terms: Terms
+) -> Read:
+    """What becomes of a listing that was taken for a suspicion which neither facts nor a write explain."""
+    suspicion = listing.suspicion
+    if suspicion is None:
+        raise InvariantError(f"{listing.channel_sku}: nothing to explain")
     high, low = max(suspicion.belief, belief_now), min(suspicion.belief, belief_now)
+    # A reading may be old: units in suspense are offered again only when one that is newer has not found them on sale.
+    second_look_at = now + timedelta(seconds=terms.stale_s)
     if suspicion.units > high:
+        # What was held back has come to light: an older reading did not show it.
+        found_units = min(listing.suspense_units, suspicion.units - high)
+        risen = replace(
+            listing,
+            suspicion=None,
+            suspense_units=listing.suspense_units - found_units,
+            look_at=second_look_at if listing.suspense_units else None,
+        )
+        if suspicion.units - high == found_units:
+            return Read(risen, Verdict.MATCH)
         is_late_write = not terms.is_applied_when_answered and suspicion.units in recently_sent
         cause = Cause.LATE_WRITE if is_late_write else Cause.FOREIGN_EDIT
-        drift = DriftFound(listing=adopted, cause=cause, expected_units=high, observed_units=suspicion.units)
-        return Read(adopted, Verdict.UNEXPLAINED, drift)
+        drift = DriftFound(listing=risen, cause=cause, expected_units=high, observed_units=suspicion.units)
+        return Read(risen, Verdict.UNEXPLAINED, drift)
     # The figure fell. Writing it up again would sell what an order that we cannot see has sold: hold the units back.
-    held = replace(adopted, suspense_units=listing.suspense_units + low - suspicion.units)
+    held_units = listing.suspense_units + low - suspicion.units
+    held = replace(listing, suspicion=None, suspense_units=held_units, look_at=second_look_at)
     drift = DriftFound(listing=held, cause=Cause.UNKNOWN, expected_units=low, observed_units=suspicion.units)
     return Read(held, Verdict.UNEXPLAINED, drift)
 
@@ -281,4 +316,7 @@ def _suspect(listing: Listing, units: int, net_before: int, turnover: int, *, no
     suspicion = listing.suspicion or Suspicion(
         units=units, belief=belief_before, net=net_before, turnover=turnover, seen_at=now
     )
-    return replace(listing, suspicion=suspicion, look_at=now + timedelta(seconds=terms.look_again_s))
+    look_at = now + timedelta(seconds=terms.look_again_s)
+    if listing.suspense_units and listing.look_at is not None:
+        look_at = max(look_at, listing.look_at)
+    return replace(listing, suspicion=suspicion, look_at=look_at)

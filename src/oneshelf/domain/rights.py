@@ -181,12 +181,15 @@ class Free:
         What cannot be compared is written to zero first, since it may bury what was sold until it is applied.
         """
         needs = self._needs.get(listing.channel_sku)
-        if needs is None or listing.desired_units is None or listing.rights is None:
+        if needs is None or listing.desired_units is None or listing.belief is None or listing.rights is None:
             return intend(listing, op_id=op_id, now=now, is_compared=is_compared)
         if not is_compared and listing.rights > listing.suspense_units and listing.desired_units > 0:
             return empty(listing, op_id=op_id, now=now)
         more = listing.desired_units + listing.suspense_units - listing.rights
-        if more > 0 and any(more * each > self._free[sku] for sku, each in needs.items()):
+        # A reading that is higher than what facts say counts as if it could be sold, and pays for no raise: where the
+        # listings have more than there is, nothing is free.
+        is_raise = listing.desired_units > listing.belief
+        if is_raise and any(more * each > self._free[sku] for sku, each in needs.items()):
             self.refused.add(listing.sku)
             return None
         for sku, each in needs.items():

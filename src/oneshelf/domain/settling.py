@@ -30,11 +30,16 @@ def is_strict(listing: Listing) -> bool:
     return listing.operation is not None and (listing.phase is Phase.UNKNOWN or listing.operation.is_strict)
 
 
-def is_over(listing: Listing, terms: Terms, *, at: datetime) -> bool:
-    """Whether no copy of the write could be under way any more at that instant, nor be applied from a queue."""
+def is_over(listing: Listing, terms: Terms, *, asked_at: datetime) -> bool:
+    """Whether a reading that was asked for then shows all that the write will ever do.
+
+    The last copy of it may arrive after `copy_s`, wait in the channel's queue for `apply_s` from there, and show in a
+    reading only `stale_s` after that.
+    """
     if listing.sent_at is None:
         return False
-    return at >= listing.sent_at + timedelta(seconds=max(terms.copy_s, terms.apply_s))
+    queued_s = 0.0 if terms.is_applied_when_answered else terms.apply_s
+    return asked_at >= listing.sent_at + timedelta(seconds=terms.copy_s + queued_s + terms.stale_s)
 
 
 def may_be_older(listing: Listing, terms: Terms, *, asked_at: datetime) -> bool:
@@ -56,7 +61,8 @@ def settle(listing: Listing, operation: Operation, suspicion: Suspicion, terms: 
         written = written or operation.units - max(most, 0) <= suspicion.units <= operation.units
     is_clear = written != unwritten
     # Zero over nothing that is left to sell does no harm, whenever it is applied.
-    is_known = is_over(listing, terms, at=suspicion.seen_at) or suspicion.units == operation.units == 0
+    # No reading becomes a suspicion that was asked for before that instant and seen after it, see `reading.judge`.
+    is_known = is_over(listing, terms, asked_at=suspicion.seen_at) or suspicion.units == operation.units == 0
     if not is_known and not (written and is_clear):
         return Settlement.AGAIN
     if terms.is_applied_when_answered and is_clear:

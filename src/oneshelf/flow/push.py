@@ -29,7 +29,7 @@ from oneshelf.domain.listing import (
     without_a_write,
 )
 from oneshelf.domain.reading import read
-from oneshelf.errors import InvariantError
+from oneshelf.errors import InvariantError, MalformedError
 from oneshelf.flow import hold
 from oneshelf.flow.channel import (
     CHANNEL_FAILURES,
@@ -41,7 +41,7 @@ from oneshelf.flow.channel import (
 )
 from oneshelf.sdk.bisect import push_each, read_each
 from oneshelf.sdk.capability import WriteKind
-from oneshelf.sdk.fault import OutcomeUnknownError
+from oneshelf.sdk.fault import ChannelFault, OutcomeUnknownError
 from oneshelf.sdk.http import sending_before
 from oneshelf.sdk.message import Accepted, Applied, Refused, Stale, StockWrite, Throttled, Unknown, WriteOutcome
 from oneshelf.storage import drifts, publishing, rights, schedules, touched
@@ -155,6 +155,9 @@ async def _intend(
             elif belief is None or shown is None or (belief < 0 and not compares):
                 # A blind write on a belief below zero would bury cancellations that we have not heard of: look.
                 put_off.append(_put_off(listing, at))
+            elif listing.suspense_units and listing.look_at is not None:
+                # The figure fell by an old reading, perhaps: only a newer one tells what the write would start from.
+                put_off.append(_put_off(listing, at))
             elif shown == belief and listing.key not in passed:
                 put_off.append(replace(listing, next_at=at + timedelta(seconds=hold.PUT_OFF_S)))
             elif shown == belief:
@@ -204,7 +207,11 @@ async def _call(database: Database, channel: OpenChannel, writes: Sequence[Stock
         outcomes = await push_each(channel.connector.push, writes)
     except OutcomeUnknownError as fault:
         return (Unknown(str(fault)),) * len(writes)
-    except CHANNEL_FAILURES as fault:
+    except MalformedError as fault:
+        # An answer that nobody can read is none: the channel may have done it.
+        await report_fault(database, channel.name, fault)
+        return (Unknown(str(fault)),) * len(writes)
+    except ChannelFault as fault:
         pause_s = await report_fault(database, channel.name, fault)
         return (Throttled(pause_s),) * len(writes)
     await report_answer(database, channel.name)

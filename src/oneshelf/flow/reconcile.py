@@ -143,7 +143,10 @@ async def weigh_suspicions(database: Database, channel: OpenChannel, clock: Cloc
             for listing in suspicious
         ]
         await publishing.save(tx, [done.listing for done in reads])
-        await touched.mark(tx, [done.listing.sku for done in reads if done.listing.suspense_units])
+        held = {listing.key for listing in suspicious if listing.suspense_units}
+        await touched.mark(
+            tx, [done.listing.sku for done in reads if done.listing.suspense_units or done.listing.key in held]
+        )
         await _open_drifts(tx, reads, clock, at)
     return len(reads)
 

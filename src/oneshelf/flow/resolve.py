@@ -23,7 +23,7 @@ from oneshelf.domain.outcome import Done, Outcome, in_words
 from oneshelf.domain.reading import end_suspense, rewrite
 from oneshelf.errors import CannotResolveError, UnknownDriftError
 from oneshelf.flow.channel import OpenChannel
-from oneshelf.storage import catalog, drifts, evidence, listings, publishing, touched
+from oneshelf.storage import catalog, drifts, evidence, facts, listings, publishing, schedules, touched
 from oneshelf.storage.database import Database, Transaction, now
 from oneshelf.telemetry import get_logger
 
@@ -39,15 +39,24 @@ async def resolve(database: Database, channels: Mapping[Channel, OpenChannel]) -
         if not undecided:
             return 0
         at = await now(tx)
+        known_until = {
+            channel: await _known_until(tx, channel, at)
+            for channel in {drift.channel for drift in undecided if _is_held_back(drift)}
+        }
         due = {
             (drift.channel, drift.channel_sku): drift
             for drift in undecided
-            if drift.channel in channels and _is_due(drift, at, channels[drift.channel])
+            if drift.channel in channels and _is_due(drift, known_until.get(drift.channel), channels[drift.channel])
         }
         if not due:
             return 0
-        # A write on the wire is left to end first: the next one starts from what it leaves.
-        idle = [listing for listing in await publishing.lock(tx, due, lease=None) if listing.phase is Phase.IDLE]
+        # A write on the wire is left to end first: the next one starts from what it leaves. And units in suspense are
+        # offered again only once a second reading has not found them on sale.
+        idle = [
+            listing
+            for listing in await publishing.lock(tx, due, lease=None)
+            if listing.phase is Phase.IDLE and not (listing.suspense_units and listing.look_at)
+        ]
         rows = [due[listing.key] for listing in idle]
         decisions = await _decisions(tx, rows, channels)
         waiting = {
@@ -102,12 +111,25 @@ def _why_a_person(drift: drifts.DriftRow, decision: drifts.Decision) -> str:
     )
 
 
-def _is_due(drift: drifts.DriftRow, at: datetime, channel: OpenChannel) -> bool:
-    """A rise is cut at once; a fall without a known cause is given time."""
-    is_fall = drift.observed_units < drift.expected_units
-    if not is_fall or drift.cause != Cause.UNKNOWN.value:
+def _is_held_back(drift: drifts.DriftRow) -> bool:
+    return drift.observed_units < drift.expected_units and drift.cause == Cause.UNKNOWN.value
+
+
+async def _known_until(tx: Transaction, channel: Channel, at: datetime) -> datetime | None:
+    """Until when every order of the channel is posted; None: not known, or some wait to be posted."""
+    if await facts.count_waiting(tx, channel, received_before=at):
+        return None
+    return await schedules.covered_until(tx, channel, "orders")
+
+
+def _is_due(drift: drifts.DriftRow, known_until: datetime | None, channel: OpenChannel) -> bool:
+    """A rise is cut at once; a fall without a known cause is given time, and every order of that time is known then.
+
+    The second look was made meanwhile: a sale that it may have met would still explain units that are held back.
+    """
+    if not _is_held_back(drift):
         return True
-    return at >= drift.opened_at + timedelta(seconds=channel.suspense_s)
+    return known_until is not None and known_until >= drift.opened_at + timedelta(seconds=channel.suspense_s)
 
 
 def _published_again(listing: Listing, at: datetime) -> Listing:

@@ -61,7 +61,7 @@ async def push_each(
 def _outcome_of(fault: ChannelFault | MalformedError) -> WriteOutcome:
     """What a fault of a later call means for the writes of that call."""
     match fault:
-        case OutcomeUnknownError():
+        case OutcomeUnknownError() | MalformedError():  # an answer that nobody can read is none
             return Unknown(str(fault))
         case RetryLaterError(retry_after_s=retry_after_s):
             return Throttled(retry_after_s)

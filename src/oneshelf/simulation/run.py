@@ -114,9 +114,9 @@ def live(  # noqa: PLR0913  # one run, and all that may be asked of it
     try:
         asyncio.set_event_loop(kernel.loop)
         kernel.loop.run_until_complete(
-            _Run(
-                seed, kernel, database, Faults(mix, chance), outcome, play, Honesty(frozenset(lies), is_probed)
-            ).live(active_s, crash_at)
+            _Run(seed, kernel, database, Faults(mix, chance), outcome, play, Honesty(frozenset(lies), is_probed)).live(
+                active_s, crash_at
+            )
         )
     except (ViolationError, StalledError) as failure:
         outcome.violation = str(failure)

@@ -223,7 +223,8 @@ async def add_net(tx: Transaction, changes: Mapping[ListingKey, Taken]) -> None:
             op_net = l.op_net + least(greatest(new.change, 0), l.suspense_units),
             suspense_units = l.suspense_units - least(greatest(new.change, 0), l.suspense_units),
             suspense_version = l.suspense_version + (l.suspense_units > 0 and new.change > 0)::int,
-            look_at = case when l.suspense_units > 0 and new.change > 0 then db_now() else l.look_at end
+            look_at = case when l.suspense_units = 0 or new.change <= 0 then l.look_at
+                           when l.suspense_units > new.change then greatest(l.look_at, db_now()) else db_now() end
         from unnest(%(channels)s::text[], %(channel_skus)s::text[], %(changes)s::bigint[], %(turnovers)s::bigint[])
             as new (channel, channel_sku, change, turnover)
         where l.channel = new.channel and l.channel_sku = new.channel_sku
@@ -240,10 +241,15 @@ async def add_net(tx: Transaction, changes: Mapping[ListingKey, Taken]) -> None:
 async def request_look(
     tx: Transaction, channel: Channel, *, channel_skus: Collection[str] = (), aliases: Collection[str] = ()
 ) -> None:
-    """The channel hints that these listings changed: have them read soon, and remember that it told."""
+    """The channel hints that these listings changed: have them read soon, and remember that it told.
+
+    The second look at units in suspense is not brought forward: it has to be newer than the first.
+    """
     await tx.execute(
         """
-        update listings l set look_at = least(l.look_at, db_now()), hinted_at = db_now()
+        update listings l set hinted_at = db_now(),
+            look_at = case when l.suspense_units > 0 and l.look_at is not null then l.look_at
+                           else least(l.look_at, db_now()) end
         from (
             select channel, channel_sku from listings
             where channel = %(channel)s and sku is not null

@@ -292,7 +292,8 @@ async def parked(tx: Transaction) -> list[tuple[Channel, ChannelSku, str]]:
 
 # Of a listing and the units that a snapshot shows of it.
 _DIFFERS = """
-    (l.sku is not null and l.phase <> 'sending' and (l.look_at is null or l.look_at > db_now())
+    (l.sku is not null and l.phase <> 'sending'
+     and (l.look_at is null or l.suspense_units = 0 and l.look_at > db_now())
      and seen.units is distinct from l.base_units - (l.net_units - l.base_net))
 """
 _IS_PROVED = """
@@ -306,7 +307,7 @@ async def compare(tx: Transaction, channel: Channel, shown: Mapping[ChannelSku, 
     """Compare a snapshot `listing -> units` with what we believe: what differs is to be looked at, listing by listing.
 
     `asked_at`: just before the channel was asked. A listing that shows its desired, verified figure, and that nothing
-    was sent to since, is verified again.
+    was sent to since, is verified again. The second look at units in suspense is not brought forward.
     """
     ordered = sorted(shown.items())
     await tx.execute(
