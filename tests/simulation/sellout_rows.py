@@ -14,7 +14,7 @@ from typing import Any
 
 from simulation.engine import database, read, stored
 from simulation.sellout_picture import Line, lines
-from simulation.sellouts import PLACES, UNITS, Played, Terms, play
+from simulation.sellouts import PLACES, UNITS, Played, Size, Terms, play
 
 Say = Callable[[str], None]
 PICTURE = Path(__file__).parents[2] / "docs" / "explanation" / "sellouts.svg"
@@ -27,8 +27,8 @@ PUBLISHED: Mapping[str, Mapping[float, float]] = {
 }
 # Of mode auto: in no more sell-outs than this may a unit be sold twice.
 AUTO_SHARE_MAX = 0.003
-# A market: goods sold out at once, so many times.
-AT_ONCE, WAVES = 25, 1
+# A market.
+SIZE = Size(at_once=25)
 
 ROWS = (
     *(Terms("pooled", "4 Shopify", load) for load in LOADS),
@@ -126,7 +126,7 @@ def simulate(count: int, *, machine: str, say: Say) -> None:
             terms = next(terms for terms in sorted(left, key=_turn) if _count(terms, report) == fewest)
             seed = 1 + sum(one["terms"] == _named(terms) for one in report["markets"])
             began = monotonic()
-            played = play(dsn, terms, seed, waves=WAVES, at_once=AT_ONCE)
+            played = play(dsn, terms, seed, SIZE)
             report["markets"].append(as_document(played))
             report["seconds"] = round(report["seconds"] + monotonic() - began, 1)
             stored("sellouts", report)

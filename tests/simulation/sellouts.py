@@ -50,12 +50,15 @@ SETTLE_S_MAX = 1_800.0
 # The steps of channels that have something to do now.
 _DUE = """
     select distinct 'push ' || channel from listings
-    where sku is not null and desired_version > sent_version and next_at <= db_now()
-    union select distinct 'confirm ' || channel from listings where look_at <= db_now()
-    union select distinct 'weigh ' || channel from listings where suspect_units is not null
+    where base_units is not null and desired_version > sent_version and next_at <= db_now()
+      and (lease_until is null or lease_until < db_now())
+    union select distinct 'confirm ' || channel from listings
+    where look_at <= db_now() and (lease_until is null or lease_until < db_now())
+    union select distinct 'weigh ' || l.channel from listings l join schedules s on s.channel = l.channel
+    where s.task = 'orders' and l.suspect_at <= s.covered_until
     union select 'resolve' from drifts where resolved_at is null
     union select case task when 'orders' then 'poll ' else 'sweep ' end || channel from schedules
-    where next_at <= db_now()
+    where next_at <= db_now() and (lease_until is null or lease_until < db_now())
 """
 
 
@@ -101,6 +104,19 @@ class Terms:
     @property
     def is_pooled(self) -> bool:
         return self.mode is Mode.POOLED
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much is played: `waves` times `at_once` goods are sold out, `units` of each.
+
+    From `quiet_sales` sales tau is measured.
+    """
+
+    at_once: int
+    waves: int = 1
+    units: int = UNITS
+    quiet_sales: int = QUIET_SALES
 
 
 @dataclass(slots=True)
@@ -170,18 +186,16 @@ class Played:
     buffers: list[int] = field(default_factory=list)
 
 
-def play(dsn: str, terms: Terms, seed: int, *, waves: int, at_once: int, quiet_sales: int = QUIET_SALES) -> Played:
-    """Sell out `waves` times `at_once` goods on this migrated database, which is emptied first.
+def play(dsn: str, terms: Terms, seed: int, size: Size) -> Played:
+    """Sell goods out on this migrated database, which is emptied first.
 
-    `quiet_sales`: from so many tau is measured. Raises AssertionError where the books of the engine are not those of
-    the channels.
+    Raises AssertionError where the books of the engine are not those of the channels.
     """
     kernel = Kernel(f"sellouts:{seed}")
     database = SimulatedDatabase(dsn, kernel)
     try:
         asyncio.set_event_loop(kernel.loop)
-        market = _Market(terms, seed, kernel, database, waves=waves, at_once=at_once)
-        market.quiet_sales = quiet_sales
+        market = _Market(terms, seed, kernel, database, size)
         return kernel.loop.run_until_complete(market.live())
     finally:
         kernel.loop.run_until_complete(all_leave())
@@ -202,9 +216,8 @@ class _OrdersOnly(httpx2.AsyncBaseTransport):
 
 
 class _Market:
-    def __init__(
-        self, terms: Terms, seed: int, kernel: Kernel, database: SimulatedDatabase, *, waves: int, at_once: int
-    ) -> None:
+    def __init__(self, terms: Terms, seed: int, kernel: Kernel, database: SimulatedDatabase, size: Size) -> None:
+        self._size = size
         self._terms, self._seed, self._kernel, self._database = terms, seed, kernel, database
         self._random = Random(f"{seed}:buyers")  # repeatable, not a secret
         self._place = PLACES[terms.place]
@@ -213,10 +226,9 @@ class _Market:
         self._network.nodes.append(self._node)
         self._channels: dict[str, Simulator] = {}
         self._listed: dict[tuple[str, str], str] = {}
-        self._goods = [[f"GOODS-{wave}-{n}" for n in range(at_once)] for wave in range(waves)]
-        self._quiet = [f"QUIET-{n}" for n in range(QUIET_GOODS)]
+        self._goods = [[f"GOODS-{wave}-{n}" for n in range(size.at_once)] for wave in range(size.waves)]
+        self._quiet = [f"QUIET-{n}" for n in range(min(QUIET_GOODS, size.quiet_sales))]
         self._watched: list[SellOut] = []
-        self.quiet_sales = QUIET_SALES
 
     @property
     def _all_goods(self) -> list[str]:
@@ -296,7 +308,7 @@ class _Market:
     async def _measured_tau(self) -> float:
         """Sell other goods, slowly, until enough is known of the way from a sale to the other channels."""
         await self._stock_up(self._quiet, QUIET_UNITS)
-        slow = await self._sold_slowly(self.quiet_sales, QUIET_LOAD)
+        slow = await self._sold_slowly(self._size.quiet_sales, QUIET_LOAD)
         delays = [delay for one in slow for delay in one.delays_s]
         return sum(delays) / len(delays)
 
@@ -314,8 +326,8 @@ class _Market:
         return slow
 
     async def _sold_out(self, skus: Sequence[str], rate: float) -> list[SellOut]:
-        await self._stock_up(skus, UNITS)
-        running = [await self._begun(sku, UNITS, rate) for sku in skus]
+        await self._stock_up(skus, self._size.units)
+        running = [await self._begun(sku, self._size.units, rate) for sku in skus]
         await asyncio.gather(*(self._buyers(one, clump=self._terms.clump) for one in running))
         return running
 
