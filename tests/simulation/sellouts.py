@@ -203,6 +203,11 @@ def play(dsn: str, terms: Terms, seed: int, size: Size) -> Played:
         kernel.loop.close()
 
 
+def _fewer(slow: Sequence[SellOut], sales: int) -> Iterator[str]:
+    if min(sum(one.sold for one in slow), sum(len(one.delays_s) for one in slow)) < sales:
+        yield f"fewer than {sales} sales were made, or were followed to another channel"
+
+
 class _OrdersOnly(httpx2.AsyncBaseTransport):
     """A shop whose webhooks were set up for orders alone: what changed a level is told of by nobody else."""
 
@@ -319,7 +324,7 @@ class _Market:
     async def _sold_slowly(self, sales: int, load: float) -> list[SellOut]:
         slow = [await self._begun(sku, QUIET_UNITS, load / self._place.guess_s) for sku in self._quiet]
         buyers = [self._kernel.loop.create_task(self._buyers(one, clump=1.0)) for one in slow]
-        await self._until(lambda: iter(["sales"] if sum(one.sold for one in slow) < sales else []))
+        await self._until(lambda: _fewer(slow, sales))
         for one, task in zip(slow, buyers, strict=True):
             one.is_over = True
             task.cancel()
