@@ -8,6 +8,8 @@ days     the whole engine through days under every fault, judged by a model of i
 bugs     bugs that are planted on purpose: each has to be found within 200 seeds
 stories  the four failure stories of the field, by a naive hub and by ours, for docs/explanation/failure-stories.md
 crashes  the engine is killed at every point of every act at which that can make a difference
+sellouts goods are sold out at four channels in each mode: what is sold twice, what is left; not among the others unless
+         asked for, since it takes hours
 rows     a million balances are written over, and the table stays small
 cluster  three engines, two shops and their database as processes, killed, stopped and cut off from each other
 
@@ -25,10 +27,11 @@ from collections.abc import Sequence
 
 from oneshelf.simulation.many import HASH_SEED, has_fixed_hashes
 from oneshelf.telemetry import configure_logging
-from simulation import engine, ledger, processes
+from simulation import engine, ledger, processes, sellout_rows
 from simulation.cluster import rounds as cluster
 
-PARTS = ("ledger", "kills", "races", "days", "bugs", "stories", "crashes", "rows", "cluster")
+USUAL = ("ledger", "kills", "races", "days", "bugs", "stories", "crashes", "rows", "cluster")
+PARTS = (*USUAL, "sellouts")
 
 
 MACHINE = f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
@@ -37,7 +40,7 @@ MACHINE = f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python
 def main(arguments: Sequence[str]) -> int:
     asked = _asked(arguments)
     configure_logging(level="ERROR")
-    for part in asked.only or PARTS:
+    for part in asked.only or USUAL:
         say(f"{part}: seeds {asked.seeds[0]} to {asked.seeds[-1]}")
         try:
             _prove(part, asked)
@@ -65,6 +68,8 @@ def _prove(part: str, asked: argparse.Namespace) -> None:
             engine.stories(say=say)
         case "crashes":
             engine.crashes(every=asked.every, workers=asked.workers, machine=MACHINE, say=say)
+        case "sellouts":
+            sellout_rows.simulate(asked.sellouts, machine=MACHINE, say=say)
         case "cluster":
             terms = cluster.Terms(lease_s=asked.lease, stop_s=asked.stop)
             rounds = cluster.simulate(asked.seeds, rounds=asked.rounds, seconds=asked.seconds, terms=terms, say=say)
@@ -93,6 +98,7 @@ def _asked(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--days", type=int, default=300, help="how many, from the first seed on")
     parser.add_argument("--bug", action="append", help="this planted bug alone; may be repeated")
     parser.add_argument("--every", type=int, default=10, help="of the points of a crash, every so manieth")
+    parser.add_argument("--sellouts", type=int, default=300, help="of each row; what the report has is gone on with")
     parser.add_argument("--rounds", type=int, default=3, help="how many rounds of a cluster")
     parser.add_argument("--seconds", type=float, default=180.0, help="of faults in each of them")
     parser.add_argument("--lease", type=float, default=20.0, help="seconds for which an engine of it takes work")

@@ -73,7 +73,7 @@ def bugs(*, workers: int, machine: str, say: Say, names: Sequence[str] = ()) -> 
 def hunt(name: str) -> tuple[int, str, float]:
     """The first seed that finds a planted bug (0: none), how it shows, and the seconds until then."""
     began = monotonic()
-    with _database() as dsn:
+    with database() as dsn:
         for seed in range(1, SEEDS_MAX + 1):
             with planted(BY_NAME[name]):
                 outcome = live(dsn, seed, mode=BY_NAME[name].mode)
@@ -101,7 +101,7 @@ def crashes(*, every: int, workers: int, machine: str, say: Say) -> None:
 
 
 def _swept(name: str, every: int) -> Swept:
-    with _database() as dsn:
+    with database() as dsn:
         return sweep(dsn, name, every=every)
 
 
@@ -118,7 +118,7 @@ def stories(*, say: Say) -> None:
 
 
 @contextmanager
-def _database() -> Iterator[str]:
+def database() -> Iterator[str]:
     configure_logging(level="CRITICAL")
     for name in ("psycopg", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)

@@ -9,14 +9,18 @@ from typing import Any
 from oneshelf.simulation.faults import OF_CHANNELS, OF_NODES, OF_SWITCHES, Fault
 from simulation.engine import read
 from simulation.mutants import MUTANTS
+from simulation.sellout_rows import section
 
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "evidence.md"
 CHANNELS = ("shopify", "amazon")
 
 
-def page(days: Mapping[str, Any], bugs: Mapping[str, Any], crashes: Mapping[str, Any]) -> str:
-    """The page, from the three reports."""
-    return "\n".join([*_head(), *_days(days), *_cells(days), *_bugs(bugs), *_crashes(crashes), *_limits()]) + "\n"
+def page(
+    days: Mapping[str, Any], bugs: Mapping[str, Any], crashes: Mapping[str, Any], sellouts: Mapping[str, Any]
+) -> str:
+    """The page, from the four reports."""
+    parts = (_head(), _days(days), _cells(days), _bugs(bugs), _crashes(crashes), section(sellouts), _limits())
+    return "\n".join(line for part in parts for line in part) + "\n"
 
 
 def _head() -> Iterator[str]:
@@ -137,7 +141,7 @@ def _limits() -> Iterator[str]:
 
 def main() -> None:
     PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text(page(read("days"), read("bugs"), read("crashes")))
+    PAGE.write_text(page(read("days"), read("bugs"), read("crashes"), read("sellouts")))
     print(PAGE)  # noqa: T201
 
 

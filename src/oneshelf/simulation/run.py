@@ -121,7 +121,7 @@ def live(  # noqa: PLR0913  # one run, and all that may be asked of it
     except (ViolationError, StalledError) as failure:
         outcome.violation = str(failure)
     finally:
-        kernel.loop.run_until_complete(_all_leave())
+        kernel.loop.run_until_complete(all_leave())
         outcome.trace, outcome.events = kernel.trace, kernel.step_count
         outcome.took_s = time.perf_counter() - began
         asyncio.set_event_loop(None)
@@ -129,7 +129,7 @@ def live(  # noqa: PLR0913  # one run, and all that may be asked of it
     return outcome
 
 
-async def _all_leave() -> None:
+async def all_leave() -> None:
     """What still waits is ended, so that nothing is left of this run."""
     others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
     for task in others:
@@ -282,7 +282,7 @@ class _Run:
                 address = self._network.connect(name, simulator)
                 simulator.stock_catalogue([CatalogueItem(sku, sku, self._shown(name)) for sku in skus])
                 simulator.connect(address=f"http://{HOST}:{ENGINE_PORT}/webhooks/{name}", secret=WEBHOOK_SECRET)
-                settings, secrets = _account(name, address)
+                settings, secrets = account(name, address)
                 timing = {**TIMING[name], **(self._play.timing.get(name, {}) if self._play else {})}
                 wish = NewChannel(Channel(name), name, Location(LOCATION), settings, secrets, timing)
                 await catalog.add_channel(tx, wish)
@@ -364,7 +364,7 @@ def _turning_points(written: Sequence[int]) -> list[int]:
     return sorted(found)
 
 
-def _account(kind: str, address: str) -> tuple[dict[str, str], dict[str, str]]:
+def account(kind: str, address: str) -> tuple[dict[str, str], dict[str, str]]:
     """Settings and secrets with which the simulator lets us in."""
     if kind == "amazon":
         addresses = {"base_url": address, "token_url": address + TOKEN_PATH}
