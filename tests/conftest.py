@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,11 +16,12 @@ from typing import Any, NamedTuple
 import psycopg
 import pytest
 import structlog
+import typer.testing
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from oneshelf.errors import ConfigurationError
-from oneshelf.simulation.many import workplace
+from oneshelf.simulation.many import HASH_SEED, workplace
 from oneshelf.storage.binaries import find_binaries
 from oneshelf.storage.embedded import EmbeddedPostgres
 from oneshelf.storage.migrate import migrate
@@ -31,6 +33,12 @@ BYTECODE = Path(__file__).parents[1] / ".pytest_cache" / "bytecode"
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = str(BYTECODE)
 sys.dont_write_bytecode = False
+
+# Sets of text have one order in all workers and in all programs that tests start, so that a seed is one run.
+os.environ["PYTHONHASHSEED"] = HASH_SEED
+
+# A test builds the commands once: it takes twice as long as what most of them do.
+typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[attr-defined]
 
 REQUIRED_TIERS = set(filter(None, os.environ.get("ONESHELF_REQUIRE_TIERS", "").split(",")))
 

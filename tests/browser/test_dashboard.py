@@ -28,6 +28,9 @@ SKUS = ["MUG-BLUE", "MUG-RED", "PLATE-27CM", "BOWL", "TEAPOT", "VASE-TALL", "CAN
 Scheme = Literal["light", "dark"]
 WIDTHS: tuple[int, ...] = (1280, 390)
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
+# A busy machine shows a page late.
+PATIENCE_MS = 90_000
+expect.set_options(timeout=PATIENCE_MS)
 WATCH_FOR_VIOLATIONS = """
     window.violations = [];
     document.addEventListener("securitypolicyviolation", (event) => window.violations.push(event.violatedDirective));
@@ -89,6 +92,7 @@ async def looking_at(
     """A visitor with a window and a profile of its own."""
     context = await browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     await context.add_init_script(WATCH_FOR_VIOLATIONS)
+    context.set_default_timeout(PATIENCE_MS)
     page = await context.new_page()
     visit = Visit(shop, page, address)
     page.on("console", visit.note)

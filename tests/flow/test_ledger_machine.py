@@ -118,7 +118,7 @@ class PostgresMachine(LedgerMachine):
         self.runner.close()
 
 
-STEPS, SEED = 1_000, 1  # `make simulate` takes many more.
+STEPS, SEED = 500, 1  # `make simulate` takes many more.
 
 
 def test_the_database_agrees_with_a_ledger_on_paper_whatever_happens(dsn: str) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from oneshelf.simulation.run import live
 
-DAYS, BLOCK = 60, 15
+DAYS, BLOCK = 16, 4
 SHORT_S = 12.0
 
 
