@@ -12,8 +12,8 @@ from simulation.engine import SEEDS_MAX, read
 from simulation.mutants import BY_NAME, MUTANTS, planted
 
 FOUND = read("bugs")["found"]
-# Those that the first day shows; `make simulate` looks for all of them.
-QUICK = [name for name, one in FOUND.items() if one["seed"] == 1]
+# Those that show soonest; `make simulate` looks for all of them.
+QUICK = sorted(FOUND, key=lambda name: FOUND[name]["seconds"])[:8]
 
 
 @cache
@@ -23,6 +23,7 @@ def violation_of(dsn: str, seed: int, mode: str) -> str:
 
 
 @pytest.mark.pg
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", QUICK)
 def test_a_planted_bug_is_found(dsn: str, name: str) -> None:
     first, mode = FOUND[name]["seed"], BY_NAME[name].mode

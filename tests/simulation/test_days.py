@@ -11,7 +11,7 @@ SHORT_S = 12.0
 
 
 @pytest.mark.pg
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("first", range(1, DAYS, BLOCK))
 def test_short_days_under_every_fault(dsn: str, first: int) -> None:
     outcomes = [live(dsn, seed, active_s=SHORT_S) for seed in range(first, first + BLOCK)]

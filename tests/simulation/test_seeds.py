@@ -7,7 +7,7 @@ import pytest
 from oneshelf.simulation.faults import BY_NAME, HEAVY, OFF
 from oneshelf.simulation.run import live
 
-pytestmark = pytest.mark.pg
+pytestmark = [pytest.mark.pg, pytest.mark.timeout(600)]
 
 SHORT_S = 12.0
 CALM = dict.fromkeys(BY_NAME, OFF)
@@ -26,8 +26,7 @@ def test_the_same_seed_gives_the_same_run(dsn: str, seed: int) -> None:
 
 def test_what_was_run_before_in_the_same_sessions_changes_nothing(dsn: str) -> None:
     first = live(dsn, 4, active_s=SHORT_S)
-    for seed in (5, 6):
-        live(dsn, seed, mode="pooled", active_s=SHORT_S, grades={**CALM, "crash": HEAVY, "deadlock": HEAVY})
+    live(dsn, 5, mode="pooled", active_s=SHORT_S, grades={**CALM, "crash": HEAVY, "deadlock": HEAVY})
     assert live(dsn, 4, active_s=SHORT_S).trace == first.trace
 
 
