@@ -17,6 +17,7 @@ import psycopg
 import pytest
 import structlog
 import typer.testing
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
@@ -36,6 +37,12 @@ sys.dont_write_bytecode = False
 
 # Sets of text have one order in all workers and in all programs that tests start, so that a seed is one run.
 os.environ["PYTHONHASHSEED"] = HASH_SEED
+
+# What is drawn is the same in every run, and may take as long as it does: a machine is fast or slow, not wrong.
+settings.register_profile(
+    "oneshelf", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("oneshelf")
 
 # A test builds the commands once: it takes twice as long as what most of them do.
 typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[attr-defined]
