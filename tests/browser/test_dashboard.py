@@ -9,7 +9,6 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from itertools import product
 from pathlib import Path
 from typing import Literal
 
@@ -159,7 +158,7 @@ async def test_the_page_shows_the_figures_of_the_database(browser: Browser, dsn:
     async with open_shop(dsn) as shop:
         await trade(shop)
         async with served(shop) as address:
-            for width, scheme in product(WIDTHS, SCHEMES):
+            for width, scheme in zip(WIDTHS, SCHEMES, strict=True):  # Neither has to do with the other.
                 print(f"{width} pixels wide, {scheme}")  # noqa: T201  # shown when it fails
                 async with looking_at(browser, shop, address, width=width, scheme=scheme) as visit:
                     await assert_figures(visit, dsn, width, scheme)
