@@ -8,7 +8,7 @@ import psycopg
 
 SKUS = 1_000_000
 # So many of the SKUs have been received, sold, reserved and sent on before.
-HISTORY = 60_000
+HISTORY = 150_000
 
 FILL = """
     -- The rows below fit together; asking for each of them whether it does would take longer than making it.
