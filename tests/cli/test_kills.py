@@ -12,7 +12,7 @@ from cli.kills import WAYS, Books, Engine, round_of, set_up
 pytestmark = [pytest.mark.pg, pytest.mark.timeout(300)]
 
 SEED = 5
-ROUNDS = ("engine", "database", "database", "both")  # `make simulate` pulls it many times.
+ROUNDS = WAYS  # `make simulate` pulls it many times.
 
 
 async def test_whatever_is_killed_under_load_each_acknowledged_command_is_there_once(open_directory: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import get_args
@@ -120,3 +121,22 @@ def live(machine: type[LedgerMachine], tally: Tally, *, seed: int, steps: int, s
             raise
         assert tally.steps > before, f"seed {seed}, part {part}: nothing happened"
         part += 1
+
+
+def live_until(
+    machine: type[LedgerMachine],
+    tally: Tally,
+    has_met_all: Callable[[], bool],
+    *,
+    seed: int,
+    steps: int,
+    shrinks: bool = True,
+) -> None:
+    """Let ledgers live for so many steps, and go on until all was met that is to be: for ten times as many at most.
+
+    What a step meets may depend on when it is taken, and so on the machine.
+    """
+    for number in range(10):
+        live(machine, tally, seed=seed + 1_000 * number, steps=steps * (number + 1), shrinks=shrinks)
+        if has_met_all():
+            return

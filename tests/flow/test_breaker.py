@@ -12,6 +12,7 @@ from oneshelf.storage import breakers
 
 SKUS = {f"MUG-{n:02}": 5 for n in range(14)}
 OTHERS = ("CAP", "HAT")
+BOTH = {"market": "zeroed", "shop": "zeroed"}
 
 
 def counts(skus: Iterable[str], units: int, *, file: str) -> list[Command]:
@@ -51,8 +52,9 @@ async def release(world: World) -> None:
 async def test_a_count_file_full_of_zeros_reaches_no_channel(dsn: str) -> None:
     async with open_world(dsn, skus={**SKUS, "CAP": 5}) as world:
         await upload(world, counts(SKUS, 0, file="night"))
+        await world.until(lambda: is_held(world, BOTH), what="both channels are held")
         await turn(world)
-        assert await held(world) == {"market": "zeroed", "shop": "zeroed"}
+        assert await held(world) == BOTH
         assert shown(world) == {"market": {5}, "shop": {5}}
 
         # The statement that counts and the rule that judges agree.
@@ -69,7 +71,7 @@ async def test_a_count_file_full_of_zeros_reaches_no_channel(dsn: str) -> None:
         world.sell(SHOP, "CAP", 2)
         await world.until(lambda: shows(world, "CAP", 3), what="the sale is cut at the other channel")
         assert shown(world) == {"market": {5, 3}, "shop": {5, 3}}
-        assert await held(world) == {"market": "zeroed", "shop": "zeroed"}
+        assert await held(world) == BOTH
 
         # The file was wrong: it is counted again, and nobody has to say that the channels may be written.
         await upload(world, counts(SKUS, 5, file="morning"))
@@ -83,8 +85,9 @@ async def test_a_count_file_full_of_zeros_reaches_no_channel(dsn: str) -> None:
 async def test_a_person_lets_it_go(dsn: str) -> None:
     async with open_world(dsn, skus=SKUS) as world:
         await upload(world, counts(SKUS, 0, file="after-the-fair"))
+        await world.until(lambda: is_held(world, BOTH), what="both channels are held")
         await turn(world)
-        assert await held(world) == {"market": "zeroed", "shop": "zeroed"}
+        assert await held(world) == BOTH
         [row] = await world.rows("select held_figures from channels where channel = 'shop'")
         assert row["held_figures"] == {"shown": 14, "linked": 14, "zeroed": 14, "changed": 14}
         await release(world)
@@ -110,8 +113,9 @@ async def test_zeros_that_trickle_in_are_counted_over_the_window(dsn: str) -> No
             await world.until(lambda sku=sku: shows(world, sku, 0), what=f"{sku} is off sale")  # type: ignore[misc]
         assert await held(world) == {}
         await upload(world, counts(list(SKUS)[9:], 0, file="trickle"))
+        await world.until(lambda: is_held(world, BOTH), what="both channels are held")
         await turn(world)
-        assert await held(world) == {"market": "zeroed", "shop": "zeroed"}
+        assert await held(world) == BOTH
         assert shown(world) == {"market": {0, 5}, "shop": {0, 5}}
 
 

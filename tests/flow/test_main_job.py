@@ -7,7 +7,7 @@ import asyncio
 import msgspec
 import pytest
 
-from flow.world import CLOCK, MARKET, SHOP, World, open_world
+from flow.world import CLOCK, MARKET, PATIENCE_S, SHOP, World, open_world
 from oneshelf.connectors.amazon.simulator import AmazonSimulator
 from oneshelf.domain.identity import ChannelSku, Sku
 from oneshelf.domain.order import OrderLine, OrderSnapshot
@@ -401,7 +401,7 @@ async def test_sales_from_before_a_listing_was_known_are_counted_before_it_is_wr
             await catalog.add_skus(tx, {Sku("MUG"): "Mug"})
         await world.receive("MUG", 10)
         highest = 0
-        deadline = CLOCK.monotonic() + 15
+        deadline = CLOCK.monotonic() + PATIENCE_S
         while not await world.is_settled() and CLOCK.monotonic() < deadline:
             await world.turn()
             highest = max(highest, world.simulators[SHOP].listings()[0].units)
@@ -419,7 +419,7 @@ async def test_the_first_write_to_a_listing_waits_for_sales_that_only_a_poll_wil
         await world.turn()
         world.sell(SHOP, "MUG", 4)
         highest = 0
-        deadline = CLOCK.monotonic() + 15
+        deadline = CLOCK.monotonic() + PATIENCE_S
         while not await world.is_settled() and CLOCK.monotonic() < deadline:
             await world.turn()
             highest = max(highest, world.simulators[SHOP].listings()[0].units)

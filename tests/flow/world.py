@@ -29,7 +29,9 @@ SHOP, MARKET = Channel("shop"), Channel("market")
 SPEED = 600.0
 SHOP_ADDRESS, MARKET_ADDRESS = "http://127.0.0.1:9801", "http://127.0.0.1:9802"
 WEBHOOK_SECRET = "hush"
-PATIENCE_S = 20.0
+PATIENCE_S = 90.0
+# How long to wait where a turn had nothing to do: what it waits for takes some tenths of a second.
+IDLE_S = 0.04
 
 CLOCK = SystemClock()
 
@@ -76,7 +78,7 @@ class World:
             if CLOCK.monotonic() > deadline:
                 raise AssertionError(f"not within {PATIENCE_S} s: {what}\n{await self.listings()}")
             if not await self.turn():
-                await CLOCK.sleep(0.01)
+                await CLOCK.sleep(IDLE_S)
 
     async def until_verified(self) -> None:
         """Run the engine until every order is posted and every listing shows what is desired, at the channel too."""

@@ -46,10 +46,10 @@ def searched(model: str, place: Path, *options: str, is_long: bool = False) -> S
         # A failing run is found sooner than a good compiler is done.
         ["gcc", "-O1" if is_long else "-O0", "-DSAFETY", "-o", "pan", "pan.c"],
     ):
-        made = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False, timeout=60)
+        made = subprocess.run(command, cwd=place, capture_output=True, text=True, check=False, timeout=600)
         assert made.returncode == 0, made.stdout + made.stderr
     done = subprocess.run(
-        ["./pan", f"-m{DEPTH}", "-n", "-w22"], cwd=place, capture_output=True, text=True, check=False, timeout=90
+        ["./pan", f"-m{DEPTH}", "-n", "-w22"], cwd=place, capture_output=True, text=True, check=False, timeout=600
     )
     words = done.stdout + done.stderr
     errors = re.search(r"errors: (\d+)", words)

@@ -107,7 +107,7 @@ def _swept(name: str, every: int) -> Swept:
 
 def stories(*, say: Say) -> None:
     """Play each failure story as the naive hub and by our engine, and have the page show what came of it."""
-    with _database() as dsn:
+    with database() as dsn:
         for name in tales.TALES:
             ours, naive = tales.tell(dsn, name, is_naive=False), tales.tell(dsn, name, is_naive=True)
             told = page.table(ours, naive)

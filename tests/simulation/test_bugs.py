@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 
 from oneshelf.domain import ledger
@@ -10,16 +12,22 @@ from simulation.engine import SEEDS_MAX, read
 from simulation.mutants import BY_NAME, MUTANTS, planted
 
 FOUND = read("bugs")["found"]
-# A bug that takes long to show would make every change wait for it; `make simulate` looks for all of them.
-SECONDS_MAX = 8.0
-QUICK = [name for name, one in FOUND.items() if one["seconds"] <= SECONDS_MAX]
+# Those that show soonest; `make simulate` looks for all of them.
+QUICK = sorted(FOUND, key=lambda name: FOUND[name]["seconds"])[:8]
+
+
+@cache
+def violation_of(dsn: str, seed: int, mode: str) -> str:
+    """What is wrong on this day where nothing is planted."""
+    return live(dsn, seed, mode=mode).violation
 
 
 @pytest.mark.pg
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", QUICK)
 def test_a_planted_bug_is_found(dsn: str, name: str) -> None:
     first, mode = FOUND[name]["seed"], BY_NAME[name].mode
-    assert not live(dsn, first, mode=mode).violation, "it is the bug that is found, and not something else"
+    assert not violation_of(dsn, first, mode), "it is the bug that is found, and not something else"
     with planted(BY_NAME[name]):
         assert any(live(dsn, seed, mode=mode).violation for seed in range(first, first + 3))
 

@@ -6,12 +6,12 @@ import pytest
 
 from oneshelf.simulation.run import live
 
-DAYS, BLOCK = 60, 15
+DAYS, BLOCK = 16, 4
 SHORT_S = 12.0
 
 
 @pytest.mark.pg
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("first", range(1, DAYS, BLOCK))
 def test_short_days_under_every_fault(dsn: str, first: int) -> None:
     outcomes = [live(dsn, seed, active_s=SHORT_S) for seed in range(first, first + BLOCK)]

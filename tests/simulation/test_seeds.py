@@ -1,4 +1,4 @@
-"""The whole engine through whole days, from seeds."""
+"""The whole engine through short days, from seeds; `make simulate` goes through hundreds of whole ones."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from oneshelf.simulation.faults import BY_NAME, HEAVY, OFF
 from oneshelf.simulation.run import live
 
-pytestmark = pytest.mark.pg
+pytestmark = [pytest.mark.pg, pytest.mark.timeout(600)]
 
 SHORT_S = 12.0
 CALM = dict.fromkeys(BY_NAME, OFF)
@@ -17,8 +17,8 @@ CALM = dict.fromkeys(BY_NAME, OFF)
 def test_the_same_seed_gives_the_same_run(dsn: str, seed: int) -> None:
     first, lines = [], []  # type: list[str], list[str]
     # On a guarded day three statements may wait for one row, and PostgreSQL says who is next.
-    one = live(dsn, seed, lines=first, mode="pooled")
-    other = live(dsn, seed, lines=lines, mode="pooled")
+    one = live(dsn, seed, lines=first, mode="pooled", active_s=SHORT_S)
+    other = live(dsn, seed, lines=lines, mode="pooled", active_s=SHORT_S)
     assert first == lines
     assert one.trace == other.trace
     assert one.events == other.events > 500
@@ -26,13 +26,13 @@ def test_the_same_seed_gives_the_same_run(dsn: str, seed: int) -> None:
 
 def test_what_was_run_before_in_the_same_sessions_changes_nothing(dsn: str) -> None:
     first = live(dsn, 4, active_s=SHORT_S)
-    for seed in (5, 6):
-        live(dsn, seed, active_s=SHORT_S, grades={**CALM, "crash": HEAVY, "deadlock": HEAVY})
+    live(dsn, 5, mode="pooled", active_s=SHORT_S, grades={**CALM, "crash": HEAVY, "deadlock": HEAVY})
     assert live(dsn, 4, active_s=SHORT_S).trace == first.trace
 
 
 def test_another_seed_gives_another_run(dsn: str) -> None:
-    assert live(dsn, 1, grades=CALM).trace != live(dsn, 2, grades=CALM).trace
+    one, other = (live(dsn, seed, grades=CALM, mode="pooled", active_s=SHORT_S) for seed in (1, 2))
+    assert one.trace != other.trace
 
 
 def test_a_calm_day_is_a_day(dsn: str) -> None:
@@ -45,6 +45,7 @@ def test_a_calm_day_is_a_day(dsn: str) -> None:
 
 @pytest.mark.parametrize("fault", ["crash", "commit_unknown", "answer_lost", "webhook_lost"])
 def test_a_fault_that_is_asked_for_strikes_and_does_no_harm(dsn: str, fault: str) -> None:
-    outcomes = [live(dsn, seed, grades={**CALM, fault: HEAVY}) for seed in (3, 4, 5)]
-    assert [outcome.violation for outcome in outcomes] == ["", "", ""]
+    grades = {**CALM, fault: HEAVY}
+    outcomes = [live(dsn, seed, grades=grades, mode="pooled", active_s=SHORT_S) for seed in (4, 5)]
+    assert [outcome.violation for outcome in outcomes] == ["", ""]
     assert sum(count for outcome in outcomes for (name, _), count in outcome.hits.items() if name == fault) > 0

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 
 import psycopg
 
@@ -24,8 +24,8 @@ from oneshelf.storage.embedded import EmbeddedPostgres
 from oneshelf.storage.orphans import postmaster_pid_in
 from oneshelf.telemetry import configure_logging
 
-WAIT_S = 60.0
-BACK_S_MAX = 15.0
+WAIT_S = 90.0
+BACK_S_MAX = 90.0
 
 
 def main(directory: Path, shared_home: Path, *, is_steadfast: bool) -> None:
@@ -67,6 +67,14 @@ def selling_owner(directory: Path, shared_home: Path, *how: str) -> Iterator[sub
             owner.kill()
 
 
+def pidfds(pid: int) -> list[int]:
+    """Of a process that may have ended already."""
+    try:
+        return [os.pidfd_open(pid)]
+    except ProcessLookupError:
+        return []
+
+
 def wait_for_end(descriptor: int, *, who: str) -> None:
     """A pidfd becomes readable when its process has ended, whoever its parent is."""
     poll = select.poll()
@@ -97,6 +105,7 @@ def until(is_so: Callable[[], bool]) -> None:
     give_up_at = monotonic() + BACK_S_MAX
     while not is_so():
         assert monotonic() < give_up_at, f"not so after {BACK_S_MAX} s"
+        sleep(0.005)
 
 
 def until_answered(dsn: str) -> None:

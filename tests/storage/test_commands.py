@@ -138,7 +138,7 @@ async def test_no_commands_no_answers(dsn: str) -> None:
 
 async def _until_waiting(database: Database, waiters: int) -> None:
     """Until so many sessions wait for a lock."""
-    async with asyncio.timeout(10), database.transaction() as tx:
+    async with asyncio.timeout(60), database.transaction() as tx:
         while len(await (await tx.execute("select from pg_locks where not granted")).fetchall()) < waiters:
             pass
 

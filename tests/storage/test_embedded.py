@@ -6,6 +6,7 @@ import importlib.util
 import os
 import pwd
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +21,8 @@ from structlog.testing import capture_logs
 
 from conftest import temporary_directory
 from oneshelf.errors import ConfigurationError
+from oneshelf.storage import embedded
+from oneshelf.storage import server as server_module
 from oneshelf.storage.binaries import copied_for_everyone, find_binaries
 from oneshelf.storage.embedded import EmbeddedPostgres, running_dsn
 from oneshelf.storage.orphans import serves
@@ -27,6 +30,7 @@ from storage.owner import (
     WAIT_S,
     children,
     numbers_sold,
+    pidfds,
     processes_in,
     selling_owner,
     server_pid_after,
@@ -35,10 +39,16 @@ from storage.owner import (
     wait_for_end,
 )
 
-pytestmark = [pytest.mark.pg]
+pytestmark = [pytest.mark.pg, pytest.mark.timeout(300)]
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG, /proc and pidfd are Linux's")
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, who must hand the server to somebody else")
+
+
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that comes back may take long on a busy machine."""
+    monkeypatch.setattr(embedded, "RESTART_S_MAX", WAIT_S)
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +118,8 @@ def test_a_killed_server_is_back_at_the_same_address_each_time(directory: Path, 
         assert server.dsn == dsn
         assert len(set(pids)) == 6
         assert numbers_sold(dsn) == set(range(5))
-        assert {(line["event"], line["ended_by"]) for line in told} == {("database.restarted", "SIGKILL")}
+        restarts = [line for line in told if line["event"] == "database.restarted"]
+        assert {line["ended_by"] for line in restarts} == {"SIGKILL"}
     assert processes_in(directory) == []
 
 
@@ -141,9 +152,9 @@ def test_an_owner_killed_right_after_a_restart_leaves_no_server(
         while not (found := children(owner.pid) - {killed}):
             assert owner.poll() is None
         if moment == "answering":
-            until_answered(str(running_dsn(directory)))
+            until(lambda: running_dsn(directory) is not None)
             found = children(owner.pid)
-        ends = [os.pidfd_open(pid) for pid in found]
+        ends = [end for pid in found for end in pidfds(pid)]
         owner.kill()
         for end in ends:
             wait_for_end(end, who="the server")
@@ -159,19 +170,24 @@ def test_an_owner_killed_right_after_a_restart_leaves_no_server(
     [("postgresql.conf", "no such line\n", "contains errors"), ("PG_VERSION", "12\n", "by PostgreSQL version 12")],
 )
 def test_a_server_that_cannot_start_again_is_tried_ever_more_rarely(
-    name: str, nonsense: str, words: str, directory: Path, shared_home: Path
+    name: str, nonsense: str, words: str, directory: Path, shared_home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    pauses = [server_module._pause_s(failures) for failures in range(20)]
+    assert pauses == sorted(pauses)
+    assert pauses[4] >= 8 * pauses[1]
+    assert pauses[-1] == server_module.PAUSE_S_MAX
+    monkeypatch.setattr(server_module, "PAUSE_S_MIN", 0.01)
     with EmbeddedPostgres(directory, durable=False, shared_home=shared_home) as server, capture_logs() as told:
         file = directory / "pg" / name
         before = file.read_text()
         file.write_text(nonsense)
         os.kill(server.postmaster_pid, signal.SIGKILL)
-        until(lambda: len(told) == 1)
-        assert (directory / "postgres.log").read_text().count("FATAL") <= 8
+        until(lambda: len(told) >= 1)
+        assert (directory / "postgres.log").read_text().count("FATAL") >= server_module.FAILURES_WORTH_A_LINE
         assert told[0]["event"] == "database.not_restarted"
         assert words in told[0]["words"]
         file.write_text(before)
-        until(lambda: len(told) == 2)
+        until(lambda: len(told) >= 2)
         assert told[1]["event"] == "database.restarted"
         psycopg.connect(server.dsn).close()
 
@@ -194,10 +210,15 @@ def test_a_killed_owner_leaves_no_socket_directory_for_good(directory: Path, sha
 
 @linux_only
 def test_an_initdb_that_was_killed_half_way_leaves_nothing_half_made(new_directory: Path, shared_home: Path) -> None:
-    with selling_owner(new_directory, shared_home) as owner:
-        while not list(new_directory.glob("pg.new-*/base")):
-            assert owner.poll() is None
-        owner.kill()
+    for _ in range(10):
+        with selling_owner(new_directory, shared_home) as owner:
+            while not list(new_directory.glob("pg.new-*/base")) and not (new_directory / "pg").exists():
+                assert owner.poll() is None
+            owner.kill()
+            until(lambda: processes_in(new_directory) == [])
+        if not (new_directory / "pg").exists():
+            break
+        shutil.rmtree(new_directory)  # It was whole before it was killed: a busy machine looks seldom.
     assert not (new_directory / "pg").exists()
     assert list(new_directory.glob("pg.new-*"))
 

@@ -17,7 +17,7 @@ from storage.hot_rows import Wear, wear_of, wear_out
 
 pytestmark = pytest.mark.pg
 
-UPDATES = 100_000  # `make simulate` does a million.
+UPDATES = 40_000  # `make simulate` does a million.
 SEED = 3
 HOT_SHARE_MIN, BLOAT_MAX = 0.9, 2.0
 

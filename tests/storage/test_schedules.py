@@ -72,7 +72,7 @@ async def test_a_node_that_is_just_claiming_makes_the_other_one_wait_and_go_with
 
 
 async def _until_somebody_waits(node: Database) -> None:
-    async with asyncio.timeout(10), node.transaction() as tx:
+    async with asyncio.timeout(60), node.transaction() as tx:
         while not (await (await tx.execute("select from pg_locks where not granted")).fetchall()):
             pass
 

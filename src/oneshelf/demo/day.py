@@ -27,7 +27,7 @@ READ_EVERY_S = 0.5
 BOOKS_EVERY_S = 1.0
 # A write of an engine that was killed is settled when no copy of it can arrive any more.
 SETTLE_S_MAX = 180.0
-VERIFY_S_MAX = 60.0
+VERIFY_S_MAX = 180.0
 # An engine that dies this often without ever answering will not live the next time either.
 DEATHS_MAX = 5
 
@@ -178,7 +178,7 @@ class Day:
 
     async def _try_dashboard(self) -> None:
         try:
-            reply = await self._client.get(self._scene.address, follow_redirects=True, timeout=2.0)
+            reply = await self._client.get(self._scene.address, follow_redirects=True, timeout=10.0)
         except httpx2.TransportError:
             return
         if reply.status_code < 500:

@@ -71,7 +71,7 @@ def _run(options: Options, stack: ExitStack, scene: Scene, screen: Screen, clock
     async def live() -> Report | None:
         async with (
             Database.open(server.dsn, connections_max=CONNECTIONS_MAX, application_name="oneshelf demo") as database,
-            httpx2.AsyncClient(timeout=10.0, trust_env=False) as client,
+            httpx2.AsyncClient(timeout=60.0, trust_env=False) as client,
         ):
             shops = {kind: SimulatedShop(kind, shop_port, client, clock) for kind, shop_port in ports.items()}
             day = Day(scene, screen, House(database, shops, engine, client), clock)

@@ -14,7 +14,7 @@ from oneshelf.errors import ConfigurationError
 from oneshelf.sdk.shoppers import ShoppersPlan
 from oneshelf.sdk.simulator import BookListing, BookOrder, CatalogueItem
 
-START_S_MAX = 30.0
+START_S_MAX = 120.0
 POLL_S = 0.05
 
 

@@ -142,7 +142,12 @@ _kept: list[Sessions] = []
 def kept(dsn: str) -> Sessions:
     """The sessions of this process in that database; those in another one are closed."""
     if not _kept or _kept[0].dsn != dsn or not _kept[0].is_alive():
-        for sessions in _kept:
-            sessions.close()
-        _kept[:] = [Sessions(dsn)]
+        close_kept()
+        _kept.append(Sessions(dsn))
     return _kept[0]
+
+
+def close_kept() -> None:
+    """No session of this process is open any more; the next run opens its own."""
+    while _kept:
+        _kept.pop().close()

@@ -30,6 +30,7 @@ class Bank:
 
     name = "bank"
     clients = 2
+    words = frozenset({"posted", "arrived"})
 
     def __init__(self, number: int, whole: History) -> None:
         self.history = History(whole)

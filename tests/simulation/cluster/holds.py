@@ -14,7 +14,7 @@ from simulation.cluster.till import Till
 
 UNITS = 5
 RELEASE_SHARE = 0.3
-BACK_S_MAX = 30.0
+BACK_S_MAX = 120.0
 # Database and clients share a clock; only its step may differ.
 CLOCK_STEP_S = 0.01
 
@@ -24,6 +24,7 @@ class Holds:
 
     name = "holds"
     clients = 2
+    words = frozenset({"reserved", "released"})
 
     def __init__(self, number: int, whole: History) -> None:
         self.history = History(whole)

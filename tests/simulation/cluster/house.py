@@ -27,7 +27,7 @@ from simulation.cluster.written import WireLog
 
 KINDS = ("shopify", "amazon")
 SPEED = 120.0
-READY_S_MAX = 60.0
+READY_S_MAX = 120.0
 POLL_S = 0.03
 EXIT_GOOD = 0
 ONLOOKER_CONNECTIONS_MAX = 3

@@ -21,6 +21,7 @@ class LastUnit:
 
     name = "last unit"
     clients = 3
+    words = frozenset({"reserved", "short"})
 
     def __init__(self, number: int, whole: History) -> None:
         self.history = History(whole)

@@ -1,6 +1,7 @@
 """What goes wrong, one thing at a time, drawn from a seed and counted. Each fault ends what it began.
 
-A fault lasts until so many questions have ended under it, whatever their outcome, or until its time is up.
+A fault lasts until so many questions have ended under it, whatever their outcome, or until its time is up; on a wire,
+in any case until it has struck there: how long that takes is up to the machine.
 """
 
 from __future__ import annotations
@@ -22,12 +23,13 @@ from simulation.cluster.history import History, Outcome
 from simulation.cluster.house import Engine, House, until
 from simulation.cluster.proxy import BOTH, Proxy, Way
 
-BACK_S_MAX = 60.0
+BACK_S_MAX = 120.0
+STRUCK_S_MAX = 60.0
 CONNECTIONS_TAKEN_MAX = 100
 # An engine whose every question to the database takes this long is often in the middle of something.
 SLOW_S = 0.1
 CATCH_S_MAX = 40.0
-TAKE_OVER_S_MAX = 30.0
+TAKE_OVER_S_MAX = 120.0
 
 IN_A_WRITE = "of these in the middle of a write"
 MEANWHILE = "commands acknowledged while an engine stood still"
@@ -58,6 +60,16 @@ class Scene:
 
     async def go_on(self) -> None:
         await self.whole.until_more(self.ops, at_most_s=self.seconds)
+
+    async def until_struck(self, wire: Proxy, hit: str) -> None:
+        """The fault lasts its time, and has struck on this wire."""
+        before = wire.hits[hit]
+        await self.go_on()
+
+        async def has_struck() -> bool:
+            return wire.hits[hit] > before
+
+        assert await until(has_struck, at_most_s=STRUCK_S_MAX), f"nothing comes along a wire on which it is to be {hit}"
 
     async def until_well(self) -> None:
         """Commands are acknowledged again."""
@@ -105,6 +117,7 @@ async def stop_engine(scene: Scene) -> None:
     before = scene.whole.counts[Outcome.OK]
     await asyncio.sleep(scene.stop_s)
     # The others go on without it, and take over what it held.
+    assert await scene.whole.until_more(1, Outcome.OK, at_most_s=BACK_S_MAX), "nothing is acknowledged without it"
     if caught:
         assert await until(lambda: _is_over(scene.house, caught), at_most_s=TAKE_OVER_S_MAX), "nobody takes over"
     scene.counts[MEANWHILE] += scene.whole.counts[Outcome.OK] - before
@@ -158,7 +171,7 @@ async def swallow_database(scene: Scene) -> None:
     """All that goes between an engine and the database vanishes; no connection breaks."""
     engine = scene.any_engine()
     engine.to_database.swallows = BOTH
-    await scene.go_on()
+    await scene.until_struck(engine.to_database, "swallowed")
     engine.to_database.heal()
     await scene.until_well()
 
@@ -167,7 +180,7 @@ async def swallow_database_answers(scene: Scene) -> None:
     """The database does what an engine asks, and the engine does not hear of it."""
     engine = scene.any_engine()
     engine.to_database.swallows = frozenset({Way.ANSWERING})
-    await scene.go_on()
+    await scene.until_struck(engine.to_database, "swallowed")
     engine.to_database.heal()
     await scene.until_well()
 
@@ -213,7 +226,7 @@ async def deafen_shop(scene: Scene) -> None:
 async def _break_shop(scene: Scene, ways: frozenset[Way]) -> None:
     wire = scene.any_shop_wire()
     wire.swallows = ways
-    await scene.go_on()
+    await scene.until_struck(wire, "swallowed")
     wire.heal()
 
 
@@ -221,10 +234,10 @@ async def cut_shop(scene: Scene) -> None:
     """Answers of the shop break off in the middle, then it takes no connections for a while."""
     wire = scene.any_shop_wire()
     wire.cuts_left = 3
-    await scene.go_on()
+    await scene.until_struck(wire, "cut in the middle")
     wire.refuses = True
     wire.cut()
-    await scene.go_on()
+    await scene.until_struck(wire, "refused")
     wire.heal()
 
 
@@ -232,7 +245,9 @@ async def silence_door(scene: Scene) -> None:
     """Clients' requests reach an engine, its answers do not come back."""
     engine = scene.any_engine()
     engine.door.swallows = frozenset({Way.ANSWERING})
-    await scene.go_on()
+    await scene.until_struck(engine.door, "swallowed")
+    # Who asks there gives up after a while, and does not know what came of it.
+    await scene.whole.until_more(1, Outcome.UNKNOWN, at_most_s=STRUCK_S_MAX)
     engine.door.heal()
     await scene.until_well()
 
@@ -242,7 +257,8 @@ async def fill_disk(scene: Scene) -> None:
     assert scene.disk is not None
     scene.disk.fill()
     try:
-        await scene.whole.until_more(10, Outcome.UNKNOWN, at_most_s=2 * scene.seconds)
+        assert await scene.whole.until_more(1, Outcome.UNKNOWN, at_most_s=STRUCK_S_MAX), "the disk is never full"
+        await scene.whole.until_more(9, Outcome.UNKNOWN, at_most_s=2 * scene.seconds)
     finally:
         scene.disk.empty()
     await scene.until_well()

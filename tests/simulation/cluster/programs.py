@@ -13,7 +13,7 @@ from pathlib import Path
 from oneshelf.storage import launch
 from simulation.cluster import leased
 
-STOP_S_MAX = 30.0
+STOP_S_MAX = 90.0
 
 
 class Program:

@@ -16,6 +16,7 @@ class Receipts:
 
     name = "set"
     clients = 2
+    words = frozenset({"posted"})
 
     def __init__(self, number: int, whole: History) -> None:
         self.history = History(whole)

@@ -16,7 +16,7 @@ from simulation.cluster import disk, written
 from simulation.cluster.bank import Bank
 from simulation.cluster.history import History, Outcome
 from simulation.cluster.holds import Holds
-from simulation.cluster.house import House, open_house
+from simulation.cluster.house import House, open_house, until
 from simulation.cluster.last_unit import LastUnit
 from simulation.cluster.nemesis import DISK_FULL, FAULTS, Say, Scene, strike
 from simulation.cluster.receipts import Receipts
@@ -25,7 +25,7 @@ from simulation.cluster.trade import Trade
 from simulation.cluster.workload import Workload
 
 CALM_OPS = 60
-CALM_S_MAX = 30.0
+CALM_S_MAX = 120.0
 DISK_ENGINES = 1
 DISK_TIMES = 2
 
@@ -35,12 +35,13 @@ Faults = Iterable[str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """How long leases last and a stopped engine stands still, and how long other faults last at most."""
+    """How long leases last and a stopped engine stands still, how long other faults last, and how long clients rest."""
 
     lease_s: float
     stop_s: float
     ops_of_a_fault: int = 150
     fault_s: float = 3.0
+    rest_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -83,7 +84,7 @@ async def round_of(seed: int, faults: Faults, terms: Terms, *, say: Say = _quiet
             await trade.open()
             await trade.begin()
             scene = _scene(house, whole, seed, terms, None, say)
-            return await _lived_through(scene, workloads, trade, faults, seed)
+            return await _lived_through(scene, workloads, trade, faults, seed, terms.rest_s)
 
 
 async def disk_round_of(seed: int, terms: Terms, *, times: int, say: Say = _quiet) -> Tally:
@@ -100,7 +101,7 @@ async def disk_round_of(seed: int, terms: Terms, *, times: int, say: Say = _quie
             has_shops=False,
         ) as house:
             scene = _scene(house, whole, seed, terms, small, say)
-            tally = await _lived_through(scene, workloads, None, [DISK_FULL] * times, seed)
+            tally = await _lived_through(scene, workloads, None, [DISK_FULL] * times, seed, terms.rest_s)
             log = (house.postgres.directory / "postgres.log").read_text(errors="replace")
             tally.wires["no space left"] += log.count("No space left on device")
             return tally
@@ -120,7 +121,7 @@ def _scene(house: House, whole: History, seed: int, terms: Terms, small: disk.Sm
 
 
 async def _lived_through(
-    scene: Scene, workloads: Sequence[Workload], trade: Trade | None, faults: Faults, seed: int
+    scene: Scene, workloads: Sequence[Workload], trade: Trade | None, faults: Faults, seed: int, rest_s: float
 ) -> Tally:
     house = scene.house
     async with AsyncExitStack() as stack:
@@ -129,12 +130,13 @@ async def _lived_through(
             await stack.enter_async_context(till.client)
         for workload in workloads:
             await workload.prepare(tills[workload.name])
-        async with _at_work(workloads, tills, seed):
+        async with _at_work(workloads, tills, seed, rest_s):
             for fault in faults:
                 await strike(scene, fault)
             scene.tell("all is healed")
             await house.heal()
             await scene.whole.until_more(CALM_OPS, Outcome.OK, at_most_s=CALM_S_MAX)
+            await _until_met(workloads)
         scene.tell("verdicts")
         complaints = [
             f"{workload.name}: {words}"
@@ -148,8 +150,19 @@ async def _lived_through(
     return await _tally(scene, trade, complaints)
 
 
+async def _until_met(workloads: Sequence[Workload]) -> None:
+    """Every workload has met what it is about."""
+
+    async def have_met() -> bool:
+        return all(one.words <= {op.word for op in one.history.ops} for one in workloads)
+
+    assert await until(have_met, at_most_s=CALM_S_MAX), {one.name: one.words for one in workloads}
+
+
 @asynccontextmanager
-async def _at_work(workloads: Sequence[Workload], tills: dict[str, Till], seed: int) -> AsyncIterator[None]:
+async def _at_work(
+    workloads: Sequence[Workload], tills: dict[str, Till], seed: int, rest_s: float
+) -> AsyncIterator[None]:
     """Clients of every workload ask until the block ends; what they have begun they bring to an end."""
     is_over = asyncio.Event()
 
@@ -157,6 +170,7 @@ async def _at_work(workloads: Sequence[Workload], tills: dict[str, Till], seed: 
         chance = Random(f"{workload.name} {seed} {number}")
         while not is_over.is_set():
             await workload.step(tills[workload.name], chance)
+            await asyncio.sleep(rest_s)
 
     async with asyncio.TaskGroup() as group:
         for workload in workloads:

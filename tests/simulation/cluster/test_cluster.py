@@ -12,10 +12,10 @@ from simulation.cluster import disk
 from simulation.cluster.nemesis import FAULTS, MEANWHILE
 from simulation.cluster.rounds import Tally, Terms, disk_round_of, round_of
 
-pytestmark = [pytest.mark.pg, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.pg, pytest.mark.timeout(900)]
 
 SEED = 11
-TERMS = Terms(lease_s=3.0, stop_s=3.5, ops_of_a_fault=60, fault_s=1.0)
+TERMS = Terms(lease_s=5.0, stop_s=5.5, ops_of_a_fault=60, fault_s=1.0, rest_s=0.05)
 
 
 async def test_whatever_is_killed_stopped_or_cut_off_nothing_is_lost_doubled_or_sold_twice() -> None:
@@ -23,10 +23,10 @@ async def test_whatever_is_killed_stopped_or_cut_off_nothing_is_lost_doubled_or_
     print(f"seed {SEED}: {tally}")  # noqa: T201
     assert tally.complaints == []
     assert all(tally.faults[fault] == 1 for fault in FAULTS)
-    # The round met what it claims to survive; how often, is up to the machine.
+    # Every fault lasted until it had struck; how often, is up to the machine.
     assert set(tally.outcomes) == {"ok", "refused", "unknown"}
     assert {"posted", "arrived", "reserved", "released", "short"} <= set(tally.words)
-    assert {"swallowed", "cut", "refused", "delayed"} <= set(tally.wires)
+    assert {"swallowed", "cut in the middle", "refused", "delayed"} <= set(tally.wires)
     assert tally.faults[MEANWHILE] > 0
     assert tally.orders_placed > 0
     assert tally.writes_seen > 0

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from simulation.cluster.house import until
 from simulation.cluster.proxy import BOTH, HOST, Proxy, Way
 
-WAIT_S = 5.0
+WAIT_S = 60.0
 
 
 @asynccontextmanager

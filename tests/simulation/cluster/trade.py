@@ -19,8 +19,8 @@ from simulation.cluster.till import Till
 
 SKU_COUNT = 12
 ORDERS_PER_S = 4.0
-SETTLE_S_MAX = 90.0
-POLLED_S_MAX = 30.0
+SETTLE_S_MAX = 240.0
+POLLED_S_MAX = 120.0
 
 
 class Trade:

@@ -10,10 +10,14 @@ from simulation.cluster.till import Till
 
 
 class Workload(Protocol):
-    """`name` and the round go into its SKUs, so rounds do not meet. `clients` of them `step` at the same time."""
+    """`name` and the round go into its SKUs, so rounds do not meet. `clients` of them `step` at the same time.
+
+    `words`: the outcomes that it has met before a round ends, however slow the machine is.
+    """
 
     name: str
     clients: int
+    words: frozenset[str]
     history: History
 
     async def prepare(self, till: Till) -> None:

@@ -49,7 +49,7 @@ class Wire:
             await writer.drain()
             if hangs_up:
                 writer.write_eof()
-            return await asyncio.wait_for(reader.read(), 20)
+            return await asyncio.wait_for(reader.read(), 90)
         except ConnectionError:
             return b""
         finally:
@@ -140,7 +140,7 @@ async def test_a_body_that_is_too_long_is_answered_before_it_has_come(
     else:
         # No end ever comes: only so much is sent that the limit is passed.
         writer.write(head + TE + b"\r\n" + b"10000\r\n%s\r\n" % (b" " * 65_536) * (most // 65_536 + 1))
-    answer = await asyncio.wait_for(reader.read(65_536), 20)
+    answer = await asyncio.wait_for(reader.read(65_536), 90)
     assert statuses(answer) == [413]
     writer.close()
 
