@@ -235,7 +235,7 @@ def _settled(listing: Listing, suspicion: Suspicion, *, now: datetime, terms: Te
             return Read(rewrite(before, now=now), Verdict.NOT_WRITTEN)
         case Settlement.LOST:
             anchored = _adopt(listing, suspicion.units, net=listing.net_units)
-            # It is for whoever decides about the drift to have it written again, and not for ever.
+            # Whoever decides about the drift has it written again, and counts how often.
             anchored = replace(anchored, sent_version=listing.desired_version)
             return Read(anchored, Verdict.LOST_WRITE, _lost_write(listing, anchored, suspicion.units))
         case Settlement.ANCHORED:
