@@ -9,6 +9,7 @@ import pytest
 
 from oneshelf.clock import SystemClock
 from oneshelf.domain.identity import Channel, ChannelSku
+from oneshelf.domain.listing import Phase
 from oneshelf.flow import reconcile
 from oneshelf.flow.channel import OpenChannel
 from oneshelf.sdk.fault import RetryLaterError
@@ -111,7 +112,7 @@ async def test_cuts_are_written_first_and_the_scarcest_of_them_before_the_others
         while True:
             async with shop.database.transaction() as tx:
                 claimed = await publishing.claim_to_push(
-                    tx, NAME, phases=list(publishing.Phase), limit=1, lease=CLOCK.new_id(), lease_s=60
+                    tx, NAME, phases=list(Phase), limit=1, lease=CLOCK.new_id(), lease_s=60
                 )
             if not claimed:
                 break
