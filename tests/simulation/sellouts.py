@@ -42,7 +42,7 @@ LOOK_S = 0.05
 IDLE_S, MEASURE_S = 0.25, 60.0
 # Sales from which tau is measured, and those that each channel needs for the engine to have measured its own.
 QUIET_SALES, MEASURED_SALES = 80, 480
-QUIET_GOODS, QUIET_UNITS = 40, 1_000
+QUIET_GOODS, QUIET_UNITS = 8, 1_000
 # While tau is measured, and while the engine measures what it needs.
 QUIET_LOAD, USUAL_LOAD = 0.1, 0.5
 SETTLE_S_MAX = 1_800.0
