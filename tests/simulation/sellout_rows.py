@@ -202,10 +202,10 @@ def section(report: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     at_once = " or ".join(str(units) for units in sorted({one["at_once"] for one in report["markets"]}))
     yield f"So many goods were sold out at once, by the same shops: {at_once}. They share each shop's budget of calls:"
-    yield "a figure is read before it is written and after it, and of the smallest plan the connector takes one reading a"
-    yield "second once a burst of twenty is used up. So τ grows with every good that sells at the same time, and where"
-    yield "*busy* is longer than τ the test is harder than its λτ says. A threshold above the units of a sell-out means"
-    yield "that the good was guarded from its first sale on."
+    yield "a figure is read before it is written and after it, and of the smallest plan the connector takes one"
+    yield "reading a second once a burst of twenty is used up. So τ grows with every good that sells at the same time,"
+    yield "and where *busy* is longer than τ the test is harder than its λτ says. A threshold above the units of a"
+    yield "sell-out means that the good was guarded from its first sale on."
     yield ""
     yield (
         "| mode | λτ | sell-outs | **oversold units per sell-out** | published: keyed delta | published: blind set "
