@@ -14,7 +14,8 @@ from typing import Any
 
 from simulation.engine import database, read, stored
 from simulation.sellout_picture import Line, lines
-from simulation.sellouts import PLACES, UNITS, Played, Size, Terms, play
+from simulation.sellout_terms import PLACES, UNITS, Played, Size, Terms
+from simulation.sellouts import play
 
 Say = Callable[[str], None]
 PICTURE = Path(__file__).parents[2] / "docs" / "explanation" / "sellouts.svg"
