@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from simulation.sellouts import Size, Terms, play
+from simulation.sellout_terms import Size, Terms
+from simulation.sellouts import play
 
 
 @pytest.mark.pg
