@@ -74,8 +74,8 @@ class PureMachine(LedgerMachine):
         return {sku: account for sku, account in found.items() if account}
 
 
-# In shares, so that the workers of a test run can each take some. `make simulate` takes a million.
-STEPS, SHARES = 16_000, 2
+# Together 50,000 steps; in shares, so that the workers of a test run can each take some. `make simulate` takes a million.
+STEPS, SHARES = 50_000, 4
 
 
 @pytest.mark.timeout(300)

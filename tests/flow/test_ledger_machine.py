@@ -123,7 +123,7 @@ TO_BE_MET = {
     *("IsBundle", "CountedShort", "Counted", "PostedLate"),
     *("by token", "as of", "in doubt", "waits"),
 }
-STEPS, SEED = 500, 1  # `make simulate` takes many more.
+STEPS, SEED = 1_000, 1  # `make simulate` takes many more.
 
 
 def test_the_database_agrees_with_a_ledger_on_paper_whatever_happens(dsn: str) -> None:
