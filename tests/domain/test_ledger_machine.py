@@ -74,7 +74,7 @@ class PureMachine(LedgerMachine):
         return {sku: account for sku, account in found.items() if account}
 
 
-# Together 50,000 steps; in shares, so that the workers of a test run can each take some. `make simulate` takes a million.
+# Together 50,000 steps (`make simulate` takes a million); in shares, so that the workers of a run can each take some.
 STEPS, SHARES = 50_000, 4
 
 
