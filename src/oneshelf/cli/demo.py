@@ -32,14 +32,19 @@ def demo(
     kill_engine_at: Annotated[
         float | None, typer.Option(help="Kill the engine with SIGKILL this many seconds after shopping began.", min=0)
     ] = None,
+    mode: Annotated[
+        str, typer.Option(help="How the listings of a SKU share its units: pooled, guarded or auto.")
+    ] = "pooled",
     calm: Annotated[bool, typer.Option("--calm", help="No faults: channels as they are on a good day.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON and nothing else.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No live screen.")] = False,
 ) -> None:
     """Run the engine against two simulated shops with shoppers and faults, then report. Needs nothing but a machine."""
+    from oneshelf.cli.common import choice_in
     from oneshelf.config import directory_typed, load_settings
     from oneshelf.demo.plan import Options
     from oneshelf.demo.run import run_demo
+    from oneshelf.domain.rights import Mode
     from oneshelf.telemetry import configure_logging
 
     configure_logging(level="ERROR")
@@ -53,6 +58,7 @@ def demo(
         directory=(load_settings().data_dir / "demo" if data_dir is None else directory_typed(data_dir)).absolute(),
         keeps_data=not fresh,
         kill_engine_at_s=kill_engine_at,
+        mode=choice_in(mode, Mode, what="--mode"),
         is_calm=calm,
         as_json=as_json,
         is_quiet=quiet,

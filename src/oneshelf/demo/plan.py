@@ -8,6 +8,7 @@ from pathlib import Path
 from random import Random
 
 from oneshelf.domain.identity import Location, Sku
+from oneshelf.domain.rights import Mode
 from oneshelf.sdk.shoppers import ShoppersPlan
 
 LOCATION = Location("warehouse")
@@ -33,7 +34,10 @@ _RATES: Mapping[str, Mapping[str, object]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What a person asked for. `seconds` None: until Ctrl-C. `directory` holds the demo's database and logs."""
+    """What a person asked for. `seconds` None: until Ctrl-C. `directory` holds the demo's database and logs.
+
+    `mode`: of all SKUs.
+    """
 
     seconds: float | None
     seed: int
@@ -47,6 +51,7 @@ class Options:
     is_calm: bool
     as_json: bool
     is_quiet: bool
+    mode: Mode = Mode.POOLED
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,6 +21,7 @@ class Report:
     seconds: float
     speed: float
     sku_count: int
+    mode: str
     orders_placed: int
     orders_posted: int
     orders_missing: tuple[str, ...]
@@ -67,6 +68,7 @@ async def written(database: Database, scene: Scene, balance: Balance, *, shopped
         seconds=round(shopped_s, 1),
         speed=options.speed,
         sku_count=options.sku_count,
+        mode=options.mode.value,
         orders_placed=orders.placed_count,
         orders_posted=orders.posted_count,
         orders_missing=orders.missing,

@@ -138,7 +138,11 @@ def _rows(report: Report) -> list[tuple[str, str]]:
     return [
         ("orders", f"{report.orders_placed} placed, {report.orders_posted} posted, {report.orders_per_s} a second"),
         ("missing, double", f"{len(report.orders_missing)}, {len(report.orders_doubled)}"),
-        ("oversold", f"{report.units_short_at_end} units at the end, {report.units_short_peak} at the worst moment"),
+        (
+            "oversold",
+            f"{report.units_short_at_end} units at the end, {report.units_short_peak} at the worst moment; "
+            f"SKUs are {report.mode}",
+        ),
         ("turned away", f"{report.buyers_turned_away} buyers found too few"),
         (
             "listings",

@@ -13,7 +13,7 @@ from oneshelf.domain.command import CommandKey, Receive
 from oneshelf.domain.identity import Channel, Sku
 from oneshelf.flow.post import post_commands
 from oneshelf.sdk.simulator import CatalogueItem
-from oneshelf.storage import catalog
+from oneshelf.storage import catalog, rights
 from oneshelf.storage.catalog import NewChannel
 from oneshelf.storage.database import Database
 
@@ -28,6 +28,7 @@ async def fill_shelf(database: Database, plan: Plan, clock: Clock) -> None:
     async with database.transaction() as tx:
         await catalog.add_location(tx, LOCATION, title="Warehouse")
         await catalog.add_skus(tx, {good.sku: good.title for good in plan.goods})
+        await rights.set_mode(tx, [good.sku for good in plan.goods], plan.options.mode)
     for start in range(0, len(plan.goods), BATCH):
         batch = plan.goods[start : start + BATCH]
         await receive(database, clock, {good.sku: good.units for good in batch}, key="opening")
