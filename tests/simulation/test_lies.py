@@ -35,5 +35,5 @@ def test_a_guarded_day_oversells_nothing_once_the_shop_was_probed(dsn: str) -> N
 
 def test_the_same_days_oversell_while_the_shop_is_believed(dsn: str) -> None:
     days = guarded_days(dsn, is_probed=False)
-    assert all("no unit of a guarded SKU is sold twice" in day.violation for day in days)
+    assert all("of a guarded SKU" in day.violation for day in days)
     assert all(day.sometimes["shopify: ignores_compare"] for day in days)

@@ -54,9 +54,11 @@ async def sweep(database: Database, channel: OpenChannel, clock: Clock) -> int:
             cursor = part.cursor
             read_count += len(part.readings)
             page_count += part.page_count
-            async with database.transaction() as tx:
-                if part.is_last:
+            if part.is_last:
+                # By itself: whoever wants to write to the channel waits for its row.
+                async with database.transaction() as tx:
                     await hold.record_sweep(tx, channel.name, read_count)
+            async with database.transaction() as tx:
                 await _record(tx, channel, part)
                 is_ours = await schedules.advance(
                     tx, due, cursor=None, covered_until=begun_at if part.is_last else None, is_finished=part.is_last

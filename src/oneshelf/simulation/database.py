@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import select
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, Self
 
@@ -66,17 +66,37 @@ class SimulatedDatabase:
         row = self.session.execute("select (pg_current_wal_insert_lsn() - '0/0')::bigint", prepare=True).fetchone()
         return int(row[0]) if row else 0
 
-    def is_blocked(self, pid: int) -> bool:
-        """Whether that backend waits for a lock of another."""
-        row = self.session.execute("select cardinality(pg_blocking_pids(%s)) > 0", (pid,), prepare=True).fetchone()
-        return bool(row and row[0])
+    def blocked_of(self, pids: Sequence[int]) -> set[int]:
+        """Which of these backends wait for a lock of another."""
+        rows = self.session.execute(
+            "select pid from unnest(%s::int[]) as pid where cardinality(pg_blocking_pids(pid)) > 0",
+            (list(pids),),
+            prepare=True,
+        )
+        return {pid for (pid,) in rows}
 
     def transaction_ended(self) -> None:
-        """Locks may be free: who got one goes on when its turn comes."""
-        for connection in self.blocked[:]:
-            if not self.is_blocked(connection.pid):
-                self.blocked.remove(connection)
-                connection.unblocked()
+        """Locks may be free: what got one goes on in the database at once, and who asked for it when its turn comes."""
+        for connection in self._answered():
+            self.blocked.remove(connection)
+            connection.unblocked()
+
+    def _answered(self) -> list[SteppedConnection]:
+        """Of the statements that waited those that have an answer, once the others wait again.
+
+        Several may wait for one row, and pass it on among themselves: nobody may ask anything before they are at rest.
+        """
+        before: list[SteppedConnection] | None = None
+        while self.blocked:
+            blocked = self.blocked_of([connection.pid for connection in self.blocked])
+            answered = [connection for connection in self.blocked if connection.is_ready(0.0)]
+            running = [one for one in self.blocked if one not in answered and one.pid not in blocked]
+            if not running and answered == before:
+                return answered
+            before = None if running else answered
+            for connection in running[:1]:
+                connection.is_ready(_LOOK_S)
+        return []
 
     def end(self, sessions: list[Session]) -> None:
         """What was open in these sessions is gone, with their locks, when this returns."""
@@ -225,16 +245,20 @@ class SteppedConnection(AsyncConnection[tuple[Any, ...]]):
                 ready = self._ready(wanted)
                 if ready:
                     wanted = gen.send(ready)
-                elif self.node.database.is_blocked(self.pid) and not self._ready(wanted):
+                elif self.node.database.blocked_of([self.pid]) and not self._ready(wanted):
                     await self._until_unblocked()
         except StopIteration as finished:
             return finished.value
 
-    def _ready(self, wanted: int) -> int:
+    def is_ready(self, wait_s: float) -> bool:
+        """Whether an answer is there, or comes within that time."""
+        return bool(self._ready(WAIT_R, wait_s))
+
+    def _ready(self, wanted: int, wait_s: float = _LOOK_S) -> int:
         """What the socket is ready for, after a short wait at most."""
         socket = [self.pgconn.socket]
         readable, writable, _ = select.select(
-            socket if wanted & WAIT_R else [], socket if wanted & WAIT_W else [], [], _LOOK_S
+            socket if wanted & WAIT_R else [], socket if wanted & WAIT_W else [], [], wait_s
         )
         return (READY_R if readable else 0) | (READY_W if writable else 0)
 

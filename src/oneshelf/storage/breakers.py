@@ -96,7 +96,7 @@ class Hold(NamedTuple):
 async def standing(tx: Transaction, channel: Channel, *, is_locked: bool = False, every_s: float) -> Standing:
     """How the channel stands; with `is_locked`, and it stays so until this transaction ends. Lock it before listings.
 
-    `every_s`: how often a hold is looked at again.
+    `every_s`: how often a hold is looked at again. One that was removed meanwhile is not held, and has no listings.
     """
     cursor = await tx.execute(
         f"""
@@ -106,7 +106,10 @@ async def standing(tx: Transaction, channel: Channel, *, is_locked: bool = False
         """,
         {"channel": channel, "every_s": every_s},
     )
-    reason, overrides, is_due = await only_row(cursor)
+    row = await cursor.fetchone()
+    if row is None:
+        return Standing(channel, None, Limits(), is_due=False)
+    reason, overrides, is_due = row
     return Standing(channel, HoldReason(reason) if reason else None, limits_from(overrides), bool(is_due))
 
 
@@ -269,14 +272,17 @@ async def accept(tx: Transaction, channel: Channel, *, lets_go: bool = True) -> 
 
 
 async def swept(tx: Transaction, channel: Channel, seen: int) -> tuple[Standing, int]:
-    """A sweep saw so many listings. How the channel stands, its row locked, and how many the last whole sweep saw."""
+    """A sweep saw so many listings. How the channel stands, its row locked, and how many the last whole sweep saw.
+
+    Of one that was removed meanwhile: none.
+    """
     found = await standing(tx, channel, is_locked=True, every_s=0)
     cursor = await tx.execute(
         "update channels set swept_last = %(seen)s where channel = %(channel)s returning swept_count",
         {"channel": channel, "seen": seen},
     )
-    (before,) = await only_row(cursor)
-    return found, int(before)
+    row = await cursor.fetchone()
+    return found, int(row[0]) if row else 0
 
 
 async def swept_whole(tx: Transaction, channel: Channel) -> None:

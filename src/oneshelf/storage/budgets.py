@@ -81,7 +81,11 @@ async def measure(tx: Transaction, channel: Channel, rule: SellerRule) -> list[B
 
 
 async def store(tx: Transaction, channels: Collection[Channel], measured: Collection[Budget]) -> None:
-    """These budgets replace all that were known of these channels."""
+    """These budgets replace all that were known of these channels, one engine's after the other's."""
+    await tx.execute(
+        "select from channels where channel = any(%(channels)s::text[]) order by channel for no key update",
+        {"channels": sorted(channels)},
+    )
     await tx.execute(
         "delete from cancellation_budgets where channel = any(%(channels)s::text[])", {"channels": sorted(channels)}
     )
