@@ -73,6 +73,8 @@ class Auditor:
         self._session = session
         self._world = world
         self.look_count = 0
+        # What channels show of guarded SKUs is ours to answer for once they were brought into order.
+        self.are_in_order = False
         # Line -> the most units that it ever had.
         self._most: dict[tuple[str, str, str], int] = {}
 
@@ -91,7 +93,7 @@ class Auditor:
 
         Raises ViolationError.
         """
-        if not self._world.is_guarded:
+        if not self._world.is_guarded or not self.are_in_order:
             return
         there = dict(self._session.execute("select sku, available from balances where location = 'BER'", prepare=True))
         held = {(channel, order, line): units for channel, order, line, units in self._lines()}

@@ -267,6 +267,7 @@ class _Run:
         await asyncio.gather(*opening)
         while any(self._auditor.unsettled()):
             await self._sleep(1.0)
+        self._auditor.are_in_order = True
 
     async def _open(self) -> None:
         """The goods are named, the channels are stocked and connected, and live."""
