@@ -280,7 +280,7 @@ class Auditor:
                 )
         yield from (f"{channel} {channel_sku} is not known" for channel, channel_sku in truth)
         for sku in guarded & free.keys():
-            # Amazon is not emptied for a unit or two on top of many.
+            # Who has to be emptied first, for a unit or two on top of many, is not.
             left = free[sku] - offered[sku]
-            if left < 0 or left > (max(1, offered[sku] // 4) if "shopify" not in self._world.channels else 0):
+            if left < 0 or left > (0 if self._world.is_compared else max(1, offered[sku] // 4)):
                 yield f"{sku} is guarded: {offered[sku]} are offered, {free[sku]} are free"

@@ -160,6 +160,7 @@ class _Run:
         self._channels = self._simulators(seed)
         self._world = World(str(seed), kernel, self._network, faults, self._channels)
         self._world.is_guarded = outcome.mode == Mode.GUARDED
+        self._world.is_compared &= "ignores_compare" not in honesty.lies
         self._auditor = Auditor(database.session, self._world)
         self._violation: ViolationError | None = None
 

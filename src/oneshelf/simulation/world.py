@@ -70,6 +70,8 @@ class World:
         self.asked: dict[str, Asked] = {}
         self.is_closed = False
         self.is_guarded = False
+        # Whether a channel compares what is written with what it shows.
+        self.is_compared = "shopify" in channels
         self._held: list[str] = []
         self._people: list[asyncio.Task[None]] = []
         self._watchmen: list[asyncio.Task[None]] = []
