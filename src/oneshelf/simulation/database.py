@@ -88,7 +88,7 @@ class SimulatedDatabase:
         """
         before: list[SteppedConnection] | None = None
         while self.blocked:
-            blocked = self.blocked_of([connection.pid for connection in self.blocked])
+            blocked = self.blocked_of([one.pid for one in self.blocked if not one.closed])
             answered = [connection for connection in self.blocked if connection.is_ready(0.0)]
             running = [one for one in self.blocked if one not in answered and one.pid not in blocked]
             if not running and answered == before:
@@ -251,8 +251,8 @@ class SteppedConnection(AsyncConnection[tuple[Any, ...]]):
             return finished.value
 
     def is_ready(self, wait_s: float) -> bool:
-        """Whether an answer is there, or comes within that time."""
-        return bool(self._ready(WAIT_R, wait_s))
+        """Whether an answer is there, or comes within that time; on a connection that is closed, that there is none."""
+        return self.closed or bool(self._ready(WAIT_R, wait_s))
 
     def _ready(self, wanted: int, wait_s: float = _LOOK_S) -> int:
         """What the socket is ready for, after a short wait at most."""
