@@ -64,15 +64,16 @@ async def _reforced(tell: Teller) -> None:
 
 async def _lying_accepted(tell: Teller) -> None:
     tell.amazon.switches.set({"write_never_applied": 1.0})
+    tell.amazon.habits.unpaid_share = 0.0
     tell.buy(SHOPIFY, 6, what="a buyer orders all 6 at Shopify; from now on Amazon accepts writes and applies none")
-    await tell.until(45)
+    await tell.until(75)
     tell.tell("the hub has cut Amazon, to give its units to Shopify")
     await tell.note("drifts while lying", "/v1/drifts")
-    await tell.until(46)
+    await tell.until(76)
     tell.buy(SHOPIFY, 3)
-    await tell.until(47)
+    await tell.until(77)
     tell.buy(AMAZON, 6)
-    await tell.until(55)
+    await tell.until(85)
     tell.tell("all orders are known")
 
 
