@@ -8,10 +8,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from cli.test_drift_guide import TIME_S_MAX, run_guide
-from oneshelf.cli import app
 
 pytestmark = pytest.mark.pg
 
@@ -24,15 +23,8 @@ Cli = Callable[..., Result]
 
 
 @pytest.fixture
-def cli(dsn: str, monkeypatch: pytest.MonkeyPatch) -> Cli:
+def cli(run: Cli) -> Cli:
     """Runs a command on a database with one shop, which nobody can reach."""
-    monkeypatch.setenv("ONESHELF_DATABASE_URL", dsn)
-
-    def run(*arguments: str, exits: int = 0) -> Result:
-        result = CliRunner().invoke(app, arguments, catch_exceptions=False)
-        assert result.exit_code == exits, result.output
-        return result
-
     run("stock", "add-location", "BER")
     run(*SHOP)
     return run

@@ -35,15 +35,8 @@ SHOP = (
 
 
 @pytest.fixture
-def cli(dsn: str, monkeypatch: pytest.MonkeyPatch) -> Cli:
+def cli(run: Cli) -> Cli:
     """Runs a command on a fresh database."""
-    monkeypatch.setenv("ONESHELF_DATABASE_URL", dsn)
-
-    def run(*arguments: str, exits: int = 0) -> Result:
-        result = CliRunner().invoke(app, arguments, catch_exceptions=False)
-        assert result.exit_code == exits, result.output
-        return result
-
     return run
 
 

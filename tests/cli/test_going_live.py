@@ -8,9 +8,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from typer.testing import CliRunner, Result
-
-from oneshelf.cli import app
+from typer.testing import Result
 
 pytestmark = pytest.mark.pg
 
@@ -22,15 +20,8 @@ SHOP = (
 
 
 @pytest.fixture
-def cli(dsn: str, monkeypatch: pytest.MonkeyPatch) -> Cli:
+def cli(run: Cli) -> Cli:
     """Runs a command on a database with one channel that watches."""
-    monkeypatch.setenv("ONESHELF_DATABASE_URL", dsn)
-
-    def run(*arguments: str, exits: int = 0) -> Result:
-        result = CliRunner().invoke(app, arguments, catch_exceptions=False)
-        assert result.exit_code == exits, result.output
-        return result
-
     run("stock", "add-location", "BER")
     run(*SHOP)
     return run

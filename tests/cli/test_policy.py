@@ -9,9 +9,8 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
-from oneshelf.cli import app
 from oneshelf.flow import plan
 from oneshelf.storage.database import Database
 
@@ -28,15 +27,8 @@ insert into listings (channel, channel_sku, merchant_sku, title, sku, pack_units
 
 
 @pytest.fixture
-def cli(dsn: str, monkeypatch: pytest.MonkeyPatch) -> Cli:
+def cli(run: Cli, dsn: str) -> Cli:
     """Runs a command on a database with mugs, caps and a bundle of them, on two channels."""
-    monkeypatch.setenv("ONESHELF_DATABASE_URL", dsn)
-
-    def run(*arguments: str, exits: int = 0) -> Result:
-        result = CliRunner().invoke(app, arguments, catch_exceptions=False)
-        assert result.exit_code == exits, result.output
-        return result
-
     run("stock", "add-location", "BER")
     for sku in ("MUG", "CAP", "DUO"):
         run("stock", "add-sku", sku)

@@ -7,10 +7,9 @@ import json
 from collections.abc import Callable
 
 import pytest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from domain.shop import key
-from oneshelf.cli import app
 from oneshelf.clock import SystemClock
 from oneshelf.domain.command import Demand, ReservationKind, Reserve
 from oneshelf.domain.identity import Location, Sku
@@ -23,15 +22,8 @@ Cli = Callable[..., Result]
 
 
 @pytest.fixture
-def cli(dsn: str, monkeypatch: pytest.MonkeyPatch) -> Cli:
+def cli(run: Cli) -> Cli:
     """Runs a command on a database that knows some SKUs and one location."""
-    monkeypatch.setenv("ONESHELF_DATABASE_URL", dsn)
-
-    def run(*arguments: str, exits: int = 0) -> Result:
-        result = CliRunner().invoke(app, arguments, catch_exceptions=False)
-        assert result.exit_code == exits, result.output
-        return result
-
     for sku in ("MUG", "CAP", "DUO"):
         run("stock", "add-sku", sku)
     run("stock", "add-location", "BER")
