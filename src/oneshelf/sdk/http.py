@@ -65,7 +65,7 @@ class Reply:
         """The JSON in the body. Not JSON means that some machine in between answered: the outcome is unknown."""
         try:
             return msgspec.json.decode(self.body)
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             words = f"answered {self.status} with something that is not JSON: {self.words()}"
             raise _no_answer(words, is_write=self.is_write) from None
 

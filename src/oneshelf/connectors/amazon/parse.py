@@ -99,7 +99,7 @@ def order_message(delivery: Delivery, *, channel: Channel) -> Message:
     """The order in a polled delivery. Raises MalformedError."""
     try:
         document = msgspec.json.decode(delivery.body)
-    except msgspec.DecodeError as problem:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
         raise MalformedError(f"the order is not JSON: {problem}") from None
     order = _object(document, "the order")
     order_id = name_from(order.get("orderId"), what="orderId")
@@ -367,7 +367,7 @@ def _next_token(answer: Mapping[str, Any]) -> str | None:
 def _decoded(body: bytes) -> Any:
     try:
         return msgspec.json.decode(body)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 
