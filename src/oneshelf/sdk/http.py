@@ -19,10 +19,10 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import httpx2
-import msgspec
 
 from oneshelf.clock import Clock
-from oneshelf.errors import invariant
+from oneshelf.errors import MalformedError, invariant
+from oneshelf.sdk.decoding import document_from
 from oneshelf.sdk.fault import OutcomeUnknownError, ReauthenticateError, RefusedError, RetryLaterError
 from oneshelf.sdk.limits import Limiter
 from oneshelf.telemetry import is_inside_transaction
@@ -64,8 +64,8 @@ class Reply:
     def document(self) -> Any:
         """The JSON in the body. Not JSON means that some machine in between answered: the outcome is unknown."""
         try:
-            return msgspec.json.decode(self.body)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            return document_from(self.body, object, what="the answer")
+        except MalformedError:
             words = f"answered {self.status} with something that is not JSON: {self.words()}"
             raise _no_answer(words, is_write=self.is_write) from None
 

@@ -1,4 +1,4 @@
-"""The suite can fail: each bug that is planted in the Shopify connector is caught, by the check that one would expect."""
+"""The suite can fail: each bug planted in the Shopify connector is caught, by the check that one would expect."""
 
 from __future__ import annotations
 

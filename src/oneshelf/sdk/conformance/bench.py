@@ -92,6 +92,8 @@ class Bench:
     http: WatchedHttp
     config: ChannelConfig
     connector: Connector
+    # Calls that the channel did not carry out for now, although our own budget granted them.
+    turned_away: list[str] = field(default_factory=list)
 
     # Where things are -----------------------------------------------------------------------------------------
 
@@ -126,6 +128,8 @@ class Bench:
             try:
                 return await call()
             except RetryLaterError as busy:
+                if self.limiter.has_granted:
+                    self.turned_away.append(str(busy))
                 await self.live(max(0.05, busy.retry_after_s))
         return await call()
 
@@ -267,8 +271,7 @@ async def opened(
     hook_client = httpx2.AsyncClient(transport=hooks)
     simulator = kind.simulator(seed=seed, speed=1.0, clock=clock, webhook_client=hook_client)
     simulator.stock_catalogue([CatalogueItem(sku=f"MUG-{n}", title=f"Mug {n}", units=units) for n in range(items)])
-    if kind.capability.has_webhooks:
-        simulator.connect(address=HOOK_ADDRESS, secret=SECRET)
+    simulator.connect(address=HOOK_ADDRESS, secret=SECRET)  # Who sends no webhooks ignores it.
     wire = Wire(simulator.app(), clock)
     client = httpx2.AsyncClient(transport=wire)
     limiter = Buckets(kind.capability.limits, clock)

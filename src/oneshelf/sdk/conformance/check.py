@@ -99,6 +99,10 @@ def no_lag(declared: Capability) -> str:
     return "" if declared.orders_lag_s > 0 else "orders_lag_s is 0"
 
 
+def no_staleness(declared: Capability) -> str:
+    return "" if declared.stale_s > 0 else "stale_s is 0"
+
+
 def no_key(declared: Capability) -> str:
     return "" if declared.key_life_s > 0 else "key_life_s is 0"
 

@@ -191,26 +191,26 @@ class WatchedHttp(ChannelHttp):
 
 @dataclass(slots=True)
 class Buckets:
-    """The declared limits, kept to the token. `taken`: operation -> how often; `is_open`: everything is granted."""
+    """The declared limits, kept to the token. `taken`: operation -> how often. `has_granted`: the last time."""
 
     limits: tuple[Limit, ...]
     clock: Clock
     taken: dict[str, int] = field(default_factory=dict)
     learned: dict[str, float] = field(default_factory=dict)
-    is_open: bool = False
+    has_granted: bool = True
     _left: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     async def take(self, operation: str) -> float:
         self.taken[operation] = self.taken.get(operation, 0) + 1
         limit = next((one for one in self.limits if one.operation == operation), None)
-        if limit is None or self.is_open:
+        if limit is None:
             return 0.0
         now, rate_per_s = self.clock.monotonic(), self.learned.get(operation, limit.rate_per_s)
         left, at = self._left.get(operation, (float(limit.burst), now))
         left = min(float(limit.burst), left + (now - at) * rate_per_s)
-        is_granted = left >= 1
-        self._left[operation] = (left - 1 if is_granted else left, now)
-        return 0.0 if is_granted else (1 - left) / rate_per_s + ROUNDING_S
+        self.has_granted = left >= 1
+        self._left[operation] = (left - 1 if self.has_granted else left, now)
+        return 0.0 if self.has_granted else (1 - left) / rate_per_s + ROUNDING_S
 
     async def learn(self, operation: str, rate_per_s: float) -> None:
         self.learned[operation] = rate_per_s
