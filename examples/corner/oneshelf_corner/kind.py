@@ -7,6 +7,7 @@ import httpx2
 from oneshelf.clock import Clock
 from oneshelf.domain.identity import Channel
 from oneshelf.errors import ConfigurationError
+from oneshelf.sdk.address import address_from
 from oneshelf.sdk.capability import ZOMBIE_S, Capability, Limit, WriteKind
 from oneshelf.sdk.contract import Setting
 from oneshelf.sdk.http import ChannelHttp
@@ -56,7 +57,7 @@ class CornerKind:
             http,
             channel=channel,
             clock=clock,
-            base_url=told["base_url"].rstrip("/"),
+            base_url=address_from(told["base_url"], what="corner: base_url"),
             token=told["token"],
             webhook_secrets=tuple(told["webhook_secret"].split(",")),
         )

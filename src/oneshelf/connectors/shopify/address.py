@@ -1,13 +1,5 @@
 """Which hosts are this machine."""
 
-from __future__ import annotations
+from oneshelf.sdk.address import is_loopback
 
-import ipaddress
-
-
-def is_loopback(host: str) -> bool:
-    """Whether what is sent to `host` stays on this machine, so that it needs no encryption."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+__all__ = ["is_loopback"]

@@ -13,7 +13,7 @@ from random import Random
 from structlog.testing import capture_logs
 
 from oneshelf.errors import ConfigurationError, MalformedError
-from oneshelf.sdk.conformance.bench import CHANNEL, Bench, open_connector
+from oneshelf.sdk.conformance.bench import ADDRESS, CHANNEL, Bench, open_connector
 from oneshelf.sdk.conformance.check import check, expect, fail, no_limits
 from oneshelf.sdk.conformance.faults import ALWAYS, Call, readings_of
 from oneshelf.sdk.conformance.wire import ECHO, REPLY_LOST, Break, answered
@@ -206,6 +206,24 @@ async def secrets_travel_in_headers_or_forms_alone(bench: Bench) -> None:
     for sent in bench.wire.sent:
         hit = [name for name, value in bench.config.secrets.items() if value in sent.url]
         expect(not hit, f"the secret {hit} stands in the address of a request")
+
+
+@check("secrecy")
+async def secrets_leave_this_machine_encrypted_or_not_at_all(bench: Bench) -> None:
+    """A person types http:// in the place of https://, and the token crosses the open net."""
+    addresses = [name for name, value in bench.config.settings.items() if value.startswith(ADDRESS)]
+    expect(addresses, f"no setting holds the address of the simulator, {ADDRESS}")
+    for name in addresses:
+        for value in (
+            "http://shop.example",
+            "ftp://shop.example",
+            "shop.example",
+            "http://127.0.0.1.example",
+            "https://",
+        ):
+            settings = {**bench.config.settings, name: value}
+            said = _refusal(bench, ChannelConfig(CHANNEL, settings, bench.config.secrets))
+            expect(said is not None, f"{name} may be {value}")
 
 
 # Repeatability ------------------------------------------------------------------------------------------------
