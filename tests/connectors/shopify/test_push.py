@@ -16,6 +16,7 @@ from starlette.routing import Route
 from oneshelf.domain.identity import ChannelSku
 from oneshelf.sdk.bisect import push_each
 from oneshelf.sdk.fault import (
+    MisconfiguredError,
     ReauthenticateError,
     RefusedError,
     RetryLaterError,
@@ -270,12 +271,18 @@ async def test_a_push_that_was_certainly_not_executed_is_a_fault(
         await connector.push([bench.write(bench.skus[0], 4)])
 
 
-async def test_a_redirect_or_a_wrong_path_is_refused_and_followed_by_nobody(bench: Bench) -> None:
-    statuses = [302, 404, 400]
+async def test_a_redirect_is_refused_and_followed_by_nobody(bench: Bench) -> None:
+    statuses = [302, 400]
     connector = await _answered(bench, lambda: Response(status_code=statuses.pop(0)))
     while statuses:
         with pytest.raises(RefusedError):
             await connector.push([bench.write(bench.skus[0], 4)])
+
+
+async def test_an_address_where_no_shop_is_blames_the_settings_and_no_listing(bench: Bench) -> None:
+    connector = await _answered(bench, lambda: Response(status_code=404))
+    with pytest.raises(MisconfiguredError, match="base_url and api_version"):
+        await connector.push([bench.write(bench.skus[0], 4)])
 
 
 async def test_after_a_part_was_written_a_fault_is_told_row_by_row(bench: Bench) -> None:

@@ -45,7 +45,7 @@ from oneshelf.connectors.shopify.preflight import findings_of
 from oneshelf.connectors.shopify.push import Pusher
 from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.errors import MalformedError, invariant
-from oneshelf.sdk.fault import ReauthenticateError, RefusedError, RetryLaterError, SignatureError
+from oneshelf.sdk.fault import MisconfiguredError, ReauthenticateError, RefusedError, RetryLaterError, SignatureError
 from oneshelf.sdk.message import (
     Delivery,
     Finding,
@@ -218,7 +218,7 @@ class ShopifyConnector:
             answer = await self._api.read(PREFLIGHT, {"location": gid("Location", self._location)})
         except ReauthenticateError as refusal:
             return (Finding("access token", is_good=False, detail=f"{refusal}; create a new one and set it"),)
-        except RefusedError as refusal:
+        except (MisconfiguredError, RefusedError) as refusal:
             return (Finding("shop", is_good=False, detail=f"{refusal}; check base_url and api_version"),)
         return findings_of(shop_facts_from(answer), location=self._location, api=self._api)
 
