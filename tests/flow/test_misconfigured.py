@@ -27,7 +27,8 @@ async def test_a_wrong_setting_pauses_the_channel_and_parks_no_listing(
         assert [row["parked_reason"] for row in await world.listings() if row["channel"] == SHOP] == [""]
         (row,) = await world.rows(
             """
-            select last_fault, extract(epoch from paused_until - db_now()) as left_s from channels where channel = 'shop'
+            select last_fault, extract(epoch from paused_until - db_now()) as left_s
+            from channels where channel = 'shop'
             """
         )
         assert "api_version" in row["last_fault"]

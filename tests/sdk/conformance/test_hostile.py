@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from oneshelf.sdk.conformance.check import CHECKS
-from oneshelf.sdk.conformance.run import Verdict, run_check, untried
+from oneshelf.sdk.conformance.run import Verdict, hollow, run_check, untried
 from oneshelf.sdk.contract import ConnectorKind
 from oneshelf.sdk.kinds import load_kinds
-from oneshelf.sdk.quality import Quality, quality_of
+from oneshelf.sdk.quality import RULES, Quality, Standing, quality_of
 from oneshelf_corner import CONNECTOR as CORNER
 from sdk.conformance.hostile import VIOLATIONS, Hostile, HostileKind, Violation
 from simulation.mutants import mutants_in
@@ -57,6 +57,12 @@ def test_a_reason_never_excuses_a_broken_rule() -> None:
     (violation,) = (one for one in VIOLATIONS if one.caught_by == "a_foreign_edit_is_read")
     quality = Quality(cannot_happen={violation.caught_by: "no"})
     assert run_check(violation.kind(CORNER), CHECKS[violation.caught_by], quality=quality).verdict is Verdict.FAILED
+
+
+def test_a_rule_is_not_done_where_no_check_of_it_applies() -> None:
+    done = Quality(rules={rule: Standing("done") for rule in RULES})
+    assert hollow(HONEST["shopify"], done) == []
+    assert hollow(HONEST["amazon"], done) == ["signature-checked", "compare-and-set"]
 
 
 def test_an_ability_that_only_has_excuses_is_not_tried() -> None:

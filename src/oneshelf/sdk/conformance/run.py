@@ -14,7 +14,7 @@ from oneshelf.sdk.conformance import faults, house, orders, parsing, polling, si
 from oneshelf.sdk.conformance.bench import Bench, opened
 from oneshelf.sdk.conformance.check import CHECKS, CannotHappenError, Check, Violation
 from oneshelf.sdk.contract import ConnectorKind
-from oneshelf.sdk.quality import Quality, quality_of
+from oneshelf.sdk.quality import PROVED_BY, Quality, quality_of
 from oneshelf.sdk.virtual_time import StalledError, VirtualClock, run_virtually
 
 # Imported for the checks that they add.
@@ -93,6 +93,17 @@ def untried(kind: ConnectorKind, quality: Quality | None = None) -> list[str]:
         if not tried and not follows:
             left.append(ability)
     return left
+
+
+def hollow(kind: ConnectorKind, quality: Quality | None = None) -> list[str]:
+    """The rules that are said to be done although the checks that prove them do not apply to this kind."""
+    quality = quality_of(kind) if quality is None else quality
+    return [
+        rule
+        for rule, names in PROVED_BY.items()
+        if quality.standing(rule).status == "done"
+        and any(CHECKS[name].exemption(kind.capability) or name in quality.cannot_happen for name in names)
+    ]
 
 
 def _sent(kind: ConnectorKind, check: Check, seed: int) -> list[bytes]:

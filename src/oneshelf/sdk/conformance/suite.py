@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from oneshelf.sdk.conformance.run import Result, Verdict, checks_of, run_check, untried
+from oneshelf.sdk.conformance.run import Result, Verdict, checks_of, hollow, run_check, untried
 from oneshelf.sdk.contract import ConnectorKind
 from oneshelf.sdk.kinds import kind_named, load_kinds
 from oneshelf.sdk.pytest_plugin import PROPERTY
@@ -52,6 +52,8 @@ def _tier(self: Any, request: Any) -> None:
     unstated = [rule for rule in RULES if rule not in quality.rules]
     if unstated:
         raise AssertionError(f"{kind.name}: quality.toml says nothing of {', '.join(unstated)}")
+    if claimed := hollow(kind, quality):
+        raise AssertionError(f"{kind.name}: {', '.join(claimed)} cannot be done: no check of it applies; say exempt")
     if quality.tier != quality.earned_tier:
         raise AssertionError(f"{kind.name}: claims the tier {quality.tier}, and has earned {quality.earned_tier}")
 
