@@ -88,8 +88,8 @@ def _index(kinds: Mapping[str, ConnectorKind]) -> Iterator[str]:
     for what in columns[0]:
         yield f"| {what} | {' | '.join(column[what] for column in columns)} |"
     yield ""
-    yield "Another channel is [an evening's work](../how-to/write-a-connector.md). Whether an account does what is declared"
-    yield "can be [tried](../how-to/check-a-channel.md)."
+    yield "Another channel is [an evening's work](../how-to/write-a-connector.md)."
+    yield "Whether an account does what is declared can be [tried](../how-to/check-a-channel.md)."
 
 
 def _page(kind: ConnectorKind) -> Iterator[str]:
