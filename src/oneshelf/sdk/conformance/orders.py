@@ -9,6 +9,7 @@ from oneshelf.sdk.simulator import BookOrder
 
 # Buyers pay within this, or not at all.
 PAID_S = 7200.0
+MANY_LINES = 120
 
 
 def agrees(booked: BookOrder, told: OrderSnapshot | None) -> None:
@@ -61,6 +62,35 @@ async def an_open_order_is_told_line_by_line(bench: Bench) -> None:
     order_id, cursor = await _paid(bench, 2, 3)
     told = await _compare(bench, order_id, cursor)
     expect(not told.is_pending, "the order is paid, and told as pending")
+
+
+@check("orders")
+async def an_order_of_many_lines_is_told_whole(bench: Bench) -> None:
+    """Lists within lists have pages of their own. Half an order leaves the other half on sale everywhere else."""
+    async with bench.another(items=MANY_LINES) as big:
+        start = await big.poll(None)
+        order_id = big.placed(*[(sku, 1 + at % 2) for at, sku in enumerate(big.skus)])
+        await big.live(PAID_S)
+        agrees(big.booked(order_id), (await big.settled_orders(start.cursor)).orders.get(order_id))
+
+
+@check("orders")
+async def changes_within_a_second_are_told_apart(bench: Bench) -> None:
+    """Channels stamp whole seconds. The later state must not come under the key of the earlier: it would be dropped."""
+    seen = await bench.poll(None)
+    order_ids = []
+    for _ in range(4):
+        await bench.live(bench.kind.capability.poll_orders_s)
+        order_ids.append(bench.placed((bench.skus[0], 1)))
+        seen.add(await bench.poll(seen.cursor))
+        must_happen(bench.simulator.cancel(order_ids[-1]), "cancel an order at once")
+    seen.add(await bench.settled_orders(seen.cursor))
+    bodies: dict[str, bytes] = {}
+    for delivery in seen.deliveries:
+        same = bodies.setdefault(delivery.key, delivery.body) == delivery.body
+        expect(same, f"two states of an order share the key {delivery.key!r}: the second would be dropped")
+    for order_id in order_ids:
+        agrees(bench.booked(order_id), seen.orders.get(order_id))
 
 
 @check("orders")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from oneshelf.errors import InvariantError
+from oneshelf.errors import InvariantError, MalformedError
 from oneshelf.sdk.capability import ZOMBIE_S
 from oneshelf.sdk.conformance.bench import Bench
 from oneshelf.sdk.conformance.check import (
+    CannotHappenError,
     applied_later,
     applied_when_answered,
     check,
@@ -211,6 +212,20 @@ async def what_is_compared_is_what_the_engine_believes(bench: Bench) -> None:
     (outcome,) = await bench.push(bench.write(sku, 30, expected=10))
     expect(isinstance(outcome, Stale), f"we believe 10, it shows 7, and the write is {outcome}")
     expect(bench.shown()[sku] == 7, f"stale, and the listing shows {bench.shown()[sku]} instead of 7")
+
+
+@check("writes", proves=("write_kind",), unless=no_comparison)
+async def a_figure_below_zero_can_be_compared(bench: Bench) -> None:
+    """Somebody typed -3, and goods come in. A connector that knows nothing below zero never gets the listing right."""
+    sku = bench.skus[0]
+    try:
+        bench.simulator.edit_by_hand(sku, -3)
+    except MalformedError as refusal:
+        raise CannotHappenError(f"the simulator cannot show less than nothing: {refusal}") from None
+    (outcome,) = await bench.push(bench.write(sku, 4, expected=-3))
+    expect(isinstance(outcome, done(bench)), f"a write on top of -3 is {outcome}")
+    await bench.applied()
+    expect(bench.shown()[sku] == 4, f"4 was written on top of -3, and it shows {bench.shown()[sku]}")
 
 
 @check("writes", proves=("write_kind",), unless=no_comparison)
