@@ -372,6 +372,16 @@ class _NeverStops(Hostile):
                 continue
 
 
+@breaks("calls_at_the_same_time_do_not_disturb_each_other")
+class _HasOneDesk(Hostile):
+    """keeps the question of a reading where another one puts its own"""
+
+    async def read_stock(self, channel_skus: Sequence[ChannelSku]) -> Readings:
+        self.kept["asked"] = channel_skus
+        await self.clock.sleep(0.1)
+        return await super().read_stock(self.kept["asked"])
+
+
 @breaks("nothing_is_called_inside_a_transaction")
 class _SwallowsBugs(Hostile):
     """hides that it was called inside a transaction"""

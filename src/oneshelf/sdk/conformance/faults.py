@@ -322,6 +322,26 @@ async def a_cancelled_call_leaves_nothing_half_open(bench: Bench) -> None:
 
 
 @check("faults")
+async def calls_at_the_same_time_do_not_disturb_each_other(bench: Bench) -> None:
+    """One connector serves the poll, the sweep, the push and the read-back of a channel, all at once."""
+    start = await bench.poll(None)
+    await bench.live(5.0)
+    order_id = bench.placed((bench.skus[4], 1))
+    readings, other, outcomes, whole, polled = await asyncio.gather(
+        bench.patiently(lambda: bench.connector.read_stock(bench.skus[:2])),
+        bench.patiently(lambda: bench.connector.read_stock(bench.skus[2:3])),
+        bench.push(bench.write(bench.skus[3], 4)),
+        bench.fetched(),
+        bench.settled_orders(start.cursor),
+    )
+    expect({one.channel_sku for one in readings} == set(bench.skus[:2]), "one reading got what another asked for")
+    expect([one.channel_sku for one in other] == bench.skus[2:3], "one reading got what another asked for")
+    expect(isinstance(outcomes[0], Applied | Accepted), f"beside other calls a good write is {kinds_of(outcomes)}")
+    expect({one.channel_sku for one in whole} == set(bench.skus), "beside other calls the whole stock is not whole")
+    expect(order_id in polled.orders, "beside other calls a poll missed an order")
+
+
+@check("faults")
 async def nothing_is_called_inside_a_transaction(bench: Bench) -> None:
     """A channel that hangs would hold the locks of the ledger. Whoever calls it through `http` is stopped."""
     cursor = (await bench.poll(None)).cursor
