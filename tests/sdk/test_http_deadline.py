@@ -10,7 +10,7 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from oneshelf.clock import SystemClock
-from oneshelf.sdk.fault import RefusedError, RetryLaterError
+from oneshelf.sdk.fault import MisconfiguredError, RetryLaterError
 from oneshelf.sdk.http import ChannelHttp, sending_before
 from oneshelf.sdk.limits import Unlimited
 
@@ -60,5 +60,5 @@ async def test_json_that_is_nested_without_end_is_no_answer() -> None:
 
 
 async def test_an_address_that_cannot_be_used_is_said_so() -> None:
-    with pytest.raises(RefusedError, match="address"):
+    with pytest.raises(MisconfiguredError, match="address"):
         await http(Starlette()).read("orders", "GET", "https://h\u200b.example/")
