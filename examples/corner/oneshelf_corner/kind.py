@@ -46,7 +46,10 @@ class CornerKind:
     capability = CAPABILITY
     settings = SETTINGS
 
-    def open(self, config: ChannelConfig, *, channel: Channel, http: ChannelHttp, clock: Clock) -> CornerConnector:
+    def open(
+        self, config: ChannelConfig, *, channel: Channel, http: ChannelHttp, clock: Clock, store: object = None
+    ) -> CornerConnector:
+        del store  # where tokens are kept that a shop hands out: this one hands out none
         told = {**config.settings, **config.secrets}
         for name in told.keys() - {setting.name for setting in SETTINGS}:
             raise ConfigurationError(f"corner: unknown setting {name!r}")

@@ -111,7 +111,10 @@ class HostileKind:
     def settings(self) -> tuple[Setting, ...]:
         return tuple(replace(one, help="") if self.blank_help else one for one in self.honest.settings)
 
-    def open(self, config: ChannelConfig, *, channel: Channel, http: ChannelHttp, clock: Clock) -> Connector:
+    def open(
+        self, config: ChannelConfig, *, channel: Channel, http: ChannelHttp, clock: Clock, store: object = None
+    ) -> Connector:
+        del store
         honest = self.honest.open(config, channel=channel, http=http, clock=clock)
         if self.hostile is None:
             return honest
