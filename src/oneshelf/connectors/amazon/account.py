@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from oneshelf.domain.loopback import is_loopback
 from oneshelf.errors import ConfigurationError
-from oneshelf.sdk.address import address_from
+from oneshelf.sdk.address import address_from, is_loopback
 from oneshelf.sdk.contract import Setting
 from oneshelf.sdk.message import ChannelConfig
 

@@ -10,9 +10,9 @@ from uuid import UUID
 import httpx2
 import msgspec
 
+from oneshelf.connectors.shopify.address import is_loopback
 from oneshelf.connectors.shopify.simulator_payloads import stamp
 from oneshelf.connectors.shopify.simulator_shop import SHOP_DOMAIN
-from oneshelf.domain.loopback import is_loopback
 from oneshelf.errors import MalformedError
 from oneshelf.sdk.signature import hmac_sha256_base64
 from oneshelf.sdk.simulator import Simulator
