@@ -19,7 +19,7 @@ from oneshelf.connectors.amazon.api import ORDERS_PATH, SellingPartnerApi, is_su
 from oneshelf.connectors.amazon.cursor import OrderCursor, StockCursor
 from oneshelf.connectors.amazon.parse import ListingRow
 from oneshelf.connectors.amazon.simulator import AmazonSimulator
-from oneshelf.connectors.amazon.tokens import Tokens
+from oneshelf.connectors.amazon.tokens import tokens_of
 from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.errors import invariant
 from oneshelf.sdk.capability import ZOMBIE_S, Capability, Limit, WriteKind
@@ -64,7 +64,7 @@ class AmazonConnector:
         self._account = account
         self._channel = channel
         self._clock = clock
-        self._tokens = Tokens(account, http=http, clock=clock)
+        self._tokens = tokens_of(account, http=http, clock=clock)
         self._api = SellingPartnerApi(account, http=http, tokens=self._tokens)
         # listing -> whether the last reading in this process showed that the seller fulfils it.
         self._is_merchant: dict[ChannelSku, bool] = {}
