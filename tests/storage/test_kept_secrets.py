@@ -8,7 +8,8 @@ import pytest
 
 from oneshelf.clock import SystemClock
 from oneshelf.domain.identity import Channel, Location
-from oneshelf.sdk.secret_store import Kept, SecretStore
+from oneshelf.domain.kept import Kept
+from oneshelf.sdk.secret_store import SecretStore
 from oneshelf.storage import catalog
 from oneshelf.storage.database import Database
 from oneshelf.storage.kept_secrets import StoredSecrets

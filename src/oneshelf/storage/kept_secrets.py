@@ -9,7 +9,7 @@ from psycopg.types.json import Jsonb
 
 from oneshelf.clock import Clock
 from oneshelf.domain.identity import Channel
-from oneshelf.sdk.secret_store import Kept
+from oneshelf.domain.kept import Kept
 from oneshelf.storage.database import Database
 
 

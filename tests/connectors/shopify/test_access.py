@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from starlette.types import Receive, Scope, Send
 
 from oneshelf.connectors.shopify.simulator_tokens import (
     AGAIN_S,
@@ -15,10 +16,11 @@ from oneshelf.connectors.shopify.simulator_tokens import (
     OFFLINE_LIFE_S,
     REFRESH_TOKEN,
 )
+from oneshelf.domain.kept import Kept
 from oneshelf.errors import ConfigurationError
 from oneshelf.sdk.fault import ReauthenticateError, RetryLaterError
 from oneshelf.sdk.message import Applied, Request
-from oneshelf.sdk.secret_store import Kept, MemorySecretStore
+from oneshelf.sdk.secret_store import MemorySecretStore
 from oneshelf.sdk.signature import hmac_sha256_base64
 
 if TYPE_CHECKING:
@@ -80,14 +82,14 @@ async def test_access_that_was_taken_away_is_told_with_the_way_out_and_without_a
 
 
 async def test_a_right_that_is_missing_asks_for_no_other_token(bench: Bench) -> None:
-    async def forbid(scope: object, receive: object, send: object) -> None:
+    async def forbid(scope: Scope, receive: Receive, send: Send) -> None:
         del scope, receive
-        await send({"type": "http.response.start", "status": 403, "headers": []})  # type: ignore[operator]
-        await send({"type": "http.response.body", "body": b"forbidden"})  # type: ignore[operator]
+        await send({"type": "http.response.start", "status": 403, "headers": []})
+        await send({"type": "http.response.body", "body": b"forbidden"})
 
     store = MemorySecretStore(bench.clock)
     await bench.open(secrets=CREDENTIALS, store=store).fetch_stock(None)
-    connector = bench.open(secrets=CREDENTIALS, store=store, app=forbid)  # type: ignore[arg-type]
+    connector = bench.open(secrets=CREDENTIALS, store=store, app=forbid)
     with pytest.raises(ReauthenticateError, match="403"):
         await connector.fetch_stock(None)
     assert bench.sim.installed.granted_count == 1
