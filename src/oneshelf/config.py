@@ -13,6 +13,7 @@ from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
 from oneshelf.errors import ConfigurationError
+from oneshelf.sdk.address import address_from
 
 CONNECT_TIMEOUT_S = 10
 PORT_MAX = 65_535
@@ -49,6 +50,10 @@ class Settings(BaseSettings):
         default=SecretStr(""),
         description="Bearer token for the API and the pages. Needed unless listening on loopback.",
     )
+    public_url: str = Field(
+        default="",
+        description="Where channels reach the engine, such as https://shelf.example. Empty: nothing is subscribed to.",
+    )
     log_level: str = Field(
         default="INFO", pattern="(?i)^(debug|info|warning|error)$", description="Least level to log."
     )
@@ -58,6 +63,11 @@ class Settings(BaseSettings):
     @classmethod
     def _usable_database(cls, text: str) -> str:
         return database_address(text) if text else text
+
+    @field_validator("public_url")
+    @classmethod
+    def _reachable_address(cls, text: str) -> str:
+        return public_address(text) if text else text
 
     @field_validator("data_dir", mode="before")
     @classmethod
@@ -99,6 +109,16 @@ def database_address(text: str) -> str:
     if not timeout and "PGCONNECT_TIMEOUT" not in os.environ:
         return make_conninfo(text, connect_timeout=CONNECT_TIMEOUT_S)
     return text
+
+
+def public_address(text: str) -> str:
+    """The address without a slash at its end. Raises PydanticCustomError for one to which nobody may send orders."""
+    try:
+        return address_from(text, what="it")
+    except ConfigurationError:
+        raise PydanticCustomError(
+            "public_address", "must be https:// and a host, or http:// on this machine, without user, query or fragment"
+        ) from None
 
 
 def directory_typed(text: str) -> Path:

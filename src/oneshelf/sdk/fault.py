@@ -36,7 +36,14 @@ class NeedsPersonError(ChannelFault):
 
 
 class ReauthenticateError(NeedsPersonError):
-    """The channel refused our credentials or our rights. Retrying spends nothing and helps nothing."""
+    """The channel refused our credentials or our rights. Retrying spends nothing and helps nothing.
+
+    `status`: of HTTP, where that said so; 0 otherwise.
+    """
+
+    def __init__(self, words: str, *, status: int = 0) -> None:
+        super().__init__(words)
+        self.status = status
 
 
 class MisconfiguredError(NeedsPersonError):

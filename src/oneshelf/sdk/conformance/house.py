@@ -60,6 +60,8 @@ async def a_missing_setting_is_named(bench: Bench) -> None:
                 holder[setting.name] = value
             said = _refusal(bench, ChannelConfig(CHANNEL, settings, secrets))
             expect(said is not None and setting.name in said, f"{setting.name} is {value!r}, and this is said: {said}")
+    said = _refusal(bench, ChannelConfig(CHANNEL, bench.config.settings, {}))
+    expect(said is not None, "without any secret the channel is opened all the same")
 
 
 @check("settings")
@@ -80,8 +82,10 @@ async def every_setting_explains_itself(bench: Bench) -> None:
     for setting in bench.kind.settings:
         expect(setting.help.strip(), f"the setting {setting.name} has no help")
         expect(not (setting.is_secret and setting.default), f"the secret {setting.name} has a default")
-    secret = {setting.name for setting in bench.kind.settings if setting.is_secret}
-    expect(secret == set(bench.config.secrets), f"secrets are declared as {secret}, the account has others")
+    public = {setting.name for setting in bench.kind.settings if not setting.is_secret}
+    hidden = {setting.name for setting in bench.kind.settings if setting.is_secret}
+    expect(set(bench.config.secrets) <= hidden, f"secrets are declared as {sorted(hidden)}, the account has others")
+    expect(set(bench.config.settings) <= public, f"settings are declared as {sorted(public)}, the account has others")
 
 
 @check("settings")
