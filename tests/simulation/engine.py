@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
 from time import monotonic
@@ -26,25 +28,76 @@ Say = Callable[[str], None]
 REPORTS = Path(__file__).parent / "reports"
 # A planted bug has to be found within so many seeds.
 SEEDS_MAX = 200
+# After so many days the report is written, so that a run that is ended loses no more than these.
+DAYS_AT_ONCE = 50
 
 
 def days(seeds: Sequence[int], *, workers: int, machine: str, say: Say) -> None:
-    """Live through these seeds, and store the report."""
-    told = began = monotonic()
+    """Live through those of these seeds that the report does not have yet, and add them to it.
 
-    def tell(tally: many.Tally, seconds: float) -> None:
-        nonlocal told
-        if monotonic() - told > 30 or tally.runs == len(seeds):
-            told = monotonic()
-            said = f"{tally.events:,} events, {tally.crashes} crashes, {len(tally.failures)} failed, {seconds:.0f} s"
-            say(f"  {tally.runs} of {len(seeds)} days, {said}")
+    A report is of one state of the engine's code. That of another one is kept as a line only.
+    """
+    report = _begun(read("days"), code=code_digest())
+    left = [seed for seed in seeds if not any(first <= seed <= last for first, last in report["seeds"])]
+    say(f"  {report['runs']:,} days of this code are in the report, {len(left):,} are to come")
+    for start in range(0, len(left), DAYS_AT_ONCE):
+        block, began = left[start : start + DAYS_AT_ONCE], monotonic()
+        with many.workplace() as directory:
+            tally = many.simulate(directory, block, grades=None, workers=workers, tell=lambda *_: None)
+        played = many.as_document(tally, seconds=monotonic() - began, seeds=block, machine=machine)
+        report = _joined(report, played, block)
+        stored("days", report)
+        failed = len(report["failures"])
+        say(f"  {start + len(block):,} of {len(left):,} days, {played['seconds']:,.0f} s, {failed} failed in all")
+        for outcome in tally.failures:
+            raise AssertionError(f"{outcome.violation}\n{many.replay_command(outcome)}")
 
-    with many.workplace() as directory:
-        tally = many.simulate(directory, seeds, grades=None, workers=workers, tell=tell)
-        document = many.as_document(tally, seconds=monotonic() - began, seeds=seeds, machine=machine)
-    stored("days", document)
-    for outcome in tally.failures:
-        raise AssertionError(f"{outcome.violation}\n{many.replay_command(outcome)}")
+
+def code_digest() -> str:
+    """A name for the engine's code as it is: the same one for the same files."""
+    home = Path(many.__file__).parents[1]
+    files = sorted(file for suffix in ("py", "sql") for file in home.rglob(f"*.{suffix}"))
+    parts = (f"{file.relative_to(home)}\0{file.read_text()}\0" for file in files)
+    return sha256("".join(parts).encode()).hexdigest()[:12]
+
+
+def _begun(report: dict[str, Any], *, code: str) -> dict[str, Any]:
+    """The report to go on with: that of this code, or an empty one that remembers the others."""
+    if report.get("code") == code:
+        return report
+    earlier = report.get("earlier", [])
+    if report.get("runs"):
+        earlier = [*earlier, {"runs": report["runs"], "events": report["events"], "failed": len(report["failures"])}]
+    nothing = many.as_document(many.Tally(), seconds=0.0, seeds=[0], machine="")
+    return {**nothing, "code": code, "seeds": [], "earlier": earlier}
+
+
+def _joined(report: dict[str, Any], played: dict[str, Any], block: Sequence[int]) -> dict[str, Any]:
+    """Both together."""
+    joined: dict[str, Any] = {**report, "machine": played["machine"]}
+    for name, figure in played.items():
+        if name in ("hits", "sometimes"):
+            joined[name] = dict(sorted((Counter(report[name]) + Counter(figure)).items()))
+        elif name == "settled_s_max":
+            joined[name] = max(report[name], figure)
+        elif name not in ("seeds", "machine"):
+            joined[name] = report[name] + figure
+    joined["seconds"] = round(joined["seconds"], 1)
+    joined["seeds"] = _spans(
+        seed for first, last in [*report["seeds"], *_spans(block)] for seed in range(first, last + 1)
+    )
+    return joined
+
+
+def _spans(seeds: Iterable[int]) -> list[list[int]]:
+    """First and last of each unbroken row of seeds."""
+    spans: list[list[int]] = []
+    for seed in sorted(set(seeds)):
+        if spans and spans[-1][1] == seed - 1:
+            spans[-1][1] = seed
+        else:
+            spans.append([seed, seed])
+    return spans
 
 
 def bugs(*, workers: int, machine: str, say: Say, names: Sequence[str] = ()) -> None:

@@ -36,9 +36,14 @@ def _days(days: Mapping[str, Any]) -> Iterator[str]:
     runs, failures = days["runs"], days["failures"]
     yield "## Days under every fault"
     yield ""
-    yield f"Seeds {days['seeds'][0]} to {days['seeds'][1]}, {days['machine']}, {days['seconds'] / 60:,.0f} minutes."
-    yield f'`make simulate SEEDS={days["seeds"][0]} ARGS="--only days --days {runs}"`'
+    spans = ", ".join(f"{first} to {last}" for first, last in days["seeds"])
+    yield f"Seeds {spans}, {days['machine']}, {days['seconds'] / 3600:,.1f} hours, of the code `{days['code']}`."
+    yield '`make simulate SEEDS=1 ARGS="--only days --days 10000"` adds what the report does not have yet.'
     yield ""
+    if days["earlier"]:
+        total, failed = (sum(one[name] for one in days["earlier"]) for name in ("runs", "failed"))
+        yield f"Earlier states of the code lived through {total:,} days more, {failed} of them with a violation."
+        yield ""
     yield "| | |"
     yield "|---|---:|"
     for name, words in {
