@@ -12,7 +12,7 @@ from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from oneshelf.simulation import many
 from oneshelf.simulation.run import live
@@ -21,7 +21,7 @@ from oneshelf.simulation.sweep import Swept, sweep
 from oneshelf.storage.embedded import EmbeddedPostgres
 from oneshelf.storage.migrate import migrate
 from oneshelf.telemetry import configure_logging
-from simulation.mutants import BY_NAME, planted
+from simulation.mutants import BY_NAME, Mutant, planted
 from simulation.stories import page, tales
 
 Say = Callable[[str], None]
@@ -112,29 +112,56 @@ def bugs(*, workers: int, machine: str, say: Say, names: Sequence[str] = ()) -> 
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         asked = {pool.submit(hunt, name): name for name in names or BY_NAME}
         for future in as_completed(asked):
-            name, (seed, violation, seconds) = asked[future], future.result()
-            if seed:
-                found[name] = {"seed": seed, "by": violation, "seconds": round(seconds, 1)}
-                say(f"  {name}: found by seed {seed} after {seconds:.0f} s")
+            name, (find, violation, seconds) = asked[future], future.result()
+            if find:
+                found[name] = {**find._asdict(), "by": violation, "seconds": round(seconds, 1)}
+                say(f"  {name}: found by {in_words(found[name])} after {seconds:.0f} s")
             else:
                 survivors.append(name)
-                say(f"  {name}: NOT found by {SEEDS_MAX} seeds")
+                say(f"  {name}: NOT found")
             keep()
     assert not survivors, f"not found: {', '.join(survivors)}"
 
 
-def hunt(name: str) -> tuple[int, str, float]:
-    """The first seed that finds a planted bug (0: none), how it shows, and the seconds until then."""
-    began = monotonic()
+class Find(NamedTuple):
+    """Where a planted bug shows: on the day of a seed, or in a scenario, with the engine killed at a point or never."""
+
+    seed: int = 1
+    scenario: str = ""
+    crash_at: int | None = None
+
+
+def hunt(name: str) -> tuple[Find | None, str, float]:
+    """Where a planted bug shows first (None: nowhere), how it shows, and the seconds until then."""
+    mutant, began = BY_NAME[name], monotonic()
     with database() as dsn:
-        for seed in range(1, SEEDS_MAX + 1):
-            with planted(BY_NAME[name]):
-                outcome = live(dsn, seed, mode=BY_NAME[name].mode)
-            if outcome.violation:
-                honest = live(dsn, seed, mode=BY_NAME[name].mode).violation
-                assert not honest, f"seed {seed} fails without any planted bug: {honest}"
-                return seed, outcome.violation[:300], monotonic() - began
-    return 0, "", monotonic() - began
+        for find in _in_scenario(dsn, mutant) if mutant.scenario else map(Find, range(1, SEEDS_MAX + 1)):
+            with planted(mutant):
+                violation = violation_of(dsn, find, mutant)
+            if violation:
+                honest = violation_of(dsn, find, mutant)
+                assert not honest, f"{find} fails without any planted bug: {honest}"
+                return find, violation[:300], monotonic() - began
+    return None, "", monotonic() - began
+
+
+def in_words(found: dict[str, Any]) -> str:
+    """Where a row of the report was found."""
+    if not found.get("scenario"):
+        return f"seed {found['seed']}"
+    killed = "" if found["crash_at"] is None else f", the engine killed at step {found['crash_at']}"
+    return f"“{found['scenario']}”{killed}"
+
+
+def violation_of(dsn: str, find: Find, mutant: Mutant) -> str:
+    """What is wrong there with the engine as it is now."""
+    return live(dsn, find.seed, mode=mutant.mode, scenario=find.scenario, crash_at=find.crash_at).violation
+
+
+def _in_scenario(dsn: str, mutant: Mutant) -> Iterator[Find]:
+    yield Find(scenario=mutant.scenario)
+    calm = live(dsn, 1, mode=mutant.mode, scenario=mutant.scenario)
+    yield from (Find(scenario=mutant.scenario, crash_at=point) for point in calm.crash_points)
 
 
 def crashes(*, every: int, workers: int, machine: str, say: Say) -> None:

@@ -22,7 +22,8 @@ from typing import Any
 class Mutant:
     """A row of mutants.toml. `where`: module and function or method, as `oneshelf.domain.ledger:Shelf.move`.
 
-    `mode`: of all SKUs on the days on which it is looked for.
+    `mode`: of all SKUs on the days on which it is looked for. `scenario`: it is looked for in that instead, first
+    as it is and then with the engine killed at one point of it after the other.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Mutant:
     old: str
     new: str
     mode: str = "pooled"
+    scenario: str = ""
 
 
 MUTANTS = tuple(Mutant(**one) for one in tomllib.loads((Path(__file__).parent / "mutants.toml").read_text())["mutant"])
