@@ -15,6 +15,7 @@ from time import monotonic
 from typing import Any, NamedTuple
 
 from oneshelf.simulation import many
+from oneshelf.simulation.faults import asked_for
 from oneshelf.simulation.run import live
 from oneshelf.simulation.scenarios import SCENARIOS
 from oneshelf.simulation.sweep import Swept, sweep
@@ -155,7 +156,9 @@ def in_words(found: dict[str, Any]) -> str:
 
 def violation_of(dsn: str, find: Find, mutant: Mutant) -> str:
     """What is wrong there with the engine as it is now."""
-    return live(dsn, find.seed, mode=mutant.mode, scenario=find.scenario, crash_at=find.crash_at).violation
+    grades = asked_for("" if mutant.faults == "none" else mutant.faults) if mutant.faults else None
+    at = find.crash_at
+    return live(dsn, find.seed, grades=grades, mode=mutant.mode, scenario=find.scenario, crash_at=at).violation
 
 
 def _in_scenario(dsn: str, mutant: Mutant) -> Iterator[Find]:

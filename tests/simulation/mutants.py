@@ -22,8 +22,9 @@ from typing import Any
 class Mutant:
     """A row of mutants.toml. `where`: module and function or method, as `oneshelf.domain.ledger:Shelf.move`.
 
-    `mode`: of all SKUs on the days on which it is looked for. `scenario`: it is looked for in that instead, first
-    as it is and then with the engine killed at one point of it after the other.
+    `mode`: of all SKUs on the days on which it is looked for. `faults`: those of these days, as `oneshelf simulate
+    --faults` takes them; empty: what each seed draws. `scenario`: it is looked for in that instead, first as it is and
+    then with the engine killed at one point of it after the other.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Mutant:
     old: str
     new: str
     mode: str = "pooled"
+    faults: str = ""
     scenario: str = ""
 
 
