@@ -24,6 +24,7 @@ from oneshelf.storage import catalog, limits, schedules
 from oneshelf.storage.catalog import ChannelRow
 from oneshelf.storage.database import Database
 from oneshelf.storage.embedded import EmbeddedPostgres, running_dsn
+from oneshelf.storage.kept_secrets import StoredSecrets
 from oneshelf.storage.migrate import migrate
 from oneshelf.telemetry import get_logger
 
@@ -119,8 +120,9 @@ class OpenChannels:
         limiter = limits.StoredLimiter(self._database, row.channel)
         http = ChannelHttp(self._client, clock=self._clock, limiter=limiter, deadline_s=CALL_DEADLINE_S)
         config = ChannelConfig(channel=row.channel, settings=row.settings, secrets=row.secrets)
+        store = StoredSecrets(self._database, row.channel, typed=row.secrets, clock=self._clock)
         try:
-            connector = kind.open(config, channel=row.channel, http=http, clock=self._clock)
+            connector = kind.open(config, channel=row.channel, http=http, clock=self._clock, store=store)
         except ConfigurationError:
             raise
         except Exception as failure:
@@ -174,14 +176,17 @@ async def assembled(
     client: httpx2.AsyncClient | None = None,
     api_token: str = "",
     patience: float = 1.0,
+    public_url: str = "",
 ) -> AsyncIterator[Assembled]:
-    """The engine on a migrated database. `client`: how it calls channels. `patience`: see `Supervisor`."""
+    """The engine on a migrated database. `client`: how it calls channels. The last two: see `Supervisor`."""
     # Here, since every command opens the database, and loading what only `serve` needs takes longer than most of them.
     from oneshelf.web.server import create_app
     from oneshelf.workers.supervisor import Supervisor
 
     async with open_channels(database, clock, client) as channels:
-        supervisor = Supervisor(database, clock, channels.by_name, channels.refresh, patience=patience)
+        supervisor = Supervisor(
+            database, clock, channels.by_name, channels.refresh, patience=patience, public_url=public_url
+        )
         application = create_app(
             database=database,
             channels=channels.by_name,

@@ -28,8 +28,10 @@ from oneshelf.sdk.message import (
     StockPage,
     StockReading,
     StockWrite,
+    Subscriptions,
     WriteOutcome,
 )
+from oneshelf.sdk.secret_store import SecretStore
 from oneshelf.sdk.simulator import Simulator
 
 
@@ -40,7 +42,7 @@ class Setting:
     name: str
     help: str
     is_secret: bool = False
-    default: str | None = None  # None: required
+    default: str | None = None  # None: required; "": may be left out
 
 
 class Connector(Protocol):
@@ -108,6 +110,18 @@ class RemembersKeys(Protocol):
         ...
 
 
+@runtime_checkable
+class Subscribes(Protocol):
+    """What a connector adds whose channel announces only what was subscribed to, and drops subscriptions by itself."""
+
+    async def keep_subscriptions(self, address: str) -> Subscriptions:
+        """See that everything we read is announced to `address`; make anew what is missing. Others' are never touched.
+
+        Raises a ChannelFault where nothing was changed.
+        """
+        ...
+
+
 class ConnectorKind(Protocol):
     """A kind of channel: what the entry point names."""
 
@@ -123,8 +137,19 @@ class ConnectorKind(Protocol):
     @property
     def settings(self) -> tuple[Setting, ...]: ...
 
-    def open(self, config: ChannelConfig, *, channel: Channel, http: ChannelHttp, clock: Clock) -> Connector:
-        """A connector for one channel. Raises ConfigurationError naming a missing or unknown setting."""
+    def open(
+        self,
+        config: ChannelConfig,
+        *,
+        channel: Channel,
+        http: ChannelHttp,
+        clock: Clock,
+        store: SecretStore | None = None,
+    ) -> Connector:
+        """A connector for one channel. Raises ConfigurationError naming a missing or unknown setting.
+
+        `store`: where it keeps what the channel hands out; None: nothing need outlive this connector.
+        """
         ...
 
     def simulator(

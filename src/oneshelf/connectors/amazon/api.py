@@ -9,10 +9,10 @@ from urllib.parse import quote
 from oneshelf import __version__
 from oneshelf.connectors.amazon import parse
 from oneshelf.connectors.amazon.account import Account
-from oneshelf.connectors.amazon.tokens import Tokens
 from oneshelf.domain.identity import ChannelSku
-from oneshelf.sdk.fault import ReauthenticateError, RefusedError
+from oneshelf.sdk.fault import RefusedError
 from oneshelf.sdk.http import ChannelHttp, Reply
+from oneshelf.sdk.tokens import Tokens, called_with_token
 
 LISTINGS_PATH = "/listings/2021-08-01/items"
 ORDERS_PATH = "/orders/2026-01-01/orders"
@@ -65,16 +65,17 @@ class SellingPartnerApi:
         **request: Any,
     ) -> Reply:
         url = f"{self._account.base_url}{path}"
-        token = await self._tokens.access_token()
-        try:
-            reply = await call(operation, method, url, headers=_headers(token), **request)
-        except ReauthenticateError as refusal:
-            # A role that was missing when the seller authorised us is missing in every new token too: only the
-            # seller can add it. A rejected token was never acted upon, so that a second attempt is safe.
-            if not is_retried and not parse.is_token_rejected(str(refusal)):
-                raise
-            token = await self._tokens.renewed(token)
-            reply = await call(operation, method, url, headers=_headers(token), **request)
+
+        async def call_with(token: str) -> Reply:
+            return await call(operation, method, url, headers=_headers(token), **request)
+
+        # A role that was missing when the seller authorised us is missing in every new token too: only the seller can
+        # add it.
+        reply = await called_with_token(
+            self._tokens,
+            call_with,
+            is_about_token=lambda refusal: is_retried or parse.is_token_rejected(str(refusal)),
+        )
         await self._learn(operation, reply)
         return reply
 

@@ -19,7 +19,7 @@ from oneshelf.connectors.amazon.api import ORDERS_PATH, SellingPartnerApi, is_su
 from oneshelf.connectors.amazon.cursor import OrderCursor, StockCursor
 from oneshelf.connectors.amazon.parse import ListingRow
 from oneshelf.connectors.amazon.simulator import AmazonSimulator
-from oneshelf.connectors.amazon.tokens import Tokens
+from oneshelf.connectors.amazon.tokens import tokens_of
 from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.errors import invariant
 from oneshelf.sdk.capability import ZOMBIE_S, Capability, Limit, WriteKind
@@ -48,6 +48,7 @@ from oneshelf.sdk.message import (
     Unknown,
     WriteOutcome,
 )
+from oneshelf.sdk.secret_store import SecretStore
 from oneshelf.sdk.simulator import Simulator
 
 BATCH_MAX = 20
@@ -64,7 +65,7 @@ class AmazonConnector:
         self._account = account
         self._channel = channel
         self._clock = clock
-        self._tokens = Tokens(account, http=http, clock=clock)
+        self._tokens = tokens_of(account, http=http, clock=clock)
         self._api = SellingPartnerApi(account, http=http, tokens=self._tokens)
         # listing -> whether the last reading in this process showed that the seller fulfils it.
         self._is_merchant: dict[ChannelSku, bool] = {}
@@ -378,7 +379,15 @@ class AmazonKind:
     def settings(self) -> tuple[Setting, ...]:
         return SETTINGS
 
-    def open(self, config: ChannelConfig, *, channel: Channel, http: ChannelHttp, clock: Clock) -> Connector:
+    def open(
+        self,
+        config: ChannelConfig,
+        *,
+        channel: Channel,
+        http: ChannelHttp,
+        clock: Clock,
+        store: SecretStore | None = None,
+    ) -> Connector:
         return AmazonConnector(account_from(config), channel=channel, http=http, clock=clock)
 
     def simulator(

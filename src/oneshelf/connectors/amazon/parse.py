@@ -19,6 +19,7 @@ from oneshelf.domain.identity import Channel, ChannelSku, name_from, units_from
 from oneshelf.domain.order import OrderLine, OrderSnapshot
 from oneshelf.errors import MalformedError
 from oneshelf.sdk.message import Accepted, Delivery, Ignored, Message, Refused, StockReading, Unknown
+from oneshelf.sdk.tokens import Grant
 
 POLLED_ORDER = "poll/order"
 MERCHANT_CHANNEL = "DEFAULT"
@@ -70,17 +71,6 @@ class ListingsAnswer:
     rows: tuple[ListingRow, ...]
     next_token: str | None
     results_count: int
-
-
-@dataclass(frozen=True, slots=True)
-class TokenGrant:
-    """An access token and for how many seconds it is good."""
-
-    access_token: str
-    life_s: float
-
-    def __repr__(self) -> str:
-        return f"TokenGrant(life_s={self.life_s})"
 
 
 def orders_answer(document: Any) -> OrdersAnswer:
@@ -274,13 +264,13 @@ def is_token_rejected(words: str) -> bool:
     return "access token" in words.lower()
 
 
-def token_grant(document: Any) -> TokenGrant:
+def token_grant(document: Any) -> Grant:
     """The token that Login with Amazon granted. Raises MalformedError, without the answer's text."""
     answer = _object(document, "the answer of Login with Amazon")
     life = answer.get("expires_in")
     if not isinstance(life, int) or isinstance(life, bool) or life <= 0:
         raise MalformedError("Login with Amazon does not say how long its token lives")
-    return TokenGrant(access_token=_text(answer.get("access_token"), "access_token"), life_s=float(life))
+    return Grant(access_token=_text(answer.get("access_token"), "access_token"), life_s=float(life))
 
 
 def token_refusal(body: bytes) -> str:
