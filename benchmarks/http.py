@@ -1,16 +1,21 @@
 """Reservations and commands a second over HTTP, of one `oneshelf serve`: `python -m benchmarks http`.
 
 The engine runs as its users run it, on its embedded PostgreSQL. The sender of the load is another process on the same
-cores: connections that stay open, each with one request under way.
+cores: connections that stay open, each with one request under way. Compared in the same run with what HTTP and the
+database cost here by themselves (`benchmarks/http_floor.py`).
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import functools
 import json
+import subprocess
+import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -25,6 +30,11 @@ from oneshelf.storage.embedded import running_dsn
 UNITS = 1_000_000_000
 LOCATION = "warehouse"
 BATCH = 100
+# Connections of the requests for a single reservation.
+CONNECTIONS = 64
+ONE = f"`/v1/reservations`, one hot SKU, {CONNECTIONS} connections"
+EMPTY = f"floor of HTTP: a fixed answer of a bare server, {CONNECTIONS} connections"
+ROWS = f"floor of both: the same rows by unnest behind a bare server, {CONNECTIONS} connections"
 
 
 class Round(NamedTuple):
@@ -141,16 +151,25 @@ async def prepare(port: int) -> None:
     await once("/v1/commands", {"commands": received})
 
 
-async def rounds_of(port: int, *, rounds: int, seconds: float) -> dict[str, list[Round]]:
-    """Each kind of request in turn."""
-    await prepare(port)
+async def rounds_of(port: int, floor_port: int, *, rounds: int, seconds: float) -> dict[str, list[Round]]:
+    """Each kind of request in turn, of the engine and of the floor."""
     found: dict[str, list[Round]] = {}
     for turn in range(rounds):
         run = f"run{turn}"
-        one = await send(
-            port, "/v1/reservations", lambda number, run=run: reservation(number, run), connections=64, seconds=seconds
-        )
-        found.setdefault("`/v1/reservations`, one hot SKU, 64 connections", []).append(one)
+        for what, to_port, path in (
+            (EMPTY, floor_port, "/empty"),
+            (ROWS, floor_port, "/rows"),
+            (ONE, port, "/v1/reservations"),
+        ):
+            name = f"{run}{path}"
+            one = await send(
+                to_port,
+                path,
+                functools.partial(reservation, run=name),
+                connections=CONNECTIONS,
+                seconds=seconds,
+            )
+            found.setdefault(what, []).append(one)
         for kind in ("reserve", "receive"):
             many = await send(
                 port,
@@ -177,6 +196,12 @@ def section(described: str, found: dict[str, list[Round]], *, seconds: float, ro
     for what, several in found.items():
         per_s, p50, p99 = (median(column) for column in zip(*(one.figures() for one in several), strict=True))
         lines.append(f"| {what} | {per_s:,.0f} | {p50:.1f} | {p99:.1f} |")
+    ours, empty, rows = (median(one.figures()[0] for one in found[what]) for what in (ONE, EMPTY, ROWS))
+    lines += [
+        "",
+        f"Of a reservation a second, HTTP alone would allow {empty:,.0f} and the rows behind HTTP {rows:,.0f}:",
+    ]
+    lines += [f"the engine, which also checks, locks and decides, reaches {ours / rows:.0%} of the latter."]
     return "\n".join(lines)
 
 
@@ -196,9 +221,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         engine.start()
         try:
             uvloop.run(_until_ready(port))
-            found = uvloop.run(rounds_of(port, rounds=options.rounds, seconds=options.seconds))
+            uvloop.run(prepare(port))
             dsn = running_dsn(directory / "postgres")
             assert dsn is not None
+            with _floor(dsn) as floor_port:
+                uvloop.run(_until_ready(floor_port))
+                found = uvloop.run(rounds_of(port, floor_port, rounds=options.rounds, seconds=options.seconds))
             described = asyncio.run(machine(dsn))
         finally:
             engine.stop()
@@ -206,6 +234,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(text)
     if not options.print_only:
         written(text, section="http")
+
+
+@contextmanager
+def _floor(dsn: str) -> Iterator[int]:
+    """The bare server on the engine's database. Yields its port."""
+    port = any_free_port()
+    with subprocess.Popen([sys.executable, "-m", "benchmarks.http_floor", str(port), dsn]) as server:
+        try:
+            yield port
+        finally:
+            server.terminate()
 
 
 async def _until_ready(port: int) -> None:

@@ -390,9 +390,10 @@ class PaperLedger:
         return {"kind": "Posted", "available": self.there(place)}
 
     def settle(self, order: str, place: Place, units: int, *, ships: bool) -> Answer:
-        """An order that only a claim has made ships, or is cancelled."""
+        """An order that only claims have made ships, or is cancelled: what was reserved first goes first."""
         sku, location = place
         lines = [line for line in self.orders.get(order, []) if not line.told and line.place == place]
+        lines.sort(key=lambda line: line.number)
         held, short = sum(line.committed for line in lines), sum(line.short for line in lines)
         if not lines:
             return {"kind": "NoSuchLine"}

@@ -278,6 +278,17 @@ def test_a_claimed_order_that_is_cancelled_frees_its_units() -> None:
     assert_sound(on)
 
 
+def test_of_an_order_that_claimed_twice_what_was_reserved_first_is_cancelled_first() -> None:
+    on = shelf(MUG=5)
+    first, second = held(on, demand(MUG, 1)), held(on, demand(MUG, 2))
+    ask(on, claim(second))
+    ask(on, claim(first))
+    ask(on, Cancel(key=key(), order=ORDER, sku=MUG, location=BERLIN, units=1))
+    held_by = {line.line_id.split("/")[0]: line.units_committed for line in on.lines.values()}
+    assert held_by == {str(first): 0, str(second): 2}
+    assert_sound(on)
+
+
 def test_an_order_of_a_channel_ships_when_the_channel_says_so() -> None:
     on = shelf(MUG=5)
     tell(on, 3)

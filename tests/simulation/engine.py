@@ -4,47 +4,101 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
 from time import monotonic
-from typing import Any
+from typing import Any, NamedTuple
 
 from oneshelf.simulation import many
+from oneshelf.simulation.faults import asked_for
 from oneshelf.simulation.run import live
 from oneshelf.simulation.scenarios import SCENARIOS
 from oneshelf.simulation.sweep import Swept, sweep
 from oneshelf.storage.embedded import EmbeddedPostgres
 from oneshelf.storage.migrate import migrate
 from oneshelf.telemetry import configure_logging
-from simulation.mutants import BY_NAME, planted
+from simulation.mutants import BY_NAME, Mutant, planted
 from simulation.stories import page, tales
 
 Say = Callable[[str], None]
 REPORTS = Path(__file__).parent / "reports"
 # A planted bug has to be found within so many seeds.
 SEEDS_MAX = 200
+# After so many days the report is written, so that a run that is ended loses no more than these.
+DAYS_AT_ONCE = 50
 
 
 def days(seeds: Sequence[int], *, workers: int, machine: str, say: Say) -> None:
-    """Live through these seeds, and store the report."""
-    told = began = monotonic()
+    """Live through those of these seeds that the report does not have yet, and add them to it.
 
-    def tell(tally: many.Tally, seconds: float) -> None:
-        nonlocal told
-        if monotonic() - told > 30 or tally.runs == len(seeds):
-            told = monotonic()
-            said = f"{tally.events:,} events, {tally.crashes} crashes, {len(tally.failures)} failed, {seconds:.0f} s"
-            say(f"  {tally.runs} of {len(seeds)} days, {said}")
+    A report is of one state of the engine's code. That of another one is kept as a line only.
+    """
+    report = _begun(read("days"), code=code_digest())
+    left = [seed for seed in seeds if not any(first <= seed <= last for first, last in report["seeds"])]
+    say(f"  {report['runs']:,} days of this code are in the report, {len(left):,} are to come")
+    for start in range(0, len(left), DAYS_AT_ONCE):
+        block, began = left[start : start + DAYS_AT_ONCE], monotonic()
+        with many.workplace() as directory:
+            tally = many.simulate(directory, block, grades=None, workers=workers, tell=lambda *_: None)
+        played = many.as_document(tally, seconds=monotonic() - began, seeds=block, machine=machine)
+        report = _joined(report, played, block)
+        stored("days", report)
+        failed = len(report["failures"])
+        say(f"  {start + len(block):,} of {len(left):,} days, {played['seconds']:,.0f} s, {failed} failed in all")
+        for outcome in tally.failures:
+            raise AssertionError(f"{outcome.violation}\n{many.replay_command(outcome)}")
 
-    with many.workplace() as directory:
-        tally = many.simulate(directory, seeds, grades=None, workers=workers, tell=tell)
-        document = many.as_document(tally, seconds=monotonic() - began, seeds=seeds, machine=machine)
-    stored("days", document)
-    for outcome in tally.failures:
-        raise AssertionError(f"{outcome.violation}\n{many.replay_command(outcome)}")
+
+def code_digest() -> str:
+    """A name for the engine's code as it is: the same one for the same files."""
+    home = Path(many.__file__).parents[1]
+    files = sorted(file for suffix in ("py", "sql") for file in home.rglob(f"*.{suffix}"))
+    parts = (f"{file.relative_to(home)}\0{file.read_text()}\0" for file in files)
+    return sha256("".join(parts).encode()).hexdigest()[:12]
+
+
+def _begun(report: dict[str, Any], *, code: str) -> dict[str, Any]:
+    """The report to go on with: that of this code, or an empty one that remembers the others."""
+    if report.get("code") == code:
+        return report
+    earlier = report.get("earlier", [])
+    if report.get("runs"):
+        earlier = [*earlier, {"runs": report["runs"], "events": report["events"], "failed": len(report["failures"])}]
+    nothing = many.as_document(many.Tally(), seconds=0.0, seeds=[0], machine="")
+    return {**nothing, "code": code, "seeds": [], "earlier": earlier}
+
+
+def _joined(report: dict[str, Any], played: dict[str, Any], block: Sequence[int]) -> dict[str, Any]:
+    """Both together."""
+    joined: dict[str, Any] = {**report, "machine": played["machine"]}
+    for name, figure in played.items():
+        if name in ("hits", "sometimes"):
+            joined[name] = dict(sorted((Counter(report[name]) + Counter(figure)).items()))
+        elif name == "settled_s_max":
+            joined[name] = max(report[name], figure)
+        elif name not in ("seeds", "machine"):
+            joined[name] = report[name] + figure
+    joined["seconds"] = round(joined["seconds"], 1)
+    joined["seeds"] = _spans(
+        seed for first, last in [*report["seeds"], *_spans(block)] for seed in range(first, last + 1)
+    )
+    return joined
+
+
+def _spans(seeds: Iterable[int]) -> list[list[int]]:
+    """First and last of each unbroken row of seeds."""
+    spans: list[list[int]] = []
+    for seed in sorted(set(seeds)):
+        if spans and spans[-1][1] == seed - 1:
+            spans[-1][1] = seed
+        else:
+            spans.append([seed, seed])
+    return spans
 
 
 def bugs(*, workers: int, machine: str, say: Say, names: Sequence[str] = ()) -> None:
@@ -59,29 +113,58 @@ def bugs(*, workers: int, machine: str, say: Say, names: Sequence[str] = ()) -> 
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         asked = {pool.submit(hunt, name): name for name in names or BY_NAME}
         for future in as_completed(asked):
-            name, (seed, violation, seconds) = asked[future], future.result()
-            if seed:
-                found[name] = {"seed": seed, "by": violation, "seconds": round(seconds, 1)}
-                say(f"  {name}: found by seed {seed} after {seconds:.0f} s")
+            name, (find, violation, seconds) = asked[future], future.result()
+            if find:
+                found[name] = {**find._asdict(), "by": violation, "seconds": round(seconds, 1)}
+                say(f"  {name}: found by {in_words(found[name])} after {seconds:.0f} s")
             else:
                 survivors.append(name)
-                say(f"  {name}: NOT found by {SEEDS_MAX} seeds")
+                say(f"  {name}: NOT found")
             keep()
     assert not survivors, f"not found: {', '.join(survivors)}"
 
 
-def hunt(name: str) -> tuple[int, str, float]:
-    """The first seed that finds a planted bug (0: none), how it shows, and the seconds until then."""
-    began = monotonic()
+class Find(NamedTuple):
+    """Where a planted bug shows: on the day of a seed, or in a scenario, with the engine killed at a point or never."""
+
+    seed: int = 1
+    scenario: str = ""
+    crash_at: int | None = None
+
+
+def hunt(name: str) -> tuple[Find | None, str, float]:
+    """Where a planted bug shows first (None: nowhere), how it shows, and the seconds until then."""
+    mutant, began = BY_NAME[name], monotonic()
     with database() as dsn:
-        for seed in range(1, SEEDS_MAX + 1):
-            with planted(BY_NAME[name]):
-                outcome = live(dsn, seed, mode=BY_NAME[name].mode)
-            if outcome.violation:
-                honest = live(dsn, seed, mode=BY_NAME[name].mode).violation
-                assert not honest, f"seed {seed} fails without any planted bug: {honest}"
-                return seed, outcome.violation[:300], monotonic() - began
-    return 0, "", monotonic() - began
+        for find in _in_scenario(dsn, mutant) if mutant.scenario else map(Find, range(1, SEEDS_MAX + 1)):
+            with planted(mutant):
+                violation = violation_of(dsn, find, mutant)
+            if violation:
+                honest = violation_of(dsn, find, mutant)
+                assert not honest, f"{find} fails without any planted bug: {honest}"
+                return find, violation[:300], monotonic() - began
+    return None, "", monotonic() - began
+
+
+def in_words(found: dict[str, Any]) -> str:
+    """Where a row of the report was found."""
+    if not found.get("scenario"):
+        return f"seed {found['seed']}"
+    killed = "" if found["crash_at"] is None else f", the engine killed at step {found['crash_at']}"
+    return f"“{found['scenario']}”{killed}"
+
+
+def violation_of(dsn: str, find: Find, mutant: Mutant) -> str:
+    """What is wrong there with the engine as it is now."""
+    grades = asked_for("" if mutant.faults == "none" else mutant.faults) if mutant.faults else None
+    at = find.crash_at
+    return live(dsn, find.seed, grades=grades, mode=mutant.mode, scenario=find.scenario, crash_at=at).violation
+
+
+def _in_scenario(dsn: str, mutant: Mutant) -> Iterator[Find]:
+    yield Find(scenario=mutant.scenario)
+    calm = live(dsn, 1, mode=mutant.mode, scenario=mutant.scenario)
+    yield from (Find(scenario=mutant.scenario, crash_at=point) for point in calm.crash_points)
 
 
 def crashes(*, every: int, workers: int, machine: str, say: Say) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from oneshelf.simulation.faults import OF_CHANNELS, OF_NODES, OF_SWITCHES, Fault
-from simulation.engine import read
+from simulation.engine import in_words, read
 from simulation.mutants import MUTANTS
 from simulation.sellout_rows import section
 
@@ -36,9 +36,14 @@ def _days(days: Mapping[str, Any]) -> Iterator[str]:
     runs, failures = days["runs"], days["failures"]
     yield "## Days under every fault"
     yield ""
-    yield f"Seeds {days['seeds'][0]} to {days['seeds'][1]}, {days['machine']}, {days['seconds'] / 60:,.0f} minutes."
-    yield f'`make simulate SEEDS={days["seeds"][0]} ARGS="--only days --days {runs}"`'
+    spans = ", ".join(f"{first} to {last}" for first, last in days["seeds"])
+    yield f"Seeds {spans}, {days['machine']}, {days['seconds'] / 3600:,.1f} hours, of the code `{days['code']}`."
+    yield '`make simulate SEEDS=1 ARGS="--only days --days 10000"` adds what the report does not have yet.'
     yield ""
+    if days["earlier"]:
+        total, failed = (sum(one[name] for one in days["earlier"]) for name in ("runs", "failed"))
+        yield f"Earlier states of the code lived through {total:,} days more, {failed} of them with a violation."
+        yield ""
     yield "| | |"
     yield "|---|---:|"
     for name, words in {
@@ -93,15 +98,15 @@ def _bugs(bugs: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield f"{len(found)} of {len(MUTANTS)} bugs that were planted on purpose were found, each within"
     yield (
-        f"{bugs['seeds_max']} seeds. "
+        f"{bugs['seeds_max']} seeds, or in a scenario that is made for it. "
         '`make simulate ARGS="--only bugs"`; what each changes is in `tests/simulation/mutants.toml`.'
     )
     yield ""
-    yield "| bug | found by seed | as |"
-    yield "|---|---:|---|"
+    yield "| bug | found by | as |"
+    yield "|---|---|---|"
     for name, one in found.items():
         words = one["by"].split(": ")[0] if len(one["by"]) > 90 else one["by"]
-        yield f"| {name} | {one['seed']} | {words.replace('|', '/')[:120]} |"
+        yield f"| {name} | {in_words(one)} | {words.replace('|', '/')[:120]} |"
     for mutant in MUTANTS:
         if mutant.name not in found:
             words = "**not found**" if mutant.name in bugs["not_found"] else "not looked for to the end"

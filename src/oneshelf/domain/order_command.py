@@ -1,7 +1,7 @@
 """The rules of what people say of an order: it shipped, it will not ship, it came back.
 
 A channel tells of its own orders. Only what a claim has committed, and no channel has spoken of, ships or is cancelled
-by a command.
+by a command. Where several claims made an order, what was reserved first goes first.
 """
 
 from __future__ import annotations

@@ -65,6 +65,31 @@ _LOOK = " union all ".join(
     for rule, statement in _EMPTY.items()
 )
 
+# A figure that was ever to be shown, and is not what it says it follows from: so many were not available at the version
+# of the ledger that it names, or it is another one than they allow.
+_UNEXPLAINED = """
+    with stated as (
+        select p.*, place.key as location, place.value::bigint as there,
+               (p.derivation -> 'ledger_versions' ->> place.key)::bigint as ledger_version
+        from publications p, jsonb_each_text(p.derivation -> 'available') as place
+    ), told as (
+        select stated.*, coalesce((
+            select sum(case when m.to_account = 'available' then m.units else 0 end
+                     - case when m.from_account = 'available' then m.units else 0 end)
+            from movements m where m.sku = stated.sku and m.version <= ledger_version
+              and coalesce(m.from_location, m.to_location) = stated.location), 0) as was
+        from stated
+    ), summed as (
+        select channel, channel_sku, version, units, sum(there) as there, sum(was) as was,
+               min((derivation ->> 'in_suspense')::bigint) as in_suspense,
+               bool_and(derivation ? 'guarded_from') as is_guarded
+        from told group by 1, 2, 3, 4
+    )
+    select channel, channel_sku, version, units, there, was, in_suspense from summed
+    where there <> was
+       or case when is_guarded then units > greatest(0, there) else units <> greatest(0, there - in_suspense) end
+"""
+
 
 class Auditor:
     """`session` sees what is committed, and nothing else."""
@@ -152,6 +177,25 @@ class Auditor:
             prepare=True,
         ).fetchall()
 
+    def _refuse_slander(self) -> None:
+        """Nobody is said to have edited a figure who has not."""
+        for channel, channel_sku, expected, observed in self._session.execute(
+            "select channel, channel_sku, expected_units, observed_units from drifts where cause = 'foreign edit'"
+        ):
+            if (channel, channel_sku) not in self._world.edited:
+                raise ViolationError(
+                    f"nobody is said to have edited a figure who has not: {channel} {channel_sku}, {expected} were "
+                    f"expected, {observed} shown"
+                )
+
+    def _refuse_unexplained(self) -> None:
+        """Every figure that a listing was ever to show follows from what it says it does."""
+        for channel, channel_sku, version, units, there, was, held in self._session.execute(_UNEXPLAINED):
+            raise ViolationError(
+                f"every figure can be explained: {channel} {channel_sku} was to show {units} in plan {version}, from "
+                f"{there} available ({was} by the movements) and {held} in suspense"
+            )
+
     # The end ---------------------------------------------------------------------------------------------------
 
     def unsettled(self) -> Iterator[str]:
@@ -159,6 +203,8 @@ class Auditor:
 
         To ask for the first of it costs little, as long as there is any.
         """
+        self._refuse_slander()
+        self._refuse_unexplained()
         for missing in (self._queues, self._orders, self._payments, self._commands, self._stock, self._listings):
             yield from missing()
 

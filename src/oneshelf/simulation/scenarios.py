@@ -141,7 +141,7 @@ async def _transferred(world: World) -> None:
 
 async def _edited(world: World, shop: str, units: int) -> None:
     listing = world.channels[shop].listings()[0]
-    world.channels[shop].edit_by_hand(listing.channel_sku, units)
+    world.edit(shop, listing.channel_sku, units)
     await _later(30)
 
 

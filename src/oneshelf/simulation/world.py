@@ -22,6 +22,8 @@ LOCATION, OTHER_LOCATION = "BER", "HAM"
 # Seconds between two acts of each kind, on average.
 ORDER_S = 3.0
 EARLY_S = (0.5, 3.0)
+# Between that and the first start of the engine: longer than any poll looks back by itself.
+IDLE_S = (0.5, 600.0)
 COMMAND_S = 4.0
 # On a guarded day there is little of everything, and many ask for it.
 GUARDED_ORDER_S = 0.8
@@ -68,6 +70,8 @@ class World:
         self.channels = dict(channels)
         self.skus: Sequence[str] = ()
         self.asked: dict[str, Asked] = {}
+        # Listings whose figure somebody has ever typed.
+        self.edited: set[tuple[str, str]] = set()
         self.is_closed = False
         self.is_guarded = False
         # Whether a channel compares what is written with what it shows.
@@ -90,7 +94,7 @@ class World:
             on_sale = [listing for listing in simulator.listings() if listing.units > 0]
             if on_sale:
                 self.kernel.note(f"{name} order {simulator.place([(self.random.choice(on_sale).channel_sku, 1)])}")
-        await asyncio.sleep(self.random.uniform(*EARLY_S))
+        await asyncio.sleep(self.random.uniform(*IDLE_S))
 
     def watch(self) -> None:
         """Somebody starts the engines that died."""
@@ -105,6 +109,12 @@ class World:
 
     def orders(self, channel: str) -> Sequence[BookOrder]:
         return self.channels[channel].orders()
+
+    def edit(self, name: str, channel_sku: str, units: int) -> None:
+        """Somebody types a figure into the channel's own page."""
+        self.channels[name].edit_by_hand(channel_sku, units)
+        self.edited.add((name, channel_sku))
+        self.kernel.note(f"{name} edited {channel_sku}")
 
     # Channels -------------------------------------------------------------------------------------------------
 
@@ -123,8 +133,7 @@ class World:
                 self.network.later(random.uniform(*REVOKED_S), lambda: _granted(simulator))
             if self.faults.strikes("foreign_edit", name):
                 edited = random.choice(simulator.listings())
-                simulator.edit_by_hand(edited.channel_sku, max(0, edited.units + random.choice((-3, -1, 1, 2, 5))))
-                self.kernel.note(f"{name} edited {edited.channel_sku}")
+                self.edit(name, edited.channel_sku, max(0, edited.units + random.choice((-3, -1, 1, 2, 5))))
 
     def _later_life(self, name: str, simulator: Simulator) -> None:
         """Something may become of an order that is open."""
