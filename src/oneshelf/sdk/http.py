@@ -33,7 +33,7 @@ WORDS_LENGTH_MAX = 300
 # A channel that asks for more than this is asked again all the same.
 RETRY_AFTER_S_MAX = 3600.0
 
-_SECRET_NAMES = re.compile("auth|token|secret|key|cookie", re.IGNORECASE)
+_SECRET_NAMES = re.compile("auth|token|secret|key|cookie|client_id", re.IGNORECASE)
 _SECRET_LENGTH_MIN = 4
 _send_before: ContextVar[float | None] = ContextVar("send_before", default=None)
 

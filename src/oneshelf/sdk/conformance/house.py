@@ -208,7 +208,8 @@ async def secrets_travel_in_headers_or_forms_alone(bench: Bench) -> None:
     await bench.fetched()
     await bench.push(bench.write(bench.skus[0], 3))
     for sent in bench.wire.sent:
-        hit = [name for name, value in bench.config.secrets.items() if value in sent.url]
+        secrets = {name: value for name, value in bench.config.secrets.items() if len(value) >= SECRET_LENGTH_MIN}
+        hit = [name for name, value in secrets.items() if value in sent.url]
         expect(not hit, f"the secret {hit} stands in the address of a request")
 
 
