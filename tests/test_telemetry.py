@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import structlog
 
-from oneshelf.app import load_kinds
+from oneshelf.sdk.kinds import load_kinds
 from oneshelf.telemetry import configure_logging, get_logger, is_inside_transaction, transaction_open
 
 SECRET = "hush-9f8e7d6c"

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +16,8 @@ from oneshelf.domain.identity import Channel
 from oneshelf.errors import ConfigurationError
 from oneshelf.flow.channel import OpenChannel, with_timing
 from oneshelf.sdk.capability import effective
-from oneshelf.sdk.contract import ConnectorKind
 from oneshelf.sdk.http import ChannelHttp
+from oneshelf.sdk.kinds import kind_named, load_kinds
 from oneshelf.sdk.message import ChannelConfig
 from oneshelf.storage import catalog, limits, schedules
 from oneshelf.storage.catalog import ChannelRow
@@ -64,21 +63,6 @@ async def open_database(settings: Settings) -> AsyncIterator[Database]:
             log.info("migration.applied", name=name)
         async with Database.open(dsn) as database:
             yield database
-
-
-def load_kinds() -> Mapping[str, ConnectorKind]:
-    """All installed kinds of channels, by name."""
-    kinds: dict[str, ConnectorKind] = {}
-    for entry in entry_points(group="oneshelf.connectors"):
-        kinds[entry.name] = entry.load()
-    return kinds
-
-
-def kind_named(kinds: Mapping[str, ConnectorKind], name: str) -> ConnectorKind:
-    """One kind. Raises ConfigurationError that names those there are."""
-    if name not in kinds:
-        raise ConfigurationError(f"no connector for {name!r} is installed; there are: {', '.join(sorted(kinds))}")
-    return kinds[name]
 
 
 class OpenChannels:

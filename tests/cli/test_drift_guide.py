@@ -33,13 +33,13 @@ def script(guide: Path) -> str:
     return f"set -euo pipefail\ntrap 'kill $(jobs -p)' EXIT\n{commands}"
 
 
-def run_guide(guide: Path, dsn: str, tmp_path: Path) -> str:
-    """What the commands of a guide say. Fails where one of them does."""
+def run_guide(guide: Path, dsn: str, tmp_path: Path, *, packages: Path | None = None) -> str:
+    """What the commands of a guide say. Fails where one of them does. `packages`: where more of them are installed."""
     mine = {name: value for name, value in os.environ.items() if not name.startswith("ONESHELF_")}
     path = f"{Path(sys.executable).parent}{os.pathsep}{mine['PATH']}"
     with subprocess.Popen(
         ["bash", "-c", script(guide)],
-        env={**mine, "PATH": path, "ONESHELF_DATABASE_URL": dsn},
+        env={**mine, "PATH": path, "ONESHELF_DATABASE_URL": dsn, **({"PYTHONPATH": str(packages)} if packages else {})},
         cwd=tmp_path,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -8,12 +8,12 @@ import pytest
 
 from flow.one_shop import CREDENTIALS, OneShop, open_shop
 from flow.world import CLOCK, SHOP, SHOP_ADDRESS
-from oneshelf.app import kind_named, load_kinds
 from oneshelf.connectors.shopify.simulator_shop import LOCATION_ID
 from oneshelf.connectors.shopify.simulator_tokens import REFRESH_TOKEN
 from oneshelf.domain.kept import Kept
 from oneshelf.sdk.fault import ReauthenticateError
 from oneshelf.sdk.http import ChannelHttp
+from oneshelf.sdk.kinds import kind_named, load_kinds
 from oneshelf.sdk.limits import Unlimited
 from oneshelf.sdk.message import ChannelConfig
 from oneshelf.storage.kept_secrets import StoredSecrets

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx2
 
-from oneshelf.app import OpenChannels, load_kinds
+from oneshelf.app import OpenChannels
 from oneshelf.clock import SystemClock
 from oneshelf.connectors.amazon.simulator import SIMULATED_SECRETS, SIMULATED_SETTINGS, TOKEN_PATH
 from oneshelf.connectors.shopify.simulator import ACCESS_TOKEN
@@ -19,6 +19,7 @@ from oneshelf.domain.command import CommandKey, Receive
 from oneshelf.domain.identity import Channel, Location, Sku
 from oneshelf.flow import audit, confirm, interpret, plan, post, push, receive, reconcile, resolve
 from oneshelf.sdk.capability import WriteKind
+from oneshelf.sdk.kinds import load_kinds
 from oneshelf.sdk.message import Request
 from oneshelf.sdk.simulator import CatalogueItem, Simulator
 from oneshelf.storage import catalog

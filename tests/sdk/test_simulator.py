@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from connectors.amazon.harness import TurnedClock
-from oneshelf.app import load_kinds
+from oneshelf.sdk.kinds import load_kinds
 from oneshelf.sdk.simulator import TICK_S, Action, CatalogueItem, Simulator
 
 BOTH = pytest.mark.parametrize("kind", ["amazon", "shopify"])

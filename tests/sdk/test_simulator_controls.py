@@ -15,8 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from connectors.amazon.harness import TurnedClock
-from oneshelf.app import load_kinds
 from oneshelf.connectors.amazon.simulator import SIMULATED_SECRETS, TOKEN_PATH
+from oneshelf.sdk.kinds import load_kinds
 from oneshelf.sdk.simulator import SKEW_S_MAX, CatalogueItem, Simulator
 
 BOTH = pytest.mark.parametrize("kind", ["amazon", "shopify"])

@@ -20,11 +20,11 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Mutant:
-    """A row of mutants.toml. `where`: module and function or method, as `oneshelf.domain.ledger:Shelf.move`.
+    """A row of a file of mutants. `where`: module and function or method, as `oneshelf.domain.ledger:Shelf.move`.
 
     `mode`: of all SKUs on the days on which it is looked for. `faults`: those of these days, as `oneshelf simulate
     --faults` takes them; empty: what each seed draws. `scenario`: it is looked for in that instead, first as it is and
-    then with the engine killed at one point of it after the other.
+    then with the engine killed at one point of it after the other. `caught_by`: the check of the conformance suite.
     """
 
     name: str
@@ -34,9 +34,15 @@ class Mutant:
     mode: str = "pooled"
     faults: str = ""
     scenario: str = ""
+    caught_by: str = ""
 
 
-MUTANTS = tuple(Mutant(**one) for one in tomllib.loads((Path(__file__).parent / "mutants.toml").read_text())["mutant"])
+def mutants_in(file: Path) -> tuple[Mutant, ...]:
+    """All that stand in a file."""
+    return tuple(Mutant(**one) for one in tomllib.loads(file.read_text())["mutant"])
+
+
+MUTANTS = mutants_in(Path(__file__).parent / "mutants.toml")
 BY_NAME = {mutant.name: mutant for mutant in MUTANTS}
 
 

@@ -23,13 +23,14 @@ from flow.world import (
     amazon_config,
     shopify_config,
 )
-from oneshelf.app import OpenChannels, load_kinds
+from oneshelf.app import OpenChannels
 from oneshelf.domain.command import CommandKey, Receive
 from oneshelf.domain.identity import Channel, Sku
 from oneshelf.errors import InvariantError
 from oneshelf.flow.channel import OpenChannel
 from oneshelf.flow.post import post_commands
 from oneshelf.sdk.fault import SignatureError
+from oneshelf.sdk.kinds import load_kinds
 from oneshelf.sdk.message import Request
 from oneshelf.sdk.signature import hmac_sha256_base64
 from oneshelf.sdk.simulator import CatalogueItem, Simulator

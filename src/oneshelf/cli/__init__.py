@@ -14,6 +14,7 @@ from oneshelf.cli import (
     house,
     listing,
     look,
+    matrix,
     parked,
     policy,
     simulation,
@@ -38,6 +39,7 @@ look.register(app)
 explain.register(app)
 channel_check.register(channel.app)
 channel_measures.register(channel.app)
+matrix.register(channel.app)
 undo.register(app)
 app.add_typer(channel.app, name="channel")
 app.add_typer(listing.app, name="listing")

@@ -63,8 +63,8 @@ def check(
 
 def writes_of(row: ChannelRow) -> dict[str, object]:
     """How the channel is declared to be written, and how it is; None where its kind is not installed."""
-    from oneshelf.app import load_kinds
     from oneshelf.sdk.capability import effective
+    from oneshelf.sdk.kinds import load_kinds
 
     kind = load_kinds().get(row.kind)
     if kind is None:
@@ -91,8 +91,8 @@ def in_words(row: ChannelRow) -> str:
 
 def _require_agreement(row: ChannelRow, channel_sku: ChannelSku | None, *, is_agreed: bool) -> None:
     """Say exactly what will be sent, and ask. Exits with 1 where nobody agrees."""
-    from oneshelf.app import kind_named, load_kinds
     from oneshelf.sdk.capability import WRONG_BY, WriteKind
+    from oneshelf.sdk.kinds import kind_named, load_kinds
     from oneshelf.sdk.probing import COMPARE_TRIES
 
     capability = kind_named(load_kinds(), row.kind).capability

@@ -117,9 +117,9 @@ def objective(
 
 def sweep_plan(channel: One = "", as_json: Json = False) -> None:
     """What reading a channel's whole stock costs: time, calls, share of its budget; and what is read more often."""
-    from oneshelf.app import kind_named, load_kinds
     from oneshelf.domain.sweep_plan import sweep_plan as planned
     from oneshelf.flow.channel import read_budget, with_timing
+    from oneshelf.sdk.kinds import kind_named, load_kinds
     from oneshelf.storage import catalog, hot_listings
 
     kinds = load_kinds()

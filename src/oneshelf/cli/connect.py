@@ -7,12 +7,12 @@ from collections.abc import Mapping
 
 import httpx2
 
-from oneshelf.app import kind_named, load_kinds
 from oneshelf.clock import SystemClock
 from oneshelf.domain.identity import channel_from, location_from
 from oneshelf.errors import ConfigurationError
 from oneshelf.flow.channel import TIMING_NAMES
 from oneshelf.sdk.http import ChannelHttp
+from oneshelf.sdk.kinds import kind_named, load_kinds
 from oneshelf.sdk.limits import Unlimited
 from oneshelf.sdk.message import ChannelConfig
 from oneshelf.storage.catalog import NewChannel

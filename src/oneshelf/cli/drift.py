@@ -45,9 +45,9 @@ def list_(
 @app.command()
 def show(drift_id: Id, as_json: Json = False) -> None:
     """One drift: why it is thought to be what it is, and what was looked at."""
-    from oneshelf.app import load_kinds
     from oneshelf.domain.attribution import attribute
     from oneshelf.errors import UnknownDriftError
+    from oneshelf.sdk.kinds import load_kinds
     from oneshelf.storage import catalog, drifts, evidence
     from oneshelf.storage.database import now
 

@@ -10,10 +10,10 @@ import typer
 import uvicorn
 import uvloop
 
-from oneshelf.app import kind_named, load_kinds
 from oneshelf.cli.common import typed
 from oneshelf.clock import SystemClock
 from oneshelf.errors import ConfigurationError
+from oneshelf.sdk.kinds import kind_named, load_kinds
 from oneshelf.sdk.simulator import Simulator
 
 HOST = "127.0.0.1"

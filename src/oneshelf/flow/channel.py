@@ -12,7 +12,7 @@ from oneshelf.domain.sweep_plan import Budget
 from oneshelf.errors import MalformedError
 from oneshelf.sdk.capability import Capability
 from oneshelf.sdk.contract import Connector
-from oneshelf.sdk.fault import ChannelFault, ReauthenticateError, RetryLaterError
+from oneshelf.sdk.fault import ChannelFault, NeedsPersonError, RetryLaterError
 from oneshelf.storage import catalog
 from oneshelf.storage.database import Database
 from oneshelf.telemetry import get_logger
@@ -21,7 +21,7 @@ PAUSE_S_MAX = 60.0
 # Fewer failed calls in a row are everyday business (a throttled call, say) and not worth a line in the log.
 OUTAGE_STREAK = 3
 WORDS_LENGTH_MAX = 500
-REAUTHENTICATE_PAUSE_S = 300.0
+NEEDS_PERSON_PAUSE_S = 300.0
 UNDOCUMENTED_CALLS_PER_S = 1.0
 SUSPENSE_LAGS = 5
 TIMING_NAMES = ("apply_s", "poll_orders_s", "stale_s", "suspense_s", "sweep_stock_s", "zombie_s")
@@ -120,7 +120,7 @@ def _pause_s(fault: ChannelFault | MalformedError, streak: int) -> float:
     match fault:
         case RetryLaterError(retry_after_s=retry_after_s):
             return max(min(retry_after_s, PAUSE_S_MAX), growing_s)
-        case ReauthenticateError():
-            return REAUTHENTICATE_PAUSE_S
+        case NeedsPersonError():
+            return NEEDS_PERSON_PAUSE_S
         case _:
             return growing_s

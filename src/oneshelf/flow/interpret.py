@@ -14,7 +14,7 @@ from typing import assert_never
 from oneshelf.domain.identity import Channel, printable
 from oneshelf.domain.order import OrderSnapshot
 from oneshelf.errors import MalformedError
-from oneshelf.flow.channel import REAUTHENTICATE_PAUSE_S, WORDS_LENGTH_MAX, OpenChannel
+from oneshelf.flow.channel import NEEDS_PERSON_PAUSE_S, WORDS_LENGTH_MAX, OpenChannel
 from oneshelf.sdk.message import AccessLost, Delivery, Ignored, Message, StockHint
 from oneshelf.storage import catalog, facts, inbox, listings
 from oneshelf.storage.database import Database, Transaction
@@ -67,7 +67,7 @@ async def _pause(tx: Transaction, lost: Mapping[Channel, str]) -> None:
     """Leave the channels alone for a while, and show why. The message may be old: what is tried then tells."""
     for channel, reason in sorted(lost.items()):
         await catalog.record_failure(tx, channel, fault=reason)
-        await catalog.pause(tx, channel, pause_s=REAUTHENTICATE_PAUSE_S)
+        await catalog.pause(tx, channel, pause_s=NEEDS_PERSON_PAUSE_S)
 
 
 def _parse(channel: OpenChannel, delivery: Delivery) -> tuple[Message, ...]:

@@ -19,11 +19,11 @@ from typing import Any
 from urllib.parse import quote, quote_plus
 
 import httpx2
-import msgspec
 
 from oneshelf.clock import Clock
-from oneshelf.errors import invariant
-from oneshelf.sdk.fault import OutcomeUnknownError, ReauthenticateError, RefusedError, RetryLaterError
+from oneshelf.errors import MalformedError, invariant
+from oneshelf.sdk.decoding import document_from
+from oneshelf.sdk.fault import MisconfiguredError, OutcomeUnknownError, ReauthenticateError, RetryLaterError
 from oneshelf.sdk.limits import Limiter
 from oneshelf.telemetry import is_inside_transaction
 
@@ -64,8 +64,8 @@ class Reply:
     def document(self) -> Any:
         """The JSON in the body. Not JSON means that some machine in between answered: the outcome is unknown."""
         try:
-            return msgspec.json.decode(self.body)
-        except (msgspec.DecodeError, RecursionError):
+            return document_from(self.body, object, what="the answer")
+        except MalformedError:
             words = f"answered {self.status} with something that is not JSON: {self.words()}"
             raise _no_answer(words, is_write=self.is_write) from None
 
@@ -118,7 +118,7 @@ class ChannelHttp:
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as failure:
             raise RetryLaterError(f"{operation}: not reached ({type(failure).__name__})") from failure
         except (httpx2.InvalidURL, UnicodeError):
-            raise RefusedError(f"{operation}: the channel's address cannot be used; set it right") from None
+            raise MisconfiguredError(f"{operation}: the channel's address cannot be used; set it right") from None
         except (httpx2.RequestError, TimeoutError) as failure:
             words = f"{operation}: no answer ({type(failure).__name__})"
             # Not chained: the text of a protocol error quotes the header that could not be sent.

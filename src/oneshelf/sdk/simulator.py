@@ -13,11 +13,11 @@ from __future__ import annotations
 import asyncio
 import heapq
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from random import Random
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 from starlette.applications import Starlette
@@ -90,8 +90,19 @@ class BookListing:
     is_ended: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class SimulatedAccount:
+    """The settings and secrets with which a connector is let in by a simulator. No `repr` shows the secrets."""
+
+    settings: Mapping[str, str]
+    secrets: Mapping[str, str] = field(repr=False)
+
+
 class Simulator(ABC):
     """One simulated channel. Subclasses add the wire and the channel's own rules."""
+
+    # The faults that hide a new order from a poll, for no longer than the `orders_lag_s` that is declared.
+    late_order_faults: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, *, kind: str, seed: int, speed: float, clock: Clock, faults: tuple[str, ...]) -> None:
         self.kind = kind
@@ -115,6 +126,10 @@ class Simulator(ABC):
     @abstractmethod
     def wire(self) -> Sequence[BaseRoute]:
         """The routes of the channel's real API."""
+
+    @abstractmethod
+    def account(self, *, address: str, webhook_secrets: Sequence[str] = ("hush",)) -> SimulatedAccount:
+        """What a connector has to be told to reach this simulator at `address`. Two webhook secrets: a rotation."""
 
     @abstractmethod
     def stock_catalogue(self, items: Sequence[CatalogueItem]) -> None:
@@ -176,6 +191,11 @@ class Simulator(ABC):
     @abstractmethod
     def remap(self, channel_sku: str, merchant_sku: str) -> bool:
         """The listing has another SKU of the seller's from now on."""
+
+    def untrack(self, channel_sku: str) -> bool:
+        """The channel keeps no quantity of the listing any more that we may write."""
+        del channel_sku
+        return False
 
     def revoke(self) -> None:
         """Somebody takes our access away. Every call is refused until `grant`."""

@@ -33,6 +33,8 @@ class Controlled(Protocol):
 
     def remap(self, channel_sku: str, merchant_sku: str) -> bool: ...
 
+    def untrack(self, channel_sku: str) -> bool: ...
+
     def revoke(self) -> None: ...
 
     def grant(self) -> None: ...
@@ -62,6 +64,7 @@ def controls_of(simulator: Controlled) -> Mapping[str, Control]:
         "refund": lambda asked: simulator.refund(*_part(asked), restock=_flag(asked, "restock")),
         "end-listing": lambda asked: simulator.end_listing(_text(asked, "channel_sku")),
         "remap": lambda asked: simulator.remap(_text(asked, "channel_sku"), _text(asked, "merchant_sku")),
+        "untrack": lambda asked: simulator.untrack(_text(asked, "channel_sku")),
         "revoke": revoke,
         "grant": grant,
         "clock": clock,

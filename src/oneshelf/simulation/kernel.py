@@ -9,21 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import selectors
-from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from random import Random
-from typing import Any
 from uuid import UUID
 
 from oneshelf.clock import uuid7
+from oneshelf.sdk.virtual_time import EPOCH, StalledError, VirtualLoop
 
-# Where all runs begin.
-EPOCH = datetime(2026, 3, 2, 8, 0, tzinfo=UTC)
-
-
-class StalledError(Exception):
-    """Everybody waits, and nothing is going to happen."""
+__all__ = ["EPOCH", "Kernel", "SimulatedClock", "StalledError"]
 
 
 class Kernel:
@@ -37,7 +30,7 @@ class Kernel:
         self.lines: list[str] | None = None
         self._trace = hashlib.sha256()
         self._waiting: list[asyncio.Future[None]] = []
-        self.loop = _Loop(self)
+        self.loop = VirtualLoop(self)
 
     @property
     def trace(self) -> str:
@@ -91,37 +84,3 @@ class SimulatedClock:
 
     def new_id(self) -> UUID:
         return self._kernel.new_id()
-
-
-class _Selector(selectors.BaseSelector):
-    """Asked what the network has, it has nothing: it lets the kernel go on."""
-
-    def __init__(self, kernel: Kernel) -> None:
-        self._kernel = kernel
-        self._keys: dict[Any, selectors.SelectorKey] = {}
-
-    def register(self, fileobj: Any, events: int, data: Any = None) -> selectors.SelectorKey:
-        key = self._keys[fileobj] = selectors.SelectorKey(fileobj, fileobj, events, data)
-        return key
-
-    def unregister(self, fileobj: Any) -> selectors.SelectorKey:
-        return self._keys.pop(fileobj)
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        if timeout is None or timeout > 0:
-            self._kernel.pass_time(timeout)
-        return []
-
-    def get_map(self) -> Mapping[Any, selectors.SelectorKey]:
-        return self._keys
-
-
-class _Loop(asyncio.SelectorEventLoop):
-    """An event loop whose time is the kernel's."""
-
-    def __init__(self, kernel: Kernel) -> None:
-        self._kernel = kernel
-        super().__init__(_Selector(kernel))
-
-    def time(self) -> float:
-        return self._kernel.now_s

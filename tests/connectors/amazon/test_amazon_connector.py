@@ -8,7 +8,6 @@ import httpx2
 import pytest
 
 from connectors.amazon.harness import Bench, Budget, bench, turns
-from oneshelf.connectors.amazon import CONNECTOR
 from oneshelf.domain.identity import ChannelSku
 from oneshelf.sdk.fault import ReauthenticateError
 from oneshelf.sdk.message import (
@@ -114,15 +113,6 @@ async def test_a_server_error_is_unknown_and_after_two_the_batch_stops() -> None
         outcomes = await desk.connector.push([desk.write(f"MUG-{n}", 1) for n in range(4)])
         assert [type(outcome) for outcome in outcomes] == [Unknown, Unknown, Throttled, Throttled]
         assert desk.wiretap.count("PATCH", "") == 2
-
-
-async def test_a_write_that_is_accepted_and_never_applied_shows_in_the_read_back_only() -> None:
-    async with bench({"MUG": 10}) as desk:
-        desk.simulator.switches.set({"write_never_applied": {"next": 1}})
-        assert await desk.connector.push([desk.write("MUG", 4)]) == (Accepted(),)
-        await desk.clock.advance(CONNECTOR.capability.apply_s + 1)
-        assert await shown(desk, "MUG") == 10
-        assert desk.simulator.switches.hits["write_never_applied"] == 1
 
 
 @pytest.mark.parametrize("sku", ODD_SKUS)
@@ -300,13 +290,6 @@ async def test_every_listing_is_fetched_beyond_the_thousand_that_amazon_pages_th
             cursor, pages = page.cursor, pages + 1
         assert found == catalogue
         assert pages == 118
-
-
-async def test_a_reading_leaves_out_what_amazon_does_not_know() -> None:
-    async with bench({"MUG": 3, "x,y": 4}) as desk:
-        asked = [ChannelSku(sku) for sku in ("GONE", "MUG", "x,y", "x", "gone,too")]
-        readings = await desk.connector.read_stock(asked)
-        assert {reading.channel_sku: reading.units for reading in readings} == {"MUG": 3, "x,y": 4}
 
 
 async def test_twenty_listings_are_read_in_one_call() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import httpx2
 import msgspec
 import pytest
 
@@ -18,17 +17,6 @@ async def test_the_first_poll_starts_now_and_asks_nothing() -> None:
         page = await desk.connector.poll_orders(None)
         assert (page.deliveries, page.has_more, page.covered_until) == ((), False, None)
         assert desk.wiretap.exchanges == []
-
-
-async def test_the_first_poll_may_come_long_after_the_channel_was_connected() -> None:
-    async with bench({"MUG": 9}) as desk:
-        connected_at = desk.clock.now()
-        await desk.clock.advance(600)
-        order_id = desk.simulator.place([("MUG", 2)])
-        await desk.clock.advance(3600)
-        page = await desk.connector.poll_orders(None, since=connected_at)
-        _pages, orders, _cursor = await desk.poll(page.cursor)
-        assert [order.order_id for order in orders] == [order_id]
 
 
 async def test_a_poll_that_cannot_see_beyond_the_start_yet_covers_nothing() -> None:
@@ -80,65 +68,6 @@ async def test_an_order_that_amazon_fulfils_is_not_polled() -> None:
         _pages, orders, _cursor = await desk.poll(cursor)
         assert theirs is not None
         assert [order.order_id for order in orders] == [ours]
-
-
-async def test_no_order_is_missed_while_orders_change_between_the_pages() -> None:
-    async with bench({f"MUG-{n}": 1000 for n in range(9)}, seed=3) as desk:
-        desk.simulator.habits.confirm_s = (5.0, 400.0)
-        _pages, _orders, cursor = await desk.poll(None)
-        await desk.clock.advance(1)
-        pages_most, changed = 0, 0
-        versions: dict[str, tuple[object, ...]] = {}
-        placed: list[str] = []
-
-        async def change_between_pages(request: httpx2.Request) -> None:
-            nonlocal changed
-            if "paginationToken" not in request.url.params:
-                return
-            for order_id in placed[::17]:
-                changed += desk.simulator.cancel(order_id)
-            placed.extend(filter(None, [desk.simulator.place([("MUG-0", 1)])]))
-
-        desk.wiretap.before = change_between_pages
-        for wave in range(8):
-            for n in range(140 if wave < 4 else 0):
-                order_id = desk.simulator.place([(f"MUG-{n % 9}", 1)])
-                placed.extend([order_id] if order_id else [])
-                if n % 20 == 0:
-                    await desk.clock.advance(9)
-            await desk.clock.advance(120)
-            pages, orders, cursor = await desk.poll(cursor)
-            pages_most = max(pages_most, len(pages))
-            for order in orders:
-                versions[order.order_id] = max(versions.get(order.order_id, ()), order.rank)
-        truth = {order.order_id: order.status for order in desk.simulator.orders()}
-        assert pages_most > 1
-        assert changed > 5
-        assert set(versions) == set(truth) == set(placed)
-        cancelled = {order_id for order_id, rank in versions.items() if rank[-2] == 1}
-        assert cancelled == {order_id for order_id, status in truth.items() if status == "cancelled"}
-
-
-async def test_every_order_placed_before_the_covered_instant_has_been_seen() -> None:
-    async with bench({"MUG": 100_000}, seed=11) as desk:
-        desk.simulator.habits.confirm_s = (1.0, 200.0)
-        _pages, _orders, cursor = await desk.poll(None)
-        seen: set[str] = set()
-        claims = 0
-        for _wave in range(30):
-            for _ in range(12):
-                await desk.clock.advance(desk.simulator.random.uniform(1, 29))
-                desk.simulator.place([("MUG", 1)])
-            pages, orders, cursor = await desk.poll(cursor)
-            seen.update(order.order_id for order in orders)
-            until = pages[-1].covered_until
-            if until is not None:
-                claims += 1
-                missed = {o.order_id for o in desk.simulator.orders() if o.placed_at < until} - seen
-                assert not missed
-        assert claims > 20
-        assert until is not None
-        assert (desk.clock.now() - until).total_seconds() < 900
 
 
 async def test_an_order_that_changes_within_the_hidden_minutes_is_not_claimed_as_covered() -> None:

@@ -16,6 +16,7 @@ from starlette.routing import Route
 from oneshelf.domain.identity import ChannelSku
 from oneshelf.sdk.bisect import push_each
 from oneshelf.sdk.fault import (
+    MisconfiguredError,
     ReauthenticateError,
     RefusedError,
     RetryLaterError,
@@ -30,30 +31,6 @@ from oneshelf.sdk.message import (
 
 if TYPE_CHECKING:
     from connectors.shopify.conftest import Bench
-
-
-async def test_a_pushed_figure_is_what_a_fresh_reading_shows(bench: Bench) -> None:
-    writes = [bench.write(sku, n) for n, sku in enumerate(bench.skus)]
-    assert await bench.connector.push(writes) == (Applied(),) * 5
-    readings = await bench.connector.read_stock(bench.skus)
-    assert [reading.units for reading in readings] == [0, 1, 2, 3, 4] == bench.shown()
-
-
-async def test_the_same_push_twice_is_written_once(bench: Bench) -> None:
-    writes = [bench.write(sku, 30) for sku in bench.skus]
-    assert await bench.connector.push(writes) == (Applied(),) * 5
-    for sku in bench.skus:
-        bench.sim.place([(sku, 20)])  # 30 on sale, 20 sold: 10, which is again the expected figure
-    assert await bench.connector.push(list(reversed(writes))) == (Applied(),) * 5
-    assert bench.shown() == [10] * 5
-
-
-async def test_a_stale_row_does_not_hold_up_the_good_ones(bench: Bench) -> None:
-    await bench.connector.fetch_stock(None)
-    bench.sim.place([(bench.skus[2], 1)])
-    outcomes = await bench.connector.push([bench.write(sku, 20) for sku in bench.skus])
-    assert outcomes == (Applied(), Applied(), Stale(), Applied(), Applied())
-    assert bench.shown() == [20, 20, 9, 20, 20]
 
 
 async def test_rows_that_go_stale_again_and_again_never_sell_a_unit_twice(bench: Bench) -> None:
@@ -84,13 +61,6 @@ async def test_a_lost_reply_is_unknown_although_the_write_was_applied(bench: Ben
     assert bench.sim.switches.hits["reply_lost"] == 1
 
 
-async def test_a_lost_reply_is_unknown_in_process_too(bench: Bench) -> None:
-    bench.sim.switches.set({"reply_lost": {"next": 1}})
-    (outcome,) = await bench.connector.push([bench.write(bench.skus[0], 4)])
-    assert isinstance(outcome, Unknown)
-    assert bench.shown()[0] == 4
-
-
 async def test_the_server_survives_lost_replies_quietly(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     async with bench.serving() as connector:
         bench.sim.switches.set({"reply_lost": {"next": 3}})
@@ -101,29 +71,11 @@ async def test_the_server_survives_lost_replies_quietly(bench: Bench, caplog: py
     assert all(record.exc_info is None for record in caplog.records)
 
 
-async def test_a_throttled_push_has_written_nothing_and_says_how_long_to_wait(bench: Bench) -> None:
-    await bench.connector.read_stock(bench.skus)
-    bench.sim.switches.set({"throttle": {"next": 1}})
-    with pytest.raises(RetryLaterError, match="Throttled") as throttled:
-        await bench.connector.push([bench.write(bench.skus[0], 4)])
-    assert throttled.value.retry_after_s > 0
-    assert bench.shown()[0] == 10
-
-
 async def test_too_many_requests_is_try_again_after_the_time_that_shopify_names(bench: Bench) -> None:
     bench.sim.switches.set({"http_429": {"next": 1}})
     with pytest.raises(RetryLaterError) as busy:
         await bench.connector.read_stock(bench.skus)
     assert busy.value.retry_after_s == 2.0
-
-
-async def test_a_gateways_error_leaves_a_write_unknown_and_a_reading_for_later(bench: Bench) -> None:
-    await bench.connector.read_stock(bench.skus)
-    bench.sim.switches.set({"server_error": {"next": 2}})
-    (outcome,) = await bench.connector.push([bench.write(bench.skus[0], 4)])
-    assert isinstance(outcome, Unknown)
-    with pytest.raises(RetryLaterError):
-        await bench.connector.read_stock(bench.skus)
 
 
 async def test_a_wrong_token_asks_for_a_new_one_and_does_not_show_it(bench: Bench) -> None:
@@ -270,12 +222,18 @@ async def test_a_push_that_was_certainly_not_executed_is_a_fault(
         await connector.push([bench.write(bench.skus[0], 4)])
 
 
-async def test_a_redirect_or_a_wrong_path_is_refused_and_followed_by_nobody(bench: Bench) -> None:
-    statuses = [302, 404, 400]
+async def test_a_redirect_is_refused_and_followed_by_nobody(bench: Bench) -> None:
+    statuses = [302, 400]
     connector = await _answered(bench, lambda: Response(status_code=statuses.pop(0)))
     while statuses:
         with pytest.raises(RefusedError):
             await connector.push([bench.write(bench.skus[0], 4)])
+
+
+async def test_an_address_where_no_shop_is_blames_the_settings_and_no_listing(bench: Bench) -> None:
+    connector = await _answered(bench, lambda: Response(status_code=404))
+    with pytest.raises(MisconfiguredError, match="base_url and api_version"):
+        await connector.push([bench.write(bench.skus[0], 4)])
 
 
 async def test_after_a_part_was_written_a_fault_is_told_row_by_row(bench: Bench) -> None:

@@ -376,27 +376,6 @@ async def test_an_order_is_shipped_in_parts(bench: Bench) -> None:
 # Clocks ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("skew_s", [-40.0, 40.0])
-async def test_with_a_wrong_clock_at_the_shop_no_order_is_missed_or_claimed_too_early(
-    bench: Bench, skew_s: float
-) -> None:
-    assert bench.sim.skew_clock(skew_s) == skew_s
-    bench.sim.edit_by_hand(bench.skus[0], 10_000)
-    page = await bench.connector.poll_orders(None)
-    seen: set[str] = set()
-    for _ in range(40):
-        bench.clock.turn(3.3)
-        bench.sim.place([(bench.skus[0], 1)])
-        bench.clock.turn(0.4)
-        orders, page = await polled(bench, page.cursor)
-        seen |= set(orders)
-        until = page.covered_until
-        assert until is not None
-        assert {o.order_id for o in bench.sim.orders() if o.placed_at < until} <= seen
-    assert seen == {order.order_id for order in bench.sim.orders()}
-    assert bench.sim.switches.hits["clock_skew"] > 40
-
-
 async def test_the_seed_says_by_how_much_a_clock_is_wrong(bench: Bench) -> None:
     assert bench.sim.skew_clock() == bench.sim.skew_clock() != 0
     order_id = bench.sim.place([(bench.skus[0], 1)])

@@ -18,6 +18,7 @@ import msgspec
 from oneshelf.domain.identity import Channel, ChannelSku, name_from, units_from
 from oneshelf.domain.order import OrderLine, OrderSnapshot
 from oneshelf.errors import MalformedError
+from oneshelf.sdk.decoding import document_from
 from oneshelf.sdk.message import Accepted, Delivery, Ignored, Message, Refused, StockReading, Unknown
 from oneshelf.sdk.tokens import Grant
 
@@ -87,11 +88,7 @@ def orders_answer(document: Any) -> OrdersAnswer:
 
 def order_message(delivery: Delivery, *, channel: Channel) -> Message:
     """The order in a polled delivery. Raises MalformedError."""
-    try:
-        document = msgspec.json.decode(delivery.body)
-    except msgspec.DecodeError as problem:
-        raise MalformedError(f"the order is not JSON: {problem}") from None
-    order = _object(document, "the order")
+    order = _object(document_from(delivery.body, object, what="the order"), "the order")
     order_id = name_from(order.get("orderId"), what="orderId")
     fulfilment = _object(order.get("fulfillment"), f"order {order_id}: fulfillment")
     status = _text(fulfilment.get("fulfillmentStatus"), f"order {order_id}: fulfillmentStatus").upper()
@@ -356,8 +353,8 @@ def _next_token(answer: Mapping[str, Any]) -> str | None:
 
 def _decoded(body: bytes) -> Any:
     try:
-        return msgspec.json.decode(body)
-    except msgspec.DecodeError:
+        return document_from(body, object, what="the answer")
+    except MalformedError:
         return None
 
 

@@ -15,7 +15,7 @@ from oneshelf.connectors.amazon.simulator_books import Books, Habits, book_order
 from oneshelf.connectors.amazon.simulator_faults import Faults
 from oneshelf.connectors.amazon.simulator_gate import Gate
 from oneshelf.connectors.amazon.simulator_wire import Wire
-from oneshelf.sdk.simulator import BookListing, BookOrder, CatalogueItem, Simulator
+from oneshelf.sdk.simulator import BookListing, BookOrder, CatalogueItem, SimulatedAccount, Simulator
 
 SELLER_ID = "A1SIMULATEDSELLR"
 MARKETPLACE_ID = "ATVPDKIKX0DER"
@@ -71,6 +71,13 @@ class AmazonSimulator(Simulator):
         self.gate.is_stormy = self.is_stormy
         faults = Faults(self.amazon, self.switches, self.chance)
         self._wire = Wire(self.amazon, self.gate, faults, seller_id=SELLER_ID, marketplace_id=MARKETPLACE_ID)
+
+    def account(self, *, address: str, webhook_secrets: Sequence[str] = ()) -> SimulatedAccount:
+        del webhook_secrets  # Amazon sends none.
+        return SimulatedAccount(
+            settings={**SIMULATED_SETTINGS, "base_url": address, "token_url": address + TOKEN_PATH},
+            secrets=SIMULATED_SECRETS,
+        )
 
     def wire(self) -> Sequence[BaseRoute]:
         return self._wire.routes()
@@ -148,6 +155,11 @@ class AmazonSimulator(Simulator):
 
     def edit_by_hand(self, channel_sku: str, units: int) -> None:
         self.amazon.edit(channel_sku, units)
+
+    def untrack(self, channel_sku: str) -> bool:
+        """The listing becomes an FBA one: Amazon counts it."""
+        self.fulfil_by_amazon(channel_sku)
+        return self.counted("listing_untracked", True)
 
     def fulfil_by_amazon(self, channel_sku: str) -> None:
         """The listing becomes an FBA one: its units lie with Amazon, which counts and ships them."""

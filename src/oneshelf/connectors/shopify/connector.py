@@ -46,7 +46,7 @@ from oneshelf.connectors.shopify.preflight import findings_of
 from oneshelf.connectors.shopify.push import Pusher
 from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.errors import MalformedError, invariant
-from oneshelf.sdk.fault import ReauthenticateError, RefusedError, RetryLaterError, SignatureError
+from oneshelf.sdk.fault import MisconfiguredError, ReauthenticateError, RefusedError, RetryLaterError, SignatureError
 from oneshelf.sdk.message import (
     Delivery,
     Finding,
@@ -225,7 +225,7 @@ class ShopifyConnector:
         except ReauthenticateError as refusal:
             detail = f"{refusal}; {self._access.way_out}"
             return (Finding("access token", is_good=False, detail=detail),)
-        except RefusedError as refusal:
+        except (MisconfiguredError, RefusedError) as refusal:
             return (Finding("shop", is_good=False, detail=f"{refusal}; check base_url and api_version"),)
         return findings_of(shop_facts_from(answer), location=self._location, api=self._api)
 

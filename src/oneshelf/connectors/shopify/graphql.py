@@ -10,7 +10,7 @@ from oneshelf.connectors.shopify.answers import answer_from, budget_from
 from oneshelf.connectors.shopify.json_reading import decoded
 from oneshelf.errors import MalformedError
 from oneshelf.sdk.capability import Limit
-from oneshelf.sdk.fault import OutcomeUnknownError, RefusedError, RetryLaterError
+from oneshelf.sdk.fault import MisconfiguredError, OutcomeUnknownError, RefusedError, RetryLaterError
 from oneshelf.sdk.http import ChannelHttp, Reply
 from oneshelf.sdk.tokens import FixedToken, Tokens, called_with_token
 
@@ -45,7 +45,7 @@ class ShopifyApi:
     async def read(
         self, document: str, variables: Mapping[str, object], *, operation: str = READ
     ) -> Mapping[str, object]:
-        """The `data` of a query. Raises RetryLaterError, ReauthenticateError, RefusedError."""
+        """The `data` of a query. Raises RetryLaterError, ReauthenticateError, MisconfiguredError, RefusedError."""
         return await self._call(self._http.read, operation, document, variables)
 
     async def write(self, document: str, variables: Mapping[str, object]) -> Mapping[str, object]:
@@ -70,6 +70,9 @@ class ShopifyApi:
         return await self._answer(operation, reply)
 
     async def _answer(self, operation: str, reply: Reply) -> Mapping[str, object]:
+        if reply.status == 404:
+            # No shop has this host, or the version is none of its API: a statement about the address, not the request.
+            raise MisconfiguredError(f"{operation}: 404 {reply.words()}; check base_url and api_version")
         if 300 <= reply.status < 500:
             raise RefusedError(f"{operation}: {reply.status} {reply.words()}")
         try:

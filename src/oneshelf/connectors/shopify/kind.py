@@ -16,8 +16,8 @@ from oneshelf.connectors.shopify.graphql import LIMITS, READ, ShopifyApi
 from oneshelf.connectors.shopify.json_reading import number_in, number_in_gid
 from oneshelf.connectors.shopify.simulator import ShopifySimulator
 from oneshelf.domain.identity import Channel
-from oneshelf.domain.loopback import is_loopback
 from oneshelf.errors import ConfigurationError, MalformedError
+from oneshelf.sdk.address import is_loopback
 from oneshelf.sdk.capability import ZOMBIE_S, Capability, WriteKind
 from oneshelf.sdk.contract import Setting
 from oneshelf.sdk.http import ChannelHttp

@@ -46,7 +46,7 @@ from oneshelf.connectors.shopify.simulator_tokens import ACCESS_TOKEN as ACCESS_
 from oneshelf.connectors.shopify.simulator_tokens import CLIENT_ID, REFRESH_TOKEN, App
 from oneshelf.connectors.shopify.simulator_webhooks import Webhooks
 from oneshelf.connectors.shopify.simulator_writes import KeyMemory, set_quantities
-from oneshelf.sdk.simulator import BookListing, BookOrder, CatalogueItem, Simulator
+from oneshelf.sdk.simulator import BookListing, BookOrder, CatalogueItem, SimulatedAccount, Simulator
 
 VERSIONS = ("2026-04", "2026-07", "2026-10")
 FAULTS = (
@@ -78,6 +78,8 @@ _RETRY_AFTER_S = 2.0
 class ShopifySimulator(Simulator):
     """One shop. `webhook_client` delivers webhooks; without one a client of its own is made when it is needed."""
 
+    late_order_faults = ("stale_read",)
+
     def __init__(
         self,
         *,
@@ -95,6 +97,12 @@ class ShopifySimulator(Simulator):
         self._started_at = clock.monotonic()
         self._groups = 0
         self._lists = Lists(self)
+
+    def account(self, *, address: str, webhook_secrets: Sequence[str] = ("hush",)) -> SimulatedAccount:
+        return SimulatedAccount(
+            settings={"base_url": address, "location_id": LOCATION_ID},
+            secrets={"access_token": ACCESS_TOKEN, "webhook_secret": ",".join(webhook_secrets)},
+        )
 
     # What a buyer and a person in the back office do ---------------------------------------------------------
 
@@ -189,6 +197,11 @@ class ShopifySimulator(Simulator):
         self.shop.rename(article, merchant_sku, now=self.channel_now())
         self.webhooks.send("inventory_items/update", item_payload(article), event_id=self.webhooks.new_event())
         return self.counted("listing_remapped", True)
+
+    def untrack(self, channel_sku: str) -> bool:
+        """Somebody takes the tick off "track quantity"."""
+        self.shop.article(channel_sku).is_tracked = False
+        return self.counted("listing_untracked", True)
 
     def edit_by_hand(self, channel_sku: str, units: int) -> None:
         article = self.shop.article(channel_sku)

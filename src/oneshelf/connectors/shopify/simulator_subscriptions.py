@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 from oneshelf.connectors.shopify.json_reading import gid
 from oneshelf.connectors.shopify.simulator_payloads import a_page
 from oneshelf.connectors.shopify.simulator_schema import TOPICS
-from oneshelf.domain.loopback import is_loopback
 from oneshelf.errors import MalformedError
+from oneshelf.sdk.address import is_loopback
 
 if TYPE_CHECKING:
     from oneshelf.connectors.shopify.simulator import ShopifySimulator

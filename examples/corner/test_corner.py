@@ -1,0 +1,3 @@
+from oneshelf.sdk.conformance import suite
+
+TestCorner = suite("corner")

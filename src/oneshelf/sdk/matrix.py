@@ -1,0 +1,140 @@
+"""What each kind of channel can do, from its own declaration: a table, and a page for each.
+
+Nothing here is written by hand: it follows from `Capability`, from `quality.toml` and from the conformance suite.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from oneshelf.sdk.capability import Capability, WriteKind
+from oneshelf.sdk.contract import ConnectorKind
+from oneshelf.sdk.quality import RULES, TIERS, quality_of
+
+COMMAND = "oneshelf channel matrix --write docs/connectors"
+_WRITES = {
+    WriteKind.COMPARE_AND_SET: "refused unless the channel shows what our facts explain; its sales are never buried",
+    WriteKind.BLIND_SET: "the last writer wins; a sale that crosses a write may be offered again until it is read",
+}
+
+
+def row_of(kind: ConnectorKind) -> dict[str, Any]:
+    """One kind in figures, for JSON."""
+    declared = kind.capability
+    quality = quality_of(kind)
+    return {
+        "kind": kind.name,
+        "title": kind.title,
+        "updates": "webhooks and polls" if declared.has_webhooks else "polls",
+        "compares": declared.write_kind is WriteKind.COMPARE_AND_SET,
+        **asdict(declared),
+        "write_kind": declared.write_kind.value,
+        "tier": quality.tier,
+        "rules": {
+            rule: {"status": quality.standing(rule).status, "reason": quality.standing(rule).reason} for rule in RULES
+        },
+        "cannot_happen": dict(quality.cannot_happen),
+    }
+
+
+def lines_of(kind: ConnectorKind) -> dict[str, str]:
+    """What a person compares, in words: property -> text."""
+    declared = kind.capability
+    return {
+        "learns of changes by": _updates(declared),
+        "changes it never announces": ", ".join(declared.silent_states) or "none" if declared.has_webhooks else "all",
+        "writes": declared.write_kind.value,
+        "compares before it writes": "yes" if declared.write_kind is WriteKind.COMPARE_AND_SET else "no",
+        "an answered write": _answered(declared),
+        "idempotency key": f"remembered for {_span(declared.key_life_s)}" if declared.key_life_s else "none",
+        "listings in a write": f"{declared.batch_writes}",
+        "listings in a reading, in a page": f"{declared.batch_reads}, {declared.page_reads or declared.batch_reads}",
+        "budget of calls": "; ".join(
+            f"{limit.operation} {limit.rate_per_s:g} a second, {limit.burst} at once" for limit in declared.limits
+        )
+        or "none documented",
+        "an order may show late by": _span(declared.orders_lag_s),
+        "a reading may be old by": _span(declared.stale_s),
+        "a write without an answer may still arrive for": _span(declared.zombie_s),
+        "orders that are not paid yet": _pending(kind),
+        "tier": quality_of(kind).tier,
+    }
+
+
+def page_of(kind: ConnectorKind) -> str:
+    """The page of one kind, in Markdown."""
+    return "\n".join(_page(kind)) + "\n"
+
+
+def pages_of(kinds: Mapping[str, ConnectorKind]) -> dict[str, str]:
+    """All pages: file name -> text."""
+    pages = {f"{name}.md": page_of(kind) for name, kind in sorted(kinds.items())}
+    return {"README.md": "\n".join(_index(kinds)) + "\n", **pages}
+
+
+def _index(kinds: Mapping[str, ConnectorKind]) -> Iterator[str]:
+    chosen = [kind for _, kind in sorted(kinds.items())]
+    yield from (
+        "# Channels",
+        "",
+        f"Written by `{COMMAND}` from what each connector declares and from its `quality.toml`.",
+        "",
+    )
+    yield f"| | {' | '.join(f'[{kind.title}]({kind.name}.md)' for kind in chosen)} |"
+    yield f"|---|{'---|' * len(chosen)}"
+    columns = [lines_of(kind) for kind in chosen]
+    for what in columns[0]:
+        yield f"| {what} | {' | '.join(column[what] for column in columns)} |"
+    yield ""
+    yield "Another channel is [an evening's work](../how-to/write-a-connector.md)."
+    yield "Whether an account does what is declared can be [tried](../how-to/check-a-channel.md)."
+
+
+def _page(kind: ConnectorKind) -> Iterator[str]:
+    quality = quality_of(kind)
+    yield from (f"# {kind.title}", "", f"Written by `{COMMAND}`.", "", "| | |", "|---|---|")
+    for what, text in lines_of(kind).items():
+        yield f"| {what} | {text} |"
+    yield from ("", f"A write is {kind.capability.write_kind.value}: {_WRITES[kind.capability.write_kind]}.", "")
+    yield from ("## Settings", "", "| name | |", "|---|---|")
+    for setting in kind.settings:
+        default = f" Default: `{setting.default}`." if setting.default is not None else ""
+        yield f"| `{setting.name}`{' (secret)' if setting.is_secret else ''} | {setting.help.rstrip('.')}.{default} |"
+    yield from ("", f"## Quality: {quality.tier}", "", "| tier | rule | | |", "|---|---|---|---|")
+    for tier, rules in TIERS.items():
+        for rule, demand in rules.items():
+            standing = quality.standing(rule)
+            reason = f": {standing.reason}" if standing.reason else ""
+            yield f"| {tier} | {rule} | {demand} | {standing.status}{reason} |"
+    yield from (
+        "",
+        f"`pytest --pyargs oneshelf.sdk.conformance --connector {kind.name}` proves what a machine can prove.",
+        "",
+    )
+    if quality.cannot_happen:
+        yield from ("Situations of the suite that this channel cannot come into:", "")
+        yield from (f"- {check.replace('_', ' ')}: {reason}." for check, reason in quality.cannot_happen.items())
+
+
+def _updates(declared: Capability) -> str:
+    polls = f"orders polled every {_span(declared.poll_orders_s)}, stock read every {_span(declared.sweep_stock_s)}"
+    return f"webhooks; {polls}" if declared.has_webhooks else polls
+
+
+def _answered(declared: Capability) -> str:
+    if declared.is_applied_when_answered:
+        return "shows at once"
+    return f"is queued, and lost if it does not show within {_span(declared.apply_s)}"
+
+
+def _pending(kind: ConnectorKind) -> str:
+    reason = quality_of(kind).cannot_happen.get("an_order_is_pending_until_its_payment_is_confirmed")
+    return reason or "told as pending: their units are held, and neither sold nor free"
+
+
+def _span(seconds: float) -> str:
+    if seconds >= 7200:
+        return f"{seconds / 3600:g} h"
+    return f"{seconds / 60:g} min" if seconds >= 120 else f"{seconds:g} s"
