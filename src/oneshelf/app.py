@@ -24,6 +24,7 @@ from oneshelf.storage import catalog, limits, schedules
 from oneshelf.storage.catalog import ChannelRow
 from oneshelf.storage.database import Database
 from oneshelf.storage.embedded import EmbeddedPostgres, running_dsn
+from oneshelf.storage.kept_secrets import StoredSecrets
 from oneshelf.storage.migrate import migrate
 from oneshelf.telemetry import get_logger
 
@@ -119,8 +120,9 @@ class OpenChannels:
         limiter = limits.StoredLimiter(self._database, row.channel)
         http = ChannelHttp(self._client, clock=self._clock, limiter=limiter, deadline_s=CALL_DEADLINE_S)
         config = ChannelConfig(channel=row.channel, settings=row.settings, secrets=row.secrets)
+        store = StoredSecrets(self._database, row.channel, typed=row.secrets, clock=self._clock)
         try:
-            connector = kind.open(config, channel=row.channel, http=http, clock=self._clock)
+            connector = kind.open(config, channel=row.channel, http=http, clock=self._clock, store=store)
         except ConfigurationError:
             raise
         except Exception as failure:

@@ -30,6 +30,7 @@ from oneshelf.sdk.message import (
     StockWrite,
     WriteOutcome,
 )
+from oneshelf.sdk.secret_store import SecretStore
 from oneshelf.sdk.simulator import Simulator
 
 
@@ -40,7 +41,7 @@ class Setting:
     name: str
     help: str
     is_secret: bool = False
-    default: str | None = None  # None: required
+    default: str | None = None  # None: required; "": may be left out
 
 
 class Connector(Protocol):
@@ -123,8 +124,19 @@ class ConnectorKind(Protocol):
     @property
     def settings(self) -> tuple[Setting, ...]: ...
 
-    def open(self, config: ChannelConfig, *, channel: Channel, http: ChannelHttp, clock: Clock) -> Connector:
-        """A connector for one channel. Raises ConfigurationError naming a missing or unknown setting."""
+    def open(
+        self,
+        config: ChannelConfig,
+        *,
+        channel: Channel,
+        http: ChannelHttp,
+        clock: Clock,
+        store: SecretStore | None = None,
+    ) -> Connector:
+        """A connector for one channel. Raises ConfigurationError naming a missing or unknown setting.
+
+        `store`: where it keeps what the channel hands out; None: nothing need outlive this connector.
+        """
         ...
 
     def simulator(

@@ -21,7 +21,14 @@ class RetryLaterError(ChannelFault):
 
 
 class ReauthenticateError(ChannelFault):
-    """The channel refused our credentials or our rights. Retrying spends nothing and helps nothing."""
+    """The channel refused our credentials or our rights. Retrying spends nothing and helps nothing.
+
+    `status`: of HTTP, where that said so; 0 otherwise.
+    """
+
+    def __init__(self, words: str, *, status: int = 0) -> None:
+        super().__init__(words)
+        self.status = status
 
 
 class RefusedError(ChannelFault):

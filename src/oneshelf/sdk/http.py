@@ -177,7 +177,7 @@ def _raise_for_status(operation: str, reply: Reply) -> None:
     if reply.status == 429:
         raise RetryLaterError(words, retry_after_s=_retry_after_s(reply))
     if reply.status in {401, 403}:
-        raise ReauthenticateError(words)
+        raise ReauthenticateError(words, status=reply.status)
     if reply.status >= 500:
         # A gateway may give up on a request that the channel goes on to apply.
         raise _no_answer(words, is_write=reply.is_write)

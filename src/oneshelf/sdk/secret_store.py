@@ -6,22 +6,10 @@ What a person typed in is in `ChannelConfig.secrets` and is never changed by a c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Protocol
 
 from oneshelf.clock import Clock
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """What was kept last. `version`: 0 where nothing was. `age_s`: since then, by the one clock of the store.
-
-    The values never appear in a `repr`.
-    """
-
-    version: int = 0
-    values: Mapping[str, str] = field(default_factory=dict, repr=False)
-    age_s: float = 0.0
+from oneshelf.domain.kept import Kept
 
 
 class SecretStore(Protocol):

@@ -13,10 +13,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from oneshelf.clock import Clock
+from oneshelf.domain.kept import Kept
 from oneshelf.errors import DatabaseUnavailableError
 from oneshelf.sdk.fault import ReauthenticateError, RetryLaterError
 from oneshelf.sdk.http import Reply
-from oneshelf.sdk.secret_store import Kept, SecretStore
+from oneshelf.sdk.secret_store import SecretStore
 
 # A token this close to its end is not used any more; for short-lived ones a tenth of the life is enough.
 MARGIN_S = 60.0

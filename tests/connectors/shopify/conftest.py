@@ -32,6 +32,7 @@ from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.sdk.http import ChannelHttp
 from oneshelf.sdk.limits import Unlimited
 from oneshelf.sdk.message import ChannelConfig, StockWrite
+from oneshelf.sdk.secret_store import SecretStore
 from oneshelf.sdk.simulator import CatalogueItem
 
 SECRET = "test-client-secret"
@@ -128,15 +129,18 @@ class Bench:
         client: httpx2.AsyncClient | None = None,
         secret: str = SECRET,
         app: ASGIApp | None = None,
+        secrets: Mapping[str, str] | None = None,
+        store: SecretStore | None = None,
     ) -> ShopifyConnector:
+        """`secrets`: in the place of a token and a webhook secret."""
         config = ChannelConfig(
             channel="shop",
             settings={"base_url": address, "location_id": LOCATION_ID},
-            secrets={"access_token": token, "webhook_secret": secret},
+            secrets=secrets or {"access_token": token, "webhook_secret": secret},
         )
         chosen = client or (_client(app) if app else self.client)
         http = ChannelHttp(chosen, clock=self.clock, limiter=Unlimited(), deadline_s=5.0)
-        return CONNECTOR.open(config, channel=Channel("shop"), http=http, clock=self.clock)
+        return CONNECTOR.open(config, channel=Channel("shop"), http=http, clock=self.clock, store=store)
 
     @property
     def skus(self) -> list[ChannelSku]:

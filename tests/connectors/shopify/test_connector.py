@@ -328,4 +328,6 @@ def test_the_kind_keeps_the_contract_and_declares_what_shopify_documents() -> No
     assert (kind.capability.batch_writes, kind.capability.batch_reads) == (250, 250)
     assert kind.capability.key_life_s < 24 * 3600
     assert kind.capability.is_applied_when_answered
-    assert [setting.name for setting in kind.settings if setting.is_secret] == ["access_token", "webhook_secret"]
+    assert [setting.name for setting in kind.settings if setting.is_secret] == [
+        *("access_token", "client_id", "client_secret", "refresh_token", "webhook_secret")
+    ]

@@ -48,6 +48,7 @@ from oneshelf.sdk.message import (
     Unknown,
     WriteOutcome,
 )
+from oneshelf.sdk.secret_store import SecretStore
 from oneshelf.sdk.simulator import Simulator
 
 BATCH_MAX = 20
@@ -378,7 +379,15 @@ class AmazonKind:
     def settings(self) -> tuple[Setting, ...]:
         return SETTINGS
 
-    def open(self, config: ChannelConfig, *, channel: Channel, http: ChannelHttp, clock: Clock) -> Connector:
+    def open(
+        self,
+        config: ChannelConfig,
+        *,
+        channel: Channel,
+        http: ChannelHttp,
+        clock: Clock,
+        store: SecretStore | None = None,
+    ) -> Connector:
         return AmazonConnector(account_from(config), channel=channel, http=http, clock=clock)
 
     def simulator(

@@ -14,6 +14,7 @@ import msgspec
 
 from oneshelf.clock import Clock
 from oneshelf.connectors.shopify import parse
+from oneshelf.connectors.shopify.access import Access
 from oneshelf.connectors.shopify.answers import (
     CostTooHighError,
     Variant,
@@ -94,14 +95,14 @@ class ShopifyConnector:
         channel: Channel,
         clock: Clock,
         location: str,
-        webhook_secrets: tuple[str, ...],
+        access: Access,
         orders_lag_s: float = ORDERS_LAG_S,
     ) -> None:
         self._api = api
         self._channel = channel
         self._clock = clock
         self._location = location
-        self._webhook_secrets = webhook_secrets
+        self._access = access
         self._orders_lag_s = orders_lag_s
         self._pusher = Pusher(api, location=location, read=self._read_variants)
 
@@ -114,7 +115,7 @@ class ShopifyConnector:
         one action of the merchant causes, and would drop messages.
         """
         signature = _header(request, "hmac-sha256")
-        if not is_hmac_sha256_base64(request.body, signature=signature, secrets=self._webhook_secrets):
+        if not is_hmac_sha256_base64(request.body, signature=signature, secrets=self._access.webhook_secrets):
             reason = "wrong" if signature else "missing"
             raise SignatureError(f"the signature of this Shopify webhook is {reason}")
         topic = _header(request, "topic") or ""
@@ -217,7 +218,8 @@ class ShopifyConnector:
         try:
             answer = await self._api.read(PREFLIGHT, {"location": gid("Location", self._location)})
         except ReauthenticateError as refusal:
-            return (Finding("access token", is_good=False, detail=f"{refusal}; create a new one and set it"),)
+            detail = f"{refusal}; {self._access.way_out}"
+            return (Finding("access token", is_good=False, detail=detail),)
         except RefusedError as refusal:
             return (Finding("shop", is_good=False, detail=f"{refusal}; check base_url and api_version"),)
         return findings_of(shop_facts_from(answer), location=self._location, api=self._api)

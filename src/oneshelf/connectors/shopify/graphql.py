@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
@@ -13,6 +12,7 @@ from oneshelf.errors import MalformedError
 from oneshelf.sdk.capability import Limit
 from oneshelf.sdk.fault import OutcomeUnknownError, RefusedError, RetryLaterError
 from oneshelf.sdk.http import ChannelHttp, Reply
+from oneshelf.sdk.tokens import FixedToken, Tokens, called_with_token
 
 READ = "shopify.read"
 WRITE = "shopify.write"
@@ -27,20 +27,17 @@ LIMITS = (
     Limit(operation=ORDERS, rate_per_s=0.5, burst=5),
 )
 _DECLARED_RESTORE_RATE = 100.0
+_UNAUTHORIZED = 401
 
 
 class ShopifyApi:
     """The GraphQL Admin API of one shop. Its `repr` shows no token."""
 
-    def __init__(self, http: ChannelHttp, *, base_url: str, api_version: str, access_token: str) -> None:
+    def __init__(self, http: ChannelHttp, *, base_url: str, api_version: str, tokens: Tokens | FixedToken) -> None:
         self._http = http
         self.api_version = api_version
         self._url = f"{base_url}/admin/api/{api_version}/graphql.json"
-        self._headers = {
-            "Accept": "application/json",
-            "Content-Type": "application/json",
-            "X-Shopify-Access-Token": access_token,
-        }
+        self._tokens = tokens
         self._restore_rate = _DECLARED_RESTORE_RATE
         # The version that answered last. Shopify answers a version that it no longer serves with its oldest one.
         self.answered_version = ""
@@ -49,20 +46,28 @@ class ShopifyApi:
         self, document: str, variables: Mapping[str, object], *, operation: str = READ
     ) -> Mapping[str, object]:
         """The `data` of a query. Raises RetryLaterError, ReauthenticateError, RefusedError."""
-        reply = await self._http.read(operation, "POST", self._url, **self._request(document, variables))
-        return await self._answer(operation, reply)
+        return await self._call(self._http.read, operation, document, variables)
 
     async def write(self, document: str, variables: Mapping[str, object]) -> Mapping[str, object]:
         """The `data` of a mutation, whose own refusals are in it.
 
         Raises as `read`, then certainly not applied, and OutcomeUnknownError.
         """
-        reply = await self._http.write(WRITE, "POST", self._url, **self._request(document, variables))
-        return await self._answer(WRITE, reply)
+        return await self._call(self._http.write, WRITE, document, variables)
 
-    def _request(self, document: str, variables: Mapping[str, object]) -> dict[str, Any]:
+    async def _call(
+        self, call: Callable[..., Awaitable[Reply]], operation: str, document: str, variables: Mapping[str, object]
+    ) -> Mapping[str, object]:
         body = msgspec.json.encode({"query": document, "variables": variables})
-        return {"headers": self._headers, "content": body}
+
+        async def call_with(token: str) -> Reply:
+            return await call(operation, "POST", self._url, headers=_headers(token), content=body)
+
+        # 403 is about a right that the app lacks, and no other token has it.
+        reply = await called_with_token(
+            self._tokens, call_with, is_about_token=lambda refusal: refusal.status == _UNAUTHORIZED
+        )
+        return await self._answer(operation, reply)
 
     async def _answer(self, operation: str, reply: Reply) -> Mapping[str, object]:
         if 300 <= reply.status < 500:
@@ -84,3 +89,7 @@ class ShopifyApi:
         for limit in LIMITS:
             rate_per_s = limit.rate_per_s * budget.restore_rate / _DECLARED_RESTORE_RATE
             await self._http.limiter.learn(limit.operation, rate_per_s)
+
+
+def _headers(token: str) -> dict[str, str]:
+    return {"Accept": "application/json", "Content-Type": "application/json", "X-Shopify-Access-Token": token}

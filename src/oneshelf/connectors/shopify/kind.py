@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from oneshelf.clock import Clock
+from oneshelf.connectors.shopify.access import SECRETS, TOKEN_LIMIT, access_from, tokens_of
 from oneshelf.connectors.shopify.address import is_loopback
 from oneshelf.connectors.shopify.connector import ORDERS_LAG_S, ShopifyConnector
 from oneshelf.connectors.shopify.documents import ARRAY_LENGTH_MAX, VARIANTS_PER_PAGE
@@ -21,9 +22,9 @@ from oneshelf.sdk.capability import ZOMBIE_S, Capability, WriteKind
 from oneshelf.sdk.contract import Setting
 from oneshelf.sdk.http import ChannelHttp
 from oneshelf.sdk.message import ChannelConfig
+from oneshelf.sdk.secret_store import MemorySecretStore, SecretStore
 
 _API_VERSION = re.compile(r"20[0-9]{2}-(?:01|04|07|10)", re.ASCII)
-_SECRETS_MAX = 2
 ORDERS_LAG_S_MAX = 3600.0
 
 CAPABILITY = Capability(
@@ -43,7 +44,7 @@ CAPABILITY = Capability(
     poll_orders_s=60.0,
     sweep_stock_s=900.0,
     has_webhooks=True,
-    limits=LIMITS,
+    limits=(*LIMITS, TOKEN_LIMIT),
     page_reads=VARIANTS_PER_PAGE,
     read_limit=READ,
     # The body of inventory_levels/update has `available` alone, and no topic exists for the other states.
@@ -59,12 +60,7 @@ SETTINGS = (
         "Seconds that a new order may stay invisible to a search of the orders",
         default=str(ORDERS_LAG_S),
     ),
-    Setting("access_token", "The Admin API access token (shpat_...)", is_secret=True),
-    Setting(
-        "webhook_secret",
-        "The app's client secret, which signs webhooks; during a rotation both, separated by a comma",
-        is_secret=True,
-    ),
+    *SECRETS,
 )
 
 
@@ -76,22 +72,28 @@ class ShopifyKind:
     capability = CAPABILITY
     settings = SETTINGS
 
-    def open(self, config: ChannelConfig, *, channel: Channel, http: ChannelHttp, clock: Clock) -> ShopifyConnector:
+    def open(
+        self,
+        config: ChannelConfig,
+        *,
+        channel: Channel,
+        http: ChannelHttp,
+        clock: Clock,
+        store: SecretStore | None = None,
+    ) -> ShopifyConnector:
         """Raises ConfigurationError naming a missing, unknown or unusable setting."""
         settings = _chosen(config.settings, is_secret=False)
-        secrets = _chosen(config.secrets, is_secret=True)
-        api = ShopifyApi(
-            http,
-            base_url=_base_url(settings["base_url"]),
-            api_version=_api_version(settings["api_version"]),
-            access_token=_access_token(secrets["access_token"]),
-        )
+        access = access_from(_chosen(config.secrets, is_secret=True))
+        base_url = _base_url(settings["base_url"])
+        kept = store or MemorySecretStore(clock)
+        tokens = tokens_of(access, base_url=base_url, http=http, clock=clock, store=kept)
+        api = ShopifyApi(http, base_url=base_url, api_version=_api_version(settings["api_version"]), tokens=tokens)
         return ShopifyConnector(
             api,
             channel=channel,
             clock=clock,
             location=_location(settings["location_id"]),
-            webhook_secrets=_webhook_secrets(secrets["webhook_secret"]),
+            access=access,
             orders_lag_s=_orders_lag_s(settings["orders_lag_s"]),
         )
 
@@ -107,11 +109,11 @@ def _chosen(given: Mapping[str, str], *, is_secret: bool) -> dict[str, str]:
     for name in given:
         if name not in known:
             raise ConfigurationError(f"shopify: unknown {sort} {name!r}; known are {', '.join(known)}")
-    chosen = {name: given.get(name, "").strip() or setting.default or "" for name, setting in known.items()}
+    chosen = {name: given.get(name, "").strip() or setting.default for name, setting in known.items()}
     for name, value in chosen.items():
-        if not value:
+        if value is None:
             raise ConfigurationError(f"shopify: the {sort} {name!r} is missing: {known[name].help}")
-    return chosen
+    return {name: value or "" for name, value in chosen.items()}
 
 
 def _base_url(text: str) -> str:
@@ -153,19 +155,6 @@ def _location(text: str) -> str:
             "shopify: the setting 'location_id' must be a number or gid://shopify/Location/number"
         ) from None
     return number
-
-
-def _access_token(text: str) -> str:
-    if not (text.isascii() and text.isprintable()) or " " in text:
-        raise ConfigurationError("shopify: the secret 'access_token' holds a character that no token has")
-    return text
-
-
-def _webhook_secrets(text: str) -> tuple[str, ...]:
-    secrets = tuple(secret.strip() for secret in text.split(",") if secret.strip())
-    if not 1 <= len(secrets) <= _SECRETS_MAX:
-        raise ConfigurationError("shopify: the secret 'webhook_secret' takes one secret, or two with a comma")
-    return secrets
 
 
 CONNECTOR = ShopifyKind()

@@ -1,6 +1,7 @@
 """A simulated Shopify shop with one location, on the real wire: GraphQL Admin API and signed webhooks.
 
-The access token is `shpat_simulated` and the location is 75596366001; `GET /_sim/health` shows both.
+The access token is `shpat_simulated` and the location is 75596366001; `GET /_sim/health` shows both, and the app's
+credentials for those who ask for a token of their own.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope, Send
 
 from oneshelf.clock import Clock
+from oneshelf.connectors.shopify.access import TOKEN_PATH
 from oneshelf.connectors.shopify.simulator_cost import QUERY_COST_MAX, Bucket, actual_cost
 from oneshelf.connectors.shopify.simulator_graphql import (
     MutationCall,
@@ -40,11 +42,12 @@ from oneshelf.connectors.shopify.simulator_shop import (
     Shop,
     ShopOrder,
 )
+from oneshelf.connectors.shopify.simulator_tokens import ACCESS_TOKEN as ACCESS_TOKEN
+from oneshelf.connectors.shopify.simulator_tokens import CLIENT_ID, REFRESH_TOKEN, App
 from oneshelf.connectors.shopify.simulator_webhooks import Webhooks
 from oneshelf.connectors.shopify.simulator_writes import KeyMemory, set_quantities
 from oneshelf.sdk.simulator import BookListing, BookOrder, CatalogueItem, Simulator
 
-ACCESS_TOKEN = "shpat_simulated"  # noqa: S105  # it opens this simulator only
 VERSIONS = ("2026-04", "2026-07", "2026-10")
 FAULTS = (
     "webhook_duplicate",
@@ -62,6 +65,7 @@ FAULTS = (
     "page_drift",
     "ignores_compare",
     "ignores_key",
+    "token_expired",
 )
 
 _SLOW_S = 2.0
@@ -81,6 +85,7 @@ class ShopifySimulator(Simulator):
     ) -> None:
         super().__init__(kind="shopify", seed=seed, speed=speed, clock=clock, faults=FAULTS)
         self.shop = Shop()
+        self.installed = App(self)
         self.webhooks = Webhooks(self, webhook_client)
         self._bucket = Bucket(speed=speed)
         self._keys = KeyMemory()
@@ -245,7 +250,10 @@ class ShopifySimulator(Simulator):
         ]
 
     def wire(self) -> Sequence[BaseRoute]:
-        return [Route("/admin/api/{version}/graphql.json", self._graphql, methods=["POST"])]
+        return [
+            Route("/admin/api/{version}/graphql.json", self._graphql, methods=["POST"]),
+            Route(TOKEN_PATH, self.installed.grant, methods=["POST"]),
+        ]
 
     async def _health(self, _request: Request) -> Response:
         return JSONResponse(
@@ -254,6 +262,9 @@ class ShopifySimulator(Simulator):
                 "seed": self.seed,
                 "speed": self.speed,
                 "access_token": ACCESS_TOKEN,
+                "client_id": CLIENT_ID,
+                "client_secret": self.installed.secret,
+                "refresh_token": REFRESH_TOKEN,
                 "location_id": LOCATION_ID,
                 "webhooks_delivered": self.webhooks.delivered,
             }
@@ -288,7 +299,7 @@ class ShopifySimulator(Simulator):
     def _refusal(self, request: Request, version: str) -> Response | None:
         if version not in VERSIONS:
             return JSONResponse({"errors": "Not Found"}, status_code=404)
-        if request.headers.get("x-shopify-access-token") != ACCESS_TOKEN or self.is_revoked:
+        if self.is_revoked or not self.installed.admits(request.headers.get("x-shopify-access-token")):
             self.counted("token_revoked", self.is_revoked)
             words = "[API] Invalid API key or access token (unrecognized login or wrong password)"
             return JSONResponse({"errors": words}, status_code=401)

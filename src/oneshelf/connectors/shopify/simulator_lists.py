@@ -21,8 +21,6 @@ from oneshelf.connectors.shopify.simulator_shop import LOCATION_ID, LOCATION_NAM
 if TYPE_CHECKING:
     from oneshelf.connectors.shopify.simulator import ShopifySimulator
 
-SCOPES = ("write_inventory", "read_inventory", "read_locations", "read_products", "read_orders")
-
 # How far a replica or the search index lags behind, at most, in seconds of the shop's time. Shopify states no figure;
 # the connector reckons with as much (`ORDERS_LAG_S`), and this simulator keeps to it.
 STALE_S_MAX = 5.0
@@ -57,7 +55,7 @@ class Lists:
             "shop": {"id": gid("Shop", "1"), "name": LOCATION_NAME, "myshopifyDomain": SHOP_DOMAIN},
             "currentAppInstallation": {
                 "id": gid("AppInstallation", "1"),
-                "accessScopes": [{"handle": scope} for scope in SCOPES],
+                "accessScopes": [{"handle": scope} for scope in self._simulator.installed.scopes],
             },
             "inventoryProperties": {"quantityNames": quantity_names()},
         }
