@@ -153,3 +153,40 @@ def test_a_data_directory_without_a_name_or_with_one_that_is_no_text_is_refused(
     monkeypatch.setenv("ONESHELF_DATA_DIR", name)
     with pytest.raises(ConfigurationError, match="ONESHELF_DATA_DIR: "):
         load_settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("https://shelf.example", "https://shelf.example"),
+        ("https://shelf.example:8443/stock/ ", "https://shelf.example:8443/stock"),
+        ("http://127.0.0.1:8080/", "http://127.0.0.1:8080"),
+        ("http://localhost:8080", "http://localhost:8080"),
+    ],
+)
+def test_channels_reach_the_engine_encrypted_or_on_this_machine(
+    monkeypatch: pytest.MonkeyPatch, text: str, address: str
+) -> None:
+    assert load_settings().public_url == ""
+    monkeypatch.setenv("ONESHELF_PUBLIC_URL", text)
+    assert load_settings().public_url == address
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "shelf.example",
+        "http://shelf.example",
+        "ftp://localhost",
+        "https://",
+        "https://shelf.example/?a=b",
+        "https://me:hidden@shelf.example",
+        "https://[::1",
+        "https://shelf.example:port",
+    ],
+)
+def test_an_address_to_which_nobody_may_send_orders_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("ONESHELF_PUBLIC_URL", text)
+    with pytest.raises(ConfigurationError, match="ONESHELF_PUBLIC_URL: must be https") as refused:
+        load_settings()
+    assert "hidden" not in str(refused.value)

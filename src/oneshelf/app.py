@@ -176,14 +176,17 @@ async def assembled(
     client: httpx2.AsyncClient | None = None,
     api_token: str = "",
     patience: float = 1.0,
+    public_url: str = "",
 ) -> AsyncIterator[Assembled]:
-    """The engine on a migrated database. `client`: how it calls channels. `patience`: see `Supervisor`."""
+    """The engine on a migrated database. `client`: how it calls channels. The last two: see `Supervisor`."""
     # Here, since every command opens the database, and loading what only `serve` needs takes longer than most of them.
     from oneshelf.web.server import create_app
     from oneshelf.workers.supervisor import Supervisor
 
     async with open_channels(database, clock, client) as channels:
-        supervisor = Supervisor(database, clock, channels.by_name, channels.refresh, patience=patience)
+        supervisor = Supervisor(
+            database, clock, channels.by_name, channels.refresh, patience=patience, public_url=public_url
+        )
         application = create_app(
             database=database,
             channels=channels.by_name,

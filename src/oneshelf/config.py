@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -12,6 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
+from oneshelf.domain.loopback import is_loopback
 from oneshelf.errors import ConfigurationError
 
 CONNECT_TIMEOUT_S = 10
@@ -49,6 +51,10 @@ class Settings(BaseSettings):
         default=SecretStr(""),
         description="Bearer token for the API and the pages. Needed unless listening on loopback.",
     )
+    public_url: str = Field(
+        default="",
+        description="Where channels reach the engine, such as https://shelf.example. Empty: nothing is subscribed to.",
+    )
     log_level: str = Field(
         default="INFO", pattern="(?i)^(debug|info|warning|error)$", description="Least level to log."
     )
@@ -58,6 +64,11 @@ class Settings(BaseSettings):
     @classmethod
     def _usable_database(cls, text: str) -> str:
         return database_address(text) if text else text
+
+    @field_validator("public_url")
+    @classmethod
+    def _reachable_address(cls, text: str) -> str:
+        return public_address(text) if text else text
 
     @field_validator("data_dir", mode="before")
     @classmethod
@@ -99,6 +110,22 @@ def database_address(text: str) -> str:
     if not timeout and "PGCONNECT_TIMEOUT" not in os.environ:
         return make_conninfo(text, connect_timeout=CONNECT_TIMEOUT_S)
     return text
+
+
+def public_address(text: str) -> str:
+    """The address without a slash at its end. Raises PydanticCustomError for one to which nobody may send orders."""
+    wrong = PydanticCustomError(
+        "public_address", "must be https:// and a host, or http:// on this machine, without a user, query or fragment"
+    )
+    try:
+        url = urlsplit(text.strip())
+        host, _port = url.hostname or "", url.port
+    except ValueError:
+        raise wrong from None
+    is_safe = url.scheme == "https" or (url.scheme == "http" and is_loopback(host))
+    if not host or not is_safe or "@" in url.netloc or url.query or url.fragment or not text.isprintable():
+        raise wrong
+    return text.strip().rstrip("/")
 
 
 def directory_typed(text: str) -> Path:

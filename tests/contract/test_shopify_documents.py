@@ -37,10 +37,12 @@ from graphql.language import VariableNode
 from oneshelf.clock import SystemClock
 from oneshelf.connectors.shopify import CONNECTOR
 from oneshelf.connectors.shopify.connector import ShopifyConnector
-from oneshelf.connectors.shopify.documents import MUTATIONS, QUERIES
+from oneshelf.connectors.shopify.documents import MUTATIONS, QUERIES, UNKEYED_MUTATIONS
 from oneshelf.connectors.shopify.simulator import ACCESS_TOKEN, ShopifySimulator
 from oneshelf.connectors.shopify.simulator_schema import SCHEMA
+from oneshelf.connectors.shopify.simulator_schema import TOPICS as SIMULATED_TOPICS
 from oneshelf.connectors.shopify.simulator_shop import LOCATION_ID
+from oneshelf.connectors.shopify.subscriptions import TOPICS, name_of
 from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.sdk.http import ChannelHttp
 from oneshelf.sdk.limits import Unlimited
@@ -48,7 +50,7 @@ from oneshelf.sdk.message import Applied, ChannelConfig, StockWrite
 from oneshelf.sdk.simulator import CatalogueItem
 
 VERSIONS = ("2026-04", "2026-07", "2026-10")
-DOCUMENTS = (*QUERIES, *MUTATIONS)
+DOCUMENTS = (*QUERIES, *MUTATIONS, *UNKEYED_MUTATIONS)
 BESIDE_THE_REPOSITORY = Path(__file__).resolve().parents[3] / "shared" / "specs"
 
 
@@ -94,6 +96,29 @@ def test_every_mutating_document_carries_a_key_because_no_schema_demands_it() ->
             assert directive.name.value == "idempotent"
             (key,) = directive.arguments or ()
             assert isinstance(key.value, VariableNode)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_what_is_written_without_a_key_is_nothing_for_which_shopify_demands_one(version: str) -> None:
+    """The schema names in words the mutations that need the directive: those of stock, transfers and refunds."""
+    mutations = official(version).mutation_type
+    assert mutations is not None
+    for document in UNKEYED_MUTATIONS:
+        for operation in _operations(document):
+            for field in operation.selection_set.selections:
+                assert isinstance(field, FieldNode)
+                assert field.name.value.startswith("webhookSubscription")
+                assert "idempotent" not in (mutations.fields[field.name.value].description or "")
+    assert "idempotent" in (mutations.fields["inventorySetQuantities"].description or "")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_topic_that_is_subscribed_to_is_one_of_shopify_and_of_the_simulator(version: str) -> None:
+    topics = official(version).type_map["WebhookSubscriptionTopic"]
+    assert isinstance(topics, GraphQLEnumType)
+    wanted = {name_of(topic): topic for topic in TOPICS}
+    assert set(wanted) <= set(topics.values)
+    assert wanted.items() <= SIMULATED_TOPICS.items()
 
 
 def test_no_document_that_only_reads_is_a_mutation() -> None:
@@ -211,6 +236,7 @@ async def _exchanges(version: str) -> list[tuple[str, dict[str, Any], dict[str, 
         http = ChannelHttp(client, clock=clock, limiter=Unlimited())
         connector = CONNECTOR.open(config, channel=Channel("shop"), http=http, clock=clock)
         assert all(finding.is_good for finding in await connector.preflight())
+        await _subscribe(client, connector, version)
         await connector.fetch_stock(None)
         await connector.read_stock([skus[0], ChannelSku("1")])
         writes = [StockWrite(clock.new_id(), sku, units=5, expected_units=100) for sku in skus[:3]]
@@ -225,6 +251,20 @@ async def _exchanges(version: str) -> list[tuple[str, dict[str, Any], dict[str, 
         assert len((await connector.poll_orders(start)).deliveries) == 3
         await _live_strangely(simulator, connector, start, skus)
     return heard
+
+
+async def _subscribe(client: httpx2.AsyncClient, connector: ShopifyConnector, version: str) -> None:
+    """Everything is subscribed to, after somebody has subscribed in a form that hides most of it."""
+    address = "http://localhost/webhooks/shop"
+    subscription = {"uri": address, "format": "JSON", "includeFields": ["id"]}
+    await client.post(
+        f"http://localhost/admin/api/{version}/graphql.json",
+        json={"query": UNKEYED_MUTATIONS[0], "variables": {"topic": "ORDERS_CREATE", "subscription": subscription}},
+        headers={"X-Shopify-Access-Token": ACCESS_TOKEN},
+    )
+    assert (await connector.keep_subscriptions(address)).removed == ("orders/create",)
+    assert (await connector.keep_subscriptions("ftp://localhost")).refused
+    assert not (await connector.keep_subscriptions(address)).created
 
 
 async def _live_strangely(

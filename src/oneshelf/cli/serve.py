@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import ipaddress
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -18,6 +17,7 @@ from oneshelf.app import assembled, database_dsn
 from oneshelf.cli.connection import CONNECTIONS_MAX, BoundedConnection
 from oneshelf.clock import SystemClock
 from oneshelf.config import Settings
+from oneshelf.domain.loopback import is_loopback
 from oneshelf.errors import ConfigurationError, InvariantError
 from oneshelf.storage import leases
 from oneshelf.storage.database import Database
@@ -72,7 +72,7 @@ async def _run(settings: Settings, listener: socket.socket, on_ready: Ready) -> 
     token = settings.api_token.get_secret_value()
     async with (
         _open_alone_or_not(settings) as database,
-        assembled(database, SystemClock(), api_token=token) as engine,
+        assembled(database, SystemClock(), api_token=token, public_url=settings.public_url) as engine,
     ):
         server = _Server(_config(engine.application), lambda: on_ready(_address(settings.host, listener)))
         with _told_to_stop(server):
@@ -166,19 +166,12 @@ def _listener(settings: Settings) -> Iterator[socket.socket]:
 
 
 def _refuse_strangers(settings: Settings) -> None:
-    if _is_loopback(settings.host) or settings.api_token.get_secret_value():
+    if is_loopback(settings.host) or settings.api_token.get_secret_value():
         return
     raise ConfigurationError(
         f"listening on {settings.host} would open the engine to everyone who can reach this machine. "
         "Set ONESHELF_API_TOKEN to a long random text, or listen on 127.0.0.1"
     )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _address(host: str, listener: socket.socket) -> str:

@@ -1,6 +1,7 @@
 """Read deliveries: what do they say in our words?
 
-Reads: new inbox rows. Writes: facts, wishes to look at listings; a delivery that cannot be read is parked.
+Reads: new inbox rows. Writes: facts, wishes to look at listings, a pause of a channel that lets us in no longer; a
+delivery that cannot be read is parked.
 Next: post, confirm.
 """
 
@@ -13,9 +14,9 @@ from typing import assert_never
 from oneshelf.domain.identity import Channel, printable
 from oneshelf.domain.order import OrderSnapshot
 from oneshelf.errors import MalformedError
-from oneshelf.flow.channel import OpenChannel
-from oneshelf.sdk.message import Delivery, Ignored, Message, StockHint
-from oneshelf.storage import facts, inbox, listings
+from oneshelf.flow.channel import REAUTHENTICATE_PAUSE_S, WORDS_LENGTH_MAX, OpenChannel
+from oneshelf.sdk.message import AccessLost, Delivery, Ignored, Message, StockHint
+from oneshelf.storage import catalog, facts, inbox, listings
 from oneshelf.storage.database import Database, Transaction
 from oneshelf.telemetry import get_logger
 
@@ -31,6 +32,7 @@ async def interpret(database: Database, channels: Mapping[Channel, OpenChannel])
         parked: dict[int, str] = {}
         snapshots: list[tuple[OrderSnapshot, datetime]] = []
         hints: dict[Channel, list[StockHint]] = {}
+        lost: dict[Channel, str] = {}
         for row in rows:
             try:
                 messages = _parse(channels[row.channel], Delivery(key="", topic=row.topic, body=bytes(row.body)))
@@ -43,17 +45,29 @@ async def interpret(database: Database, channels: Mapping[Channel, OpenChannel])
                         snapshots.append((message, row.received_at))
                     case StockHint():
                         hints.setdefault(row.channel, []).append(message)
+                    case AccessLost(reason=reason):
+                        lost[row.channel] = printable(reason, length_max=WORDS_LENGTH_MAX)
                     case Ignored():
                         pass
                     case _:
                         assert_never(message)
         await facts.add(tx, snapshots)
+        await _pause(tx, lost)
         await _request_looks(tx, hints)
         await inbox.park(tx, parked)
         await inbox.mark_done(tx, [row.inbox_id for row in rows if row.inbox_id not in parked])
     for inbox_id, reason in parked.items():
         log.warning("inbox.parked", inbox_id=inbox_id, reason=reason[:200])
+    for channel, reason in lost.items():
+        log.warning("channel.access_lost", channel=channel, reason=reason[:200])
     return len(rows)
+
+
+async def _pause(tx: Transaction, lost: Mapping[Channel, str]) -> None:
+    """Leave the channels alone for a while, and show why. The message may be old: what is tried then tells."""
+    for channel, reason in sorted(lost.items()):
+        await catalog.record_failure(tx, channel, fault=reason)
+        await catalog.pause(tx, channel, pause_s=REAUTHENTICATE_PAUSE_S)
 
 
 def _parse(channel: OpenChannel, delivery: Delivery) -> tuple[Message, ...]:

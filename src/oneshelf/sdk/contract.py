@@ -28,6 +28,7 @@ from oneshelf.sdk.message import (
     StockPage,
     StockReading,
     StockWrite,
+    Subscriptions,
     WriteOutcome,
 )
 from oneshelf.sdk.secret_store import SecretStore
@@ -105,6 +106,18 @@ class RemembersKeys(Protocol):
 
         `units` is what the listing shows: whatever the channel makes of it, no other figure is written. Raises a
         ChannelFault.
+        """
+        ...
+
+
+@runtime_checkable
+class Subscribes(Protocol):
+    """What a connector adds whose channel announces only what was subscribed to, and drops subscriptions by itself."""
+
+    async def keep_subscriptions(self, address: str) -> Subscriptions:
+        """See that everything we read is announced to `address`; make anew what is missing. Others' are never touched.
+
+        Raises a ChannelFault where nothing was changed.
         """
         ...
 

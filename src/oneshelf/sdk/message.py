@@ -55,7 +55,14 @@ class Ignored:
     reason: str
 
 
-Message = OrderSnapshot | StockHint | Ignored
+@dataclass(frozen=True, slots=True)
+class AccessLost:
+    """The channel says that it lets us in no longer, or to less than we need. `reason`: with the way out."""
+
+    reason: str
+
+
+Message = OrderSnapshot | StockHint | AccessLost | Ignored
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +154,20 @@ class Unknown:
 
 
 WriteOutcome = Applied | Accepted | Stale | Refused | Throttled | Unknown
+
+
+@dataclass(frozen=True, slots=True)
+class Subscriptions:
+    """What a channel announces to one address of ours, in its own words for the topics.
+
+    `present` was there and is as it should be; `created` was missing; `removed` was there in a form that hides
+    something, and is among the created now; `refused`: topic -> why it is not announced.
+    """
+
+    present: tuple[str, ...] = ()
+    created: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    refused: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,10 +22,12 @@ from oneshelf.flow import (
     receive,
     reconcile,
     resolve,
+    subscribe,
     tally,
 )
 from oneshelf.flow.channel import OpenChannel
 from oneshelf.sdk.capability import WriteKind
+from oneshelf.sdk.contract import Subscribes
 from oneshelf.storage.database import Database
 from oneshelf.telemetry import get_logger
 from oneshelf.workers.poster import LANES, Poster
@@ -39,7 +41,8 @@ log = get_logger(__name__)
 class Supervisor:
     """Runs every step of the engine in this process. `channels` is kept fresh by `refresh`.
 
-    `patience`: how many times longer than usual a step waits that found nothing to do and is not woken.
+    `patience`: how many times longer than usual a step waits that found nothing to do and is not woken. `public_url`:
+    where channels reach the engine; empty: nothing is subscribed to.
     """
 
     def __init__(
@@ -50,12 +53,14 @@ class Supervisor:
         refresh: Callable[[], Awaitable[None]],
         *,
         patience: float = 1.0,
+        public_url: str = "",
     ) -> None:
         self._database = database
         self._clock = clock
         self._channels = channels
         self._refresh = refresh
         self._patience = patience
+        self._public_url = public_url
         self.pulse = Pulse()
         self._running: dict[Channel, tuple[OpenChannel, list[asyncio.Task[None]]]] = {}
 
@@ -153,6 +158,9 @@ class Supervisor:
                 0.1,
             ),
         }
+        if self._public_url and isinstance(channel.connector, Subscribes):
+            watchdog = subscribe.Watchdog(database, channel, clock, public_url=self._public_url)
+            steps = {**steps, "subscribe": (watchdog.keep, (f"poll {name}", f"sweep {name}"), 5.0, 5.0)}
         return [
             Step(f"{step} {name}", work, wakes, idle_s=idle_s, pace_s=pace_s)
             for step, (work, wakes, idle_s, pace_s) in steps.items()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from urllib.parse import urlsplit
 
+from oneshelf.domain.loopback import is_loopback
 from oneshelf.errors import ConfigurationError
 from oneshelf.sdk.contract import Setting
 from oneshelf.sdk.message import ChannelConfig
@@ -62,7 +62,7 @@ def account_from(config: ChannelConfig) -> Account:
     base_url = _address(config.channel, "base_url", public["base_url"])
     token_url = _address(config.channel, "token_url", public["token_url"])
     host = urlsplit(base_url).hostname or ""
-    if _is_loopback(host) and not _is_loopback(urlsplit(token_url).hostname or ""):
+    if is_loopback(host) and not is_loopback(urlsplit(token_url).hostname or ""):
         # A simulator's endpoint: its secrets would be sent to Amazon, and nobody would see why nothing works.
         raise ConfigurationError(
             f"channel {config.channel}: {host} is not Amazon; set token_url too "
@@ -112,13 +112,6 @@ def _address(channel: str, name: str, value: str) -> str:
         host = None
     if not host or "@" in parts.netloc or parts.query or parts.fragment:
         raise ConfigurationError(f"channel {channel}: {name} is not an address such as https://host/path")
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
         raise ConfigurationError(f"channel {channel}: {name} must begin with https:// (http only on this machine)")
     return value.rstrip("/")
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -9,7 +9,7 @@ until the one that it bought is used, for 30 days: what was handed out and not k
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from oneshelf.clock import Clock
@@ -27,6 +27,8 @@ TOKEN = "shopify.token"  # noqa: S105  # the name of an operation
 TOKEN_PATH = "/admin/oauth/access_token"  # noqa: S105  # an address
 # Shopify documents none for tokens; the shortest-lived one lives an hour, so this is only a brake.
 TOKEN_LIMIT = Limit(operation=TOKEN, rate_per_s=1.0, burst=5)
+# What the engine cannot do without.
+SCOPES = ("write_inventory", "read_locations", "read_products", "read_orders")
 _LIFE_S_MAX = 10 * 365 * 86_400
 _SECRETS_MAX = 2
 
@@ -47,6 +49,11 @@ SECRETS = (
         default="",
     ),
 )
+
+
+def is_granted(scope: str, granted: Collection[str]) -> bool:
+    """Whether the app may do this; a right to write includes the right to read."""
+    return scope in granted or scope.replace("read_", "write_", 1) in granted
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 
 from oneshelf.clock import Clock
-from oneshelf.connectors.shopify import parse
+from oneshelf.connectors.shopify import parse, subscriptions
 from oneshelf.connectors.shopify.access import Access
 from oneshelf.connectors.shopify.answers import (
     CostTooHighError,
@@ -56,6 +56,7 @@ from oneshelf.sdk.message import (
     StockPage,
     StockReading,
     StockWrite,
+    Subscriptions,
     WriteOutcome,
 )
 from oneshelf.sdk.signature import is_hmac_sha256_base64
@@ -212,6 +213,10 @@ class ShopifyConnector:
     async def remembers_key(self, channel_sku: ChannelSku, units: int, *, key: UUID) -> bool | None:
         """See `push.Pusher.remembers_key`."""
         return await self._pusher.remembers_key(channel_sku, units, key=key)
+
+    async def keep_subscriptions(self, address: str) -> Subscriptions:
+        """See `subscriptions.keep`."""
+        return await subscriptions.keep(self._api, address)
 
     async def preflight(self) -> tuple[Finding, ...]:
         """Raises RetryLaterError where Shopify cannot be asked."""

@@ -11,6 +11,7 @@ ARRAY_LENGTH_MAX = 250
 
 VARIANTS_PER_PAGE = 100
 ORDERS_PER_PAGE = 20
+SUBSCRIPTIONS_PER_PAGE = 100
 
 # What a polled order holds at once; nearly every order fits. One query may cost 1,000 points at most, and the cost
 # grows with the product of nested sizes, so an order that does not fit is read again, alone, with WHOLE_ORDER.
@@ -125,5 +126,36 @@ query Preflight($location: ID!) {
 }
 """
 
-QUERIES = (READ_VARIANTS, LIST_VARIANTS, POLL_ORDERS, WHOLE_ORDER, PREFLIGHT)
+LIST_SUBSCRIPTIONS = f"""
+query ListSubscriptions($after: String) {{
+  currentAppInstallation {{ accessScopes {{ handle }} }}
+  webhookSubscriptions(first: {SUBSCRIPTIONS_PER_PAGE}, after: $after) {{
+    nodes {{ id topic uri format filter includeFields }}
+    pageInfo {{ hasNextPage endCursor }}
+  }}
+}}
+"""
+
+# The errors of these two have no code in the schema.
+CREATE_SUBSCRIPTION = """
+mutation CreateSubscription($topic: WebhookSubscriptionTopic!, $subscription: WebhookSubscriptionInput!) {
+  webhookSubscriptionCreate(topic: $topic, webhookSubscription: $subscription) {
+    webhookSubscription { id }
+    userErrors { field message }
+  }
+}
+"""
+
+DELETE_SUBSCRIPTION = """
+mutation DeleteSubscription($id: ID!) {
+  webhookSubscriptionDelete(id: $id) {
+    deletedWebhookSubscriptionId
+    userErrors { field message }
+  }
+}
+"""
+
+QUERIES = (READ_VARIANTS, LIST_VARIANTS, POLL_ORDERS, WHOLE_ORDER, PREFLIGHT, LIST_SUBSCRIPTIONS)
 MUTATIONS = (SET_AVAILABLE,)
+# These take no idempotency key: made or deleted twice is refused, and changes no stock.
+UNKEYED_MUTATIONS = (CREATE_SUBSCRIPTION, DELETE_SUBSCRIPTION)

@@ -11,11 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from oneshelf.connectors.shopify.access import SCOPES, is_granted
 from oneshelf.connectors.shopify.documents import WHOLE_LISTS
 from oneshelf.connectors.shopify.json_reading import (
     a_flag,
     a_list,
     a_number_id,
+    a_text,
     an_instant,
     an_object,
     decoded,
@@ -26,7 +28,7 @@ from oneshelf.connectors.shopify.json_reading import (
 from oneshelf.domain.identity import Channel, ChannelSku, units_from
 from oneshelf.domain.order import OrderLine, OrderSnapshot
 from oneshelf.errors import MalformedError
-from oneshelf.sdk.message import Delivery, Ignored, Message, StockHint
+from oneshelf.sdk.message import AccessLost, Delivery, Ignored, Message, StockHint
 
 POLLED_ORDER = "poll/order"
 
@@ -45,8 +47,12 @@ IGNORED_TOPICS = {
     "orders/edited": "an edit is only a difference; orders/updated brings the whole order",
     "orders/delete": "a deleted order was archived or cancelled before, which orders/updated told",
     "refunds/create": "a refund alone lacks the order's lines; orders/updated brings the whole order",
+    "bulk_operations/finish": "whoever started one asks for its end",
     "products/update": "comes for many reasons, of which stock is one; inventory_levels/update is the stock signal",
 }
+
+_SPOKEN_OF = ("inventory_items/", "fulfillment_orders/", "locations/")
+UNINSTALLED, SCOPES_CHANGED = "app/uninstalled", "app/scopes_update"
 
 # Fulfilments in these states have taken nothing off the shelf.
 _VOID_FULFILLMENTS = frozenset({"cancelled", "error", "failure"})
@@ -66,7 +72,24 @@ def messages_from(delivery: Delivery, *, channel: Channel, location: str) -> tup
         return (_order_message(_order_of_poll(decoded(delivery.body)), channel),)
     if delivery.topic in LEVEL_TOPICS:
         return (_hint(decoded(delivery.body), location),)
+    if delivery.topic == UNINSTALLED:
+        reason = "the app was uninstalled from the shop; install it again, and set its new secrets if there are"
+        return (AccessLost(reason),)
+    if delivery.topic == SCOPES_CHANGED:
+        return (_scopes_message(decoded(delivery.body)),)
+    if delivery.topic.startswith(_SPOKEN_OF):
+        return (Ignored(f"{delivery.topic}: polls and sweeps read what it is about"),)
     return (Ignored(f"the topic {delivery.topic[:60]!r} is not one that we read"),)
+
+
+def _scopes_message(body: object) -> Message:
+    """Whether the app may still do all that it needs. `current`: its scopes after the change."""
+    current = a_list(part(an_object(body, "scopes update"), "current", "scopes update"), "current")
+    granted = {a_text(scope, "scope") for scope in current}
+    missing = [scope for scope in SCOPES if not is_granted(scope, granted)]
+    if missing:
+        return AccessLost(f"the app may no longer {', '.join(missing)}; grant it again in Shopify")
+    return Ignored("the scopes of the app changed; what it needs is among them")
 
 
 def _hint(body: object, location: str) -> Message:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from oneshelf.connectors.shopify.access import SCOPES, is_granted
 from oneshelf.connectors.shopify.answers import ShopFacts
 from oneshelf.connectors.shopify.graphql import ShopifyApi
 from oneshelf.sdk.message import Finding
-
-SCOPES = ("write_inventory", "read_locations", "read_products", "read_orders")
 
 
 def findings_of(facts: ShopFacts, *, location: str, api: ShopifyApi) -> tuple[Finding, ...]:
@@ -29,8 +28,7 @@ def _version(api: ShopifyApi) -> Finding:
 
 
 def _scope(scope: str, granted: frozenset[str]) -> Finding:
-    # A right to write includes the right to read.
-    is_good = scope in granted or scope.replace("read_", "write_", 1) in granted
+    is_good = is_granted(scope, granted)
     return Finding(f"scope {scope}", is_good=is_good, detail="" if is_good else "grant it to the app in Shopify")
 
 

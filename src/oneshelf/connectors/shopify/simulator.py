@@ -66,6 +66,9 @@ FAULTS = (
     "ignores_compare",
     "ignores_key",
     "token_expired",
+    "webhook_day_late",
+    "webhook_assembled_late",
+    "subscription_dropped",
 )
 
 _SLOW_S = 2.0
@@ -193,8 +196,9 @@ class ShopifySimulator(Simulator):
         self._announce_level(article, event_id=self.webhooks.new_event())
 
     def connect(self, *, address: str, secret: str) -> None:
-        """Send webhooks to this address. Shopify takes https only; on this machine http will do."""
-        self.webhooks.connect(address=address, secret=secret)
+        """The app's configuration sends all webhooks there. Shopify takes https only; on this machine http will do."""
+        self.webhooks.subscriptions.configure(address)
+        self.installed.set_secret(secret)
 
     async def run(self) -> None:
         try:
@@ -232,7 +236,7 @@ class ShopifySimulator(Simulator):
         self._announce(order, "orders/updated")
 
     def _announce_level(self, article: Article, *, event_id: str) -> None:
-        self.webhooks.send("inventory_levels/update", level_payload(article), event_id=event_id)
+        self.webhooks.send("inventory_levels/update", lambda: level_payload(article), event_id=event_id)
 
     # The wire ------------------------------------------------------------------------------------------------
 
@@ -247,6 +251,7 @@ class ShopifySimulator(Simulator):
             *super()._controls(),
             Route("/_sim/refuse-writes", self._control(refuse), methods=["POST"]),
             Route("/_sim/take-writes", self._control(take), methods=["POST"]),
+            *(Route(f"/_sim/{name}", self._control(act), methods=["POST"]) for name, act in self.installed.controls()),
         ]
 
     def wire(self) -> Sequence[BaseRoute]:
@@ -327,8 +332,8 @@ class ShopifySimulator(Simulator):
         return {"errors": [error], "extensions": {"cost": cost}}
 
     async def _executed(self, ready: Prepared) -> dict[str, Any]:
-        root = {"inventorySetQuantities": await self._set_quantities(call)} if (call := ready.call) else None
-        answer = executed(ready, root or self._lists.query_root())
+        root = {call.root: await self._written(call)} if (call := ready.call) else self._lists.query_root()
+        answer = executed(ready, root)
         actual = actual_cost(answer["data"], requested=ready.cost)
         self._bucket.spend(actual)
         cost = self._bucket.status(self.clock.monotonic(), requested=ready.cost, actual=actual)
@@ -336,6 +341,11 @@ class ShopifySimulator(Simulator):
         return answer
 
     # Writes --------------------------------------------------------------------------------------------------
+
+    async def _written(self, call: MutationCall) -> dict[str, Any]:
+        if call.root != "inventorySetQuantities":
+            return self.webhooks.subscriptions.changed(call.root, call.arguments)
+        return await self._set_quantities(call)
 
     async def _set_quantities(self, call: MutationCall) -> dict[str, Any]:
         asked, key = call.arguments["input"], call.key

@@ -57,6 +57,7 @@ class Lists:
                 "id": gid("AppInstallation", "1"),
                 "accessScopes": [{"handle": scope} for scope in self._simulator.installed.scopes],
             },
+            "webhookSubscriptions": self._simulator.webhooks.subscriptions.listed,
             "inventoryProperties": {"quantityNames": quantity_names()},
         }
 

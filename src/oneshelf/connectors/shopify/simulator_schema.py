@@ -37,10 +37,16 @@ type QueryRoot {
   currentAppInstallation: AppInstallation!
   location(id: ID): Location
   inventoryProperties: InventoryProperties!
+  webhookSubscriptions(first: Int, after: String): WebhookSubscriptionConnection!
 }
 
 type Mutation {
   inventorySetQuantities(input: InventorySetQuantitiesInput!): InventorySetQuantitiesPayload
+  webhookSubscriptionCreate(
+    topic: WebhookSubscriptionTopic!
+    webhookSubscription: WebhookSubscriptionInput!
+  ): WebhookSubscriptionCreatePayload
+  webhookSubscriptionDelete(id: ID!): WebhookSubscriptionDeletePayload
 }
 
 enum ProductVariantSortKeys { ID SKU }
@@ -235,7 +241,61 @@ enum InventorySetQuantitiesUserErrorCode {
 }
 """
 
-SCHEMA: GraphQLSchema = build_schema(SDL)
+# The topics that can be subscribed to, as the schema spells them, from how the header does.
+TOPICS: Mapping[str, str] = {
+    topic.replace("/", "_").upper(): topic
+    for topic in (
+        *(f"inventory_levels/{what}" for what in ("connect", "update", "disconnect")),
+        *(f"inventory_items/{what}" for what in ("create", "update", "delete")),
+        *(f"orders/{what}" for what in ("create", "updated", "paid", "cancelled", "edited", "delete")),
+        *("orders/fulfilled", "orders/partially_fulfilled", "refunds/create", "products/update"),
+        *(f"fulfillment_orders/{what}" for what in ("order_routing_complete", "moved", "cancelled")),
+        *(f"locations/{what}" for what in ("create", "update", "activate", "deactivate", "delete")),
+        *("app/uninstalled", "app/scopes_update", "bulk_operations/finish"),
+    )
+}
+
+SUBSCRIPTIONS = """
+enum WebhookSubscriptionFormat { JSON XML }
+
+type WebhookSubscription implements Node {
+  id: ID!
+  topic: WebhookSubscriptionTopic!
+  uri: String!
+  format: WebhookSubscriptionFormat!
+  filter: String
+  includeFields: [String!]!
+}
+
+type WebhookSubscriptionConnection {
+  nodes: [WebhookSubscription!]!
+  pageInfo: PageInfo!
+}
+
+input WebhookSubscriptionInput {
+  uri: String
+  format: WebhookSubscriptionFormat
+  filter: String
+  includeFields: [String!]
+}
+
+type UserError {
+  field: [String!]
+  message: String!
+}
+
+type WebhookSubscriptionCreatePayload {
+  webhookSubscription: WebhookSubscription
+  userErrors: [UserError!]!
+}
+
+type WebhookSubscriptionDeletePayload {
+  deletedWebhookSubscriptionId: ID
+  userErrors: [UserError!]!
+}
+"""
+
+SCHEMA: GraphQLSchema = build_schema(f"{SDL}{SUBSCRIPTIONS}\nenum WebhookSubscriptionTopic {{ {' '.join(TOPICS)} }}\n")
 
 MUTATIONS: Mapping[str, GraphQLField] = SCHEMA.mutation_type.fields if SCHEMA.mutation_type else {}
 IDEMPOTENT: GraphQLDirective = next(each for each in SCHEMA.directives if each.name == "idempotent")

@@ -7,7 +7,7 @@ one of RFC 6749.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs
@@ -16,7 +16,10 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from oneshelf.connectors.shopify.simulator_payloads import stamp
+from oneshelf.connectors.shopify.simulator_shop import SHOP_DOMAIN
 from oneshelf.errors import MalformedError
+from oneshelf.sdk.simulator_controls import Control
 
 if TYPE_CHECKING:
     from oneshelf.connectors.shopify.simulator import ShopifySimulator
@@ -98,14 +101,46 @@ class App:
         """Every granted access token dies now."""
         self._tokens.clear()
 
-    def forget(self) -> None:
-        """The app is uninstalled: nothing that was granted is good any more."""
+    # What a person does with the app in the shop -------------------------------------------------------------------
+
+    def uninstall(self) -> None:
+        """Nothing that was granted is good any more, and nobody is told of anything but this."""
+        simulator = self._simulator
+        shop = {"id": 1, "myshopify_domain": SHOP_DOMAIN}
+        simulator.webhooks.send("app/uninstalled", shop, event_id=simulator.webhooks.new_event())
+        simulator.webhooks.subscriptions.forget()
         self._tokens.clear()
         self._refresh.clear()
+        simulator.revoke()
 
     def install(self, refresh_token: str = REFRESH_TOKEN) -> None:
-        """Somebody authorizes the app, which is told this refresh token."""
+        """Somebody authorizes the app again, which is told this refresh token."""
         self._refresh = {refresh_token: _Refresh(self._now() + REFRESH_LIFE_S, "")}
+        self._simulator.grant()
+
+    def leave_scopes(self, scopes: tuple[str, ...]) -> None:
+        """The app may do this from now on, no more and no less."""
+        simulator, previous, self.scopes = self._simulator, self.scopes, scopes
+        told = {
+            "id": "gid://shopify/App/1",
+            "previous": list(previous),
+            "current": list(scopes),
+            "updated_at": stamp(simulator.channel_now()),
+        }
+        simulator.webhooks.send("app/scopes_update", told, event_id=simulator.webhooks.new_event())
+
+    def controls(self) -> Sequence[tuple[str, Control]]:
+        """The name of each control below `/_sim/`, and what it does."""
+        return (
+            ("rotate-secret", lambda asked: self.rotate_secret(str(asked["secret"]))),
+            ("revoke-old-secret", lambda _asked: self.revoke_old_secret()),
+            ("expire-tokens", lambda _asked: self.expire_tokens()),
+            ("uninstall", lambda _asked: self.uninstall()),
+            ("install", lambda asked: self.install(str(asked.get("refresh_token", REFRESH_TOKEN)))),
+            ("scopes", lambda asked: self.leave_scopes(_scopes_in(asked))),
+        )
+
+    # The wire ------------------------------------------------------------------------------------------------------
 
     async def grant(self, request: Request) -> Response:
         """The answer to a token request, in JSON or as a form."""
@@ -170,7 +205,7 @@ def _refusal(error: str, words: str, *, status: int = 400) -> Response:
     return JSONResponse({"error": error, "error_description": words}, status_code=status)
 
 
-def scopes_in(asked: Mapping[str, Any]) -> tuple[str, ...]:
+def _scopes_in(asked: Mapping[str, Any]) -> tuple[str, ...]:
     """The scopes that somebody leaves the app. Raises MalformedError."""
     scopes = asked["scopes"]
     if not isinstance(scopes, list) or not all(isinstance(scope, str) for scope in scopes):
