@@ -73,3 +73,26 @@ def test_a_fallback_shows_where_people_look(cli: Cli, dsn: str) -> None:
     said = cli("doctor", exits=1).output
     assert "lacks compare since 2026-11-25T10:00:00Z: ignored" in said
     assert "written as blind-set" in said
+
+
+def test_the_doctor_says_what_a_channel_announces_to_us(cli: Cli, dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def told() -> str:
+        said = json.loads(cli("doctor", "--json", exits=1).stdout)
+        (line,) = [f"{row['is_good']} {row['detail']}" for row in said if row["what"].endswith(": webhooks")]
+        return line
+
+    assert "True nobody keeps them" in told()
+    assert "ONESHELF_PUBLIC_URL" in told()
+    monkeypatch.setenv("ONESHELF_PUBLIC_URL", "https://shelf.example")
+    assert "True not looked at yet at https://shelf.example/webhooks/" in told()
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(
+            "insert into subscription_checks (channel, address, topics, lost_count, lost_at) select channel, "
+            "'https://shelf.example/webhooks/' || channel, '{orders/create}', 1, '2026-11-25T10:00Z' from channels"
+        )
+        assert "True 1 topics at https://shelf.example/webhooks/" in told()
+        assert "1 were lost so far, the last 2026-11-25 10:00 UTC" in told()
+        connection.execute("update subscription_checks set checked_at = checked_at - interval '3 hours'")
+        assert "False looked at" in told()
+        connection.execute("""update subscription_checks set refused = '{"orders/edited": "no"}'""")
+        assert "False orders/edited cannot be subscribed to: no" in told()

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from oneshelf.domain.identity import ChannelSku
+from oneshelf.domain.identity import Channel, ChannelSku
+from oneshelf.storage import subscriptions
 from oneshelf.web import wording
 from web.paper import Shop, open_shop
 
@@ -235,3 +236,30 @@ async def test_the_cookie_of_a_browser_moves_no_units(dsn: str) -> None:
 )  # fmt: skip
 def test_an_age_is_said_in_at_most_two_parts(seconds: float | None, said: str) -> None:
     assert wording.age(seconds) == said
+
+
+async def test_what_a_channel_announces_and_what_was_lost_of_it_is_shown_beside_its_health(shop: Shop) -> None:
+    await two_channels(shop)
+    assert "data-webhooks" not in await page(shop)
+    async with shop.database.transaction() as tx:
+        address = "https://shelf.example/webhooks/paper"
+        for lost in ([], ["orders/create"]):
+            await subscriptions.record(
+                tx,
+                Channel("paper"),
+                address,
+                topics=["orders/create"],
+                refused={"orders/edited": "not <yet>"},
+                lost=lost,
+            )
+    cells = re.findall(r'data-webhooks="(\w+)">(.*?)</td>', await page(shop), re.S)
+    assert [name for name, _ in cells] == ["paper", "pulp"]
+    assert "1 topics" in cells[0][1]
+    assert "1 refused" in cells[0][1]
+    assert "1 lost" in cells[0][1]
+    assert 'title="orders/create"' in cells[0][1]
+    assert "polled only" in cells[1][1]
+    told = {row["channel"]: row["webhooks"] for row in (await shop.client.get("/v1/channels")).json()["channels"]}
+    assert told["pulp"] is None
+    assert (told["paper"]["address"], told["paper"]["lost_count"]) == (address, 1)
+    assert told["paper"]["refused"] == {"orders/edited": "not <yet>"}

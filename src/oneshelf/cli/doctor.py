@@ -10,13 +10,16 @@ from oneshelf.clock import SystemClock
 from oneshelf.config import Settings
 from oneshelf.errors import OneshelfError
 from oneshelf.flow.channel import OpenChannel
+from oneshelf.flow.subscribe import EVERY_S, webhook_address
+from oneshelf.sdk.contract import Subscribes
 from oneshelf.sdk.fault import ChannelFault
 from oneshelf.sdk.message import Finding
-from oneshelf.storage import audit_positions, catalog, health, probes
+from oneshelf.storage import audit_positions, catalog, health, probes, subscriptions
 from oneshelf.storage.catalog import ChannelRow
 from oneshelf.storage.database import Database
 from oneshelf.storage.migrate import check, reach
 from oneshelf.storage.probes import ProbeRow
+from oneshelf.storage.subscriptions import SubscriptionCheck
 from oneshelf.telemetry import configure_logging
 
 CLOCK_OFFSET_S_MAX = 1.0
@@ -29,12 +32,12 @@ def examine(settings: Settings) -> list[Finding]:
         with database_dsn(settings) as dsn:
             # The pool would only say that it did not get a connection, and this why.
             reach(dsn)
-            return asyncio.run(_examine(dsn))
+            return asyncio.run(_examine(dsn, settings.public_url))
     except OneshelfError as problem:
         return [Finding("database", is_good=False, detail=str(problem))]
 
 
-async def _examine(dsn: str) -> list[Finding]:
+async def _examine(dsn: str, public_url: str) -> list[Finding]:
     findings: list[Finding] = []
     async with Database.open(dsn, application_name="oneshelf doctor") as database:
         findings += await _server(database)
@@ -44,7 +47,7 @@ async def _examine(dsn: str) -> list[Finding]:
             return [*findings, Finding("schema", is_good=False, detail=str(problem))]
         findings.append(Finding("schema", is_good=True, detail="as this version needs it"))
         findings.append(await _ledger(database))
-        return [*findings, *await _channels(database)]
+        return [*findings, *await _channels(database, public_url)]
 
 
 async def _server(database: Database) -> list[Finding]:
@@ -86,12 +89,13 @@ async def _ledger(database: Database) -> Finding:
     return Finding("ledger", is_good=True, detail=f"audited {audit.age_s:.0f} s ago, it balances")
 
 
-async def _channels(database: Database) -> list[Finding]:
+async def _channels(database: Database, public_url: str) -> list[Finding]:
     findings: list[Finding] = []
     async with open_channels(database) as channels:
         async with database.transaction() as tx:
             rows = await catalog.channels(tx)
             written = await probes.newest(tx, has_written=True)
+            announced = await subscriptions.checks(tx)
         for row in rows:
             opened = channels.by_name.get(row.channel)
             if opened is None:
@@ -107,6 +111,8 @@ async def _channels(database: Database) -> list[Finding]:
                 for found in told
             ]
             findings.append(_abilities(row, opened, written.get(row.channel)))
+            if isinstance(opened.connector, Subscribes):
+                findings.append(_webhooks(opened, announced.get(row.channel), public_url))
     if not rows:
         findings.append(Finding("channels", is_good=True, detail="none is connected yet; see oneshelf channel add"))
     return findings
@@ -124,3 +130,24 @@ def _abilities(row: ChannelRow, opened: OpenChannel, newest: ProbeRow | None) ->
         return Finding(what, is_good=True, detail=f"{opened.capability.write_kind.value}, never tried here: {again}")
     tried = f"tried {newest.probed_at:%Y-%m-%d}"
     return Finding(what, is_good=True, detail=f"{opened.capability.write_kind.value}, {tried}")
+
+
+def _webhooks(opened: OpenChannel, check: SubscriptionCheck | None, public_url: str) -> Finding:
+    """Whether somebody sees that the channel goes on telling us, and what was lost."""
+    what = f"channel {opened.name}: webhooks"
+    if not public_url:
+        every_s = opened.capability.poll_orders_s
+        detail = f"nobody keeps them, orders are polled every {every_s:g} s; to be told at once set ONESHELF_PUBLIC_URL"
+        return Finding(what, is_good=True, detail=detail)
+    address = webhook_address(public_url, opened.name)
+    if check is None or check.address != address:
+        return Finding(what, is_good=True, detail=f"not looked at yet at {address}; a running engine does it at once")
+    if check.refused:
+        words = "; ".join(sorted({f"{words}" for words in check.refused.values()}))
+        return Finding(what, is_good=False, detail=f"{', '.join(check.refused)} cannot be subscribed to: {words}")
+    looked = f"looked at {check.age_s:.0f} s ago"
+    if check.age_s > 2 * EVERY_S:
+        return Finding(what, is_good=False, detail=f"{looked}, which is done every hour; is the engine running?")
+    lost = f"; {check.lost_count} were lost so far, the last {check.lost_at:%Y-%m-%d %H:%M} UTC, and made anew"
+    detail = f"{len(check.topics)} topics at {address}, {looked}{lost if check.lost_at else ''}"
+    return Finding(what, is_good=True, detail=detail)

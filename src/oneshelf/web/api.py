@@ -24,6 +24,7 @@ from oneshelf.storage import (
     movements,
     past,
     publishing,
+    subscriptions,
     views,
 )
 from oneshelf.storage.database import now
@@ -162,8 +163,11 @@ async def list_channels(engine: EngineOf) -> outputs.ChannelsOut:
     async with engine.database.transaction() as tx:
         await views.freeze(tx)
         rows = await views.channel_rows(tx)
+        announced = await subscriptions.checks(tx)
     writes = {name: opened.capability.write_kind.value for name, opened in engine.channels.items()}
-    told = [{**row._asdict(), "writes": writes.get(row.channel)} for row in rows]
+    told = [
+        {**row._asdict(), "writes": writes.get(row.channel), "webhooks": announced.get(row.channel)} for row in rows
+    ]
     return outputs.ChannelsOut(channels=[outputs.ChannelOut.model_validate(row) for row in told])
 
 

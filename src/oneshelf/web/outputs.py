@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from oneshelf.storage.drifts import DriftRow, as_shown
 from oneshelf.storage.views import ListingRow
+from oneshelf.web.webhook_outputs import WebhooksOut
 
 
 class _Output(BaseModel):
@@ -268,7 +269,8 @@ class ChannelOut(_Output):
     `detection_p95_s`: how long drifts stay hidden, measured with canaries. `cancellation_rate`: share of the orders of
     its window that were cancelled, and `cancellations_left` of those it forgives; null where its kind has no rule.
     `writes`: how it is written, `compare-and-set` or `blind-set`; null while it cannot be opened. `fallbacks`: declared
-    ability, `compare` or `key`, that `oneshelf channel check` has shown to be lost.
+    ability, `compare` or `key`, that `oneshelf channel check` has shown to be lost. `webhooks`: null where nobody keeps
+    its subscriptions, since it has none or ONESHELF_PUBLIC_URL is not set.
     """
 
     channel: str
@@ -277,6 +279,7 @@ class ChannelOut(_Output):
     location: str
     writes: str | None
     fallbacks: dict[str, FallbackOut]
+    webhooks: WebhooksOut | None
     paused_s: float | None
     held_s: float | None
     held_reason: str

@@ -17,7 +17,7 @@ from starlette.routing import Route
 
 from oneshelf.domain.identity import Channel, Sku, printable, sku_from
 from oneshelf.errors import MalformedError
-from oneshelf.storage import balances, drifts, movements, views
+from oneshelf.storage import balances, drifts, movements, subscriptions, views
 from oneshelf.storage.database import now
 from oneshelf.storage.views import ChannelHealth, ListingRow, Overview
 from oneshelf.web import wording
@@ -87,6 +87,7 @@ async def _shelf(request: Request, template: str) -> Response:
         rows = await views.sku_rows(tx, after=place.after, prefix=place.prefix, limit=PAGE_ROWS + 1)
         listings = await views.listings_of(tx, [row.sku for row in rows[:PAGE_ROWS]])
         drifting = await drifts.newest(tx, only_open=True, limit=DRIFTS_SHOWN)
+        announced = await subscriptions.checks(tx)
     return _page(
         template,
         {
@@ -95,6 +96,7 @@ async def _shelf(request: Request, template: str) -> Response:
             "overview": overview,
             "figures": wording.figures(overview, channels),
             "channels": channels,
+            "announced": announced,
             "rows": _rows(rows[:PAGE_ROWS], listings, channels),
             "next": place.starting_after(rows[PAGE_ROWS - 1].sku) if len(rows) > PAGE_ROWS else "",
             "drifts": drifting,
