@@ -87,10 +87,12 @@ def test_the_doctor_says_what_a_channel_announces_to_us(cli: Cli, dsn: str, monk
     assert "True not looked at yet at https://shelf.example/webhooks/" in told()
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute(
-            "insert into subscription_checks (channel, address, topics, lost_count, lost_at) select channel, "
-            "'https://shelf.example/webhooks/' || channel, '{orders/create}', 1, '2026-11-25T10:00Z' from channels"
+            "insert into subscription_checks (channel, address, topics) select channel, "
+            "'https://shelf.example/webhooks/' || channel, '{orders/create}' from channels"
         )
         assert "True 1 topics at https://shelf.example/webhooks/" in told()
+        assert "lost" not in told()
+        connection.execute("update subscription_checks set lost_count = 1, lost_at = '2026-11-25T10:00Z'")
         assert "1 were lost so far, the last 2026-11-25 10:00 UTC" in told()
         connection.execute("update subscription_checks set checked_at = checked_at - interval '3 hours'")
         assert "False looked at" in told()

@@ -148,6 +148,8 @@ def _webhooks(opened: OpenChannel, check: SubscriptionCheck | None, public_url: 
     looked = f"looked at {check.age_s:.0f} s ago"
     if check.age_s > 2 * EVERY_S:
         return Finding(what, is_good=False, detail=f"{looked}, which is done every hour; is the engine running?")
-    lost = f"; {check.lost_count} were lost so far, the last {check.lost_at:%Y-%m-%d %H:%M} UTC, and made anew"
-    detail = f"{len(check.topics)} topics at {address}, {looked}{lost if check.lost_at else ''}"
+    detail = f"{len(check.topics)} topics at {address}, {looked}"
+    if check.lost_at is not None:
+        at = f"{check.lost_at:%Y-%m-%d %H:%M} UTC"
+        detail += f"; {check.lost_count} were lost so far, the last {at}, and made anew"
     return Finding(what, is_good=True, detail=detail)

@@ -1,7 +1,7 @@
 """A client that nobody here wrote: Shopify's own package for Python, as it is used by apps, against our simulator.
 
 It verifies what the simulated shop signs, and is granted tokens by it; and our connector accepts what is signed by the
-package's conventions. The package calls through httpx, and only `https://{shop}.myshopify.com`: its client is given a way
+package's conventions. The package calls through httpx, and only {shop}.myshopify.com: its client is given a way
 into the simulator instead.
 """
 
