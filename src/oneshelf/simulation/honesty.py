@@ -30,10 +30,14 @@ ZERO_SHARE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Honesty:
-    """What a shop does not do of what is declared of it: switches that are always on. `is_probed`: it was tried."""
+    """What a shop does not do of what is declared of it: switches that are always on. `is_probed`: it was tried.
+
+    `is_hourly`: it lets the engine in by tokens that end, and forgets what the engine subscribed to.
+    """
 
     lies: frozenset[str] = frozenset()
     is_probed: bool = False
+    is_hourly: bool = False
 
 
 class Haste:

@@ -35,6 +35,8 @@ class Node:
         self.network = network
         # How many times longer than usual idle steps wait; see `Supervisor`.
         self.patience = PATIENCE
+        # Where channels reach it, if it is to see to that itself; see `Supervisor`.
+        self.public_url = ""
         self.crash_count = 0
         self.crash_at: int | None = None
         self.point_count = 0
@@ -75,7 +77,9 @@ class Node:
         try:
             if is_alone:
                 await leases.clear(database)
-            async with assembled(database, clock, client=client, patience=self.patience) as engine:
+            async with assembled(
+                database, clock, client=client, patience=self.patience, public_url=self.public_url
+            ) as engine:
                 self.engine = engine
                 await engine.supervisor.run()
         except* DatabaseUnavailableError as failure:

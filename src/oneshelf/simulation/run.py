@@ -15,6 +15,7 @@ import httpx2
 from oneshelf.connectors.amazon.simulator import SIMULATED_SECRETS, SIMULATED_SETTINGS, TOKEN_PATH, AmazonSimulator
 from oneshelf.connectors.shopify.simulator import ACCESS_TOKEN, ShopifySimulator
 from oneshelf.connectors.shopify.simulator_shop import LOCATION_ID
+from oneshelf.connectors.shopify.simulator_tokens import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN
 from oneshelf.domain.identity import Channel, Location, Sku
 from oneshelf.domain.rights import Mode
 from oneshelf.sdk.simulator import CatalogueItem, Simulator
@@ -33,6 +34,9 @@ from oneshelf.storage.catalog import NewChannel
 from oneshelf.workers.supervisor import REFRESH_S
 
 WEBHOOK_SECRET = "simulated-webhook-secret"  # noqa: S105  # between two parts of this process
+HOURLY_SECRETS = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "refresh_token": REFRESH_TOKEN}
+# Of the announcements to a subscription that the engine made.
+DROPPED_SHARE = 0.2
 # The channels' limits and delays run so many times fast.
 SPEED = 30.0
 ACTIVE_S = 30.0
@@ -89,6 +93,7 @@ def live(  # noqa: PLR0913  # one run, and all that may be asked of it
     mode: str = "",
     lies: Collection[str] = (),
     is_probed: bool = False,
+    is_hourly: bool = False,
 ) -> Outcome:
     """Run a seed on this migrated database, which is emptied first. After `active_s` of the day everything works.
 
@@ -98,6 +103,8 @@ def live(  # noqa: PLR0913  # one run, and all that may be asked of it
     what its listings show, no order is later than declared, and no unit is lost: nobody can promise these.
     `lies`: switches of the Shopify simulator that are always on, so that it does not do what is declared; all that
     it shows is bought just as a write arrives there. `is_probed`: that was found out first.
+    `is_hourly`: the engine gets into Shopify by tokens of an hour, and is told of what it subscribes to itself; the
+    shop drops subscriptions now and then. Otherwise by a token for ever, and the app's own configuration tells.
     """
     play = scenarios.named(scenario) if isinstance(scenario, str) else scenario
     if play:
@@ -114,9 +121,15 @@ def live(  # noqa: PLR0913  # one run, and all that may be asked of it
     try:
         asyncio.set_event_loop(kernel.loop)
         kernel.loop.run_until_complete(
-            _Run(seed, kernel, database, Faults(mix, chance), outcome, play, Honesty(frozenset(lies), is_probed)).live(
-                active_s, crash_at
-            )
+            _Run(
+                seed,
+                kernel,
+                database,
+                Faults(mix, chance),
+                outcome,
+                play,
+                Honesty(frozenset(lies), is_probed, is_hourly),
+            ).live(active_s, crash_at)
         )
     except (ViolationError, StalledError) as failure:
         outcome.violation = str(failure)
@@ -185,7 +198,9 @@ class _Run:
     async def live(self, active_s: float, crash_at: int | None) -> None:
         world, kernel = self._world, self._kernel
         for number in range(1 + (not self._play and self._random.random() < TWO_NODES_SHARE)):
-            self._network.nodes.append(Node(f"node{number}", kernel, self._database, self._network, self._faults))
+            node = Node(f"node{number}", kernel, self._database, self._network, self._faults)
+            node.public_url = f"http://{HOST}:{ENGINE_PORT}" if self._honesty.is_hourly else ""
+            self._network.nodes.append(node)
         time_of_channels = [kernel.loop.create_task(one.run()) for one in self._channels.values()]
         try:
             await self._open()
@@ -225,8 +240,10 @@ class _Run:
         self._world.begin()
         if self._honesty.lies and isinstance(shop, ShopifySimulator):
             self._network.before_request = Haste(self._outcome.seed, shop, self._network, self._faults).arrives
-        for simulator in self._channels.values():
+        for name, simulator in self._channels.items():
             simulator.switches.set(self._faults.switches(simulator.switches.names))
+            if name == "shopify" and self._honesty.is_hourly:
+                simulator.switches.set({"subscription_dropped": DROPPED_SHARE})
         await self._sleep(active_s)
         self._faults.stop()
         self._network.before_request = None
@@ -283,8 +300,11 @@ class _Run:
             for name, simulator in self._channels.items():
                 address = self._network.connect(name, simulator)
                 simulator.stock_catalogue([CatalogueItem(sku, sku, self._shown(name)) for sku in skus])
-                simulator.connect(address=f"http://{HOST}:{ENGINE_PORT}/webhooks/{name}", secret=WEBHOOK_SECRET)
                 settings, secrets = account(name, address)
+                if name == "shopify" and self._honesty.is_hourly:
+                    secrets = dict(HOURLY_SECRETS)
+                else:
+                    simulator.connect(address=f"http://{HOST}:{ENGINE_PORT}/webhooks/{name}", secret=WEBHOOK_SECRET)
                 timing = {**TIMING[name], **(self._play.timing.get(name, {}) if self._play else {})}
                 wish = NewChannel(Channel(name), name, Location(LOCATION), settings, secrets, timing)
                 await catalog.add_channel(tx, wish)

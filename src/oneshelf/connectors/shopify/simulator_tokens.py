@@ -184,6 +184,7 @@ class App:
         token = f"shpat_{self._random_hex()}"
         self._tokens[token] = self._now() + life_s
         self.granted_count += 1
+        self._simulator.counted("token_granted", True)
         told_s = max(1, int(life_s / self._simulator.speed))
         return {"access_token": token, "scope": ",".join(self.scopes), "expires_in": told_s}
 
