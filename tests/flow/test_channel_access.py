@@ -91,6 +91,36 @@ async def test_a_refresh_token_that_a_person_sets_wins_over_what_was_kept(dsn: s
         await (await shop.another_node()).connector.fetch_stock(None)
 
 
+async def test_a_client_secret_is_rotated_and_no_delivery_is_refused_meanwhile(dsn: str) -> None:
+    """The shop signs with the old secret for up to an hour, and with the new one from then on."""
+    async with open_shop(dsn) as shop:
+        await shop.watchdog().keep()
+        app, old = shop.sim.installed, CREDENTIALS["client_secret"]
+
+        async def a_sale_is_told() -> None:
+            order_id = shop.sim.place([(shop.sim.listings()[0].channel_sku, 1)])
+
+            async def is_told() -> bool:
+                return order_id in await shop.orders()
+
+            await shop.until(is_told, what="the sale is announced and posted")
+
+        app.rotate_secret("rotated")
+        assert app.signing_secret == old
+        await shop.type_in({**CREDENTIALS, "client_secret": "rotated", "webhook_secret": old})
+        await a_sale_is_told()
+
+        async def signs_with_the_new_one() -> bool:
+            return app.signing_secret == "rotated"
+
+        await shop.until(signs_with_the_new_one, what="the hour is over")
+        await a_sale_is_told()
+        app.revoke_old_secret()
+        await shop.type_in({**CREDENTIALS, "client_secret": "rotated"})
+        await a_sale_is_told()
+        assert shop.sim.webhooks.failed == 0
+
+
 class KilledError(BaseException):
     """The process is gone."""
 
