@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -13,8 +12,8 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from oneshelf.domain.loopback import is_loopback
 from oneshelf.errors import ConfigurationError
+from oneshelf.sdk.address import address_from
 
 CONNECT_TIMEOUT_S = 10
 PORT_MAX = 65_535
@@ -114,18 +113,12 @@ def database_address(text: str) -> str:
 
 def public_address(text: str) -> str:
     """The address without a slash at its end. Raises PydanticCustomError for one to which nobody may send orders."""
-    wrong = PydanticCustomError(
-        "public_address", "must be https:// and a host, or http:// on this machine, without a user, query or fragment"
-    )
     try:
-        url = urlsplit(text.strip())
-        host, _port = url.hostname or "", url.port
-    except ValueError:
-        raise wrong from None
-    is_safe = url.scheme == "https" or (url.scheme == "http" and is_loopback(host))
-    if not host or not is_safe or "@" in url.netloc or url.query or url.fragment or not text.isprintable():
-        raise wrong
-    return text.strip().rstrip("/")
+        return address_from(text, what="it")
+    except ConfigurationError:
+        raise PydanticCustomError(
+            "public_address", "must be https:// and a host, or http:// on this machine, without user, query or fragment"
+        ) from None
 
 
 def directory_typed(text: str) -> Path:

@@ -17,8 +17,8 @@ from oneshelf.app import assembled, database_dsn
 from oneshelf.cli.connection import CONNECTIONS_MAX, BoundedConnection
 from oneshelf.clock import SystemClock
 from oneshelf.config import Settings
-from oneshelf.domain.loopback import is_loopback
 from oneshelf.errors import ConfigurationError, InvariantError
+from oneshelf.sdk.address import is_loopback
 from oneshelf.storage import leases
 from oneshelf.storage.database import Database
 from oneshelf.storage.migrate import migrate

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from oneshelf.domain.loopback import is_loopback
 from oneshelf.errors import ConfigurationError
+from oneshelf.sdk.address import address_from, is_loopback
 from oneshelf.sdk.contract import Setting
 from oneshelf.sdk.message import ChannelConfig
 
@@ -59,8 +59,8 @@ def account_from(config: ChannelConfig) -> Account:
     """The account a person configured. Raises ConfigurationError naming a missing, unknown or unsafe setting."""
     public = _filled(config.channel, config.settings, is_secret=False)
     secret = _filled(config.channel, config.secrets, is_secret=True)
-    base_url = _address(config.channel, "base_url", public["base_url"])
-    token_url = _address(config.channel, "token_url", public["token_url"])
+    base_url = address_from(public["base_url"], what=f"channel {config.channel}: base_url")
+    token_url = address_from(public["token_url"], what=f"channel {config.channel}: token_url")
     host = urlsplit(base_url).hostname or ""
     if is_loopback(host) and not is_loopback(urlsplit(token_url).hostname or ""):
         # A simulator's endpoint: its secrets would be sent to Amazon, and nobody would see why nothing works.
@@ -101,17 +101,3 @@ def _seconds(channel: str, name: str, value: str) -> timedelta:
     if not 0 <= seconds <= ORDERS_LAG_S_MAX:
         raise ConfigurationError(f"channel {channel}: {name} must lie between 0 and {ORDERS_LAG_S_MAX:g} seconds")
     return timedelta(seconds=seconds)
-
-
-def _address(channel: str, name: str, value: str) -> str:
-    """The address without a trailing slash. Secrets travel over it: https, or plain http to this very machine."""
-    try:
-        parts = urlsplit(value)
-        host = parts.hostname
-    except ValueError:
-        host = None
-    if not host or "@" in parts.netloc or parts.query or parts.fragment:
-        raise ConfigurationError(f"channel {channel}: {name} is not an address such as https://host/path")
-    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
-        raise ConfigurationError(f"channel {channel}: {name} must begin with https:// (http only on this machine)")
-    return value.rstrip("/")

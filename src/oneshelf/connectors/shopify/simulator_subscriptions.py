@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from oneshelf.connectors.shopify.address import is_loopback
 from oneshelf.connectors.shopify.json_reading import gid
 from oneshelf.connectors.shopify.simulator_payloads import a_page
 from oneshelf.connectors.shopify.simulator_schema import TOPICS
-from oneshelf.domain.loopback import is_loopback
 from oneshelf.errors import MalformedError
 
 if TYPE_CHECKING:

@@ -1,0 +1,5 @@
+"""Which hosts are this machine."""
+
+from oneshelf.sdk.address import is_loopback
+
+__all__ = ["is_loopback"]

@@ -1,0 +1,30 @@
+"""Addresses of channels that a person types: secrets travel to them."""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from oneshelf.errors import ConfigurationError
+
+
+def is_loopback(host: str) -> bool:
+    """Whether what is sent to `host` stays on this machine, so that it needs no encryption."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def address_from(text: str, *, what: str) -> str:
+    """The address without a slash at its end. https, or http to this very machine. Raises ConfigurationError."""
+    try:
+        parts = urlsplit(text.strip())
+        host, _port = parts.hostname or "", parts.port
+    except ValueError:
+        raise ConfigurationError(f"{what} is not an address such as https://host") from None
+    if not host or "@" in parts.netloc or parts.query or parts.fragment:
+        raise ConfigurationError(f"{what} is not an address such as https://host")
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
+        raise ConfigurationError(f"{what} must begin with https:// (http only on this machine)")
+    return text.strip().rstrip("/")
