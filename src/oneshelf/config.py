@@ -115,8 +115,10 @@ def public_address(text: str) -> str:
     """The address without a slash at its end. Raises PydanticCustomError for one to which nobody may send orders."""
     try:
         return address_from(text, what="it")
-    except ConfigurationError as problem:
-        raise PydanticCustomError("public_address", "{words}", {"words": str(problem)}) from None
+    except ConfigurationError:
+        raise PydanticCustomError(
+            "public_address", "must be https:// and a host, or http:// on this machine, without user, query or fragment"
+        ) from None
 
 
 def directory_typed(text: str) -> Path:
