@@ -130,7 +130,7 @@ def tokens_of(
 
 
 def _grant(reply: Reply, access: Access) -> Grant:
-    """The answer to a token request. Raises ReauthenticateError with the way out, MisconfiguredError, RetryLaterError."""
+    """What the token request gave. Raises ReauthenticateError with the way out, MisconfiguredError, RetryLaterError."""
     if reply.status == 404:
         raise MisconfiguredError(f"{TOKEN}: 404 {reply.words()}; check base_url")
     if 400 <= reply.status < 500:
