@@ -42,6 +42,10 @@ simulate: ready-to-test ## the long proofs: ledgers, kills, races, days under fa
 evidence: ready-to-test ## write docs/explanation/evidence.md from the reports of the last simulations
 	@PYTHONPATH=tests:. $(BIN)/python -m simulation.evidence
 
+.PHONY: lock
+lock: ready-to-test ## write requirements/*.txt from the .in files (ARGS="--upgrade" for the newest of all)
+	@requirements/lock $(ARGS)
+
 .PHONY: clean
 clean: ## remove .venv and the caches; data in .oneshelf stays
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist

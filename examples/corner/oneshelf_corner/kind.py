@@ -12,6 +12,7 @@ from oneshelf.sdk.capability import ZOMBIE_S, Capability, Limit, WriteKind
 from oneshelf.sdk.contract import Setting
 from oneshelf.sdk.http import ChannelHttp
 from oneshelf.sdk.message import ChannelConfig
+from oneshelf.sdk.secret_store import SecretStore
 from oneshelf_corner.connector import BATCH, CALL, CornerConnector
 from oneshelf_corner.simulator import CornerSimulator
 
@@ -47,9 +48,14 @@ class CornerKind:
     settings = SETTINGS
 
     def open(
-        self, config: ChannelConfig, *, channel: Channel, http: ChannelHttp, clock: Clock, store: object = None
+        self,
+        config: ChannelConfig,
+        *,
+        channel: Channel,
+        http: ChannelHttp,
+        clock: Clock,
+        store: SecretStore | None = None,
     ) -> CornerConnector:
-        del store  # where tokens are kept that a shop hands out: this one hands out none
         told = {**config.settings, **config.secrets}
         for name in told.keys() - {setting.name for setting in SETTINGS}:
             raise ConfigurationError(f"corner: unknown setting {name!r}")

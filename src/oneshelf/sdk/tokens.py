@@ -125,7 +125,7 @@ class Tokens:
             "refresh_token": grant.refresh_token or self._kept(kept, "refresh_token"),
         }
         if not await self._store.replace(values, read=kept):
-            raise RetryLaterError("the secrets of this channel were changed while a token was asked for")
+            raise RetryLaterError("others were faster, or the secrets were changed, while a token was asked for")
         self._token, self._usable_until = grant.access_token, usable_until
         return grant.access_token
 

@@ -39,6 +39,7 @@ from oneshelf.sdk.message import (
     Unknown,
     WriteOutcome,
 )
+from oneshelf.sdk.secret_store import SecretStore
 from oneshelf.sdk.simulator import Simulator
 
 Readings = tuple[StockReading, ...]
@@ -112,10 +113,15 @@ class HostileKind:
         return tuple(replace(one, help="") if self.blank_help else one for one in self.honest.settings)
 
     def open(
-        self, config: ChannelConfig, *, channel: Channel, http: ChannelHttp, clock: Clock, store: object = None
+        self,
+        config: ChannelConfig,
+        *,
+        channel: Channel,
+        http: ChannelHttp,
+        clock: Clock,
+        store: SecretStore | None = None,
     ) -> Connector:
-        del store
-        honest = self.honest.open(config, channel=channel, http=http, clock=clock)
+        honest = self.honest.open(config, channel=channel, http=http, clock=clock, store=store)
         if self.hostile is None:
             return honest
         return self.hostile(honest, config=config, http=http, clock=clock)

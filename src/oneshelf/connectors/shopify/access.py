@@ -18,7 +18,7 @@ from oneshelf.domain.identity import units_from
 from oneshelf.errors import ConfigurationError, MalformedError
 from oneshelf.sdk.capability import Limit
 from oneshelf.sdk.contract import Setting
-from oneshelf.sdk.fault import ReauthenticateError, RefusedError, RetryLaterError
+from oneshelf.sdk.fault import MisconfiguredError, ReauthenticateError, RetryLaterError
 from oneshelf.sdk.http import ChannelHttp, Reply
 from oneshelf.sdk.secret_store import SecretStore
 from oneshelf.sdk.tokens import FixedToken, Grant, Tokens
@@ -130,9 +130,9 @@ def tokens_of(
 
 
 def _grant(reply: Reply, access: Access) -> Grant:
-    """The answer to a token request. Raises ReauthenticateError with the way out, RefusedError, RetryLaterError."""
+    """What the token request gave. Raises ReauthenticateError with the way out, MisconfiguredError, RetryLaterError."""
     if reply.status == 404:
-        raise RefusedError(f"{TOKEN}: 404 {reply.words()}; check base_url")
+        raise MisconfiguredError(f"{TOKEN}: 404 {reply.words()}; check base_url")
     if 400 <= reply.status < 500:
         raise ReauthenticateError(f"{TOKEN}: {reply.status} {reply.words()}; {access.way_out}")
     if reply.status != 200:

@@ -10,7 +10,6 @@ import httpx2
 
 from oneshelf.clock import Clock
 from oneshelf.connectors.shopify.access import SECRETS, TOKEN_LIMIT, access_from, tokens_of
-from oneshelf.connectors.shopify.address import is_loopback
 from oneshelf.connectors.shopify.connector import ORDERS_LAG_S, ShopifyConnector
 from oneshelf.connectors.shopify.documents import ARRAY_LENGTH_MAX, VARIANTS_PER_PAGE
 from oneshelf.connectors.shopify.graphql import LIMITS, READ, ShopifyApi
@@ -18,6 +17,7 @@ from oneshelf.connectors.shopify.json_reading import number_in, number_in_gid
 from oneshelf.connectors.shopify.simulator import ShopifySimulator
 from oneshelf.domain.identity import Channel
 from oneshelf.errors import ConfigurationError, MalformedError
+from oneshelf.sdk.address import is_loopback
 from oneshelf.sdk.capability import ZOMBIE_S, Capability, WriteKind
 from oneshelf.sdk.contract import Setting
 from oneshelf.sdk.http import ChannelHttp

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from oneshelf.connectors.shopify.address import is_loopback
 from oneshelf.connectors.shopify.json_reading import gid
 from oneshelf.connectors.shopify.simulator_payloads import a_page
 from oneshelf.connectors.shopify.simulator_schema import TOPICS
 from oneshelf.errors import MalformedError
+from oneshelf.sdk.address import is_loopback
 
 if TYPE_CHECKING:
     from oneshelf.connectors.shopify.simulator import ShopifySimulator

@@ -30,6 +30,7 @@ from oneshelf.sdk.message import (
     Unknown,
     WriteOutcome,
 )
+from oneshelf.sdk.secret_store import MemorySecretStore
 from oneshelf.sdk.simulator import BookOrder, CatalogueItem, Simulator
 from oneshelf.sdk.virtual_time import VirtualClock
 
@@ -259,7 +260,7 @@ def config_of(simulator: Simulator, *, webhook_secrets: Sequence[str] = (SECRET,
 
 def open_connector(kind: ConnectorKind, config: ChannelConfig, *, http: WatchedHttp, clock: VirtualClock) -> Connector:
     """A connector. The only place of the suite that knows how one is opened."""
-    return kind.open(config, channel=CHANNEL, http=http, clock=clock)
+    return kind.open(config, channel=CHANNEL, http=http, clock=clock, store=MemorySecretStore(clock))
 
 
 @asynccontextmanager

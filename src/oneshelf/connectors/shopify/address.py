@@ -1,5 +1,0 @@
-"""Which hosts are this machine."""
-
-from oneshelf.sdk.address import is_loopback
-
-__all__ = ["is_loopback"]
