@@ -25,7 +25,7 @@ from oneshelf.domain.demand import Kept, Sold, demand_from
 from oneshelf.domain.identity import Channel, Sku
 from oneshelf.flow.channel import OpenChannel
 from oneshelf.sdk.capability import WriteKind
-from oneshelf.storage import blind_windows, demand, rights, touched
+from oneshelf.storage import blind_windows, demand, hearing, touched
 from oneshelf.storage.blind_windows import OwnObjective
 from oneshelf.storage.database import Database
 
@@ -52,7 +52,7 @@ async def measure(
         windows = _windows(declared, await blind_windows.measured(tx))
         objectives = _objectives(declared, await blind_windows.own_objectives(tx))
         await blind_windows.store(tx, {name: (windows[name], objectives[name]) for name in declared})
-        await rights.mark_unheard(tx)
+        await hearing.mark_changes(tx)
     return await _work_out(database, windows, since)
 
 
