@@ -56,6 +56,26 @@ def threshold_of_unknown(channels: Iterable[Heard]) -> Kept:
     return threshold_for({one.channel: one.window for one in channels if one.window}, Demand())
 
 
+async def mark_unknown(tx: Transaction, threshold_units: int) -> None:
+    """Have the SKUs planned that another threshold of what is unknown makes scarce, or plentiful again.
+
+    Looks at all of which nothing is measured: once when the first channels are connected, and hardly ever after.
+    """
+    await tx.execute(
+        """
+        insert into touched (sku)
+        select s.sku from skus s
+        where s.mode = 'auto' and s.guard_at_units is null
+          and not exists (select from sku_demand d where d.sku = s.sku and d.channel = '')
+          and exists (select from balances b where b.sku = s.sku and b.available > 0
+                         and case when s.is_guarded then 2 * b.available >= 3 * %(units)s
+                                  else b.available <= %(units)s end)
+        order by s.sku
+        """,
+        {"units": threshold_units},
+    )
+
+
 async def mark_changes(tx: Transaction) -> None:
     """Have the SKUs planned that may become scarce, or plentiful again, because a channel fell silent or was heard.
 
