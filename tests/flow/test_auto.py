@@ -8,8 +8,9 @@ from domain.shop import BERLIN, BUNDLES, CAP, DUO, HAMBURG, MUG, SHOP, demand, k
 from flow.shelf_world import Ledger, open_ledger
 from oneshelf.domain.command import Receive
 from oneshelf.domain.identity import Channel, Location
+from oneshelf.domain.policy import Scope, rule_of
 from oneshelf.domain.rights import Mode
-from oneshelf.flow import plan
+from oneshelf.flow import plan, rule
 from oneshelf.storage import catalog, hearing, rights, schedules
 
 pytestmark = pytest.mark.pg
@@ -93,6 +94,17 @@ async def test_what_may_be_short_is_offered_beyond_the_shelf_until_that_ends(dsn
         assert await guarded(ledger) == set(), "the cap was given to all, used up or not"
         await ledger.allow(None)
         assert await guarded(ledger) == {"MUG"}
+
+
+async def test_a_floor_that_may_oversell_is_shown_of_what_is_scarce(dsn: str) -> None:
+    async with open_ledger(dsn, {"MUG": 2}) as ledger:
+        async with ledger.database.transaction() as tx:
+            await rights.set_mode(tx, [MUG], Mode.AUTO, guard_at_units=4)
+        for channel in (SHOP, MARKET):
+            await connect(ledger, channel, BERLIN, "MUG", shows=2)
+        floor = rule_of(Scope(sku=MUG, channel=MARKET), {"floor_units": 3, "may_oversell": True})
+        await rule.put_rule(ledger.database, floor, actor="test")
+        assert await planned(ledger) == {"shop/mug": 2, "market/mug": 3}
 
 
 async def test_in_mode_guarded_nothing_is_offered_beyond_the_shelf(dsn: str) -> None:

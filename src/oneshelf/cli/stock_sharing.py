@@ -41,9 +41,9 @@ def mode(
 ) -> None:
     """Say how the listings of SKUs share their units.
 
-    auto, which a new SKU is in: pooled while plentiful, guarded while scarce; where a backorder or a preorder is
-    allowed nothing is scarce. pooled: each listing shows all that is available. guarded: what they may sell adds up to
-    what is available, so that no unit is sold twice whatever is late or lost; nothing is offered beyond the shelf.
+    auto, which a new SKU is in: pooled while plentiful, guarded while scarce; where a backorder, a preorder or a floor
+    is allowed nothing is scarce. pooled: each listing shows all that is available. guarded: what they may sell adds up
+    to what is available, so that no unit is sold twice whatever is late or lost; nothing is offered beyond the shelf.
     frozen: nothing is sold anywhere. A bundle is shared as its components are; its own mode counts when it is frozen.
 
     --all and --group leave what is frozen alone: name it to thaw it. SKUs that are named later are in mode auto.

@@ -241,7 +241,7 @@ def is_guarded(  # all that it depends on
 
     Back to the pool only at half as much again as the threshold, so that it does not change with every sale.
     `is_tight`: a channel that sells it forgives no more cancellations, so it counts as scarce. `may_be_short`: a person
-    allows a backorder or a preorder, so `auto` finds nothing scarce.
+    allows a backorder, a preorder or a floor, so `auto` finds nothing scarce.
     """
     if mode is Mode.AUTO:
         is_scarce = available <= threshold or (was_guarded and 2 * available < 3 * threshold)
