@@ -103,9 +103,9 @@ def test_auto_is_guarded_while_scarce_and_does_not_flap() -> None:
     assert [auto(units, was_guarded=True) for units in (11, 14, 15)] == [True, True, False]
 
 
-def test_where_a_person_allows_to_be_short_auto_finds_nothing_scarce() -> None:
+def test_where_a_person_allows_to_be_short_or_a_listing_is_only_watched_auto_bounds_nothing() -> None:
     def bounded(mode: Mode, *, is_tight: bool = False) -> bool:
-        return is_guarded(mode, was_guarded=True, available=0, threshold=9, may_be_short=True, is_tight=is_tight)
+        return is_guarded(mode, was_guarded=True, available=0, threshold=9, is_exempt=True, is_tight=is_tight)
 
     assert not bounded(Mode.AUTO)
     assert not bounded(Mode.AUTO, is_tight=True)

@@ -7,11 +7,11 @@ import pytest
 from domain.shop import BERLIN, BUNDLES, CAP, DUO, HAMBURG, MUG, SHOP, demand, key, lock
 from flow.shelf_world import Ledger, open_ledger
 from oneshelf.domain.command import Receive
-from oneshelf.domain.identity import Channel, Location
+from oneshelf.domain.identity import Channel, ChannelSku, Location
 from oneshelf.domain.policy import Scope, rule_of
 from oneshelf.domain.rights import Mode
 from oneshelf.flow import plan, rule
-from oneshelf.storage import catalog, hearing, rights, schedules
+from oneshelf.storage import catalog, hearing, rights, schedules, sign_offs
 
 pytestmark = pytest.mark.pg
 
@@ -167,6 +167,25 @@ async def test_a_place_that_has_none_makes_nothing_scarce_elsewhere(dsn: str) ->
         await connect(ledger, STORE, HAMBURG, "MUG", shows=0)
         assert await planned(ledger) == {"shop/mug": 500, "store/mug": 0}
         assert await guarded(ledger) == set()
+
+
+async def test_to_connect_a_channel_and_look_takes_nothing_from_those_that_are_live(dsn: str) -> None:
+    """It shows all there is, as before we came, and is guarded with the others once it is signed off."""
+    async with open_ledger(dsn, {"MUG": 3}) as ledger:
+        async with ledger.database.transaction() as tx:
+            await rights.set_mode(tx, [MUG], Mode.AUTO, guard_at_units=4)
+        await connect(ledger, SHOP, BERLIN, "MUG", shows=3)
+        await connect(ledger, MARKET, BERLIN, "MUG", "CAP", shows=3)
+        async with ledger.database.transaction() as tx:
+            await catalog.set_mode(tx, MARKET, "watch")
+        assert (await planned(ledger))["shop/mug"] == 3
+        async with ledger.database.transaction() as tx:
+            assert await sign_offs.sign_off(tx, MARKET, [ChannelSku("cap")], by="Ada") == 1
+        assert (await planned(ledger))["shop/mug"] == 3, "the mugs there are not signed off"
+        async with ledger.database.transaction() as tx:
+            assert await sign_offs.sign_off(tx, MARKET, [ChannelSku("mug")], by="Ada") == 1
+        figures = await planned(ledger)
+        assert sorted((figures["shop/mug"], figures["market/mug"])) == [1, 2]
 
 
 # A channel that is silent ---------------------------------------------------------------------------------------------

@@ -228,22 +228,23 @@ def scarcest(available: Iterable[int]) -> int:
     return min((units for units in available if units > 0), default=0)
 
 
-def is_guarded(  # all that it depends on
+def is_guarded(
     mode: Mode,
     *,
     was_guarded: bool,
     available: int,
     threshold: int,
-    may_be_short: bool = False,
     is_tight: bool = False,
+    is_exempt: bool = False,
 ) -> bool:
     """Whether what the listings of a SKU may sell is bounded by what is available. Of `auto`: while scarce.
 
     Back to the pool only at half as much again as the threshold, so that it does not change with every sale.
-    `is_tight`: a channel that sells it forgives no more cancellations, so it counts as scarce. `may_be_short`: a person
-    allows a backorder, a preorder or a floor, so `auto` finds nothing scarce.
+    `is_tight`: a channel that sells it forgives no more cancellations, so it counts as scarce. `is_exempt` from `auto`:
+    a person allows to be short (a backorder, a preorder, a floor), or a listing is only watched, so that nobody can
+    bound what is sold there.
     """
     if mode is Mode.AUTO:
         is_scarce = available <= threshold or (was_guarded and 2 * available < 3 * threshold)
-        return (is_scarce or is_tight) and not may_be_short
+        return (is_scarce or is_tight) and not is_exempt
     return mode is not Mode.POOLED

@@ -133,12 +133,12 @@ async def _are_guarded(
     tight = await budgets.tight_skus(tx, guards) if any(one.is_tight for one in channels) else set()
     unknown = hearing.threshold_of_unknown(channels)
     sold_at: dict[Sku, set[tuple[Channel, Location]]] = defaultdict(set)
-    has_floor: set[Sku] = set()
+    exempt: set[Sku] = set()
     for candidate, derivation in derived:
         for sku in candidate.needs:
             sold_at[sku].add((candidate.listing.channel, candidate.location))
-        if derivation.conditions.policy.may_oversell:
-            has_floor.update(candidate.needs)
+        if candidate.is_watched or derivation.conditions.policy.may_oversell:
+            exempt.update(candidate.needs)
     found = {}
     for sku, guard in guards.items():
         places = {place for _, place in sold_at[sku]}
@@ -148,8 +148,8 @@ async def _are_guarded(
             was_guarded=guard.is_guarded,
             available=scarcest(shelves[sku][place].available for place in places if place in shelves[sku]),
             threshold=_threshold(guard, unknown, silent_s),
-            may_be_short=sku in has_floor or any((sku, place) in beyond for place in places),
             is_tight=sku in tight,
+            is_exempt=sku in exempt or any((sku, place) in beyond for place in places),
         )
     return found
 
