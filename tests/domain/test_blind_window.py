@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from oneshelf.domain.blind_window import (
     SAMPLES_MIN,
@@ -13,9 +17,16 @@ from oneshelf.domain.blind_window import (
     buffer_for,
     default_objective,
     reckoned,
+    silence_s,
     threshold_for,
 )
-from oneshelf.domain.demand import Demand, buffer_units, threshold_units
+from oneshelf.domain.demand import (
+    THRESHOLD_DEVIATIONS_MAX,
+    Demand,
+    buffer_units,
+    threshold_units,
+    threshold_while_silent,
+)
 from oneshelf.domain.identity import Channel
 
 SHOP, MARKET, TILL = Channel("shop"), Channel("market"), Channel("till")
@@ -77,3 +88,32 @@ def test_an_error_budget_is_used_up_by_misses_in_proportion() -> None:
 def test_the_default_objective_is_what_the_documented_limits_allow() -> None:
     found = default_objective(AMAZON, slowest_out_s=900)
     assert (found.share, found.seen_s, found.detect_s) == (0.99, 1200, 7200)
+
+
+def test_a_channel_is_silent_after_three_polls_and_its_silence_grows_in_steps() -> None:
+    assert [silence_s(unheard_s=seconds, every_s=60) for seconds in (0, 179, 180, 269, 270, 404, 405)] == [
+        *(0, 0, 270, 270, 405, 405, 607.5)
+    ]
+
+
+@given(st.floats(0, 1e7), st.floats(0.1, 1e4))
+def test_no_silence_is_reckoned_shorter_than_it_is_nor_much_longer(unheard_s: float, every_s: float) -> None:
+    silent_s = silence_s(unheard_s=unheard_s, every_s=every_s)
+    assert silent_s == 0 or unheard_s < silent_s <= 1.5 * unheard_s * (1 + 1e-9)
+    assert (silent_s == 0) is (unheard_s < 3 * every_s)
+
+
+def test_a_silence_lengthens_the_window_of_the_threshold() -> None:
+    demand = Demand(1 / 60, 2)
+    usual = threshold_for(WINDOWS, demand)
+    assert threshold_while_silent(demand, window_s=usual.window_s, silent_s=0) == usual.units
+    assert threshold_while_silent(demand, window_s=usual.window_s, silent_s=3600) > usual.units + 60
+
+
+@given(st.floats(1e-6, 0.1), st.floats(1, 50), st.floats(1, 1e5))
+def test_a_threshold_is_never_further_from_the_mean_than_what_is_looked_for_in_the_database(
+    rate_per_s: float, factor: float, window_s: float
+) -> None:
+    mean = rate_per_s * window_s
+    units = threshold_while_silent(Demand(rate_per_s, factor), window_s=window_s, silent_s=0)
+    assert units <= mean + THRESHOLD_DEVIATIONS_MAX * math.sqrt(mean * factor) + 1

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from oneshelf.domain.identity import Channel, ChannelSku, Sku
 from oneshelf.domain.listing import Listing, Suspicion
-from oneshelf.domain.rights import Free, Mode, Seller, Standing, desired, is_guarded, split
+from oneshelf.domain.rights import Free, Mode, Seller, Standing, desired, is_guarded, scarcest, split
 
 MUG, LID = Sku("MUG"), Sku("LID")
 OPEN, WAITING, SHUT = Standing.OPEN, Standing.WAITING, Standing.SHUT
@@ -101,6 +101,27 @@ def test_auto_is_guarded_while_scarce_and_does_not_flap() -> None:
 
     assert [auto(units, was_guarded=False) for units in (9, 10, 11)] == [True, True, False]
     assert [auto(units, was_guarded=True) for units in (11, 14, 15)] == [True, True, False]
+
+
+def test_where_a_person_allows_to_be_short_or_a_listing_is_only_watched_auto_bounds_nothing() -> None:
+    def bounded(mode: Mode, *, is_tight: bool = False) -> bool:
+        return is_guarded(mode, was_guarded=True, available=0, threshold=9, is_exempt=True, is_tight=is_tight)
+
+    assert not bounded(Mode.AUTO)
+    assert not bounded(Mode.AUTO, is_tight=True)
+    assert bounded(Mode.GUARDED)
+    assert bounded(Mode.FROZEN)
+
+
+def test_plenty_is_scarce_where_a_channel_forgives_no_cancellation() -> None:
+    assert is_guarded(Mode.AUTO, was_guarded=False, available=999, threshold=9, is_tight=True)
+    assert not is_guarded(Mode.POOLED, was_guarded=False, available=0, threshold=9, is_tight=True)
+
+
+def test_a_sku_is_as_scarce_as_at_the_place_that_has_the_fewest_but_some() -> None:
+    assert scarcest([500, 3, 0]) == 3
+    assert scarcest([0, -2]) == 0
+    assert scarcest([]) == 0
 
 
 @given(

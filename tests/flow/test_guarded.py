@@ -11,7 +11,7 @@ from oneshelf.domain.listing import intend
 from oneshelf.domain.outcome import Reserved, Short
 from oneshelf.domain.rights import Mode
 from oneshelf.errors import InvariantError
-from oneshelf.flow import plan, post
+from oneshelf.flow import post
 from oneshelf.storage import catalog, listings, publishing, rights
 
 MUG = Sku("MUG")
@@ -156,25 +156,3 @@ async def test_what_was_never_counted_can_be_frozen(dsn: str) -> None:
             await catalog.add_skus(tx, {MUG: ""})
         await set_mode(world, Mode.FROZEN)
         await world.until(lambda: is_split(world, 0), what="nothing is shown")
-
-
-async def test_auto_is_guarded_while_a_channel_is_silent(dsn: str) -> None:
-    async with open_world(dsn, skus={"MUG": 90}) as world:
-        await set_mode(world, Mode.AUTO, guard_at_units=4)
-        await world.until(lambda: is_split(world, 180), what="90 are shown by each")
-
-        async def look(hours_ago: int) -> bool:
-            async with world.database.transaction() as tx:
-                await tx.execute(
-                    "update schedules set last_done_at = db_now() - make_interval(hours => %s) where task = 'orders'",
-                    [hours_ago],
-                )
-                await rights.mark_unheard(tx)
-                return bool(await rights.unheard(tx, [MUG]))
-
-        assert await look(1)
-        await plan.plan(world.database, blind={MARKET})
-        assert await world.rows("select is_guarded from skus") == [{"is_guarded": True}]
-        assert not await look(0)
-        await plan.plan(world.database, blind={MARKET})
-        assert await world.rows("select is_guarded from skus") == [{"is_guarded": False}]

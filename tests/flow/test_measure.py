@@ -12,7 +12,7 @@ from oneshelf.domain.demand import PRIOR_RATE_PER_S
 from oneshelf.domain.identity import Channel, ChannelSku, Sku
 from oneshelf.flow import confirm, reconcile
 from oneshelf.flow.measure import measure
-from oneshelf.storage import blind_windows, demand
+from oneshelf.storage import blind_windows, demand, hearing, rights, touched
 from oneshelf.storage.blind_windows import WEEK_S, ChannelWindow, OwnObjective, Window
 from web.paper import Shop, open_shop
 
@@ -234,11 +234,14 @@ async def test_planning_is_answered_for_what_sells_and_for_what_nobody_knows(sho
     found = await figures(shop)
     async with shop.database.transaction() as tx:
         buffers = await demand.buffers(tx, [(MUG, RIGHT), (Sku("CAP"), RIGHT), (Sku("CAP"), Channel("nowhere"))])
-        thresholds = await demand.thresholds(tx, [MUG, Sku("CAP")])
+        guard = (await rights.guards(tx, [MUG]))[MUG]
+        unknown = hearing.threshold_of_unknown(await hearing.heard(tx))
         rates = await demand.rates(tx, [(MUG, demand.ALL), (Sku("CAP"), LEFT)])
     assert buffers[MUG, RIGHT] == found[RIGHT]["buffer"] > buffers[Sku("CAP"), RIGHT] >= 0
     assert buffers[Sku("CAP"), Channel("nowhere")] == 0
-    assert thresholds[MUG] == found[""]["threshold"] > thresholds[Sku("CAP")] > 0
+    assert guard.measured is not None
+    assert guard.measured.threshold_units == found[""]["threshold"] > unknown.units > 0
+    assert guard.measured.window_s == unknown.window_s
     assert rates == {(MUG, demand.ALL): found[""]["rate"], (Sku("CAP"), LEFT): PRIOR_RATE_PER_S}
 
 
@@ -310,3 +313,26 @@ async def test_metrics_tell_the_windows_and_a_late_poll(shop: Shop) -> None:
     assert 'oneshelf_poll_late{channel="left"} 0.0' in lines
     assert 'oneshelf_poll_late{channel="right"} 1.0' in lines
     assert [line for line in lines if line.startswith('oneshelf_blind_window_seconds{channel="right",part="proved"')]
+
+
+async def test_what_a_first_measurement_makes_scarce_is_planned_though_nothing_moved(shop: Shop) -> None:
+    await shop.command("caps", type="receive", sku="CAP", units=2)
+    await shop.settle()
+    await measured(shop)
+    async with shop.database.transaction() as tx:
+        assert await touched.claim(tx, limit=9) == [Sku("CAP")], "50 mugs are plenty for one a day"
+    await measured(shop)
+    async with shop.database.transaction() as tx:
+        assert await touched.claim(tx, limit=9) == []
+
+
+async def test_a_channel_that_was_just_connected_is_measured_at_once(shop: Shop) -> None:
+    await measured(shop)
+    await measure(shop.database, shop.channels)
+    before = await reckoned(shop)
+    await shop.connect("third")
+    await measure(shop.database, shop.channels)
+    after = await reckoned(shop)
+    assert set(after) - set(before) == {"third"}
+    await measure(shop.database, shop.channels)
+    assert await reckoned(shop) == after

@@ -23,6 +23,7 @@ async def connect(ledger: Ledger) -> None:
     async with ledger.database.transaction() as tx:
         for name, kind in ((MARKET, "amazon"), (WEB, "shopify")):
             await catalog.add_channel(tx, catalog.NewChannel(name, kind, BERLIN, {}, {}, {}))
+            await catalog.set_mode(tx, name, "live")
             await tx.execute(
                 "insert into listings (channel, channel_sku, sku, base_units) values (%(name)s, 'entry', 'MUG', 9)",
                 {"name": name},

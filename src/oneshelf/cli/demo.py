@@ -33,8 +33,8 @@ def demo(
         float | None, typer.Option(help="Kill the engine with SIGKILL this many seconds after shopping began.", min=0)
     ] = None,
     mode: Annotated[
-        str, typer.Option(help="How the listings of a SKU share its units: pooled, guarded or auto.")
-    ] = "pooled",
+        str, typer.Option(help="How the listings of a SKU share its units: auto, pooled or guarded.")
+    ] = "auto",
     calm: Annotated[bool, typer.Option("--calm", help="No faults: channels as they are on a good day.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON and nothing else.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No live screen.")] = False,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from oneshelf.storage.database import Database
     from oneshelf.storage.rights import Sharing, Shown
 
+Some_ = Annotated[list[str] | None, typer.Argument(metavar="[SKU...]", help="The SKUs; or --all, or --group.")]
 Skus_ = Annotated[list[str], typer.Argument(metavar="SKU...", help="The SKUs.")]
 _EXPOSED = ("sku", "mode", "is_guarded", "location", "available", "sellable_by_listings", "exposure_units")
 _SHOWN = ("channel", "channel_sku", "phase", "desired_units", "verified_units", "rights_units", "is_live")
@@ -30,25 +31,44 @@ def register(app: typer.Typer) -> None:
 
 
 def mode(
-    wanted: Annotated[str, typer.Argument(metavar="MODE", help="pooled, guarded, auto or frozen.")],
-    skus: Skus_,
+    wanted: Annotated[str, typer.Argument(metavar="MODE", help="auto, pooled, guarded or frozen.")],
+    skus: Some_ = None,
+    is_all: Annotated[bool, typer.Option("--all", help="All SKUs there are.")] = False,
+    group: Annotated[str, typer.Option(help="All SKUs of this group.")] = "",
     guard_at: Annotated[str, typer.Option(help="Of auto: guarded at so many available units or fewer.")] = "",
     allowance: Annotated[str, typer.Option(help="Units kept from the listings of a guarded SKU, for tills.")] = "0",
+    as_json: Json = False,
 ) -> None:
     """Say how the listings of SKUs share their units.
 
-    pooled: each shows all that is available. guarded: what they may sell adds up to what is available, so that no unit
-    is sold twice whatever is late or lost. auto: guarded while scarce. frozen: nothing is sold anywhere.
+    auto, which a new SKU is in: pooled while plentiful, guarded while scarce; where a backorder, a preorder or a floor
+    is allowed nothing is scarce. pooled: each listing shows all that is available. guarded: what they may sell adds up
+    to what is available, so that no unit is sold twice whatever is late or lost; nothing is offered beyond the shelf.
+    frozen: nothing is sold anywhere. A bundle is shared as its components are; its own mode counts when it is frozen.
+
+    --all and --group leave what is frozen alone: name it to thaw it. SKUs that are named later are in mode auto.
     """
     from oneshelf.domain.identity import sku_from
     from oneshelf.domain.rights import Mode
+    from oneshelf.errors import MalformedError
 
     choice = choice_in(wanted, Mode, what="MODE")
-    names = [sku_from(name) for name in skus]
+    names = [sku_from(name) for name in skus or ()]
     threshold = units_in(guard_at, what="guard-at") if guard_at else None
     kept = units_in(allowance, what="allowance")
-    _set(names, choice, guard_at_units=threshold, allowance_units=kept)
-    typer.echo(f"{', '.join(names)}: {choice}. Writes follow; see oneshelf stock exposure")
+    if bool(names) + is_all + bool(group) != 1:
+        raise MalformedError("name the SKUs, or say --all, or --group GROUP: one of these")
+    if names:
+        _set(names, choice, guard_at_units=threshold, allowance_units=kept)
+        changed, frozen, what = len(names), 0, ", ".join(names)
+    else:
+        changed, frozen = _set_all(choice, group, guard_at_units=threshold, allowance_units=kept)
+        what = f"{changed} SKUs" if is_all else f"{changed} SKUs of {group}"
+    if as_json:
+        show_json({"mode": choice.value, "changed_count": changed, "frozen_count": frozen})
+    else:
+        left = f"; {frozen} stay frozen, name them to thaw them" if frozen else ""
+        typer.echo(f"{what}: {choice}{left}. Writes follow; see oneshelf stock exposure")
 
 
 def freeze(
@@ -108,6 +128,21 @@ def _set(names: Sequence[Sku], wanted: Mode, *, guard_at_units: int | None = Non
                 )
 
     on_database(change)
+
+
+def _set_all(wanted: Mode, group: str, *, guard_at_units: int | None, allowance_units: int) -> tuple[int, int]:
+    """All SKUs, or those of a group; "": all. How many changed, and how many stay frozen."""
+    from oneshelf.flow.rule import share_all
+    from oneshelf.web.policy_inputs import group_from
+
+    sku_group = group_from(group) if group else None
+
+    async def change(database: Database) -> tuple[int, int]:
+        return await share_all(
+            database, wanted, sku_group=sku_group, guard_at_units=guard_at_units, allowance_units=allowance_units
+        )
+
+    return on_database(change)
 
 
 def _wait(names: Sequence[Sku], wait_s: float) -> list[Shown]:

@@ -51,7 +51,7 @@ class Options:
     is_calm: bool
     as_json: bool
     is_quiet: bool
-    mode: Mode = Mode.POOLED
+    mode: Mode = Mode.AUTO
 
 
 @dataclass(frozen=True, slots=True)

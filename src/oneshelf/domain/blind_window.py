@@ -26,6 +26,10 @@ SAMPLES_MIN = 100
 ROUND_S = 2.0
 # The objective where nobody has set one.
 SHARE = 0.99
+# A channel whose orders have not been asked for in so many turns of the poll is silent; from then on, silence is
+# reckoned in steps, each of them longer by half.
+SILENT_TURNS = 3
+SILENCE_GROWTH = 1.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,19 @@ def budget_left(objective_share: float, *, count: int, met_count: int) -> float 
     if count <= 0:
         return None
     return 1 - (count - met_count) / ((1 - objective_share) * count)
+
+
+def silence_s(*, unheard_s: float, every_s: float) -> float:
+    """The silence of a channel to reckon with: `unheard_s` rounded up to the end of its step, 0 while it is not silent.
+
+    In steps, so that only at their ends it is asked anew which SKUs could run out. `every_s`: of the poll, above 0.
+    """
+    step_s = SILENT_TURNS * every_s
+    if unheard_s < step_s:
+        return 0.0
+    while step_s <= unheard_s:
+        step_s *= SILENCE_GROWTH
+    return step_s
 
 
 def buffer_for(

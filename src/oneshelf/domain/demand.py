@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from oneshelf.errors import InvariantError
 
@@ -30,6 +31,9 @@ VARIANCE_FACTOR_MAX = 50.0
 _POISSON_MARGIN = 1e-6
 # Probability further below the mean than so many standard deviations is less than what rounding takes away.
 _DEVIATIONS = 12.0
+# Whatever the demand is like, its quantile at `THRESHOLD_TARGET` is at most so many standard deviations above the mean,
+# and one unit (Cantelli: the square root of 1 / target - 1, which is 31.6).
+THRESHOLD_DEVIATIONS_MAX = 32.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,20 @@ def threshold_units(  # all that it follows from
     """
     window_s = tau_in_s + 2 * tau_out_s + round_s
     return buffer_units(rate_per_s=rate_per_s, window_s=window_s, variance_factor=variance_factor, target=target)
+
+
+@lru_cache(maxsize=4096)
+def threshold_while_silent(demand: Demand, *, window_s: float, silent_s: float) -> int:
+    """The same where nothing is heard of a channel for `silent_s`: as if the window were so much longer.
+
+    Asked for with every sale of a silent while, hence remembered.
+    """
+    return buffer_units(
+        rate_per_s=demand.rate_per_s,
+        window_s=window_s + silent_s,
+        variance_factor=demand.variance_factor,
+        target=THRESHOLD_TARGET,
+    ).units
 
 
 def demand_from(sold: Sold) -> Demand:

@@ -178,6 +178,11 @@ class Policy:
         return bool(self.terms.computed_buffer or self.low.computed_buffer)
 
     @property
+    def may_oversell(self) -> bool:
+        """Whether one of its two sets shows a floor, whatever is there."""
+        return any(terms.floor_units and terms.may_oversell for terms in (self.terms, self.low))
+
+    @property
     def split_weight(self) -> int:
         """What the last units are worth here, for a split of scarce ones: the margin that a sale brings and the penalty
         that a cancellation costs, added up. Nothing stated: 1; a listing of weight 0 gets none while another asks.

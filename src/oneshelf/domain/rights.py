@@ -7,7 +7,7 @@ alone, and what another gives up is free once its cut is proved. So no delay and
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -223,11 +223,28 @@ def _at_least(units: int, weights: Mapping[Key, Fraction]) -> Iterator[tuple[Key
         yield key, max(0, int(units * weight / total) - len(weights))
 
 
-def is_guarded(mode: Mode, *, was_guarded: bool, available: int, threshold: int) -> bool:
+def scarcest(available: Iterable[int]) -> int:
+    """Units at the scarcest of the places that sell a SKU: a place that has none has nothing to guard."""
+    return min((units for units in available if units > 0), default=0)
+
+
+def is_guarded(
+    mode: Mode,
+    *,
+    was_guarded: bool,
+    available: int,
+    threshold: int,
+    is_tight: bool = False,
+    is_exempt: bool = False,
+) -> bool:
     """Whether what the listings of a SKU may sell is bounded by what is available. Of `auto`: while scarce.
 
     Back to the pool only at half as much again as the threshold, so that it does not change with every sale.
+    `is_tight`: a channel that sells it forgives no more cancellations, so it counts as scarce. `is_exempt` from `auto`:
+    a person allows to be short (a backorder, a preorder, a floor), or a listing is only watched, so that nobody can
+    bound what is sold there.
     """
     if mode is Mode.AUTO:
-        return available <= threshold or (was_guarded and 2 * available < 3 * threshold)
+        is_scarce = available <= threshold or (was_guarded and 2 * available < 3 * threshold)
+        return (is_scarce or is_tight) and not is_exempt
     return mode is not Mode.POOLED

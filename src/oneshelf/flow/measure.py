@@ -25,11 +25,13 @@ from oneshelf.domain.demand import Kept, Sold, demand_from
 from oneshelf.domain.identity import Channel, Sku
 from oneshelf.flow.channel import OpenChannel
 from oneshelf.sdk.capability import WriteKind
-from oneshelf.storage import blind_windows, demand, rights, touched
+from oneshelf.storage import blind_windows, demand, hearing, touched
 from oneshelf.storage.blind_windows import OwnObjective
 from oneshelf.storage.database import Database
 
 EVERY_S = 60.0
+# A channel that was connected just now has to wait no longer than that: until then its windows count for nothing.
+LOOK_EVERY_S = 5.0
 # A SKU is worked out again at most so often, so many in a run, and so many in a transaction.
 YOUNG_S = 300.0
 SKUS_MAX = 1_000
@@ -39,20 +41,27 @@ BATCH = 50
 async def measure(
     database: Database, channels: Mapping[Channel, OpenChannel], *, every_s: float = 0.9 * EVERY_S
 ) -> int:
-    """Measure once, unless some node did so within `every_s`. Returns how many SKUs were worked out."""
+    """Measure once, unless some node did so within `every_s` with all these channels.
+
+    Returns how many SKUs were worked out.
+    """
     declared = {name: declared_of(channel) for name, channel in channels.items()}
     async with database.transaction() as tx:
         if not declared or not await blind_windows.try_lock(tx):
             return 0
-        since = await blind_windows.begin(tx, every_s=every_s)
+        since = await blind_windows.begin(tx, declared, every_s=every_s)
         if since is None:
             return 0
         await blind_windows.count(tx, since=since)
         await demand.count(tx, since=since)
         windows = _windows(declared, await blind_windows.measured(tx))
         objectives = _objectives(declared, await blind_windows.own_objectives(tx))
+        before = hearing.threshold_of_unknown(await hearing.heard(tx))
         await blind_windows.store(tx, {name: (windows[name], objectives[name]) for name in declared})
-        await rights.mark_unheard(tx)
+        after = hearing.threshold_of_unknown(await hearing.heard(tx))
+        if after.units != before.units:
+            await hearing.mark_unknown(tx, after.units)
+        await hearing.mark_changes(tx)
     return await _work_out(database, windows, since)
 
 

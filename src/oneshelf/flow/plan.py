@@ -13,12 +13,14 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from oneshelf.domain.availability import Derivation, at_least, bounded
+from oneshelf.domain.demand import Demand, Kept, threshold_while_silent
 from oneshelf.domain.identity import Channel, Location, Sku
-from oneshelf.domain.ledger import Balance
+from oneshelf.domain.ledger import Balance, BalanceKey
 from oneshelf.domain.listing import Listing, Phase
 from oneshelf.domain.offering import Offered, Stock, derive_all
-from oneshelf.domain.rights import Mode, Seller, Standing, desired, is_guarded
-from oneshelf.storage import backorders, balances, budgets, demand, policies, publications, rights, touched
+from oneshelf.domain.rights import Mode, Seller, Standing, desired, is_guarded, scarcest
+from oneshelf.domain.terms import Beyond
+from oneshelf.storage import backorders, balances, budgets, demand, hearing, policies, publications, rights, touched
 from oneshelf.storage.database import Database, Transaction, now
 from oneshelf.storage.listings import ListingKey
 
@@ -27,6 +29,7 @@ BATCH = 1000
 LEAST_WEIGHT = Fraction(1, 1_000_000)
 
 Shelves = Mapping[Sku, Mapping[Location, Balance]]
+BeyondShelf = Mapping[BalanceKey, Beyond]
 Derived = list[tuple[publications.Plannable, Derivation]]
 
 
@@ -45,7 +48,8 @@ async def plan(database: Database, *, blind: Collection[Channel] = ()) -> int:
         in_suspense = await publications.in_suspense(tx, counted) if has_bundle else _in_suspense(plannable)
         beyond = await backorders.beyond(tx, counted)
         derived = await _derive(tx, plannable, Stock(shelves=shelves, in_suspense=in_suspense, beyond=beyond))
-        bounds = await _guard(tx, derived, shelves, counted, blind)
+        shared = await _shared(tx, skus, derived, shelves, beyond)
+        bounds = await _guard(tx, shared, derived, shelves, blind)
         await publications.set_desired(tx, _plans(derived, bounds), at=at)
     return len(skus)
 
@@ -91,82 +95,114 @@ class _Bounds(NamedTuple):
     frozen: set[Sku]
 
 
+class _Shared(NamedTuple):
+    """SKUs that are not simply pooled, and those of them that are guarded now. `frozen`: nothing of these is sold."""
+
+    guards: Mapping[Sku, rights.Guard]
+    guarded: set[Sku]
+    frozen: set[Sku]
+
+
+async def _shared(
+    tx: Transaction, claimed: Collection[Sku], derived: Derived, shelves: Shelves, beyond: BeyondShelf
+) -> _Shared:
+    """How the SKUs of these listings are shared now. `claimed`: those that are planned."""
+    counted = {sku for candidate, _ in derived for sku in candidate.needs}
+    guards = await rights.guards(tx, counted | {candidate.listing.sku for candidate, _ in derived})
+    frozen = {sku for sku, guard in guards.items() if guard.mode is Mode.FROZEN}
+    # Of a component that a bundle has brought in, not all listings are here: it stays as it is.
+    whole = {sku for candidate, _ in derived if candidate.listing.sku in claimed for sku in candidate.needs}
+    mine = {sku: guard for sku, guard in guards.items() if sku in counted and (sku in claimed or sku in whole)}
+    are_guarded = await _are_guarded(tx, mine, derived, shelves, beyond)
+    # A bundle has no units of its own to share: its components have.
+    are_guarded.update((sku, sku in frozen) for sku in guards if sku not in counted)
+    await rights.set_guarded(tx, {sku: now for sku, now in are_guarded.items() if now is not guards[sku].is_guarded})
+    guarded = {sku for sku, guard in guards.items() if are_guarded.get(sku, guard.is_guarded)}
+    return _Shared(guards, guarded, frozen)
+
+
 async def _are_guarded(
-    tx: Transaction, guards: Mapping[Sku, rights.Guard], available: Mapping[Sku, int]
+    tx: Transaction, guards: Mapping[Sku, rights.Guard], derived: Derived, shelves: Shelves, beyond: BeyondShelf
 ) -> dict[Sku, bool]:
-    """Whether what the listings of each SKU may sell is bounded. `available`: SKU -> units at all its places."""
-    measured = [sku for sku, guard in guards.items() if guard.mode is Mode.AUTO and guard.guard_at_units is None]
-    thresholds = await demand.thresholds(tx, measured) if measured else {}
-    unheard = await rights.unheard(tx, guards)
+    """Whether what the listings of each of these SKUs may sell is bounded. All that sell them are in `derived`."""
+    if not guards:
+        return {}
+    channels = await hearing.heard(tx)
+    silent = {one.channel: one.silent_s for one in channels if one.silent_s}
     # One more cancellation may cost the channel or the listing: no unit of these is offered twice.
-    tight = await budgets.tight_skus(tx, guards)
-    return {
-        sku: sku in unheard | tight
-        or is_guarded(
+    tight = await budgets.tight_skus(tx, guards) if any(one.is_tight for one in channels) else set()
+    unknown = hearing.threshold_of_unknown(channels)
+    sold_at: dict[Sku, set[tuple[Channel, Location]]] = defaultdict(set)
+    exempt: set[Sku] = set()
+    for candidate, derivation in derived:
+        for sku in candidate.needs:
+            sold_at[sku].add((candidate.listing.channel, candidate.location))
+        if candidate.is_watched or derivation.conditions.policy.may_oversell:
+            exempt.update(candidate.needs)
+    found = {}
+    for sku, guard in guards.items():
+        places = {place for _, place in sold_at[sku]}
+        silent_s = max((silent.get(channel, 0.0) for channel, _ in sold_at[sku]), default=0.0)
+        found[sku] = is_guarded(
             guard.mode,
             was_guarded=guard.is_guarded,
-            available=available[sku],
-            threshold=thresholds.get(sku, guard.guard_at_units or 0),
+            available=scarcest(shelves[sku][place].available for place in places if place in shelves[sku]),
+            threshold=_threshold(guard, unknown, silent_s),
+            is_tight=sku in tight,
+            is_exempt=sku in exempt or any((sku, place) in beyond for place in places),
         )
-        for sku, guard in guards.items()
-    }
+    return found
+
+
+def _threshold(guard: rights.Guard, unknown: Kept, silent_s: float) -> int:
+    """Available units at or below which the pool of a SKU in mode auto has to be split."""
+    believed, units, window_s = guard.measured or (Demand(), unknown.units, unknown.window_s)
+    if not silent_s:
+        return units if guard.guard_at_units is None else guard.guard_at_units
+    return max(guard.guard_at_units or 0, threshold_while_silent(believed, window_s=window_s, silent_s=silent_s))
 
 
 async def _guard(
-    tx: Transaction, derived: Derived, shelves: Shelves, counted: Collection[Sku], blind: Collection[Channel]
+    tx: Transaction, shared: _Shared, derived: Derived, shelves: Shelves, blind: Collection[Channel]
 ) -> _Bounds:
     """What listings of guarded SKUs should show, so that all of them may sell what is available and no more."""
-    sold = {candidate.listing.sku for candidate, _ in derived}
-    guards = await rights.guards(tx, {*counted, *sold})
-    if not guards:
-        return _Bounds({}, set())
-    places = {candidate.location for candidate, _ in derived}
-    available = {
-        (sku, place): max(0, shelves[sku][place].available) if place in shelves[sku] else 0
-        for sku in counted
-        for place in places
-    }
-    in_all = {sku: sum(available.get((sku, place), 0) for place in places) for sku in guards}
-    guarded = await _are_guarded(tx, guards, in_all)
-    await rights.set_guarded(tx, guarded)
-    for sku, place in available:
-        if guarded.get(sku, False):
-            available[sku, place] = max(0, available[sku, place] - guards[sku].allowance_units)
-    granted = await rights.granted(tx, counted)
-    frozen = {sku for sku, guard in guards.items() if guard.mode is Mode.FROZEN}
+    guarded, frozen = shared.guarded, shared.frozen
+    bound = [(one, by_policy) for one, by_policy in derived if not guarded.isdisjoint((*one.needs, one.listing.sku))]
+    if not bound:
+        return _Bounds({}, frozen)
+    granted = await rights.granted(tx, guarded)
+    rates = await demand.rates(tx, {(one.listing.sku, one.listing.channel) for one, _ in bound})
     figures: dict[ListingKey, int | None] = {}
-    for place in sorted(places):
-        here = [
-            (candidate, derivation)
-            for candidate, derivation in derived
-            if candidate.location == place
-            and any(guarded.get(sku, False) for sku in (*candidate.needs, candidate.listing.sku))
-        ]
+    for place in sorted({one.location for one, _ in bound}):
+        here = [(one, by_policy) for one, by_policy in bound if one.location == place]
         caps = {
-            candidate.listing.key: 0
-            if not frozen.isdisjoint((*candidate.needs, candidate.listing.sku))
-            else derivation.units
-            for candidate, derivation in here
+            one.listing.key: by_policy.units if frozen.isdisjoint((*one.needs, one.listing.sku)) else 0
+            for one, by_policy in here
         }
-        rates = await demand.rates(tx, {(one.listing.sku, one.listing.channel) for one, _ in here})
         sellers = {
-            candidate.listing.key: Seller(
-                needs=candidate.needs,
-                rights=candidate.listing.rights,
-                in_suspense=candidate.listing.suspense_units,
-                cap=caps[candidate.listing.key],
-                standing=_standing(candidate),
-                weight=_weight(derivation, rates[candidate.listing.sku, candidate.listing.channel]),
-                is_blind=candidate.listing.channel in blind,
+            one.listing.key: Seller(
+                # What is pooled bounds nobody: others may sell the same units of it.
+                needs={sku: each for sku, each in one.needs.items() if sku in guarded},
+                rights=one.listing.rights,
+                in_suspense=one.listing.suspense_units,
+                cap=caps[one.listing.key],
+                standing=_standing(one),
+                weight=_weight(by_policy, rates[one.listing.sku, one.listing.channel]),
+                is_blind=one.listing.channel in blind,
             )
-            for candidate, derivation in here
-            if candidate.listing.rights is not None
+            for one, by_policy in here
+            if one.listing.rights is not None and not guarded.isdisjoint(one.needs)
         }
-        offered = _offered(sellers, available, granted, place)
-        wanted = desired(sellers, offered)
-        for candidate, _ in here:
-            listing = candidate.listing
-            figures[listing.key] = _figure(listing, sellers.get(listing.key), wanted, caps[listing.key])
+        available = {
+            sku: max(0, balance_of[place].available - shared.guards[sku].allowance_units) if place in balance_of else 0
+            for sku, balance_of in shelves.items()
+            if sku in guarded
+        }
+        wanted = desired(sellers, _offered(sellers, available, granted, place))
+        figures.update(
+            (one.listing.key, _figure(one.listing, sellers.get(one.listing.key), wanted, caps[one.listing.key]))
+            for one, _ in here
+        )
     return _Bounds(figures, frozen)
 
 
@@ -186,7 +222,7 @@ def _standing(candidate: publications.Plannable) -> Standing:
 
 def _offered(
     sellers: Mapping[ListingKey, Seller],
-    available: Mapping[tuple[Sku, Location], int],
+    available: Mapping[Sku, int],
     granted: Mapping[tuple[Sku, Location], rights.Granted],
     place: Location,
 ) -> dict[Sku, int]:
@@ -198,7 +234,7 @@ def _offered(
     offered = {}
     for sku, units in mine.items():
         all_granted = granted.get((sku, place), rights.Granted(0, has_unread=False))
-        free = available[sku, place] - all_granted.units
+        free = available[sku] - all_granted.units
         # Where a listing was never read, nobody knows what it sells: nothing is given to the others.
         offered[sku] = units + (min(0, free) if all_granted.has_unread else free)
     return offered

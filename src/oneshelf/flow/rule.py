@@ -1,7 +1,7 @@
-"""Say what each listing may show of what is available to sell: set, change and end the rule of a scope.
+"""Say what each listing may show of what is available to sell: the rule of a scope, and how all SKUs are shared.
 
-Reads: names, policies. Writes: policies and who changed them, the group of a SKU; marks the SKUs whose listings must
-be planned again.
+Reads: names, policies. Writes: policies and who changed them, the group of a SKU, the modes of many; marks the SKUs
+whose listings must be planned again.
 Next: plan.
 """
 
@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from oneshelf.domain.identity import Sku
 from oneshelf.domain.outcome import UnknownSku
 from oneshelf.domain.policy import Rule, Scope, UnknownChannel, changed
-from oneshelf.storage import offers, policies
+from oneshelf.domain.rights import Mode
+from oneshelf.storage import offers, policies, rights
 from oneshelf.storage.database import Database
 
 
@@ -66,3 +67,28 @@ async def put_in_group(database: Database, sku: Sku, sku_group: str | None, *, a
     """Have a SKU in this group, None: in none. A SKU is in one group at most."""
     async with database.transaction() as tx:
         return None if await policies.put_in_group(tx, sku, sku_group, actor=actor) else UnknownSku(sku)
+
+
+async def share_all(
+    database: Database, mode: Mode, *, sku_group: str | None, guard_at_units: int | None, allowance_units: int
+) -> tuple[int, int]:
+    """Have all SKUs, or those of a group, share their units so. Returns how many changed, and how many stay frozen.
+
+    Batch by batch: what is interrupted has changed the first of them, and saying it again does the rest.
+    """
+    changed_count = frozen_count = 0
+    after = ""
+    while True:
+        async with database.transaction() as tx:
+            done = await rights.set_mode_of_batch(
+                tx,
+                mode,
+                sku_group=sku_group,
+                guard_at_units=guard_at_units,
+                allowance_units=allowance_units,
+                after=after,
+            )
+        changed_count, frozen_count = changed_count + done.changed_count, frozen_count + done.frozen_count
+        if not done.last:
+            return changed_count, frozen_count
+        after = done.last

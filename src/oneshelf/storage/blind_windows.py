@@ -8,7 +8,7 @@ however many there ever were.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -102,17 +102,18 @@ async def try_lock(tx: Transaction) -> bool:
     return bool(is_mine)
 
 
-async def begin(tx: Transaction, *, every_s: float) -> datetime | None:
-    """From which slot on to count; None while the last run is younger than `every_s`."""
+async def begin(tx: Transaction, channels: Collection[Channel], *, every_s: float) -> datetime | None:
+    """From which slot on to count; None while the last run is younger than `every_s` and knew all these channels."""
     cursor = await tx.execute(
         """
         select date_bin('10 minutes', greatest(db_now() - make_interval(secs => %(catch_up_s)s),
                    least(db_now() - make_interval(secs => %(hour_s)s), coalesce(max(measured_at), '-infinity'))),
                    timestamptz '2000-01-01'),
                coalesce(max(measured_at) > db_now() - make_interval(secs => %(every_s)s), false)
+                   and count(*) filter (where channel = any(%(channels)s::text[])) = cardinality(%(channels)s::text[])
         from channel_windows
         """,
-        {"every_s": every_s, "hour_s": HOUR_S, "catch_up_s": _CATCH_UP_S},
+        {"channels": sorted(channels), "every_s": every_s, "hour_s": HOUR_S, "catch_up_s": _CATCH_UP_S},
     )
     since, is_fresh = await only_row(cursor)
     return None if is_fresh else since

@@ -209,10 +209,22 @@ async def add_channel(tx: Transaction, new: NewChannel) -> str:
 
 
 async def set_mode(tx: Transaction, channel: Channel, mode: str) -> bool:
-    """Watch, go live, or pause. False for an unknown channel. The shares of guarded SKUs are planned again.
+    """Watch, go live, or pause. False for an unknown channel. The SKUs whose shares that changes are planned.
 
     Live: to all listings, linked now or later, unless the channel is signed off listing by listing.
     """
+    await tx.execute(
+        """
+        insert into touched (sku)
+        select distinct s.sku from channels c
+        join listings l on l.channel = c.channel
+        left join bundle_components b on b.sku = l.sku
+        join skus s on s.sku = coalesce(b.component, l.sku)
+            and (s.is_guarded or (s.mode = 'auto' and c.mode <> %(mode)s))
+        where c.channel = %(channel)s
+        """,
+        {"mode": mode, "channel": channel},
+    )
     cursor = await tx.execute(
         """
         update channels set mode = %(mode)s,
@@ -220,16 +232,6 @@ async def set_mode(tx: Transaction, channel: Channel, mode: str) -> bool:
         where channel = %(channel)s
         """,
         {"mode": mode, "channel": channel},
-    )
-    await tx.execute(
-        """
-        insert into touched (sku)
-        select distinct s.sku from listings l
-        left join bundle_components b on b.sku = l.sku
-        join skus s on s.sku = coalesce(b.component, l.sku) and s.is_guarded
-        where l.channel = %(channel)s
-        """,
-        {"channel": channel},
     )
     return cursor.rowcount == 1
 

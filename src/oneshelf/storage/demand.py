@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from psycopg.types.json import Jsonb
 
-from oneshelf.domain.blind_window import BlindWindow, buffer_for, threshold_for
+from oneshelf.domain.blind_window import BlindWindow, buffer_for
 from oneshelf.domain.demand import PRIOR_RATE_PER_S, Demand, Sold
 from oneshelf.domain.identity import Channel, Sku
 from oneshelf.storage import blind_windows
@@ -177,23 +177,6 @@ async def buffers(tx: Transaction, keys: Collection[DemandKey]) -> dict[DemandKe
     return {key: int(units) for key, units in known.items()}
 
 
-async def thresholds(tx: Transaction, skus: Collection[Sku]) -> dict[Sku, int]:
-    """Available units at or below which the pool of each SKU has to be split. Every SKU is answered.
-
-    Of a SKU of which nothing is known: for the prior, among all connected channels.
-    """
-    known = await _known(tx, [(sku, ALL) for sku in skus], "threshold_units")
-    prior = None
-    found = {}
-    for sku in skus:
-        if (sku, ALL) in known:
-            found[sku] = int(known[sku, ALL])
-        else:
-            prior = threshold_for(await _windows(tx), Demand()).units if prior is None else prior
-            found[sku] = prior
-    return found
-
-
 async def rates(tx: Transaction, keys: Collection[DemandKey]) -> dict[DemandKey, float]:
     """Units a second of each SKU at each channel, `ALL`: everywhere. Every key is answered; unknown: the prior."""
     known = await _known(tx, keys, "rate_per_s")
@@ -203,8 +186,7 @@ async def rates(tx: Transaction, keys: Collection[DemandKey]) -> dict[DemandKey,
 async def _known(tx: Transaction, keys: Collection[DemandKey], column: str) -> dict[DemandKey, float]:
     cursor = await tx.execute(
         """
-        select d.sku, d.channel, case %(column)s when 'buffer_units' then d.buffer_units
-                                 when 'threshold_units' then d.threshold_units else d.rate_per_s end
+        select d.sku, d.channel, case %(column)s when 'buffer_units' then d.buffer_units else d.rate_per_s end
         from sku_demand d
         join unnest(%(skus)s::text[], %(channels)s::text[]) as wanted (sku, channel)
           on wanted.sku = d.sku and wanted.channel = d.channel

@@ -18,13 +18,17 @@ from oneshelf.storage.publishing import LISTING_COLUMNS, listing_from_row
 
 
 class Plannable(NamedTuple):
-    """A linked listing and where its units come from; of a bundle, from which components."""
+    """A linked listing and where its units come from; of a bundle, from which components.
+
+    `is_watched`: nobody has signed it off, so it sells what its channel says and is never written.
+    """
 
     listing: Listing
     location: Location
     pack_units: int
     suspense_version: int
     is_live: bool
+    is_watched: bool
     components: tuple[Component, ...] = ()
 
     @property
@@ -58,7 +62,8 @@ async def lock_for_planning(tx: Transaction, skus: Collection[Sku]) -> list[Plan
             select sku from moved
             union select b.sku from bundle_components b join moved on moved.sku = b.component
         )
-        select {LISTING_COLUMNS}, c.location, l.pack_units, l.suspense_version, c.mode = 'live'
+        select {LISTING_COLUMNS}, c.location, l.pack_units, l.suspense_version, c.mode = 'live',
+               c.mode = 'watch' or (c.signs_off = 'listing' and l.signed_off_at is null)
         from listings l join channels c on c.channel = l.channel join reached on reached.sku = l.sku
         order by l.channel, l.channel_sku
         for update of l
@@ -68,7 +73,7 @@ async def lock_for_planning(tx: Transaction, skus: Collection[Sku]) -> list[Plan
     found = await cursor.fetchall()
     bundles = await components(tx, {row[2] for row in found})
     return [
-        Plannable(listing_from_row(row), Location(row[36]), row[37], row[38], row[39], bundles.get(row[2], ()))
+        Plannable(listing_from_row(row), Location(row[36]), row[37], row[38], row[39], row[40], bundles.get(row[2], ()))
         for row in found
     ]
 

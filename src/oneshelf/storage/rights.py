@@ -7,27 +7,37 @@ from typing import NamedTuple
 
 from psycopg.rows import class_row
 
+from oneshelf.domain.demand import Demand
 from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku
 from oneshelf.domain.ledger import BalanceKey
 from oneshelf.domain.rights import Free, Mode
 from oneshelf.storage import arrays
-from oneshelf.storage.database import Transaction
+from oneshelf.storage.database import Transaction, only_row
 
-# As in `views`, which shows such a channel.
-LATE_TURNS = 3
+# SKUs whose mode is changed in one transaction: their planning waits for it.
+BATCH = 10_000
+
+
+class Measured(NamedTuple):
+    """The demand for a SKU everywhere, the units at which its pool has to be split, and the window these are for."""
+
+    demand: Demand
+    threshold_units: int
+    window_s: float
 
 
 class Guard(NamedTuple):
     """How the listings of a SKU share its units.
 
     `guard_at_units`: a person's threshold of `auto`; None: as measured. `allowance_units`: kept from the listings of a
-    guarded SKU, for tills and for reservations by the API.
+    guarded SKU, for tills and for reservations by the API. `measured`: None where nothing is known.
     """
 
     mode: Mode
     guard_at_units: int | None
     allowance_units: int
     is_guarded: bool
+    measured: Measured | None = None
 
 
 class Granted(NamedTuple):
@@ -41,15 +51,19 @@ async def guards(tx: Transaction, skus: Collection[Sku]) -> dict[Sku, Guard]:
     """Those of these SKUs that are not simply pooled."""
     cursor = await tx.execute(
         """
-        select sku, mode, guard_at_units, allowance_units, is_guarded from skus
-        where sku = any(%(skus)s::text[]) and (mode <> 'pooled' or is_guarded)
+        select s.sku, s.mode, s.guard_at_units, s.allowance_units, s.is_guarded,
+               d.rate_per_s, d.variance_factor, d.threshold_units, (d.inputs -> 'kept' ->> 'window_s')::float8
+        from skus s
+        left join sku_demand d on d.sku = s.sku and d.channel = '' and s.mode = 'auto' and d.threshold_units is not null
+        where s.sku = any(%(skus)s::text[]) and (s.mode <> 'pooled' or s.is_guarded)
         """,
         {"skus": arrays.texts(sorted(skus))},
     )
-    return {
-        Sku(sku): Guard(Mode(mode), threshold, allowance, is_now)
-        async for sku, mode, threshold, allowance, is_now in cursor
-    }
+    found = {}
+    async for sku, mode, guard_at, allowance, is_now, rate, factor, threshold, window_s in cursor:
+        measured = None if threshold is None else Measured(Demand(rate, factor), threshold, window_s or 0.0)
+        found[Sku(sku)] = Guard(Mode(mode), guard_at, allowance, is_now, measured)
+    return found
 
 
 async def guard_of(tx: Transaction, sku: Sku) -> Guard | None:
@@ -102,6 +116,57 @@ async def set_mode(
         },
     )
     return [Sku(sku) async for (sku,) in cursor]
+
+
+class Changed(NamedTuple):
+    """How many SKUs share otherwise now, how many stay frozen, and the last one of this batch; '': it was empty."""
+
+    changed_count: int
+    frozen_count: int
+    last: str
+
+
+async def set_mode_of_batch(
+    tx: Transaction,
+    mode: Mode,
+    *,
+    sku_group: str | None,
+    guard_at_units: int | None,
+    allowance_units: int,
+    after: str,
+) -> Changed:
+    """The same for the next SKUs there are, or for those of a group. What is frozen is thawed by its name alone."""
+    cursor = await tx.execute(
+        """
+        with batch as (
+            select sku, mode, guard_at_units, allowance_units from skus
+            where sku > %(after)s and (%(sku_group)s::text is null or sku_group = %(sku_group)s)
+            order by sku limit %(limit)s for no key update
+        ), changed as (
+            update skus s set mode = %(mode)s, guard_at_units = %(guard_at_units)s,
+                allowance_units = %(allowance_units)s
+            from batch b
+            where s.sku = b.sku and b.mode <> 'frozen'
+              and (b.mode, b.guard_at_units, b.allowance_units)
+                  is distinct from (%(mode)s, %(guard_at_units)s::bigint, %(allowance_units)s::bigint)
+            returning s.sku
+        ), marked as (
+            insert into touched (sku) select sku from changed order by sku
+        )
+        select (select count(*) from changed),
+               (select count(*) from batch where mode = 'frozen' and %(mode)s <> 'frozen'),
+               coalesce((select max(sku) from batch), '')
+        """,
+        {
+            "mode": mode.value,
+            "sku_group": sku_group,
+            "guard_at_units": guard_at_units,
+            "allowance_units": allowance_units,
+            "after": after,
+            "limit": BATCH,
+        },
+    )
+    return Changed(*await only_row(cursor))
 
 
 async def granted(tx: Transaction, skus: Collection[Sku]) -> dict[BalanceKey, Granted]:
@@ -241,44 +306,3 @@ async def shown_of(tx: Transaction, skus: Collection[Sku]) -> list[Shown]:
         {"skus": arrays.texts(sorted(skus))},
     )
     return await cursor.fetchall()
-
-
-# SKUs of mode auto that a live channel sells of which nobody has asked for orders in so many turns: what it sold
-# meanwhile is not known, however much is there.
-_UNHEARD = """
-    select distinct s.sku from channels c
-    join schedules p on p.channel = c.channel and p.task = 'orders'
-    join listings l on l.channel = c.channel
-    left join bundle_components b on b.sku = l.sku
-    join skus s on s.sku = coalesce(b.component, l.sku) and s.mode = 'auto'
-    where c.mode = 'live'
-      and coalesce(p.last_done_at, c.created_at) + make_interval(secs => %(turns)s * p.every_s) < db_now()
-"""
-
-
-async def unheard(tx: Transaction, skus: Collection[Sku]) -> set[Sku]:
-    """Those of these SKUs in mode auto that a channel sells of which nothing has been heard for too long."""
-    cursor = await tx.execute(
-        f"{_UNHEARD} and s.sku = any(%(skus)s::text[])", {"turns": LATE_TURNS, "skus": arrays.texts(sorted(skus))}
-    )
-    return {Sku(sku) async for (sku,) in cursor}
-
-
-async def mark_unheard(tx: Transaction) -> None:
-    """Have SKUs in mode auto planned that a silent channel sells, or that are guarded and have plenty again.
-
-    One of which no threshold is known stays guarded until something moves.
-    """
-    await tx.execute(
-        f"""
-        with unheard as ({_UNHEARD})
-        insert into touched (sku)
-        select u.sku from unheard u join skus s on s.sku = u.sku where not s.is_guarded
-        union
-        select s.sku from skus s left join sku_demand d on d.sku = s.sku and d.channel = ''
-        where s.mode = 'auto' and s.is_guarded and s.sku not in (select sku from unheard)
-          and 2 * (select coalesce(sum(b.available), 0) from balances b where b.sku = s.sku)
-              >= 3 * coalesce(s.guard_at_units, d.threshold_units)
-        """,
-        {"turns": LATE_TURNS},
-    )

@@ -108,15 +108,25 @@ async def sign_off(tx: Transaction, channel: Channel, channel_skus: Collection[C
 async def _sign(tx: Transaction, channel: Channel, channel_skus: Collection[ChannelSku] | None, *, by: str) -> int:
     cursor = await tx.execute(
         """
-        update listings l set signed_off_at = db_now(), signed_off_by = %(by)s
-        from (
-            select channel, channel_sku from listings
-            where channel = %(channel)s and sku is not null and signed_off_at is null
-              and (%(channel_skus)s::text[] is null or channel_sku = any(%(channel_skus)s::text[]))
-            order by channel_sku for update
-        ) as wanted
-        where l.channel = wanted.channel and l.channel_sku = wanted.channel_sku
+        with signed as (
+            update listings l set signed_off_at = db_now(), signed_off_by = %(by)s
+            from (
+                select channel, channel_sku from listings
+                where channel = %(channel)s and sku is not null and signed_off_at is null
+                  and (%(channel_skus)s::text[] is null or channel_sku = any(%(channel_skus)s::text[]))
+                order by channel_sku for update
+            ) as wanted
+            where l.channel = wanted.channel and l.channel_sku = wanted.channel_sku returning l.sku
+        ), marked as (
+            -- Those whose units are shared with it from now on.
+            insert into touched (sku)
+            select distinct s.sku from signed
+            left join bundle_components b on b.sku = signed.sku
+            join skus s on s.sku = coalesce(b.component, signed.sku) and s.mode = 'auto'
+        )
+        select count(*) from signed
         """,
         {"channel": channel, "by": by, "channel_skus": None if channel_skus is None else sorted(channel_skus)},
     )
-    return cursor.rowcount
+    (count,) = await only_row(cursor)
+    return int(count)

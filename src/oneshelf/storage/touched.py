@@ -31,13 +31,20 @@ async def claim(tx: Transaction, *, limit: int) -> list[Sku]:
 
 
 async def mark_measured(tx: Transaction, skus: Collection[Sku]) -> None:
-    """Note that what was measured of these SKUs moved: their thresholds, or the buffers that a rule asks for."""
+    """Note that what was measured of these SKUs moved: their thresholds, or the buffers that a rule asks for.
+
+    Where the threshold leaves a SKU in mode auto as it is, guarded or not, nothing has to be planned.
+    """
     await tx.execute(
         """
         insert into touched (sku)
-        select sku from skus
-        where sku = any(%(skus)s::text[])
-          and (mode = 'auto' and guard_at_units is null
+        select s.sku from skus s
+        left join sku_demand d on d.sku = s.sku and d.channel = ''
+        where s.sku = any(%(skus)s::text[])
+          and (s.mode = 'auto' and s.guard_at_units is null and exists (
+                   select from balances b where b.sku = s.sku and b.available > 0
+                      and case when s.is_guarded then 2 * b.available >= 3 * d.threshold_units
+                               else b.available <= d.threshold_units end)
                or exists (select from policies where (stated ->> 'computed_buffer')::boolean
                                                   or (stated ->> 'low.computed_buffer')::boolean))
         """,

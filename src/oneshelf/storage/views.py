@@ -11,12 +11,11 @@ from typing import Any, Literal, NamedTuple
 
 from psycopg.rows import class_row
 
+from oneshelf.domain.blind_window import SILENT_TURNS
 from oneshelf.domain.identity import Channel, ChannelSku, Sku
 from oneshelf.storage.database import Transaction, only_row
 from oneshelf.storage.listings import ListingKey
 
-# A poll that has not been done for so many of its turns is late: orders that no webhook tells are missing.
-POLL_LATE_TURNS = 3
 # Sorts after every other character, in bytes too: `text` to `text` + this are the names that begin with `text`.
 _LAST_CHARACTER = "\U0010ffff"
 
@@ -338,7 +337,7 @@ async def channel_rows(tx: Transaction) -> list[ChannelHealth]:
         left join schedules sweeps on sweeps.channel = c.channel and sweeps.task = 'stock'
         order by c.channel
         """,
-        {"unverified": list(UNVERIFIED_STATES), "late": POLL_LATE_TURNS},
+        {"unverified": list(UNVERIFIED_STATES), "late": SILENT_TURNS},
     )
     return await cursor.fetchall()
 

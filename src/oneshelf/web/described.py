@@ -27,6 +27,7 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
     "SignOffIn": {"by": "Ada", "listings": ["MUG-BLUE"]},
     "LetGoIn": {"by": "Ada"},
     "SharingIn": {"mode": "auto", "guard_at_units": 10, "allowance_units": 2},
+    "SharingOfManyIn": {"mode": "auto", "sku_group": "mugs"},
     "PolicyIn": {"terms": {"buffer_units": 1, "low_stock_at": 5}, "low": {"cap_units": 2}},
     "ScopeIn": {"sku": "MUG-BLUE"},
     "GroupingIn": {"sku": "MUG-BLUE", "sku_group": "mugs"},

@@ -11,6 +11,7 @@ from oneshelf.domain.identity import NAME_LENGTH_MAX, UNITS_MAX, name_from
 from oneshelf.domain.policy import LOW, PERCENT_MAX, WEIGHT_MAX, Rule, Scope, rule_of
 from oneshelf.errors import MalformedError
 from oneshelf.web.fields import ChannelIn, Input, SkuIn
+from oneshelf.web.inputs import SharingIn
 from oneshelf.web.problems import in_words
 
 
@@ -87,11 +88,21 @@ class GroupingIn(Input):
     sku_group: GroupIn | None
 
 
-DOCUMENTED = (PolicyIn, ScopeIn, GroupingIn)
+class SharingOfManyIn(SharingIn):
+    """How the listings of all SKUs share their units, or of those in a group. Frozen SKUs stay frozen.
+
+    `guard_at_units` and `allowance_units` are said anew for each of them too.
+    """
+
+    sku_group: GroupIn | None = None
+
+
+DOCUMENTED = (PolicyIn, ScopeIn, GroupingIn, SharingOfManyIn)
 
 _POLICY = TypeAdapter(PolicyIn)
 _SCOPE = TypeAdapter(ScopeIn)
 _GROUPING = TypeAdapter(GroupingIn)
+_SHARING = TypeAdapter(SharingOfManyIn)
 
 
 def policy_rule_from(document: object) -> Rule:
@@ -109,6 +120,12 @@ def scope_from(document: object) -> Scope:
 def grouping_from(document: object) -> GroupingIn:
     """A SKU and its group. Raises MalformedError."""
     item: GroupingIn = _parsed(_GROUPING, document)
+    return item
+
+
+def sharing_of_many_from(document: object) -> SharingOfManyIn:
+    """How many SKUs share their units. Raises MalformedError."""
+    item: SharingOfManyIn = _parsed(_SHARING, document)
     return item
 
 

@@ -1,4 +1,4 @@
-"""`/v1/skus/{sku}/sharing` and `/v1/exposures`: how listings share a SKU's units, and what could be sold twice."""
+"""`/v1/skus/{sku}/sharing`, `/v1/sharing`, `/v1/exposures`: how listings share units, and what could be sold twice."""
 
 from __future__ import annotations
 
@@ -7,12 +7,14 @@ from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 
 from oneshelf.domain.identity import sku_from
+from oneshelf.flow.rule import share_all
 from oneshelf.storage import rights, views
 from oneshelf.web import described
 from oneshelf.web.api import After, Limit, unknown_sku
 from oneshelf.web.bodies import read_json
 from oneshelf.web.engine import EngineOf
 from oneshelf.web.inputs import sharing_from
+from oneshelf.web.policy_inputs import sharing_of_many_from
 from oneshelf.web.problems import DOCUMENTED
 from oneshelf.web.questions import only_known_questions
 
@@ -50,6 +52,13 @@ class SharingOut(BaseModel):
     places: list[PlaceOut]
 
 
+class SharedOut(BaseModel):
+    """How many SKUs share their units otherwise now, and how many were left frozen."""
+
+    changed_count: int
+    frozen_count: int
+
+
 class ExposuresOut(BaseModel):
     exposures: list[PlaceOut]
     next: str | None
@@ -77,7 +86,10 @@ async def show_sharing(engine: EngineOf, sku: str) -> SharingOut:
 
 @router.put("/skus/{sku:path}/sharing", openapi_extra=described.body("SharingIn"))
 async def put_sharing(request: Request, engine: EngineOf, sku: str) -> SharingOut:
-    """Say how the listings of a SKU share its units: `pooled`, `guarded`, `auto`, or `frozen` (nothing is sold)."""
+    """Say how the listings of a SKU share its units: `auto`, `pooled`, `guarded`, or `frozen` (nothing is sold).
+
+    A new SKU is in mode `auto`: pooled while plentiful, guarded while scarce.
+    """
     name, wish = sku_from(sku), sharing_from(await read_json(request))
     async with engine.database.transaction() as tx:
         known = await rights.set_mode(
@@ -87,6 +99,24 @@ async def put_sharing(request: Request, engine: EngineOf, sku: str) -> SharingOu
         raise unknown_sku(name)
     engine.wake(["plan"])
     return await show_sharing(engine, sku)
+
+
+@router.put("/sharing", openapi_extra=described.body("SharingOfManyIn"))
+async def put_sharing_of_many(request: Request, engine: EngineOf) -> SharedOut:
+    """Say for all SKUs, or for those of a group, how listings share their units. What is frozen is thawed by name only.
+
+    SKUs that are named later are in mode `auto`. Saying it again changes nothing.
+    """
+    wish = sharing_of_many_from(await read_json(request))
+    changed_count, frozen_count = await share_all(
+        engine.database,
+        wish.mode,
+        sku_group=wish.sku_group,
+        guard_at_units=wish.guard_at_units,
+        allowance_units=wish.allowance_units,
+    )
+    engine.wake(["plan"])
+    return SharedOut(changed_count=changed_count, frozen_count=frozen_count)
 
 
 @router.get("/exposures")

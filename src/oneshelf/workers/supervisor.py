@@ -114,8 +114,8 @@ class Supervisor:
             Step(
                 "measure",
                 lambda: measure.measure(database, self._channels),
-                idle_s=measure.EVERY_S,
-                pace_s=measure.EVERY_S,
+                idle_s=measure.LOOK_EVERY_S,
+                pace_s=measure.LOOK_EVERY_S,
             ),
         ]
 

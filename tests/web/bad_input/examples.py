@@ -131,6 +131,11 @@ EXAMPLES = [
         {"mode": "auto", "guard_at_units": 4, "allowance_units": 1},
         names=(("sku", SKU),),
     ),
+    Example(
+        "PUT",
+        "/v1/sharing",
+        {"mode": "auto", "guard_at_units": 3, "allowance_units": 1, "sku_group": "crockery"},
+    ),
     Example("PUT", "/v1/drifts/{drift_id}/resolution", {"how": "wait", "wait_s": 3600}, names=(("drift_id", DRIFT),)),
     Example("POST", "/v1/skus", {"skus": [{"sku": SKU, "title": "Blue mug"}]}),
     Example("POST", "/v1/locations", {"locations": [{"location": COLOGNE, "title": "Shop in Cologne"}]}),
