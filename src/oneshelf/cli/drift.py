@@ -96,7 +96,7 @@ def resolve(
     from oneshelf.clock import SystemClock
     from oneshelf.domain.drift import WAIT_S_MAX, How
     from oneshelf.errors import MalformedError
-    from oneshelf.flow.post import post_commands
+    from oneshelf.flow.post import post_commands, post_moves
     from oneshelf.flow.resolve import by_hand
 
     wanted = uuid_in(drift_id, what="ID", origin="oneshelf drift list")
@@ -111,7 +111,14 @@ def resolve(
             [answered] = await post_commands(database, SystemClock().new_id, [wish])
             return answered.outcome
 
-        return await by_hand(database, wanted, chosen[0], post=post, wait_s=wait_s)
+        return await by_hand(
+            database,
+            wanted,
+            chosen[0],
+            post=post,
+            book=lambda: post_moves(database, SystemClock().new_id),
+            wait_s=wait_s,
+        )
 
     typer.echo(on_database(decide))
 

@@ -13,6 +13,7 @@ from oneshelf.domain.attribution import attribute
 from oneshelf.domain.command import Adjust
 from oneshelf.domain.outcome import Outcome
 from oneshelf.errors import CannotResolveError, UnknownDriftError
+from oneshelf.flow.post import post_moves
 from oneshelf.flow.resolve import by_hand
 from oneshelf.storage import canaries, drifts, evidence, views
 from oneshelf.storage.database import now
@@ -112,8 +113,11 @@ async def put_resolution(request: Request, engine: EngineOf, drift_id: str) -> D
         [answered] = await engine.post([adjustment])
         return answered.outcome
 
+    async def book() -> int:
+        return await post_moves(engine.database, engine.clock.new_id)
+
     try:
-        words = await by_hand(engine.database, wanted, wish.how, post=post, wait_s=wish.wait_s)
+        words = await by_hand(engine.database, wanted, wish.how, post=post, book=book, wait_s=wish.wait_s)
     except UnknownDriftError as refusal:
         raise ProblemError(404, str(refusal), kind="no-such-drift") from None
     except CannotResolveError as refusal:

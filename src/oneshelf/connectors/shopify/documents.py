@@ -22,21 +22,28 @@ POLLED_NESTED_LINES = 20
 WHOLE_LINES = 250
 WHOLE_LISTS = 50
 
-_VARIANT = """
-fragment VariantParts on ProductVariant {
+# What lies at the location, state by state. A list is priced as one object however many names it has.
+QUANTITY_NAMES = (
+    *("available", "committed", "on_hand", "damaged"),
+    *("quality_control", "reserved", "safety_stock", "incoming"),
+)
+_NAMES = ", ".join(f'"{name}"' for name in QUANTITY_NAMES)
+
+_VARIANT = f"""
+fragment VariantParts on ProductVariant {{
   id
   sku
   displayName
-  inventoryItem {
+  inventoryItem {{
     id
     sku
     tracked
-    inventoryLevel(locationId: $location, includeInactive: true) {
+    inventoryLevel(locationId: $location, includeInactive: true) {{
       isActive
-      quantities(names: ["available"]) { name quantity }
-    }
-  }
-}
+      quantities(names: [{_NAMES}]) {{ name quantity }}
+    }}
+  }}
+}}
 """
 
 READ_VARIANTS = (

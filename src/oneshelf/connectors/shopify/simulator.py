@@ -18,13 +18,13 @@ from starlette.types import Receive, Scope, Send
 from oneshelf.clock import Clock
 from oneshelf.connectors.shopify.simulator_cost import QUERY_COST_MAX, Bucket, actual_cost
 from oneshelf.connectors.shopify.simulator_graphql import (
-    MutationCall,
     Prepared,
     RefusedRequestError,
     executed,
     prepared,
 )
 from oneshelf.connectors.shopify.simulator_lists import Lists
+from oneshelf.connectors.shopify.simulator_mutations import Mutations
 from oneshelf.connectors.shopify.simulator_payloads import (
     edit_payload,
     gone_payload,
@@ -34,14 +34,17 @@ from oneshelf.connectors.shopify.simulator_payloads import (
     refund_payload,
 )
 from oneshelf.connectors.shopify.simulator_shop import (
+    KEPT_STATES,
     LOCATION_ID,
+    MOVABLE_STATES,
     Article,
     OrderedLine,
     Shop,
     ShopOrder,
 )
 from oneshelf.connectors.shopify.simulator_webhooks import Webhooks
-from oneshelf.connectors.shopify.simulator_writes import KeyMemory, set_quantities
+from oneshelf.domain.identity import units_from
+from oneshelf.errors import MalformedError
 from oneshelf.sdk.simulator import BookListing, BookOrder, CatalogueItem, Simulator
 
 ACCESS_TOKEN = "shpat_simulated"  # noqa: S105  # it opens this simulator only
@@ -62,9 +65,9 @@ FAULTS = (
     "page_drift",
     "ignores_compare",
     "ignores_key",
+    "silent_move",
 )
 
-_SLOW_S = 2.0
 _RETRY_AFTER_S = 2.0
 
 
@@ -83,10 +86,8 @@ class ShopifySimulator(Simulator):
         self.shop = Shop()
         self.webhooks = Webhooks(self, webhook_client)
         self._bucket = Bucket(speed=speed)
-        self._keys = KeyMemory()
-        self._started_at = clock.monotonic()
-        self._groups = 0
         self._lists = Lists(self)
+        self._mutations = Mutations(self)
 
     # What a buyer and a person in the back office do ---------------------------------------------------------
 
@@ -106,6 +107,7 @@ class ShopifySimulator(Simulator):
             return None
         order.placed_at = self.clock.now()
         self._announce(order, "orders/create", has_moved_levels=True)
+        self._move_silently()
         return order.order_id
 
     def cancel(self, order_id: str) -> bool:
@@ -161,7 +163,7 @@ class ShopifySimulator(Simulator):
         self.webhooks.send("refunds/create", refund_payload(order, refund), event_id=event_id)
         self.webhooks.send("orders/updated", order_payload(order), event_id=event_id)
         if restock:
-            self._announce_level(refund.parts[0].line.article, event_id=event_id)
+            self.announce_level(refund.parts[0].line.article, event_id=event_id)
         return self.counted("refund_restocked" if restock else "refund_kept_off", True)
 
     def end_listing(self, channel_sku: str) -> bool:
@@ -185,7 +187,30 @@ class ShopifySimulator(Simulator):
     def edit_by_hand(self, channel_sku: str, units: int) -> None:
         article = self.shop.article(channel_sku)
         self.shop.set_available(article, units, now=self.channel_now())
-        self._announce_level(article, event_id=self.webhooks.new_event())
+        self.announce_level(article, event_id=self.webhooks.new_event())
+
+    def move_units(self, channel_sku: str, units: int, *, origin: str, target: str, is_silent: bool = True) -> bool:
+        """A merchant moves units between stock states, such as from `available` to `damaged`. False: too few are there.
+
+        No text of Shopify says which states announce a change, and what is announced tells `available` alone: by
+        default nothing is said at all.
+        """
+        if not {origin, target} <= set(MOVABLE_STATES) or origin == target:
+            raise MalformedError(f"units move between two of {', '.join(MOVABLE_STATES)}, not {origin} and {target}")
+        article = self.shop.article(channel_sku)
+        if not self.shop.move(article, units, origin=origin, target=target, now=self.channel_now()):
+            return False
+        if not is_silent and "available" in {origin, target}:
+            self.announce_level(article, event_id=self.webhooks.new_event())
+        return self.counted("units_moved", True)
+
+    def _move_silently(self) -> None:
+        """Where somebody has switched it on: a merchant moves a unit that is on sale to where it is not."""
+        if self.switches.strikes("silent_move"):
+            on_sale = [article for article in self.shop.articles if article.can_sell(1)]
+            if on_sale:
+                article, target = self.chance.choice(on_sale), self.chance.choice(KEPT_STATES)
+                self.move_units(article.variant_id, 1, origin="available", target=target)
 
     def connect(self, *, address: str, secret: str) -> None:
         """Send webhooks to this address. Shopify takes https only; on this machine http will do."""
@@ -206,7 +231,7 @@ class ShopifySimulator(Simulator):
             self.webhooks.send(topic, order_payload(order), event_id=event_id)
         if has_moved_levels:
             for article in {line.article.item_id: line.article for line in order.lines}.values():
-                self._announce_level(article, event_id=event_id)
+                self.announce_level(article, event_id=event_id)
         return True
 
     def _announce_edit(self, order: ShopOrder, line: OrderedLine, units: int) -> bool:
@@ -218,7 +243,7 @@ class ShopifySimulator(Simulator):
         edited = edit_payload(order, line, units, edit_id=self.shop.other_id())
         self.webhooks.send("orders/edited", edited, event_id=event_id)
         self.webhooks.send("orders/updated", order_payload(order), event_id=event_id)
-        self._announce_level(line.article, event_id=event_id)
+        self.announce_level(line.article, event_id=event_id)
         return True
 
     def touch(self, order: ShopOrder) -> None:
@@ -226,7 +251,7 @@ class ShopifySimulator(Simulator):
         order.updated_at = self.channel_now()
         self._announce(order, "orders/updated")
 
-    def _announce_level(self, article: Article, *, event_id: str) -> None:
+    def announce_level(self, article: Article, *, event_id: str) -> None:
         self.webhooks.send("inventory_levels/update", level_payload(article), event_id=event_id)
 
     # The wire ------------------------------------------------------------------------------------------------
@@ -238,8 +263,18 @@ class ShopifySimulator(Simulator):
         def take(asked: dict[str, Any]) -> None:
             self.take_writes(str(asked["channel_sku"]))
 
+        def move(asked: dict[str, Any]) -> bool:
+            return self.move_units(
+                str(asked["channel_sku"]),
+                units_from(asked["units"], what="units", least=1),
+                origin=str(asked["from"]),
+                target=str(asked["to"]),
+                is_silent=bool(asked.get("silent", True)),
+            )
+
         return [
             *super()._controls(),
+            Route("/_sim/move-units", self._control(move), methods=["POST"]),
             Route("/_sim/refuse-writes", self._control(refuse), methods=["POST"]),
             Route("/_sim/take-writes", self._control(take), methods=["POST"]),
         ]
@@ -316,38 +351,13 @@ class ShopifySimulator(Simulator):
         return {"errors": [error], "extensions": {"cost": cost}}
 
     async def _executed(self, ready: Prepared) -> dict[str, Any]:
-        root = {"inventorySetQuantities": await self._set_quantities(call)} if (call := ready.call) else None
+        root = {call.root: await self._mutations.answer(call)} if (call := ready.call) else None
         answer = executed(ready, root or self._lists.query_root())
         actual = actual_cost(answer["data"], requested=ready.cost)
         self._bucket.spend(actual)
         cost = self._bucket.status(self.clock.monotonic(), requested=ready.cost, actual=actual)
         answer["extensions"] = {"cost": cost}
         return answer
-
-    # Writes --------------------------------------------------------------------------------------------------
-
-    async def _set_quantities(self, call: MutationCall) -> dict[str, Any]:
-        asked, key = call.arguments["input"], call.key
-        channel_now = (self.clock.monotonic() - self._started_at) * self.speed
-        # A developer reported of a version of the Admin API that the directive neither deduplicated nor was required.
-        ignores_key = self.switches.strikes("ignores_key")
-        known = None if ignores_key else self._keys.begin(key, asked, now=channel_now)
-        if known is not None:
-            return known
-        if self.switches.strikes("slow_write"):
-            await self.clock.sleep(_SLOW_S / self.speed)
-        self._groups += 1
-        event_id = self.webhooks.new_event()
-        payload = set_quantities(
-            self.shop,
-            asked,
-            now=self.channel_now(),
-            group_id=str(self._groups),
-            changed=lambda article: self._announce_level(article, event_id=event_id),
-            ignores_compare=lambda: self.switches.strikes("ignores_compare"),
-        )
-        self._keys.end(key, payload)
-        return payload
 
 
 class CutReply(Response):
