@@ -11,7 +11,7 @@ from typing import Any
 
 from psycopg import Connection
 
-from oneshelf.simulation.world import World
+from oneshelf.simulation.world import Known, World
 
 
 class ViolationError(Exception):
@@ -29,13 +29,14 @@ _EMPTY = {
             select sku, location,
                    sum(units) filter (where state = 'available') as a,
                    sum(units) filter (where state = 'committed') as c,
-                   sum(units) filter (where state = 'reserved') as r, sum(units) filter (where state = 'damaged') as d
+                   sum(units) filter (where state = 'reserved') as r, sum(units) filter (where state = 'damaged') as d,
+                   sum(units) filter (where state in ('quality_control', 'safety_stock')) as k
             from moved group by sku, location
         )
         select sku, location, b.available, s.a, b.committed, s.c, b.reserved, s.r, b.damaged, s.d
         from balances b left join summed s using (sku, location)
-        where (b.available, b.committed, b.reserved, b.damaged)
-              is distinct from (coalesce(s.a, 0), coalesce(s.c, 0), coalesce(s.r, 0), coalesce(s.d, 0))
+        where (b.available, b.committed, b.reserved, b.damaged, b.quality_control + b.safety_stock) is distinct from
+              (coalesce(s.a, 0), coalesce(s.c, 0), coalesce(s.r, 0), coalesce(s.d, 0), coalesce(s.k, 0))
     """,
     "committed units belong to order lines": """
         select sku, location, committed, held from balances
@@ -77,6 +78,21 @@ class Auditor:
         self.are_in_order = False
         # Line -> the most units that it ever had.
         self._most: dict[tuple[str, str, str], int] = {}
+
+    def known(self, channel: str, channel_sku: str) -> Known:
+        """What the engine knows of a listing by now."""
+        row = self._session.execute(
+            """
+            select l.verified_version > 0 and l.suspense_units = 0, coalesce(b.available, 0),
+                   coalesce((select shown = accounted and accounted_at < db_now() - interval '10 seconds'
+                             from stock_states s where s.channel = l.channel and s.channel_sku = l.channel_sku), false)
+            from listings l left join balances b on b.sku = l.sku and b.location = 'BER'
+            where l.channel = %s and l.channel_sku = %s
+            """,
+            (channel, channel_sku),
+            prepare=True,
+        ).fetchone()
+        return Known(*row) if row else Known(is_proved=False, available=0, is_accounted=False)
 
     def look(self) -> None:
         """After a change of the ledger. Raises ViolationError."""
@@ -245,16 +261,24 @@ class Auditor:
         ):
             shipped[sku] += units or 0
             came[sku] += uncounted or 0
-        for sku, there, bad in self._session.execute(
+        for sku, there, *kept in self._session.execute(
             """
-            select sku, sum(available + committed + reserved + damaged)::bigint, sum(damaged)::bigint
+            select sku, sum(available + committed + reserved + damaged + quality_control + safety_stock)::bigint,
+                   sum(damaged)::bigint, sum(quality_control)::bigint, sum(safety_stock)::bigint
             from balances group by sku
             """
         ):
             if there != came[sku] - shipped[sku]:
                 yield f"{sku}: {there} are there, {came[sku]} came, {shipped[sku]} were shipped"
-            if bad != damaged[sku]:
-                yield f"{sku}: {bad} are damaged, should be {damaged[sku]}"
+            moved = self._world.kept
+            wanted = [
+                moved[sku, "damaged"] + damaged[sku],
+                moved[sku, "quality_control"],
+                # Nobody's reservation stands behind what a shop reserves.
+                moved[sku, "safety_stock"] + moved[sku, "reserved"],
+            ]
+            if kept != wanted:
+                yield f"{sku}: damaged, quality control and safety stock are {kept}, should be {wanted}"
 
     def _listings(self) -> Iterator[str]:
         truth = {

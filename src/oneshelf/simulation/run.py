@@ -103,7 +103,11 @@ def live(  # noqa: PLR0913  # one run, and all that may be asked of it
     if play:
         grades = dict.fromkeys(BY_NAME, OFF)
     chance = Random(f"{seed}:faults")  # noqa: S311  # repeatable, not a secret
-    mix = dict(grades) if grades is not None else drawn(chance)
+    merchants = Random(f"{seed}:merchants")  # noqa: S311  # as above
+    mix = dict(grades) if grades is not None else drawn(chance, merchants)
+    if lies or mix.get("foreign_edit", OFF) != OFF:
+        # Who edits the figure at the same time hides what was moved; and a shop that does not compare loses it.
+        mix["silent_move"] = OFF
     outcome = Outcome(seed, mix, mode or (play.mode if play else _drawn_mode(seed)))
     if outcome.mode == Mode.GUARDED:
         mix.update(dict.fromkeys(NOT_GUARDED, OFF))
@@ -114,9 +118,15 @@ def live(  # noqa: PLR0913  # one run, and all that may be asked of it
     try:
         asyncio.set_event_loop(kernel.loop)
         kernel.loop.run_until_complete(
-            _Run(seed, kernel, database, Faults(mix, chance), outcome, play, Honesty(frozenset(lies), is_probed)).live(
-                active_s, crash_at
-            )
+            _Run(
+                seed,
+                kernel,
+                database,
+                Faults(mix, chance, merchants),
+                outcome,
+                play,
+                Honesty(frozenset(lies), is_probed),
+            ).live(active_s, crash_at)
         )
     except (ViolationError, StalledError) as failure:
         outcome.violation = str(failure)
@@ -162,6 +172,7 @@ class _Run:
         self._world.is_guarded = outcome.mode == Mode.GUARDED
         self._world.is_compared &= "ignores_compare" not in honesty.lies
         self._auditor = Auditor(database.session, self._world)
+        self._world.known = self._auditor.known
         self._violation: ViolationError | None = None
 
     def _simulators(self, seed: int) -> dict[str, Simulator]:

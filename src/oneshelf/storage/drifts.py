@@ -58,10 +58,12 @@ class DriftRow(NamedTuple):
 
     @property
     def unexplained_units(self) -> int:
-        """Units that are missing on sale, and nothing explains; below zero: too many. 0 where a write is the cause."""
-        if self.cause in {Cause.LOST_WRITE.value, Cause.LATE_WRITE.value}:
-            return 0
-        return self.suspense_units if self.observed_units < self.expected_units else -self.size
+        """Units that are missing on sale and no order explains; below zero: too many.
+
+        Of a write that seems lost nothing is held back: all that it lacks may have been moved after it was applied.
+        """
+        is_held_back = self.size < 0 and self.cause not in {Cause.LOST_WRITE.value, Cause.LATE_WRITE.value}
+        return self.suspense_units if is_held_back else -self.size
 
     @property
     def size(self) -> int:
@@ -152,6 +154,7 @@ async def open_all(tx: Transaction, found: Sequence[tuple[UUID, DriftFound]], *,
 async def close_verified(tx: Transaction, keys: Collection[ListingKey], *, at: datetime) -> int:
     """These listings were just verified: drifts of those that show the desired figure are over. Returns how many.
 
+    So is one for which the ledger has moved its units: the channel was right, whatever is desired by now.
     A fall whose units are no longer in suspense, and which nobody decided upon, was explained by an order.
     """
     ordered = sorted(keys)
@@ -164,7 +167,7 @@ async def close_verified(tx: Transaction, keys: Collection[ListingKey], *, at: d
         from unnest(%(channels)s::text[], %(channel_skus)s::text[]) as seen (channel, channel_sku)
         join listings l on l.channel = seen.channel and l.channel_sku = seen.channel_sku
         where d.channel = seen.channel and d.channel_sku = seen.channel_sku and d.resolved_at is null
-          and l.verified_units = l.desired_units and l.suspense_units = 0
+          and l.suspense_units = 0 and (l.verified_units = l.desired_units or d.booked_at is not null)
         """,
         {
             "at": at,
