@@ -84,6 +84,16 @@ async def test_units_moved_from_sale_leave_sale_everywhere_and_come_back_with_th
         await world.assert_ledger_balances()
 
 
+async def test_units_that_come_back_at_once_are_on_sale_again(dsn: str) -> None:
+    """A reading may be two seconds old: only one that is newer has the units leave, so the next rise is a return."""
+    async with open_world(dsn, skus={"MUG": 5}, timing={"stale_s": 2.0}) as world:
+        merchant_moves(world, 1, "available", "damaged")
+        await world.until(shows(world, 4), what="both channels sell what is left")
+        merchant_moves(world, 1, "damaged", "available")
+        await world.until(shows(world, 5), what="both channels sell it again")
+        assert [drift["resolution"] for drift in await world.drifts()] == ["booked", "booked"]
+
+
 async def test_two_engines_that_see_it_at_once_move_the_units_once(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         merchant_moves(world, 2, "available", "damaged")

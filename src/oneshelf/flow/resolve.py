@@ -122,7 +122,7 @@ async def _by_state(
     rules = await stock_states.rules(tx)
     has_parts = await bundles.components(tx, {Sku(drift.sku) for drift in moved})
     for drift in moved:
-        # Just after our ledger followed a move, an old reading still shows the units on sale.
+        # Just after a move was seen, an old reading still shows the units on sale.
         last = seen[drift.key]
         stale = timedelta(seconds=channels[drift.channel].capability.stale_s)
         if rules[drift.channel] is Rule.IGNORE or (drift.size > 0 and last.shown_at < last.accounted_at + stale):

@@ -17,7 +17,11 @@ from oneshelf.storage.listings import ListingKey
 
 
 class SeenStates(NamedTuple):
-    """What is shown since `shown_at`, and what is accounted for since `accounted_at`: state -> units of the listing."""
+    """What is shown since `shown_at`, and what of it is accounted for: state -> units of the listing.
+
+    `accounted_at`: when the channel was asked that first showed what is accounted for. A reading is old by the
+    channel's `stale_s` at most: one that was asked for so long after it cannot be from before.
+    """
 
     shown: States
     shown_at: datetime
@@ -77,11 +81,11 @@ async def read(tx: Transaction, keys: Collection[ListingKey], *, locked: bool = 
 
 
 async def account(tx: Transaction, accounted: Mapping[ListingKey, States]) -> None:
-    """So much of what these listings show in other states has been taken into account, from now on."""
+    """So much of what these listings show in other states has been taken into account."""
     ordered = sorted(accounted.items())
     await tx.execute(
         """
-        update stock_states s set accounted = new.accounted, accounted_at = db_now()
+        update stock_states s set accounted = new.accounted, accounted_at = s.shown_at
         from unnest(%(channels)s::text[], %(channel_skus)s::text[], %(accounted)s::jsonb[])
             as new (channel, channel_sku, accounted)
         where s.channel = new.channel and s.channel_sku = new.channel_sku
@@ -112,7 +116,7 @@ async def settle(tx: Transaction, channel: Channel, *, after_s: float) -> int:
                               and (d.resolved_at is null or d.resolution = 'booked' and d.booked_at is null))
             order by s.channel, s.channel_sku for update of s skip locked
         )
-        update stock_states s set accounted = s.shown, accounted_at = db_now()
+        update stock_states s set accounted = s.shown, accounted_at = s.shown_at
         from quiet where s.channel = quiet.channel and s.channel_sku = quiet.channel_sku
         """,
         {"channel": channel, "after_s": after_s},

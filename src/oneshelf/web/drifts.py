@@ -50,15 +50,20 @@ class DriftResolvedOut(BaseModel):
 class DetectionOut(BaseModel):
     """How long edits made on purpose stayed hidden at a channel, in seconds, and what its schedule can promise.
 
-    `missed`: injected, and no drift until whoever measured gave up. Null where nothing was measured.
+    `act`: `edit` of the figure, or `move` of a unit to another stock state. `missed`: injected, and no drift until
+    whoever measured gave up. `corrected_p50_s`, `corrected_p95_s`: until every other listing was proved to show the
+    corrected figure. Null where nothing was measured.
     """
 
     channel: str
+    act: str
     measured: int
     missed: int
     p50_s: float | None
     p95_s: float | None
     objective_s: float | None
+    corrected_p50_s: float | None
+    corrected_p95_s: float | None
 
 
 class DetectionsOut(BaseModel):

@@ -7,7 +7,7 @@ create table stock_states (
     shown        jsonb not null,
     -- When the channel was asked that first showed it.
     shown_at     timestamptz not null,
-    -- The same as our ledger and the belief of the listing have taken it into account, and since when.
+    -- The same as our ledger has taken it into account, and when the channel was asked that first showed it.
     accounted    jsonb not null,
     accounted_at timestamptz not null,
     primary key (channel, channel_sku),
@@ -31,3 +31,11 @@ alter table canaries
     add column act          text not null default 'edit' check (act in ('edit', 'move')),
     -- When every other listing of the SKU was proved to show the corrected figure.
     add column corrected_at timestamptz check (corrected_at >= injected_at);
+
+-- How long the canaries of a channel stayed hidden within 90 days, and until every other listing followed what they moved.
+create function canary_p95(of_channel text, out detection_p95_s float8, out corrected_p95_s float8)
+language sql stable as $$
+    select extract(epoch from percentile_disc(0.95) within group (order by detected_at - injected_at)),
+           extract(epoch from percentile_disc(0.95) within group (order by corrected_at - injected_at))
+    from canaries where channel = of_channel and injected_at > db_now() - interval '90 days'
+$$;
