@@ -19,6 +19,8 @@ AVAILABLE_LEAST = -1_000_000_000
 
 _STATES = frozenset(StockState)
 
+_ACTIVATE = "activate it there in Shopify, or: oneshelf listing activate CHANNEL"
+
 # Codes of `errors` after which nothing has been executed. Everything else leaves a write's outcome open.
 _NOT_EXECUTED = frozenset(
     {
@@ -202,9 +204,9 @@ def _readable_variant(variant: Mapping[str, object], number: str, location: str)
     if not a_flag(part(item, "tracked", what), f"{what} tracked"):
         obstacle = "Shopify does not track the quantity of this item; switch on 'Track quantity'"
     elif level is None:
-        obstacle = f"the item is not stocked at location {location}; stock it there in Shopify first"
+        obstacle = f"the item is not stocked at location {location}; {_ACTIVATE} {number}"
     elif not a_flag(part(an_object(level, what), "isActive", what), f"{what} isActive"):
-        obstacle = f"the item is deactivated at location {location}; activate it there in Shopify first"
+        obstacle = f"the item is deactivated at location {location}; {_ACTIVATE} {number}"
     else:
         told = _states(an_object(level, what), what)
         if "available" not in told:

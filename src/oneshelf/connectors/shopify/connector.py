@@ -212,6 +212,10 @@ class ShopifyConnector:
         """See `push.Pusher.remembers_key`."""
         return await self._pusher.remembers_key(channel_sku, units, key=key)
 
+    async def activate(self, channel_sku: ChannelSku, *, key: UUID) -> WriteOutcome:
+        """See `push.Pusher.activate`."""
+        return await self._pusher.activate(channel_sku, key=key)
+
     async def preflight(self) -> tuple[Finding, ...]:
         """Raises RetryLaterError where Shopify cannot be asked."""
         try:

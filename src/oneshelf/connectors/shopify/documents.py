@@ -77,6 +77,16 @@ mutation SetAvailable($input: InventorySetQuantitiesInput!, $key: String!) {
 }
 """
 
+# Its errors have no code.
+ACTIVATE = """
+mutation Activate($item: ID!, $location: ID!, $available: Int, $key: String!) {
+  inventoryActivate(inventoryItemId: $item, locationId: $location, available: $available) @idempotent(key: $key) {
+    inventoryLevel { isActive }
+    userErrors { field message }
+  }
+}
+"""
+
 
 def _order(lines: int, fulfillments: int, refunds: int, nested_lines: int) -> str:
     """The parts of an order that we keep. No name, address or e-mail of a buyer is among them."""
@@ -133,4 +143,4 @@ query Preflight($location: ID!) {
 """
 
 QUERIES = (READ_VARIANTS, LIST_VARIANTS, POLL_ORDERS, WHOLE_ORDER, PREFLIGHT)
-MUTATIONS = (SET_AVAILABLE,)
+MUTATIONS = (SET_AVAILABLE, ACTIVATE)
