@@ -69,3 +69,16 @@ def test_a_channel_has_the_cost_that_a_person_says(cli: Cli) -> None:
     assert "shop: 7.5" in cli("channel", "cancellation-cost", "shop", "7.5").output
     assert "as is usual" in cli("channel", "cancellation-cost", "shop").output
     cli("channel", "cancellation-cost", "shop", "nan", exits=2)
+
+
+def test_a_person_says_what_becomes_of_units_that_are_moved_at_a_channel(cli: Cli) -> None:
+    assert "shop: book" in cli("channel", "state-changes", "shop").output
+    assert "shop: ask" in cli("channel", "state-changes", "shop", "ask").output
+    assert "shop: ask" in cli("channel", "state-changes", "shop").output
+    assert "book, ask, ignore" in cli("channel", "state-changes", "shop", "guess", exits=2).output
+    assert "--move-to is one of damaged" in cli("drift", "canary", "shop", "1", "--move-to", "sold", exits=2).output
+
+
+def test_a_listing_is_activated_only_where_somebody_asks_for_one_that_there_is(cli: Cli) -> None:
+    assert "has shown no listing" in cli("listing", "activate", "shop", "2", exits=2).output
+    assert "not activated from here" in cli("listing", "activate", "shop", "1", exits=2).output

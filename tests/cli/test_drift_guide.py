@@ -60,7 +60,11 @@ def run_guide(guide: Path, dsn: str, tmp_path: Path, *, packages: Path | None = 
 def test_the_guide_runs_as_it_is_written(dsn: str, tmp_path: Path) -> None:
     said = run_guide(GUIDE, dsn, tmp_path)
     assert re.search(r"found after \d+\.\d s", said)
+    assert re.search(r"every other listing proved after \d+\.\d s", said)
     assert "the ledger took -2 MUG-BLUE at BER from my-shop" in said
     with psycopg.connect(dsn) as connection:
-        assert connection.execute("select count(*) from canaries where detected_at is not null").fetchone() == (1,)
+        canaries = connection.execute("select act, corrected_at is not null from canaries order by injected_at")
+        assert canaries.fetchall() == [("edit", False), ("move", True)]
+        moved = connection.execute("select from_account, to_account from movements where reason = 'moved' order by 1")
+        assert moved.fetchall() == [("available", "damaged"), ("damaged", "available")]
         assert connection.execute("select available from balances").fetchall() == [(3,)]

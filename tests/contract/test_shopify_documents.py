@@ -37,11 +37,11 @@ from graphql.language import VariableNode
 from oneshelf.clock import SystemClock
 from oneshelf.connectors.shopify import CONNECTOR
 from oneshelf.connectors.shopify.connector import ShopifyConnector
-from oneshelf.connectors.shopify.documents import MUTATIONS, QUERIES, UNKEYED_MUTATIONS
+from oneshelf.connectors.shopify.documents import ACTIVATE, MUTATIONS, QUERIES, SET_AVAILABLE, UNKEYED_MUTATIONS
 from oneshelf.connectors.shopify.simulator import ACCESS_TOKEN, ShopifySimulator
 from oneshelf.connectors.shopify.simulator_schema import SCHEMA
-from oneshelf.connectors.shopify.simulator_schema import TOPICS as SIMULATED_TOPICS
 from oneshelf.connectors.shopify.simulator_shop import LOCATION_ID
+from oneshelf.connectors.shopify.simulator_topics import TOPICS as SIMULATED_TOPICS
 from oneshelf.connectors.shopify.subscriptions import TOPICS, name_of
 from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.sdk.http import ChannelHttp
@@ -76,11 +76,12 @@ def test_every_document_is_one_that_shopify_understands(version: str) -> None:
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_official_schema_finds_the_mistakes_that_it_can_find(version: str) -> None:
-    (document,) = MUTATIONS
+    document = SET_AVAILABLE
     wrong = [
         document.replace("@idempotent(key: $key)", "@idempotent"),
         document.replace("userErrors { code", "userErrors { colour"),
         document.replace("$input: InventorySetQuantitiesInput!", "$input: InventoryAdjustQuantitiesInput!"),
+        ACTIVATE.replace("userErrors { field", "userErrors { code field"),
     ]
     for each in wrong:
         assert validate(official(version), parse(each)) != []
@@ -244,6 +245,9 @@ async def _exchanges(version: str) -> list[tuple[str, dict[str, Any], dict[str, 
         assert await connector.push(writes) == (Applied(),) * 3
         simulator.edit_by_hand(skus[0], 2)
         await connector.push([StockWrite(clock.new_id(), skus[0], units=5, expected_units=9)])
+        simulator.shop.articles[1].is_active = False
+        assert await connector.activate(skus[1], key=clock.new_id()) == Applied()
+        simulator.edit_by_hand(skus[1], 100)
         start = (await connector.poll_orders(None)).cursor
         orders = [simulator.place([(sku, 1) for sku in skus]), *(simulator.place([(skus[3], 2)]) for _ in range(2))]
         simulator.cancel(orders[1] or "")

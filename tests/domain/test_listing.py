@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import product
 from uuid import UUID
 
@@ -134,3 +134,10 @@ def test_patience_grows_and_has_an_end() -> None:
     assert waits == sorted(waits)
     assert waits[0] < 1
     assert waits[-1] == 60
+
+
+def test_the_second_look_at_units_in_suspense_is_not_brought_forward_by_a_figure_that_needs_no_write() -> None:
+    second_look_at = NOW + timedelta(seconds=10)
+    same = listing(base_units=7, base_net=103, desired_units=7, suspense_units=1, look_at=second_look_at)
+    assert without_a_write(same, now=NOW).look_at == second_look_at
+    assert without_a_write(replace(same, suspense_units=0), now=NOW).look_at == NOW

@@ -27,7 +27,14 @@ def poster(world: World) -> Callable[[Adjust], Awaitable[Outcome]]:
 
 
 async def by_hand(world: World, drift_id: UUID, how: How, wait_s: int = 0) -> str:
-    return await resolve.by_hand(world.database, drift_id, how, post=poster(world), wait_s=wait_s)
+    return await resolve.by_hand(
+        world.database,
+        drift_id,
+        how,
+        post=poster(world),
+        book=lambda: post.post_moves(world.database, CLOCK.new_id),
+        wait_s=wait_s,
+    )
 
 
 async def set_timing(world: World, **seconds: float) -> None:

@@ -65,7 +65,8 @@ class World:
             done += await push.push(self.database, channel, CLOCK)
             done += await confirm.confirm(self.database, channel, CLOCK)
             done += await reconcile.weigh_suspicions(self.database, channel, CLOCK)
-        return done + await resolve.resolve(self.database, self.channels.by_name)
+        done += await resolve.resolve(self.database, self.channels.by_name)
+        return done + await post.post_moves(self.database, CLOCK.new_id)
 
     def _blind(self) -> set[Channel]:
         """Channels that do not compare what is written, or were shown not to."""

@@ -218,6 +218,7 @@ class Shop:
                 if await self._waits_for_an_anchor():
                     done += await reconcile.weigh_suspicions(self.database, channel, self.clock)
             done += await resolve.resolve(self.database, self.channels)
+            done += await post.post_moves(self.database, self.clock.new_id)
             if not done and await self._listings() == before:
                 return
         raise AssertionError("the steps never came to rest")

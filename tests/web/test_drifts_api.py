@@ -83,4 +83,30 @@ async def test_detection_is_told_with_its_objective(shop: Shop) -> None:
         "p50_s": None,
         "p95_s": None,
         "objective_s": 3 * 3600.0,
+        "act": "edit",
+        "corrected_p50_s": None,
+        "corrected_p95_s": None,
     }
+
+
+async def test_a_move_of_units_is_measured_until_every_other_listing_follows(shop: Shop) -> None:
+    await drifting(shop, mode="watch")
+    async with shop.database.transaction() as tx:
+        await tx.execute(
+            """
+            insert into canaries (canary_id, channel, channel_sku, act, units_before, units_injected, injected_at,
+                                  detected_at, corrected_at)
+            values (gen_random_uuid(), 'paper', 'MUG', 'move', 5, 4, db_now() - interval '60 s',
+                    db_now() - interval '50 s', db_now() - interval '30 s')
+            """
+        )
+    told = (await shop.client.get("/v1/drift-detection")).json()["detections"]
+    edits, moves = told
+    assert (edits["act"], edits["measured"], edits["p95_s"], edits["corrected_p95_s"]) == ("edit", 0, None, None)
+    assert (moves["act"], moves["measured"], moves["missed"]) == ("move", 1, 0)
+    assert (round(moves["p95_s"]), round(moves["corrected_p95_s"])) == (10, 30)
+    (channel,) = (await shop.client.get("/v1/channels")).json()["channels"]
+    assert (round(channel["detection_p95_s"]), round(channel["corrected_p95_s"])) == (10, 30)
+    assert "right everywhere in" in (await shop.client.get("/")).text
+    told_metrics = (await shop.client.get("/metrics")).text
+    assert 'oneshelf_state_change_corrected_seconds{channel="paper",quantile="0.95"} 30' in told_metrics

@@ -174,6 +174,36 @@ def cancellation_cost(
     typer.echo(f"{channel}: {f'{cost:g}' if cost is not None else 'as is usual for its kind'} (usual: {usual})")
 
 
+@app.command("state-changes")
+def state_changes(
+    name: Name,
+    rule: Annotated[str, typer.Argument(metavar="[book|ask|ignore]", help="Default: show the rule.")] = "",
+) -> None:
+    """Say what becomes of units that somebody moves there from sale to another stock state, and back.
+
+    book: the ledger follows at once. ask: a person decides about each (oneshelf drift resolve). ignore: our figure is
+    written again.
+    """
+    from oneshelf.domain.identity import channel_from
+    from oneshelf.domain.state_change import Rule
+    from oneshelf.errors import MalformedError
+    from oneshelf.storage import stock_states
+    from oneshelf.storage.database import Database
+
+    channel = channel_from(name)
+    if rule and rule not in set(Rule):
+        raise MalformedError(f"the rule is one of {', '.join(Rule)}, not {rule}")
+
+    async def change(database: Database) -> str:
+        async with database.transaction() as tx:
+            await refuse_unknown_channel(tx, channel)
+            if rule:
+                await stock_states.set_rule(tx, channel, Rule(rule))
+            return (await stock_states.rules(tx))[channel].value
+
+    typer.echo(f"{channel}: {on_database(change)}")
+
+
 @app.command()
 def release(name: Name) -> None:
     """Let go what the breaker held: all figures that wait are written. To take it back instead: oneshelf undo."""

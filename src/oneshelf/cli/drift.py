@@ -23,7 +23,10 @@ _DRIFTS = (
     *("drift_id", "channel", "channel_sku", "sku", "cause", "expected_units", "observed_units", "size", "age_s"),
     *("opened_at", "resolved_at", "resolution", "explained_by", "waiting_for"),
 )
-_DETECTIONS = ("channel", "measured", "missed", "p50_s", "p95_s", "objective_s")
+_DETECTIONS = (
+    *("channel", "act", "measured", "missed", "p50_s", "p95_s", "objective_s"),
+    *("corrected_p50_s", "corrected_p95_s"),
+)
 
 
 @app.command("list")
@@ -96,7 +99,7 @@ def resolve(
     from oneshelf.clock import SystemClock
     from oneshelf.domain.drift import WAIT_S_MAX, How
     from oneshelf.errors import MalformedError
-    from oneshelf.flow.post import post_commands
+    from oneshelf.flow.post import post_commands, post_moves
     from oneshelf.flow.resolve import by_hand
 
     wanted = uuid_in(drift_id, what="ID", origin="oneshelf drift list")
@@ -111,7 +114,14 @@ def resolve(
             [answered] = await post_commands(database, SystemClock().new_id, [wish])
             return answered.outcome
 
-        return await by_hand(database, wanted, chosen[0], post=post, wait_s=wait_s)
+        return await by_hand(
+            database,
+            wanted,
+            chosen[0],
+            post=post,
+            book=lambda: post_moves(database, SystemClock().new_id),
+            wait_s=wait_s,
+        )
 
     typer.echo(on_database(decide))
 
@@ -133,8 +143,14 @@ def canary(
     channel: Annotated[str, typer.Argument(metavar="CHANNEL", help="The channel's name.")],
     listing: Annotated[str, typer.Argument(metavar="LISTING", help="The channel's id of the listing.")],
     timeout: Annotated[str, typer.Option(metavar="S", help="Give up after so many seconds.")] = "7200",
+    move_to: Annotated[
+        str, typer.Option(metavar="STATE", help="Move the unit to this state instead, such as damaged.")
+    ] = "",
 ) -> None:
     """Measure how long a drift stays hidden: one unit is taken off a listing at the channel, behind our back.
+
+    With `--move-to` it is moved to another stock state, of which nothing is announced; measured is also how long it
+    takes until every other listing is proved to show one unit less. Then it is moved back.
 
     At a simulated channel that is done by itself; at a real one you are asked to do it. A running engine has to find
     it. It lowers the figure, so nothing can be sold that is not there; the unit is offered again once the drift is
@@ -142,4 +158,4 @@ def canary(
     """
     from oneshelf.cli.canary import run_canary
 
-    run_canary(channel, listing, timeout_s=seconds_in(timeout, what="--timeout", least=1, most=86_400))
+    run_canary(channel, listing, timeout_s=seconds_in(timeout, what="--timeout", least=1, most=86_400), move_to=move_to)

@@ -125,6 +125,47 @@ def retry(channel: Channel_, listing: Listing_) -> None:
     typer.echo(f"{owner} {on_database(try_again)} is written again")
 
 
+@app.command()
+def activate(channel: Channel_, listing: Listing_) -> None:
+    """Put a listing on sale that its channel keeps inactive at our location, with nothing available until we write it.
+
+    The engine never does that by itself.
+    """
+    from oneshelf.app import open_channels
+    from oneshelf.clock import SystemClock
+    from oneshelf.domain.identity import channel_from
+    from oneshelf.errors import ConfigurationError
+    from oneshelf.sdk.contract import Activates
+    from oneshelf.sdk.message import Applied, WriteOutcome
+    from oneshelf.storage import listings
+    from oneshelf.storage.database import Database
+
+    owner, wanted = channel_from(channel), typed(listing, what="LISTING")
+
+    async def switch_on(database: Database) -> tuple[ChannelSku, WriteOutcome]:
+        async with database.transaction() as tx:
+            await refuse_unknown_channel(tx, owner)
+            _, channel_sku = await meant(tx, owner, wanted)
+        async with open_channels(database) as channels:
+            opened = channels.by_name.get(owner)
+            connector = opened.connector if opened else None
+            if not isinstance(connector, Activates):
+                raise ConfigurationError(f"listings of {owner} are not activated from here; oneshelf doctor says more")
+            outcome = await connector.activate(channel_sku, key=SystemClock().new_id())
+        async with database.transaction() as tx:
+            await listings.request_look(tx, owner, channel_skus=[channel_sku])
+        return channel_sku, outcome
+
+    channel_sku, outcome = on_database(switch_on)
+    if not isinstance(outcome, Applied):
+        words = getattr(outcome, "words", "try again later")
+        raise ConfigurationError(f"{owner} {channel_sku} was not activated: {words}")
+    typer.echo(
+        f"{owner} {channel_sku} is active with 0 available; the engine reads it and writes its figure. "
+        f"If it is parked: oneshelf listing retry {owner} {channel_sku}"
+    )
+
+
 going_live.register(app)
 
 

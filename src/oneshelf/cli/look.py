@@ -23,6 +23,7 @@ MOVEMENTS_SHOWN = 20
 _CHANNELS = (
     *("channel", "kind", "mode", "held_reason", "verified_count", "unverified_count", "parked_count", "unlinked_count"),
     *("oldest_unverified_s", "poll_age_s", "is_poll_late", "sweep_age_s", "drift_count", "detection_p95_s"),
+    "corrected_p95_s",
     *("cancellation_rate", "cancellations_left", "last_fault"),
 )
 _LISTINGS = ("channel", "channel_sku", "state", "desired_units", "verified_units", "age_s", "unverified_s")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from oneshelf.domain.drift import Cause
+from oneshelf.domain.state_change import StateMove, States, in_words
 
 # Of more late orders than this no sum is looked for: the newest ones are left out.
 ORDERS_MAX = 64
@@ -65,7 +66,9 @@ class Evidence:
 
     `found`: the cause that the reading itself told. `silent_states`: states whose change the channel never announces.
     `is_announced`: the channel itself said that this figure may have changed. `hears_announcements`: it said so of
-    some listing within the last day, so that its silence means something.
+    some listing within the last day, so that its silence means something. `states_before`, `states_after`: state ->
+    units that lie there and are not on sale, as accounted for and as read last. `moved`: what of that explains the
+    drift, see `state_change.moves_behind`.
     """
 
     expected_units: int
@@ -79,6 +82,10 @@ class Evidence:
     is_announced: bool = False
     hears_announcements: bool = False
     same_count: int = 0
+    states_before: States = field(default_factory=dict)
+    states_after: States = field(default_factory=dict)
+    states_at: datetime | None = None
+    moved: tuple[StateMove, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +103,12 @@ def attribute(evidence: Evidence) -> Attribution:
     if found in {Cause.LOST_WRITE, Cause.LATE_WRITE}:
         sent = ", ".join(str(write.units) for write in evidence.writes) or "none that is known"
         return Attribution(cause=found, why=f"figures sent lately: {sent}; shown: {evidence.observed_units}")
+    if evidence.moved:
+        said = "the channel announced that the figure changed, not why" if evidence.is_announced else "nothing was said"
+        return Attribution(
+            cause=Cause.SILENT_STATE_CHANGE,
+            why=f"the same reading shows units in other states: {in_words(evidence.moved)}; {said}",
+        )
     by_orders = explained_by_orders(evidence)
     if by_orders is not None:
         return by_orders
@@ -116,8 +129,11 @@ def attribute(evidence: Evidence) -> Attribution:
 
 
 def _is_silent(evidence: Evidence) -> bool:
-    """Whether a channel that tells of changes let a fall go by without a word, and has states it never tells of."""
-    is_fall = evidence.observed_units < evidence.expected_units
+    """Whether a channel that tells of changes let a fall go by without a word, and has states it never tells of.
+
+    Where its readings tell the other states, they are the proof, and nothing is guessed.
+    """
+    is_fall = evidence.observed_units < evidence.expected_units and evidence.states_at is None
     return is_fall and bool(evidence.silent_states) and evidence.hears_announcements and not evidence.is_announced
 
 

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from oneshelf.domain.account import Account, Outside, StockState
-from oneshelf.domain.command import CLOCK_ERROR_S, Count, ReservationKind
+from oneshelf.domain.command import CLOCK_ERROR_S, Count
 from oneshelf.domain.count_outcome import BeforeHistory, Counted, CountOutdated, InFuture, NoSuchCount
-from oneshelf.domain.ledger import BalanceKey, LinePosition, Reservation, Shelf
+from oneshelf.domain.ledger import BalanceKey, Shelf
 from oneshelf.domain.movement import Movement, Reason
 from oneshelf.domain.outcome import CountedShort, Posted
 from oneshelf.domain.seen import (
@@ -24,6 +24,7 @@ from oneshelf.domain.seen import (
     since_begun,
     since_instant,
 )
+from oneshelf.domain.shortening import shorten_promises
 from oneshelf.errors import invariant
 
 # Where units are missed first. Those that nobody waits for come before any promise.
@@ -137,48 +138,9 @@ def _correct(shelf: Shelf, command: Count, missing: int) -> int:
         missing -= taken
     units_short = missing
     if missing > 0:
-        for promise in _weakest_first(shelf, key):
-            missing -= _shorten(shelf, command, promise, missing)
-        invariant(missing == 0, f"{command.sku} at {command.location}: nobody holds {missing} of the promised units")
+        lost = shorten_promises(shelf, key, missing, take=lambda state, units: _lose(shelf, command, state, units))
+        invariant(lost == 0, f"{command.sku} at {command.location}: nobody holds {lost} of the promised units")
     return units_short
-
-
-def _weakest_first(shelf: Shelf, key: BalanceKey) -> list[LinePosition | Reservation]:
-    """All that holds units of this balance, whose loss hurts least first; the latest first among equals."""
-    ranks = {
-        ReservationKind.HOLD: 0,
-        ReservationKind.ALLOCATION: 1,
-        ReservationKind.PENDING: 2,
-        ReservationKind.LOCK: 3,
-    }
-    ranked: list[tuple[int, float, str, LinePosition | Reservation]] = [
-        (ranks[part.kind], -part.created_at.timestamp(), part.source, part)
-        for part in shelf.reservations.values()
-        if part.is_held and (part.sku, part.location) == key
-    ]
-    ranked += [
-        (ranks[ReservationKind.PENDING], -line.placed_at.timestamp(), line.source, line)
-        for line in shelf.lines.values()
-        if line.units_committed + line.units_pending > 0 and (line.sku, line.location) == key
-    ]
-    return [promise for *_, promise in sorted(ranked, key=lambda one: one[:3])]
-
-
-def _shorten(shelf: Shelf, command: Count, promise: LinePosition | Reservation, missing: int) -> int:
-    if isinstance(promise, Reservation):
-        taken = min(missing, promise.units_held)
-        promise.units_lost += taken
-        shelf.shorten(promise, taken)
-        _lose(shelf, command, StockState.RESERVED, taken)
-        return taken
-    from_pending = min(missing, promise.units_pending)
-    from_committed = min(missing - from_pending, promise.units_committed)
-    promise.units_pending -= from_pending
-    promise.units_committed -= from_committed
-    shelf.shorten(promise, from_pending + from_committed)
-    _lose(shelf, command, StockState.RESERVED, from_pending)
-    _lose(shelf, command, StockState.COMMITTED, from_committed)
-    return from_pending + from_committed
 
 
 def _lose(shelf: Shelf, command: Count, state: StockState, units: int) -> None:

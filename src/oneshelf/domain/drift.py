@@ -28,6 +28,7 @@ class Resolution(StrEnum):
 
     REPUBLISHED = "republished"  # the engine rules: its figure was written again
     ADOPTED = "adopted"  # a person said that the channel is right: the ledger took its figure
+    BOOKED = "booked"  # units lie in another state at the channel: the ledger moved them too
     EXPLAINED = "explained"  # an order arrived that explains it
     VANISHED = "vanished"  # the channel shows the expected figure again
 

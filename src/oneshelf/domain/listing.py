@@ -191,7 +191,10 @@ class Listing:
 
 
 def without_a_write(listing: Listing, *, now: datetime) -> Listing:
-    """The channel shows the desired figure by its own sales; only a read-back is needed."""
+    """The channel shows the desired figure by its own sales; only a read-back is needed.
+
+    The second look at units in suspense is not brought forward: it has to be newer than the first.
+    """
     return replace(
         listing,
         phase=after(listing.phase, Event.ANSWERED),
@@ -201,7 +204,7 @@ def without_a_write(listing: Listing, *, now: datetime) -> Listing:
         sent_at=now,
         accepted_version=listing.desired_version,
         accepted_at=now,
-        look_at=now,
+        look_at=listing.look_at if listing.suspense_units and listing.look_at else now,
     )
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from oneshelf.domain.identity import Channel, printable
+from oneshelf.domain.identity import Channel, ChannelSku, printable
 from oneshelf.domain.listing import Terms
+from oneshelf.domain.state_change import States, kept_from
 from oneshelf.domain.sweep_plan import Budget
 from oneshelf.errors import MalformedError
 from oneshelf.sdk.capability import Capability
 from oneshelf.sdk.contract import Connector
 from oneshelf.sdk.fault import ChannelFault, NeedsPersonError, RetryLaterError
+from oneshelf.sdk.message import StockReading
 from oneshelf.storage import catalog
 from oneshelf.storage.database import Database
 from oneshelf.telemetry import get_logger
@@ -88,6 +90,15 @@ def with_timing(capability: Capability, timing: dict[str, float]) -> Capability:
         stale_s=timing.get("stale_s", capability.stale_s),
         zombie_s=timing.get("zombie_s", capability.zombie_s),
     )
+
+
+def states_in(readings: Iterable[StockReading]) -> dict[ChannelSku, States]:
+    """What these readings tell of units that are kept from sale: listing -> state -> units."""
+    return {
+        reading.channel_sku: kept_from(reading.states)
+        for reading in readings
+        if reading.states is not None and reading.units is not None
+    }
 
 
 def words_of(fault: ChannelFault | MalformedError) -> str:

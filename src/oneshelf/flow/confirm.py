@@ -1,6 +1,6 @@
 """Read back what a channel shows: accepted is not applied, and only a reading verifies.
 
-Reads: listings that are due to be looked at. Writes: verified figures, suspicions, drifts.
+Reads: listings that are due to be looked at. Writes: verified figures, other stock states, suspicions, drifts.
 Next: push (a write that missed or a first reading), plan (a figure that is not the desired one), reconcile (a
 suspicion), resolve (a drift).
 """
@@ -16,10 +16,10 @@ from oneshelf.clock import Clock
 from oneshelf.domain.identity import ChannelSku
 from oneshelf.domain.listing import Listing
 from oneshelf.domain.reading import Read, Verdict, read
-from oneshelf.flow.channel import CHANNEL_FAILURES, OpenChannel, report_answer, report_fault
+from oneshelf.flow.channel import CHANNEL_FAILURES, OpenChannel, report_answer, report_fault, states_in
 from oneshelf.sdk.bisect import read_each
 from oneshelf.sdk.message import StockReading
-from oneshelf.storage import drifts, publishing, schedules, touched
+from oneshelf.storage import drifts, publishing, schedules, stock_states, touched
 from oneshelf.storage.database import Database, now
 from oneshelf.storage.listings import ListingKey
 from oneshelf.telemetry import get_logger
@@ -75,6 +75,7 @@ async def _record(
         locked = await publishing.lock(tx, asked.listings, lease=lease)
         reads = [_read(listing, shown.get(listing.channel_sku), asked, at, channel) for listing in locked]
         await publishing.save(tx, [done.listing for done in reads])
+        await stock_states.see(tx, channel.name, states_in(readings), asked_at=asked.at)
         verified = [done.listing.key for done in reads if done.verdict is Verdict.MATCH]
         await drifts.close_verified(tx, verified, at=at)
         # Orders have changed what it shows while it was in doubt: plan says whether that is right.

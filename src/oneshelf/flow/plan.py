@@ -264,21 +264,23 @@ def _plans(derived: Derived, bounds: _Bounds) -> list[publications.Planned]:
         # A figure of which nothing is counted yet is not written to a channel: it keeps version 0. To sell nothing
         # needs no count.
         may_write = derivation.version > 0 or not bounds.frozen.isdisjoint((*candidate.needs, listing.sku))
-        if (is_other or _has_left(listing, derivation)) and may_write:
+        if (is_other or _has_left(candidate, derivation)) and may_write:
             derivation = at_least(derivation, listing.desired_version + 1)
         if derivation.version > listing.desired_version or is_other:
             plans.append(publications.Planned(listing, derivation, _is_news(listing, derivation)))
     return plans
 
 
-def _has_left(listing: Listing, derivation: Derivation) -> bool:
+def _has_left(candidate: publications.Plannable, derivation: Derivation) -> bool:
     """Whether the listing showed this figure, and orders have changed that although the balance is what it was.
 
     So it is when an order is cancelled for which nothing was there: the channel offers its units again, and there are
-    none.
+    none. A drift is left to whoever decides upon it, at once or later.
     """
+    listing = candidate.listing
     is_all_sent = listing.phase in {Phase.IDLE, Phase.ACCEPTED} and listing.sent_version == listing.desired_version
-    return is_all_sent and listing.suspicion is None and listing.belief not in {None, derivation.units}
+    is_calm = listing.suspicion is None and not candidate.is_drifting
+    return is_all_sent and is_calm and listing.belief not in {None, derivation.units}
 
 
 def _is_news(listing: Listing, derivation: Derivation) -> bool:

@@ -1,8 +1,8 @@
 """Move stock: the only writer of the ledger.
 
-Reads: new facts (order snapshots), commands, holds that are past their time. Writes: commands, movements, balances,
-reservations, transfers, orders and their lines, what orders took off each listing; marks the SKUs whose listings must
-be planned again.
+Reads: new facts (order snapshots), commands, holds that are past their time, drifts whose units lie in another state.
+Writes: commands, movements, balances, reservations, transfers, orders and their lines, what orders took off each
+listing, what a listing held back for such a drift; marks the SKUs whose listings must be planned again.
 Next: plan.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import get_args
 from uuid import UUID
@@ -23,14 +23,29 @@ from oneshelf.domain.command import Arrive, Command, CommandKey
 from oneshelf.domain.fulfilment import Link, post_order
 from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku
 from oneshelf.domain.ledger import Shelf
+from oneshelf.domain.listing import Listing
 from oneshelf.domain.order import OrderSnapshot, is_older
 from oneshelf.domain.outcome import AnsweredBefore, KeyReused, Outcome, UnknownLocation, UnknownSku
 from oneshelf.domain.posting import post_command
-from oneshelf.domain.reach import balances_of, reach_of
+from oneshelf.domain.reach import Reach, balances_of, reach_of
 from oneshelf.domain.reservation import expire
+from oneshelf.domain.state_change import States, book, in_words, moves_behind, units_of, with_moves
 from oneshelf.errors import DatabaseRefusedError, DatabaseUnavailableError, MalformedError, RowExistsError
-from oneshelf.storage import catalog, commands, facts, listings, orders, shelves, touched
+from oneshelf.storage import (
+    bookings,
+    catalog,
+    commands,
+    drifts,
+    facts,
+    listings,
+    orders,
+    publishing,
+    shelves,
+    stock_states,
+    touched,
+)
 from oneshelf.storage.database import Database
+from oneshelf.telemetry import get_logger
 
 BATCH = 500
 TRIES_MAX = 5
@@ -41,6 +56,8 @@ ANSWERS_KEPT_S = 7 * 86_400.0
 FORGOTTEN_MAX = 5_000
 # Channels stamp whole seconds, by clocks of their own.
 CLOCKS_DIFFER_S = 5.0
+
+log = get_logger(__name__)
 
 _OUTCOMES: dict[str, type[Outcome]] = {kind.__name__: kind for kind in get_args(Outcome)}
 
@@ -174,6 +191,73 @@ async def post_expiries(database: Database, new_id: Callable[[], UUID]) -> int:
         ended = expire(shelf, now=now)
         await shelves.write(tx, shelf, now=now)
     return ended
+
+
+async def post_moves(database: Database, new_id: Callable[[], UUID]) -> int:
+    """Move units in the ledger as somebody moved them at a channel, for one batch of drifts. Returns how many drifts.
+
+    All of it is one transaction: the movements, what the listing held back, what is accounted for of its states, and
+    that it was done. Whatever dies in the middle, or does the same beside it, the units move once.
+    """
+    async with database.transaction() as tx:
+        wanted = await bookings.claim(tx, limit=BATCH)
+        if not wanted:
+            return 0
+        keys = {drift.key for drift in wanted}
+        links = await listings.lock_links(tx, keys)
+        held = {listing.key: listing for listing in await publishing.lock(tx, keys, lease=None)}
+        seen = await stock_states.read(tx, keys, locked=True)
+        places = {(link.sku, link.location) for link in links.values() if not link.components}
+        reach = Reach(balances=set(places), counted=set(places))
+        opened = await shelves.open_for_commands(tx, new_id, [], reach)
+        expire(opened.shelf, now=opened.now)
+        moved = _Moved()
+        for drift in wanted:
+            if drift.key in links and drift.key in held and drift.key in seen:
+                moved.book(opened.shelf, drift, held[drift.key], links[drift.key], seen[drift.key])
+            else:
+                moved.parts[drift.drift_id] = 0
+        await shelves.write(tx, opened.shelf, now=opened.now)
+        await publishing.save(tx, [_look_at(listing, opened.now) for listing in moved.changed], keeps_lease=True)
+        await stock_states.account(tx, moved.accounted)
+        await bookings.done(tx, moved.whole, moved.parts)
+        await touched.mark(tx, [listing.sku for listing in moved.changed])
+    for drift_id, words in moved.words.items():
+        log.info("drift.booked", drift=str(drift_id), moved=words)
+    return len(wanted)
+
+
+@dataclass(slots=True)
+class _Moved:
+    """What was moved for drifts. `parts`: drift -> units that were moved where some are missing still."""
+
+    changed: list[Listing] = field(default_factory=list)
+    accounted: dict[listings.ListingKey, States] = field(default_factory=dict)
+    whole: list[UUID] = field(default_factory=list)
+    parts: dict[UUID, int] = field(default_factory=dict)
+    words: dict[UUID, str] = field(default_factory=dict)
+
+    def book(
+        self, shelf: Shelf, drift: drifts.DriftRow, listing: Listing, link: Link, seen: stock_states.SeenStates
+    ) -> None:
+        missing = drift._replace(suspense_units=listing.suspense_units).unexplained_units
+        moves = () if link.components else moves_behind(seen.accounted, seen.shown, fall=missing)
+        source = f"drift {drift.drift_id}:{drift.booking_count}"
+        done = book(shelf, (link.sku, link.location), moves, pack_units=link.pack_units, source=source)
+        units = units_of(done)
+        self.changed.append(replace(listing, suspense_units=listing.suspense_units - max(0, units)))
+        self.accounted[drift.key] = with_moves(seen.accounted, moves)
+        if units == missing != 0:
+            self.whole.append(drift.drift_id)
+        else:
+            self.parts[drift.drift_id] = units
+        if done:
+            self.words[drift.drift_id] = in_words(done)
+
+
+def _look_at(listing: Listing, at: datetime) -> Listing:
+    """A reading closes the drift, once the figure that is desired now is planned."""
+    return replace(listing, look_at=listing.look_at or at)
 
 
 def _answer(

@@ -1,7 +1,7 @@
 """Find what no event told: read every listing of a channel, and weigh readings that facts did not explain.
 
 Reads: a channel's whole stock, page by page; suspicions. Writes: listings (new ones linked by exact SKU), wishes to
-look at listings, drifts.
+look at listings, their other stock states, drifts.
 Next: confirm (a figure that differs), plan (a new link), resolve (a drift).
 """
 
@@ -18,10 +18,28 @@ from oneshelf.domain.reading import DriftFound, Read, weigh
 from oneshelf.domain.sweep_plan import due, sweep_plan
 from oneshelf.errors import MalformedError
 from oneshelf.flow import hold
-from oneshelf.flow.channel import CHANNEL_FAILURES, OpenChannel, read_budget, report_answer, report_fault, words_of
+from oneshelf.flow.channel import (
+    CHANNEL_FAILURES,
+    OpenChannel,
+    read_budget,
+    report_answer,
+    report_fault,
+    states_in,
+    words_of,
+)
 from oneshelf.sdk.fault import ChannelFault
 from oneshelf.sdk.message import StockReading
-from oneshelf.storage import drifts, facts, hot_listings, listings, publications, publishing, schedules, touched
+from oneshelf.storage import (
+    drifts,
+    facts,
+    hot_listings,
+    listings,
+    publications,
+    publishing,
+    schedules,
+    stock_states,
+    touched,
+)
 from oneshelf.storage.database import Database, Transaction, now
 from oneshelf.telemetry import get_logger
 
@@ -179,6 +197,9 @@ async def _record(tx: Transaction, channel: OpenChannel, part: _Part) -> None:
         {channel_sku: units for channel_sku, units in shown.items() if units is not None},
         asked_at=part.asked_at,
     )
+    await stock_states.see(tx, channel.name, states_in(part.readings), asked_at=part.asked_at)
+    if part.is_last:
+        await stock_states.settle(tx, channel.name, after_s=channel.suspense_s)
 
 
 async def _open_drifts(tx: Transaction, reads: Sequence[Read], clock: Clock, at: datetime) -> None:

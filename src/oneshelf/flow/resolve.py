@@ -1,11 +1,12 @@
 """Decide what becomes of a drift.
 
 Reads: open drifts, what is known about them. Writes: the decision with its evidence; a listing to be written again.
-Next: push.
+Next: push, post (units that lie in another state).
 
 The engine is the source of truth of every SKU for now: its figure is published again. A channel in mode `watch` is
 never written, so its drifts stay open for a person, who may also decide otherwise (`by_hand`). A fall waits in suspense
-first, since the order that explains it may still come; only then is it taken for somebody's edit.
+first, since the order that explains it may still come; only then is it taken for somebody's edit. Units that the same
+reading shows in another state were not sold: where the channel's rule says so the ledger moves them too, at once.
 """
 
 from __future__ import annotations
@@ -17,14 +18,28 @@ from uuid import UUID
 from oneshelf.domain.attribution import attribute, explained_by_orders
 from oneshelf.domain.command import Adjust, CommandKey
 from oneshelf.domain.drift import ENDS, Cause, How, Resolution, why_a_person
-from oneshelf.domain.identity import Channel, Location
+from oneshelf.domain.identity import Channel, Location, Sku
 from oneshelf.domain.listing import Listing, Phase
-from oneshelf.domain.outcome import Done, Outcome, in_words
+from oneshelf.domain.outcome import Done, Outcome
+from oneshelf.domain.outcome import in_words as outcome_in_words
 from oneshelf.domain.reading import end_suspense, rewrite
+from oneshelf.domain.state_change import Rule, in_words, moves_behind, units_of
 from oneshelf.errors import CannotResolveError, UnknownDriftError
 from oneshelf.flow.channel import OpenChannel
-from oneshelf.storage import catalog, drifts, evidence, facts, listings, publishing, schedules, touched
+from oneshelf.storage import (
+    bundles,
+    catalog,
+    drifts,
+    evidence,
+    facts,
+    listings,
+    publishing,
+    schedules,
+    stock_states,
+    touched,
+)
 from oneshelf.storage.database import Database, Transaction, now
+from oneshelf.storage.listings import ListingKey
 from oneshelf.telemetry import get_logger
 
 BATCH = 200
@@ -43,10 +58,15 @@ async def resolve(database: Database, channels: Mapping[Channel, OpenChannel]) -
             channel: await _known_until(tx, channel, at)
             for channel in {drift.channel for drift in undecided if _is_held_back(drift)}
         }
+        seen = await stock_states.read(tx, {drift.key for drift in undecided})
         due = {
-            (drift.channel, drift.channel_sku): drift
+            drift.key: drift
             for drift in undecided
-            if drift.channel in channels and _is_due(drift, known_until.get(drift.channel), channels[drift.channel])
+            if drift.channel in channels
+            and (
+                _is_due(drift, known_until.get(drift.channel), channels[drift.channel])
+                or _lies_elsewhere(drift, seen.get(drift.key))
+            )
         }
         if not due:
             return 0
@@ -59,20 +79,62 @@ async def resolve(database: Database, channels: Mapping[Channel, OpenChannel]) -
         ]
         rows = [due[listing.key] for listing in idle]
         decisions = await _decisions(tx, rows, channels)
-        waiting = {
-            drift.drift_id: reason for drift in rows if (reason := _why_a_person(drift, decisions[drift.drift_id]))
-        }
-        again = [listing for listing in idle if due[listing.key].drift_id not in waiting]
+        booked, waiting = await _by_state(tx, rows, decisions, seen, channels)
+        for drift in rows:
+            if drift.drift_id not in booked and (reason := _why_a_person(drift, decisions[drift.drift_id])):
+                waiting.setdefault(drift.drift_id, reason)
+        again = [listing for listing in idle if due[listing.key].drift_id not in {*waiting, *booked}]
         await publishing.save(tx, [_published_again(listing, at) for listing in again], keeps_lease=True)
         await touched.mark(tx, [listing.sku for listing in again if listing.suspense_units])
-        written = {drift_id: decision for drift_id, decision in decisions.items() if drift_id not in waiting}
+        written = {drift_id: one for drift_id, one in decisions.items() if drift_id not in {*waiting, *booked}}
         await drifts.decide(tx, written, Resolution.REPUBLISHED)
+        await drifts.decide(tx, {drift_id: decisions[drift_id] for drift_id in booked}, Resolution.BOOKED)
         await drifts.attribute(tx, {drift_id: decisions[drift_id] for drift_id in waiting})
         await drifts.wait_for_a_person(tx, waiting)
     for drift in rows:
         if drift.drift_id in waiting:
             log.warning("drift.waits", listing=drift.channel_sku, reason=waiting[drift.drift_id])
     return len(decisions)
+
+
+# Units in another state -----------------------------------------------------------------------------------------------
+
+
+def _lies_elsewhere(drift: drifts.DriftRow, seen: stock_states.SeenStates | None) -> bool:
+    """Whether all that is missing on sale lies in another state: no order can explain it, so none is waited for."""
+    fall = drift.unexplained_units
+    return seen is not None and fall > 0 and units_of(moves_behind(seen.accounted, seen.shown, fall=fall)) == fall
+
+
+async def _by_state(
+    tx: Transaction,
+    rows: list[drifts.DriftRow],
+    decisions: Mapping[UUID, drifts.Decision],
+    seen: Mapping[ListingKey, stock_states.SeenStates],
+    channels: Mapping[Channel, OpenChannel],
+) -> tuple[set[UUID], dict[UUID, str]]:
+    """Drifts whose units the ledger moves too, and those of which a person is asked, with the reason."""
+    moved = [drift for drift in rows if decisions[drift.drift_id].evidence.moved]
+    booked: set[UUID] = set()
+    asked: dict[UUID, str] = {}
+    if not moved:
+        return booked, asked
+    rules = await stock_states.rules(tx)
+    has_parts = await bundles.components(tx, {Sku(drift.sku) for drift in moved})
+    for drift in moved:
+        # Just after a move was seen, an old reading still shows the units on sale.
+        last = seen[drift.key]
+        stale = timedelta(seconds=channels[drift.channel].capability.stale_s)
+        if rules[drift.channel] is Rule.IGNORE or (drift.size > 0 and last.shown_at < last.accounted_at + stale):
+            continue
+        words = in_words(decisions[drift.drift_id].evidence.moved)
+        if has_parts.get(Sku(drift.sku)):
+            asked[drift.drift_id] = f"{words}: {drift.sku} is a bundle and has no units of its own; move its components"
+        elif rules[drift.channel] is Rule.ASK:
+            asked[drift.drift_id] = f"{words}: --adopt has the ledger follow, --publish writes our figure again"
+        else:
+            booked.add(drift.drift_id)
+    return booked, asked
 
 
 async def explain_late(database: Database, channels: Mapping[Channel, OpenChannel]) -> int:
@@ -145,6 +207,7 @@ async def by_hand(
     how: How,
     *,
     post: Callable[[Adjust], Awaitable[Outcome]],
+    book: Callable[[], Awaitable[int]],
     wait_s: int = 0,
 ) -> str:
     """Do what a person says with an open drift that nobody has decided upon. Returns what was done, in words.
@@ -152,11 +215,12 @@ async def by_hand(
     Asked again for what has been done already, it says so.
 
     `post`: has the ledger take an adjustment, which carries a key made of the drift and its figures: asked again, the
-    units move once. Raises CannotResolveError, with the way out.
+    units move once. `book`: has the ledger move units as they were moved at channels, see `post.post_moves`. Raises
+    CannotResolveError, with the way out.
     """
     async with database.transaction() as tx:
         seen = await drifts.find(tx, drift_id)
-        if seen is not None and how in ENDS and seen.resolution == ENDS[how].value:
+        if seen is not None and how in ENDS and seen.resolution in _ends_of(how):
             return f"{seen.channel_sku} at {seen.channel} was {seen.resolution} already; nothing was done again"
         drift, listing, link = await _undecided(tx, drift_id)
         mode = {row.channel: row.mode for row in await catalog.channels(tx)}[drift.channel]
@@ -174,16 +238,46 @@ async def by_hand(
                 await _end(tx, drift, listing, Resolution.REPUBLISHED)
                 return f"{drift.channel_sku} at {drift.channel} is written again; the drift closes when it shows"
             case How.ADOPT:
-                wish = _adoption(drift, listing, link)
+                moved = await _decide_to_book(tx, drift)
+                wish = None if moved else _adoption(drift, listing, link)
+    if wish is None:
+        return await _book(database, drift, moved, book, is_live=mode == "live")
     outcome = await post(wish)
     if not isinstance(outcome, Done):
-        raise CannotResolveError(f"the ledger did not take it: {in_words(outcome)}")
+        raise CannotResolveError(f"the ledger did not take it: {outcome_in_words(outcome)}")
     async with database.transaction() as tx:
         _, listing, _ = await _undecided(tx, drift_id)
         await _end(tx, drift, listing, Resolution.ADOPTED)
         if mode != "live":
             await drifts.close(tx, drift_id)
     return f"the ledger took {wish.delta_units:+d} {wish.sku} at {wish.location} from {drift.channel}"
+
+
+def _ends_of(how: How) -> set[str]:
+    """The resolutions that a drift may end with after a person has said so."""
+    return {ENDS[how].value, *([Resolution.BOOKED.value] if how is How.ADOPT else [])}
+
+
+async def _decide_to_book(tx: Transaction, drift: drifts.DriftRow) -> str:
+    """Where the units of the drift lie in another state, the ledger will move them: which, in words. Or empty."""
+    kept = (await evidence.gather(tx, [drift], silent_states={}))[drift.drift_id]
+    if not kept.moved or await bundles.components(tx, {Sku(drift.sku)}):
+        return ""
+    await drifts.decide(tx, {drift.drift_id: drifts.Decision(attribute(kept), kept)}, Resolution.BOOKED)
+    return in_words(kept.moved)
+
+
+async def _book(
+    database: Database, drift: drifts.DriftRow, moved: str, book: Callable[[], Awaitable[int]], *, is_live: bool
+) -> str:
+    """Carry out what was decided, at once: a running engine would do it as well. Returns what was done, in words."""
+    while await book():
+        pass
+    async with database.transaction() as tx:
+        left = await drifts.find(tx, drift.drift_id)
+        if not is_live and left is not None and left.resolution == Resolution.BOOKED.value:
+            await drifts.close(tx, drift.drift_id)
+    return f"the ledger moved {drift.sku} as {drift.channel} did: {moved}"
 
 
 async def _undecided(tx: Transaction, drift_id: UUID) -> tuple[drifts.DriftRow, Listing, tuple[Location, int]]:

@@ -122,6 +122,18 @@ class Subscribes(Protocol):
         ...
 
 
+@runtime_checkable
+class Activates(Protocol):
+    """What a connector adds of which the channel may keep a listing from sale at a location until it is activated."""
+
+    async def activate(self, channel_sku: ChannelSku, *, key: UUID) -> WriteOutcome:
+        """Put the listing on sale there with nothing available, because a person asked for it.
+
+        Raises a ChannelFault where nothing was done.
+        """
+        ...
+
+
 class ConnectorKind(Protocol):
     """A kind of channel: what the entry point names."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from oneshelf.domain.account import StockState
 from oneshelf.domain.identity import ChannelSku
 from oneshelf.domain.order import OrderSnapshot
 from oneshelf.errors import invariant
@@ -86,6 +87,7 @@ class StockReading:
     `units` is None where the channel does not keep a quantity that we may write (untracked, fulfilled by the
     channel itself); `note` says which. `merchant_sku` is the seller's SKU as the channel knows it. `alias` is the
     channel's second name for the listing, by which a `StockHint` may call it; empty where there is only one.
+    `states`: state -> units that lie there in this state, of those that the channel tells; None where it tells none.
     """
 
     channel_sku: ChannelSku
@@ -94,6 +96,7 @@ class StockReading:
     title: str = ""
     note: str = ""
     alias: str = ""
+    states: Mapping[StockState, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

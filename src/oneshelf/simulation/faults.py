@@ -65,13 +65,16 @@ OF_NODES = (
     Fault("deadlock", 0.0003, 0.003, "the database breaks a deadlock"),
     Fault("disk_full", 0.0003, 0.002, "the database has no room for a statement"),
 )
-ALL = (*OF_CHANNELS, *OF_SWITCHES, *OF_NODES)
+# Of merchants in their back offices. They throw dice of their own: without them every day stays what it was.
+OF_MERCHANTS = (Fault("silent_move", 0.03, 0.25, "units are moved from sale to another state, and nothing is said"),)
+ALL = (*OF_CHANNELS, *OF_SWITCHES, *OF_NODES, *OF_MERCHANTS)
 BY_NAME = {fault.name: fault for fault in ALL}
 
 
-def drawn(random: Random) -> dict[str, str]:
+def drawn(random: Random, merchants: Random) -> dict[str, str]:
     """Fault -> how hard it strikes in this run. Half of all are off, so that each is seen with few others too."""
-    return {fault.name: random.choice((OFF, OFF, RARE, HEAVY)) for fault in ALL}
+    grades = {fault.name: random.choice((OFF, OFF, RARE, HEAVY)) for fault in (*OF_CHANNELS, *OF_SWITCHES, *OF_NODES)}
+    return {**grades, **{fault.name: merchants.choice((OFF, OFF, RARE, HEAVY)) for fault in OF_MERCHANTS}}
 
 
 def asked_for(text: str) -> dict[str, str]:
@@ -88,11 +91,15 @@ def asked_for(text: str) -> dict[str, str]:
 
 
 class Faults:
-    """The faults of one run. `grades`: fault -> off, rare or heavy. Ends with `stop`."""
+    """The faults of one run. `grades`: fault -> off, rare or heavy. Ends with `stop`.
 
-    def __init__(self, grades: Mapping[str, str], random: Random) -> None:
+    `merchants`: the dice of what merchants do; default: those of all.
+    """
+
+    def __init__(self, grades: Mapping[str, str], random: Random, merchants: Random | None = None) -> None:
         self.grades = dict(grades)
         self._random = random
+        self._own = {fault.name: merchants or random for fault in OF_MERCHANTS}
         self.have_stopped = False
         # Not yet: everything is brought into order first.
         self.are_resting = False
@@ -109,7 +116,7 @@ class Faults:
     def strikes(self, name: str, where: str = "") -> bool:
         """Whether it happens on this occasion. `where`: the channel."""
         rate = self.rate(name)
-        if rate == 0.0 or self._random.random() >= rate:
+        if rate == 0.0 or self._own.get(name, self._random).random() >= rate:
             return False
         self.hits[name, where] += 1
         return True

@@ -110,10 +110,15 @@ def live(  # noqa: PLR0913  # one run, and all that may be asked of it
     if play:
         grades = dict.fromkeys(BY_NAME, OFF)
     chance = Random(f"{seed}:faults")  # noqa: S311  # repeatable, not a secret
-    mix = dict(grades) if grades is not None else drawn(chance)
+    merchants = Random(f"{seed}:merchants")  # noqa: S311  # as above
+    mix = dict(grades) if grades is not None else drawn(chance, merchants)
     outcome = Outcome(seed, mix, mode or (play.mode if play else _drawn_mode(seed)))
     if outcome.mode == Mode.GUARDED:
         mix.update(dict.fromkeys(NOT_GUARDED, OFF))
+    if lies or any(mix.get(name, OFF) != OFF for name in ("foreign_edit", "order_changed")):
+        # Who edits the figure, or takes a unit back that we do not count, at the same time hides what was moved; and a
+        # shop that does not compare loses it.
+        mix["silent_move"] = OFF
     kernel = Kernel(str(seed))
     kernel.lines = lines
     database = SimulatedDatabase(dsn, kernel)
@@ -125,7 +130,7 @@ def live(  # noqa: PLR0913  # one run, and all that may be asked of it
                 seed,
                 kernel,
                 database,
-                Faults(mix, chance),
+                Faults(mix, chance, merchants),
                 outcome,
                 play,
                 Honesty(frozenset(lies), is_probed, is_hourly),
@@ -175,6 +180,7 @@ class _Run:
         self._world.is_guarded = outcome.mode == Mode.GUARDED
         self._world.is_compared &= "ignores_compare" not in honesty.lies
         self._auditor = Auditor(database.session, self._world)
+        self._world.known = self._auditor.known
         self._violation: ViolationError | None = None
 
     def _simulators(self, seed: int) -> dict[str, Simulator]:

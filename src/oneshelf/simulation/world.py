@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
@@ -12,6 +13,8 @@ from typing import Any
 import httpx2
 import msgspec
 
+from oneshelf.connectors.shopify.simulator import ShopifySimulator
+from oneshelf.connectors.shopify.simulator_shop import KEPT_STATES
 from oneshelf.sdk.simulator import BookOrder, Simulator
 from oneshelf.simulation.faults import Faults
 from oneshelf.simulation.kernel import Kernel
@@ -53,6 +56,15 @@ class Asked:
         return self.status == 200
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the engine knows of a listing. `is_accounted`: of its other stock states, and has done for a while."""
+
+    is_proved: bool
+    available: int
+    is_accounted: bool
+
+
 async def _granted(simulator: Simulator) -> None:
     simulator.grant()
 
@@ -76,6 +88,10 @@ class World:
         self.is_guarded = False
         # Whether a channel compares what is written with what it shows.
         self.is_compared = "shopify" in channels
+        # What merchants have moved from sale: (SKU, the shop's state) -> units.
+        self.kept: Counter[tuple[str, str]] = Counter()
+        self.known: Callable[[str, str], Known] = lambda _channel, _listing: Known(False, 0, False)
+        self._merchant = Random(f"{seed}:merchant")  # noqa: S311  # as above
         self._held: list[str] = []
         self._people: list[asyncio.Task[None]] = []
         self._watchmen: list[asyncio.Task[None]] = []
@@ -134,6 +150,28 @@ class World:
             if self.faults.strikes("foreign_edit", name):
                 edited = random.choice(simulator.listings())
                 self.edit(name, edited.channel_sku, max(0, edited.units + random.choice((-3, -1, 1, 2, 5))))
+            if isinstance(simulator, ShopifySimulator) and self.faults.strikes("silent_move", name):
+                self._move_silently(name, simulator)
+
+    def _move_silently(self, name: str, shop: ShopifySimulator) -> None:
+        """A merchant moves units from sale to where nobody sells them, or back, and the shop says nothing.
+
+        Only what the engine has seen on sale: nobody can tell what was moved before the first reading. Of a guarded SKU
+        nothing comes back: who puts units on sale behind our back sells what others were given.
+        """
+        merchant = self._merchant
+        article = merchant.choice(shop.shop.articles)
+        state, units = merchant.choice(KEPT_STATES), merchant.choice((1, 1, 2))
+        known = self.known(name, article.variant_id)
+        origin, target = "available", state
+        if article.units[state] >= units and known.is_accounted and not self.is_guarded and merchant.random() < 0.5:
+            origin, target = state, "available"
+        elif known.available < units:
+            return
+        if known.is_proved and shop.move_units(article.variant_id, units, origin=origin, target=target):
+            self.kept[article.sku, state] += units if origin == "available" else -units
+            self.faults.saw(f"{name}: units moved {'from' if origin == 'available' else 'back on'} sale")
+            self.kernel.note(f"{name} moved {units} {article.sku} from {origin} to {target}")
 
     def _later_life(self, name: str, simulator: Simulator) -> None:
         """Something may become of an order that is open."""

@@ -18,16 +18,22 @@ from oneshelf.domain.reading import DriftFound
 from oneshelf.storage.database import Transaction
 from oneshelf.storage.listings import ListingKey
 
+# Of `drifts d`.
 COLUMNS = """
-    drift_id, channel, channel_sku, sku, cause, expected_units, observed_units, opened_at, resolved_at, resolution,
-    explained_by, heal_count, waiting_for, wait_until
+    d.drift_id, d.channel, d.channel_sku, d.sku, d.cause, d.expected_units, d.observed_units, d.opened_at,
+    d.resolved_at, d.resolution, d.explained_by, d.heal_count, d.waiting_for, d.wait_until, d.booking_count,
+    coalesce((select l.suspense_units from listings l
+              where l.channel = d.channel and l.channel_sku = d.channel_sku), 0) as suspense_units
 """
 # Orders are looked for that come this late: a payment may take three weeks, and longer is not remembered anyway.
 EXPLAINED_LATE_DAYS = 35
 
 
 class DriftRow(NamedTuple):
-    """A drift as a person reads it. `waiting_for`: why the engine does nothing more by itself; empty: it goes on."""
+    """A drift as a person reads it. `waiting_for`: why the engine does nothing more by itself; empty: it goes on.
+
+    `booking_count`: how often units were moved in the ledger for it. `suspense_units`: what its listing holds back now.
+    """
 
     drift_id: UUID
     channel: Channel
@@ -43,6 +49,26 @@ class DriftRow(NamedTuple):
     heal_count: int = 0
     waiting_for: str = ""
     wait_until: datetime | None = None
+    booking_count: int = 0
+    suspense_units: int = 0
+
+    @property
+    def key(self) -> ListingKey:
+        return (self.channel, self.channel_sku)
+
+    @property
+    def unexplained_units(self) -> int:
+        """Units that are missing on sale and no order explains; below zero: too many.
+
+        Of a write that seems lost nothing is held back: all that it lacks may have been moved after it was applied.
+        """
+        is_held_back = self.size < 0 and self.cause not in {Cause.LOST_WRITE.value, Cause.LATE_WRITE.value}
+        return self.suspense_units if is_held_back else -self.size
+
+    @property
+    def size(self) -> int:
+        """Units observed less expected."""
+        return self.observed_units - self.expected_units
 
     @property
     def is_decided(self) -> bool:
@@ -109,7 +135,8 @@ async def open_all(tx: Transaction, found: Sequence[tuple[UUID, DriftFound]], *,
                 as new (drift_id, channel, channel_sku, sku, cause, expected_units, observed_units)
             on conflict (channel, channel_sku) where resolved_at is null do update set
                 cause = excluded.cause, expected_units = excluded.expected_units,
-                observed_units = excluded.observed_units, resolution = '', waiting_for = '', attributed_at = null
+                observed_units = excluded.observed_units, resolution = '', waiting_for = '', attributed_at = null,
+                booked_at = null
             """,
             {
                 "at": at,
@@ -127,6 +154,7 @@ async def open_all(tx: Transaction, found: Sequence[tuple[UUID, DriftFound]], *,
 async def close_verified(tx: Transaction, keys: Collection[ListingKey], *, at: datetime) -> int:
     """These listings were just verified: drifts of those that show the desired figure are over. Returns how many.
 
+    So is one for which the ledger has moved its units: the channel was right, whatever is desired by now.
     A fall whose units are no longer in suspense, and which nobody decided upon, was explained by an order.
     """
     ordered = sorted(keys)
@@ -139,7 +167,7 @@ async def close_verified(tx: Transaction, keys: Collection[ListingKey], *, at: d
         from unnest(%(channels)s::text[], %(channel_skus)s::text[]) as seen (channel, channel_sku)
         join listings l on l.channel = seen.channel and l.channel_sku = seen.channel_sku
         where d.channel = seen.channel and d.channel_sku = seen.channel_sku and d.resolved_at is null
-          and l.verified_units = l.desired_units and l.suspense_units = 0
+          and l.suspense_units = 0 and (l.verified_units = l.desired_units or d.booked_at is not null)
         """,
         {
             "at": at,
@@ -159,7 +187,7 @@ async def claim_undecided(tx: Transaction, *, limit: int) -> list[DriftRow]:
     cursor = tx.cursor(row_factory=class_row(DriftRow))
     await cursor.execute(
         f"""
-        select {_columns("d")} from drifts d join channels c on c.channel = d.channel
+        select {COLUMNS} from drifts d join channels c on c.channel = d.channel
         where d.resolved_at is null and d.resolution = '' and d.waiting_for = '' and c.mode = 'live'
           and (d.wait_until is null or d.wait_until <= db_now())
         order by d.opened_at limit %(limit)s for update of d skip locked
@@ -174,9 +202,9 @@ async def claim_explainable(tx: Transaction, *, limit: int) -> list[DriftRow]:
     cursor = tx.cursor(row_factory=class_row(DriftRow))
     await cursor.execute(
         f"""
-        select {_columns("d")} from drifts d
+        select {COLUMNS} from drifts d
         where d.opened_at > db_now() - make_interval(days => %(days)s) and d.observed_units < d.expected_units
-          and d.explained_by = '' and d.cause = any(%(causes)s::text[])
+          and d.explained_by = '' and d.cause = any(%(causes)s::text[]) and d.booking_count = 0
           and (d.resolved_at is not null or d.resolution <> '')
           and exists (
               select from order_lines l join orders o on o.channel = l.channel and o.order_id = l.order_id
@@ -204,7 +232,7 @@ async def decide(tx: Transaction, decisions: Mapping[UUID, Decision], resolution
     await tx.execute(
         """
         update drifts set resolution = %(resolution)s, waiting_for = '', wait_until = null,
-            heal_count = heal_count + (%(resolution)s = %(republished)s)::int
+            heal_count = heal_count + (%(resolution)s = %(republished)s)::int, booked_at = null
         where drift_id = any(%(ids)s::uuid[])
         """,
         {
@@ -265,7 +293,7 @@ async def find(tx: Transaction, drift_id: UUID, *, locked: bool = False) -> Drif
     """One drift; `locked`: held until this transaction ends."""
     cursor = tx.cursor(row_factory=class_row(DriftRow))
     await cursor.execute(
-        f"select {COLUMNS} from drifts where drift_id = %(drift_id)s {'for update' if locked else ''}",
+        f"select {COLUMNS} from drifts d where drift_id = %(drift_id)s {'for update of d' if locked else ''}",
         {"drift_id": drift_id},
     )
     return await cursor.fetchone()
@@ -287,7 +315,7 @@ def as_shown(drift: DriftRow, *, now: datetime) -> dict[str, Any]:
     """A drift with its size (observed less expected) and its age in s; that of a resolved one has stopped."""
     return {
         **drift._asdict(),
-        "size": drift.observed_units - drift.expected_units,
+        "size": drift.size,
         "age_s": ((drift.resolved_at or now) - drift.opened_at).total_seconds(),
     }
 
@@ -302,7 +330,7 @@ async def newest(tx: Transaction, *, only_open: bool, limit: int = 500) -> list[
     cursor = tx.cursor(row_factory=class_row(DriftRow))
     await cursor.execute(
         f"""
-        select {COLUMNS} from drifts where not %(only_open)s or resolved_at is null
+        select {COLUMNS} from drifts d where not %(only_open)s or resolved_at is null
         order by resolved_at is not null, opened_at desc limit %(limit)s
         """,
         {"only_open": only_open, "limit": limit},
@@ -329,10 +357,6 @@ async def open_of(tx: Transaction, sku: Sku) -> list[DriftRow]:
     """The open drifts of the listings of a SKU, oldest first."""
     cursor = tx.cursor(row_factory=class_row(DriftRow))
     await cursor.execute(
-        f"select {COLUMNS} from drifts where resolved_at is null and sku = %(sku)s order by opened_at", {"sku": sku}
+        f"select {COLUMNS} from drifts d where resolved_at is null and sku = %(sku)s order by opened_at", {"sku": sku}
     )
     return await cursor.fetchall()
-
-
-def _columns(alias: str) -> str:
-    return ", ".join(f"{alias}.{name.strip()}" for name in COLUMNS.split(","))

@@ -8,6 +8,8 @@ from uuid import UUID
 
 from oneshelf.domain.attribution import ORDERS_MAX, Evidence, LateOrder, Part, RecentWrite, SeenReading
 from oneshelf.domain.identity import Channel
+from oneshelf.domain.state_change import moves_behind
+from oneshelf.storage import stock_states
 from oneshelf.storage.database import Transaction
 from oneshelf.storage.drifts import DriftRow
 
@@ -33,6 +35,7 @@ async def gather(
     orders = await _by_drift(tx, _ORDERS, ids, LateOrder, limit=ORDERS_MAX)
     parts = await _by_drift(tx, _PARTS, ids, Part, limit=ORDERS_MAX)
     circumstances = await _circumstances(tx, ids)
+    states = await stock_states.read(tx, {(drift.channel, drift.channel_sku) for drift in found})
     return {
         drift.drift_id: Evidence(
             expected_units=drift.expected_units,
@@ -44,8 +47,21 @@ async def gather(
             parts=parts[drift.drift_id],
             silent_states=tuple(silent_states.get(drift.channel, ())),
             **circumstances[drift.drift_id],
+            **_moved(drift, states.get((drift.channel, drift.channel_sku))),
         )
         for drift in found
+    }
+
+
+def _moved(drift: DriftRow, seen: stock_states.SeenStates | None) -> dict[str, Any]:
+    """What the readings show of the other states, and what of it explains the drift."""
+    if seen is None:
+        return {}
+    return {
+        "states_before": seen.accounted,
+        "states_after": seen.shown,
+        "states_at": seen.shown_at,
+        "moved": moves_behind(seen.accounted, seen.shown, fall=drift.unexplained_units),
     }
 
 

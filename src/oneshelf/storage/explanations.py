@@ -68,7 +68,7 @@ async def drift_at(tx: Transaction, key: ListingKey, at: datetime) -> DriftRow |
     cursor = tx.cursor(row_factory=class_row(DriftRow))
     await cursor.execute(
         f"""
-        select {COLUMNS} from drifts
+        select {COLUMNS} from drifts d
         where channel = %(channel)s and channel_sku = %(channel_sku)s and opened_at <= %(at)s
           and (resolved_at is null or resolved_at > %(at)s)
         order by opened_at desc limit 1

@@ -20,7 +20,8 @@ from oneshelf.storage.publishing import LISTING_COLUMNS, listing_from_row
 class Plannable(NamedTuple):
     """A linked listing and where its units come from; of a bundle, from which components.
 
-    `is_watched`: nobody has signed it off, so it sells what its channel says and is never written.
+    `is_watched`: nobody has signed it off, so it sells what its channel says and is never written. `is_drifting`: what
+    it shows is a drift that is not over, and whoever decides upon that has it written.
     """
 
     listing: Listing
@@ -29,6 +30,7 @@ class Plannable(NamedTuple):
     suspense_version: int
     is_live: bool
     is_watched: bool
+    is_drifting: bool
     components: tuple[Component, ...] = ()
 
     @property
@@ -63,7 +65,9 @@ async def lock_for_planning(tx: Transaction, skus: Collection[Sku]) -> list[Plan
             union select b.sku from bundle_components b join moved on moved.sku = b.component
         )
         select {LISTING_COLUMNS}, c.location, l.pack_units, l.suspense_version, c.mode = 'live',
-               c.mode = 'watch' or (c.signs_off = 'listing' and l.signed_off_at is null)
+               c.mode = 'watch' or (c.signs_off = 'listing' and l.signed_off_at is null),
+               exists (select from drifts d
+                       where d.channel = l.channel and d.channel_sku = l.channel_sku and d.resolved_at is null)
         from listings l join channels c on c.channel = l.channel join reached on reached.sku = l.sku
         order by l.channel, l.channel_sku
         for update of l
@@ -73,7 +77,16 @@ async def lock_for_planning(tx: Transaction, skus: Collection[Sku]) -> list[Plan
     found = await cursor.fetchall()
     bundles = await components(tx, {row[2] for row in found})
     return [
-        Plannable(listing_from_row(row), Location(row[36]), row[37], row[38], row[39], row[40], bundles.get(row[2], ()))
+        Plannable(
+            listing=listing_from_row(row),
+            location=Location(row[36]),
+            pack_units=row[37],
+            suspense_version=row[38],
+            is_live=row[39],
+            is_watched=row[40],
+            is_drifting=row[41],
+            components=bundles.get(row[2], ()),
+        )
         for row in found
     ]
 

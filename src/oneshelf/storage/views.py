@@ -153,6 +153,7 @@ class ChannelHealth(NamedTuple):
     oldest_unverified_s: float | None
     drift_count: int
     detection_p95_s: float | None
+    corrected_p95_s: float | None
     cancellation_rate: float | None
     cancellations_left: int | None
 
@@ -325,14 +326,13 @@ async def channel_rows(tx: Transaction) -> list[ChannelHealth]:
                coalesce(n.held_count, 0) as held_count, coalesce(n.unlinked_count, 0) as unlinked_count,
                extract(epoch from db_now() - n.unverified_since)::float8 as oldest_unverified_s,
                (select count(*) from drifts d where d.channel = c.channel and d.resolved_at is null) as drift_count,
-               (select percentile_disc(0.95) within group (order by extract(epoch from k.detected_at - k.injected_at))
-                from canaries k where k.channel = c.channel and k.detected_at is not null
-                and k.injected_at > db_now() - interval '90 days')::float8 as detection_p95_s,
+               hidden.detection_p95_s, hidden.corrected_p95_s,
                budget.cancelled_count::float8 / nullif(budget.order_count, 0) as cancellation_rate,
                budget.budget_left as cancellations_left
         from channels c
         left join cancellation_budgets budget on budget.channel = c.channel and budget.channel_sku = ''
         left join counted n on n.channel = c.channel
+        cross join lateral canary_p95(c.channel) as hidden
         left join schedules polls on polls.channel = c.channel and polls.task = 'orders'
         left join schedules sweeps on sweeps.channel = c.channel and sweeps.task = 'stock'
         order by c.channel

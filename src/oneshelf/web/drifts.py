@@ -13,6 +13,7 @@ from oneshelf.domain.attribution import attribute
 from oneshelf.domain.command import Adjust
 from oneshelf.domain.outcome import Outcome
 from oneshelf.errors import CannotResolveError, UnknownDriftError
+from oneshelf.flow.post import post_moves
 from oneshelf.flow.resolve import by_hand
 from oneshelf.storage import canaries, drifts, evidence, views
 from oneshelf.storage.database import now
@@ -49,15 +50,20 @@ class DriftResolvedOut(BaseModel):
 class DetectionOut(BaseModel):
     """How long edits made on purpose stayed hidden at a channel, in seconds, and what its schedule can promise.
 
-    `missed`: injected, and no drift until whoever measured gave up. Null where nothing was measured.
+    `act`: `edit` of the figure, or `move` of a unit to another stock state. `missed`: injected, and no drift until
+    whoever measured gave up. `corrected_p50_s`, `corrected_p95_s`: until every other listing was proved to show the
+    corrected figure. Null where nothing was measured.
     """
 
     channel: str
+    act: str
     measured: int
     missed: int
     p50_s: float | None
     p95_s: float | None
     objective_s: float | None
+    corrected_p50_s: float | None
+    corrected_p95_s: float | None
 
 
 class DetectionsOut(BaseModel):
@@ -112,8 +118,11 @@ async def put_resolution(request: Request, engine: EngineOf, drift_id: str) -> D
         [answered] = await engine.post([adjustment])
         return answered.outcome
 
+    async def book() -> int:
+        return await post_moves(engine.database, engine.clock.new_id)
+
     try:
-        words = await by_hand(engine.database, wanted, wish.how, post=post, wait_s=wish.wait_s)
+        words = await by_hand(engine.database, wanted, wish.how, post=post, book=book, wait_s=wish.wait_s)
     except UnknownDriftError as refusal:
         raise ProblemError(404, str(refusal), kind="no-such-drift") from None
     except CannotResolveError as refusal:

@@ -131,7 +131,12 @@ def _of_drifts(found: Sequence[drifts.OpenDrifts]) -> list[Metric]:
 def _of_detection(found: Sequence[canaries.Detection]) -> list[Metric]:
     """What canaries measured; a channel where none did has no figure."""
     measured = GaugeMetricFamily(
-        "oneshelf_drift_detection_seconds", "How long canaries stayed hidden.", labels=["channel", "quantile"]
+        "oneshelf_drift_detection_seconds", "How long canaries stayed hidden.", labels=["channel", "act", "quantile"]
+    )
+    corrected = GaugeMetricFamily(
+        "oneshelf_state_change_corrected_seconds",
+        "From a move of units to another state until every other listing was proved to show what follows.",
+        labels=["channel", "quantile"],
     )
     objective = GaugeMetricFamily(
         "oneshelf_drift_detection_objective_seconds", "What the channel's schedule can promise.", labels=["channel"]
@@ -139,10 +144,13 @@ def _of_detection(found: Sequence[canaries.Detection]) -> list[Metric]:
     for one in found:
         for share, value in (("0.5", one.p50_s), ("0.95", one.p95_s)):
             if value is not None:
-                measured.add_metric([one.channel, share], value)
-        if one.objective_s is not None:
+                measured.add_metric([one.channel, one.act.value, share], value)
+        for share, value in (("0.5", one.corrected_p50_s), ("0.95", one.corrected_p95_s)):
+            if value is not None:
+                corrected.add_metric([one.channel, share], value)
+        if one.objective_s is not None and one.act is canaries.Act.EDIT:
             objective.add_metric([one.channel], one.objective_s)
-    return [measured, objective]
+    return [measured, corrected, objective]
 
 
 async def metrics(request: Request) -> Response:

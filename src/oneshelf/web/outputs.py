@@ -266,8 +266,9 @@ class ChannelOut(_Output):
     """A channel. Ages: since its orders were last asked for, since its whole stock was last read.
 
     `held_s`: since the breaker stopped its writes, for `held_reason`; null usually. What was sold is written even so.
-    `detection_p95_s`: how long drifts stay hidden, measured with canaries. `cancellation_rate`: share of the orders of
-    its window that were cancelled, and `cancellations_left` of those it forgives; null where its kind has no rule.
+    `detection_p95_s`: how long drifts stay hidden, measured with canaries; `corrected_p95_s`: until every other listing
+    follows a move to another stock state. `cancellation_rate`: share of the orders of its window that were cancelled,
+    and `cancellations_left` of those it forgives; null where its kind has no rule.
     `writes`: how it is written, `compare-and-set` or `blind-set`; null while it cannot be opened. `fallbacks`: declared
     ability, `compare` or `key`, that `oneshelf channel check` has shown to be lost. `webhooks`: null where nobody keeps
     its subscriptions, since it has none or ONESHELF_PUBLIC_URL is not set.
@@ -299,6 +300,7 @@ class ChannelOut(_Output):
     oldest_unverified_s: float | None
     drift_count: int
     detection_p95_s: float | None
+    corrected_p95_s: float | None
     cancellation_rate: float | None
     cancellations_left: int | None
 

@@ -412,3 +412,43 @@ async def test_a_shop_that_ignores_the_compared_figure_writes_over_a_sale(bench:
     assert await bench.connector.push([bench.write(bench.skus[0], 8)]) == (Applied(),)
     assert bench.shown()[0] == 8
     assert bench.sim.switches.hits["ignores_compare"] == 1
+
+
+async def test_an_inactive_level_is_read_as_such_and_activated_with_nothing_on_sale(bench: Bench) -> None:
+    """What it showed when it was deactivated may have been sold since."""
+    article = bench.sim.shop.articles[0]
+    article.is_active = False
+    (reading,) = await bench.connector.read_stock(bench.skus[:1])
+    assert (reading.units, f"oneshelf listing activate CHANNEL {bench.skus[0]}" in reading.note) == (None, True)
+    (refused,) = await bench.connector.push([bench.write(bench.skus[0], 5)])
+    assert isinstance(refused, Refused)
+    key = bench.clock.new_id()
+    assert await bench.connector.activate(bench.skus[0], key=key) == Applied()
+    assert (article.is_active, article.units["available"]) == (True, 0)
+    again = await bench.connector.activate(bench.skus[0], key=bench.clock.new_id())
+    assert again == Refused("the item is active at this location already")
+    article.is_tracked = False
+    untracked = await bench.connector.activate(bench.skus[0], key=bench.clock.new_id())
+    assert isinstance(untracked, Refused)
+
+
+async def test_an_activation_without_an_answer_is_unknown(bench: Bench) -> None:
+    bench.sim.shop.articles[0].is_active = False
+    bench.sim.switches.set({"reply_lost": {"next": 1}})
+    assert isinstance(await bench.connector.activate(bench.skus[0], key=bench.clock.new_id()), Unknown)
+    assert bench.sim.shop.articles[0].is_active
+
+
+async def test_every_row_of_a_push_says_what_it_is_compared_with(big_bench: Bench) -> None:
+    """No schema demands it, and Shopify refuses the whole call without it."""
+    sent: list[dict[str, object]] = []
+
+    async def listen(request: httpx2.Request) -> None:
+        variables = json.loads(request.content)["variables"]
+        sent.extend(variables.get("input", {}).get("quantities", []))
+
+    big_bench.client.event_hooks = {"request": [listen]}
+    writes = [big_bench.write(sku, 7) for sku in big_bench.skus[:250]]
+    await big_bench.connector.push(writes)
+    assert len(sent) == 250
+    assert all(row["changeFromQuantity"] == 10 for row in sent)

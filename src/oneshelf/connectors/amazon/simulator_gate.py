@@ -9,7 +9,6 @@ from random import Random
 from urllib.parse import parse_qs
 
 from starlette.responses import JSONResponse, Response
-from starlette.types import Receive, Scope, Send
 
 from oneshelf.clock import Clock
 from oneshelf.connectors.amazon.simulator_books import Habits
@@ -31,19 +30,6 @@ HTML_BODY = "<html><head><title>503 Service Temporarily Unavailable</title></hea
 
 class BadRequestError(Exception):
     """The request breaks the model; the text becomes the message of a 400."""
-
-
-class CutReply(Response):
-    """An answer that ends in the middle: the client was promised more bytes than it ever gets."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"4096")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        try:
-            await send({"type": "http.response.body", "body": b'{"sku":"', "more_body": False})
-        except RuntimeError:
-            # The server complains that the body is too short, and closes the connection. That is the point.
-            return
 
 
 @dataclass(slots=True)

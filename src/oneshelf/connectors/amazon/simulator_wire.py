@@ -17,9 +17,10 @@ from oneshelf.connectors.amazon import simulator_documents as documents
 from oneshelf.connectors.amazon import simulator_question as asked
 from oneshelf.connectors.amazon.simulator_books import Books, Listing, Order
 from oneshelf.connectors.amazon.simulator_faults import Faults
-from oneshelf.connectors.amazon.simulator_gate import BadRequestError, CutReply, Gate
+from oneshelf.connectors.amazon.simulator_gate import BadRequestError, Gate
 from oneshelf.connectors.amazon.simulator_question import Question
 from oneshelf.domain.identity import UNITS_MAX
+from oneshelf.sdk.cut_reply import CutReply
 
 RESULTS_MAX = 1000
 IDENTIFIERS_MAX = 20
@@ -160,7 +161,7 @@ class Wire:
         for operation, rows in changes:
             self._books.submit(listing, operation=operation, rows=rows)
         if self._faults.switches.strikes("reply_lost"):
-            return CutReply()
+            return CutReply(b'{"sku":"')
         return self._submitted(documents.submission(sku, "ACCEPTED", submission_id))
 
     def _submitted(self, document: object) -> Response:

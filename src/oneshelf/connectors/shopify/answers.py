@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from oneshelf.connectors.shopify.documents import POLLED_FULFILLMENTS, POLLED_REFUNDS
 from oneshelf.connectors.shopify.json_reading import a_flag, a_list, a_text, an_object, number_in_gid, part
+from oneshelf.domain.account import StockState
 from oneshelf.domain.identity import ChannelSku, units_from
 from oneshelf.errors import MalformedError
 from oneshelf.sdk.fault import OutcomeUnknownError, ReauthenticateError, RefusedError, RetryLaterError
@@ -15,6 +16,10 @@ from oneshelf.sdk.message import StockReading
 # Available may go below zero at Shopify, and it stays so here: a reading that is clamped to zero would invent stock,
 # and could never be compared with what Shopify holds.
 AVAILABLE_LEAST = -1_000_000_000
+
+_STATES = frozenset(StockState)
+
+_ACTIVATE = "activate it there in Shopify, or: oneshelf listing activate CHANNEL"
 
 # Codes of `errors` after which nothing has been executed. Everything else leaves a write's outcome open.
 _NOT_EXECUTED = frozenset(
@@ -195,15 +200,19 @@ def _readable_variant(variant: Mapping[str, object], number: str, location: str)
     item_number = number_in_gid(part(item, "id", what), "InventoryItem")
     level = part(item, "inventoryLevel", what)
     obstacle = ""
-    units = None
+    units, states = None, None
     if not a_flag(part(item, "tracked", what), f"{what} tracked"):
         obstacle = "Shopify does not track the quantity of this item; switch on 'Track quantity'"
     elif level is None:
-        obstacle = f"the item is not stocked at location {location}; stock it there in Shopify first"
+        obstacle = f"the item is not stocked at location {location}; {_ACTIVATE} {number}"
     elif not a_flag(part(an_object(level, what), "isActive", what), f"{what} isActive"):
-        obstacle = f"the item is deactivated at location {location}; activate it there in Shopify first"
+        obstacle = f"the item is deactivated at location {location}; {_ACTIVATE} {number}"
     else:
-        units = _available(an_object(level, what), what)
+        told = _states(an_object(level, what), what)
+        if "available" not in told:
+            raise MalformedError(f"{what} has no quantity 'available'")
+        units = told["available"]
+        states = {StockState(name): count for name, count in told.items() if name in _STATES}
     title = variant.get("displayName")
     reading = StockReading(
         channel_sku=ChannelSku(number),
@@ -212,16 +221,19 @@ def _readable_variant(variant: Mapping[str, object], number: str, location: str)
         title=title if isinstance(title, str) else "",
         note=obstacle,
         alias=item_number,
+        states=states,
     )
     return Variant(reading=reading, inventory_item=item_number, obstacle=obstacle)
 
 
-def _available(level: Mapping[str, object], what: str) -> int:
+def _states(level: Mapping[str, object], what: str) -> dict[str, int]:
+    """Name -> units of every quantity that the level tells."""
+    told = {}
     for entry in a_list(part(level, "quantities", what), f"{what} quantities"):
         quantity = an_object(entry, f"{what} quantity")
-        if quantity.get("name") == "available":
-            return units_from(part(quantity, "quantity", what), what=f"available of {what}", least=AVAILABLE_LEAST)
-    raise MalformedError(f"{what} has no quantity 'available'")
+        name = a_text(part(quantity, "name", what), f"{what} quantity name")
+        told[name] = units_from(part(quantity, "quantity", what), what=f"{name} of {what}", least=AVAILABLE_LEAST)
+    return told
 
 
 def _sku(parent: Mapping[str, object]) -> str | None:

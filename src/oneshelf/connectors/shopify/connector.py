@@ -218,6 +218,10 @@ class ShopifyConnector:
         """See `subscriptions.keep`."""
         return await subscriptions.keep(self._api, address)
 
+    async def activate(self, channel_sku: ChannelSku, *, key: UUID) -> WriteOutcome:
+        """See `push.Pusher.activate`."""
+        return await self._pusher.activate(channel_sku, key=key)
+
     async def preflight(self) -> tuple[Finding, ...]:
         """Raises RetryLaterError where Shopify cannot be asked."""
         try:

@@ -23,21 +23,28 @@ POLLED_NESTED_LINES = 20
 WHOLE_LINES = 250
 WHOLE_LISTS = 50
 
-_VARIANT = """
-fragment VariantParts on ProductVariant {
+# What lies at the location, state by state. A list is priced as one object however many names it has.
+QUANTITY_NAMES = (
+    *("available", "committed", "on_hand", "damaged"),
+    *("quality_control", "reserved", "safety_stock", "incoming"),
+)
+_NAMES = ", ".join(f'"{name}"' for name in QUANTITY_NAMES)
+
+_VARIANT = f"""
+fragment VariantParts on ProductVariant {{
   id
   sku
   displayName
-  inventoryItem {
+  inventoryItem {{
     id
     sku
     tracked
-    inventoryLevel(locationId: $location, includeInactive: true) {
+    inventoryLevel(locationId: $location, includeInactive: true) {{
       isActive
-      quantities(names: ["available"]) { name quantity }
-    }
-  }
-}
+      quantities(names: [{_NAMES}]) {{ name quantity }}
+    }}
+  }}
+}}
 """
 
 READ_VARIANTS = (
@@ -67,6 +74,16 @@ mutation SetAvailable($input: InventorySetQuantitiesInput!, $key: String!) {
   inventorySetQuantities(input: $input) @idempotent(key: $key) {
     inventoryAdjustmentGroup { id }
     userErrors { code field message }
+  }
+}
+"""
+
+# Its errors have no code.
+ACTIVATE = """
+mutation Activate($item: ID!, $location: ID!, $available: Int, $key: String!) {
+  inventoryActivate(inventoryItemId: $item, locationId: $location, available: $available) @idempotent(key: $key) {
+    inventoryLevel { isActive }
+    userErrors { field message }
   }
 }
 """
@@ -156,6 +173,6 @@ mutation DeleteSubscription($id: ID!) {
 """
 
 QUERIES = (READ_VARIANTS, LIST_VARIANTS, POLL_ORDERS, WHOLE_ORDER, PREFLIGHT, LIST_SUBSCRIPTIONS)
-MUTATIONS = (SET_AVAILABLE,)
+MUTATIONS = (SET_AVAILABLE, ACTIVATE)
 # These take no idempotency key: made or deleted twice is refused, and changes no stock.
 UNKEYED_MUTATIONS = (CREATE_SUBSCRIPTION, DELETE_SUBSCRIPTION)

@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 import msgspec
 
 from oneshelf.connectors.shopify.answers import UserError, Variant, user_errors_from
-from oneshelf.connectors.shopify.documents import ARRAY_LENGTH_MAX, SET_AVAILABLE
+from oneshelf.connectors.shopify.documents import ACTIVATE, ARRAY_LENGTH_MAX, SET_AVAILABLE
 from oneshelf.connectors.shopify.graphql import ShopifyApi
 from oneshelf.connectors.shopify.json_reading import gid
 from oneshelf.domain.identity import ChannelSku
@@ -105,6 +105,25 @@ class Pusher:
         answer = await self._api.write(SET_AVAILABLE, {**other, "key": variables["key"]})
         codes = {error.code for error in user_errors_from(answer, "inventorySetQuantities")}
         return None if codes & _NOT_TOLD else "IDEMPOTENCY_KEY_PARAMETER_MISMATCH" in codes
+
+    async def activate(self, channel_sku: ChannelSku, *, key: UUID) -> WriteOutcome:
+        """Have the item stocked and sold at the location, with nothing available yet.
+
+        Without a figure Shopify restores the one that the level had when it was deactivated, whatever was sold since
+        (https://shopify.dev/changelog/inventoryactivate-now-preserves-available-quantity, checked 2026-11-23).
+        """
+        self._items.pop(channel_sku, None)
+        await self._read([channel_sku])
+        item, obstacle = self._items.get(channel_sku, ("", "Shopify has no such product variant"))
+        if not item or not obstacle:
+            return Refused(obstacle or "the item is active at this location already")
+        place = {"item": gid("InventoryItem", item), "location": gid("Location", self._location)}
+        try:
+            answer = await self._api.write(ACTIVATE, {**place, "available": 0, "key": str(key)})
+            errors = user_errors_from(answer, "inventoryActivate")
+        except OutcomeUnknownError as lost:
+            return Unknown(str(lost))
+        return Refused(errors[0].words.removeprefix(": ")) if errors else Applied()
 
     async def _rows(self, writes: Sequence[StockWrite], batch: _Batch) -> list[_Row]:
         """The writes that can be sent; the others are settled. An obstacle may be gone, so it is read again."""

@@ -14,19 +14,18 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
-from starlette.types import Receive, Scope, Send
 
 from oneshelf.clock import Clock
 from oneshelf.connectors.shopify.access import TOKEN_PATH
 from oneshelf.connectors.shopify.simulator_cost import QUERY_COST_MAX, Bucket, actual_cost
 from oneshelf.connectors.shopify.simulator_graphql import (
-    MutationCall,
     Prepared,
     RefusedRequestError,
     executed,
     prepared,
 )
 from oneshelf.connectors.shopify.simulator_lists import Lists
+from oneshelf.connectors.shopify.simulator_mutations import Mutations
 from oneshelf.connectors.shopify.simulator_payloads import (
     edit_payload,
     gone_payload,
@@ -36,7 +35,9 @@ from oneshelf.connectors.shopify.simulator_payloads import (
     refund_payload,
 )
 from oneshelf.connectors.shopify.simulator_shop import (
+    KEPT_STATES,
     LOCATION_ID,
+    MOVABLE_STATES,
     Article,
     OrderedLine,
     Shop,
@@ -45,7 +46,9 @@ from oneshelf.connectors.shopify.simulator_shop import (
 from oneshelf.connectors.shopify.simulator_tokens import ACCESS_TOKEN as ACCESS_TOKEN
 from oneshelf.connectors.shopify.simulator_tokens import CLIENT_ID, REFRESH_TOKEN, App
 from oneshelf.connectors.shopify.simulator_webhooks import Webhooks
-from oneshelf.connectors.shopify.simulator_writes import KeyMemory, set_quantities
+from oneshelf.domain.identity import units_from
+from oneshelf.errors import MalformedError
+from oneshelf.sdk.cut_reply import CutReply
 from oneshelf.sdk.simulator import BookListing, BookOrder, CatalogueItem, SimulatedAccount, Simulator
 
 VERSIONS = ("2026-04", "2026-07", "2026-10")
@@ -69,9 +72,9 @@ FAULTS = (
     "webhook_day_late",
     "webhook_assembled_late",
     "subscription_dropped",
+    "silent_move",
 )
 
-_SLOW_S = 2.0
 _RETRY_AFTER_S = 2.0
 
 
@@ -93,10 +96,8 @@ class ShopifySimulator(Simulator):
         self.installed = App(self)
         self.webhooks = Webhooks(self, webhook_client)
         self._bucket = Bucket(speed=speed)
-        self._keys = KeyMemory()
-        self._started_at = clock.monotonic()
-        self._groups = 0
         self._lists = Lists(self)
+        self._mutations = Mutations(self)
 
     def account(self, *, address: str, webhook_secrets: Sequence[str] = ("hush",)) -> SimulatedAccount:
         return SimulatedAccount(
@@ -122,6 +123,7 @@ class ShopifySimulator(Simulator):
             return None
         order.placed_at = self.clock.now()
         self._announce(order, "orders/create", has_moved_levels=True)
+        self._move_silently()
         return order.order_id
 
     def cancel(self, order_id: str) -> bool:
@@ -177,7 +179,7 @@ class ShopifySimulator(Simulator):
         self.webhooks.send("refunds/create", refund_payload(order, refund), event_id=event_id)
         self.webhooks.send("orders/updated", order_payload(order), event_id=event_id)
         if restock:
-            self._announce_level(refund.parts[0].line.article, event_id=event_id)
+            self.announce_level(refund.parts[0].line.article, event_id=event_id)
         return self.counted("refund_restocked" if restock else "refund_kept_off", True)
 
     def end_listing(self, channel_sku: str) -> bool:
@@ -206,7 +208,30 @@ class ShopifySimulator(Simulator):
     def edit_by_hand(self, channel_sku: str, units: int) -> None:
         article = self.shop.article(channel_sku)
         self.shop.set_available(article, units, now=self.channel_now())
-        self._announce_level(article, event_id=self.webhooks.new_event())
+        self.announce_level(article, event_id=self.webhooks.new_event())
+
+    def move_units(self, channel_sku: str, units: int, *, origin: str, target: str, is_silent: bool = True) -> bool:
+        """A merchant moves units between stock states, such as from `available` to `damaged`. False: too few are there.
+
+        No text of Shopify says which states announce a change, and what is announced tells `available` alone: by
+        default nothing is said at all.
+        """
+        if not {origin, target} <= set(MOVABLE_STATES) or origin == target:
+            raise MalformedError(f"units move between two of {', '.join(MOVABLE_STATES)}, not {origin} and {target}")
+        article = self.shop.article(channel_sku)
+        if not self.shop.move(article, units, origin=origin, target=target, now=self.channel_now()):
+            return False
+        if not is_silent and "available" in {origin, target}:
+            self.announce_level(article, event_id=self.webhooks.new_event())
+        return self.counted("units_moved", True)
+
+    def _move_silently(self) -> None:
+        """Where somebody has switched it on: a merchant moves a unit that is on sale to where it is not."""
+        if self.switches.strikes("silent_move"):
+            on_sale = [article for article in self.shop.articles if article.can_sell(1)]
+            if on_sale:
+                article, target = self.chance.choice(on_sale), self.chance.choice(KEPT_STATES)
+                self.move_units(article.variant_id, 1, origin="available", target=target)
 
     def connect(self, *, address: str, secret: str) -> None:
         """The app's configuration sends all webhooks there. Shopify takes https only; on this machine http will do."""
@@ -228,7 +253,7 @@ class ShopifySimulator(Simulator):
             self.webhooks.send(topic, order_payload(order), event_id=event_id)
         if has_moved_levels:
             for article in {line.article.item_id: line.article for line in order.lines}.values():
-                self._announce_level(article, event_id=event_id)
+                self.announce_level(article, event_id=event_id)
         return True
 
     def _announce_edit(self, order: ShopOrder, line: OrderedLine, units: int) -> bool:
@@ -240,7 +265,7 @@ class ShopifySimulator(Simulator):
         edited = edit_payload(order, line, units, edit_id=self.shop.other_id())
         self.webhooks.send("orders/edited", edited, event_id=event_id)
         self.webhooks.send("orders/updated", order_payload(order), event_id=event_id)
-        self._announce_level(line.article, event_id=event_id)
+        self.announce_level(line.article, event_id=event_id)
         return True
 
     def touch(self, order: ShopOrder) -> None:
@@ -248,7 +273,7 @@ class ShopifySimulator(Simulator):
         order.updated_at = self.channel_now()
         self._announce(order, "orders/updated")
 
-    def _announce_level(self, article: Article, *, event_id: str) -> None:
+    def announce_level(self, article: Article, *, event_id: str) -> None:
         self.webhooks.send("inventory_levels/update", lambda: level_payload(article), event_id=event_id)
 
     # The wire ------------------------------------------------------------------------------------------------
@@ -260,8 +285,18 @@ class ShopifySimulator(Simulator):
         def take(asked: dict[str, Any]) -> None:
             self.take_writes(str(asked["channel_sku"]))
 
+        def move(asked: dict[str, Any]) -> bool:
+            return self.move_units(
+                str(asked["channel_sku"]),
+                units_from(asked["units"], what="units", least=1),
+                origin=str(asked["from"]),
+                target=str(asked["to"]),
+                is_silent=bool(asked.get("silent", True)),
+            )
+
         return [
             *super()._controls(),
+            Route("/_sim/move-units", self._control(move), methods=["POST"]),
             Route("/_sim/refuse-writes", self._control(refuse), methods=["POST"]),
             Route("/_sim/take-writes", self._control(take), methods=["POST"]),
             *(Route(f"/_sim/{name}", self._control(act), methods=["POST"]) for name, act in self.installed.controls()),
@@ -307,7 +342,7 @@ class ShopifySimulator(Simulator):
             answer, is_done = refused.answer, False
         else:
             if is_done and ready.call and self.switches.strikes("reply_lost"):
-                return CutReply()
+                return CutReply(b'{"data":{"inv')
         return Response(
             msgspec.json.encode(answer),
             media_type="application/json",
@@ -345,53 +380,10 @@ class ShopifySimulator(Simulator):
         return {"errors": [error], "extensions": {"cost": cost}}
 
     async def _executed(self, ready: Prepared) -> dict[str, Any]:
-        root = {call.root: await self._written(call)} if (call := ready.call) else self._lists.query_root()
-        answer = executed(ready, root)
+        root = {call.root: await self._mutations.answer(call)} if (call := ready.call) else None
+        answer = executed(ready, root or self._lists.query_root())
         actual = actual_cost(answer["data"], requested=ready.cost)
         self._bucket.spend(actual)
         cost = self._bucket.status(self.clock.monotonic(), requested=ready.cost, actual=actual)
         answer["extensions"] = {"cost": cost}
         return answer
-
-    # Writes --------------------------------------------------------------------------------------------------
-
-    async def _written(self, call: MutationCall) -> dict[str, Any]:
-        if call.root != "inventorySetQuantities":
-            return self.webhooks.subscriptions.changed(call.root, call.arguments)
-        return await self._set_quantities(call)
-
-    async def _set_quantities(self, call: MutationCall) -> dict[str, Any]:
-        asked, key = call.arguments["input"], call.key
-        channel_now = (self.clock.monotonic() - self._started_at) * self.speed
-        # A developer reported of a version of the Admin API that the directive neither deduplicated nor was required.
-        ignores_key = self.switches.strikes("ignores_key")
-        known = None if ignores_key else self._keys.begin(key, asked, now=channel_now)
-        if known is not None:
-            return known
-        if self.switches.strikes("slow_write"):
-            await self.clock.sleep(_SLOW_S / self.speed)
-        self._groups += 1
-        event_id = self.webhooks.new_event()
-        payload = set_quantities(
-            self.shop,
-            asked,
-            now=self.channel_now(),
-            group_id=str(self._groups),
-            changed=lambda article: self._announce_level(article, event_id=event_id),
-            ignores_compare=lambda: self.switches.strikes("ignores_compare"),
-        )
-        self._keys.end(key, payload)
-        return payload
-
-
-class CutReply(Response):
-    """An answer whose connection is cut in the middle: the sender cannot know what became of the request."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        del receive
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"4096")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        # Returning with more to come makes a server close the connection. A transport inside this process has no
-        # connection (and names no spec version); there the reader gets half an answer instead.
-        is_on_a_socket = "spec_version" in scope["asgi"]
-        await send({"type": "http.response.body", "body": b'{"data":{"inv', "more_body": is_on_a_socket})

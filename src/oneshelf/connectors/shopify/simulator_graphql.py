@@ -37,6 +37,13 @@ from oneshelf.connectors.shopify.simulator_schema import IDEMPOTENT, MUTATIONS, 
 
 ARRAY_LENGTH_MAX = 250
 
+# The list in the input of a mutation, and the type that has to carry what is compared.
+_LISTS = {
+    "inventorySetQuantities": ("quantities", "InventoryQuantityInput"),
+    "inventoryAdjustQuantities": ("changes", "InventoryChangeInput"),
+    "inventoryMoveQuantities": ("changes", "InventoryMoveQuantityTerminalInput"),
+}
+
 _UNKNOWN_FIELD = re.compile(r"Cannot query field '(\w+)' on type '(\w+)'")
 _GLOBAL_ID = re.compile(r"gid://[A-Za-z0-9-]+/[A-Za-z]+/[0-9]+(?:\?.*)?", re.ASCII)
 _NOT_DEFINED = re.compile(r"Expected value of type '(\w+)!?' not to include unknown field '(\w+)'")
@@ -46,9 +53,9 @@ _NOT_DEFINED = re.compile(r"Expected value of type '(\w+)!?' not to include unkn
 class MutationCall:
     """One mutating field with its arguments and its idempotency key; empty: it takes none."""
 
+    root: str
     arguments: Mapping[str, Any]
     key: str
-    root: str = "inventorySetQuantities"
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,11 +200,13 @@ def _checked_call(field: FieldNode, variables: VariableValues) -> MutationCall:
     root = field.name.value
     arguments = get_argument_values(MUTATIONS[root], field, variables)
     if root.startswith("webhookSubscription"):
-        return MutationCall(arguments, key="", root=root)
-    quantities = arguments["input"]["quantities"]
+        return MutationCall(root, arguments, key="")
     where = GraphQLError("", field)
-    if any("changeFromQuantity" not in row for row in quantities):
-        message = "InventoryQuantityInput must include the following argument: changeFromQuantity."
+    list_name, type_name = _LISTS.get(root, ("", ""))
+    rows = arguments["input"][list_name] if list_name else []
+    compared = [each for row in rows for each in ((row["from"], row["to"]) if "from" in row else (row,))]
+    if any("changeFromQuantity" not in each for each in compared):
+        message = f"{type_name} must include the following argument: changeFromQuantity."
         error = _error(message, where, "INVALID_FIELD_ARGUMENTS")
         raise RefusedRequestError({**error, "path": [root]}, root=root)
     given = get_directive_values(IDEMPOTENT, field, variables)
@@ -207,9 +216,9 @@ def _checked_call(field: FieldNode, variables: VariableValues) -> MutationCall:
     if given is None or not given["key"].strip():
         error = _error(message, where, "BAD_REQUEST")
         raise RefusedRequestError({**error, "path": [root]}, root=root)
-    if len(quantities) > ARRAY_LENGTH_MAX:
-        found = f"The input array size of {len(quantities)}"
+    if len(rows) > ARRAY_LENGTH_MAX:
+        found = f"The input array size of {len(rows)}"
         message = f"{found} is greater than the maximum allowed of {ARRAY_LENGTH_MAX}."
         error = _error(message, where, "MAX_INPUT_SIZE_EXCEEDED")
-        raise RefusedRequestError({**error, "path": [root, "input", "quantities"]})
-    return MutationCall(arguments, given["key"])
+        raise RefusedRequestError({**error, "path": [root, "input", list_name]})
+    return MutationCall(root, arguments, given["key"])

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 
 from graphql import GraphQLDirective, GraphQLField, GraphQLSchema, build_schema
 
+from oneshelf.connectors.shopify.simulator_topics import SUBSCRIPTIONS, TOPICS
+
 SDL = """
 schema { query: QueryRoot mutation: Mutation }
 
@@ -47,6 +49,9 @@ type Mutation {
     webhookSubscription: WebhookSubscriptionInput!
   ): WebhookSubscriptionCreatePayload
   webhookSubscriptionDelete(id: ID!): WebhookSubscriptionDeletePayload
+  inventoryAdjustQuantities(input: InventoryAdjustQuantitiesInput!): InventoryAdjustQuantitiesPayload
+  inventoryMoveQuantities(input: InventoryMoveQuantitiesInput!): InventoryMoveQuantitiesPayload
+  inventoryActivate(inventoryItemId: ID!, locationId: ID!, available: Int, onHand: Int): InventoryActivatePayload
 }
 
 enum ProductVariantSortKeys { ID SKU }
@@ -204,6 +209,61 @@ type InventorySetQuantitiesPayload {
   userErrors: [InventorySetQuantitiesUserError!]!
 }
 
+input InventoryAdjustQuantitiesInput {
+  name: String!
+  reason: String!
+  referenceDocumentUri: String
+  changes: [InventoryChangeInput!]!
+}
+
+input InventoryChangeInput {
+  inventoryItemId: ID!
+  locationId: ID!
+  delta: Int!
+  changeFromQuantity: Int
+  ledgerDocumentUri: String
+}
+
+type InventoryAdjustQuantitiesPayload {
+  inventoryAdjustmentGroup: InventoryAdjustmentGroup
+  userErrors: [InventoryAdjustQuantitiesUserError!]!
+}
+
+input InventoryMoveQuantitiesInput {
+  reason: String!
+  referenceDocumentUri: String!
+  changes: [InventoryMoveQuantityChange!]!
+}
+
+input InventoryMoveQuantityChange {
+  inventoryItemId: ID!
+  quantity: Int!
+  from: InventoryMoveQuantityTerminalInput!
+  to: InventoryMoveQuantityTerminalInput!
+}
+
+input InventoryMoveQuantityTerminalInput {
+  locationId: ID!
+  name: String!
+  changeFromQuantity: Int
+  ledgerDocumentUri: String
+}
+
+type InventoryMoveQuantitiesPayload {
+  inventoryAdjustmentGroup: InventoryAdjustmentGroup
+  userErrors: [InventoryMoveQuantitiesUserError!]!
+}
+
+type InventoryActivatePayload {
+  inventoryLevel: InventoryLevel
+  userErrors: [UserError!]!
+}
+
+type UserError {
+  field: [String!]
+  message: String!
+}
+
 type InventoryAdjustmentGroup implements Node {
   id: ID!
   createdAt: DateTime!
@@ -216,6 +276,7 @@ type InventoryChange {
   name: String!
   delta: Int!
   quantityAfterChange: Int
+  ledgerDocumentUri: String
   item: InventoryItem
   location: Location
 }
@@ -237,61 +298,59 @@ enum InventorySetQuantitiesUserErrorCode {
   INVALID_QUANTITY_TOO_HIGH
   INVALID_QUANTITY_TOO_LOW
   INVALID_REASON
+  NON_MUTABLE_INVENTORY_ITEM
   NO_DUPLICATE_INVENTORY_ITEM_ID_GROUP_ID_PAIR
 }
-"""
 
-# The topics that can be subscribed to, as the schema spells them, from how the header does.
-TOPICS: Mapping[str, str] = {
-    topic.replace("/", "_").upper(): topic
-    for topic in (
-        *(f"inventory_levels/{what}" for what in ("connect", "update", "disconnect")),
-        *(f"inventory_items/{what}" for what in ("create", "update", "delete")),
-        *(f"orders/{what}" for what in ("create", "updated", "paid", "cancelled", "edited", "delete")),
-        *("orders/fulfilled", "orders/partially_fulfilled", "refunds/create", "products/update"),
-        *(f"fulfillment_orders/{what}" for what in ("order_routing_complete", "moved", "cancelled")),
-        *(f"locations/{what}" for what in ("create", "update", "activate", "deactivate", "delete")),
-        *("app/uninstalled", "app/scopes_update", "bulk_operations/finish"),
-    )
-}
-
-SUBSCRIPTIONS = """
-enum WebhookSubscriptionFormat { JSON XML }
-
-type WebhookSubscription implements Node {
-  id: ID!
-  topic: WebhookSubscriptionTopic!
-  uri: String!
-  format: WebhookSubscriptionFormat!
-  filter: String
-  includeFields: [String!]!
-}
-
-type WebhookSubscriptionConnection {
-  nodes: [WebhookSubscription!]!
-  pageInfo: PageInfo!
-}
-
-input WebhookSubscriptionInput {
-  uri: String
-  format: WebhookSubscriptionFormat
-  filter: String
-  includeFields: [String!]
-}
-
-type UserError {
+type InventoryAdjustQuantitiesUserError {
+  code: InventoryAdjustQuantitiesUserErrorCode
   field: [String!]
   message: String!
 }
 
-type WebhookSubscriptionCreatePayload {
-  webhookSubscription: WebhookSubscription
-  userErrors: [UserError!]!
+enum InventoryAdjustQuantitiesUserErrorCode {
+  CHANGE_FROM_QUANTITY_STALE
+  IDEMPOTENCY_CONCURRENT_REQUEST
+  IDEMPOTENCY_KEY_PARAMETER_MISMATCH
+  IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED
+  INTERNAL_LEDGER_DOCUMENT
+  INVALID_AVAILABLE_DOCUMENT
+  INVALID_INVENTORY_ITEM
+  INVALID_LOCATION
+  INVALID_QUANTITY_DOCUMENT
+  INVALID_QUANTITY_NAME
+  INVALID_QUANTITY_TOO_HIGH
+  INVALID_QUANTITY_TOO_LOW
+  INVALID_REASON
+  MAX_ONE_LEDGER_DOCUMENT
+  NON_MUTABLE_INVENTORY_ITEM
 }
 
-type WebhookSubscriptionDeletePayload {
-  deletedWebhookSubscriptionId: ID
-  userErrors: [UserError!]!
+type InventoryMoveQuantitiesUserError {
+  code: InventoryMoveQuantitiesUserErrorCode
+  field: [String!]
+  message: String!
+}
+
+enum InventoryMoveQuantitiesUserErrorCode {
+  CHANGE_FROM_QUANTITY_STALE
+  DIFFERENT_LOCATIONS
+  IDEMPOTENCY_CONCURRENT_REQUEST
+  IDEMPOTENCY_KEY_PARAMETER_MISMATCH
+  IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED
+  INTERNAL_LEDGER_DOCUMENT
+  INVALID_AVAILABLE_DOCUMENT
+  INVALID_INVENTORY_ITEM
+  INVALID_LOCATION
+  INVALID_QUANTITY_DOCUMENT
+  INVALID_QUANTITY_NAME
+  INVALID_QUANTITY_NEGATIVE
+  INVALID_QUANTITY_TOO_HIGH
+  INVALID_REASON
+  MAXIMUM_LEDGER_DOCUMENT_URIS
+  MOVE_QUANTITIES_FAILED
+  NON_MUTABLE_INVENTORY_ITEM
+  SAME_QUANTITY_NAME
 }
 """
 

@@ -23,6 +23,9 @@ _FIRST_OTHER = 5_700_000_000_001
 STATES = ("available", "committed", "damaged", "incoming", "quality_control", "reserved", "safety_stock")
 # How many former states of an article a lagging replica may still show.
 PAST_MOST = 64
+# Those that a merchant or an app may move units between.
+MOVABLE_STATES = ("available", "damaged", "incoming", "quality_control", "reserved", "safety_stock")
+KEPT_STATES = ("damaged", "quality_control", "reserved", "safety_stock")
 ON_HAND_STATES = ("available", "committed", "damaged", "quality_control", "reserved", "safety_stock")
 
 
@@ -40,6 +43,7 @@ class Article:
     is_stocked: bool = True
     is_active: bool = True
     is_deleted: bool = False
+    is_bundle_parent: bool = False
     units: dict[str, int] = field(default_factory=lambda: dict.fromkeys(STATES, 0))
     # What the units were until an instant, the oldest first: a replica that lags behind still shows it.
     past: deque[tuple[datetime, Mapping[str, int]]] = field(default_factory=lambda: deque(maxlen=PAST_MOST))
@@ -182,6 +186,23 @@ class Shop:
         return order.line(line_id) if order else None
 
     def set_available(self, article: Article, units: int, *, now: datetime) -> None:
+        self._change(article, now, available=units - article.units["available"])
+
+    def move(self, article: Article, units: int, *, origin: str, target: str, now: datetime) -> bool:
+        """Units go from one state to another; what is on hand stays. False where fewer are there."""
+        if units < 1 or article.is_deleted or article.units[origin] < units:
+            return False
+        self._change(article, now, **{origin: -units, target: units})
+        return True
+
+    def adjust(self, article: Article, state: str, units: int, *, now: datetime) -> None:
+        """So many units more in this state; below zero: fewer."""
+        self._change(article, now, **{state: units})
+
+    def activate(self, article: Article, available: int | None, *, now: datetime) -> None:
+        """The item is sold at the location, with the quantities that it has, or so many available."""
+        article.is_stocked = article.is_active = True
+        units = article.units["available"] if available is None else available
         self._change(article, now, available=units - article.units["available"])
 
     def delete(self, article: Article, *, now: datetime) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from oneshelf.connectors.shopify.json_reading import gid
 from oneshelf.connectors.shopify.simulator_payloads import a_page
-from oneshelf.connectors.shopify.simulator_schema import TOPICS
+from oneshelf.connectors.shopify.simulator_topics import TOPICS
 from oneshelf.errors import MalformedError
 from oneshelf.sdk.address import is_loopback
 

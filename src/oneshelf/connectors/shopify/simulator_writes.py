@@ -44,6 +44,14 @@ _MISMATCH = (
     "IDEMPOTENCY_KEY_PARAMETER_MISMATCH",
     "The same idempotency key cannot be used with different operation parameters.",
 )
+# What a call refuses: code, message, and where in the input it stands; nowhere: of the call as a whole.
+Refusal = tuple[str, str] | tuple[str, str, list[str]]
+
+NON_MUTABLE = (
+    "NON_MUTABLE_INVENTORY_ITEM",
+    "The specified inventory item is not allowed to be adjusted via API. Example: if the inventory item is a parent "
+    "bundle.",
+)
 _FAILED = ("IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED", "The previous attempt failed. Use a new idempotency key.")
 
 
@@ -88,7 +96,7 @@ class KeyMemory:
             self._keys[key].payload = payload
 
 
-def nothing_written(*errors: tuple[str, str] | tuple[str, str, list[str]]) -> dict[str, Any]:
+def nothing_written(*errors: Refusal) -> dict[str, Any]:
     """A payload without a group: refused for these reasons, or, with none, because there is nothing to change."""
     return {
         "inventoryAdjustmentGroup": None,
@@ -98,26 +106,45 @@ def nothing_written(*errors: tuple[str, str] | tuple[str, str, list[str]]) -> di
     }
 
 
-def set_quantities(
-    shop: Shop,
-    asked: Mapping[str, Any],
-    *,
-    now: datetime,
-    group_id: str,
-    changed: Callable[[Article], None],
-    ignores_compare: Callable[[], bool],
-) -> dict[str, Any]:
-    """The payload of the mutation. All rows are written, or none. `ignores_compare`: asked where a row is stale."""
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """One call. `changed` is told each article whose level is announced; `ignores_compare` is asked of a stale one."""
+
+    shop: Shop
+    asked: Mapping[str, Any]
+    now: datetime
+    group_id: str
+    changed: Callable[[Article], None]
+    ignores_compare: Callable[[], bool]
+
+
+def group_of(writing: Writing, changes: list[dict[str, Any]]) -> dict[str, Any]:
+    """The payload of what was written. Where nothing has changed there is no group."""
+    if not changes:
+        return nothing_written()
+    group = {
+        "id": gid("InventoryAdjustmentGroup", writing.group_id),
+        "createdAt": stamp(writing.now),
+        "reason": writing.asked["reason"],
+        "referenceDocumentUri": writing.asked.get("referenceDocumentUri"),
+        "changes": changes,
+    }
+    return {"inventoryAdjustmentGroup": group, "userErrors": []}
+
+
+def set_quantities(writing: Writing) -> dict[str, Any]:
+    """The payload of the mutation. All rows are written, or none."""
+    shop, asked = writing.shop, writing.asked
     errors = _input_errors(asked) or _row_errors(shop, asked["quantities"])
     if errors:
         return nothing_written(*errors)
     if refused := _refused_rows(shop, asked["quantities"]):
         return nothing_written(*refused)
     name = asked["name"]
-    targets = [(shop.by_item[_number(row["inventoryItemId"])], row) for row in asked["quantities"]]
+    targets = [(shop.by_item[number_of(row["inventoryItemId"])], row) for row in asked["quantities"]]
     for article, row in targets:
         persisted = article.on_hand if name == "on_hand" else article.units["available"]
-        if row["changeFromQuantity"] not in (None, persisted) and not ignores_compare():
+        if row["changeFromQuantity"] not in (None, persisted) and not writing.ignores_compare():
             # Reported from live shops: the row is not named, and the whole call is refused.
             message = "The changeFromQuantity argument no longer matches the persisted quantity."
             return nothing_written(("CHANGE_FROM_QUANTITY_STALE", message))
@@ -130,28 +157,19 @@ def set_quantities(
             article.is_stocked, article.is_active = True, False
         if delta == 0:
             continue
-        shop.set_available(article, article.units["available"] + delta, now=now)
-        changed(article)
+        shop.set_available(article, article.units["available"] + delta, now=writing.now)
+        writing.changed(article)
         for state in ("available", "on_hand"):
-            changes.append(_change(article, state, delta))
-    if not changes:
-        return nothing_written()
-    group = {
-        "id": gid("InventoryAdjustmentGroup", group_id),
-        "createdAt": stamp(now),
-        "reason": asked["reason"],
-        "referenceDocumentUri": asked.get("referenceDocumentUri"),
-        "changes": changes,
-    }
-    return {"inventoryAdjustmentGroup": group, "userErrors": []}
+            changes.append(change_row(article, state, delta))
+    return group_of(writing, changes)
 
 
-def _refused_rows(shop: Shop, rows: list[Mapping[str, Any]]) -> list[tuple[str, str] | tuple[str, str, list[str]]]:
+def _refused_rows(shop: Shop, rows: list[Mapping[str, Any]]) -> list[Refusal]:
     """Rows that somebody has set to be refused: one is enough for the whole call."""
     message = "The specified inventory item could not be found."
-    errors: list[tuple[str, str] | tuple[str, str, list[str]]] = []
+    errors: list[Refusal] = []
     for index, row in enumerate(rows):
-        names_row = shop.refusing.get(_number(row["inventoryItemId"]))
+        names_row = shop.refusing.get(number_of(row["inventoryItemId"]))
         if names_row is not None:
             path = ["input", "quantities", str(index), "inventoryItemId"]
             code = "INVALID_INVENTORY_ITEM"
@@ -159,22 +177,25 @@ def _refused_rows(shop: Shop, rows: list[Mapping[str, Any]]) -> list[tuple[str, 
     return errors
 
 
-def _change(article: Article, state: str, delta: int) -> dict[str, Any]:
+def change_row(article: Article, state: str, delta: int, document: str | None = None) -> dict[str, Any]:
+    """One row of a group."""
     return {
         "name": state,
         "delta": delta,
         "quantityAfterChange": None,  # in every recorded answer
+        "ledgerDocumentUri": document,
         "item": item_node(article),
         "location": location_node(),
     }
 
 
-def _number(gid_text: str) -> str:
+def number_of(gid_text: str) -> str:
+    """What follows the last slash of a gid."""
     return gid_text.rsplit("/", 1)[-1]
 
 
-def _input_errors(asked: Mapping[str, Any]) -> list[tuple[str, str, list[str]]]:
-    errors: list[tuple[str, str, list[str]]] = []
+def _input_errors(asked: Mapping[str, Any]) -> list[Refusal]:
+    errors: list[Refusal] = []
     if asked["name"] not in {"available", "on_hand"}:
         message = "The quantity name must be either 'available' or 'on_hand'."
         errors.append(("INVALID_NAME", message, ["input", "name"]))
@@ -184,16 +205,18 @@ def _input_errors(asked: Mapping[str, Any]) -> list[tuple[str, str, list[str]]]:
     return errors
 
 
-def _row_errors(shop: Shop, rows: list[Mapping[str, Any]]) -> list[tuple[str, str, list[str]]]:
-    errors: list[tuple[str, str, list[str]]] = []
+def _row_errors(shop: Shop, rows: list[Mapping[str, Any]]) -> list[Refusal]:
+    errors: list[Refusal] = []
     seen: set[tuple[str, str]] = set()
     for index, row in enumerate(rows):
         path = ["input", "quantities", str(index)]
         item, location = row["inventoryItemId"], row["locationId"]
-        article = shop.by_item.get(_number(item))
-        if item != gid("InventoryItem", _number(item)) or article is None or article.is_deleted:
+        article = shop.by_item.get(number_of(item))
+        if item != gid("InventoryItem", number_of(item)) or article is None or article.is_deleted:
             message = "The specified inventory item could not be found."
             errors.append(("INVALID_INVENTORY_ITEM", message, [*path, "inventoryItemId"]))
+        elif article.is_bundle_parent:
+            errors.append((*NON_MUTABLE, [*path, "inventoryItemId"]))
         if location != gid("Location", LOCATION_ID):
             message = "The specified location could not be found."
             errors.append(("INVALID_LOCATION", message, [*path, "locationId"]))
