@@ -116,8 +116,7 @@ def live(  # noqa: PLR0913  # one run, and all that may be asked of it
     if outcome.mode == Mode.GUARDED:
         mix.update(dict.fromkeys(NOT_GUARDED, OFF))
     if lies or any(mix.get(name, OFF) != OFF for name in ("foreign_edit", "order_changed")):
-        # Who edits the figure, or takes a unit back that we do not count, at the same time hides what was moved; and a
-        # shop that does not compare loses it.
+        # An edit at the same time, or a unit that came back uncounted, hides it; a shop that does not compare loses it.
         mix["silent_move"] = OFF
     kernel = Kernel(str(seed))
     kernel.lines = lines
