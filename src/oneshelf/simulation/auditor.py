@@ -196,11 +196,21 @@ class Auditor:
         ).fetchall()
 
     def _refuse_slander(self) -> None:
-        """Nobody is said to have edited a figure who has not."""
+        """Nobody is said to have edited a figure who has not; who took a unit back and put it on sale has.
+
+        Of guarded days alone: on the others goods are sold while the first reading is taken, and an order of before it
+        that is told after it looks like somebody's edit.
+        """
+        if not self._world.is_guarded or not self._world.is_honest:
+            return
+        changed = set(self._world.edited)
+        for name, simulator in self._world.channels.items():
+            lines = (line for order in simulator.orders() for line in order.lines)
+            changed |= {(name, line.channel_sku) for line in lines if line.units_returned}
         for channel, channel_sku, expected, observed in self._session.execute(
             "select channel, channel_sku, expected_units, observed_units from drifts where cause = 'foreign edit'"
         ):
-            if (channel, channel_sku) not in self._world.edited:
+            if (channel, channel_sku) not in changed:
                 raise ViolationError(
                     f"nobody is said to have edited a figure who has not: {channel} {channel_sku}, {expected} were "
                     f"expected, {observed} shown"

@@ -39,9 +39,8 @@ HOURLY_SECRETS = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "refre
 DROPPED_SHARE = 0.2
 # The channels' limits and delays run so many times fast.
 SPEED = 30.0
-ACTIVE_S = 30.0
+ACTIVE_S, SETTLE_S_MAX = 30.0, 900.0
 TWO_NODES_SHARE = 0.4
-SETTLE_S_MAX = 900.0
 # Of mode auto.
 GUARD_AT_UNITS = 6
 # To empty a listing, prove it and raise it takes most of a pooled day.
@@ -177,6 +176,7 @@ class _Run:
         self._channels = self._simulators(seed)
         self._world = World(str(seed), kernel, self._network, faults, self._channels)
         self._world.is_guarded = outcome.mode == Mode.GUARDED
+        self._world.is_honest = not honesty.lies
         self._world.is_compared &= "ignores_compare" not in honesty.lies
         self._auditor = Auditor(database.session, self._world)
         self._world.known = self._auditor.known

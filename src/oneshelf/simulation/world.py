@@ -86,6 +86,8 @@ class World:
         self.edited: set[tuple[str, str]] = set()
         self.is_closed = False
         self.is_guarded = False
+        # Whether all channels do what their connectors declare.
+        self.is_honest = True
         # Whether a channel compares what is written with what it shows.
         self.is_compared = "shopify" in channels
         # What merchants have moved from sale: (SKU, the shop's state) -> units.

@@ -93,9 +93,7 @@ NUMBERED = {
     55: Row(
         "a channel that redirects us",
         "refused, never followed",
-        elsewhere=(
-            "tests/connectors/shopify/test_push.py::test_a_redirect_or_a_wrong_path_is_refused_and_followed_by_nobody",
-        ),
+        elsewhere=("tests/connectors/shopify/test_push.py::test_a_redirect_is_refused_and_followed_by_nobody",),
     ),
     56: Row("a name that is somebody else's, or nobody's", "404", "there is one tenant, so it is only nobody's"),
     57: Row("a wrong token", "401", "there is one token and no scopes: it is right or wrong"),
@@ -157,7 +155,7 @@ FROM_CHANNELS = {
         "taken",
         elsewhere=(
             "tests/sdk/test_signature.py::test_during_a_rotation_both_secrets_sign",
-            "tests/connectors/shopify/test_connector.py::test_both_secrets_are_good_during_a_rotation",
+            "tests/connectors/shopify/test_subscriptions.py::test_a_rotated_secret_signs_within_the_hour_and_both_are_accepted_until_then",
         ),
     ),
     43: Row("an old timestamp", "401", "no connected kind of channel signs a timestamp"),
