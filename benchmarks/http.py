@@ -199,7 +199,7 @@ def section(described: str, found: dict[str, list[Round]], *, seconds: float, ro
     ours, empty, rows = (median(one.figures()[0] for one in found[what]) for what in (ONE, EMPTY, ROWS))
     lines += [
         "",
-        f"Of a reservation a second, HTTP alone would allow {empty:,.0f} and the rows behind HTTP {rows:,.0f}:",
+        f"Of reservations a second, HTTP alone would allow {empty:,.0f} and the rows behind HTTP {rows:,.0f}:",
     ]
     lines += [f"the engine, which also checks, locks and decides, reaches {ours / rows:.0%} of the latter."]
     return "\n".join(lines)

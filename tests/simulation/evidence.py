@@ -141,6 +141,11 @@ def _limits() -> Iterator[str]:
     yield "  auditor demands that such an order is recorded as short and that the figures come right, no more."
     yield "- On a guarded day nobody edits a figure at the channel, no order comes later than the channel declares, and"
     yield "  no unit is lost: nobody can promise these."
+    yield "- A unit that came back to a shop and was put on sale there is not counted by the ledger. An order may be"
+    yield "  short for want of it, so on a guarded day as many units may be short as came back."
+    yield "- That nobody is said to have edited a figure who has not is demanded of guarded days alone."
+    yield "- Nobody moves units silently on days on which orders are changed or figures edited, since both hide it."
+    yield "- Of planted bugs that the table does not show as found, some were looked for by few seeds, some not at all."
     yield "- Listings that end or change their SKU, and a failover that loses transactions, are not among the faults."
 
 
