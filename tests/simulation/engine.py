@@ -36,20 +36,24 @@ DAYS_AT_ONCE = 50
 def days(seeds: Sequence[int], *, workers: int, machine: str, say: Say) -> None:
     """Live through those of these seeds that the report does not have yet, and add them to it.
 
-    A report is of one state of the engine's code. That of another one is kept as a line only.
+    The report has a part for each state of the engine's code. What failed in an earlier one is tried again in this.
     """
-    report = _begun(read("days"), code=code_digest())
-    left = [seed for seed in seeds if not any(first <= seed <= last for first, last in report["seeds"])]
-    say(f"  {report['runs']:,} days of this code are in the report, {len(left):,} are to come")
+    states: list[dict[str, Any]] = read("days").get("states", [])
+    state = _state_of(states, code=code_digest())
+    lived = {seed for one in states for first, last in one["seeds"] for seed in range(first, last + 1)}
+    failed = {failure["seed"] for one in states if one is not state for failure in one["failures"]}
+    again = sorted(failed - {seed for first, last in state["seeds"] for seed in range(first, last + 1)})
+    left = [*again, *(seed for seed in seeds if seed not in lived)]
+    say(f"  {len(lived):,} days are in the report, {state['runs']:,} of them of this code; {len(left):,} are to come")
     for start in range(0, len(left), DAYS_AT_ONCE):
         block, began = left[start : start + DAYS_AT_ONCE], monotonic()
         with many.workplace() as directory:
             tally = many.simulate(directory, block, grades=None, workers=workers, tell=lambda *_: None)
         played = many.as_document(tally, seconds=monotonic() - began, seeds=block, machine=machine)
-        report = _joined(report, played, block)
-        stored("days", report)
-        failed = len(report["failures"])
-        say(f"  {start + len(block):,} of {len(left):,} days, {played['seconds']:,.0f} s, {failed} failed in all")
+        state.update(_joined(state, played, block))
+        stored("days", {"states": [one for one in states if one is not state] + [state]})
+        count = len(state["failures"])
+        say(f"  {start + len(block):,} of {len(left):,} days, {played['seconds']:,.0f} s, {count} failed in all")
         for outcome in tally.failures:
             raise AssertionError(f"{outcome.violation}\n{many.replay_command(outcome)}")
 
@@ -62,15 +66,21 @@ def code_digest() -> str:
     return sha256("".join(parts).encode()).hexdigest()[:12]
 
 
-def _begun(report: dict[str, Any], *, code: str) -> dict[str, Any]:
-    """The report to go on with: that of this code, or an empty one that remembers the others."""
-    if report.get("code") == code:
-        return report
-    earlier = report.get("earlier", [])
-    if report.get("runs"):
-        earlier = [*earlier, {"runs": report["runs"], "events": report["events"], "failed": len(report["failures"])}]
-    nothing = many.as_document(many.Tally(), seconds=0.0, seeds=[0], machine="")
-    return {**nothing, "code": code, "seeds": [], "earlier": earlier}
+def _state_of(states: Sequence[dict[str, Any]], *, code: str) -> dict[str, Any]:
+    """The part of this code, an empty one if there is none yet."""
+    for state in states:
+        if state["code"] == code:
+            return state
+    return {**many.as_document(many.Tally(), seconds=0.0, seeds=[0], machine=""), "code": code, "seeds": []}
+
+
+def joined(states: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """All states together."""
+    total = _state_of([], code="")
+    for state in states:
+        block = [seed for first, last in state["seeds"] for seed in range(first, last + 1)]
+        total = _joined(total, state, block)
+    return total
 
 
 def _joined(report: dict[str, Any], played: dict[str, Any], block: Sequence[int]) -> dict[str, Any]:
@@ -81,7 +91,7 @@ def _joined(report: dict[str, Any], played: dict[str, Any], block: Sequence[int]
             joined[name] = dict(sorted((Counter(report[name]) + Counter(figure)).items()))
         elif name == "settled_s_max":
             joined[name] = max(report[name], figure)
-        elif name not in ("seeds", "machine"):
+        elif name not in ("seeds", "machine", "code"):
             joined[name] = report[name] + figure
     joined["seconds"] = round(joined["seconds"], 1)
     joined["seeds"] = _spans(

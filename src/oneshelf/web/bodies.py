@@ -76,13 +76,7 @@ async def read_json(request: Request) -> object:
 def strict_json(body: bytes) -> object:
     """The JSON in `body`. Raises UnreadableError, or MalformedError for what can be read and is not acceptable."""
     try:
-        document = json.loads(
-            body.decode("utf-8"),
-            object_pairs_hook=_without_duplicates,
-            parse_int=_whole_number,
-            parse_float=_number,
-            parse_constant=_refuse_constant,
-        )
+        document = _DECODER.decode(body.decode("utf-8"))
     except UnicodeDecodeError:
         raise UnreadableError("the body is not UTF-8") from None
     except RecursionError:
@@ -144,6 +138,14 @@ def _number(text: str) -> float:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise UnreadableError(f"{name} is not a JSON number")
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_without_duplicates,
+    parse_int=_whole_number,
+    parse_float=_number,
+    parse_constant=_refuse_constant,
+)
 
 
 def _check(document: object) -> None:

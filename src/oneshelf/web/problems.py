@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -95,14 +95,16 @@ def problem(
 
 def install(app: FastAPI) -> None:
     """Answer every expected failure with a problem."""
-    app.add_exception_handler(ProblemError, _refused)
-    app.add_exception_handler(MalformedError, _malformed)
-    app.add_exception_handler(DatabaseUnavailableError, _unavailable)
-    app.add_exception_handler(DatabaseRefusedError, _malformed)
-    app.add_exception_handler(OverloadedError, _overloaded)
-    app.add_exception_handler(StillPostingError, _still_posting)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
+    for kind, handler in _ANSWERS.items():
+        app.add_exception_handler(kind, handler)
+
+
+async def answer_to(request: Request, failure: Exception) -> Response | None:
+    """The problem that tells of an expected failure; None for any other."""
+    for kind in type(failure).__mro__:
+        if handler := _ANSWERS.get(kind):
+            return await handler(request, failure)
+    return None
 
 
 async def _refused(_request: Request, failure: Exception) -> Response:
@@ -144,6 +146,18 @@ async def _http(_request: Request, failure: Exception) -> Response:
         allowed = (answer.headers or {}).get("Allow", "another method")
         detail = f"this address takes {allowed}; /openapi.json says what for"
     return problem(answer.status_code, detail, headers=answer.headers)
+
+
+_ANSWERS: dict[type, Callable[[Request, Exception], Awaitable[Response]]] = {
+    ProblemError: _refused,
+    MalformedError: _malformed,
+    DatabaseUnavailableError: _unavailable,
+    DatabaseRefusedError: _malformed,
+    OverloadedError: _overloaded,
+    StillPostingError: _still_posting,
+    RequestValidationError: _invalid,
+    HTTPException: _http,
+}
 
 
 def in_words(errors: Sequence[Any], *, where: str = "") -> str:

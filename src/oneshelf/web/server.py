@@ -43,6 +43,7 @@ from oneshelf.web import (
 )
 from oneshelf.web.auth import Door
 from oneshelf.web.engine import Engine
+from oneshelf.web.plain_route import PlainRoutes
 
 STATIC = Path(__file__).parent / "static"
 # No route answers with one of these itself.
@@ -111,6 +112,15 @@ def _unreadable_address(scope: Scope) -> Response | None:
 class Api(FastAPI):
     """The application. Its description also names the bodies that routes read by themselves."""
 
+    def __init__(self, *, door: Door, **named: Any) -> None:
+        super().__init__(**named)
+        self._door = door
+        self.add_middleware(Guard, door=door)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """The plain routes, and beside them the framework with all others, each behind the guard."""
+        return PlainRoutes(self, lambda plain: Guard(plain, self._door), super().build_middleware_stack())
+
     def openapi(self) -> dict[str, Any]:
         if self.openapi_schema is None:
             document = get_openapi(title=self.title, version=self.version, summary=self.summary, routes=self.routes)
@@ -138,6 +148,7 @@ def create_app(
     `api_token`: what the API and the pages ask for; empty lets everybody in who reaches the port.
     """
     app = Api(
+        door=Door(api_token),
         title="oneshelf",
         summary="One true stock count behind every storefront.",
         version=version("oneshelf"),
@@ -159,5 +170,4 @@ def create_app(
     app.include_router(going_live.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     problems.install(app)
-    app.add_middleware(Guard, door=Door(api_token))
     return app
