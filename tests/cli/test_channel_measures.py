@@ -61,11 +61,12 @@ def test_a_sweep_is_priced_before_it_is_made(shelf: Cli, dsn: str) -> None:
     assert rows(
         dsn,
         "with made as (insert into listings (channel, channel_sku) select 'shop', n::text "
-        "from generate_series(1, 100000) n returning 1) select count(*) from made",
-    ) == [(100_000,)]
+        "from generate_series(1, 200000) n returning 1) select count(*) from made",
+    ) == [(200_000,)]
     [plan] = json.loads(shelf("channel", "sweep-plan", "--json").output)
-    # A hundred variants a page, one reading a second, half of that for passes: longer than a quarter of an hour.
-    assert (plan["listing_count"], plan["pass_calls"], plan["pass_s"]) == (100_000, 1_000, 2_000)
+    # A hundred variants a page, a hundred points a second, forty a page, half of them for passes: longer than a
+    # quarter of an hour.
+    assert (plan["listing_count"], plan["pass_calls"], plan["pass_s"]) == (200_000, 2_000, 1_600)
     assert not plan["is_in_budget"]
     assert "sweep_stock_s" in shelf("channel", "sweep-plan", "shop").output
 

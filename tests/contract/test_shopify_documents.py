@@ -34,6 +34,7 @@ from graphql import (
 from graphql.execution.values import VariableValues
 from graphql.language import VariableNode
 
+from connectors.shopify.test_refusals import UNNAMED
 from oneshelf.clock import SystemClock
 from oneshelf.connectors.shopify import CONNECTOR
 from oneshelf.connectors.shopify.connector import ShopifyConnector
@@ -111,6 +112,13 @@ def test_what_is_written_without_a_key_is_nothing_for_which_shopify_demands_one(
                 assert field.name.value.startswith("webhookSubscription")
                 assert "idempotent" not in (mutations.fields[field.name.value].description or "")
     assert "idempotent" in (mutations.fields["inventorySetQuantities"].description or "")
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_refusal_that_shopify_has_for_a_write_is_one_whose_meaning_is_tested(version: str) -> None:
+    codes = official(version).type_map["InventorySetQuantitiesUserErrorCode"]
+    assert isinstance(codes, GraphQLEnumType)
+    assert not set(codes.values) - set(UNNAMED)
 
 
 @pytest.mark.parametrize("version", VERSIONS)

@@ -19,8 +19,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from connectors.amazon.harness import TurnedClock, turns
+from oneshelf.domain.charge import Charge, Learned
 from oneshelf.errors import InvariantError
-from oneshelf.sdk.fault import ChannelFault, OutcomeUnknownError, ReauthenticateError, RetryLaterError
+from oneshelf.sdk.fault import (
+    BudgetSpentError,
+    ChannelFault,
+    OutcomeUnknownError,
+    ReauthenticateError,
+    RetryLaterError,
+)
 from oneshelf.sdk.http import PATIENCE_S, ChannelHttp, Reply
 from oneshelf.sdk.limits import Limiter, Unlimited
 from oneshelf.storage.database import Database
@@ -61,13 +68,13 @@ class Bucket:
 
     def __init__(self, *waits_s: float) -> None:
         self._waits_s = list(waits_s)
-        self.asked: list[str] = []
+        self.asked: list[Charge] = []
 
-    async def take(self, operation: str) -> float:
-        self.asked.append(operation)
+    async def take(self, charge: Charge) -> float:
+        self.asked.append(charge)
         return self._waits_s.pop(0) if self._waits_s else 0.0
 
-    async def learn(self, operation: str, rate_per_s: float) -> None:
+    async def learn(self, bucket: str, told: Learned) -> None:
         raise NotImplementedError
 
 
@@ -273,21 +280,29 @@ async def test_a_token_that_is_free_soon_is_waited_for() -> None:
         await clock.advance(0.5)
         await turns()
     assert (call.result().status, channel.calls) == (200, 1)
-    assert bucket.asked == ["stock.read"] * 3
+    assert bucket.asked == [Charge("stock.read")] * 3
 
 
 async def test_a_longer_wait_is_given_back() -> None:
     channel, clock = Channel(JSONResponse({})), TurnedClock()
     fault = await fault_of(write(http_to(channel, limiter=Bucket(PATIENCE_S + 0.01), clock=clock)))
-    assert type(fault) is RetryLaterError
+    assert isinstance(fault, BudgetSpentError)
     assert fault.retry_after_s == PATIENCE_S + 0.01
     assert channel.calls == 0
+
+
+async def test_a_call_takes_what_it_is_said_to() -> None:
+    bucket, charge = Bucket(), Charge("points", cost=12.0, leaves=5.0)
+    await http_to(Channel(JSONResponse({})), limiter=bucket).read(
+        "stock.read", "GET", "http://channel.test/", charge=charge
+    )
+    assert bucket.asked == [charge]
 
 
 async def test_a_call_takes_one_token_of_its_operation() -> None:
     bucket = Bucket()
     await write(http_to(Channel(JSONResponse({})), limiter=bucket))
-    assert bucket.asked == ["stock.write"]
+    assert bucket.asked == [Charge("stock.write")]
 
 
 # Secrets -----------------------------------------------------------------------------------------------------------

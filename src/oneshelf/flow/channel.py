@@ -74,7 +74,7 @@ def read_budget(capability: Capability) -> Budget:
     """What the channel grants for readings of stock: as documented, or a call a second where nothing is."""
     rates = [limit.rate_per_s for limit in capability.limits if limit.operation == capability.read_limit]
     return Budget(
-        calls_per_s=rates[0] if rates else UNDOCUMENTED_CALLS_PER_S,
+        calls_per_s=rates[0] / capability.read_cost if rates else UNDOCUMENTED_CALLS_PER_S,
         page_listings=capability.page_reads or capability.batch_reads,
         batch_listings=capability.batch_reads,
     )

@@ -25,7 +25,10 @@ class WriteKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """A documented token bucket of the channel: `rate_per_s` tokens a second, at most `burst` at once."""
+    """A documented token bucket of the channel: `rate_per_s` tokens a second, at most `burst` at once.
+
+    `operation`: the calls that take from it, one token each where they say nothing else; see `limits.Charge`.
+    """
 
     operation: str
     rate_per_s: float
@@ -53,7 +56,8 @@ class Capability:
     has_webhooks: bool
     limits: tuple[Limit, ...]
     page_reads: int = 0  # listings in a page of the whole stock; 0: as many as in a read-back
-    read_limit: str = ""  # the operation of `limits` that read-backs and sweeps take from; empty: none is documented
+    read_limit: str = ""  # that of `limits` which read-backs and sweeps take from; empty: none is documented
+    read_cost: float = 1.0  # tokens of it that one of these calls takes
     silent_states: tuple[str, ...] = ()  # stock states whose change the channel never announces
 
 

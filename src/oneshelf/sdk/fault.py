@@ -31,6 +31,10 @@ class RetryLaterError(ChannelFault):
         self.retry_after_s = retry_after_s
 
 
+class BudgetSpentError(RetryLaterError):
+    """Not even sent: what the channel grants is spent for now."""
+
+
 class NeedsPersonError(ChannelFault):
     """Not done, and asking again helps nobody before a person has acted."""
 

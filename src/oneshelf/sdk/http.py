@@ -21,9 +21,16 @@ from urllib.parse import quote, quote_plus
 import httpx2
 
 from oneshelf.clock import Clock
+from oneshelf.domain.charge import Charge
 from oneshelf.errors import MalformedError, invariant
 from oneshelf.sdk.decoding import document_from
-from oneshelf.sdk.fault import MisconfiguredError, OutcomeUnknownError, ReauthenticateError, RetryLaterError
+from oneshelf.sdk.fault import (
+    BudgetSpentError,
+    MisconfiguredError,
+    OutcomeUnknownError,
+    ReauthenticateError,
+    RetryLaterError,
+)
 from oneshelf.sdk.limits import Limiter
 from oneshelf.telemetry import is_inside_transaction
 
@@ -89,23 +96,31 @@ class ChannelHttp:
         # does not say.
         self.clock_ahead_s: float | None = None
 
-    async def read(self, operation: str, method: str, url: str, **request: Any) -> Reply:
+    async def read(
+        self, operation: str, method: str, url: str, *, charge: Charge | None = None, **request: Any
+    ) -> Reply:
         """A call that changes nothing at the channel. `request`: headers, params, json, content, data.
+
+        `charge`: what it takes of which budget; by default one token of that of its operation.
 
         Raises RetryLaterError, ReauthenticateError.
         """
-        return await self._call(operation, method, url, is_write=False, **request)
+        return await self._call(operation, method, url, charge, is_write=False, **request)
 
-    async def write(self, operation: str, method: str, url: str, **request: Any) -> Reply:
+    async def write(
+        self, operation: str, method: str, url: str, *, charge: Charge | None = None, **request: Any
+    ) -> Reply:
         """A call that may change something at the channel; after it was sent, no answer means *unknown*.
 
         Raises RetryLaterError (certainly not done), ReauthenticateError, OutcomeUnknownError.
         """
-        return await self._call(operation, method, url, is_write=True, **request)
+        return await self._call(operation, method, url, charge, is_write=True, **request)
 
-    async def _call(self, operation: str, method: str, url: str, *, is_write: bool, **request: Any) -> Reply:
+    async def _call(
+        self, operation: str, method: str, url: str, charge: Charge | None, *, is_write: bool, **request: Any
+    ) -> Reply:
         invariant(not is_inside_transaction(), f"{operation} would call a channel inside a transaction")
-        await self._take_token(operation)
+        await self._take(operation, charge or Charge(operation))
         send_before = _send_before.get()
         if send_before is not None and self._clock.monotonic() > send_before:
             raise RetryLaterError(f"{operation}: its time was over before it could be sent")
@@ -135,13 +150,13 @@ class ChannelHttp:
         _raise_for_status(operation, reply)
         return reply
 
-    async def _take_token(self, operation: str) -> None:
-        wait_s = await self.limiter.take(operation)
+    async def _take(self, operation: str, charge: Charge) -> None:
+        wait_s = await self.limiter.take(charge)
         while 0 < wait_s <= PATIENCE_S:
             await self._clock.sleep(wait_s)
-            wait_s = await self.limiter.take(operation)
+            wait_s = await self.limiter.take(charge)
         if wait_s > 0:
-            raise RetryLaterError(f"{operation}: the channel's budget is used up", retry_after_s=wait_s)
+            raise BudgetSpentError(f"{operation}: the channel's budget is used up", retry_after_s=wait_s)
 
 
 def _ahead_s(date: str, *, asked_at: datetime, answered_at: datetime) -> float | None:

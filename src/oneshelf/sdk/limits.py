@@ -4,24 +4,29 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from oneshelf.domain.charge import Charge, Learned
+
 
 class Limiter(Protocol):
-    """Token buckets of one channel, one per operation. The engine keeps them in the database."""
+    """Token buckets of one channel. The engine keeps them in the database, for all its nodes together."""
 
-    async def take(self, operation: str) -> float:
-        """Take one token. Returns 0 when it was granted, else the seconds until one will be free."""
+    async def take(self, charge: Charge) -> float:
+        """Take tokens. Returns 0 when they were granted, else the seconds until they will be there.
+
+        What costs more than the bucket holds beside what it must leave is granted when that is full.
+        """
         ...
 
-    async def learn(self, operation: str, rate_per_s: float) -> None:
-        """The channel itself says what the rate is now; it overrules the declared one."""
+    async def learn(self, bucket: str, told: Learned) -> None:
+        """The channel said something of a bucket. Where it counts fewer tokens than we do, it is right."""
         ...
 
 
 class Unlimited:
     """A limiter for a channel without limits, and for tests of what lies beyond them."""
 
-    async def take(self, operation: str) -> float:
+    async def take(self, charge: Charge) -> float:
         return 0.0
 
-    async def learn(self, operation: str, rate_per_s: float) -> None:
+    async def learn(self, bucket: str, told: Learned) -> None:
         return None

@@ -1,9 +1,10 @@
-"""Rows of `rate_limits`: the channels' token buckets, shared by all nodes (GCRA, one statement a token)."""
+"""Rows of `rate_limits`: the channels' token buckets, shared by all nodes (GCRA, one statement a call)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from oneshelf.domain.charge import Charge, Learned
 from oneshelf.domain.identity import Channel
 from oneshelf.storage.database import Database, Transaction
 
@@ -29,49 +30,69 @@ async def ensure(tx: Transaction, channel: Channel, buckets: Iterable[tuple[str,
 
 
 class StoredLimiter:
-    """A `sdk.limits.Limiter` over the database. An operation without a bucket is unlimited."""
+    """A `sdk.limits.Limiter` over the database. What has no bucket is unlimited."""
 
     def __init__(self, database: Database, channel: Channel) -> None:
         self._database = database
         self._channel = channel
-        self._learned: dict[str, float] = {}
+        self._learned: dict[str, Learned] = {}
 
-    async def take(self, operation: str) -> float:
-        """Take one token. Returns 0 when it was granted, else the seconds until one will be free."""
+    async def take(self, charge: Charge) -> float:
+        """Take tokens. Returns 0 when they were granted, else the seconds until they will be there."""
+        asked = {
+            "channel": self._channel,
+            "operation": charge.bucket,
+            "cost": charge.cost,
+            "leaves": charge.leaves,
+        }
         async with self._database.transaction() as tx:
             granted = await tx.execute(
                 """
-                update rate_limits set tat = greatest(tat, db_now()) + make_interval(secs => 1 / rate_per_s)
+                update rate_limits set tat = greatest(tat, db_now()) + make_interval(secs => %(cost)s / rate_per_s)
                 where channel = %(channel)s and operation = %(operation)s
-                  and greatest(tat, db_now()) + make_interval(secs => 1 / rate_per_s)
-                      <= db_now() + make_interval(secs => burst / rate_per_s)
+                  and greatest(tat, db_now()) <= db_now()
+                      + make_interval(secs => greatest(burst - %(leaves)s - %(cost)s, 0) / rate_per_s)
                 """,
-                {"channel": self._channel, "operation": operation},
+                asked,
             )
             if granted.rowcount:
                 return 0.0
             waiting = await tx.execute(
                 """
-                select extract(epoch from tat - db_now())::float8 - (burst - 1) / rate_per_s
+                select extract(epoch from tat - db_now())::float8
+                    - greatest(burst - %(leaves)s - %(cost)s, 0) / rate_per_s
                 from rate_limits where channel = %(channel)s and operation = %(operation)s
                 """,
-                {"channel": self._channel, "operation": operation},
+                asked,
             )
             row = await waiting.fetchone()
         return 0.0 if row is None else max(0.005, float(row[0]))
 
-    async def learn(self, operation: str, rate_per_s: float) -> None:
-        """The channel itself says what the rate is now; it overrules the declared one."""
-        if rate_per_s <= 0 or self._learned.get(operation) == rate_per_s:
+    async def learn(self, bucket: str, told: Learned) -> None:
+        """The channel said something of a bucket. Where it counts fewer tokens than we do, it is right."""
+        if (told.rate_per_s is not None and told.rate_per_s <= 0) or self._learned.get(bucket) == told:
             return
         async with self._database.transaction() as tx:
+            # A debt is counted in tokens, whatever the rate. An unknown `left` is the greatest of nothing.
             await tx.execute(
                 """
                 update rate_limits set
-                    rate_per_s = %(rate)s,
-                    tat = db_now() + (greatest(tat, db_now()) - db_now()) * (rate_per_s / %(rate)s)
+                    rate_per_s = coalesce(%(rate)s::float8, rate_per_s),
+                    burst = coalesce(%(burst)s::int, burst),
+                    tat = db_now() + make_interval(secs => greatest(
+                        extract(epoch from greatest(tat, db_now()) - db_now())::float8 * rate_per_s - %(back)s,
+                        coalesce(%(burst)s::int, burst) - %(left)s::float8
+                    ) / coalesce(%(rate)s::float8, rate_per_s))
                 where channel = %(channel)s and operation = %(operation)s
                 """,
-                {"channel": self._channel, "operation": operation, "rate": rate_per_s},
+                {
+                    "channel": self._channel,
+                    "operation": bucket,
+                    "rate": told.rate_per_s,
+                    "burst": told.burst,
+                    "left": told.left,
+                    "back": told.back,
+                },
             )
-        self._learned[operation] = rate_per_s
+        if told == Learned(told.rate_per_s):
+            self._learned[bucket] = told

@@ -19,6 +19,7 @@ from connectors.life import Life, living, next_of
 from oneshelf.clock import uuid7
 from oneshelf.connectors.amazon import CONNECTOR
 from oneshelf.connectors.amazon.simulator import SIMULATED_SECRETS, SIMULATED_SETTINGS, TOKEN_PATH, AmazonSimulator
+from oneshelf.domain.charge import Charge, Learned
 from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.domain.order import OrderSnapshot
 from oneshelf.sdk.contract import Connector
@@ -86,11 +87,11 @@ class Budget:
     wait_s: dict[str, float] = field(default_factory=dict)
     learned: dict[str, list[float]] = field(default_factory=dict)
 
-    async def take(self, operation: str) -> float:
-        return self.wait_s.get(operation, 0.0)
+    async def take(self, charge: Charge) -> float:
+        return self.wait_s.get(charge.bucket, 0.0)
 
-    async def learn(self, operation: str, rate_per_s: float) -> None:
-        self.learned.setdefault(operation, []).append(rate_per_s)
+    async def learn(self, bucket: str, told: Learned) -> None:
+        self.learned.setdefault(bucket, []).append(told.rate_per_s or 0.0)
 
 
 @dataclass(frozen=True, slots=True)

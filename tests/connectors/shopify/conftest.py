@@ -30,7 +30,7 @@ from oneshelf.connectors.shopify.simulator import ACCESS_TOKEN, ShopifySimulator
 from oneshelf.connectors.shopify.simulator_shop import LOCATION_ID
 from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.sdk.http import ChannelHttp
-from oneshelf.sdk.limits import Unlimited
+from oneshelf.sdk.limits import Limiter, Unlimited
 from oneshelf.sdk.message import ChannelConfig, StockWrite
 from oneshelf.sdk.secret_store import SecretStore
 from oneshelf.sdk.simulator import CatalogueItem
@@ -131,6 +131,7 @@ class Bench:
         app: ASGIApp | None = None,
         secrets: Mapping[str, str] | None = None,
         store: SecretStore | None = None,
+        limiter: Limiter | None = None,
     ) -> ShopifyConnector:
         """`secrets`: in the place of a token and a webhook secret."""
         config = ChannelConfig(
@@ -139,7 +140,7 @@ class Bench:
             secrets=secrets or {"access_token": token, "webhook_secret": secret},
         )
         chosen = client or (_client(app) if app else self.client)
-        http = ChannelHttp(chosen, clock=self.clock, limiter=Unlimited(), deadline_s=5.0)
+        http = ChannelHttp(chosen, clock=self.clock, limiter=limiter or Unlimited(), deadline_s=5.0)
         return CONNECTOR.open(config, channel=Channel("shop"), http=http, clock=self.clock, store=store)
 
     @property

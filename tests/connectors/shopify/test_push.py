@@ -181,31 +181,6 @@ async def test_silence_is_not_success(bench: Bench, payload: object, expected: t
 
 
 @pytest.mark.parametrize(
-    ("code", "expected"),
-    [
-        ("IDEMPOTENCY_CONCURRENT_REQUEST", Unknown),
-        ("CHANGE_FROM_QUANTITY_STALE", Stale),
-    ],
-)
-async def test_each_refusal_of_a_whole_call_has_its_outcome(bench: Bench, code: str, expected: type) -> None:
-    error = {"code": code, "field": None, "message": "No."}
-    payload = {"data": {"inventorySetQuantities": {"inventoryAdjustmentGroup": None, "userErrors": [error]}}}
-    connector = await _answered(bench, lambda: JSONResponse(payload))
-    outcomes = await connector.push([bench.write(sku, 4) for sku in bench.skus])
-    assert {type(outcome) for outcome in outcomes} == {expected}
-
-
-@pytest.mark.parametrize("code", ["IDEMPOTENCY_KEY_PARAMETER_MISMATCH", "INVALID_REASON", "INVALID_LOCATION"])
-async def test_a_refusal_without_a_row_is_one_of_the_whole_call(bench: Bench, code: str) -> None:
-    """No listing is to blame for it, as long as the channel takes none."""
-    error = {"code": code, "field": None, "message": "No."}
-    payload = {"data": {"inventorySetQuantities": {"inventoryAdjustmentGroup": None, "userErrors": [error]}}}
-    connector = await _answered(bench, lambda: JSONResponse(payload))
-    with pytest.raises(RefusedError, match=code):
-        await push_each(connector.push, [bench.write(sku, 4) for sku in bench.skus])
-
-
-@pytest.mark.parametrize(
     ("payload", "expected"),
     [
         ({"errors": [{"message": "no", "extensions": {"code": "BAD_REQUEST"}}]}, RefusedError),

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from oneshelf import __version__
 from oneshelf.connectors.amazon import parse
 from oneshelf.connectors.amazon.account import Account
+from oneshelf.domain.charge import Learned
 from oneshelf.domain.identity import ChannelSku
 from oneshelf.sdk.fault import RefusedError
 from oneshelf.sdk.http import ChannelHttp, Reply
@@ -84,7 +85,7 @@ class SellingPartnerApi:
         if not is_success(reply) or rate_per_s is None or self._learned.get(operation) == rate_per_s:
             return
         self._learned[operation] = rate_per_s
-        await self._http.limiter.learn(operation, rate_per_s)
+        await self._http.limiter.learn(operation, Learned(rate_per_s))
 
 
 def refuse(operation: str, reply: Reply) -> None:

@@ -41,10 +41,22 @@ _BACK_OFF_S = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Budget:
-    """What the answer says of the cost bucket. `wait_s`: until the refused call would fit."""
+    """What the answer says of the cost bucket, in points.
 
+    `requested`: what the call may have cost at most; `actual`: what it cost, nothing where it was refused. `available`
+    of at most `maximum` are left, and `restore_rate` come back in a second.
+    """
+
+    requested: float
+    actual: float
+    maximum: float
+    available: float
     restore_rate: float
-    wait_s: float
+
+    @property
+    def wait_s(self) -> float:
+        """Until the call would fit."""
+        return max(0.0, (self.requested - self.available) / self.restore_rate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +83,16 @@ def budget_from(document: object) -> Budget | None:
         extensions = an_object(part(an_object(document, "answer"), "extensions", "answer"), "extensions")
         cost = an_object(part(extensions, "cost", "extensions"), "cost")
         status = an_object(part(cost, "throttleStatus", "cost"), "throttleStatus")
-        rate = _number(status.get("restoreRate"))
-        missing = _number(cost.get("requestedQueryCost")) - _number(status.get("currentlyAvailable"))
+        budget = Budget(
+            requested=_number(cost.get("requestedQueryCost")),
+            actual=_number(cost.get("actualQueryCost") or 0),
+            maximum=_number(status.get("maximumAvailable")),
+            available=_number(status.get("currentlyAvailable")),
+            restore_rate=_number(status.get("restoreRate")),
+        )
     except MalformedError:
         return None
-    return Budget(restore_rate=rate, wait_s=max(0.0, missing / rate)) if rate > 0 else None
+    return budget if budget.restore_rate > 0 else None
 
 
 def _number(value: object) -> float:

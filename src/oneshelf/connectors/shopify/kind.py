@@ -12,7 +12,7 @@ from oneshelf.clock import Clock
 from oneshelf.connectors.shopify.access import SECRETS, TOKEN_LIMIT, access_from, tokens_of
 from oneshelf.connectors.shopify.connector import ORDERS_LAG_S, ShopifyConnector
 from oneshelf.connectors.shopify.documents import ARRAY_LENGTH_MAX, VARIANTS_PER_PAGE
-from oneshelf.connectors.shopify.graphql import LIMITS, READ, ShopifyApi
+from oneshelf.connectors.shopify.graphql import LIMITS, POINTS, READ_POINTS, ShopifyApi
 from oneshelf.connectors.shopify.json_reading import number_in, number_in_gid
 from oneshelf.connectors.shopify.simulator import ShopifySimulator
 from oneshelf.domain.identity import Channel
@@ -46,7 +46,8 @@ CAPABILITY = Capability(
     has_webhooks=True,
     limits=(*LIMITS, TOKEN_LIMIT),
     page_reads=VARIANTS_PER_PAGE,
-    read_limit=READ,
+    read_limit=POINTS,
+    read_cost=READ_POINTS,
     # The body of inventory_levels/update has `available` alone, and no topic exists for the other states.
     silent_states=("committed", "reserved", "damaged", "quality_control", "safety_stock", "incoming"),
 )

@@ -15,14 +15,40 @@ from oneshelf.connectors.shopify.json_reading import gid
 from oneshelf.domain.identity import ChannelSku
 from oneshelf.errors import invariant
 from oneshelf.sdk.capability import WRONG_BY
-from oneshelf.sdk.fault import ChannelFault, OutcomeUnknownError, RefusedError, RetryLaterError
+from oneshelf.sdk.fault import (
+    ChannelFault,
+    MisconfiguredError,
+    OutcomeUnknownError,
+    RefusedError,
+    RetryLaterError,
+)
 from oneshelf.sdk.message import Applied, Refused, Stale, StockWrite, Throttled, Unknown, WriteOutcome
+from oneshelf.telemetry import get_logger
 
 _KEY_SPACE = UUID("6f1c1f0e-6f0b-5d0c-9b1f-6f6e6573686c")
 _ROUNDS = 2
 _BACK_OFF_S = 1.0
+
+# What a refusal of `inventorySetQuantities` means, code by code
+# (https://shopify.dev/docs/api/admin-graphql/2026-10/enums/InventorySetQuantitiesUserErrorCode, checked 2026-11-26).
+# Those that are not named here blame rows: an item or a location that is not there, an item that no app may set, a
+# figure out of bounds. They park the rows that they name.
 _STALE = frozenset({"CHANGE_FROM_QUANTITY_STALE", "COMPARE_QUANTITY_STALE"})
+# The key is spent: the same rows go again under the key of the next attempt.
+_SPENT = frozenset({"IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED", "IDEMPOTENCY_KEY_PARAMETER_MISMATCH"})
+_LATER = frozenset({"SERVICE_UNAVAILABLE"})
+# What we say with every call, whatever its rows: nobody's listing is to blame, and no other call fares better.
+_OURS = frozenset(
+    {
+        "COMPARE_QUANTITY_REQUIRED",
+        "INVALID_NAME",
+        "INVALID_REASON",
+        "INVALID_REFERENCE_DOCUMENT",
+    }
+)
 _NOT_TOLD = frozenset({"IDEMPOTENCY_CONCURRENT_REQUEST", "SERVICE_UNAVAILABLE"})
+
+log = get_logger(__name__)
 
 Read = Callable[[Sequence[ChannelSku]], Awaitable[tuple[Variant, ...]]]
 
@@ -179,10 +205,19 @@ class Pusher:
             batch.may_have_written = True
             batch.settle(rows, Unknown(errors[0].words))
             return []
-        if "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED" in codes:
-            return rows  # under the key of the next attempt
-        if "SERVICE_UNAVAILABLE" in codes:
+        if codes & _SPENT:
+            if "IDEMPOTENCY_KEY_PARAMETER_MISMATCH" in codes:
+                # The key follows from all that is sent with it, so this cannot be, or somebody else uses our keys.
+                log.error(
+                    "shopify.key_mismatch", words=errors[0].words, listings=[row.write.channel_sku for row in rows]
+                )
+            return rows
+        if codes & _LATER:
             raise RetryLaterError(errors[0].words, retry_after_s=_BACK_OFF_S)
+        if codes & _OURS:
+            raise MisconfiguredError(f"{errors[0].words}; the shop no longer takes what we say with every write")
+        if "INVALID_LOCATION" in codes:
+            raise MisconfiguredError(f"{errors[0].words}; correct location_id: it is none of this shop's locations")
         named = {error.row: error for error in errors if error.row is not None and error.row < len(rows)}
         if not named:
             # Shopify does not say which row it means. Whoever pushes sends them again in parts.

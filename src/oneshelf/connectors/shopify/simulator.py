@@ -95,7 +95,7 @@ class ShopifySimulator(Simulator):
         self.shop = Shop()
         self.installed = App(self)
         self.webhooks = Webhooks(self, webhook_client)
-        self._bucket = Bucket(speed=speed)
+        self.points = Bucket(speed=speed)
         self._lists = Lists(self)
         self._mutations = Mutations(self)
 
@@ -372,9 +372,9 @@ class ShopifySimulator(Simulator):
             words = f"Query cost is {ready.cost}, which exceeds the single query max cost limit ({QUERY_COST_MAX})."
             details = {"code": "MAX_COST_EXCEEDED", "cost": ready.cost, "maxCost": QUERY_COST_MAX}
             return {"errors": [{"message": words, "extensions": details}]}
-        if self._bucket.available(now) >= ready.cost and not self.switches.strikes("throttle"):
+        if self.points.available(now) >= ready.cost and not self.switches.strikes("throttle"):
             return None
-        cost = self._bucket.status(now, requested=ready.cost, actual=None)
+        cost = self.points.status(now, requested=ready.cost, actual=None)
         page = "https://shopify.dev/api/usage/rate-limits"
         error = {"message": "Throttled", "extensions": {"code": "THROTTLED", "documentation": page}}
         return {"errors": [error], "extensions": {"cost": cost}}
@@ -383,7 +383,7 @@ class ShopifySimulator(Simulator):
         root = {call.root: await self._mutations.answer(call)} if (call := ready.call) else None
         answer = executed(ready, root or self._lists.query_root())
         actual = actual_cost(answer["data"], requested=ready.cost)
-        self._bucket.spend(actual)
-        cost = self._bucket.status(self.clock.monotonic(), requested=ready.cost, actual=actual)
+        self.points.spend(actual)
+        cost = self.points.status(self.clock.monotonic(), requested=ready.cost, actual=actual)
         answer["extensions"] = {"cost": cost}
         return answer

@@ -287,7 +287,7 @@ async def _everything(bench: Bench) -> None:
     await bench.push(bench.write(bench.skus[0], 3))
 
 
-@check("limits", proves=("limits", "read_limit"))
+@check("limits", proves=("limits", "read_limit", "read_cost"))
 async def every_call_takes_from_a_declared_budget(bench: Bench) -> None:
     """All engines share the budgets in the database. A call without one is a call that nobody counts."""
     await _everything(bench)
@@ -299,9 +299,12 @@ async def every_call_takes_from_a_declared_budget(bench: Bench) -> None:
     read_limit = bench.kind.capability.read_limit
     expect(not read_limit or read_limit in declared, f"read_limit {read_limit!r} is none of {sorted(declared)}")
     if read_limit:
-        before = bench.limiter.taken.get(read_limit, 0)
+        before = bench.limiter.taken.get(read_limit, 0), bench.limiter.spent.get(read_limit, 0.0)
         await bench.read(*bench.skus)
-        expect(bench.limiter.taken.get(read_limit, 0) > before, f"a reading took nothing from {read_limit!r}")
+        calls = bench.limiter.taken.get(read_limit, 0) - before[0]
+        expect(calls > 0, f"a reading took nothing from {read_limit!r}")
+        most, cost = calls * bench.kind.capability.read_cost, bench.limiter.spent.get(read_limit, 0.0) - before[1]
+        expect(cost <= most, f"{calls} calls of a reading took {cost:g} tokens, and read_cost allows {most:g}")
 
 
 @check("limits", proves=("limits", "poll_orders_s", "sweep_stock_s"), unless=no_limits)

@@ -14,6 +14,7 @@ from typing import Any
 import httpx2
 
 from oneshelf.clock import Clock
+from oneshelf.domain.charge import Charge, Learned
 from oneshelf.sdk.capability import Limit
 from oneshelf.sdk.http import ChannelHttp, Reply
 from oneshelf.sdk.message import Request
@@ -181,36 +182,59 @@ class Hooks(httpx2.AsyncBaseTransport):
 class WatchedHttp(ChannelHttp):
     """Tells the wire which requests the connector calls a write."""
 
-    async def write(self, operation: str, method: str, url: str, **request: Any) -> Reply:
+    async def write(
+        self, operation: str, method: str, url: str, *, charge: Charge | None = None, **request: Any
+    ) -> Reply:
         mark = _is_write.set(True)
         try:
-            return await super().write(operation, method, url, **request)
+            return await super().write(operation, method, url, charge=charge, **request)
         finally:
             _is_write.reset(mark)
 
 
 @dataclass(slots=True)
 class Buckets:
-    """The declared limits, kept to the token. `taken`: operation -> how often. `has_granted`: the last time."""
+    """The declared limits, kept to the token. `taken`: bucket -> how often; `spent`: bucket -> tokens.
+
+    `has_granted`: the last time.
+    """
 
     limits: tuple[Limit, ...]
     clock: Clock
     taken: dict[str, int] = field(default_factory=dict)
-    learned: dict[str, float] = field(default_factory=dict)
+    spent: dict[str, float] = field(default_factory=dict)
+    learned: dict[str, Learned] = field(default_factory=dict)
     has_granted: bool = True
     _left: dict[str, tuple[float, float]] = field(default_factory=dict)
 
-    async def take(self, operation: str) -> float:
-        self.taken[operation] = self.taken.get(operation, 0) + 1
-        limit = next((one for one in self.limits if one.operation == operation), None)
-        if limit is None:
+    async def take(self, charge: Charge) -> float:
+        bucket = charge.bucket
+        self.taken[bucket] = self.taken.get(bucket, 0) + 1
+        left, burst, rate_per_s = self._now(bucket)
+        if not burst:
             return 0.0
-        now, rate_per_s = self.clock.monotonic(), self.learned.get(operation, limit.rate_per_s)
-        left, at = self._left.get(operation, (float(limit.burst), now))
-        left = min(float(limit.burst), left + (now - at) * rate_per_s)
-        self.has_granted = left >= 1
-        self._left[operation] = (left - 1 if self.has_granted else left, now)
-        return 0.0 if self.has_granted else (1 - left) / rate_per_s + ROUNDING_S
+        needed = min(burst, charge.cost + charge.leaves)
+        self.has_granted = left >= needed
+        self.spent[bucket] = self.spent.get(bucket, 0.0) + (charge.cost if self.has_granted else 0.0)
+        self._left[bucket] = (left - charge.cost if self.has_granted else left, self.clock.monotonic())
+        return 0.0 if self.has_granted else (needed - left) / rate_per_s + ROUNDING_S
 
-    async def learn(self, operation: str, rate_per_s: float) -> None:
-        self.learned[operation] = rate_per_s
+    async def learn(self, bucket: str, told: Learned) -> None:
+        left, burst, _ = self._now(bucket)
+        if told.rate_per_s is not None:
+            self.learned[bucket] = told
+        self.spent[bucket] = self.spent.get(bucket, 0.0) - told.back
+        if burst:
+            left = min(told.burst or burst, left + told.back)
+            self._left[bucket] = (left if told.left is None else min(left, told.left), self.clock.monotonic())
+
+    def _now(self, bucket: str) -> tuple[float, float, float]:
+        """Tokens in a bucket, how many it may hold, and how many come back in a second. Without a limit it has none."""
+        limit = next((one for one in self.limits if one.operation == bucket), None)
+        if limit is None:
+            return 0.0, 0.0, 0.0
+        told = self.learned.get(bucket, Learned())
+        now, burst = self.clock.monotonic(), told.burst or float(limit.burst)
+        rate_per_s = told.rate_per_s or limit.rate_per_s
+        left, at = self._left.get(bucket, (burst, now))
+        return min(burst, left + (now - at) * rate_per_s), burst, rate_per_s
