@@ -54,6 +54,9 @@ class Capability:
     limits: tuple[Limit, ...]
     page_reads: int = 0  # listings in a page of the whole stock; 0: as many as in a read-back
     read_limit: str = ""  # the operation of `limits` that read-backs and sweeps take from; empty: none is documented
+    has_stock_file: bool = (
+        False  # the channel writes its whole stock into one file for us, see contract.WritesStockFile
+    )
     silent_states: tuple[str, ...] = ()  # stock states whose change the channel never announces
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from urllib.parse import urlsplit
 
 import msgspec
 
 from oneshelf.connectors.shopify.answers import answer_from, budget_from
 from oneshelf.connectors.shopify.json_reading import decoded
 from oneshelf.errors import MalformedError
+from oneshelf.sdk.address import is_loopback
 from oneshelf.sdk.capability import Limit
 from oneshelf.sdk.fault import MisconfiguredError, OutcomeUnknownError, RefusedError, RetryLaterError
 from oneshelf.sdk.http import ChannelHttp, Reply
@@ -34,8 +36,9 @@ class ShopifyApi:
     """The GraphQL Admin API of one shop. Its `repr` shows no token."""
 
     def __init__(self, http: ChannelHttp, *, base_url: str, api_version: str, tokens: Tokens | FixedToken) -> None:
-        self._http = http
+        self.http = http
         self.api_version = api_version
+        self.is_on_this_machine = is_loopback(urlsplit(base_url).hostname or "")
         self._url = f"{base_url}/admin/api/{api_version}/graphql.json"
         self._tokens = tokens
         self._restore_rate = _DECLARED_RESTORE_RATE
@@ -46,14 +49,14 @@ class ShopifyApi:
         self, document: str, variables: Mapping[str, object], *, operation: str = READ
     ) -> Mapping[str, object]:
         """The `data` of a query. Raises RetryLaterError, ReauthenticateError, MisconfiguredError, RefusedError."""
-        return await self._call(self._http.read, operation, document, variables)
+        return await self._call(self.http.read, operation, document, variables)
 
     async def write(self, document: str, variables: Mapping[str, object]) -> Mapping[str, object]:
         """The `data` of a mutation, whose own refusals are in it.
 
         Raises as `read`, then certainly not applied, and OutcomeUnknownError.
         """
-        return await self._call(self._http.write, WRITE, document, variables)
+        return await self._call(self.http.write, WRITE, document, variables)
 
     async def _call(
         self, call: Callable[..., Awaitable[Reply]], operation: str, document: str, variables: Mapping[str, object]
@@ -91,7 +94,7 @@ class ShopifyApi:
         self._restore_rate = budget.restore_rate
         for limit in LIMITS:
             rate_per_s = limit.rate_per_s * budget.restore_rate / _DECLARED_RESTORE_RATE
-            await self._http.limiter.learn(limit.operation, rate_per_s)
+            await self.http.limiter.learn(limit.operation, rate_per_s)
 
 
 def _headers(token: str) -> dict[str, str]:

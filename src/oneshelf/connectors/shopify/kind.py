@@ -47,6 +47,7 @@ CAPABILITY = Capability(
     limits=(*LIMITS, TOKEN_LIMIT),
     page_reads=VARIANTS_PER_PAGE,
     read_limit=READ,
+    has_stock_file=True,
     # The body of inventory_levels/update has `available` alone, and no topic exists for the other states.
     silent_states=("committed", "reserved", "damaged", "quality_control", "safety_stock", "incoming"),
 )
