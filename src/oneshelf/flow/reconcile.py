@@ -193,9 +193,8 @@ async def _record(tx: Transaction, channel: OpenChannel, part: Part) -> None:
         if printable(reading.channel_sku, length_max=TEXT_LENGTH_MAX) == reading.channel_sku
     }
     linked = await listings.remember(tx, channel.name, seen.values())
-    for key in linked:
-        # Orders that sold it before anybody knew what it is: they count before its figure is written.
-        await facts.requeue_for_listing(tx, *key)
+    # Orders that sold them before anybody knew what they are: these count before their figures are written.
+    await facts.requeue_for_listings(tx, channel.name, [channel_sku for _, channel_sku in linked])
     await touched.mark(tx, linked.values())
     shown = {reading.channel_sku: reading.units for reading in part.readings}
     await publishing.compare(

@@ -32,12 +32,15 @@ from oneshelf.connectors.shopify.json_reading import (
 )
 from oneshelf.errors import MalformedError
 from oneshelf.sdk.address import is_loopback
+from oneshelf.sdk.capability import Limit
 from oneshelf.sdk.fault import OutcomeUnknownError, ReauthenticateError, RefusedError, RetryLaterError
 from oneshelf.sdk.http import ChannelHttp
 from oneshelf.sdk.message import FileState, StockFile, StockReading
 
-# The file comes from where Shopify keeps files, and takes nothing from the budget of the Admin API.
+# The file comes from where Shopify keeps files, and takes nothing from the budget of the Admin API. No limit of that is
+# known; nobody needs a file more often.
 FILE = "shopify.file"
+FILE_LIMIT = Limit(operation=FILE, rate_per_s=1.0, burst=5)
 # A variant with all its states has less than a thousand bytes.
 LINE_BYTES_MAX = 1_000_000
 READINGS_AT_ONCE = 500

@@ -170,7 +170,8 @@ class BulkOperations:
         written = bytes(operation.written)
         if written and simulator.switches.strikes("bulk_truncated"):
             written = written[: simulator.chance.randrange(len(written) // 4, len(written))]
-        return StreamingResponse(_pieces(written), media_type="application/jsonl")
+        length = {"Content-Length": str(len(written))}
+        return StreamingResponse(_pieces(written), media_type="application/jsonl", headers=length)
 
 
 async def _pieces(written: bytes) -> AsyncIterator[bytes]:
