@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import re
 import subprocess
 import sys
@@ -227,7 +228,7 @@ def section(described: str, passes: Sequence[Pass], *, count: int, speed: float)
     first, by_file, by_pages = passes
     budget = read_budget(CAPABILITY)
     lines = [
-        described,
+        f"{described} The load of the machine was {os.getloadavg()[0]:.0f} at the end.",
         "",
         f"A simulated Shopify shop with {count:,} variants, each linked and proved; one in {DIFFERENT} then shows "
         "another figure, and a pass finds all of these and proves the others anew. The shop runs in a process of its "
@@ -243,9 +244,9 @@ def section(described: str, passes: Sequence[Pass], *, count: int, speed: float)
         _row("the first ever, which knows nothing: pages, then the file", first),
         "",
         f"Of the {by_file.seconds:.1f} s from the file, {by_file.file_s:.1f} s went into reading and storing it; until "
-        f"then it was waited for. At the smallest plan's real limits the pages take {budget.pages_s(count):,.0f} s, "
-        "with the share of the budget that a pass may have (`oneshelf channel sweep-plan`). The engine asks for the "
-        f"file where there are more than {budget.pages_most:,} listings.",
+        "then it was waited for, mostly for the simulator's own work. At the smallest plan's real limits the pages "
+        f"take {budget.pages_s(count):,.0f} s, with the share of the budget that a pass may have (`oneshelf channel "
+        f"sweep-plan`). The engine asks for the file where there are more than {budget.pages_most:,} listings.",
     ]
     return "\n".join(lines)
 

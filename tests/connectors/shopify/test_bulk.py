@@ -9,6 +9,7 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+import httpx2
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -23,6 +24,7 @@ from oneshelf.connectors.shopify.documents import RUN_BULK
 from oneshelf.connectors.shopify.simulator_bulk import AT_ONCE_MOST, KEPT_S
 from oneshelf.connectors.shopify.simulator_operation import UNDER_WAY
 from oneshelf.connectors.shopify.simulator_shop import LOCATION_ID
+from oneshelf.connectors.shopify.simulator_tokens import ACCESS_TOKEN
 from oneshelf.domain.account import StockState
 from oneshelf.errors import MalformedError
 from oneshelf.sdk.fault import RefusedError, RetryLaterError
@@ -229,6 +231,20 @@ async def test_a_file_that_is_not_kept_any_more_is_gone(bench: Bench) -> None:
     # Whoever knows its address may read a file.
     assert file.address
     assert file.address not in f"{refused.value} {file!r}"
+
+
+async def test_no_token_of_ours_goes_where_the_file_lies(bench: Bench) -> None:
+    heard: list[httpx2.Request] = []
+
+    async def listen(request: httpx2.Request) -> None:
+        heard.append(request)
+
+    bench.client.event_hooks = {"request": [listen], "response": []}
+    async with bench.living():
+        await readings_in(bench.connector, await ready(bench, await begun(bench)))
+    (fetched,) = (request for request in heard if request.method == "GET")
+    assert all(ACCESS_TOKEN in request.headers.values() for request in heard if request is not fetched)
+    assert ACCESS_TOKEN not in f"{fetched.url} {fetched.headers.raw!r}"
 
 
 async def test_a_file_that_breaks_off_is_read_as_far_as_it_came(big_bench: Bench) -> None:
