@@ -236,8 +236,8 @@ def section(described: str, passes: Sequence[Pass], *, count: int, speed: float)
         f"{ROOTS_PER_S * speed:,.0f} objects a second at most, a pace of ours: Shopify publishes none. "
         f'`make bench ARGS="bulk --items {count} --speed {speed:g}"`',
         "",
-        "| a whole pass | calls to the Admin API | points | MB read | seconds | of these the engine's CPU | MB of the "
-        "engine at most |",
+        "| a whole pass | calls to the Admin API | points | MB of the file | seconds | of these the engine's CPU "
+        "| MB of the engine at most |",
         "|---|---:|---:|---:|---:|---:|---:|",
         _row("**from one file**", by_file),
         _row("page by page", by_pages),

@@ -69,6 +69,9 @@ class BulkOperations:
             document = checked(asked["query"])
         except RefusedQueryError as refused:
             return _refused(*({"code": "INVALID", "field": ["query"], "message": words} for words in refused.words))
+        for one in self.all.values():
+            if simulator.clock.monotonic() >= one.expires_at:
+                one.written.clear()
         running = [one.id for one in self.all.values() if one.status in UNDER_WAY]
         if len(running) >= AT_ONCE_MOST or simulator.switches.strikes("bulk_busy"):
             listed = ", ".join(running) or "gid://shopify/BulkOperation/1"
