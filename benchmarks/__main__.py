@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import audit, flow, http, propagate, reserve, size
+from benchmarks import audit, bulk, flow, http, propagate, reserve, size
 
 MEASUREMENTS = {
     "flow": flow.main,
@@ -13,6 +13,7 @@ MEASUREMENTS = {
     "audit": audit.main,
     "propagate": propagate.main,
     "size": size.main,
+    "bulk": bulk.main,
 }
 
 

@@ -33,7 +33,7 @@ from oneshelf.clock import SystemClock
 from oneshelf.connectors.shopify.kind import CAPABILITY
 from oneshelf.domain.command import CommandKey, Demand, ReservationKind, Reserve
 from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku
-from oneshelf.flow import plan, post, push, reconcile
+from oneshelf.flow import plan, post, push, reconcile, stock_source
 from oneshelf.flow.channel import OpenChannel
 from oneshelf.sdk.message import StockPage, StockReading
 from oneshelf.storage.database import Database
@@ -236,8 +236,8 @@ def floor_of_sweep(dsn: str, count: int) -> float:
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("vacuum listings")
         began = clock.monotonic()
-        for start in range(0, count, reconcile.GATHER_READINGS):
-            names = [name_of(number) for number in range(start, min(start + reconcile.GATHER_READINGS, count))]
+        for start in range(0, count, stock_source.GATHER_READINGS):
+            names = [name_of(number) for number in range(start, min(start + stock_source.GATHER_READINGS, count))]
             connection.execute(_FLOOR_SWEEP.encode(), {"channel": CHANNELS[0], "channel_skus": names})
         return clock.monotonic() - began
 

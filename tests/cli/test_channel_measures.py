@@ -56,19 +56,54 @@ def test_an_objective_is_set_and_reset(shelf: Cli, dsn: str) -> None:
     assert "no channel 'shp'" in shelf("channel", "objective", "shp", "--share", "0.9", exits=2).output
 
 
+def with_listings(dsn: str, count: int) -> None:
+    """So many of the channel `shop`."""
+    numbers = f"from generate_series(1, {count}) n"
+    insert = "insert into listings (channel, channel_sku) select 'shop', n::text"
+    assert rows(dsn, f"with made as ({insert} {numbers} returning 1) table made limit 1") == [(1,)]
+
+
 def test_a_sweep_is_priced_before_it_is_made(shelf: Cli, dsn: str) -> None:
     shelf(*SHOP)
-    assert rows(
-        dsn,
-        "with made as (insert into listings (channel, channel_sku) select 'shop', n::text "
-        "from generate_series(1, 200000) n returning 1) select count(*) from made",
-    ) == [(200_000,)]
+    with_listings(dsn, 15_000)
     [plan] = json.loads(shelf("channel", "sweep-plan", "--json").output)
-    # A hundred variants a page, a hundred points a second, forty a page, half of them for passes: longer than a
-    # quarter of an hour.
-    assert (plan["listing_count"], plan["pass_calls"], plan["pass_s"]) == (200_000, 2_000, 1_600)
-    assert not plan["is_in_budget"]
+    # A hundred variants a page, a hundred points a second, forty a page, half of them for passes.
+    assert (plan["way"], plan["pass_calls"], plan["pass_s"], plan["is_in_budget"]) == ("pages", 150, 120, True)
+
+
+def test_a_large_catalogue_is_read_from_a_file_and_what_that_takes_is_known_after_the_first(
+    shelf: Cli, dsn: str
+) -> None:
+    shelf(*SHOP)
+    with_listings(dsn, 100_000)
+    [plan] = json.loads(shelf("channel", "sweep-plan", "--json").output)
+    assert (plan["way"], plan["pass_calls"], plan["pass_s"], plan["found_within_s"]) == ("file", 3, None, None)
+    assert (plan["by_pages_calls"], plan["by_pages_s"]) == (1_000, 800)
+    said = shelf("channel", "sweep-plan", "shop").output
+    assert "known after the first" in said
+    assert "1,000 calls and 800 s" in said
+    assert "sweep_stock_s" not in said
+    opened = (
+        """insert into schedules (channel, task, every_s, cursor) values ('shop', 'stock', 900, '{"took_s":1000}')"""
+    )
+    assert rows(dsn, f"{opened} returning 1") == [(1,)]
+    [plan] = json.loads(shelf("channel", "sweep-plan", "--json").output)
+    # Three calls, and a look each time that a fifth of the time has passed again, but at least every half minute.
+    assert (plan["pass_s"], plan["found_within_s"], plan["is_in_budget"]) == (1_000, 2_000, False)
+    assert 3 < plan["pass_calls"] < 60
     assert "sweep_stock_s" in shelf("channel", "sweep-plan", "shop").output
+
+
+def test_where_the_last_file_failed_the_next_pass_is_said_to_go_by_pages(shelf: Cli, dsn: str) -> None:
+    shelf(*SHOP)
+    with_listings(dsn, 10_000)
+    opened = (
+        """insert into schedules (channel, task, every_s, cursor) values ('shop', 'stock', 900, '{"by_pages":true}')"""
+    )
+    assert rows(dsn, f"{opened} returning 1") == [(1,)]
+    assert "so the next pass goes by pages: by pages it takes 100 calls" in shelf("channel", "sweep-plan").output
+    [plan] = json.loads(shelf("channel", "sweep-plan", "--json").output)
+    assert (plan["way"], plan["pass_calls"], plan["pass_s"]) == ("pages", 100, 80)
 
 
 def test_status_raises_an_alarm_where_a_poll_is_late(shelf: Cli, dsn: str) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ from oneshelf.connectors.shopify.subscriptions import TOPICS, name_of
 from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.sdk.http import ChannelHttp
 from oneshelf.sdk.limits import Unlimited
-from oneshelf.sdk.message import Applied, ChannelConfig, StockWrite
+from oneshelf.sdk.message import Applied, ChannelConfig, FileState, StockFile, StockWrite
 from oneshelf.sdk.simulator import CatalogueItem
 
 VERSIONS = ("2026-04", "2026-07", "2026-10")
@@ -103,13 +104,14 @@ def test_every_mutating_document_carries_a_key_because_no_schema_demands_it() ->
 @pytest.mark.parametrize("version", VERSIONS)
 def test_what_is_written_without_a_key_is_nothing_for_which_shopify_demands_one(version: str) -> None:
     """The schema names in words the mutations that need the directive: those of stock, transfers and refunds."""
+    groups = ("webhookSubscription", "bulkOperation")
     mutations = official(version).mutation_type
     assert mutations is not None
     for document in UNKEYED_MUTATIONS:
         for operation in _operations(document):
             for field in operation.selection_set.selections:
                 assert isinstance(field, FieldNode)
-                assert field.name.value.startswith("webhookSubscription")
+                assert field.name.value.startswith(groups)
                 assert "idempotent" not in (mutations.fields[field.name.value].description or "")
     assert "idempotent" in (mutations.fields["inventorySetQuantities"].description or "")
 
@@ -232,6 +234,8 @@ async def _exchanges(version: str) -> list[tuple[str, dict[str, Any], dict[str, 
     heard: list[tuple[str, dict[str, Any], dict[str, Any]]] = []
 
     async def listen(response: httpx2.Response) -> None:
+        if response.request.method == "GET":  # the file of a bulk operation
+            return
         asked = json.loads(response.request.content)
         heard.append((asked["query"], asked["variables"], json.loads(await response.aread())["data"]))
 
@@ -262,6 +266,7 @@ async def _exchanges(version: str) -> list[tuple[str, dict[str, Any], dict[str, 
         simulator.ship(orders[2] or "")
         assert len((await connector.poll_orders(start)).deliveries) == 3
         await _live_strangely(simulator, connector, start, skus)
+        await _read_in_bulk(simulator, connector, clock.now())
     return heard
 
 
@@ -277,6 +282,37 @@ async def _subscribe(client: httpx2.AsyncClient, connector: ShopifyConnector, ve
     assert (await connector.keep_subscriptions(address)).removed == ("orders/create",)
     assert (await connector.keep_subscriptions("ftp://localhost")).refused
     assert not (await connector.keep_subscriptions(address)).created
+
+
+async def _read_in_bulk(simulator: ShopifySimulator, connector: ShopifyConnector, at: datetime) -> None:
+    """Operations that are found again, given up, denied, refused, that end well or in the middle, and an old file."""
+    for fault, state in {
+        "": FileState.READY, "bulk_failed": FileState.PARTIAL, "bulk_denied": FileState.FAILED, "bulk_busy": None
+    }.items():  # fmt: skip
+        if fault:
+            simulator.switches.set({fault: {"next": 1}})
+        file = await connector.begin_stock_file(asked_at=at)
+        if state is None:
+            assert file.state is FileState.BUSY
+            continue
+        assert (await connector.begin_stock_file(asked_at=at)).name == file.name
+        assert (await _over(simulator, connector, file)).state is state
+    file = await connector.begin_stock_file(asked_at=at)
+    await connector.drop_stock_file(file)
+    assert (await _over(simulator, connector, file)).state is FileState.FAILED
+    await connector.drop_stock_file(file)
+    first = next(iter(simulator.bulk.all.values()))
+    first.expires_at = 0.0
+    assert (await connector.stock_file(StockFile(first.id, FileState.WRITING, at))).state is FileState.GONE
+
+
+async def _over(simulator: ShopifySimulator, connector: ShopifyConnector, file: StockFile) -> StockFile:
+    while file.state is FileState.WRITING:
+        await simulator.clock.sleep(0.005)
+        for action in simulator.due():
+            await action()
+        file = await connector.stock_file(file)
+    return file
 
 
 async def _live_strangely(

@@ -9,7 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oneshelf.domain.identity import ChannelSku
-from oneshelf.domain.sweep_plan import HOT_S_MIN, HOT_SHARE, Budget, Watched, due, sweep_plan
+from oneshelf.domain.sweep_plan import (
+    HOT_S_MIN,
+    HOT_SHARE,
+    PAGES_S_MAX,
+    Budget,
+    Watched,
+    Way,
+    due,
+    give_up_s,
+    look_again_s,
+    looks,
+    sweep_plan,
+)
 from oneshelf.errors import InvariantError
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -30,6 +42,49 @@ def test_a_pass_that_the_budget_does_not_pay_for_in_time_says_so() -> None:
     plan = sweep_plan(listing_count=1_000_000, hot_count=0, budget=AMAZON, wanted_every_s=3600)
     assert not plan.is_in_budget
     assert plan.found_within_s == 40_000
+
+
+# As Shopify grants on its smallest plan, of which half is for passes: fifty listings a second.
+SHOPIFY = Budget(calls_per_s=1, page_listings=100, batch_listings=250, has_file=True)
+
+
+def test_a_file_is_read_where_pages_would_take_long() -> None:
+    assert SHOPIFY.pages_s(6_000) == PAGES_S_MAX
+    assert (SHOPIFY.way(6_000), SHOPIFY.way(6_001)) == (Way.PAGES, Way.FILE)
+    assert AMAZON.way(10_000_000) is Way.PAGES
+
+
+@given(count=st.integers(0, 10_000_000), rate=st.floats(0.01, 100), page=st.integers(1, 1000))
+def test_there_is_one_border_between_pages_and_a_file(count: int, rate: float, page: int) -> None:
+    budget = Budget(calls_per_s=rate, page_listings=page, batch_listings=1, has_file=True)
+    assert (budget.way(count) is Way.FILE) == (count > budget.pages_most)
+    if budget.way(count) is Way.PAGES:
+        assert budget.pages_s(count) <= PAGES_S_MAX * (1 + 1e-9)
+
+
+def test_a_pass_from_a_file_takes_a_few_calls_and_as_long_as_the_last_one() -> None:
+    unknown = sweep_plan(listing_count=1_000_000, hot_count=0, budget=SHOPIFY, wanted_every_s=900)
+    assert (unknown.way, unknown.pass_calls, unknown.pass_s, unknown.found_within_s) == (Way.FILE, 3, None, None)
+    assert unknown.is_in_budget
+    known = sweep_plan(listing_count=1_000_000, hot_count=0, budget=SHOPIFY, wanted_every_s=900, file_took_s=600)
+    assert (known.pass_s, known.found_within_s) == (600, 1_500)
+    assert known.pass_calls == 3 + looks(600)
+
+
+@given(took_s=st.floats(0, 100_000))
+def test_whoever_waits_for_a_file_looks_seldom_and_is_late_by_half_a_minute_at_most(took_s: float) -> None:
+    count, waited_s, again_s = 0, 0.0, 0.0
+    while waited_s < took_s:
+        again_s = look_again_s(waited_s)
+        waited_s, count = waited_s + again_s, count + 1
+    assert count == looks(took_s)
+    assert waited_s - took_s <= again_s <= 30
+    assert count <= 20 + took_s / 30
+
+
+def test_a_file_is_waited_for_as_long_as_pages_would_take_and_an_hour_at_least() -> None:
+    assert give_up_s(6_001, SHOPIFY) == 3_600
+    assert give_up_s(1_000_000, SHOPIFY) == 20_000
 
 
 def test_an_empty_channel_costs_nothing() -> None:

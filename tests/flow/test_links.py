@@ -25,7 +25,7 @@ WAITING = "select from pg_stat_activity where wait_event_type = 'Lock' and datna
 async def link_mug(database: Database) -> None:
     async with database.transaction() as tx:
         await listings.link(tx, (SHOP, MUG_LISTING), MUG, pack_units=1)
-        await facts.requeue_for_listing(tx, SHOP, MUG_LISTING)
+        await facts.requeue_for_listings(tx, SHOP, [MUG_LISTING])
 
 
 async def so_many_wait(ledger: Ledger, count: int) -> bool:

@@ -204,7 +204,7 @@ async def test_an_order_of_an_unlinked_listing_waits_visibly_and_posts_itself_on
         async with world.database.transaction() as tx:
             for key in ((SHOP, channel_sku), (MARKET, ChannelSku("MUG"))):
                 assert await listings.link(tx, key, Sku("MUG"), pack_units=1)
-                await facts.requeue_for_listing(tx, *key)
+                await facts.requeue_for_listings(tx, key[0], [key[1]])
                 await listings.request_look(tx, key[0], channel_skus=[key[1]])
             await touched.mark(tx, [Sku("MUG")])
         await stays_verified(world)

@@ -24,8 +24,10 @@ from oneshelf.errors import InvariantError
 from oneshelf.sdk.fault import (
     BudgetSpentError,
     ChannelFault,
+    MisconfiguredError,
     OutcomeUnknownError,
     ReauthenticateError,
+    RefusedError,
     RetryLaterError,
 )
 from oneshelf.sdk.http import PATIENCE_S, ChannelHttp, Reply
@@ -378,3 +380,74 @@ async def test_a_channel_that_names_no_date_says_nothing_of_its_clock(date: str)
         http = ChannelHttp(client, clock=TurnedClock(), limiter=Unlimited())
         await read(http)
     assert http.clock_ahead_s is None
+
+
+# Files ---------------------------------------------------------------------------------------------------------
+
+
+async def downloaded(http: ChannelHttp, url: str = f"{ADDRESS}?signature={SECRET}") -> bytes:
+    return b"".join([piece async for piece in http.download("stock.file", url)])
+
+
+def in_pieces(*pieces: bytes, length: int | None = None) -> ASGIApp:
+    """A file that comes piece by piece; `length`: as it is announced, where it is announced."""
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        del scope, receive
+        headers = [] if length is None else [(b"content-length", str(length).encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        for piece in pieces:
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    return app
+
+
+async def test_a_file_comes_piece_by_piece_and_takes_one_token() -> None:
+    bucket = Bucket()
+    assert await downloaded(http_to(in_pieces(b"one", b"", b"two"), limiter=bucket)) == b"onetwo"
+    assert bucket.asked == [Charge("stock.file")]
+
+
+@pytest.mark.parametrize(
+    ("status", "fault"),
+    [
+        *((status, RetryLaterError) for status in (429, 500, 503)),
+        *((status, RefusedError) for status in (204, 302, 400, 401, 403, 404, 410)),
+    ],
+)
+async def test_a_file_that_is_not_there_says_nothing_of_our_credentials(status: int, fault: type[ChannelFault]) -> None:
+    """Its address was signed for a while; that it is refused now is no reason to pause the channel."""
+    met = await fault_of(downloaded(http_to(Channel(Response(f"signature={SECRET}", status)))))
+    assert type(met) is fault
+    assert SECRET not in str(met)
+
+
+async def test_a_file_that_breaks_off_tells_what_came_and_that_it_broke_off() -> None:
+    async with served(in_pieces(b"x" * 100, length=1000), deadline_s=5.0) as (http, url):
+        came: list[bytes] = []
+
+        async def read_on() -> None:
+            async for piece in http.download("stock.file", f"{url}?signature={SECRET}"):
+                came.append(piece)
+
+        met = await fault_of(read_on())
+    assert type(met) is RetryLaterError
+    assert b"".join(came) == b"x" * 100
+    assert SECRET not in "".join(traceback.format_exception(met))
+
+
+async def test_an_address_that_is_none_is_told_without_repeating_it() -> None:
+    async with httpx2.AsyncClient() as client:
+        http = ChannelHttp(client, clock=TurnedClock(), limiter=Unlimited())
+        for address in (f"nowhere/{SECRET}", f"ftp://channel.test/{SECRET}", f"http:///{SECRET}"):
+            met = await fault_of(downloaded(http, address))
+            assert type(met) is MisconfiguredError
+            assert SECRET not in str(met)
+
+
+@pytest.mark.pg
+async def test_no_file_is_fetched_inside_a_transaction(dsn: str) -> None:
+    async with Database.open(dsn) as database, database.transaction():
+        with pytest.raises(InvariantError, match="inside a transaction"):
+            await downloaded(http_to(in_pieces(b"")))

@@ -51,7 +51,7 @@ def link(
                     f"no channel {owner!r} or no SKU {item!r}. Way out: oneshelf channel list, "
                     f"oneshelf stock add-sku {item}"
                 )
-            requeued = await facts.requeue_for_listing(tx, owner, channel_sku)
+            requeued = await facts.requeue_for_listings(tx, owner, [channel_sku])
             if not is_known and not requeued:
                 raise _unknown(owner, wanted)
             await touched.mark(tx, [item])

@@ -77,6 +77,7 @@ def read_budget(capability: Capability) -> Budget:
         calls_per_s=rates[0] / capability.read_cost if rates else UNDOCUMENTED_CALLS_PER_S,
         page_listings=capability.page_reads or capability.batch_reads,
         batch_listings=capability.batch_reads,
+        has_file=capability.has_stock_file,
     )
 
 

@@ -1,21 +1,20 @@
 """Find what no event told: read every listing of a channel, and weigh readings that facts did not explain.
 
-Reads: a channel's whole stock, page by page; suspicions. Writes: listings (new ones linked by exact SKU), wishes to
-look at listings, their other stock states, drifts.
+Reads: a channel's whole stock, page by page or from a file; suspicions. Writes: listings (new ones linked by exact
+SKU), wishes to look at listings, their other stock states, drifts.
 Next: confirm (a figure that differs), plan (a new link), resolve (a drift).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from oneshelf.clock import Clock
 from oneshelf.domain.identity import printable
 from oneshelf.domain.reading import DriftFound, Read, weigh
-from oneshelf.domain.sweep_plan import due, sweep_plan
+from oneshelf.domain.sweep_plan import Way, due, give_up_s, sweep_plan
 from oneshelf.errors import MalformedError
 from oneshelf.flow import hold
 from oneshelf.flow.channel import (
@@ -27,8 +26,8 @@ from oneshelf.flow.channel import (
     states_in,
     words_of,
 )
-from oneshelf.sdk.fault import ChannelFault
-from oneshelf.sdk.message import StockReading
+from oneshelf.flow.stock_source import Ending, File, Pages, Part, Source
+from oneshelf.sdk.contract import WritesStockFile
 from oneshelf.storage import (
     drifts,
     facts,
@@ -41,91 +40,99 @@ from oneshelf.storage import (
     touched,
 )
 from oneshelf.storage.database import Database, Transaction, now
+from oneshelf.storage.sweep_places import Place, cursor_of, place_from
 from oneshelf.telemetry import get_logger
 
 SWEEP_LEASE_S = 120.0
 # More than any catalogue has, of pages with a few listings.
 PAGES_MAX = 1_000_000
-# So much of a sweep is stored at once: readings, or what came within so many seconds.
-GATHER_READINGS = 5_000
-GATHER_S = 1.0
 LATE_WRITE_DEADLINES = 2
 TEXT_LENGTH_MAX = 500
 # Hot listings are chosen so often, from so many.
 HOT_EVERY_S = 60.0
 HOT_MAX = 5_000
 
+# After these the pages are next.
+_BY_PAGES = frozenset({Ending.PARTIAL, Ending.BY_PAGES})
+
 log = get_logger(__name__)
 
 
 async def sweep(database: Database, channel: OpenChannel, clock: Clock) -> int:
-    """Read the channel's whole stock if that is due. Absence from it proves nothing. Returns listings read."""
+    """Read the channel's whole stock if that is due, or go on. Absence proves nothing. Returns listings read."""
     async with database.transaction() as tx:
         due = await schedules.claim(tx, channel.name, "stock", lease=clock.new_id(), lease_s=SWEEP_LEASE_S)
         if due is None:
             return 0
         begun_at = await now(tx)
-    cursor, read_count, page_count = None, 0, 0
+        listing_count = await hot_listings.count(tx, channel.name)
+    source = _source(database, channel, clock, due, place_from(due.cursor), listing_count)
+    read_count = page_count = 0
     try:
         while True:
-            part = await _gather(database, channel, clock, cursor)
-            cursor = part.cursor
+            part = await source.next_part()
             read_count += len(part.readings)
             page_count += part.page_count
-            if part.is_last:
-                # By itself: whoever wants to write to the channel waits for its row.
-                async with database.transaction() as tx:
-                    await hold.record_sweep(tx, channel.name, read_count)
-            async with database.transaction() as tx:
-                await _record(tx, channel, part)
-                is_ours = await schedules.advance(
-                    tx, due, cursor=None, covered_until=begun_at if part.is_last else None, is_finished=part.is_last
-                )
+            goes_on = await _stored(database, channel, due, part, begun_at)
             if part.fault is not None:
                 raise part.fault
-            if part.is_last or not is_ours:
+            if not goes_on:
                 break
             if page_count >= PAGES_MAX:
                 raise MalformedError(f"after {page_count} pages of its stock the channel still says that more follow")
+            if part.ending in _BY_PAGES or (isinstance(source, Pages) and source.is_too_large):
+                await source.close()
+                source = _source(database, channel, clock, due, part.place, max(listing_count, read_count))
     except CHANNEL_FAILURES as fault:
         pause_s = await report_fault(database, channel.name, fault)
         async with database.transaction() as tx:
             await schedules.postpone(tx, due, after_s=max(pause_s, 0.5), fault=words_of(fault))
         return read_count
+    finally:
+        await source.close()
     await report_answer(database, channel.name)
     return read_count
 
 
-@dataclass(slots=True)
-class _Part:
-    """Some pages of a channel's stock. `asked_at`: before the first of them. `fault`: why there are no more."""
-
-    asked_at: datetime
-    cursor: str | None
-    readings: list[StockReading] = field(default_factory=list)
-    page_count: int = 0
-    fault: ChannelFault | MalformedError | None = None
-
-    @property
-    def is_last(self) -> bool:
-        return self.page_count > 0 and self.cursor is None
+def _source(
+    database: Database, channel: OpenChannel, clock: Clock, due: schedules.Due, place: Place, listing_count: int
+) -> Source:
+    """The file that is under way, or what is best for so many listings."""
+    budget, connector = read_budget(channel.capability), channel.connector
+    if not (budget.has_file and isinstance(connector, WritesStockFile)) or place.by_pages:
+        return Pages(database, channel, clock, took_s=place.took_s, until_count=None)
+    if place.file or place.try_count or budget.way(listing_count) is Way.FILE:
+        give_up = give_up_s(listing_count, budget)
+        return File(database, connector, clock, place=place, give_up_s=give_up, covered_until=due.covered_until)
+    return Pages(database, channel, clock, took_s=place.took_s, until_count=budget.pages_most)
 
 
-async def _gather(database: Database, channel: OpenChannel, clock: Clock, cursor: str | None) -> _Part:
-    """The next pages, as many as come in a moment: to store each by itself would take longer than to read it."""
+async def _stored(database: Database, channel: OpenChannel, due: schedules.Due, part: Part, begun_at: datetime) -> bool:
+    """Store a part, and how far the pass has got with it. Whether it goes on now."""
+    if part.ending is Ending.WHOLE:
+        # By itself: whoever wants to write to the channel waits for its row.
+        async with database.transaction() as tx:
+            await hold.record_sweep(tx, channel.name, part.seen_count)
+    if part.ending in _BY_PAGES:
+        log.warning("stock_file.failed", channel=channel.name, ending=part.ending.value, words=part.words)
+    # Before the first whole pass nobody knows what a partial file lacks: pages tell it at once, and not the next time.
+    is_over = part.ending is Ending.WHOLE or (part.ending is Ending.PARTIAL and due.covered_until is not None)
     async with database.transaction() as tx:
-        part = _Part(await now(tx), cursor)
-    until = clock.monotonic() + GATHER_S
-    while not part.is_last and len(part.readings) < GATHER_READINGS and clock.monotonic() < until:
-        try:
-            page = await channel.connector.fetch_stock(part.cursor)
-        except CHANNEL_FAILURES as fault:
-            part.fault = fault
-            break
-        part.cursor = page.cursor
-        part.page_count += 1
-        part.readings += page.readings
-    return part
+        await _record(tx, channel, part)
+        if is_over and part.is_from_file and due.covered_until is not None:
+            # A file proves no absence: what the last pass proved and this one did not is asked for, one by one.
+            await publishing.look_at_unseen(tx, channel.name, since=due.covered_until, before=part.asked_at)
+        covered_until = min(begun_at, part.asked_at) if part.is_from_file else begun_at
+        is_ours = await schedules.advance(
+            tx,
+            due,
+            cursor=cursor_of(part.place),
+            covered_until=covered_until if part.ending is Ending.WHOLE else None,
+            is_finished=is_over,
+        )
+        if part.ending is Ending.LATER:
+            await schedules.postpone(tx, due, after_s=part.later_s, fault=part.words)
+    return is_ours and not is_over and part.ending is not Ending.LATER
 
 
 async def look_often(database: Database, channel: OpenChannel) -> int:
@@ -171,7 +178,7 @@ async def weigh_suspicions(database: Database, channel: OpenChannel, clock: Cloc
     return len(reads)
 
 
-async def _record(tx: Transaction, channel: OpenChannel, part: _Part) -> None:
+async def _record(tx: Transaction, channel: OpenChannel, part: Part) -> None:
     """Remember the listings of these pages; have those read back that show another figure than we believe."""
     # By name: what was on two pages is as the later one says.
     seen = {
@@ -186,9 +193,8 @@ async def _record(tx: Transaction, channel: OpenChannel, part: _Part) -> None:
         if printable(reading.channel_sku, length_max=TEXT_LENGTH_MAX) == reading.channel_sku
     }
     linked = await listings.remember(tx, channel.name, seen.values())
-    for key in linked:
-        # Orders that sold it before anybody knew what it is: they count before its figure is written.
-        await facts.requeue_for_listing(tx, *key)
+    # Orders that sold them before anybody knew what they are: these count before their figures are written.
+    await facts.requeue_for_listings(tx, channel.name, [channel_sku for _, channel_sku in linked])
     await touched.mark(tx, linked.values())
     shown = {reading.channel_sku: reading.units for reading in part.readings}
     await publishing.compare(
@@ -198,7 +204,7 @@ async def _record(tx: Transaction, channel: OpenChannel, part: _Part) -> None:
         asked_at=part.asked_at,
     )
     await stock_states.see(tx, channel.name, states_in(part.readings), asked_at=part.asked_at)
-    if part.is_last:
+    if part.ending is Ending.WHOLE:
         await stock_states.settle(tx, channel.name, after_s=channel.suspense_s)
 
 

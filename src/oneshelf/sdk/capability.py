@@ -58,6 +58,7 @@ class Capability:
     page_reads: int = 0  # listings in a page of the whole stock; 0: as many as in a read-back
     read_limit: str = ""  # that of `limits` which read-backs and sweeps take from; empty: none is documented
     read_cost: float = 1.0  # tokens of it that one of these calls takes
+    has_stock_file: bool = False  # it writes its whole stock into one file, see contract.WritesStockFile
     silent_states: tuple[str, ...] = ()  # stock states whose change the channel never announces
 
 

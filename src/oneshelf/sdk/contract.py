@@ -6,7 +6,7 @@ attempt and maps the result to a message or to a fault. `verify` and `parse` are
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
@@ -25,6 +25,7 @@ from oneshelf.sdk.message import (
     Message,
     OrderPage,
     Request,
+    StockFile,
     StockPage,
     StockReading,
     StockWrite,
@@ -130,6 +131,39 @@ class Activates(Protocol):
         """Put the listing on sale there with nothing available, because a person asked for it.
 
         Raises a ChannelFault where nothing was done.
+        """
+        ...
+
+
+@runtime_checkable
+class WritesStockFile(Protocol):
+    """What a connector adds that declares `has_stock_file`: its channel writes its whole stock into one file for us.
+
+    What is absent from the file proves nothing, and while it was written the stock went on changing.
+    """
+
+    async def begin_stock_file(self, *, asked_at: datetime, since: datetime | None = None) -> StockFile:
+        """Have a file written. One that is being written already is found again, and no second one is begun.
+
+        `asked_at`: now, by the clock that all nodes share; that of a file which is found is what was told when it was
+        begun. `since`: one that was asked for later than then is as good, written or not; whoever began it has died.
+        Raises RefusedError where the channel writes us none, and other ChannelFaults.
+        """
+        ...
+
+    async def stock_file(self, file: StockFile) -> StockFile:
+        """How far it is by now. Raises a ChannelFault."""
+        ...
+
+    async def drop_stock_file(self, file: StockFile) -> None:
+        """Nobody waits for it any more: the channel may stop writing it. Raises a ChannelFault."""
+        ...
+
+    def read_stock_file(self, file: StockFile, *, after: int = 0) -> AsyncGenerator[Sequence[StockReading]]:
+        """The readings in a file, some at a time and never all of them in memory, without the first `after`.
+
+        Raises RetryLaterError where it breaks off or cannot be reached now, RefusedError where it is gone, and
+        MalformedError where it cannot be read on; what was told until then is good.
         """
         ...
 

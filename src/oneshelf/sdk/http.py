@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncGenerator, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -29,6 +29,7 @@ from oneshelf.sdk.fault import (
     MisconfiguredError,
     OutcomeUnknownError,
     ReauthenticateError,
+    RefusedError,
     RetryLaterError,
 )
 from oneshelf.sdk.limits import Limiter
@@ -149,6 +150,30 @@ class ChannelHttp:
         )
         _raise_for_status(operation, reply)
         return reply
+
+    async def download(self, operation: str, url: str) -> AsyncGenerator[bytes]:
+        """A file, piece by piece and never all of it in memory. Whoever knows its address may read it.
+
+        The deadline bounds the wait for each piece. No fault repeats the address, which lets anybody in. Raises
+        RetryLaterError (not reached, broken off, 429, 5xx), RefusedError (any other answer: it is not there any more)
+        and MisconfiguredError (no such address).
+        """
+        invariant(not is_inside_transaction(), f"{operation} would call a channel inside a transaction")
+        await self._take(operation, Charge(operation))
+        parts = httpx2.Timeout(self._deadline_s, connect=self._deadline_s / 2, pool=self._deadline_s / 2)
+        try:
+            async with self._client.stream("GET", url, timeout=parts) as response:
+                if response.status_code == 429 or response.status_code >= 500:
+                    raise RetryLaterError(f"{operation}: {response.status_code}")
+                if response.status_code != 200:
+                    raise RefusedError(f"{operation}: {response.status_code}, the file is not there any more")
+                async for piece in response.aiter_bytes():
+                    yield piece
+        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, UnicodeError):
+            raise MisconfiguredError(f"{operation}: the address of the file cannot be used") from None
+        except httpx2.RequestError as failure:
+            # Not chained: its text may have the address.
+            raise RetryLaterError(f"{operation}: broken off ({type(failure).__name__})") from None
 
     async def _take(self, operation: str, charge: Charge) -> None:
         wait_s = await self.limiter.take(charge)

@@ -51,6 +51,7 @@ def lines_of(kind: ConnectorKind) -> dict[str, str]:
         "idempotency key": f"remembered for {_span(declared.key_life_s)}" if declared.key_life_s else "none",
         "listings in a write": f"{declared.batch_writes}",
         "listings in a reading, in a page": f"{declared.batch_reads}, {declared.page_reads or declared.batch_reads}",
+        "the whole stock from one file": _file(declared),
         "budget of calls": "; ".join(
             f"{limit.operation} {limit.rate_per_s:g} a second, {limit.burst} at once" for limit in declared.limits
         )
@@ -127,6 +128,12 @@ def _answered(declared: Capability) -> str:
     if declared.is_applied_when_answered:
         return "shows at once"
     return f"is queued, and lost if it does not show within {_span(declared.apply_s)}"
+
+
+def _file(declared: Capability) -> str:
+    if not declared.has_stock_file:
+        return "no; a large catalogue is read page by page"
+    return "written by the channel on its own, for a few calls however many listings there are"
 
 
 def _pending(kind: ConnectorKind) -> str:

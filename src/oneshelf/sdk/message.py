@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from uuid import UUID
 
 from oneshelf.domain.account import StockState
@@ -105,6 +106,33 @@ class StockPage:
 
     readings: tuple[StockReading, ...]
     cursor: str | None
+
+
+class FileState(StrEnum):
+    """How far a channel has got with a file of its whole stock."""
+
+    BUSY = "busy"  # not begun: it writes as many for us as it writes at once
+    WRITING = "writing"
+    READY = "ready"
+    PARTIAL = "partial"  # it gave up; what it had written by then can be read
+    FAILED = "failed"  # it gave up with nothing
+    GONE = "gone"  # it keeps the file no longer
+
+
+@dataclass(frozen=True, slots=True)
+class StockFile:
+    """A file of a channel's whole stock. `name`: the channel's own name for it, by which it is found again.
+
+    `asked_at`: no reading in it is older; by the clock of whoever asked for it. `reading_count`: how many there are in
+    it; None: the channel does not say. `address`: who knows it may read the file. `words`: why it is not whole.
+    """
+
+    name: str
+    state: FileState
+    asked_at: datetime
+    reading_count: int | None = None
+    address: str = field(default="", repr=False)
+    words: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from psycopg.rows import class_row
 
 from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.domain.order import OrderSnapshot
+from oneshelf.storage import arrays
 from oneshelf.storage.database import Transaction, only_row
 
 
@@ -82,15 +83,18 @@ async def finish(tx: Transaction, posted: Collection[int], parked: dict[int, str
         )
 
 
-async def requeue_for_listing(tx: Transaction, channel: Channel, channel_sku: ChannelSku) -> int:
-    """A listing has just been linked: post the parked orders that sold it. Returns how many."""
+async def requeue_for_listings(tx: Transaction, channel: Channel, channel_skus: Sequence[ChannelSku]) -> int:
+    """Listings have just been linked: post the parked orders that sold one of them. Returns how many."""
+    if not channel_skus:
+        return 0
     cursor = await tx.execute(
         """
         update facts set state = 'new'
         where state = 'parked' and channel = %(channel)s
-          and snapshot -> 'lines' @> jsonb_build_array(jsonb_build_object('channel_sku', %(channel_sku)s::text))
+          and exists (select from jsonb_array_elements(snapshot -> 'lines') as line
+                      where line ->> 'channel_sku' = any(%(channel_skus)s::text[]))
         """,
-        {"channel": channel, "channel_sku": channel_sku},
+        {"channel": channel, "channel_skus": arrays.texts(channel_skus)},
     )
     return cursor.rowcount
 

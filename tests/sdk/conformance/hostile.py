@@ -6,9 +6,10 @@ None of them is part of the engine. Each names the check of the suite that has t
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx2
@@ -32,6 +33,7 @@ from oneshelf.sdk.message import (
     OrderPage,
     Refused,
     Request,
+    StockFile,
     StockPage,
     StockReading,
     StockWrite,
@@ -564,6 +566,111 @@ class _TakesWebhooks(Hostile):
         return Delivery("1", "webhook", request.body)
 
 
+# Files of the whole stock --------------------------------------------------------------------------------------
+
+
+class _WritesFiles(Hostile):
+    """An honest writer of files within."""
+
+    async def begin_stock_file(self, *, asked_at: datetime, since: datetime | None = None) -> StockFile:
+        return await self.honest.begin_stock_file(asked_at=asked_at, since=since)  # type: ignore[no-any-return]
+
+    async def stock_file(self, file: StockFile) -> StockFile:
+        return await self.honest.stock_file(file)  # type: ignore[no-any-return]
+
+    async def drop_stock_file(self, file: StockFile) -> None:
+        await self.honest.drop_stock_file(file)
+
+    async def read_stock_file(self, file: StockFile, *, after: int = 0) -> AsyncGenerator[Sequence[StockReading]]:
+        async with aclosing(self.honest.read_stock_file(file, after=after)) as parts:
+            async for some in parts:
+                yield self.of_file(some)
+
+    def of_file(self, some: Sequence[StockReading]) -> Sequence[StockReading]:
+        return some
+
+
+@breaks("a_file_of_the_whole_stock_tells_what_is_shown", of="shopify")
+class _LeavesOneOut(_WritesFiles):
+    """leaves out the last listing of each part of a file"""
+
+    def of_file(self, some: Sequence[StockReading]) -> Sequence[StockReading]:
+        return some[:-1]
+
+
+@breaks("a_file_of_the_whole_stock_tells_what_is_shown", of="shopify")
+class _ForgetsStates(_WritesFiles):
+    """tells less of a listing in a file than on a page"""
+
+    def of_file(self, some: Sequence[StockReading]) -> Sequence[StockReading]:
+        return [replace(one, states=None) for one in some]
+
+
+@breaks("a_file_that_is_being_written_is_found_again", of="shopify")
+class _BeginsAnother(_WritesFiles):
+    """drops what is being written and begins another file"""
+
+    async def begin_stock_file(self, *, asked_at: datetime, since: datetime | None = None) -> StockFile:
+        await self.drop_stock_file(await super().begin_stock_file(asked_at=asked_at))
+        return await super().begin_stock_file(asked_at=asked_at)
+
+
+@breaks("a_file_that_is_being_written_is_found_again", of="shopify")
+class _MakesItYoung(_WritesFiles):
+    """tells of an old file that it was asked for now"""
+
+    async def begin_stock_file(self, *, asked_at: datetime, since: datetime | None = None) -> StockFile:
+        return replace(await super().begin_stock_file(asked_at=asked_at, since=since), asked_at=asked_at)
+
+
+@breaks("a_file_that_nobody_read_is_good_for_the_next_one", of="shopify")
+class _ForgetsTheDead(_WritesFiles):
+    """looks only for files that are being written"""
+
+    async def begin_stock_file(self, *, asked_at: datetime, since: datetime | None = None) -> StockFile:
+        return await super().begin_stock_file(asked_at=asked_at)
+
+
+@breaks("a_file_that_nobody_read_is_good_for_the_next_one", of="shopify")
+class _TellsOldNews(_WritesFiles):
+    """takes any file that was ever written"""
+
+    async def begin_stock_file(self, *, asked_at: datetime, since: datetime | None = None) -> StockFile:
+        return await super().begin_stock_file(asked_at=asked_at, since=asked_at - timedelta(days=1))
+
+
+@breaks("a_file_is_read_on_from_where_the_last_reader_got_to", of="shopify")
+class _StartsOver(_WritesFiles):
+    """reads a file from its beginning each time"""
+
+    async def read_stock_file(self, file: StockFile, *, after: int = 0) -> AsyncGenerator[Sequence[StockReading]]:
+        async for some in super().read_stock_file(file):
+            yield some
+
+
+@breaks("a_file_that_is_dropped_is_not_written_on", of="shopify")
+class _DropsNothing(_WritesFiles):
+    """lets a file be written that nobody waits for"""
+
+    async def drop_stock_file(self, file: StockFile) -> None:
+        pass
+
+
+@breaks("a_file_that_breaks_off_is_not_taken_for_whole", of="shopify")
+class _TakesHalf(_WritesFiles):
+    """takes what came of a file for all of it"""
+
+    async def stock_file(self, file: StockFile) -> StockFile:
+        return replace(await super().stock_file(file), reading_count=None)
+
+    async def read_stock_file(self, file: StockFile, *, after: int = 0) -> AsyncGenerator[Sequence[StockReading]]:
+        try:
+            async for some in super().read_stock_file(file, after=after):
+                yield some
+        except RetryLaterError:
+            return
+
+
 # Declarations that are not true -------------------------------------------------------------------------------
 
 
@@ -582,6 +689,8 @@ _lie("whether_keys_are_remembered_can_be_tried", of="amazon", key_life_s=3600.0)
 _lie("a_channel_without_webhooks_takes_none", has_webhooks=False)
 _lie("a_signed_webhook_is_taken_with_its_own_bytes", of="amazon", has_webhooks=True)
 _lie("a_whole_batch_is_read_at_once", batch_reads=500)
+_lie("a_file_of_the_whole_stock_tells_what_is_shown", has_stock_file=True)
+_lie("a_file_of_the_whole_stock_tells_what_is_shown", of="amazon", has_stock_file=True)
 _lie("a_whole_batch_is_written", batch_writes=500)
 _lie("every_listing_is_fetched_page_by_page", page_reads=500)
 _lie("an_order_that_shows_late_is_not_claimed_as_covered", orders_lag_s=5.0)

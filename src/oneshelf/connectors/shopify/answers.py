@@ -176,7 +176,7 @@ def variants_from_nodes(answer: Mapping[str, object], *, location: str) -> tuple
     """The variants that exist among those asked for. Raises RetryLaterError for another shape."""
     try:
         nodes = a_list(part(answer, "nodes", "answer"), "nodes")
-        return tuple(_variant(node, location) for node in nodes if node is not None and node != {})
+        return tuple(variant_from(node, location) for node in nodes if node is not None and node != {})
     except MalformedError as problem:
         raise RetryLaterError(f"the answer cannot be read: {problem}") from None
 
@@ -185,7 +185,7 @@ def variants_from_page(answer: Mapping[str, object], *, location: str) -> tuple[
     """One page of variants and the cursor of the next. Raises RetryLaterError for another shape."""
     try:
         nodes, cursor = page_from(answer, "productVariants")
-        return tuple(_variant(node, location) for node in nodes), cursor
+        return tuple(variant_from(node, location) for node in nodes), cursor
     except MalformedError as problem:
         raise RetryLaterError(f"the answer cannot be read: {problem}") from None
 
@@ -199,7 +199,7 @@ def page_from(answer: Mapping[str, object], root: str) -> tuple[list[object], st
     return a_list(part(connection, "nodes", root), f"{root}.nodes"), cursor
 
 
-def _variant(node: object, location: str) -> Variant:
+def variant_from(node: object, location: str) -> Variant:
     """One variant of many: one whose figures cannot be read must not hide the others."""
     variant = an_object(node, "variant")
     number = number_in_gid(part(variant, "id", "variant"), "ProductVariant")

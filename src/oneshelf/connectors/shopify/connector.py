@@ -6,7 +6,7 @@ Writing is in `push.py`.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -24,6 +24,7 @@ from oneshelf.connectors.shopify.answers import (
     variants_from_nodes,
     variants_from_page,
 )
+from oneshelf.connectors.shopify.bulk import BulkReader
 from oneshelf.connectors.shopify.documents import (
     ARRAY_LENGTH_MAX,
     LIST_VARIANTS,
@@ -53,6 +54,7 @@ from oneshelf.sdk.message import (
     Message,
     OrderPage,
     Request,
+    StockFile,
     StockPage,
     StockReading,
     StockWrite,
@@ -106,6 +108,7 @@ class ShopifyConnector:
         self._access = access
         self._orders_lag_s = orders_lag_s
         self._pusher = Pusher(api, location=location, read=self._read_variants)
+        self._bulk = BulkReader(api, api.http, location=location, remember=self._pusher.remember)
 
     # What Shopify tells us -----------------------------------------------------------------------------------
 
@@ -178,6 +181,22 @@ class ShopifyConnector:
         variants, after = variants_from_page(answer, location=self._location)
         self._pusher.remember(variants)
         return StockPage(tuple(variant.reading for variant in variants), after)
+
+    async def begin_stock_file(self, *, asked_at: datetime, since: datetime | None = None) -> StockFile:
+        """A bulk operation writes it. See `sdk.contract.WritesStockFile`."""
+        return await self._bulk.begin(asked_at=asked_at, since=since)
+
+    async def stock_file(self, file: StockFile) -> StockFile:
+        """See `sdk.contract.WritesStockFile`."""
+        return await self._bulk.look(file)
+
+    async def drop_stock_file(self, file: StockFile) -> None:
+        """See `sdk.contract.WritesStockFile`."""
+        await self._bulk.drop(file)
+
+    def read_stock_file(self, file: StockFile, *, after: int = 0) -> AsyncGenerator[Sequence[StockReading]]:
+        """See `sdk.contract.WritesStockFile`."""
+        return self._bulk.read(file, after=after)
 
     async def read_stock(self, channel_skus: Sequence[ChannelSku]) -> tuple[StockReading, ...]:
         """`units` is what Shopify calls available, below zero where Shopify says so.

@@ -172,7 +172,79 @@ mutation DeleteSubscription($id: ID!) {
 }
 """
 
-QUERIES = (READ_VARIANTS, LIST_VARIANTS, POLL_ORDERS, WHOLE_ORDER, PREFLIGHT, LIST_SUBSCRIPTIONS)
+# Of operations that may still run Shopify allows five; finished ones of an hour stand between them.
+_OPERATIONS_LISTED = 50
+
+FIND_BULK = f"""
+query FindBulk {{
+  bulkOperations(first: {_OPERATIONS_LISTED}, sortKey: CREATED_AT) {{
+    nodes {{ id status type query }}
+  }}
+}}
+"""
+
+READ_BULK = """
+query ReadBulk($id: ID!) {
+  bulkOperation(id: $id) { id status errorCode objectCount rootObjectCount url partialDataUrl }
+}
+"""
+
+# `groupObjects` would only cost time: no object of ours has children.
+RUN_BULK = """
+mutation RunBulk($query: String!) {
+  bulkOperationRunQuery(query: $query, groupObjects: false) {
+    bulkOperation { id status }
+    userErrors { code field message }
+  }
+}
+"""
+
+# Its errors have no code in the schema.
+CANCEL_BULK = """
+mutation CancelBulk($id: ID!) {
+  bulkOperationCancel(id: $id) {
+    bulkOperation { id status }
+    userErrors { field message }
+  }
+}
+"""
+
+# What a bulk operation is to write: a line for each variant. The level is no connection, so it comes within the line
+# of its variant; as a connection it would come in lines of its own, for every location of the shop.
+_BULK_VARIANTS = f"""
+{{
+  productVariants {{
+    edges {{
+      node {{
+        id
+        sku
+        displayName
+        inventoryItem {{
+          id
+          sku
+          tracked
+          inventoryLevel(locationId: "LOCATION", includeInactive: true) {{
+            isActive
+            quantities(names: [{_NAMES}]) {{ name quantity }}
+          }}
+        }}
+      }}
+    }}
+  }}
+}}
+"""
+
+
+def bulk_variants(location: str) -> str:
+    """The query of a bulk operation that reads all variants at a location, which is a global id."""
+    return _BULK_VARIANTS.replace("LOCATION", location)
+
+
+QUERIES = (
+    *(READ_VARIANTS, LIST_VARIANTS, POLL_ORDERS, WHOLE_ORDER, PREFLIGHT, LIST_SUBSCRIPTIONS),
+    *(FIND_BULK, READ_BULK),
+)
 MUTATIONS = (SET_AVAILABLE, ACTIVATE)
-# These take no idempotency key: made or deleted twice is refused, and changes no stock.
-UNKEYED_MUTATIONS = (CREATE_SUBSCRIPTION, DELETE_SUBSCRIPTION)
+# These take no idempotency key: they change no stock. A subscription that is made or deleted twice is refused; a bulk
+# operation that was begun is looked for before another one is.
+UNKEYED_MUTATIONS = (CREATE_SUBSCRIPTION, DELETE_SUBSCRIPTION, RUN_BULK, CANCEL_BULK)

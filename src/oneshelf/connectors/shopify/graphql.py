@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -10,6 +11,7 @@ from oneshelf.connectors.shopify.answers import Budget, answer_from, budget_from
 from oneshelf.connectors.shopify.json_reading import decoded
 from oneshelf.domain.charge import Charge, Learned
 from oneshelf.errors import MalformedError
+from oneshelf.sdk.address import is_loopback
 from oneshelf.sdk.capability import Limit
 from oneshelf.sdk.fault import (
     BudgetSpentError,
@@ -45,8 +47,9 @@ class ShopifyApi:
     """The GraphQL Admin API of one shop. Its `repr` shows no token."""
 
     def __init__(self, http: ChannelHttp, *, base_url: str, api_version: str, tokens: Tokens | FixedToken) -> None:
-        self._http = http
+        self.http = http
         self.api_version = api_version
+        self.is_on_this_machine = is_loopback(urlsplit(base_url).hostname or "")
         self._url = f"{base_url}/admin/api/{api_version}/graphql.json"
         self._tokens = tokens
         # Document -> the most that a call with it was said to cost.
@@ -58,14 +61,14 @@ class ShopifyApi:
         self, document: str, variables: Mapping[str, object], *, operation: str = READ
     ) -> Mapping[str, object]:
         """The `data` of a query. Raises RetryLaterError, ReauthenticateError, MisconfiguredError, RefusedError."""
-        return await self._call(self._http.read, operation, document, variables)
+        return await self._call(self.http.read, operation, document, variables)
 
     async def write(self, document: str, variables: Mapping[str, object]) -> Mapping[str, object]:
         """The `data` of a mutation, whose own refusals are in it.
 
         Raises as `read`, then certainly not applied, and OutcomeUnknownError.
         """
-        return await self._call(self._http.write, WRITE, document, variables)
+        return await self._call(self.http.write, WRITE, document, variables)
 
     async def _call(
         self, call: Callable[..., Awaitable[Reply]], operation: str, document: str, variables: Mapping[str, object]
@@ -86,7 +89,7 @@ class ShopifyApi:
             raise
         except ChannelFault:
             # What it cost, if anything, the next answer shows: it says what is left.
-            await self._http.limiter.learn(POINTS, Learned(back=charge.cost))
+            await self.http.limiter.learn(POINTS, Learned(back=charge.cost))
             raise
         return await self._answer(operation, reply, document, charge)
 
@@ -112,7 +115,7 @@ class ShopifyApi:
         self._costs[document] = max(self._costs.get(document, 0.0), budget.requested)
         back = charge.cost - budget.actual
         told = Learned(budget.restore_rate, burst=budget.maximum, left=budget.available, back=back)
-        await self._http.limiter.learn(POINTS, told)
+        await self.http.limiter.learn(POINTS, told)
 
 
 def _headers(token: str) -> dict[str, str]:

@@ -10,6 +10,7 @@ import httpx2
 
 from oneshelf.clock import Clock
 from oneshelf.connectors.shopify.access import SECRETS, TOKEN_LIMIT, access_from, tokens_of
+from oneshelf.connectors.shopify.bulk import FILE_LIMIT
 from oneshelf.connectors.shopify.connector import ORDERS_LAG_S, ShopifyConnector
 from oneshelf.connectors.shopify.documents import ARRAY_LENGTH_MAX, VARIANTS_PER_PAGE
 from oneshelf.connectors.shopify.graphql import LIMITS, POINTS, READ_POINTS, ShopifyApi
@@ -44,10 +45,11 @@ CAPABILITY = Capability(
     poll_orders_s=60.0,
     sweep_stock_s=900.0,
     has_webhooks=True,
-    limits=(*LIMITS, TOKEN_LIMIT),
+    limits=(*LIMITS, TOKEN_LIMIT, FILE_LIMIT),
     page_reads=VARIANTS_PER_PAGE,
     read_limit=POINTS,
     read_cost=READ_POINTS,
+    has_stock_file=True,
     # The body of inventory_levels/update has `available` alone, and no topic exists for the other states.
     silent_states=("committed", "reserved", "damaged", "quality_control", "safety_stock", "incoming"),
 )

@@ -17,6 +17,8 @@ from starlette.routing import BaseRoute, Route
 
 from oneshelf.clock import Clock
 from oneshelf.connectors.shopify.access import TOKEN_PATH
+from oneshelf.connectors.shopify.simulator_bulk import FAULTS as BULK_FAULTS
+from oneshelf.connectors.shopify.simulator_bulk import FILE_PATH, BulkOperations
 from oneshelf.connectors.shopify.simulator_cost import QUERY_COST_MAX, Bucket, actual_cost
 from oneshelf.connectors.shopify.simulator_graphql import (
     Prepared,
@@ -73,6 +75,7 @@ FAULTS = (
     "webhook_assembled_late",
     "subscription_dropped",
     "silent_move",
+    *BULK_FAULTS,
 )
 
 _RETRY_AFTER_S = 2.0
@@ -96,6 +99,7 @@ class ShopifySimulator(Simulator):
         self.installed = App(self)
         self.webhooks = Webhooks(self, webhook_client)
         self.points = Bucket(speed=speed)
+        self.bulk = BulkOperations(self)
         self._lists = Lists(self)
         self._mutations = Mutations(self)
 
@@ -306,6 +310,7 @@ class ShopifySimulator(Simulator):
         return [
             Route("/admin/api/{version}/graphql.json", self._graphql, methods=["POST"]),
             Route(TOKEN_PATH, self.installed.grant, methods=["POST"]),
+            Route(FILE_PATH, self.bulk.file, methods=["GET"]),
         ]
 
     async def _health(self, _request: Request) -> Response:
@@ -325,6 +330,7 @@ class ShopifySimulator(Simulator):
 
     async def _graphql(self, request: Request) -> Response:
         version = request.path_params["version"]
+        self.bulk.address = str(request.base_url)
         refusal = self._refusal(request, version)
         if refusal is not None:
             return refusal

@@ -199,7 +199,7 @@ def _checked_call(field: FieldNode, variables: VariableValues) -> MutationCall:
     """What the schema lets pass and Shopify refuses since 2026-04, in the order in which it does."""
     root = field.name.value
     arguments = get_argument_values(MUTATIONS[root], field, variables)
-    if root.startswith("webhookSubscription"):
+    if root.startswith(("webhookSubscription", "bulkOperation")):
         return MutationCall(root, arguments, key="")
     where = GraphQLError("", field)
     list_name, type_name = _LISTS.get(root, ("", ""))

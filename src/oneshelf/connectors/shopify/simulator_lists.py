@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from oneshelf.connectors.shopify.json_reading import an_instant, gid
 from oneshelf.connectors.shopify.simulator_payloads import (
     a_page,
+    item_node,
     location_node,
     order_node,
     quantity_names,
@@ -49,6 +51,9 @@ class Lists:
         return {
             "nodes": self._nodes,
             "productVariants": self._variants,
+            "inventoryItems": self._items,
+            "bulkOperation": self._simulator.bulk.by_id,
+            "bulkOperations": self._simulator.bulk.listed,
             "orders": self._changed_orders,
             "order": order,
             "location": location,
@@ -76,12 +81,24 @@ class Lists:
         """Sorted by id, which no change moves. The cursor is a place in the catalogue."""
         at = self._replica_at()
         start = int(after) if after and after.isdecimal() else 0
-        rest = [(str(one.at + 1), one) for one in self._shop.articles[start:] if not one.is_deleted]
+        rest = self._articles(start, first)
 
         def shown(article: Article) -> dict[str, Any]:
             return variant_node(article, at)
 
         return a_page(rest, self._length(rest, first), shown)
+
+    def _items(self, _info: object, first: int = 50, after: str | None = None) -> dict[str, Any]:
+        """As the variants, each by its inventory item."""
+        at = self._replica_at()
+        rest = self._articles(int(after) if after and after.isdecimal() else 0, first)
+        return a_page(rest, self._length(rest, first), lambda article: item_node(article, at))
+
+    def _articles(self, start: int, length: int) -> list[tuple[str, Article]]:
+        """`(cursor, article)` of so many that are on sale, from a place in the catalogue on, and of one more."""
+        articles = self._shop.articles
+        on_sale = (articles[at] for at in range(start, len(articles)) if not articles[at].is_deleted)
+        return [(str(one.at + 1), one) for one in islice(on_sale, length + 1)]
 
     def _replica_at(self) -> datetime | None:
         """The instant whose state this answer shows; None: now."""

@@ -30,6 +30,8 @@ class Mutations:
     async def answer(self, call: MutationCall) -> dict[str, Any]:
         """The payload: the first one again where the key is known."""
         simulator = self._simulator
+        if call.root.startswith("bulkOperation"):
+            return simulator.bulk.changed(call.root, call.arguments)
         if not call.key:
             return simulator.webhooks.subscriptions.changed(call.root, call.arguments)
         channel_now = (simulator.clock.monotonic() - self._started_at) * simulator.speed

@@ -44,8 +44,10 @@ def connection(objects: Sequence[object], shown: Callable[[Any], dict[str, Any]]
 def a_page(rest: Sequence[tuple[str, Any]], length: int, shown: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
     """The first `length` of what is left of a list of `(cursor, entry)`."""
     chosen = rest[:length]
+    nodes = [shown(entry) for _cursor, entry in chosen]
     return {
-        "nodes": [shown(entry) for _cursor, entry in chosen],
+        "nodes": nodes,
+        "edges": [{"node": node} for node in nodes],
         "pageInfo": {"hasNextPage": len(rest) > length, "endCursor": chosen[-1][0] if chosen else None},
     }
 
@@ -93,12 +95,19 @@ def item_node(article: Article, at: datetime | None = None) -> dict[str, Any]:
         is_shown = article.is_stocked and (article.is_active or includeInactive)
         return level_node(article, at) if is_shown and locationId == gid("Location", LOCATION_ID) else None
 
+    def levels(
+        _info: object, first: int | None = None, after: str | None = None, includeInactive: bool = False
+    ) -> dict[str, Any]:
+        is_shown = article.is_stocked and (article.is_active or includeInactive) and after is None
+        return a_page([("1", article)] if is_shown else [], first or 1, lambda one: level_node(one, at))
+
     return {
         "__typename": "InventoryItem",
         "id": gid("InventoryItem", article.item_id),
         "sku": article.sku,
         "tracked": article.is_tracked,
         "inventoryLevel": level,
+        "inventoryLevels": levels,
     }
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from graphql import GraphQLDirective, GraphQLField, GraphQLSchema, build_schema
 
+from oneshelf.connectors.shopify.simulator_operation import BULK_OPERATIONS
 from oneshelf.connectors.shopify.simulator_topics import SUBSCRIPTIONS, TOPICS
 
 SDL = """
@@ -40,6 +41,13 @@ type QueryRoot {
   location(id: ID): Location
   inventoryProperties: InventoryProperties!
   webhookSubscriptions(first: Int, after: String): WebhookSubscriptionConnection!
+  inventoryItems(first: Int, after: String): InventoryItemConnection!
+  bulkOperation(id: ID!): BulkOperation
+  bulkOperations(
+    first: Int
+    after: String
+    sortKey: BulkOperationsSortKeys = CREATED_AT
+  ): BulkOperationConnection!
 }
 
 type Mutation {
@@ -52,6 +60,8 @@ type Mutation {
   inventoryAdjustQuantities(input: InventoryAdjustQuantitiesInput!): InventoryAdjustQuantitiesPayload
   inventoryMoveQuantities(input: InventoryMoveQuantitiesInput!): InventoryMoveQuantitiesPayload
   inventoryActivate(inventoryItemId: ID!, locationId: ID!, available: Int, onHand: Int): InventoryActivatePayload
+  bulkOperationRunQuery(query: String!, groupObjects: Boolean! = false): BulkOperationRunQueryPayload
+  bulkOperationCancel(id: ID!): BulkOperationCancelPayload
 }
 
 enum ProductVariantSortKeys { ID SKU }
@@ -95,7 +105,12 @@ type ProductVariant implements Node {
 
 type ProductVariantConnection {
   nodes: [ProductVariant!]!
+  edges: [ProductVariantEdge!]!
   pageInfo: PageInfo!
+}
+
+type ProductVariantEdge {
+  node: ProductVariant!
 }
 
 type InventoryItem implements Node {
@@ -103,6 +118,27 @@ type InventoryItem implements Node {
   sku: String
   tracked: Boolean!
   inventoryLevel(locationId: ID!, includeInactive: Boolean = false): InventoryLevel
+  inventoryLevels(first: Int, after: String, includeInactive: Boolean = false): InventoryLevelConnection!
+}
+
+type InventoryItemConnection {
+  nodes: [InventoryItem!]!
+  edges: [InventoryItemEdge!]!
+  pageInfo: PageInfo!
+}
+
+type InventoryItemEdge {
+  node: InventoryItem!
+}
+
+type InventoryLevelConnection {
+  nodes: [InventoryLevel!]!
+  edges: [InventoryLevelEdge!]!
+  pageInfo: PageInfo!
+}
+
+type InventoryLevelEdge {
+  node: InventoryLevel!
 }
 
 type InventoryLevel implements Node {
@@ -354,7 +390,9 @@ enum InventoryMoveQuantitiesUserErrorCode {
 }
 """
 
-SCHEMA: GraphQLSchema = build_schema(f"{SDL}{SUBSCRIPTIONS}\nenum WebhookSubscriptionTopic {{ {' '.join(TOPICS)} }}\n")
+SCHEMA: GraphQLSchema = build_schema(
+    f"{SDL}{SUBSCRIPTIONS}{BULK_OPERATIONS}\nenum WebhookSubscriptionTopic {{ {' '.join(TOPICS)} }}\n"
+)
 
 MUTATIONS: Mapping[str, GraphQLField] = SCHEMA.mutation_type.fields if SCHEMA.mutation_type else {}
 IDEMPOTENT: GraphQLDirective = next(each for each in SCHEMA.directives if each.name == "idempotent")

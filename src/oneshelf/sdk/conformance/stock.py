@@ -13,7 +13,8 @@ MANY_PAGES = 2.4
 LISTINGS_MAX = 1500
 
 
-def _agree(bench: Bench, readings: list[StockReading]) -> None:
+def agree(bench: Bench, readings: list[StockReading]) -> None:
+    """Fail unless these are all listings, once, as the books show them."""
     shown = bench.shown()
     names = [reading.channel_sku for reading in readings]
     expect(len(names) == len(set(names)), "a listing was read twice in one walk")
@@ -35,7 +36,7 @@ async def every_listing_is_fetched_page_by_page(bench: Bench) -> None:
         for at, sku in enumerate(big.skus[:5]):
             big.simulator.edit_by_hand(sku, at)
         readings = await big.fetched()
-        _agree(big, readings)
+        agree(big, readings)
         first = await big.patiently(lambda: big.connector.fetch_stock(None))
         most = bench.kind.capability.page_reads or bench.kind.capability.batch_reads
         expect(len(first.readings) == most, f"a page of {len(first.readings)} listings, declared are {most}")
