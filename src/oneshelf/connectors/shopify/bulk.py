@@ -4,8 +4,9 @@ https://shopify.dev/docs/api/usage/bulk-operations/queries (checked 2026-11-23):
 operations at once in a shop; one has to be over in ten days; its file is kept for seven. No frozen state of the shop is
 promised. So what is in a file is true of some instant since it was begun, and what is not in it proves nothing.
 
-The query of an operation is kept by Shopify, with its comments. Ours begins with the instant at which it was asked for,
-so that a process that died with an operation under way leaves all that the next one needs.
+The query of an operation is kept by Shopify; recordings of a real shop (2026-04, April to July 2026) tell it with its
+comments. Ours begins with the instant at which it was asked for, so that a process that died with an operation under
+way leaves all that the next one needs. Where a comment is not kept, another operation is begun.
 """
 
 from __future__ import annotations
