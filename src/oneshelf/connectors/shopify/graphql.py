@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from urllib.parse import urlsplit
 
 import msgspec
@@ -19,6 +19,7 @@ from oneshelf.sdk.tokens import FixedToken, Tokens, called_with_token
 READ = "shopify.read"
 WRITE = "shopify.write"
 ORDERS = "shopify.orders"
+FILE = "shopify.file"
 
 # Shopify grants 100 points a second on the smallest plan, at most 2,000 at once, to all calls together
 # (https://shopify.dev/docs/apps/build/apis/graphql-admin/rate-limits, checked 2026-11-23). A write costs 10 to 13
@@ -28,6 +29,9 @@ LIMITS = (
     Limit(operation=READ, rate_per_s=1.0, burst=20),
     Limit(operation=ORDERS, rate_per_s=0.5, burst=5),
 )
+# A file comes from where Shopify keeps files, and takes nothing from the budget of the Admin API. No limit of that is
+# known; nobody needs a file more often.
+FILE_LIMIT = Limit(operation=FILE, rate_per_s=1.0, burst=5)
 _DECLARED_RESTORE_RATE = 100.0
 _UNAUTHORIZED = 401
 
@@ -36,7 +40,7 @@ class ShopifyApi:
     """The GraphQL Admin API of one shop. Its `repr` shows no token."""
 
     def __init__(self, http: ChannelHttp, *, base_url: str, api_version: str, tokens: Tokens | FixedToken) -> None:
-        self.http = http
+        self._http = http
         self.api_version = api_version
         self.is_on_this_machine = is_loopback(urlsplit(base_url).hostname or "")
         self._url = f"{base_url}/admin/api/{api_version}/graphql.json"
@@ -49,14 +53,18 @@ class ShopifyApi:
         self, document: str, variables: Mapping[str, object], *, operation: str = READ
     ) -> Mapping[str, object]:
         """The `data` of a query. Raises RetryLaterError, ReauthenticateError, MisconfiguredError, RefusedError."""
-        return await self._call(self.http.read, operation, document, variables)
+        return await self._call(self._http.read, operation, document, variables)
 
     async def write(self, document: str, variables: Mapping[str, object]) -> Mapping[str, object]:
         """The `data` of a mutation, whose own refusals are in it.
 
         Raises as `read`, then certainly not applied, and OutcomeUnknownError.
         """
-        return await self._call(self.http.write, WRITE, document, variables)
+        return await self._call(self._http.write, WRITE, document, variables)
+
+    def file(self, address: str) -> AsyncGenerator[bytes]:
+        """What lies at an address that the API has told. No token goes along. Raises as `ChannelHttp.download`."""
+        return self._http.download(FILE, address)
 
     async def _call(
         self, call: Callable[..., Awaitable[Reply]], operation: str, document: str, variables: Mapping[str, object]
@@ -94,7 +102,7 @@ class ShopifyApi:
         self._restore_rate = budget.restore_rate
         for limit in LIMITS:
             rate_per_s = limit.rate_per_s * budget.restore_rate / _DECLARED_RESTORE_RATE
-            await self.http.limiter.learn(limit.operation, rate_per_s)
+            await self._http.limiter.learn(limit.operation, rate_per_s)
 
 
 def _headers(token: str) -> dict[str, str]:
