@@ -29,6 +29,7 @@ from oneshelf.flow.channel import (
 from oneshelf.flow.stock_source import Ending, File, Pages, Part, Source
 from oneshelf.sdk.contract import WritesStockFile
 from oneshelf.storage import (
+    breakers,
     drifts,
     facts,
     hot_listings,
@@ -65,7 +66,7 @@ async def sweep(database: Database, channel: OpenChannel, clock: Clock) -> int:
         if due is None:
             return 0
         begun_at = await now(tx)
-        listing_count = await hot_listings.count(tx, channel.name)
+        listing_count = await breakers.last_swept(tx, channel.name)
     source = _source(database, channel, clock, due, place_from(due.cursor), listing_count)
     read_count = page_count = 0
     try:

@@ -285,6 +285,13 @@ async def swept(tx: Transaction, channel: Channel, seen: int) -> tuple[Standing,
     return found, int(row[0]) if row else 0
 
 
+async def last_swept(tx: Transaction, channel: Channel) -> int:
+    """How many listings the last sweep saw; none where there was none yet."""
+    cursor = await tx.execute("select swept_last from channels where channel = %(channel)s", {"channel": channel})
+    row = await cursor.fetchone()
+    return int(row[0] or 0) if row else 0
+
+
 async def swept_whole(tx: Transaction, channel: Channel) -> None:
     """The last sweep is the measure of the next one."""
     await tx.execute("update channels set swept_count = swept_last where channel = %(channel)s", {"channel": channel})

@@ -43,13 +43,6 @@ async def hot(tx: Transaction, channel: Channel, *, limit: int) -> list[Watched]
     return [Watched(ChannelSku(row[0]), *row[1:]) async for row in cursor]
 
 
-async def count(tx: Transaction, channel: Channel) -> int:
-    """How many listings a channel has."""
-    cursor = await tx.execute("select count(*) from listings where channel = %(channel)s", {"channel": channel})
-    [(listing_count,)] = await cursor.fetchall()
-    return int(listing_count)
-
-
 async def counts(tx: Transaction) -> dict[Channel, ListingCount]:
     """How many listings there are of each connected channel."""
     cursor = await tx.execute(

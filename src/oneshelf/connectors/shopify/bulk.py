@@ -4,8 +4,9 @@ https://shopify.dev/docs/api/usage/bulk-operations/queries (checked 2026-11-23):
 operations at once in a shop; one has to be over in ten days; its file is kept for seven. No frozen state of the shop is
 promised. So what is in a file is true of some instant since it was begun, and what is not in it proves nothing.
 
-The query of an operation is kept by Shopify, with its comments. Ours begins with the instant at which it was asked for,
-so that a process that died with an operation under way leaves all that the next one needs.
+The query of an operation is kept by Shopify; recordings of a real shop (2026-04, April to July 2026) tell it with its
+comments. Ours begins with the instant at which it was asked for, so that a process that died with an operation under
+way leaves all that the next one needs. Where a comment is not kept, another operation is begun.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from urllib.parse import urlsplit
 
 from oneshelf.connectors.shopify.answers import Variant, user_errors_from, variant_from
 from oneshelf.connectors.shopify.documents import CANCEL_BULK, FIND_BULK, READ_BULK, RUN_BULK, bulk_variants
-from oneshelf.connectors.shopify.graphql import ShopifyApi
+from oneshelf.connectors.shopify.graphql import FILE, ShopifyApi
 from oneshelf.connectors.shopify.json_reading import (
     a_list,
     a_text,
@@ -32,15 +33,9 @@ from oneshelf.connectors.shopify.json_reading import (
 )
 from oneshelf.errors import MalformedError
 from oneshelf.sdk.address import is_loopback
-from oneshelf.sdk.capability import Limit
 from oneshelf.sdk.fault import OutcomeUnknownError, ReauthenticateError, RefusedError, RetryLaterError
-from oneshelf.sdk.http import ChannelHttp
 from oneshelf.sdk.message import FileState, StockFile, StockReading
 
-# The file comes from where Shopify keeps files, and takes nothing from the budget of the Admin API. No limit of that is
-# known; nobody needs a file more often.
-FILE = "shopify.file"
-FILE_LIMIT = Limit(operation=FILE, rate_per_s=1.0, burst=5)
 # A variant with all its states has less than a thousand bytes.
 LINE_BYTES_MAX = 1_000_000
 READINGS_AT_ONCE = 500
@@ -55,9 +50,8 @@ Remember = Callable[[Iterable[Variant]], None]
 class BulkReader:
     """Bulk operations that read all variants at one location."""
 
-    def __init__(self, api: ShopifyApi, http: ChannelHttp, *, location: str, remember: Remember) -> None:
+    def __init__(self, api: ShopifyApi, *, location: str, remember: Remember) -> None:
         self._api = api
-        self._http = http
         self._location = location
         self._remember = remember
         self._query = bulk_variants(gid("Location", location))
@@ -133,7 +127,7 @@ class BulkReader:
     async def read(self, file: StockFile, *, after: int) -> AsyncGenerator[Sequence[StockReading]]:
         """See `sdk.contract.WritesStockFile`."""
         lines, count = Lines(), 0
-        async with aclosing(self._http.download(FILE, file.address)) as pieces:
+        async with aclosing(self._api.file(file.address)) as pieces:
             async for piece in pieces:
                 found = lines.take(piece)
                 fresh = found[max(0, after - count) :]

@@ -108,7 +108,7 @@ class ShopifyConnector:
         self._access = access
         self._orders_lag_s = orders_lag_s
         self._pusher = Pusher(api, location=location, read=self._read_variants)
-        self._bulk = BulkReader(api, api.http, location=location, remember=self._pusher.remember)
+        self._bulk = BulkReader(api, location=location, remember=self._pusher.remember)
 
     # What Shopify tells us -----------------------------------------------------------------------------------
 

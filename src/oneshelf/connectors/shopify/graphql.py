@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from urllib.parse import urlsplit
 
 import msgspec
@@ -27,6 +27,7 @@ from oneshelf.sdk.tokens import FixedToken, Tokens, called_with_token
 READ = "shopify.read"
 WRITE = "shopify.write"
 ORDERS = "shopify.orders"
+FILE = "shopify.file"
 
 # Shopify grants 100 points a second on the smallest plan, at most 2,000 at once, to all calls of an app together, and
 # says with each answer what there is and what is left. The bucket must hold what a call may cost at most; what it did
@@ -40,6 +41,9 @@ _LEAVES = {ORDERS: 0.0, WRITE: 700.0, READ: 900.0}
 _FIRST_COST = {ORDERS: 650.0, WRITE: 15.0, READ: 100.0}
 # What a page of stock, or a reading of as many listings as one may have, costs.
 READ_POINTS = 40.0
+# A file comes from where Shopify keeps files, and takes nothing from the budget of the Admin API. No limit of that is
+# known; nobody needs a file more often.
+FILE_LIMIT = Limit(operation=FILE, rate_per_s=1.0, burst=5)
 _UNAUTHORIZED = 401
 
 
@@ -47,7 +51,7 @@ class ShopifyApi:
     """The GraphQL Admin API of one shop. Its `repr` shows no token."""
 
     def __init__(self, http: ChannelHttp, *, base_url: str, api_version: str, tokens: Tokens | FixedToken) -> None:
-        self.http = http
+        self._http = http
         self.api_version = api_version
         self.is_on_this_machine = is_loopback(urlsplit(base_url).hostname or "")
         self._url = f"{base_url}/admin/api/{api_version}/graphql.json"
@@ -61,14 +65,18 @@ class ShopifyApi:
         self, document: str, variables: Mapping[str, object], *, operation: str = READ
     ) -> Mapping[str, object]:
         """The `data` of a query. Raises RetryLaterError, ReauthenticateError, MisconfiguredError, RefusedError."""
-        return await self._call(self.http.read, operation, document, variables)
+        return await self._call(self._http.read, operation, document, variables)
 
     async def write(self, document: str, variables: Mapping[str, object]) -> Mapping[str, object]:
         """The `data` of a mutation, whose own refusals are in it.
 
         Raises as `read`, then certainly not applied, and OutcomeUnknownError.
         """
-        return await self._call(self.http.write, WRITE, document, variables)
+        return await self._call(self._http.write, WRITE, document, variables)
+
+    def file(self, address: str) -> AsyncGenerator[bytes]:
+        """What lies at an address that the API has told. No token goes along. Raises as `ChannelHttp.download`."""
+        return self._http.download(FILE, address)
 
     async def _call(
         self, call: Callable[..., Awaitable[Reply]], operation: str, document: str, variables: Mapping[str, object]
@@ -89,7 +97,7 @@ class ShopifyApi:
             raise
         except ChannelFault:
             # What it cost, if anything, the next answer shows: it says what is left.
-            await self.http.limiter.learn(POINTS, Learned(back=charge.cost))
+            await self._http.limiter.learn(POINTS, Learned(back=charge.cost))
             raise
         return await self._answer(operation, reply, document, charge)
 
@@ -115,7 +123,7 @@ class ShopifyApi:
         self._costs[document] = max(self._costs.get(document, 0.0), budget.requested)
         back = charge.cost - budget.actual
         told = Learned(budget.restore_rate, burst=budget.maximum, left=budget.available, back=back)
-        await self.http.limiter.learn(POINTS, told)
+        await self._http.limiter.learn(POINTS, told)
 
 
 def _headers(token: str) -> dict[str, str]:
