@@ -261,7 +261,7 @@ def _row(name: str, done: Pass) -> str:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Measure, print, and write the README's section."""
     parser = argparse.ArgumentParser(prog="benchmarks bulk", description=__doc__)
-    parser.add_argument("--items", type=int, default=50_000, help="variants in the shop, more than 6,000")
+    parser.add_argument("--items", type=int, default=50_000, help="variants in the shop, more than 15,000")
     parser.add_argument("--speed", type=float, default=20.0, help="how many times the shop's real limits")
     parser.add_argument("--print-only", action="store_true", help="leave benchmarks/README.md as it is")
     parser.add_argument("--engine", metavar="DSN", help=argparse.SUPPRESS)

@@ -11,7 +11,7 @@ import pytest
 
 from flow.one_shop import OneShop, open_shop
 from flow.world import CLOCK, PATIENCE_S, SHOP, WEBHOOK_SECRET
-from oneshelf.connectors.shopify.graphql import READ
+from oneshelf.connectors.shopify.graphql import POINTS, READ_POINTS
 from oneshelf.connectors.shopify.simulator_bulk import AT_ONCE_MOST
 from oneshelf.connectors.shopify.simulator_tokens import ACCESS_TOKEN
 from oneshelf.flow import confirm, reconcile
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.pg
 COUNT = 300
 KEYS = {"access_token": ACCESS_TOKEN, "webhook_secret": WEBHOOK_SECRET}
 # So little that a hundred listings are the most that are best read by pages.
-SCARCE = (Limit(operation=READ, rate_per_s=0.02, burst=1),)
+SCARCE = (Limit(operation=POINTS, rate_per_s=0.02 * READ_POINTS, burst=2000),)
 
 
 @dataclass
@@ -96,7 +96,7 @@ async def large_shop(dsn: str, *, has_been_read: bool = False) -> AsyncIterator[
         items = [CatalogueItem(f"CUP-{n}", f"Cup {n}", 10) for n in range(COUNT)]
         shop.sim.shop.articles.clear()
         shop.sim.stock_catalogue(items)
-        limits = (*SCARCE, *(one for one in shop.channel.capability.limits if one.operation != READ))
+        limits = (*SCARCE, *(one for one in shop.channel.capability.limits if one.operation != POINTS))
         channel = replace(shop.channel, capability=replace(shop.channel.capability, limits=limits))
         large = LargeShop(shop, channel)
         if has_been_read:
