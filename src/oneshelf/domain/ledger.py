@@ -62,7 +62,8 @@ class Balance:
 class LinePosition:
     """What one order line holds of one SKU, in base units. `units_short`: sold, and nothing is there for it.
 
-    `pack_units`: units of this SKU in one sold unit of the listing.
+    `pack_units`: units of this SKU in one sold unit of the listing. What came back of the shipped units is told twice:
+    `units_restocked` by the channel, which has put them on sale again, and `units_returned` by people of ours.
     """
 
     sku: Sku
@@ -79,7 +80,8 @@ class LinePosition:
     units_shipped: int = 0
     units_short: int = 0
     units_off_listing: int = 0
-    units_returned: int = 0  # of the shipped ones
+    units_returned: int = 0
+    units_restocked: int = 0
 
     @property
     def key(self) -> LineKey:
@@ -98,6 +100,11 @@ class LinePosition:
     def units_held(self) -> int:
         """Units this line waits to ship, whether they are there or not."""
         return self.units_pending + self.units_committed + self.units_short
+
+    @property
+    def units_back(self) -> int:
+        """Of the shipped units those that are back. Told by both sides they are the same ones: each comes back once."""
+        return max(self.units_returned, self.units_restocked)
 
     @property
     def source(self) -> str:

@@ -18,7 +18,8 @@ class OrderLine:
     """One line of a channel's order, counted in units of the listing (packs, where a listing sells packs).
 
     `units_cancelled` will never ship. `units_relisted` is the part of them that the channel itself has put back
-    on its listing; where it differs, the channel kept the units off sale. `units_shipped` have left.
+    on its listing; where it differs, the channel kept the units off sale. `units_shipped` have left, and
+    `units_returned` of those came back and were put on the listing again by the channel itself.
     """
 
     line_id: str
@@ -27,9 +28,11 @@ class OrderLine:
     units_cancelled: int = 0
     units_relisted: int = 0
     units_shipped: int = 0
+    units_returned: int = 0
 
     def __post_init__(self) -> None:
-        if min(self.units_ordered, self.units_cancelled, self.units_relisted, self.units_shipped) < 0:
+        least = min(self.units_ordered, self.units_cancelled, self.units_relisted)
+        if min(least, self.units_shipped, self.units_returned) < 0:
             raise MalformedError(f"order line {self.line_id} has a negative number of units")
         if self.units_cancelled + self.units_shipped > self.units_ordered:
             raise MalformedError(
@@ -38,6 +41,8 @@ class OrderLine:
             )
         if self.units_relisted > self.units_cancelled:
             raise MalformedError(f"order line {self.line_id}: more units relisted than cancelled")
+        if self.units_returned > self.units_shipped:
+            raise MalformedError(f"order line {self.line_id}: more units returned than shipped")
 
     @property
     def units_open(self) -> int:
@@ -47,7 +52,7 @@ class OrderLine:
     @property
     def units_off_listing(self) -> int:
         """Units by which this line has lowered the channel's own figure: ordered, less those it put back."""
-        return self.units_ordered - self.units_relisted
+        return self.units_ordered - self.units_relisted - self.units_returned
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +76,11 @@ class OrderSnapshot:
             raise MalformedError(f"order {self.order_id} names a line twice")
 
     @property
-    def rank(self) -> tuple[str, int, int, int, int, int]:
+    def rank(self) -> tuple[str, int, int, int, int, int, int]:
         """Sorts snapshots of one order: by version, then by how far along its life the order is.
 
         Two snapshots can share a version, since channels stamp whole seconds. Confirmation of the payment, lines,
-        units ever ordered, cancellations and shipments only ever grow, so the further one is the newer one.
+        units ever ordered, cancellations, shipments and returns only ever grow, so the further one is the newer one.
         """
         return (
             self.version,
@@ -84,6 +89,7 @@ class OrderSnapshot:
             sum(line.units_ordered for line in self.lines),
             sum(line.units_cancelled for line in self.lines),
             sum(line.units_shipped for line in self.lines),
+            sum(line.units_returned for line in self.lines),
         )
 
 

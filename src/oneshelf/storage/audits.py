@@ -112,7 +112,8 @@ _RULES = {
         with moved as (
             select sku, units from summed_accounts where location = '' and account = 'customer' and units <> 0
         ), kept as (
-            select sku, sum(units_shipped - units_returned) as units from {lines} l group by 1
+            select sku, sum(units_shipped - greatest(units_returned, units_restocked)) as units
+            from {lines} l group by 1
         )
         select sku as place,
                format('with customers %%s, order lines %%s', coalesce(m.units, 0), coalesce(k.units, 0)) as figures,

@@ -111,7 +111,7 @@ fragment OrderParts on Order {{
   }}
   refunds(first: {refunds}) {{
     refundLineItems(first: {nested_lines}) {{
-      nodes {{ quantity restockType lineItem {{ id }} }}
+      nodes {{ quantity restockType location {{ id }} lineItem {{ id }} }}
       pageInfo {{ hasNextPage }}
     }}
   }}

@@ -67,9 +67,9 @@ def messages_from(delivery: Delivery, *, channel: Channel, location: str) -> tup
     if delivery.topic in IGNORED_TOPICS:
         return (Ignored(f"{delivery.topic}: {IGNORED_TOPICS[delivery.topic]}"),)
     if delivery.topic in ORDER_TOPICS:
-        return (_order_message(_order_of_webhook(decoded(delivery.body)), channel),)
+        return (_order_message(_order_of_webhook(decoded(delivery.body), location), channel),)
     if delivery.topic == POLLED_ORDER:
-        return (_order_message(_order_of_poll(decoded(delivery.body)), channel),)
+        return (_order_message(_order_of_poll(decoded(delivery.body), location), channel),)
     if delivery.topic in LEVEL_TOPICS:
         return (_hint(decoded(delivery.body), location),)
     if delivery.topic == UNINSTALLED:
@@ -124,8 +124,12 @@ class _Line:
 
 @dataclass(slots=True)
 class _Order:
-    """An order in the words of both spellings; the counters are line id -> units."""
+    """An order in the words of both spellings; the counters are line id -> units.
 
+    `returned` came back after they were shipped; the `resold` ones of them are on sale again at our `location`.
+    """
+
+    location: str
     order_id: str
     created_at: datetime
     updated_at: datetime
@@ -136,13 +140,19 @@ class _Order:
     relisted: Counter[str] = field(default_factory=Counter)
     kept_off: Counter[str] = field(default_factory=Counter)
     returned: Counter[str] = field(default_factory=Counter)
+    resold: Counter[str] = field(default_factory=Counter)
 
-    def refund(self, line_id: str, *, restock_type: str, units: int) -> None:
-        """Count a refunded part of a line. A type that we do not know puts nothing back on the listing."""
+    def refund(self, line_id: str, *, restock_type: str, units: int, location: str | None) -> None:
+        """Count a refunded part of a line. A type that we do not know puts nothing back on the listing.
+
+        `location`: where they were restocked. What came back to another one, or to one that Shopify does not name, is
+        on no listing of ours.
+        """
         if restock_type in _RELISTING:
             self.relisted[line_id] += units
         elif restock_type == "return":
             self.returned[line_id] += units
+            self.resold[line_id] += units if location == self.location else 0
         else:
             self.kept_off[line_id] += units
 
@@ -172,7 +182,8 @@ def _snapshot_line(order: _Order, line: _Line, variant: ChannelSku) -> OrderLine
     """Account for each ordered unit once: shipped, cancelled, or open.
 
     `current_quantity` is what is left after removals of every sort. A unit that was shipped and came back is among
-    them too; those are told apart by the refund's restock type `return`.
+    them too; those are told apart by the refund's restock type: "RETURN: Use this when restocking line items that were
+    fulfilled" (https://shopify.dev/docs/api/admin-graphql/latest/enums/RefundLineItemRestockType, checked 2026-11-26).
     """
     ordered = max(line.quantity, line.current_quantity)
     shipped = order.shipped[line.line_id]
@@ -195,14 +206,16 @@ def _snapshot_line(order: _Order, line: _Line, variant: ChannelSku) -> OrderLine
         units_cancelled=cancelled,
         units_relisted=min(cancelled, relisted + unexplained),
         units_shipped=shipped,
+        units_returned=min(shipped, order.resold[line.line_id]),
     )
 
 
-def _order_of_webhook(body: object) -> _Order:
+def _order_of_webhook(body: object, location: str) -> _Order:
     order = an_object(body, "order")
     order_id = a_number_id(part(order, "id", "order"), "order id")
     what = f"order {order_id}"
     facts = _Order(
+        location=location,
         order_id=order_id,
         created_at=an_instant(part(order, "created_at", what), f"{what} created_at"),
         updated_at=an_instant(part(order, "updated_at", what), f"{what} updated_at"),
@@ -235,15 +248,18 @@ def _order_of_webhook(body: object) -> _Order:
             line = an_object(entry, f"{what} refunded line")
             line_id = a_number_id(part(line, "line_item_id", what), f"{what} refunded line id")
             restock_type = str(line.get("restock_type")).lower()
-            facts.refund(line_id, restock_type=restock_type, units=_units(line, "quantity", what))
+            place = line.get("location_id")
+            at = None if place is None else a_number_id(place, f"{what} restock location_id")
+            facts.refund(line_id, restock_type=restock_type, units=_units(line, "quantity", what), location=at)
     return facts
 
 
-def _order_of_poll(body: object) -> _Order:
+def _order_of_poll(body: object, location: str) -> _Order:
     order = an_object(body, "order")
     order_id = number_in_gid(part(order, "id", "order"), "Order")
     what = f"order {order_id}"
     facts = _Order(
+        location=location,
         order_id=order_id,
         created_at=an_instant(part(order, "createdAt", what), f"{what} createdAt"),
         updated_at=an_instant(part(order, "updatedAt", what), f"{what} updatedAt"),
@@ -272,7 +288,9 @@ def _order_of_poll(body: object) -> _Order:
         for line in _whole_list(refund, "refundLineItems", what):
             line_id = _gid_within(part(line, "lineItem", what), "LineItem", what)
             restock_type = str(line.get("restockType")).lower()
-            facts.refund(line_id, restock_type=restock_type, units=_units(line, "quantity", what))
+            place = part(line, "location", what)
+            at = None if place is None else _gid_within(place, "Location", what)
+            facts.refund(line_id, restock_type=restock_type, units=_units(line, "quantity", what), location=at)
     return facts
 
 

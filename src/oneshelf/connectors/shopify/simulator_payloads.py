@@ -180,9 +180,14 @@ def _fulfillment_node(fulfillment: Fulfillment) -> dict[str, Any]:
 
 def _refund_node(refund: Refund) -> dict[str, Any]:
     def shown(part: Part) -> dict[str, Any]:
-        line = _line_node(part.line)
-        kind = refund.restock_type
-        return {"quantity": part.units, "restockType": kind, "restocked": kind != "NO_RESTOCK", "lineItem": line}
+        kind, is_restocked = refund.restock_type, refund.restock_type != "NO_RESTOCK"
+        return {
+            "quantity": part.units,
+            "restockType": kind,
+            "restocked": is_restocked,
+            "location": location_node() if is_restocked else None,
+            "lineItem": _line_node(part.line),
+        }
 
     return {
         "__typename": "Refund",

@@ -180,6 +180,7 @@ type RefundLineItem {
   quantity: Int!
   restockType: RefundLineItemRestockType!
   restocked: Boolean!
+  location: Location
   lineItem: LineItem!
 }
 

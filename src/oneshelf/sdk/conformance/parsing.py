@@ -68,7 +68,13 @@ def _is_sound(message: Message, what: str) -> None:
     offset = message.placed_at.utcoffset()
     expect(offset == timedelta(0), f"{what}: placed_at {message.placed_at} is not in UTC")
     for line in message.lines:
-        counts = (line.units_ordered, line.units_cancelled, line.units_relisted, line.units_shipped)
+        counts = (
+            line.units_ordered,
+            line.units_cancelled,
+            line.units_relisted,
+            line.units_shipped,
+            line.units_returned,
+        )
         is_counted = all(type(units) is int and 0 <= units <= UNITS_MAX for units in counts)
         expect(is_counted, f"{what}: units of {counts}")
         expect(type(line.channel_sku) is str and line.channel_sku, f"{what}: a line without a listing")

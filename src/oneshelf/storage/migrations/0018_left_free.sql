@@ -1,0 +1,1 @@
+-- Left free for work beside this one.
