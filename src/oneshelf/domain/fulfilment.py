@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from oneshelf.domain.account import Account, Outside, StockState
 from oneshelf.domain.command import Component
 from oneshelf.domain.identity import ChannelSku, Location, Sku
-from oneshelf.domain.ledger import LinePosition, Shelf
+from oneshelf.domain.ledger import Shelf
+from oneshelf.domain.line import LinePosition
 from oneshelf.domain.movement import Reason
 from oneshelf.domain.order import OrderLine, OrderSnapshot
 from oneshelf.errors import MalformedError

@@ -13,7 +13,8 @@ from typing import assert_never
 from oneshelf.domain.account import Account, Outside, StockState
 from oneshelf.domain.command import Cancel, OrderCommand, Return, ReturnInto, Ship
 from oneshelf.domain.identity import Location
-from oneshelf.domain.ledger import LinePosition, Shelf
+from oneshelf.domain.ledger import Shelf
+from oneshelf.domain.line import LinePosition
 from oneshelf.domain.movement import Reason
 from oneshelf.domain.outcome import NoSuchLine, NotThatManyHeld, NotThatManyShipped, Posted, Short
 

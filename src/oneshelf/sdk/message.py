@@ -50,6 +50,11 @@ class StockHint:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderHint:
+    """The channel says that something of an order changed, and not what: poll the orders now."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ignored:
     """A delivery that is none of our business, with the reason."""
 
@@ -63,7 +68,7 @@ class AccessLost:
     reason: str
 
 
-Message = OrderSnapshot | StockHint | AccessLost | Ignored
+Message = OrderSnapshot | OrderHint | StockHint | AccessLost | Ignored
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,7 +157,8 @@ class Auditor:
                 for line in order.lines:
                     held, returned = known.get((channel, order.order_id, line.line_id), (0, 0))
                     # What came back to the shop and was put on sale there is a unit that lies there, whoever knows.
-                    unheard = (line.units - line.units_cancelled - held) - (line.units_returned - returned)
+                    ours = line.units - line.units_cancelled - line.units_elsewhere
+                    unheard = (ours - held) - (line.units_returned - returned)
                     asked[sku_of[line.channel_sku]] += unheard
         for sku, units in asked.items():
             if units > there.get(sku, 0):
@@ -263,8 +264,9 @@ class Auditor:
                 for line in order.lines:
                     units, returned = known.get((channel, order.order_id, line.line_id), (0, 0))
                     place = f"{channel}/{order.order_id}/{line.line_id}"
-                    if units != line.units - line.units_cancelled:
-                        yield f"{place} holds {units}, should hold {line.units - line.units_cancelled}"
+                    wanted = line.units - line.units_cancelled - line.units_elsewhere
+                    if units != wanted:
+                        yield f"{place} holds {units}, should hold {wanted}"
                     if returned != line.units_returned:
                         yield f"of {place} {returned} are back, {line.units_returned} came back"
 

@@ -158,6 +158,8 @@ class World:
                 self._move_silently(name, simulator)
             if self.faults.strikes("unit_returned", name):
                 self._take_back(name, simulator)
+            if self.faults.strikes("order_rerouted", name):
+                self._route(name, simulator)
 
     def _move_silently(self, name: str, shop: ShopifySimulator) -> None:
         """A merchant moves units from sale to where nobody sells them, or back, and the shop says nothing.
@@ -203,6 +205,23 @@ class World:
             sku = next(one.merchant_sku for one in simulator.listings() if one.channel_sku == line.channel_sku)
             sent = {"order": {"channel": name, "order_id": order.order_id}, "line_id": line.line_id, "into": "damaged"}
             self._go(self.ask({"type": "return", "sku": sku, "location": LOCATION, "units": 1, **sent}))
+
+    def _route(self, name: str, simulator: Simulator) -> None:
+        """A part of what is open is to leave from another location, or none of it any more."""
+        merchant = self._merchant
+        lines = [
+            (order.order_id, line)
+            for order in simulator.orders()
+            for line in order.lines
+            if order.status == "open" and line.units > line.units_cancelled + line.units_shipped
+        ]
+        if not lines:
+            return
+        order_id, line = merchant.choice(lines)
+        units = merchant.randint(0, line.units)
+        if simulator.ships_elsewhere(order_id, line.line_id, units):
+            self.faults.saw(f"{name}: units to leave from {'elsewhere' if units else 'here again'}")
+            self.kernel.note(f"{name} {units} of {order_id} leave from elsewhere")
 
     def _later_life(self, name: str, simulator: Simulator) -> None:
         """Something may become of an order that is open."""

@@ -135,10 +135,13 @@ _RULES = {
     """,
     "what a line holds adds up to what its order says": """
         with said as (
-            select o.channel, o.order_id, line.line_id, line.units_ordered - line.units_cancelled as units
+            -- What leaves from elsewhere is on no shelf of ours. Snapshots of earlier versions say nothing of it.
+            select o.channel, o.order_id, line.line_id, line.units_ordered - line.units_cancelled
+                   - coalesce(line.units_elsewhere, 0) - coalesce(line.units_shipped_elsewhere, 0) as units
             from {orders} o
-            cross join lateral jsonb_to_recordset(o.snapshot -> 'lines')
-                as line (line_id text, units_ordered bigint, units_cancelled bigint)
+            cross join lateral jsonb_to_recordset(o.snapshot -> 'lines') as line (
+                line_id text, units_ordered bigint, units_cancelled bigint,
+                units_elsewhere bigint, units_shipped_elsewhere bigint)
         ), held as (
             select channel, order_id, line_id, sku, pack_units,
                    units_pending + units_committed + units_shipped + units_short as units

@@ -11,7 +11,8 @@ from psycopg import AsyncCursor
 from psycopg.rows import class_row
 
 from oneshelf.domain.identity import Channel
-from oneshelf.domain.ledger import BalanceKey, LinePosition
+from oneshelf.domain.ledger import BalanceKey
+from oneshelf.domain.line import LinePosition
 from oneshelf.domain.order import OrderSnapshot
 from oneshelf.storage import arrays
 from oneshelf.storage.database import Transaction

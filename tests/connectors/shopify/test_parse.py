@@ -114,7 +114,7 @@ def test_every_order_topic_carries_the_same_order(topic: str) -> None:
         version="2026-11-23T10:30:00.000000Z",
         placed_at=datetime(2026, 11, 23, 10, 0, tzinfo=UTC),
         is_pending=False,
-        lines=(OrderLine("866550311766439020", ChannelSku("808950810"), units_ordered=5),),
+        lines=(OrderLine("866550311766439020", ChannelSku("808950810"), units_ordered=5, units_elsewhere=None),),
     )
 
 

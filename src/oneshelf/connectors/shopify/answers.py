@@ -256,6 +256,9 @@ def is_cut_off(node: object) -> bool:
         *(part(an_object(entry, "fulfillment"), "fulfillmentLineItems", "order") for entry in fulfillments),
         *(part(an_object(entry, "refund"), "refundLineItems", "order") for entry in refunds),
     ]
+    if (routes := order.get("fulfillmentOrders")) is not None:
+        nodes = a_list(part(an_object(routes, "fulfillmentOrders"), "nodes", "order"), "fulfillmentOrders")
+        connections += [routes, *(part(an_object(entry, "fulfillment order"), "lineItems", "order") for entry in nodes)]
     pages = [part(an_object(connection, "lines"), "pageInfo", "lines") for connection in connections]
     return any(an_object(page, "pageInfo").get("hasNextPage") is not False for page in pages)
 

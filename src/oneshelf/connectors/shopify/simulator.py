@@ -34,6 +34,7 @@ from oneshelf.connectors.shopify.simulator_payloads import (
     order_payload,
     refund_payload,
 )
+from oneshelf.connectors.shopify.simulator_routes import assign, moved_payload
 from oneshelf.connectors.shopify.simulator_shop import (
     KEPT_STATES,
     LOCATION_ID,
@@ -181,6 +182,16 @@ class ShopifySimulator(Simulator):
         if restock:
             self.announce_level(refund.parts[0].line.article, event_id=event_id)
         return self.counted("refund_restocked" if restock else "refund_kept_off", True)
+
+    def ships_elsewhere(self, order_id: str, line_id: str, units: int) -> bool:
+        order = assign(self.shop, order_id, line_id, units, now=self.channel_now())
+        line = self.shop.line(order_id, line_id)
+        if order is None or line is None:
+            return False
+        event_id = self.webhooks.new_event()
+        self.webhooks.send("fulfillment_orders/moved", moved_payload(order), event_id=event_id)
+        self.announce_level(line.article, event_id=event_id)
+        return self.counted("order_routed", True)
 
     def end_listing(self, channel_sku: str) -> bool:
         """Somebody deletes the variant. From then on its orders' lines have no variant."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from graphql import GraphQLDirective, GraphQLField, GraphQLSchema, build_schema
 
+from oneshelf.connectors.shopify.simulator_routes import ROUTES
 from oneshelf.connectors.shopify.simulator_topics import SUBSCRIPTIONS, TOPICS
 
 SDL = """
@@ -35,6 +36,13 @@ type QueryRoot {
   ): ProductVariantConnection!
   orders(first: Int, after: String, query: String, sortKey: OrderSortKeys = PROCESSED_AT): OrderConnection!
   order(id: ID!): Order
+  fulfillmentOrders(
+    first: Int
+    after: String
+    query: String
+    includeClosed: Boolean = false
+    sortKey: FulfillmentOrderSortKeys = ID
+  ): FulfillmentOrderConnection!
   shop: Shop!
   currentAppInstallation: AppInstallation!
   location(id: ID): Location
@@ -127,6 +135,9 @@ type Order implements Node {
   createdAt: DateTime!
   updatedAt: DateTime!
   cancelledAt: DateTime
+  sourceName: String
+  retailLocation: Location
+  fulfillmentOrders(first: Int, after: String): FulfillmentOrderConnection!
   lineItems(first: Int, after: String): LineItemConnection!
   fulfillments(first: Int): [Fulfillment!]!
   refunds(first: Int): [Refund!]!
@@ -154,6 +165,7 @@ type LineItemConnection {
 type Fulfillment implements Node {
   id: ID!
   status: FulfillmentStatus!
+  location: Location
   fulfillmentLineItems(first: Int, after: String): FulfillmentLineItemConnection!
 }
 
@@ -355,7 +367,8 @@ enum InventoryMoveQuantitiesUserErrorCode {
 }
 """
 
-SCHEMA: GraphQLSchema = build_schema(f"{SDL}{SUBSCRIPTIONS}\nenum WebhookSubscriptionTopic {{ {' '.join(TOPICS)} }}\n")
+_TOPICS = f"\nenum WebhookSubscriptionTopic {{ {' '.join(TOPICS)} }}\n"
+SCHEMA: GraphQLSchema = build_schema(f"{SDL}{ROUTES}{SUBSCRIPTIONS}{_TOPICS}")
 
 MUTATIONS: Mapping[str, GraphQLField] = SCHEMA.mutation_type.fields if SCHEMA.mutation_type else {}
 IDEMPOTENT: GraphQLDirective = next(each for each in SCHEMA.directives if each.name == "idempotent")
