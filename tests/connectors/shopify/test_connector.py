@@ -187,7 +187,7 @@ def test_a_setting_that_is_missing_unknown_or_unusable_is_named(
 
 async def test_a_preflight_names_every_claim_and_what_is_wrong(bench: Bench) -> None:
     findings = await bench.connector.preflight()
-    assert len(findings) == 8
+    assert len(findings) == 9
     assert all(finding.is_good for finding in findings)
     config = ChannelConfig(
         "shop",

@@ -267,5 +267,5 @@ async def test_a_change_of_the_apps_rights_is_told(bench: Bench) -> None:
     assert headers["x-shopify-topic"] == "app/scopes_update"
     assert json.loads(body)["current"] == ["read_orders"]
     assert [one.what for one in await bench.connector.preflight() if not one.is_good] == [
-        *("scope write_inventory", "scope read_locations", "scope read_products")
+        *("scope write_inventory", "scope read_locations", "scope read_products", "from where units leave")
     ]

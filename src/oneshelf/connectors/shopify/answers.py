@@ -275,6 +275,7 @@ class ShopFacts:
     location_name: str | None
     is_location_active: bool
     is_location_of_service: bool
+    has_other_locations: bool
     quantity_names: frozenset[str]
 
 
@@ -287,6 +288,7 @@ def shop_facts_from(answer: Mapping[str, object]) -> ShopFacts:
         properties = an_object(part(answer, "inventoryProperties", "answer"), "inventoryProperties")
         names = a_list(part(properties, "quantityNames", "properties"), "quantityNames")
         location = part(answer, "location", "answer")
+        places = an_object(part(answer, "locations", "answer"), "locations")
         place: Mapping[str, object] = {} if location is None else an_object(location, "location")
         return ShopFacts(
             shop=str(shop.get("myshopifyDomain")),
@@ -294,6 +296,7 @@ def shop_facts_from(answer: Mapping[str, object]) -> ShopFacts:
             location_name=None if location is None else str(place.get("name")),
             is_location_active=place.get("isActive") is True,
             is_location_of_service=place.get("isFulfillmentService") is True,
+            has_other_locations=len(a_list(part(places, "nodes", "locations"), "locations")) > 1,
             quantity_names=frozenset(str(an_object(name, "name").get("name")) for name in names),
         )
     except MalformedError as problem:

@@ -177,6 +177,7 @@ query Preflight($location: ID!) {
   shop { name myshopifyDomain }
   currentAppInstallation { accessScopes { handle } }
   location(id: $location) { id name isActive isFulfillmentService }
+  locations(first: 2) { nodes { id } }
   inventoryProperties { quantityNames { name } }
 }
 """

@@ -10,13 +10,21 @@ from typing import TYPE_CHECKING, Any
 from oneshelf.connectors.shopify.json_reading import an_instant, gid
 from oneshelf.connectors.shopify.simulator_payloads import (
     a_page,
+    connection,
     location_node,
     quantity_names,
     stamp,
     variant_node,
 )
 from oneshelf.connectors.shopify.simulator_routes import route_node, routes_of, whole_order_node
-from oneshelf.connectors.shopify.simulator_shop import LOCATION_ID, LOCATION_NAME, SHOP_DOMAIN, Article, ShopOrder
+from oneshelf.connectors.shopify.simulator_shop import (
+    LOCATION_ID,
+    LOCATION_NAME,
+    OTHER_LOCATION_ID,
+    SHOP_DOMAIN,
+    Article,
+    ShopOrder,
+)
 
 if TYPE_CHECKING:
     from oneshelf.connectors.shopify.simulator import ShopifySimulator
@@ -53,6 +61,7 @@ class Lists:
             "fulfillmentOrders": self._changed_routes,
             "order": order,
             "location": location,
+            "locations": connection([LOCATION_ID, OTHER_LOCATION_ID], location_node),
             "shop": {"id": gid("Shop", "1"), "name": LOCATION_NAME, "myshopifyDomain": SHOP_DOMAIN},
             "currentAppInstallation": {
                 "id": gid("AppInstallation", "1"),

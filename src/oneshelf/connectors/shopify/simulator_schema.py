@@ -46,6 +46,7 @@ type QueryRoot {
   shop: Shop!
   currentAppInstallation: AppInstallation!
   location(id: ID): Location
+  locations(first: Int, after: String): LocationConnection!
   inventoryProperties: InventoryProperties!
   webhookSubscriptions(first: Int, after: String): WebhookSubscriptionConnection!
 }
@@ -92,6 +93,11 @@ type Location implements Node {
   name: String!
   isActive: Boolean!
   isFulfillmentService: Boolean!
+}
+
+type LocationConnection {
+  nodes: [Location!]!
+  pageInfo: PageInfo!
 }
 
 type ProductVariant implements Node {
