@@ -40,7 +40,7 @@ async def book(world: World, order_id: str, into: ReturnInto) -> object:
     return answered.outcome
 
 
-async def test_a_refund_with_restock_raises_the_other_shop_and_is_no_drift(dsn: str) -> None:
+async def test_a_refund_with_restock_raises_the_other_shop(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}, timing={"suspense_s": 60.0}) as world:
         order_id, line_id = await shipped(world, 3)
         assert world.simulators[SHOP].refund(order_id, line_id, 2, restock=True)
@@ -48,8 +48,6 @@ async def test_a_refund_with_restock_raises_the_other_shop_and_is_no_drift(dsn: 
         await world.until_verified()
         assert await world.available("MUG") == 4
         assert {row["desired_units"] for row in await world.listings()} == {4}
-        assert world.listing(MARKET, "MUG")
-        assert await world.drifts() == []
         await world.assert_ledger_balances()
 
 
