@@ -67,7 +67,8 @@ async def interpret(database: Database, channels: Mapping[Channel, OpenChannel])
                 continue
             for message in messages:
                 said.add(message, row)
-        await facts.add(tx, said.snapshots)
+        snapshots = said.snapshots
+        await facts.add(tx, snapshots)
         await _pause(tx, said.lost)
         await _request_looks(tx, said.hints)
         for channel in sorted(said.with_order_hints):
