@@ -331,13 +331,16 @@ class LedgerMachine(RuleBasedStateMachine):
         unpaid=st.booleans(),
         cancelled=st.integers(0, 2),
         shipped=st.integers(-2, 3),
+        returned=st.integers(-2, 2),
         sells=st.sampled_from([MUG, DUO]),
     )
-    def order(self, order: str, units: int, unpaid: bool, cancelled: int, shipped: int, sells: Sku) -> None:
+    def order(  # all that an order can say
+        self, order: str, units: int, unpaid: bool, cancelled: int, shipped: int, returned: int, sells: Sku
+    ) -> None:
         """An order goes on with its life; the first time it is placed. A shipment may be taken back (less than 0)."""
         if order not in self.placed:
             self.placed[order] = (self.present(), self.paper.next_number())
-            self.said[order] = {"ordered": units, "cancelled": 0, "shipped": 0}
+            self.said[order] = {"ordered": units, "cancelled": 0, "shipped": 0, "returned": 0}
             self.unpaid[order] = unpaid
             self.listed[order] = sells
         said = self.said[order]
@@ -347,9 +350,12 @@ class LedgerMachine(RuleBasedStateMachine):
             said["shipped"] += max(
                 -said["shipped"], min(shipped, said["ordered"] - said["cancelled"] - said["shipped"])
             )
+        said["returned"] = min(said["shipped"], said["returned"] + max(0, returned))
         placed_at, number = self.placed[order]
         sku = self.listed[order]
-        line = OrderLine("l1", ChannelSku(sku.lower()), said["ordered"], said["cancelled"], 0, said["shipped"])
+        line = OrderLine(
+            "l1", ChannelSku(sku.lower()), said["ordered"], said["cancelled"], 0, said["shipped"], said["returned"]
+        )
         self.met["told"] += 1
         self.paper.expire()
         self.paper.tell(order, (sku, BERLIN), said, unpaid=self.unpaid[order], number=number)

@@ -42,6 +42,10 @@ class Line:
     short: int = 0
     shipped: int = 0
     returned: int = 0
+    resold: int = 0
+
+    def back(self) -> int:
+        return max(self.returned, self.resold)
 
 
 class PaperLedger:
@@ -325,6 +329,7 @@ class PaperLedger:
             self.shift(sku, line.pending, f"{location} reserved", f"{location} committed")
             line.committed, line.pending, line.unpaid = line.committed + line.pending, 0, False
         self._follow_shipments(line, said["shipped"])
+        self._follow_returns(line, [one for one in lines if one.place[0] == sku], said["returned"])
         wanted = said["ordered"] - said["cancelled"] - said["shipped"]
         more = wanted - line.pending - line.committed - line.short
         if more > 0:
@@ -338,11 +343,11 @@ class PaperLedger:
         sku, location = line.place
         units = shipped - line.shipped
         if units < 0:
-            out = min(-units, line.shipped - line.returned)
+            out = min(-units, line.shipped - line.back())
             self.shift(sku, out, "customer", f"{location} committed")
             line.committed += out
             line.short += -units - out
-            line.returned -= -units - out
+            line.returned, line.resold = min(line.returned, shipped), min(line.resold, shipped)
         for state in ("committed", "reserved", "available", "found"):
             if units <= 0:
                 break
@@ -359,6 +364,19 @@ class PaperLedger:
             else:
                 line.short = max(0, line.short - gone)
         line.shipped = shipped
+
+    def _follow_returns(self, line: Line, lines: list[Line], resold: int) -> None:
+        """One unit after the other was put on sale by the channel: if somebody booked it before, it is here already."""
+        while line.resold < resold:
+            line.resold += 1
+            if line.resold <= line.returned:
+                continue
+            booked = next((one for one in lines if one is not line and one.returned > one.resold), None)
+            if booked is None:
+                self.shift(line.place[0], 1, "customer", f"{line.place[1]} available")
+            else:
+                booked.returned -= 1
+                line.returned += 1
 
     def _let_go(self, line: Line, units: int) -> None:
         sku, location = line.place
@@ -381,11 +399,23 @@ class PaperLedger:
         shipped, returned = sum(line.shipped for line in lines), sum(line.returned for line in lines)
         if shipped - returned < units:
             return {"kind": "NotThatManyShipped", "shipped": shipped, "returned": returned}
+        target = "shrinkage" if into == "written_off" else f"{location} {into}"
+        rebooked = [one for one in lines for _ in range(one.resold - one.returned)][:units]
+        for at in {one.place for one in rebooked}:
+            going = sum(one.place == at for one in rebooked)
+            if target != f"{at[1]} available" and self.there(at) < going:
+                return {"kind": "Short", "asked": going}
+        for one in rebooked:
+            one.returned += 1
+            if target != f"{one.place[1]} available":
+                self.shift(sku, 1, f"{one.place[1]} available", "customer")
+                self.shift(sku, 1, "customer", target)
+        units -= len(rebooked)
         for line in lines:
-            gone = min(units, line.shipped - line.returned)
+            gone = min(units, line.shipped - line.back())
             line.returned += gone
             units -= gone
-            self.shift(sku, gone, "customer", "shrinkage" if into == "written_off" else f"{location} {into}")
+            self.shift(sku, gone, "customer", target)
         self.tidy()
         return {"kind": "Posted", "available": self.there(place)}
 

@@ -153,6 +153,35 @@ def test_a_shipment_taken_back_in_the_channels_books_is_committed_again() -> Non
     assert_balances(on)
 
 
+def test_what_the_channel_put_on_sale_again_is_available_here_too() -> None:
+    on = shelf(MUG=5)
+    post(on, order(line(3)), order(line(3, units_shipped=2), version="2"))
+    back = order(line(3, units_shipped=2, units_returned=1), version="3")
+    assert post_order(on, back, LINKS).off_listing == {"mug": -1}
+    assert figures(on) == {"available": 3, "committed": 1}
+    assert post_order(on, back, LINKS).off_listing == {"mug": 0}
+    assert figures(on) == {"available": 3, "committed": 1}
+    assert_balances(on)
+
+
+def test_a_return_that_overtakes_its_order_counts_as_all_of_it() -> None:
+    on = shelf(MUG=5)
+    shipped = order(line(2, units_shipped=2), version="2")
+    posted = post(on, order(line(2, units_shipped=2, units_returned=2), version="3"), shipped, order(line(2)))
+    assert posted.off_listing == {"mug": 0}
+    assert figures(on) == {"available": 5}
+    assert_balances(on)
+
+
+def test_a_returned_pack_brings_its_base_units_to_the_order_that_waits() -> None:
+    on = shelf(MUG=6)
+    post(on, order(line(1, listing="six mugs")), order(line(1, listing="six mugs", units_shipped=1), version="2"))
+    post(on, order(line(2), order_id="o2"))
+    post(on, order(line(1, listing="six mugs", units_shipped=1, units_returned=1), version="3"))
+    assert figures(on) == {"available": 4, "committed": 2}
+    assert_balances(on)
+
+
 def test_a_pack_takes_its_base_units() -> None:
     on = shelf(MUG=13)
     assert post(on, order(line(2, listing="six mugs"))).off_listing == {"six mugs": 2}
@@ -228,7 +257,13 @@ def test_a_line_of_absurdly_many_units_is_refused_and_moves_nothing() -> None:
 
 @pytest.mark.parametrize(
     "said",
-    [{"units_cancelled": 3}, {"units_cancelled": 1, "units_shipped": 2}, {"units_relisted": 1}, {"units_shipped": -1}],
+    [
+        {"units_cancelled": 3},
+        {"units_cancelled": 1, "units_shipped": 2},
+        {"units_relisted": 1},
+        {"units_shipped": -1},
+        {"units_shipped": 1, "units_returned": 2},
+    ],
 )
 def test_a_line_whose_figures_contradict_each_other_is_refused(said: dict[str, int]) -> None:
     with pytest.raises(MalformedError):
@@ -282,13 +317,21 @@ def lives() -> st.SearchStrategy[list[OrderSnapshot]]:
         ordered = draw(st.integers(1, 4))
         listing = draw(st.sampled_from(["mug", "six mugs", "cap"]))
         order_id = draw(st.sampled_from(["a", "b", "c"]))
-        snapshots, cancelled, shipped, is_pending = [], 0, 0, draw(st.booleans())
+        snapshots, cancelled, shipped, returned, is_pending = [], 0, 0, 0, draw(st.booleans())
         for version in range(draw(st.integers(1, 4))):
-            said = line(ordered, listing, units_cancelled=cancelled, units_relisted=cancelled, units_shipped=shipped)
+            said = line(
+                ordered,
+                listing,
+                units_cancelled=cancelled,
+                units_relisted=cancelled,
+                units_shipped=shipped,
+                units_returned=returned,
+            )
             snapshots.append(order(said, order_id=order_id, version=str(version), is_pending=is_pending))
             is_pending = is_pending and draw(st.booleans())
             cancelled = draw(st.integers(cancelled, ordered - shipped))
             shipped = shipped if is_pending else draw(st.integers(shipped, ordered - cancelled))
+            returned = draw(st.integers(returned, shipped))
         return snapshots
 
     return life()
@@ -327,6 +370,7 @@ def test_no_interleaving_of_orders_invents_or_loses_a_unit(
         said, [held] = life[-1].lines[0], on.positions(SHOP, order_id, "l1")
         assert held.units_shipped == said.units_shipped * held.pack_units
         assert held.units_held == said.units_open * held.pack_units
+        assert held.units_back == said.units_returned * held.pack_units
 
 
 def test_a_cancellation_on_the_fullest_shelf_stops_nothing() -> None:
@@ -349,3 +393,4 @@ def test_of_two_snapshots_of_one_second_the_one_that_says_more_is_the_newer() ->
     assert is_older(order(line(3)), order(line(3), line(1, line_id="l2")))
     assert is_older(order(line(3), is_pending=True), order(line(3)))
     assert is_older(order(line(3)), order(line(3, units_shipped=1)))
+    assert is_older(order(line(3, units_shipped=1)), order(line(3, units_shipped=1, units_returned=1)))

@@ -86,6 +86,7 @@ class CornerConnector:
                     units_cancelled=line.cancelled,
                     units_relisted=line.restocked,
                     units_shipped=line.shipped,
+                    units_returned=line.returned,
                 )
                 for line in order.lines
             ),

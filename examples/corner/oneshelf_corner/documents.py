@@ -18,6 +18,7 @@ class Line(msgspec.Struct):
     cancelled: Units
     restocked: Units
     shipped: Units
+    returned: Units
 
 
 class Order(msgspec.Struct):

@@ -99,7 +99,7 @@ class CornerSimulator(ShopSimulator):
 def _order(sale: Sale) -> dict[str, Any]:
     lines = [
         {"id": one.line_id, "item": one.channel_sku, "quantity": one.units}
-        | {name: asdict(one)[name] for name in ("cancelled", "restocked", "shipped")}
+        | {name: asdict(one)[name] for name in ("cancelled", "restocked", "shipped", "returned")}
         for one in sale.lines
     ]
     stamps = {"placed_at": sale.placed_at.isoformat(), "changed_at": sale.changed_at.isoformat()}

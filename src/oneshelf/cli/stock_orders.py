@@ -61,7 +61,11 @@ def come_back(
     happened_at: HappenedAt = "",
     as_json: Json = False,
 ) -> None:
-    """Shipped units came back, each once. They wait for quality control unless you say where they go."""
+    """Shipped units came back, each once. They wait for quality control unless you say where they go.
+
+    Units that the channel has put on sale again by itself are the same ones: they go where you say, if nobody has
+    bought them meanwhile.
+    """
     from oneshelf.domain.command import Return, ReturnInto
     from oneshelf.domain.identity import location_from, sku_from
 

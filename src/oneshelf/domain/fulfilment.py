@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from oneshelf.domain.account import Account, Outside, StockState
 from oneshelf.domain.command import Component
 from oneshelf.domain.identity import ChannelSku, Location, Sku
-from oneshelf.domain.ledger import LinePosition, Shelf
+from oneshelf.domain.ledger import Shelf
+from oneshelf.domain.line import LinePosition
 from oneshelf.domain.movement import Reason
 from oneshelf.domain.order import OrderLine, OrderSnapshot
 from oneshelf.errors import MalformedError
@@ -77,6 +78,7 @@ def post_order(shelf: Shelf, snapshot: OrderSnapshot, links: Mapping[ChannelSku,
             position.units_off_listing = line.units_off_listing
             _confirm_payment(shelf, position, snapshot)
             _ship(shelf, position, line.units_shipped * position.pack_units)
+            _restock(shelf, position, line.units_returned * position.pack_units)
             _hold(shelf, position, line.units_open * position.pack_units)
             shelf.changed_lines.add(position.key)
     shelf.fill_shortages()
@@ -170,7 +172,7 @@ def _ship(shelf: Shelf, position: LinePosition, units_shipped: int) -> None:
 
 def _unship(shelf: Shelf, position: LinePosition, units: int) -> None:
     """Units that the channel says never left. Those that were returned are back already: the line looks for others."""
-    still_out = min(units, position.units_shipped - position.units_returned)
+    still_out = min(units, position.units_shipped - position.units_back)
     shelf.move(
         position.sku,
         origin=Account(Outside.CUSTOMER),
@@ -181,8 +183,38 @@ def _unship(shelf: Shelf, position: LinePosition, units: int) -> None:
     )
     position.units_committed += still_out
     shelf.shorten(position, units - still_out)
-    position.units_returned -= units - still_out
+    left = position.units_shipped - units
+    position.units_returned = min(position.units_returned, left)
+    position.units_restocked = min(position.units_restocked, left)
     shelf.look_for_units(position)
+
+
+def _restock(shelf: Shelf, position: LinePosition, units_restocked: int) -> None:
+    """Shipped units that the channel put on sale again are available here too, but for those that people booked before.
+
+    Never fewer than once: a channel takes no return back.
+    """
+    if units_restocked <= position.units_restocked:
+        return
+    others = [line for line in shelf.lines_of(position.order) if line.sku == position.sku]
+    before, new = sum(line.units_back for line in others), units_restocked - position.units_back
+    position.units_restocked = units_restocked
+    for other in others:
+        # Whoever booked it did not have to say of which line it is.
+        spare = other.units_returned - other.units_restocked if other is not position else 0
+        units = max(0, min(spare, new))
+        new -= units
+        other.units_returned -= units
+        position.units_returned += units
+        shelf.changed_lines.add(other.key)
+    shelf.move(
+        position.sku,
+        origin=Account(Outside.CUSTOMER),
+        target=Account(StockState.AVAILABLE, position.location),
+        units=sum(line.units_back for line in others) - before,
+        reason=Reason.RETURNED,
+        source=position.source,
+    )
 
 
 def _have_committed(shelf: Shelf, position: LinePosition, units: int) -> None:

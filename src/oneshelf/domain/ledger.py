@@ -18,14 +18,14 @@ import msgspec
 from oneshelf.domain.account import ON_HAND_STATES, Account, Outside, StockState, inside
 from oneshelf.domain.bundle import Bundles
 from oneshelf.domain.command import CommandKey, OrderRef, ReservationKind
-from oneshelf.domain.identity import UNITS_MAX, Channel, ChannelSku, Location, Sku
+from oneshelf.domain.identity import UNITS_MAX, Channel, Location, Sku
+from oneshelf.domain.line import LineKey, LinePosition
 from oneshelf.domain.movement import Movement, Reason
 from oneshelf.domain.outcome import NoRoom
 from oneshelf.domain.seen import Context, Ruling
 from oneshelf.errors import broken
 
 BalanceKey = tuple[Sku, Location]
-LineKey = tuple[Channel, str, str, Sku]  # channel, order, line; a line of a bundle has a position for each component
 TransferKey = tuple[Sku, str]
 ReservationKey = tuple[Sku, UUID, Location]
 
@@ -36,10 +36,6 @@ class Backorder:
 
     kind: BackorderKind
     cap_units: int
-
-
-# A line that a claim has made, and that its channel has not spoken of yet, sells no listing.
-UNSPOKEN = ChannelSku("")
 
 
 @dataclass(slots=True)
@@ -56,52 +52,6 @@ class Balance:
     @property
     def on_hand(self) -> int:
         return sum(self.units[state] for state in ON_HAND_STATES)
-
-
-@dataclass(slots=True, kw_only=True)
-class LinePosition:
-    """What one order line holds of one SKU, in base units. `units_short`: sold, and nothing is there for it.
-
-    `pack_units`: units of this SKU in one sold unit of the listing.
-    """
-
-    sku: Sku
-    location: Location
-    channel: Channel
-    order_id: str
-    line_id: str
-    channel_sku: ChannelSku
-    placed_at: datetime
-    is_pending: bool
-    pack_units: int = 1
-    units_pending: int = 0
-    units_committed: int = 0
-    units_shipped: int = 0
-    units_short: int = 0
-    units_off_listing: int = 0
-    units_returned: int = 0  # of the shipped ones
-
-    @property
-    def key(self) -> LineKey:
-        return (self.channel, self.order_id, self.line_id, self.sku)
-
-    @property
-    def order(self) -> OrderRef:
-        return OrderRef(self.channel, self.order_id)
-
-    @property
-    def is_unspoken(self) -> bool:
-        """Whether only a claim made this line: its channel has not told us of it."""
-        return self.channel_sku == UNSPOKEN
-
-    @property
-    def units_held(self) -> int:
-        """Units this line waits to ship, whether they are there or not."""
-        return self.units_pending + self.units_committed + self.units_short
-
-    @property
-    def source(self) -> str:
-        return f"order {self.channel}/{self.order_id}/{self.line_id}"
 
 
 class BackorderKind(StrEnum):

@@ -6,18 +6,22 @@ by a command. Where several claims made an order, what was reserved first goes f
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from typing import assert_never
 
 from oneshelf.domain.account import Account, Outside, StockState
 from oneshelf.domain.command import Cancel, OrderCommand, Return, ReturnInto, Ship
-from oneshelf.domain.ledger import LinePosition, Shelf
+from oneshelf.domain.identity import Location
+from oneshelf.domain.ledger import Shelf
+from oneshelf.domain.line import LinePosition
 from oneshelf.domain.movement import Reason
-from oneshelf.domain.outcome import NoSuchLine, NotThatManyHeld, NotThatManyShipped, Posted
+from oneshelf.domain.outcome import NoSuchLine, NotThatManyHeld, NotThatManyShipped, Posted, Short
 
 
 def post_order_command(
     shelf: Shelf, command: OrderCommand
-) -> Posted | NoSuchLine | NotThatManyShipped | NotThatManyHeld:
+) -> Posted | NoSuchLine | NotThatManyShipped | NotThatManyHeld | Short:
     """Decide a return, a shipment or a cancellation."""
     match command:
         case Return():
@@ -30,7 +34,8 @@ def post_order_command(
             assert_never(command)
 
 
-def _return(shelf: Shelf, command: Return) -> Posted | NoSuchLine | NotThatManyShipped:
+def _return(shelf: Shelf, command: Return) -> Posted | NoSuchLine | NotThatManyShipped | Short:
+    """Units that the channel has put on sale already are the same ones: they go where the person puts them."""
     order, sku = command.order, command.sku
     lines = [line for line in shelf.lines_of(order) if line.sku == sku and command.line_id in ("", line.line_id)]
     if not lines:
@@ -41,22 +46,56 @@ def _return(shelf: Shelf, command: Return) -> Posted | NoSuchLine | NotThatManyS
             order.channel, order.order_id, sku, asked=command.units, shipped=shipped, returned=returned
         )
     is_back = command.into is not ReturnInto.WRITTEN_OFF
-    left = command.units
-    for line in lines:
-        units = min(left, line.units_shipped - line.units_returned)
+    target = Account(command.into.account_name, command.location if is_back else None)
+    told, new = _shared_out(lines, command.units)
+    for location, units in _taken_off_sale(told, target).items():
+        if units > shelf.available(sku, location):
+            return Short(sku, location, asked=units, available=shelf.available(sku, location))
+    for line, units in told:
+        on_sale = Account(StockState.AVAILABLE, line.location)
+        if target != on_sale:
+            _come_back(shelf, line, on_sale, Account(Outside.CUSTOMER), units)
+            _come_back(shelf, line, Account(Outside.CUSTOMER), target, units)
         line.units_returned += units
-        left -= units
         shelf.changed_lines.add(line.key)
-        shelf.move(
-            sku,
-            origin=Account(Outside.CUSTOMER),
-            target=Account(command.into.account_name, command.location if is_back else None),
-            units=units,
-            reason=Reason.RETURNED,
-            source=line.source,
-        )
+    for line, units in new:
+        _come_back(shelf, line, Account(Outside.CUSTOMER), target, units)
+        line.units_returned += units
+        shelf.changed_lines.add(line.key)
     shelf.fill_shortages()
-    return Posted(units_moved=command.units, available=shelf.available(sku, command.location))
+    moved = sum(units for line, units in told if target != Account(StockState.AVAILABLE, line.location))
+    moved += sum(units for _, units in new)
+    return Posted(units_moved=moved, available=shelf.available(sku, command.location))
+
+
+Shares = list[tuple[LinePosition, int]]
+
+
+def _shared_out(lines: Sequence[LinePosition], units: int) -> tuple[Shares, Shares]:
+    """Which lines they are of: first those that a channel has told of and nobody has booked, then the others."""
+    told, new = [], []
+    for line in lines:
+        share = min(units, max(0, line.units_restocked - line.units_returned))
+        units -= share
+        told.append((line, share))
+    for line in lines:
+        share = min(units, line.units_shipped - line.units_back)
+        units -= share
+        new.append((line, share))
+    return [share for share in told if share[1]], [share for share in new if share[1]]
+
+
+def _taken_off_sale(told: Shares, target: Account) -> Counter[Location]:
+    """Location -> units that were put on sale there and go elsewhere."""
+    taken: Counter[Location] = Counter()
+    for line, units in told:
+        if target != Account(StockState.AVAILABLE, line.location):
+            taken[line.location] += units
+    return taken
+
+
+def _come_back(shelf: Shelf, line: LinePosition, origin: Account, target: Account, units: int) -> None:
+    shelf.move(line.sku, origin=origin, target=target, units=units, reason=Reason.RETURNED, source=line.source)
 
 
 def _ship(shelf: Shelf, command: Ship) -> Posted | NoSuchLine | NotThatManyHeld:

@@ -8,13 +8,8 @@ from typing import assert_never
 from oneshelf.domain.account import StockState, inside
 from oneshelf.domain.command import Claim, ClaimInto, Extend, Release, ReservationCommand, ReservationKind, Reserve
 from oneshelf.domain.granting import grant
-from oneshelf.domain.ledger import (
-    UNSPOKEN,
-    LinePosition,
-    Reservation,
-    ReservationState,
-    Shelf,
-)
+from oneshelf.domain.ledger import Reservation, ReservationState, Shelf
+from oneshelf.domain.line import UNSPOKEN, LinePosition
 from oneshelf.domain.movement import Reason
 from oneshelf.domain.outcome import (
     Claimed,

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from oneshelf.domain.account import StockState
 from oneshelf.domain.command import ReservationKind
-from oneshelf.domain.ledger import BalanceKey, LinePosition, Reservation, Shelf
+from oneshelf.domain.ledger import BalanceKey, Reservation, Shelf
+from oneshelf.domain.line import LinePosition
 
 Take = Callable[[StockState, int], None]
 

@@ -1,13 +1,14 @@
 """Read deliveries: what do they say in our words?
 
-Reads: new inbox rows. Writes: facts, wishes to look at listings, a pause of a channel that lets us in no longer; a
-delivery that cannot be read is parked.
+Reads: new inbox rows. Writes: facts, wishes to look at listings or to poll orders, a pause of a channel that lets us in
+no longer; a delivery that cannot be read is parked.
 Next: post, confirm.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import assert_never
 
@@ -15,14 +16,41 @@ from oneshelf.domain.identity import Channel, printable
 from oneshelf.domain.order import OrderSnapshot
 from oneshelf.errors import MalformedError
 from oneshelf.flow.channel import NEEDS_PERSON_PAUSE_S, WORDS_LENGTH_MAX, OpenChannel
-from oneshelf.sdk.message import AccessLost, Delivery, Ignored, Message, StockHint
-from oneshelf.storage import catalog, facts, inbox, listings
+from oneshelf.sdk.message import AccessLost, Delivery, Ignored, Message, OrderHint, StockHint
+from oneshelf.storage import catalog, facts, inbox, listings, schedules
 from oneshelf.storage.database import Database, Transaction
 from oneshelf.telemetry import get_logger
 
 BATCH = 500
+# However many hints come, orders are not polled for them more often than that.
+HINTED_POLL_S_MIN = 15.0
 
 log = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Said:
+    """What the deliveries of a batch say."""
+
+    snapshots: list[tuple[OrderSnapshot, datetime]] = field(default_factory=list)
+    hints: dict[Channel, list[StockHint]] = field(default_factory=dict)
+    with_order_hints: set[Channel] = field(default_factory=set)
+    lost: dict[Channel, str] = field(default_factory=dict)
+
+    def add(self, message: Message, row: inbox.InboxRow) -> None:
+        match message:
+            case OrderSnapshot():
+                self.snapshots.append((message, row.received_at))
+            case OrderHint():
+                self.with_order_hints.add(row.channel)
+            case StockHint():
+                self.hints.setdefault(row.channel, []).append(message)
+            case AccessLost(reason=reason):
+                self.lost[row.channel] = printable(reason, length_max=WORDS_LENGTH_MAX)
+            case Ignored():
+                pass
+            case _:
+                assert_never(message)
 
 
 async def interpret(database: Database, channels: Mapping[Channel, OpenChannel]) -> int:
@@ -30,9 +58,7 @@ async def interpret(database: Database, channels: Mapping[Channel, OpenChannel])
     async with database.transaction() as tx:
         rows = await inbox.claim_new(tx, list(channels), limit=BATCH)
         parked: dict[int, str] = {}
-        snapshots: list[tuple[OrderSnapshot, datetime]] = []
-        hints: dict[Channel, list[StockHint]] = {}
-        lost: dict[Channel, str] = {}
+        said = _Said()
         for row in rows:
             try:
                 messages = _parse(channels[row.channel], Delivery(key="", topic=row.topic, body=bytes(row.body)))
@@ -40,25 +66,18 @@ async def interpret(database: Database, channels: Mapping[Channel, OpenChannel])
                 parked[row.inbox_id] = printable(str(problem), length_max=inbox.REASON_LENGTH_MAX)
                 continue
             for message in messages:
-                match message:
-                    case OrderSnapshot():
-                        snapshots.append((message, row.received_at))
-                    case StockHint():
-                        hints.setdefault(row.channel, []).append(message)
-                    case AccessLost(reason=reason):
-                        lost[row.channel] = printable(reason, length_max=WORDS_LENGTH_MAX)
-                    case Ignored():
-                        pass
-                    case _:
-                        assert_never(message)
+                said.add(message, row)
+        snapshots = said.snapshots
         await facts.add(tx, snapshots)
-        await _pause(tx, lost)
-        await _request_looks(tx, hints)
+        await _pause(tx, said.lost)
+        await _request_looks(tx, said.hints)
+        for channel in sorted(said.with_order_hints):
+            await schedules.hurry(tx, channel, "orders", at_most_every_s=HINTED_POLL_S_MIN)
         await inbox.park(tx, parked)
         await inbox.mark_done(tx, [row.inbox_id for row in rows if row.inbox_id not in parked])
     for inbox_id, reason in parked.items():
         log.warning("inbox.parked", inbox_id=inbox_id, reason=reason[:200])
-    for channel, reason in lost.items():
+    for channel, reason in said.lost.items():
         log.warning("channel.access_lost", channel=channel, reason=reason[:200])
     return len(rows)
 

@@ -24,7 +24,7 @@ from oneshelf.domain.fulfilment import Link, post_order
 from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku
 from oneshelf.domain.ledger import Shelf
 from oneshelf.domain.listing import Listing
-from oneshelf.domain.order import OrderSnapshot, is_older
+from oneshelf.domain.order import OrderSnapshot, is_older, located
 from oneshelf.domain.outcome import AnsweredBefore, KeyReused, Outcome, UnknownLocation, UnknownSku
 from oneshelf.domain.posting import post_command
 from oneshelf.domain.reach import Reach, balances_of, reach_of
@@ -315,6 +315,7 @@ def _decide(
         if is_older(snapshot, current):
             batch.posted.append(fact.fact_id)
             continue
+        snapshot = located(snapshot, current)
         by_listing = {
             channel_sku: link for (channel, channel_sku), link in links.items() if channel == snapshot.channel
         }

@@ -51,6 +51,11 @@ class StockHint:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderHint:
+    """The channel says that something of an order changed, and not what: poll the orders now."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ignored:
     """A delivery that is none of our business, with the reason."""
 
@@ -64,7 +69,7 @@ class AccessLost:
     reason: str
 
 
-Message = OrderSnapshot | StockHint | AccessLost | Ignored
+Message = OrderSnapshot | OrderHint | StockHint | AccessLost | Ignored
 
 
 @dataclass(frozen=True, slots=True)

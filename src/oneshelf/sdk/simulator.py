@@ -53,7 +53,8 @@ class BookLine:
     """One line of an order in the simulator's books, in units.
 
     `units` were ever ordered. Of them `units_cancelled` will never ship, `units_relisted` of which went back on the
-    listing; `units_shipped` left, and `units_returned` of those came back and are on the listing again.
+    listing; `units_shipped` left, and `units_returned` of those came back and are on the listing again. Those
+    `units_elsewhere` left, or will, from another location than the one that the listing is about.
     """
 
     line_id: str
@@ -63,11 +64,12 @@ class BookLine:
     units_relisted: int = 0
     units_shipped: int = 0
     units_returned: int = 0
+    units_elsewhere: int = 0
 
     @property
     def units_off_listing(self) -> int:
         """Units by which this line has lowered what its listing shows."""
-        return self.units - self.units_relisted - self.units_returned
+        return self.units - self.units_relisted - self.units_returned - self.units_elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +183,11 @@ class Simulator(ABC):
     @abstractmethod
     def refund(self, order_id: str, line_id: str, units: int, *, restock: bool) -> bool:
         """Money goes back for units of a line; `restock`: the units go back on the listing."""
+
+    def ships_elsewhere(self, order_id: str, line_id: str, units: int) -> bool:
+        """Of what is open of a line `units` will leave from another location; so many fewer from this one."""
+        del order_id, line_id, units
+        return False
 
     # What a person does to a listing or to our access. Each returns whether it happened.
 

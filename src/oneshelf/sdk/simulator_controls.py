@@ -29,6 +29,8 @@ class Controlled(Protocol):
 
     def refund(self, order_id: str, line_id: str, units: int, *, restock: bool) -> bool: ...
 
+    def ships_elsewhere(self, order_id: str, line_id: str, units: int) -> bool: ...
+
     def end_listing(self, channel_sku: str) -> bool: ...
 
     def remap(self, channel_sku: str, merchant_sku: str) -> bool: ...
@@ -62,6 +64,7 @@ def controls_of(simulator: Controlled) -> Mapping[str, Control]:
             _text(asked, "order_id"), _text(asked, "channel_sku"), units_from(asked["units"], what="units", least=1)
         ),
         "refund": lambda asked: simulator.refund(*_part(asked), restock=_flag(asked, "restock")),
+        "ships-elsewhere": lambda asked: simulator.ships_elsewhere(*_part(asked, least=0)),
         "end-listing": lambda asked: simulator.end_listing(_text(asked, "channel_sku")),
         "remap": lambda asked: simulator.remap(_text(asked, "channel_sku"), _text(asked, "merchant_sku")),
         "untrack": lambda asked: simulator.untrack(_text(asked, "channel_sku")),

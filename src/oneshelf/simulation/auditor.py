@@ -131,8 +131,8 @@ class Auditor:
     def look_at_channels(self) -> None:
         """What channels show of a guarded SKU, and have sold and nobody knows, is there: after anything that happens.
 
-        So no unit is sold twice. An order may be short for want of news alone: its unit came back to the shop, which
-        nobody has told us. Raises ViolationError.
+        So no unit is sold twice. An order may be short for want of news alone: its unit came back to the shop, and
+        nobody has told us yet. Raises ViolationError.
         """
         if not self._world.is_guarded or not self.are_in_order:
             return
@@ -146,7 +146,7 @@ class Auditor:
                 prepare=True,
             )
         )
-        held = {(channel, order, line): units for channel, order, line, units in self._lines()}
+        known = {(channel, order, line): figures for channel, order, line, *figures in self._lines()}
         asked: Counter[str] = Counter()
         for channel, simulator in self._world.channels.items():
             sku_of = {}
@@ -155,62 +155,67 @@ class Auditor:
                 asked[listing.merchant_sku] += listing.units
             for order in simulator.orders():
                 for line in order.lines:
-                    unheard = line.units - line.units_cancelled - held.get((channel, order.order_id, line.line_id), 0)
+                    held, returned = known.get((channel, order.order_id, line.line_id), (0, 0))
                     # What came back to the shop and was put on sale there is a unit that lies there, whoever knows.
-                    asked[sku_of[line.channel_sku]] += unheard - line.units_returned
+                    ours = line.units - line.units_cancelled - line.units_elsewhere
+                    unheard = (ours - held) - (line.units_returned - returned)
+                    asked[sku_of[line.channel_sku]] += unheard
         for sku, units in asked.items():
             if units > there.get(sku, 0):
                 raise ViolationError(
                     f"no unit of a guarded SKU is shown or sold that is not there: {sku}, {units} are shown or sold "
-                    f"unheard, less what came back; {there.get(sku, 0)} are available, less what is short"
+                    f"unheard, less what came back unheard; {there.get(sku, 0)} are available, less what is short"
                 )
 
     def _refuse_invented_orders(self) -> None:
-        """Each order line that the ledger holds was sold, and is counted once."""
+        """Each order line that the ledger holds was sold, and is counted once; and so is what came back of it."""
         sold = self._sold()
-        for place, units in sold.items():
+        for place, (units, _) in sold.items():
             self._most[place] = max(self._most.get(place, 0), units)
-        for channel, order, line, units in self._lines():
+        for channel, order, line, units, returned in self._lines():
             if channel != "till" and units > self._most.get((channel, order, line), 0):
                 raise ViolationError(
                     f"no sale is counted twice, none is invented: {channel}/{order}/{line} holds {units}, "
                     f"{self._most.get((channel, order, line), 0)} were sold"
                 )
+            if channel != "till" and returned > (came_back := sold[channel, order, line][1]):
+                raise ViolationError(
+                    f"no return is counted twice, none is invented: {returned} of {channel}/{order}/{line} are back, "
+                    f"{came_back} came back"
+                )
 
-    def _sold(self) -> dict[tuple[str, str, str], int]:
-        """Line -> units that were ever sold on it."""
+    def _sold(self) -> dict[tuple[str, str, str], tuple[int, int]]:
+        """Line -> units that were ever sold on it, and those of them that came back and are on sale again."""
         return {
-            (channel, order.order_id, line.line_id): line.units
+            (channel, order.order_id, line.line_id): (line.units, line.units_returned)
             for channel in self._world.channels
             for order in self._world.orders(channel)
             for line in order.lines
         }
 
-    def _lines(self) -> list[tuple[str, str, str, int]]:
+    def _lines(self) -> list[tuple[str, str, str, int, int]]:
+        """Of each line, beside its names: the units that it has or had, and those of them that are back."""
         return self._session.execute(
             """
-            select channel, order_id, line_id, (units_pending + units_committed + units_short + units_shipped)::bigint
+            select channel, order_id, line_id, (units_pending + units_committed + units_short + units_shipped)::bigint,
+                   greatest(units_returned, units_restocked)::bigint
             from order_lines
             """,
             prepare=True,
         ).fetchall()
 
     def _refuse_slander(self) -> None:
-        """Nobody is said to have edited a figure who has not; who took a unit back and put it on sale has.
+        """Nobody is said to have edited a figure who has not.
 
         Of guarded days alone: on the others goods are sold while the first reading is taken, and an order of before it
         that is told after it looks like somebody's edit.
         """
         if not self._world.is_guarded or not self._world.is_honest:
             return
-        changed = set(self._world.edited)
-        for name, simulator in self._world.channels.items():
-            lines = (line for order in simulator.orders() for line in order.lines)
-            changed |= {(name, line.channel_sku) for line in lines if line.units_returned}
         for channel, channel_sku, expected, observed in self._session.execute(
             "select channel, channel_sku, expected_units, observed_units from drifts where cause = 'foreign edit'"
         ):
-            if (channel, channel_sku) not in changed:
+            if (channel, channel_sku) not in self._world.edited:
                 raise ViolationError(
                     f"nobody is said to have edited a figure who has not: {channel} {channel_sku}, {expected} were "
                     f"expected, {observed} shown"
@@ -253,14 +258,17 @@ class Auditor:
                 yield f"{count} {name} wait"
 
     def _orders(self) -> Iterator[str]:
-        held = {(channel, order, line): units for channel, order, line, units in self._lines()}
+        known = {(channel, order, line): figures for channel, order, line, *figures in self._lines()}
         for channel in self._world.channels:
             for order in self._world.orders(channel):
                 for line in order.lines:
-                    units = held.get((channel, order.order_id, line.line_id), 0)
-                    if units != line.units - line.units_cancelled:
-                        wanted = line.units - line.units_cancelled
-                        yield f"{channel}/{order.order_id}/{line.line_id} holds {units}, should hold {wanted}"
+                    units, returned = known.get((channel, order.order_id, line.line_id), (0, 0))
+                    place = f"{channel}/{order.order_id}/{line.line_id}"
+                    wanted = line.units - line.units_cancelled - line.units_elsewhere
+                    if units != wanted:
+                        yield f"{place} holds {units}, should hold {wanted}"
+                    if returned != line.units_returned:
+                        yield f"of {place} {returned} are back, {line.units_returned} came back"
 
     def _payments(self) -> Iterator[str]:
         """Units of an order that nobody has paid are set aside, those of a paid one are promised."""
@@ -307,7 +315,7 @@ class Auditor:
                 came[sku] += {"receive": asked.body.get("units", 0), "adjust": asked.body.get("delta_units", 0)}.get(
                     kind, 0
                 )
-                damaged[sku] += asked.body["units"] if kind == "move" else 0
+                damaged[sku] += asked.body["units"] if kind in {"move", "return"} else 0
         shipped: Counter[str] = Counter()
         for sku, units, uncounted in self._session.execute(
             """

@@ -66,7 +66,11 @@ OF_NODES = (
     Fault("disk_full", 0.0003, 0.002, "the database has no room for a statement"),
 )
 # Of merchants in their back offices. They throw dice of their own: without them every day stays what it was.
-OF_MERCHANTS = (Fault("silent_move", 0.03, 0.25, "units are moved from sale to another state, and nothing is said"),)
+OF_MERCHANTS = (
+    Fault("silent_move", 0.03, 0.25, "units are moved from sale to another state, and nothing is said"),
+    Fault("unit_returned", 0.1, 0.5, "a shipped unit comes back, is refunded, and on sale again or not"),
+    Fault("order_rerouted", 0.1, 0.5, "a part of an order is to leave from another location, or from here again"),
+)
 ALL = (*OF_CHANNELS, *OF_SWITCHES, *OF_NODES, *OF_MERCHANTS)
 BY_NAME = {fault.name: fault for fault in ALL}
 

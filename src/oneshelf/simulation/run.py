@@ -114,8 +114,8 @@ def live(  # noqa: PLR0913  # one run, and all that may be asked of it
     outcome = Outcome(seed, mix, mode or (play.mode if play else _drawn_mode(seed)))
     if outcome.mode == Mode.GUARDED:
         mix.update(dict.fromkeys(NOT_GUARDED, OFF))
-    if lies or any(mix.get(name, OFF) != OFF for name in ("foreign_edit", "order_changed")):
-        # An edit at the same time, or a unit that came back uncounted, hides it; a shop that does not compare loses it.
+    if lies or any(mix.get(name, OFF) != OFF for name in ("foreign_edit", "order_rerouted")):
+        # An edit hides it, and so does an order that is moved and heard of late. A shop that does not compare loses it.
         mix["silent_move"] = OFF
     kernel = Kernel(str(seed))
     kernel.lines = lines

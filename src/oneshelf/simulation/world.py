@@ -35,6 +35,8 @@ TWICE_SHARE = 0.3
 BURST, BURST_SHARE = 4, 0.15
 REVOKED_S = (2.0, 30.0)
 SHIP_SHARE = 0.3
+# Of the units that come back those that the shop puts on sale, and of these those that a clerk of ours books too.
+ON_SALE_SHARE, BOOKED_SHARE = 0.7, 0.4
 # People and programs that command at the same time.
 CLERKS = 3
 RESTART_S = (0.5, 20.0)
@@ -95,7 +97,7 @@ class World:
         self.known: Callable[[str, str], Known] = lambda _channel, _listing: Known(False, 0, False)
         self._merchant = Random(f"{seed}:merchant")  # noqa: S311  # as above
         self._held: list[str] = []
-        self._people: list[asyncio.Task[None]] = []
+        self._people: list[asyncio.Task[object]] = []
         self._watchmen: list[asyncio.Task[None]] = []
 
     def begin(self) -> None:
@@ -154,6 +156,10 @@ class World:
                 self.edit(name, edited.channel_sku, max(0, edited.units + random.choice((-3, -1, 1, 2, 5))))
             if isinstance(simulator, ShopifySimulator) and self.faults.strikes("silent_move", name):
                 self._move_silently(name, simulator)
+            if self.faults.strikes("unit_returned", name):
+                self._take_back(name, simulator)
+            if self.faults.strikes("order_rerouted", name):
+                self._route(name, simulator)
 
     def _move_silently(self, name: str, shop: ShopifySimulator) -> None:
         """A merchant moves units from sale to where nobody sells them, or back, and the shop says nothing.
@@ -174,6 +180,48 @@ class World:
             self.kept[article.sku, state] += units if origin == "available" else -units
             self.faults.saw(f"{name}: units moved {'from' if origin == 'available' else 'back on'} sale")
             self.kernel.note(f"{name} moved {units} {article.sku} from {origin} to {target}")
+
+    def _take_back(self, name: str, simulator: Simulator) -> None:
+        """A buyer sends a unit back. Where the shop puts it on sale, a clerk of ours now and then books it as damaged.
+
+        Not of a guarded SKU: until we have heard both, the shop sells what is damaged.
+        """
+        merchant = self._merchant
+        out = [
+            (order, line)
+            for order in simulator.orders()
+            for line in order.lines
+            if 0 < line.units_shipped == line.units - line.units_cancelled
+        ]
+        if not out:
+            return
+        order, line = merchant.choice(out)
+        is_on_sale = merchant.random() < ON_SALE_SHARE
+        if not simulator.refund(order.order_id, line.line_id, 1, restock=is_on_sale):
+            return
+        self.faults.saw(f"{name}: a unit came back{' and is on sale' if is_on_sale else ''}")
+        self.kernel.note(f"{name} took a unit of {order.order_id} back")
+        if is_on_sale and not self.is_guarded and merchant.random() < BOOKED_SHARE:
+            sku = next(one.merchant_sku for one in simulator.listings() if one.channel_sku == line.channel_sku)
+            sent = {"order": {"channel": name, "order_id": order.order_id}, "line_id": line.line_id, "into": "damaged"}
+            self._go(self.ask({"type": "return", "sku": sku, "location": LOCATION, "units": 1, **sent}))
+
+    def _route(self, name: str, simulator: Simulator) -> None:
+        """A part of what is open is to leave from another location, or none of it any more."""
+        merchant = self._merchant
+        lines = [
+            (order.order_id, line)
+            for order in simulator.orders()
+            for line in order.lines
+            if order.status == "open" and line.units > line.units_cancelled + line.units_shipped
+        ]
+        if not lines:
+            return
+        order_id, line = merchant.choice(lines)
+        units = merchant.randint(0, line.units)
+        if simulator.ships_elsewhere(order_id, line.line_id, units):
+            self.faults.saw(f"{name}: units to leave from {'elsewhere' if units else 'here again'}")
+            self.kernel.note(f"{name} {units} of {order_id} leave from elsewhere")
 
     def _later_life(self, name: str, simulator: Simulator) -> None:
         """Something may become of an order that is open."""
@@ -276,7 +324,7 @@ class World:
             if not node.is_running:
                 node.start(is_alone=not any(one.is_running for one in self.network.nodes))
 
-    def _go(self, what: Coroutine[Any, Any, None]) -> None:
+    def _go(self, what: Coroutine[Any, Any, object]) -> None:
         self._people.append(self.kernel.loop.create_task(what))
 
     async def leave(self) -> None:

@@ -112,7 +112,8 @@ _RULES = {
         with moved as (
             select sku, units from summed_accounts where location = '' and account = 'customer' and units <> 0
         ), kept as (
-            select sku, sum(units_shipped - units_returned) as units from {lines} l group by 1
+            select sku, sum(units_shipped - greatest(units_returned, units_restocked)) as units
+            from {lines} l group by 1
         )
         select sku as place,
                format('with customers %%s, order lines %%s', coalesce(m.units, 0), coalesce(k.units, 0)) as figures,
@@ -134,10 +135,13 @@ _RULES = {
     """,
     "what a line holds adds up to what its order says": """
         with said as (
-            select o.channel, o.order_id, line.line_id, line.units_ordered - line.units_cancelled as units
+            -- What leaves from elsewhere is on no shelf of ours. Snapshots of earlier versions say nothing of it.
+            select o.channel, o.order_id, line.line_id, line.units_ordered - line.units_cancelled
+                   - coalesce(line.units_elsewhere, 0) - coalesce(line.units_shipped_elsewhere, 0) as units
             from {orders} o
-            cross join lateral jsonb_to_recordset(o.snapshot -> 'lines')
-                as line (line_id text, units_ordered bigint, units_cancelled bigint)
+            cross join lateral jsonb_to_recordset(o.snapshot -> 'lines') as line (
+                line_id text, units_ordered bigint, units_cancelled bigint,
+                units_elsewhere bigint, units_shipped_elsewhere bigint)
         ), held as (
             select channel, order_id, line_id, sku, pack_units,
                    units_pending + units_committed + units_shipped + units_short as units

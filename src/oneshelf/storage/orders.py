@@ -11,7 +11,8 @@ from psycopg import AsyncCursor
 from psycopg.rows import class_row
 
 from oneshelf.domain.identity import Channel
-from oneshelf.domain.ledger import BalanceKey, LinePosition
+from oneshelf.domain.ledger import BalanceKey
+from oneshelf.domain.line import LinePosition
 from oneshelf.domain.order import OrderSnapshot
 from oneshelf.storage import arrays
 from oneshelf.storage.database import Transaction
@@ -20,7 +21,8 @@ OrderKey = tuple[Channel, str]
 
 _LINE_COLUMNS = """
     sku, location, channel, order_id, line_id, channel_sku, placed_at, is_pending, pack_units,
-    units_pending, units_committed, units_shipped, units_short, units_off_listing, units_returned
+    units_pending, units_committed, units_shipped, units_short, units_off_listing, units_returned,
+    units_restocked
 """
 
 
@@ -165,13 +167,14 @@ async def save_lines(tx: Transaction, lines: Iterable[LinePosition]) -> None:
             %(sku)s::text[], %(location)s::text[], %(channel)s::text[], %(order_id)s::text[], %(line_id)s::text[],
             %(channel_sku)s::text[], %(placed_at)s::timestamptz[], %(is_pending)s::boolean[], %(pack_units)s::int[],
             %(units_pending)s::bigint[], %(units_committed)s::bigint[], %(units_shipped)s::bigint[],
-            %(units_short)s::bigint[], %(units_off_listing)s::bigint[], %(units_returned)s::bigint[])
+            %(units_short)s::bigint[], %(units_off_listing)s::bigint[], %(units_returned)s::bigint[],
+            %(units_restocked)s::bigint[])
         on conflict (sku, channel, order_id, line_id) do update set
             channel_sku = excluded.channel_sku, is_pending = excluded.is_pending,
             units_pending = excluded.units_pending,
             units_committed = excluded.units_committed, units_shipped = excluded.units_shipped,
             units_short = excluded.units_short, units_off_listing = excluded.units_off_listing,
-            units_returned = excluded.units_returned
+            units_returned = excluded.units_returned, units_restocked = excluded.units_restocked
         """,
         {column.strip(): [getattr(line, column.strip()) for line in ordered] for column in _LINE_COLUMNS.split(",")},
     )

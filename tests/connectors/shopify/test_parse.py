@@ -59,6 +59,7 @@ def an_order(
     shipped: int = 0,
     fulfillable: int | None = None,
     refunds: tuple[tuple[int, str], ...] = (),
+    restocked_at: str | None = LOCATION,
     **changed: object,
 ) -> Any:
     order = copy.deepcopy(ORDER) | changed
@@ -69,7 +70,16 @@ def an_order(
     if shipped:
         order["fulfillments"] = [{"status": "success", "line_items": [{"id": line["id"], "quantity": shipped}]}]
     order["refunds"] = [
-        {"refund_line_items": [{"line_item_id": line["id"], "quantity": units, "restock_type": how}]}
+        {
+            "refund_line_items": [
+                {
+                    "line_item_id": line["id"],
+                    "quantity": units,
+                    "restock_type": how,
+                    "location_id": None if how == "no_restock" or restocked_at is None else int(restocked_at),
+                }
+            ]
+        }
         for units, how in refunds
     ]
     return order
@@ -104,7 +114,7 @@ def test_every_order_topic_carries_the_same_order(topic: str) -> None:
         version="2026-11-23T10:30:00.000000Z",
         placed_at=datetime(2026, 11, 23, 10, 0, tzinfo=UTC),
         is_pending=False,
-        lines=(OrderLine("866550311766439020", ChannelSku("808950810"), units_ordered=5),),
+        lines=(OrderLine("866550311766439020", ChannelSku("808950810"), units_ordered=5, units_elsewhere=None),),
     )
 
 
@@ -174,6 +184,28 @@ def test_each_ordered_unit_is_open_shipped_or_cancelled_exactly_once(
     order: object, expected: tuple[int, int, int, int]
 ) -> None:
     assert units(the_line(order)) == expected
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        pytest.param(an_order(shipped=5, current=3, refunds=((2, "return"),)), 2, id="came back and is on sale"),
+        pytest.param(an_order(shipped=5, current=3, refunds=((1, "return"), (1, "return"))), 2, id="one by one"),
+        pytest.param(an_order(shipped=5, current=3, refunds=((2, "no_restock"),)), 0, id="paid back alone"),
+        pytest.param(an_order(shipped=3, current=3, refunds=((2, "cancel"),)), 0, id="it never left"),
+        pytest.param(
+            an_order(shipped=5, current=3, refunds=((2, "return"),), restocked_at="1"), 0, id="on sale elsewhere"
+        ),
+        pytest.param(
+            an_order(shipped=5, current=3, refunds=((2, "return"),), restocked_at=None), 0, id="nobody knows where"
+        ),
+        pytest.param(an_order(shipped=1, current=3, refunds=((2, "return"),)), 1, id="no more than have left"),
+    ],
+)
+def test_units_that_the_shop_put_on_sale_again_at_our_location_are_returned(order: object, expected: int) -> None:
+    line = the_line(order)
+    assert line.units_returned == expected
+    assert line.units_off_listing == 5 - line.units_relisted - expected
 
 
 def test_a_fulfilment_that_was_taken_back_has_shipped_nothing() -> None:

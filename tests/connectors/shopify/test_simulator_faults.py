@@ -9,7 +9,7 @@ import pytest
 
 from connectors.shopify.conftest import ENDPOINT
 from oneshelf.connectors.shopify.simulator_lists import STALE_S_MAX
-from oneshelf.domain.order import OrderSnapshot
+from oneshelf.domain.order import OrderSnapshot, located
 from oneshelf.sdk.fault import ReauthenticateError, RetryLaterError
 from oneshelf.sdk.message import Applied, Delivery, OrderPage, Refused, Stale, StockReading, Unknown
 
@@ -57,6 +57,14 @@ async def polled(bench: Bench, cursor: str) -> tuple[dict[str, OrderSnapshot], O
         cursor = page.cursor
 
 
+async def caught_up(bench: Bench) -> str:
+    """Where the next poll begins, once all that there is was polled."""
+    page = await bench.connector.poll_orders(None)
+    while page.has_more:
+        page = await bench.connector.poll_orders(page.cursor)
+    return page.cursor
+
+
 async def an_order(bench: Bench, *lines: tuple[int, int]) -> tuple[str, list[str]]:
     """The id of a new order of `(listing, units)` lines, and of its lines."""
     order_id = bench.sim.place([(bench.skus[at], units) for at, units in lines])
@@ -69,7 +77,8 @@ async def told_twice(bench: Bench, cursor: str) -> OrderSnapshot:
     (polled_order,) = (await polled(bench, cursor))[0].values()
     bodies = [body for headers, body in bench.receiver.got if headers["x-shopify-topic"] == "orders/updated"]
     told = [bench.connector.parse(Delivery(key="w", topic="orders/updated", body=body))[0] for body in bodies]
-    assert max((one for one in told if isinstance(one, OrderSnapshot)), key=lambda one: one.rank) == polled_order
+    last = max((one for one in told if isinstance(one, OrderSnapshot)), key=lambda one: one.rank)
+    assert located(last, polled_order) == polled_order
     (book,) = bench.sim.orders()
     for said, line in zip(polled_order.lines, book.lines, strict=True):
         assert (said.units_ordered, said.units_cancelled, said.units_relisted, said.units_shipped) == (
@@ -156,7 +165,7 @@ async def test_a_write_compares_with_the_truth_whatever_a_stale_reading_said(ben
 
 
 async def test_an_order_that_the_search_does_not_know_yet_is_found_and_never_claimed_as_covered(bench: Bench) -> None:
-    page = await bench.connector.poll_orders(None)
+    cursor = await caught_up(bench)
     bench.sim.switches.set({"stale_read": 1.0})
     bench.sim.edit_by_hand(bench.skus[0], 10_000)
     seen: set[str] = set()
@@ -165,14 +174,15 @@ async def test_an_order_that_the_search_does_not_know_yet_is_found_and_never_cla
         for _ in range(3):
             bench.clock.turn(bench.sim.chance.uniform(0.05, 1.0))
             bench.sim.place([(bench.skus[0], 1)])
-        orders, page = await polled(bench, page.cursor)
+        orders, page = await polled(bench, cursor)
+        cursor = page.cursor
         late += len(set(orders) - seen) != 3
         seen |= set(orders)
         until = page.covered_until
         assert until is not None
         assert {o.order_id for o in bench.sim.orders() if o.placed_at < until} <= seen
     bench.clock.turn(STALE_S_MAX)
-    orders, _page = await polled(bench, page.cursor)
+    orders, _page = await polled(bench, cursor)
     assert {order.order_id for order in bench.sim.orders()} == seen | set(orders)
     assert late > 20
 
@@ -184,7 +194,7 @@ async def test_a_page_that_ends_early_says_that_there_is_more(big_bench: Bench) 
     assert page.cursor is not None
     listed = [reading.channel_sku for reading in await swept(big_bench)]
     assert listed == big_bench.skus
-    start = (await big_bench.connector.poll_orders(None)).cursor
+    start = await caught_up(big_bench)
     placed = {big_bench.sim.place([(big_bench.skus[n], 1)]) for n in range(30)}
     first = await big_bench.connector.poll_orders(start)
     assert first.has_more
@@ -194,14 +204,15 @@ async def test_a_page_that_ends_early_says_that_there_is_more(big_bench: Bench) 
 
 
 async def test_an_order_that_moves_to_the_end_while_paging_is_met_there(big_bench: Bench) -> None:
-    page = await big_bench.connector.poll_orders(None)
+    cursor = await caught_up(big_bench)
     big_bench.sim.switches.set({"page_drift": 1.0})
     seen: set[str] = set()
     for _ in range(5):
         for n in range(70):
             big_bench.clock.turn(0.2)
             big_bench.sim.place([(big_bench.skus[n], 1)])
-        orders, page = await polled(big_bench, page.cursor)
+        orders, page = await polled(big_bench, cursor)
+        cursor = page.cursor
         seen |= set(orders)
     assert seen == {order.order_id for order in big_bench.sim.orders()}
     assert big_bench.sim.switches.hits["page_drift"] >= 10
@@ -232,7 +243,7 @@ async def test_a_deleted_variant_is_read_listed_sold_and_written_no_more(bench: 
 
 
 async def test_an_order_of_a_deleted_variant_goes_on_without_it(bench: Bench) -> None:
-    start = (await bench.connector.poll_orders(None)).cursor
+    start = await caught_up(bench)
     order_id, _lines = await an_order(bench, (0, 2), (1, 1))
     bench.sim.end_listing(bench.skus[1])
     bench.clock.turn(1)
@@ -259,7 +270,7 @@ async def test_a_listing_with_another_sku_is_the_same_listing(bench: Bench) -> N
 
 
 async def test_a_part_of_a_line_is_cancelled_and_its_units_are_back(bench: Bench) -> None:
-    start = (await bench.connector.poll_orders(None)).cursor
+    start = await caught_up(bench)
     async with bench.living():
         order_id, (line,) = await an_order(bench, (0, 3))
         assert not bench.sim.cancel_units(order_id, line, 3)  # that would be the whole order
@@ -280,7 +291,7 @@ async def test_a_part_of_a_line_is_cancelled_and_its_units_are_back(bench: Bench
 
 
 async def test_an_edited_order_has_more_or_fewer_units_or_another_line(bench: Bench) -> None:
-    start = (await bench.connector.poll_orders(None)).cursor
+    start = await caught_up(bench)
     async with bench.living():
         order_id, (line,) = await an_order(bench, (0, 3))
         assert bench.sim.edit_line(order_id, line, 5)
@@ -311,7 +322,7 @@ async def test_an_edited_order_has_more_or_fewer_units_or_another_line(bench: Be
 async def test_a_refund_before_shipping_restocks_or_keeps_the_units_off_sale(
     bench: Bench, restock: bool, shown: int, relisted: int
 ) -> None:
-    start = (await bench.connector.poll_orders(None)).cursor
+    start = await caught_up(bench)
     async with bench.living():
         order_id, (line,) = await an_order(bench, (0, 3))
         assert bench.sim.refund(order_id, line, 2, restock=restock)
@@ -331,7 +342,7 @@ async def test_a_refund_before_shipping_restocks_or_keeps_the_units_off_sale(
 
 @pytest.mark.parametrize(("restock", "shown"), [(True, 8), (False, 7)])
 async def test_a_refund_after_shipping_is_a_return_or_mere_money(bench: Bench, restock: bool, shown: int) -> None:
-    start = (await bench.connector.poll_orders(None)).cursor
+    start = await caught_up(bench)
     async with bench.living():
         order_id, (line,) = await an_order(bench, (0, 3))
         assert bench.sim.ship(order_id)
@@ -345,7 +356,7 @@ async def test_a_refund_after_shipping_is_a_return_or_mere_money(bench: Bench, r
 
 
 async def test_money_for_a_shipped_unit_cancels_none_that_is_still_to_ship(bench: Bench) -> None:
-    start = (await bench.connector.poll_orders(None)).cursor
+    start = await caught_up(bench)
     async with bench.living():
         order_id, (line,) = await an_order(bench, (0, 3))
         assert bench.sim.ship_units(order_id, line, 2)
@@ -356,7 +367,7 @@ async def test_money_for_a_shipped_unit_cancels_none_that_is_still_to_ship(bench
 
 
 async def test_an_order_is_shipped_in_parts(bench: Bench) -> None:
-    start = (await bench.connector.poll_orders(None)).cursor
+    start = await caught_up(bench)
     async with bench.living():
         order_id, (first, second) = await an_order(bench, (0, 3), (1, 1))
         assert bench.sim.ship_units(order_id, first, 2)

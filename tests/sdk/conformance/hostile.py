@@ -477,6 +477,22 @@ class _CancelsAll(Hostile):
         return replace(order, lines=tuple(map(whole, order.lines)))
 
 
+@breaks("a_return_after_shipping_cancels_nothing", of="shopify")
+class _HidesReturns(Hostile):
+    """does not tell that a unit came back and is on sale again"""
+
+    def told(self, order: OrderSnapshot) -> OrderSnapshot:
+        return replace(order, lines=tuple(replace(line, units_returned=0) for line in order.lines))
+
+
+@breaks("what_ships_from_elsewhere_is_not_told_as_ours", of="shopify")
+class _HoldsAll(Hostile):
+    """tells what leaves from another location as if it left from ours"""
+
+    def told(self, order: OrderSnapshot) -> OrderSnapshot:
+        return replace(order, lines=tuple(replace(line, units_elsewhere=0) for line in order.lines))
+
+
 @breaks("versions_of_an_order_sort_by_age")
 class _HasOneVersion(Hostile):
     """gives each state of an order the same version"""

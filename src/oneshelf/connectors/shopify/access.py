@@ -29,6 +29,12 @@ TOKEN_PATH = "/admin/oauth/access_token"  # noqa: S105  # an address
 TOKEN_LIMIT = Limit(operation=TOKEN, rate_per_s=1.0, burst=5)
 # What the engine cannot do without.
 SCOPES = ("write_inventory", "read_locations", "read_products", "read_orders")
+# Any of these lets us read from where units will leave; without them each unit is held at the channel's location.
+ROUTE_SCOPES = (
+    "read_merchant_managed_fulfillment_orders",
+    "read_assigned_fulfillment_orders",
+    "read_third_party_fulfillment_orders",
+)
 _LIFE_S_MAX = 10 * 365 * 86_400
 _SECRETS_MAX = 2
 

@@ -273,6 +273,9 @@ def is_cut_off(node: object) -> bool:
         *(part(an_object(entry, "fulfillment"), "fulfillmentLineItems", "order") for entry in fulfillments),
         *(part(an_object(entry, "refund"), "refundLineItems", "order") for entry in refunds),
     ]
+    if (routes := order.get("fulfillmentOrders")) is not None:
+        nodes = a_list(part(an_object(routes, "fulfillmentOrders"), "nodes", "order"), "fulfillmentOrders")
+        connections += [routes, *(part(an_object(entry, "fulfillment order"), "lineItems", "order") for entry in nodes)]
     pages = [part(an_object(connection, "lines"), "pageInfo", "lines") for connection in connections]
     return any(an_object(page, "pageInfo").get("hasNextPage") is not False for page in pages)
 
@@ -289,6 +292,7 @@ class ShopFacts:
     location_name: str | None
     is_location_active: bool
     is_location_of_service: bool
+    has_other_locations: bool
     quantity_names: frozenset[str]
 
 
@@ -301,6 +305,7 @@ def shop_facts_from(answer: Mapping[str, object]) -> ShopFacts:
         properties = an_object(part(answer, "inventoryProperties", "answer"), "inventoryProperties")
         names = a_list(part(properties, "quantityNames", "properties"), "quantityNames")
         location = part(answer, "location", "answer")
+        places = an_object(part(answer, "locations", "answer"), "locations")
         place: Mapping[str, object] = {} if location is None else an_object(location, "location")
         return ShopFacts(
             shop=str(shop.get("myshopifyDomain")),
@@ -308,6 +313,7 @@ def shop_facts_from(answer: Mapping[str, object]) -> ShopFacts:
             location_name=None if location is None else str(place.get("name")),
             is_location_active=place.get("isActive") is True,
             is_location_of_service=place.get("isFulfillmentService") is True,
+            has_other_locations=len(a_list(part(places, "nodes", "locations"), "locations")) > 1,
             quantity_names=frozenset(str(an_object(name, "name").get("name")) for name in names),
         )
     except MalformedError as problem:

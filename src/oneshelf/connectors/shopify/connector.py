@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncGenerator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
-
-import msgspec
 
 from oneshelf.clock import Clock
 from oneshelf.connectors.shopify import parse, subscriptions
@@ -18,8 +16,6 @@ from oneshelf.connectors.shopify.access import Access
 from oneshelf.connectors.shopify.answers import (
     CostTooHighError,
     Variant,
-    is_cut_off,
-    page_from,
     shop_facts_from,
     variants_from_nodes,
     variants_from_page,
@@ -28,26 +24,17 @@ from oneshelf.connectors.shopify.bulk import BulkReader
 from oneshelf.connectors.shopify.documents import (
     ARRAY_LENGTH_MAX,
     LIST_VARIANTS,
-    POLL_ORDERS,
     PREFLIGHT,
     READ_VARIANTS,
-    WHOLE_ORDER,
 )
-from oneshelf.connectors.shopify.graphql import ORDERS, ShopifyApi
-from oneshelf.connectors.shopify.json_reading import (
-    an_instant,
-    an_object,
-    gid,
-    number_in,
-    number_in_gid,
-    part,
-    sortable_instant,
-)
+from oneshelf.connectors.shopify.graphql import ShopifyApi
+from oneshelf.connectors.shopify.json_reading import gid, number_in
+from oneshelf.connectors.shopify.polling import ORDERS_LAG_S, OrderPoll, cursor_from
 from oneshelf.connectors.shopify.preflight import findings_of
 from oneshelf.connectors.shopify.push import Pusher
 from oneshelf.domain.identity import Channel, ChannelSku
-from oneshelf.errors import MalformedError, invariant
-from oneshelf.sdk.fault import MisconfiguredError, ReauthenticateError, RefusedError, RetryLaterError, SignatureError
+from oneshelf.errors import invariant
+from oneshelf.sdk.fault import MisconfiguredError, ReauthenticateError, RefusedError, SignatureError
 from oneshelf.sdk.message import (
     Delivery,
     Finding,
@@ -63,29 +50,7 @@ from oneshelf.sdk.message import (
 )
 from oneshelf.sdk.signature import is_hmac_sha256_base64
 
-# `orders(query:)` is answered from a search index that follows the shop. Shopify states no figure for it.
-ORDERS_LAG_S = 5.0
-
-# A poll asks again for what changed shortly before the newest change that it knows. An order that entered the index
-# later than another one with a younger stamp would be lost otherwise, and stamps are whole seconds. Twice the lag.
-OVERLAP_S = 2 * ORDERS_LAG_S
-
-# By how much the shop's clock may be behind ours without an order being missed at the start.
-CLOCKS_APART_S = 60.0
-
 _KEY_LENGTH_MAX = 120
-
-
-class _Cursor(msgspec.Struct, forbid_unknown_fields=True):
-    """Where a poll goes on. `since` is the newest change seen, in the channel's time; before `start` nothing is asked:
-    a minute before the first poll, by our clock. While a poll has more pages, `after` is the next one, `asked_at` the
-    instant of our clock at which its first page was asked for, and `newest` what it has seen so far."""
-
-    start: str
-    since: str
-    after: str | None = None
-    asked_at: str | None = None
-    newest: str | None = None
 
 
 class ShopifyConnector:
@@ -106,7 +71,7 @@ class ShopifyConnector:
         self._clock = clock
         self._location = location
         self._access = access
-        self._orders_lag_s = orders_lag_s
+        self._orders = OrderPoll(api, clock=clock, lag_s=orders_lag_s)
         self._pusher = Pusher(api, location=location, read=self._read_variants)
         self._bulk = BulkReader(api, location=location, remember=self._pusher.remember)
 
@@ -140,37 +105,8 @@ class ShopifyConnector:
 
         Raises RetryLaterError, ReauthenticateError, RefusedError.
         """
-        place = self._start(since) if cursor is None else _cursor_from(cursor)
-        first_asked_at = place.asked_at or sortable_instant(asked_at or self._clock.now())
-        changed_since = an_instant(place.since, "since") - timedelta(seconds=OVERLAP_S)
-        query = f"updated_at:>='{max(changed_since, an_instant(place.start, 'start')).isoformat(timespec='seconds')}'"
-        variables = {"query": query, "after": place.after}
-        answer = await self._api.read(POLL_ORDERS, variables, operation=ORDERS)
-        try:
-            nodes, after = page_from(answer, "orders")
-            whole = [await self._whole(node) if is_cut_off(node) else node for node in nodes]
-            deliveries = tuple(_polled(node) for node in whole)
-            # Even an order that was read again counts with its first stamp: what changed since then comes again.
-            stamps = [sortable_instant(_updated_at(node)) for node in nodes]
-        except MalformedError as problem:
-            raise RetryLaterError(f"{ORDERS}: the answer cannot be read: {problem}") from None
-        newest = max([place.since, *([place.newest] if place.newest else []), *stamps])
-        if after is not None:
-            going_on = _Cursor(place.start, place.since, after, first_asked_at, newest)
-            return OrderPage(deliveries, _text(going_on), has_more=True, covered_until=None)
-        covered_until = an_instant(first_asked_at, "asked_at") - timedelta(seconds=self._orders_lag_s)
-        return OrderPage(deliveries, _text(_Cursor(place.start, newest)), False, covered_until)
-
-    def _start(self, since: datetime | None) -> _Cursor:
-        at = (since or self._clock.now()).replace(microsecond=0)
-        start = sortable_instant(at - timedelta(seconds=CLOCKS_APART_S))
-        return _Cursor(start=start, since=start)
-
-    async def _whole(self, node: object) -> object:
-        """The order with all its lists; as it was polled where it has been deleted in the meantime."""
-        order_id = part(an_object(node, "order"), "id", "order")
-        answer = await self._api.read(WHOLE_ORDER, {"id": order_id}, operation=ORDERS)
-        return answer.get("order") or node
+        place = self._orders.start(since, now=self._clock.now()) if cursor is None else cursor_from(cursor)
+        return await self._orders.page(place, asked_at=asked_at or self._clock.now())
 
     # What Shopify shows --------------------------------------------------------------------------------------
 
@@ -256,30 +192,3 @@ class ShopifyConnector:
 def _header(request: Request, name: str) -> str | None:
     """A header of a delivery. Webhooks spell it with `x-`, the newer events without."""
     return request.headers.get(f"x-shopify-{name}") or request.headers.get(f"shopify-{name}")
-
-
-def _cursor_from(text: str) -> _Cursor:
-    try:
-        cursor = msgspec.json.decode(text, type=_Cursor)
-        for instant in (cursor.start, cursor.since):
-            an_instant(instant, "cursor")
-    except (msgspec.DecodeError, MalformedError) as problem:
-        raise RefusedError(f"{ORDERS}: not a cursor of this connector: {problem}") from None
-    return cursor
-
-
-def _text(cursor: _Cursor) -> str:
-    return msgspec.json.encode(cursor).decode()
-
-
-def _updated_at(node: object) -> datetime:
-    return an_instant(part(an_object(node, "order"), "updatedAt", "order"), "updatedAt")
-
-
-def _polled(node: object) -> Delivery:
-    order = an_object(node, "order")
-    number = number_in_gid(part(order, "id", "order"), "Order")
-    body = msgspec.json.encode(order, order="deterministic")
-    digest = hashlib.sha256(body).hexdigest()[:16]
-    key = f"poll:{number}:{part(order, 'updatedAt', 'order')}:{digest}"
-    return Delivery(key=key, topic=parse.POLLED_ORDER, body=body)

@@ -10,7 +10,8 @@ from __future__ import annotations
 ARRAY_LENGTH_MAX = 250
 
 VARIANTS_PER_PAGE = 100
-ORDERS_PER_PAGE = 20
+ORDERS_PER_PAGE = 10
+ROUTES_PER_PAGE = 40
 SUBSCRIPTIONS_PER_PAGE = 100
 
 # What a polled order holds at once; nearly every order fits. One query may cost 1,000 points at most, and the cost
@@ -18,6 +19,7 @@ SUBSCRIPTIONS_PER_PAGE = 100
 POLLED_LINES = 30
 POLLED_FULFILLMENTS = 5
 POLLED_REFUNDS = 5
+POLLED_ROUTES = 5
 POLLED_NESTED_LINES = 20
 
 WHOLE_LINES = 250
@@ -89,8 +91,11 @@ mutation Activate($item: ID!, $location: ID!, $available: Int, $key: String!) {
 """
 
 
-def _order(lines: int, fulfillments: int, refunds: int, nested_lines: int) -> str:
-    """The parts of an order that we keep. No name, address or e-mail of a buyer is among them."""
+def _order(lines: int, fulfillments: int, refunds: int, routes: int, nested_lines: int) -> str:
+    """The parts of an order that we keep. No name, address or e-mail of a buyer is among them.
+
+    Its fulfilment orders say from where what is open will leave. They need a scope of their own (`$routed`).
+    """
     return f"""
 fragment OrderParts on Order {{
   id
@@ -98,12 +103,15 @@ fragment OrderParts on Order {{
   createdAt
   updatedAt
   cancelledAt
+  sourceName
+  retailLocation {{ id }}
   lineItems(first: {lines}) {{
     nodes {{ id quantity currentQuantity unfulfilledQuantity variant {{ id }} }}
     pageInfo {{ hasNextPage }}
   }}
   fulfillments(first: {fulfillments}) {{
     status
+    location {{ id }}
     fulfillmentLineItems(first: {nested_lines}) {{
       nodes {{ quantity lineItem {{ id }} }}
       pageInfo {{ hasNextPage }}
@@ -111,34 +119,65 @@ fragment OrderParts on Order {{
   }}
   refunds(first: {refunds}) {{
     refundLineItems(first: {nested_lines}) {{
-      nodes {{ quantity restockType lineItem {{ id }} }}
+      nodes {{ quantity restockType location {{ id }} lineItem {{ id }} }}
       pageInfo {{ hasNextPage }}
     }}
+  }}
+  fulfillmentOrders(first: {routes}) @include(if: $routed) {{
+    nodes {{
+      status
+      updatedAt
+      assignedLocation {{ location {{ id }} }}
+      lineItems(first: {nested_lines}) {{
+        nodes {{ remainingQuantity lineItem {{ id }} }}
+        pageInfo {{ hasNextPage }}
+      }}
+    }}
+    pageInfo {{ hasNextPage }}
   }}
 }}
 """
 
 
 POLL_ORDERS = f"""
-query PollOrders($query: String!, $after: String) {{
+query PollOrders($query: String!, $after: String, $routed: Boolean!) {{
   orders(first: {ORDERS_PER_PAGE}, after: $after, query: $query, sortKey: UPDATED_AT) {{
     nodes {{ ...OrderParts }}
     pageInfo {{ hasNextPage endCursor }}
   }}
 }}
-""" + _order(POLLED_LINES, POLLED_FULFILLMENTS, POLLED_REFUNDS, POLLED_NESTED_LINES)
+""" + _order(POLLED_LINES, POLLED_FULFILLMENTS, POLLED_REFUNDS, POLLED_ROUTES, POLLED_NESTED_LINES)
+
+READ_ORDERS = """
+query ReadOrders($ids: [ID!]!, $routed: Boolean!) {
+  nodes(ids: $ids) { ...OrderParts }
+}
+""" + _order(POLLED_LINES, POLLED_FULFILLMENTS, POLLED_REFUNDS, POLLED_ROUTES, POLLED_NESTED_LINES)
 
 WHOLE_ORDER = """
-query WholeOrder($id: ID!) {
+query WholeOrder($id: ID!, $routed: Boolean!) {
   order(id: $id) { ...OrderParts }
 }
-""" + _order(WHOLE_LINES, WHOLE_LISTS, WHOLE_LISTS, WHOLE_LINES)
+""" + _order(WHOLE_LINES, WHOLE_LISTS, WHOLE_LISTS, WHOLE_LISTS, WHOLE_LINES)
+
+# No text says that an order counts as updated when it is to leave from another location.
+POLL_ROUTES = f"""
+query PollRoutes($query: String!, $after: String) {{
+  fulfillmentOrders(first: {ROUTES_PER_PAGE}, after: $after, query: $query, includeClosed: true, sortKey: UPDATED_AT) {{
+    nodes {{ updatedAt order {{ id updatedAt }} }}
+    pageInfo {{ hasNextPage endCursor }}
+  }}
+}}
+"""
+
+SCOPES = "query Scopes { currentAppInstallation { accessScopes { handle } } }"
 
 PREFLIGHT = """
 query Preflight($location: ID!) {
   shop { name myshopifyDomain }
   currentAppInstallation { accessScopes { handle } }
   location(id: $location) { id name isActive isFulfillmentService }
+  locations(first: 2) { nodes { id } }
   inventoryProperties { quantityNames { name } }
 }
 """
@@ -241,8 +280,8 @@ def bulk_variants(location: str) -> str:
 
 
 QUERIES = (
-    *(READ_VARIANTS, LIST_VARIANTS, POLL_ORDERS, WHOLE_ORDER, PREFLIGHT, LIST_SUBSCRIPTIONS),
-    *(FIND_BULK, READ_BULK),
+    *(READ_VARIANTS, LIST_VARIANTS, POLL_ORDERS, POLL_ROUTES, READ_ORDERS, WHOLE_ORDER),
+    *(SCOPES, PREFLIGHT, LIST_SUBSCRIPTIONS, FIND_BULK, READ_BULK),
 )
 MUTATIONS = (SET_AVAILABLE, ACTIVATE)
 # These take no idempotency key: they change no stock. A subscription that is made or deleted twice is refused; a bulk

@@ -10,10 +10,11 @@ import httpx2
 
 from oneshelf.clock import Clock
 from oneshelf.connectors.shopify.access import SECRETS, TOKEN_LIMIT, access_from, tokens_of
-from oneshelf.connectors.shopify.connector import ORDERS_LAG_S, ShopifyConnector
+from oneshelf.connectors.shopify.connector import ShopifyConnector
 from oneshelf.connectors.shopify.documents import ARRAY_LENGTH_MAX, VARIANTS_PER_PAGE
 from oneshelf.connectors.shopify.graphql import FILE_LIMIT, LIMITS, POINTS, READ_POINTS, ShopifyApi
 from oneshelf.connectors.shopify.json_reading import number_in, number_in_gid
+from oneshelf.connectors.shopify.polling import ORDERS_LAG_S
 from oneshelf.connectors.shopify.simulator import ShopifySimulator
 from oneshelf.domain.identity import Channel
 from oneshelf.errors import ConfigurationError, MalformedError

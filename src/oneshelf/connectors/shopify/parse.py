@@ -28,7 +28,7 @@ from oneshelf.connectors.shopify.json_reading import (
 from oneshelf.domain.identity import Channel, ChannelSku, units_from
 from oneshelf.domain.order import OrderLine, OrderSnapshot
 from oneshelf.errors import MalformedError
-from oneshelf.sdk.message import AccessLost, Delivery, Ignored, Message, StockHint
+from oneshelf.sdk.message import AccessLost, Delivery, Ignored, Message, OrderHint, StockHint
 
 POLLED_ORDER = "poll/order"
 
@@ -51,11 +51,16 @@ IGNORED_TOPICS = {
     "products/update": "comes for many reasons, of which stock is one; inventory_levels/update is the stock signal",
 }
 
-_SPOKEN_OF = ("inventory_items/", "fulfillment_orders/", "locations/")
+_SPOKEN_OF = ("inventory_items/", "locations/")
+# Their bodies name fulfilment orders, not the order: WebhookSubscriptionTopic, Admin API 2026-10 (checked 2026-11-26).
+_ROUTED = "fulfillment_orders/"
 UNINSTALLED, SCOPES_CHANGED = "app/uninstalled", "app/scopes_update"
 
-# Fulfilments in these states have taken nothing off the shelf.
+# Fulfilments in these states have taken nothing off the shelf, and fulfilment orders in those will not.
 _VOID_FULFILLMENTS = frozenset({"cancelled", "error", "failure"})
+_ENDED_ROUTES = frozenset({"cancelled", "closed"})
+# What Shopify's own till calls itself.
+_TILL = "pos"
 _RELISTING = frozenset({"cancel", "legacy_restock"})
 
 
@@ -67,9 +72,9 @@ def messages_from(delivery: Delivery, *, channel: Channel, location: str) -> tup
     if delivery.topic in IGNORED_TOPICS:
         return (Ignored(f"{delivery.topic}: {IGNORED_TOPICS[delivery.topic]}"),)
     if delivery.topic in ORDER_TOPICS:
-        return (_order_message(_order_of_webhook(decoded(delivery.body)), channel),)
+        return (_order_message(_order_of_webhook(decoded(delivery.body), location), channel),)
     if delivery.topic == POLLED_ORDER:
-        return (_order_message(_order_of_poll(decoded(delivery.body)), channel),)
+        return (_order_message(_order_of_poll(decoded(delivery.body), location), channel),)
     if delivery.topic in LEVEL_TOPICS:
         return (_hint(decoded(delivery.body), location),)
     if delivery.topic == UNINSTALLED:
@@ -77,6 +82,8 @@ def messages_from(delivery: Delivery, *, channel: Channel, location: str) -> tup
         return (AccessLost(reason),)
     if delivery.topic == SCOPES_CHANGED:
         return (_scopes_message(decoded(delivery.body)),)
+    if delivery.topic.startswith(_ROUTED):
+        return (OrderHint(),)
     if delivery.topic.startswith(_SPOKEN_OF):
         return (Ignored(f"{delivery.topic}: polls and sweeps read what it is about"),)
     return (Ignored(f"the topic {delivery.topic[:60]!r} is not one that we read"),)
@@ -124,25 +131,56 @@ class _Line:
 
 @dataclass(slots=True)
 class _Order:
-    """An order in the words of both spellings; the counters are line id -> units."""
+    """An order in the words of both spellings; the counters are line id -> units.
 
+    `shipped` are those from our `location`. `returned` came back after they were shipped; the `resold` ones of them are
+    on sale again at our location. `routed_elsewhere` are open and assigned to another location; None: not told.
+    `till`: the location at whose till the order was made.
+    """
+
+    location: str
     order_id: str
     created_at: datetime
     updated_at: datetime
     is_cancelled: bool
     is_test: bool
     lines: list[_Line] = field(default_factory=list)
+    till: str | None = None
     shipped: Counter[str] = field(default_factory=Counter)
+    shipped_elsewhere: Counter[str] = field(default_factory=Counter)
+    routed_elsewhere: Counter[str] | None = None
     relisted: Counter[str] = field(default_factory=Counter)
     kept_off: Counter[str] = field(default_factory=Counter)
     returned: Counter[str] = field(default_factory=Counter)
+    resold: Counter[str] = field(default_factory=Counter)
 
-    def refund(self, line_id: str, *, restock_type: str, units: int) -> None:
-        """Count a refunded part of a line. A type that we do not know puts nothing back on the listing."""
+    def ship(self, line_id: str, *, units: int, location: str | None) -> None:
+        """Count a fulfilled part of a line. Where Shopify does not name the location, it is ours."""
+        is_here = location in {None, self.location}
+        (self.shipped if is_here else self.shipped_elsewhere)[line_id] += units
+
+    def units_elsewhere(self, line_id: str, *, still_open: int) -> int | None:
+        """Open units of a line that will leave from another location. What nobody has assigned yet is ours.
+
+        What is sold at a till is handed over there, until a fulfilment order tells otherwise.
+        """
+        if self.routed_elsewhere is not None:
+            return min(self.routed_elsewhere[line_id], still_open)
+        if self.till is not None:
+            return 0 if self.till == self.location else still_open
+        return None if still_open else 0
+
+    def refund(self, line_id: str, *, restock_type: str, units: int, location: str | None) -> None:
+        """Count a refunded part of a line. A type that we do not know puts nothing back on the listing.
+
+        `location`: where they were restocked. What came back to another one, or to one that Shopify does not name, is
+        on no listing of ours.
+        """
         if restock_type in _RELISTING:
             self.relisted[line_id] += units
         elif restock_type == "return":
             self.returned[line_id] += units
+            self.resold[line_id] += units if location == self.location else 0
         else:
             self.kept_off[line_id] += units
 
@@ -172,10 +210,12 @@ def _snapshot_line(order: _Order, line: _Line, variant: ChannelSku) -> OrderLine
     """Account for each ordered unit once: shipped, cancelled, or open.
 
     `current_quantity` is what is left after removals of every sort. A unit that was shipped and came back is among
-    them too; those are told apart by the refund's restock type `return`.
+    them too; those are told apart by the refund's restock type: "RETURN: Use this when restocking line items that were
+    fulfilled" (https://shopify.dev/docs/api/admin-graphql/latest/enums/RefundLineItemRestockType, checked 2026-11-26).
     """
     ordered = max(line.quantity, line.current_quantity)
-    shipped = order.shipped[line.line_id]
+    here, elsewhere = order.shipped[line.line_id], order.shipped_elsewhere[line.line_id]
+    shipped = here + elsewhere
     unshipped = max(0, ordered - shipped)
     returned = order.returned[line.line_id]
     removed = max(0, ordered - line.current_quantity - returned)
@@ -194,20 +234,25 @@ def _snapshot_line(order: _Order, line: _Line, variant: ChannelSku) -> OrderLine
         units_ordered=ordered,
         units_cancelled=cancelled,
         units_relisted=min(cancelled, relisted + unexplained),
-        units_shipped=shipped,
+        units_shipped=here,
+        units_returned=min(here, order.resold[line.line_id]),
+        units_elsewhere=order.units_elsewhere(line.line_id, still_open=unshipped - cancelled),
+        units_shipped_elsewhere=elsewhere,
     )
 
 
-def _order_of_webhook(body: object) -> _Order:
+def _order_of_webhook(body: object, location: str) -> _Order:
     order = an_object(body, "order")
     order_id = a_number_id(part(order, "id", "order"), "order id")
     what = f"order {order_id}"
     facts = _Order(
+        location=location,
         order_id=order_id,
         created_at=an_instant(part(order, "created_at", what), f"{what} created_at"),
         updated_at=an_instant(part(order, "updated_at", what), f"{what} updated_at"),
         is_cancelled=part(order, "cancelled_at", what) is not None,
         is_test=a_flag(order.get("test", False), f"{what} test"),
+        till=_number_if_told(order, "location_id", what) if order.get("source_name") == _TILL else None,
     )
     for value in a_list(part(order, "line_items", what), f"{what} line_items"):
         line = an_object(value, f"{what} line")
@@ -225,30 +270,34 @@ def _order_of_webhook(body: object) -> _Order:
         fulfillment = an_object(value, f"{what} fulfillment")
         if str(fulfillment.get("status")).lower() in _VOID_FULFILLMENTS:
             continue
+        at = _number_if_told(fulfillment, "location_id", what)
         for entry in a_list(part(fulfillment, "line_items", what), f"{what} fulfilled lines"):
             line = an_object(entry, f"{what} fulfilled line")
             line_id = a_number_id(part(line, "id", what), f"{what} fulfilled line id")
-            facts.shipped[line_id] += _units(line, "quantity", what)
+            facts.ship(line_id, units=_units(line, "quantity", what), location=at)
     for value in a_list(part(order, "refunds", what), f"{what} refunds"):
         refund = an_object(value, f"{what} refund")
         for entry in a_list(part(refund, "refund_line_items", what), f"{what} refunded lines"):
             line = an_object(entry, f"{what} refunded line")
             line_id = a_number_id(part(line, "line_item_id", what), f"{what} refunded line id")
             restock_type = str(line.get("restock_type")).lower()
-            facts.refund(line_id, restock_type=restock_type, units=_units(line, "quantity", what))
+            at = _number_if_told(line, "location_id", what)
+            facts.refund(line_id, restock_type=restock_type, units=_units(line, "quantity", what), location=at)
     return facts
 
 
-def _order_of_poll(body: object) -> _Order:
+def _order_of_poll(body: object, location: str) -> _Order:
     order = an_object(body, "order")
     order_id = number_in_gid(part(order, "id", "order"), "Order")
     what = f"order {order_id}"
     facts = _Order(
+        location=location,
         order_id=order_id,
         created_at=an_instant(part(order, "createdAt", what), f"{what} createdAt"),
         updated_at=an_instant(part(order, "updatedAt", what), f"{what} updatedAt"),
         is_cancelled=part(order, "cancelledAt", what) is not None,
         is_test=a_flag(part(order, "test", what), f"{what} test"),
+        till=_location_if_told(order, "retailLocation", what) if order.get("sourceName") == _TILL else None,
     )
     for line in _whole_list(order, "lineItems", what):
         variant = part(line, "variant", f"{what} line")
@@ -264,16 +313,35 @@ def _order_of_poll(body: object) -> _Order:
     for fulfillment in _short_list(order, "fulfillments", what):
         if str(fulfillment.get("status")).lower() in _VOID_FULFILLMENTS:
             continue
+        at = _location_if_told(fulfillment, "location", what)
         for line in _whole_list(fulfillment, "fulfillmentLineItems", what):
             # The schema allows a null quantity and no text says what it means: refused below, not guessed.
             line_id = _gid_within(part(line, "lineItem", what), "LineItem", what)
-            facts.shipped[line_id] += _units(line, "quantity", what)
+            facts.ship(line_id, units=_units(line, "quantity", what), location=at)
     for refund in _short_list(order, "refunds", what):
         for line in _whole_list(refund, "refundLineItems", what):
             line_id = _gid_within(part(line, "lineItem", what), "LineItem", what)
             restock_type = str(line.get("restockType")).lower()
-            facts.refund(line_id, restock_type=restock_type, units=_units(line, "quantity", what))
+            at = _location_if_told(line, "location", what)
+            facts.refund(line_id, restock_type=restock_type, units=_units(line, "quantity", what), location=at)
+    if order.get("fulfillmentOrders") is not None:
+        _read_routes(facts, order, what)
     return facts
+
+
+def _read_routes(facts: _Order, order: Mapping[str, object], what: str) -> None:
+    """From where what is open will leave. To assign it anew changes the order, whatever its own stamp says."""
+    facts.routed_elsewhere = Counter()
+    for route in _whole_list(order, "fulfillmentOrders", what):
+        updated_at = an_instant(part(route, "updatedAt", what), f"{what} fulfillmentOrders.updatedAt")
+        facts.updated_at = max(facts.updated_at, updated_at)
+        assigned = an_object(part(route, "assignedLocation", what), f"{what} assignedLocation")
+        is_here = _location_if_told(assigned, "location", what) == facts.location
+        if is_here or str(part(route, "status", what)).lower() in _ENDED_ROUTES:
+            continue
+        for line in _whole_list(route, "lineItems", what):
+            line_id = _gid_within(part(line, "lineItem", what), "LineItem", what)
+            facts.routed_elsewhere[line_id] += _units(line, "remainingQuantity", what)
 
 
 def _whole_list(parent: Mapping[str, object], name: str, what: str) -> list[Mapping[str, object]]:
@@ -296,6 +364,16 @@ def _short_list(parent: Mapping[str, object], name: str, what: str) -> list[Mapp
 
 def _gid_within(value: object, kind: str, what: str) -> str:
     return number_in_gid(part(an_object(value, f"{what} {kind}"), "id", f"{what} {kind}"), kind)
+
+
+def _location_if_told(parent: Mapping[str, object], name: str, what: str) -> str | None:
+    place = part(parent, name, what)
+    return None if place is None else _gid_within(place, "Location", what)
+
+
+def _number_if_told(parent: Mapping[str, object], name: str, what: str) -> str | None:
+    number = parent.get(name)
+    return None if number is None else a_number_id(number, f"{what} {name}")
 
 
 def _units(parent: Mapping[str, object], name: str, what: str) -> int:

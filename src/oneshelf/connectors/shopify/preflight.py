@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oneshelf.connectors.shopify.access import SCOPES, is_granted
+from oneshelf.connectors.shopify.access import ROUTE_SCOPES, SCOPES, is_granted
 from oneshelf.connectors.shopify.answers import ShopFacts
 from oneshelf.connectors.shopify.graphql import ShopifyApi
 from oneshelf.sdk.message import Finding
@@ -14,6 +14,7 @@ def findings_of(facts: ShopFacts, *, location: str, api: ShopifyApi) -> tuple[Fi
         Finding("access token", is_good=True, detail=f"accepted by {facts.shop}"),
         _version(api),
         *(_scope(scope, facts.scopes) for scope in SCOPES),
+        _routes(facts),
         _location(facts, location),
         _quantity_name(facts),
     )
@@ -30,6 +31,17 @@ def _version(api: ShopifyApi) -> Finding:
 def _scope(scope: str, granted: frozenset[str]) -> Finding:
     is_good = is_granted(scope, granted)
     return Finding(f"scope {scope}", is_good=is_good, detail="" if is_good else "grant it to the app in Shopify")
+
+
+def _routes(facts: ShopFacts) -> Finding:
+    """In a shop of one location all leaves from there, whatever we may read."""
+    is_readable = any(is_granted(scope, facts.scopes) for scope in ROUTE_SCOPES)
+    detail = ""
+    if not is_readable:
+        detail = "every unit counts as leaving from the channel's location"
+        if facts.has_other_locations:
+            detail = f"{detail}, and the shop has others: grant {ROUTE_SCOPES[0]} to the app in Shopify"
+    return Finding("from where units leave", is_good=is_readable or not facts.has_other_locations, detail=detail)
 
 
 def _location(facts: ShopFacts, location: str) -> Finding:

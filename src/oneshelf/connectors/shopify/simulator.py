@@ -19,7 +19,7 @@ from oneshelf.clock import Clock
 from oneshelf.connectors.shopify.access import TOKEN_PATH
 from oneshelf.connectors.shopify.simulator_bulk import FAULTS as BULK_FAULTS
 from oneshelf.connectors.shopify.simulator_bulk import FILE_PATH, BulkOperations
-from oneshelf.connectors.shopify.simulator_cost import QUERY_COST_MAX, Bucket, actual_cost
+from oneshelf.connectors.shopify.simulator_cost import QUERY_COST_MAX, Bucket, actual_cost, throttled, too_costly
 from oneshelf.connectors.shopify.simulator_graphql import (
     Prepared,
     RefusedRequestError,
@@ -36,6 +36,7 @@ from oneshelf.connectors.shopify.simulator_payloads import (
     order_payload,
     refund_payload,
 )
+from oneshelf.connectors.shopify.simulator_routes import assign, moved_payload
 from oneshelf.connectors.shopify.simulator_shop import (
     KEPT_STATES,
     LOCATION_ID,
@@ -185,6 +186,16 @@ class ShopifySimulator(Simulator):
         if restock:
             self.announce_level(refund.parts[0].line.article, event_id=event_id)
         return self.counted("refund_restocked" if restock else "refund_kept_off", True)
+
+    def ships_elsewhere(self, order_id: str, line_id: str, units: int) -> bool:
+        order = assign(self.shop, order_id, line_id, units, now=self.channel_now())
+        line = self.shop.line(order_id, line_id)
+        if order is None or line is None:
+            return False
+        event_id = self.webhooks.new_event()
+        self.webhooks.send("fulfillment_orders/moved", moved_payload(order), event_id=event_id)
+        self.announce_level(line.article, event_id=event_id)
+        return self.counted("order_routed", True)
 
     def end_listing(self, channel_sku: str) -> bool:
         """Somebody deletes the variant. From then on its orders' lines have no variant."""
@@ -375,21 +386,15 @@ class ShopifySimulator(Simulator):
     def _throttled(self, ready: Prepared) -> dict[str, Any] | None:
         now = self.clock.monotonic()
         if ready.cost > QUERY_COST_MAX:
-            words = f"Query cost is {ready.cost}, which exceeds the single query max cost limit ({QUERY_COST_MAX})."
-            details = {"code": "MAX_COST_EXCEEDED", "cost": ready.cost, "maxCost": QUERY_COST_MAX}
-            return {"errors": [{"message": words, "extensions": details}]}
+            return too_costly(ready.cost)
         if self.points.available(now) >= ready.cost and not self.switches.strikes("throttle"):
             return None
-        cost = self.points.status(now, requested=ready.cost, actual=None)
-        page = "https://shopify.dev/api/usage/rate-limits"
-        error = {"message": "Throttled", "extensions": {"code": "THROTTLED", "documentation": page}}
-        return {"errors": [error], "extensions": {"cost": cost}}
+        return throttled(self.points.status(now, requested=ready.cost, actual=None))
 
     async def _executed(self, ready: Prepared) -> dict[str, Any]:
         root = {call.root: await self._mutations.answer(call)} if (call := ready.call) else None
         answer = executed(ready, root or self._lists.query_root())
         actual = actual_cost(answer["data"], requested=ready.cost)
         self.points.spend(actual)
-        cost = self.points.status(self.clock.monotonic(), requested=ready.cost, actual=actual)
-        answer["extensions"] = {"cost": cost}
+        answer["extensions"] = {"cost": self.points.status(self.clock.monotonic(), requested=ready.cost, actual=actual)}
         return answer

@@ -50,6 +50,23 @@ class Bucket:
         }
 
 
+def too_costly(cost: int) -> dict[str, Any]:
+    """The answer to one query that asks for more than any may."""
+    words = f"Query cost is {cost}, which exceeds the single query max cost limit ({QUERY_COST_MAX})."
+    return {
+        "errors": [
+            {"message": words, "extensions": {"code": "MAX_COST_EXCEEDED", "cost": cost, "maxCost": QUERY_COST_MAX}}
+        ]
+    }
+
+
+def throttled(cost: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer to one that the bucket does not pay for now; `cost`: its status."""
+    page = "https://shopify.dev/api/usage/rate-limits"
+    error = {"message": "Throttled", "extensions": {"code": "THROTTLED", "documentation": page}}
+    return {"errors": [error], "extensions": {"cost": cost}}
+
+
 def requested_cost(
     selections: SelectionSetNode, fragments: Mapping[str, FragmentDefinitionNode], variables: Mapping[str, Any]
 ) -> int:

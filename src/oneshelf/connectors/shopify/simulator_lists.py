@@ -11,14 +11,22 @@ from typing import TYPE_CHECKING, Any
 from oneshelf.connectors.shopify.json_reading import an_instant, gid
 from oneshelf.connectors.shopify.simulator_payloads import (
     a_page,
+    connection,
     item_node,
     location_node,
-    order_node,
     quantity_names,
     stamp,
     variant_node,
 )
-from oneshelf.connectors.shopify.simulator_shop import LOCATION_ID, LOCATION_NAME, SHOP_DOMAIN, Article, ShopOrder
+from oneshelf.connectors.shopify.simulator_routes import route_node, routes_of, whole_order_node
+from oneshelf.connectors.shopify.simulator_shop import (
+    LOCATION_ID,
+    LOCATION_NAME,
+    OTHER_LOCATION_ID,
+    SHOP_DOMAIN,
+    Article,
+    ShopOrder,
+)
 
 if TYPE_CHECKING:
     from oneshelf.connectors.shopify.simulator import ShopifySimulator
@@ -46,7 +54,7 @@ class Lists:
 
         def order(_info: object, id: str) -> dict[str, Any] | None:
             found = shop.orders.get(id.rsplit("/", 1)[-1])
-            return order_node(found) if found else None
+            return whole_order_node(found) if found else None
 
         return {
             "nodes": self._nodes,
@@ -55,8 +63,10 @@ class Lists:
             "bulkOperation": self._simulator.bulk.by_id,
             "bulkOperations": self._simulator.bulk.listed,
             "orders": self._changed_orders,
+            "fulfillmentOrders": self._changed_routes,
             "order": order,
             "location": location,
+            "locations": connection([LOCATION_ID, OTHER_LOCATION_ID], location_node),
             "shop": {"id": gid("Shop", "1"), "name": LOCATION_NAME, "myshopifyDomain": SHOP_DOMAIN},
             "currentAppInstallation": {
                 "id": gid("AppInstallation", "1"),
@@ -74,6 +84,9 @@ class Lists:
 
     def _node(self, node_id: str, at: datetime | None) -> dict[str, Any] | None:
         kind, _, number = node_id.removeprefix("gid://shopify/").partition("/")
+        if kind == "Order":
+            order = self._shop.orders.get(number)
+            return whole_order_node(order) if order else None
         article = self._shop.by_variant.get(number) if kind == "ProductVariant" else None
         return variant_node(article, at) if article and not article.is_deleted else None
 
@@ -128,7 +141,18 @@ class Lists:
             key=lambda entry: entry[0],
         )
         rest = [(rank, order) for rank, order in ranked if rank > (after or "")]
-        return a_page(rest, self._length(rest, first), order_node)
+        return a_page(rest, self._length(rest, first), whole_order_node)
+
+    def _changed_routes(
+        self, _info: object, first: int = 50, after: str | None = None, query: str = "", **_rest: object
+    ) -> dict[str, Any]:
+        """Fulfilment orders, sorted as the orders are."""
+        wanted = _UPDATED_SINCE.search(query or "")
+        since = an_instant(wanted[1], "updated_at") if wanted else None
+        routes = [route for order in self._indexed() for route in routes_of(order)]
+        ranked = sorted((route.rank, route) for route in routes if since is None or route.updated_at >= since)
+        rest = [(rank, route) for rank, route in ranked if rank > (after or "")]
+        return a_page(rest, self._length(rest, first), route_node)
 
     def _indexed(self) -> Sequence[ShopOrder]:
         """The orders that the search knows. Where it lags, some of the latest are not in it yet, in no order."""

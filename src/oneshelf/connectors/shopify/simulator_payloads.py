@@ -14,6 +14,7 @@ from oneshelf.connectors.shopify.simulator_shop import (
     LOCATION_ID,
     LOCATION_NAME,
     ON_HAND_STATES,
+    OTHER_LOCATION_NAME,
     STATES,
     Article,
     Fulfillment,
@@ -55,11 +56,11 @@ def a_page(rest: Sequence[tuple[str, Any]], length: int, shown: Callable[[Any], 
 # GraphQL ---------------------------------------------------------------------------------------------------
 
 
-def location_node() -> dict[str, Any]:
+def location_node(location_id: str = LOCATION_ID) -> dict[str, Any]:
     return {
         "__typename": "Location",
-        "id": gid("Location", LOCATION_ID),
-        "name": LOCATION_NAME,
+        "id": gid("Location", location_id),
+        "name": LOCATION_NAME if location_id == LOCATION_ID else OTHER_LOCATION_NAME,
         "isActive": True,
         "isFulfillmentService": False,
     }
@@ -152,13 +153,15 @@ def order_node(order: ShopOrder) -> dict[str, Any]:
         "createdAt": stamp(order.created_at),
         "updatedAt": stamp(order.updated_at),
         "cancelledAt": stamp(order.cancelled_at) if order.cancelled_at else None,
-        "lineItems": connection(order.lines, _line_node),
+        "sourceName": "web",
+        "retailLocation": None,
+        "lineItems": connection(order.lines, line_node),
         "fulfillments": lambda _info, first=50: [_fulfillment_node(each) for each in order.fulfillments[:first]],
         "refunds": lambda _info, first=50: [_refund_node(each) for each in order.refunds[:first]],
     }
 
 
-def _line_node(line: OrderedLine) -> dict[str, Any]:
+def line_node(line: OrderedLine) -> dict[str, Any]:
     return {
         "__typename": "LineItem",
         "id": gid("LineItem", line.line_id),
@@ -176,22 +179,28 @@ def _fulfillment_node(fulfillment: Fulfillment) -> dict[str, Any]:
             "__typename": "FulfillmentLineItem",
             "id": gid("FulfillmentLineItem", f"{fulfillment.fulfillment_id}{part.line.line_id[-4:]}"),
             "quantity": part.units,
-            "lineItem": _line_node(part.line),
+            "lineItem": line_node(part.line),
         }
 
     return {
         "__typename": "Fulfillment",
         "id": gid("Fulfillment", fulfillment.fulfillment_id),
         "status": "SUCCESS",
+        "location": location_node(fulfillment.location_id),
         "fulfillmentLineItems": connection(fulfillment.parts, shown),
     }
 
 
 def _refund_node(refund: Refund) -> dict[str, Any]:
     def shown(part: Part) -> dict[str, Any]:
-        line = _line_node(part.line)
-        kind = refund.restock_type
-        return {"quantity": part.units, "restockType": kind, "restocked": kind != "NO_RESTOCK", "lineItem": line}
+        kind, is_restocked = refund.restock_type, refund.restock_type != "NO_RESTOCK"
+        return {
+            "quantity": part.units,
+            "restockType": kind,
+            "restocked": is_restocked,
+            "location": location_node(refund.location_id) if is_restocked else None,
+            "lineItem": line_node(part.line),
+        }
 
     return {
         "__typename": "Refund",
@@ -238,7 +247,7 @@ def order_payload(order: ShopOrder) -> dict[str, Any]:
                 "order_id": int(order.order_id),
                 "status": "success",
                 "created_at": stamp(each.created_at),
-                "location_id": int(LOCATION_ID),
+                "location_id": int(each.location_id),
                 "line_items": [{**_line_payload(p.line), "quantity": p.units} for p in each.parts],
             }
             for each in order.fulfillments
@@ -258,7 +267,7 @@ def refund_payload(order: ShopOrder, refund: Refund) -> dict[str, Any]:
                 "line_item_id": int(part.line.line_id),
                 "quantity": part.units,
                 "restock_type": refund.restock_type.lower(),
-                "location_id": None if refund.restock_type == "NO_RESTOCK" else int(LOCATION_ID),
+                "location_id": None if refund.restock_type == "NO_RESTOCK" else int(refund.location_id),
             }
             for part in refund.parts
         ],

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from graphql import GraphQLDirective, GraphQLField, GraphQLSchema, build_schema
 
 from oneshelf.connectors.shopify.simulator_operation import BULK_OPERATIONS
+from oneshelf.connectors.shopify.simulator_routes import ROUTES
+from oneshelf.connectors.shopify.simulator_stock_writes import STOCK_WRITES
 from oneshelf.connectors.shopify.simulator_topics import SUBSCRIPTIONS, TOPICS
 
 SDL = """
@@ -36,9 +38,17 @@ type QueryRoot {
   ): ProductVariantConnection!
   orders(first: Int, after: String, query: String, sortKey: OrderSortKeys = PROCESSED_AT): OrderConnection!
   order(id: ID!): Order
+  fulfillmentOrders(
+    first: Int
+    after: String
+    query: String
+    includeClosed: Boolean = false
+    sortKey: FulfillmentOrderSortKeys = ID
+  ): FulfillmentOrderConnection!
   shop: Shop!
   currentAppInstallation: AppInstallation!
   location(id: ID): Location
+  locations(first: Int, after: String): LocationConnection!
   inventoryProperties: InventoryProperties!
   webhookSubscriptions(first: Int, after: String): WebhookSubscriptionConnection!
   inventoryItems(first: Int, after: String): InventoryItemConnection!
@@ -94,6 +104,11 @@ type Location implements Node {
   name: String!
   isActive: Boolean!
   isFulfillmentService: Boolean!
+}
+
+type LocationConnection {
+  nodes: [Location!]!
+  pageInfo: PageInfo!
 }
 
 type ProductVariant implements Node {
@@ -163,6 +178,9 @@ type Order implements Node {
   createdAt: DateTime!
   updatedAt: DateTime!
   cancelledAt: DateTime
+  sourceName: String
+  retailLocation: Location
+  fulfillmentOrders(first: Int, after: String): FulfillmentOrderConnection!
   lineItems(first: Int, after: String): LineItemConnection!
   fulfillments(first: Int): [Fulfillment!]!
   refunds(first: Int): [Refund!]!
@@ -190,6 +208,7 @@ type LineItemConnection {
 type Fulfillment implements Node {
   id: ID!
   status: FulfillmentStatus!
+  location: Location
   fulfillmentLineItems(first: Int, after: String): FulfillmentLineItemConnection!
 }
 
@@ -216,6 +235,7 @@ type RefundLineItem {
   quantity: Int!
   restockType: RefundLineItemRestockType!
   restocked: Boolean!
+  location: Location
   lineItem: LineItem!
 }
 
@@ -225,174 +245,10 @@ type RefundLineItemConnection {
   nodes: [RefundLineItem!]!
   pageInfo: PageInfo!
 }
-
-input InventorySetQuantitiesInput {
-  name: String!
-  reason: String!
-  referenceDocumentUri: String
-  quantities: [InventoryQuantityInput!]!
-}
-
-input InventoryQuantityInput {
-  inventoryItemId: ID!
-  locationId: ID!
-  quantity: Int!
-  changeFromQuantity: Int
-}
-
-type InventorySetQuantitiesPayload {
-  inventoryAdjustmentGroup: InventoryAdjustmentGroup
-  userErrors: [InventorySetQuantitiesUserError!]!
-}
-
-input InventoryAdjustQuantitiesInput {
-  name: String!
-  reason: String!
-  referenceDocumentUri: String
-  changes: [InventoryChangeInput!]!
-}
-
-input InventoryChangeInput {
-  inventoryItemId: ID!
-  locationId: ID!
-  delta: Int!
-  changeFromQuantity: Int
-  ledgerDocumentUri: String
-}
-
-type InventoryAdjustQuantitiesPayload {
-  inventoryAdjustmentGroup: InventoryAdjustmentGroup
-  userErrors: [InventoryAdjustQuantitiesUserError!]!
-}
-
-input InventoryMoveQuantitiesInput {
-  reason: String!
-  referenceDocumentUri: String!
-  changes: [InventoryMoveQuantityChange!]!
-}
-
-input InventoryMoveQuantityChange {
-  inventoryItemId: ID!
-  quantity: Int!
-  from: InventoryMoveQuantityTerminalInput!
-  to: InventoryMoveQuantityTerminalInput!
-}
-
-input InventoryMoveQuantityTerminalInput {
-  locationId: ID!
-  name: String!
-  changeFromQuantity: Int
-  ledgerDocumentUri: String
-}
-
-type InventoryMoveQuantitiesPayload {
-  inventoryAdjustmentGroup: InventoryAdjustmentGroup
-  userErrors: [InventoryMoveQuantitiesUserError!]!
-}
-
-type InventoryActivatePayload {
-  inventoryLevel: InventoryLevel
-  userErrors: [UserError!]!
-}
-
-type UserError {
-  field: [String!]
-  message: String!
-}
-
-type InventoryAdjustmentGroup implements Node {
-  id: ID!
-  createdAt: DateTime!
-  reason: String!
-  referenceDocumentUri: String
-  changes: [InventoryChange!]!
-}
-
-type InventoryChange {
-  name: String!
-  delta: Int!
-  quantityAfterChange: Int
-  ledgerDocumentUri: String
-  item: InventoryItem
-  location: Location
-}
-
-type InventorySetQuantitiesUserError {
-  code: InventorySetQuantitiesUserErrorCode
-  field: [String!]
-  message: String!
-}
-
-enum InventorySetQuantitiesUserErrorCode {
-  CHANGE_FROM_QUANTITY_STALE
-  IDEMPOTENCY_CONCURRENT_REQUEST
-  IDEMPOTENCY_KEY_PARAMETER_MISMATCH
-  IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED
-  INVALID_INVENTORY_ITEM
-  INVALID_LOCATION
-  INVALID_NAME
-  INVALID_QUANTITY_TOO_HIGH
-  INVALID_QUANTITY_TOO_LOW
-  INVALID_REASON
-  NON_MUTABLE_INVENTORY_ITEM
-  NO_DUPLICATE_INVENTORY_ITEM_ID_GROUP_ID_PAIR
-}
-
-type InventoryAdjustQuantitiesUserError {
-  code: InventoryAdjustQuantitiesUserErrorCode
-  field: [String!]
-  message: String!
-}
-
-enum InventoryAdjustQuantitiesUserErrorCode {
-  CHANGE_FROM_QUANTITY_STALE
-  IDEMPOTENCY_CONCURRENT_REQUEST
-  IDEMPOTENCY_KEY_PARAMETER_MISMATCH
-  IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED
-  INTERNAL_LEDGER_DOCUMENT
-  INVALID_AVAILABLE_DOCUMENT
-  INVALID_INVENTORY_ITEM
-  INVALID_LOCATION
-  INVALID_QUANTITY_DOCUMENT
-  INVALID_QUANTITY_NAME
-  INVALID_QUANTITY_TOO_HIGH
-  INVALID_QUANTITY_TOO_LOW
-  INVALID_REASON
-  MAX_ONE_LEDGER_DOCUMENT
-  NON_MUTABLE_INVENTORY_ITEM
-}
-
-type InventoryMoveQuantitiesUserError {
-  code: InventoryMoveQuantitiesUserErrorCode
-  field: [String!]
-  message: String!
-}
-
-enum InventoryMoveQuantitiesUserErrorCode {
-  CHANGE_FROM_QUANTITY_STALE
-  DIFFERENT_LOCATIONS
-  IDEMPOTENCY_CONCURRENT_REQUEST
-  IDEMPOTENCY_KEY_PARAMETER_MISMATCH
-  IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED
-  INTERNAL_LEDGER_DOCUMENT
-  INVALID_AVAILABLE_DOCUMENT
-  INVALID_INVENTORY_ITEM
-  INVALID_LOCATION
-  INVALID_QUANTITY_DOCUMENT
-  INVALID_QUANTITY_NAME
-  INVALID_QUANTITY_NEGATIVE
-  INVALID_QUANTITY_TOO_HIGH
-  INVALID_REASON
-  MAXIMUM_LEDGER_DOCUMENT_URIS
-  MOVE_QUANTITIES_FAILED
-  NON_MUTABLE_INVENTORY_ITEM
-  SAME_QUANTITY_NAME
-}
 """
 
-SCHEMA: GraphQLSchema = build_schema(
-    f"{SDL}{SUBSCRIPTIONS}{BULK_OPERATIONS}\nenum WebhookSubscriptionTopic {{ {' '.join(TOPICS)} }}\n"
-)
+_TOPICS = f"\nenum WebhookSubscriptionTopic {{ {' '.join(TOPICS)} }}\n"
+SCHEMA: GraphQLSchema = build_schema(f"{SDL}{STOCK_WRITES}{ROUTES}{SUBSCRIPTIONS}{BULK_OPERATIONS}{_TOPICS}")
 
 MUTATIONS: Mapping[str, GraphQLField] = SCHEMA.mutation_type.fields if SCHEMA.mutation_type else {}
 IDEMPOTENT: GraphQLDirective = next(each for each in SCHEMA.directives if each.name == "idempotent")

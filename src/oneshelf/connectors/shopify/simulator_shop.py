@@ -12,6 +12,9 @@ from oneshelf.sdk.simulator import BookLine, BookListing, BookOrder, CatalogueIt
 
 LOCATION_ID = "75596366001"
 LOCATION_NAME = "Main warehouse"
+# Somewhere else, from where orders may leave: what lies there is not kept, and is always enough.
+OTHER_LOCATION_ID = "75596366002"
+OTHER_LOCATION_NAME = "Other warehouse"
 SHOP_DOMAIN = "simulated.myshopify.com"
 
 _FIRST_VARIANT = 44_800_000_000_001
@@ -73,7 +76,8 @@ class OrderedLine:
     """One line of an order, in units. `quantity` were ever ordered; each is open, cancelled or fulfilled.
 
     `kept_off`: the cancelled ones that did not go back to available. Of the fulfilled ones `returned` came back to
-    it, and `written_off` were refunded and did not.
+    it, and `written_off` were refunded and did not. Of the open ones those `elsewhere` are assigned to the other
+    location; `fulfilled_elsewhere` left there.
     """
 
     line_id: str
@@ -84,6 +88,8 @@ class OrderedLine:
     fulfilled: int = 0
     returned: int = 0
     written_off: int = 0
+    elsewhere: int = 0
+    fulfilled_elsewhere: int = 0
 
     @property
     def current(self) -> int:
@@ -92,7 +98,11 @@ class OrderedLine:
 
     @property
     def unfulfilled(self) -> int:
-        return self.quantity - self.cancelled - self.fulfilled
+        return self.quantity - self.cancelled - self.fulfilled - self.fulfilled_elsewhere
+
+    @property
+    def open_here(self) -> int:
+        return self.unfulfilled - self.elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +119,7 @@ class Refund:
     created_at: datetime
     parts: tuple[Part, ...]
     restock_type: str = "CANCEL"
+    location_id: str = LOCATION_ID
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +127,7 @@ class Fulfillment:
     fulfillment_id: str
     created_at: datetime
     parts: tuple[Part, ...]
+    location_id: str = LOCATION_ID
 
 
 @dataclass(slots=True)
@@ -129,6 +141,8 @@ class ShopOrder:
     lines: list[OrderedLine]
     placed_at: datetime | None = None
     cancelled_at: datetime | None = None
+    # When it was last assigned to a location; None: when it was placed.
+    routed_at: datetime | None = None
     refunds: list[Refund] = field(default_factory=list)
     fulfillments: list[Fulfillment] = field(default_factory=list)
 
@@ -235,7 +249,7 @@ class Shop:
     def _line(self, article: Article, units: int, now: datetime) -> OrderedLine:
         line_id = str(_FIRST_LINE + self._line_count)
         self._line_count += 1
-        self._commit(article, units, now)
+        self.commit(article, units, now)
         return OrderedLine(line_id, article, quantity=units)
 
     def cancel(self, order_id: str, *, now: datetime) -> ShopOrder | None:
@@ -249,28 +263,37 @@ class Shop:
             return None
         parts = tuple(Part(line, line.unfulfilled) for line in order.lines if line.unfulfilled)
         for part in parts:
-            self._commit(part.line.article, -part.units, now)
-            part.line.cancelled += part.units
+            self.commit(part.line.article, -part.line.open_here, now)
+            part.line.cancelled, part.line.elsewhere = part.line.cancelled + part.units, 0
         order.refunds.append(Refund(self.other_id(), now, parts))
         order.cancelled_at = order.updated_at = now
         return order
 
     def ship(self, order_id: str, *, now: datetime, only: tuple[str, int] | None = None) -> ShopOrder | None:
-        """What is left of an open order leaves, or `only` so many units of one line. None where they are not there."""
+        """What is left of an open order leaves, or `only` so many of one line, from one location. None where there are
+        too few."""
         order = self.orders.get(order_id)
         if order is None or order.status != "open":
             return None
-        parts = tuple(Part(line, line.unfulfilled) for line in order.lines if line.unfulfilled)
+        here = tuple(Part(line, line.open_here) for line in order.lines if line.open_here)
+        there = tuple(Part(line, line.elsewhere) for line in order.lines if line.elsewhere)
         if only is not None:
-            parts = tuple(Part(p.line, only[1]) for p in parts if p.line.line_id == only[0] and only[1] <= p.units)
-        if not parts:
-            return None
-        for part in parts:
+            here, there = (
+                tuple(Part(p.line, only[1]) for p in parts if p.line.line_id == only[0] and only[1] <= p.units)
+                for parts in (here, there)
+            )
+            there = () if here else there
+        for part in here:
             self._change(part.line.article, now, committed=-part.units)
             part.line.fulfilled += part.units
-        order.fulfillments.append(Fulfillment(self.other_id(), now, parts))
-        order.updated_at = now
-        return order
+        for part in there:
+            part.line.elsewhere -= part.units
+            part.line.fulfilled_elsewhere += part.units
+        for parts, location_id in ((here, LOCATION_ID), (there, OTHER_LOCATION_ID)):
+            if parts:
+                order.fulfillments.append(Fulfillment(self.other_id(), now, parts, location_id))
+                order.updated_at = now
+        return order if here or there else None
 
     def edit(self, order_id: str, line_id: str, units: int, *, now: datetime) -> ShopOrder | None:
         """What is unfulfilled of a line becomes `units`. None where it cannot be, or nothing would be left to ship.
@@ -286,11 +309,11 @@ class Shop:
         is_last = units == 0 and not any(other.unfulfilled for other in order.lines if other is not line)
         if more == 0 or is_last or (more > 0 and not line.article.can_sell(more)):
             return None
-        self._commit(line.article, more, now)
-        if more > 0:
-            line.quantity += more
-        else:
-            line.cancelled -= more
+        here = max(more, -line.open_here)
+        self.commit(line.article, here, now)
+        line.elsewhere += min(0, more - here)
+        line.quantity += max(0, more)
+        line.cancelled -= min(0, more)
         order.updated_at = now
         return order
 
@@ -315,7 +338,7 @@ class Shop:
         line = order.line(line_id) if order else None
         if order is None or line is None or order.cancelled_at is not None or units < 1:
             return None
-        if units <= line.unfulfilled:
+        if units <= line.open_here:
             line.cancelled += units
             line.kept_off += 0 if restock else units
             self._change(line.article, now, committed=-units, available=units if restock else 0)
@@ -336,7 +359,8 @@ class Shop:
     def book_orders(self) -> list[BookOrder]:
         return [_booked(order) for order in self.orders.values()]
 
-    def _commit(self, article: Article, units: int, now: datetime) -> None:
+    def commit(self, article: Article, units: int, now: datetime) -> None:
+        """So many more units are promised, or fewer."""
         self._change(article, now, available=-units, committed=units)
 
     def _change(self, article: Article, now: datetime, **more: int) -> None:
@@ -368,6 +392,7 @@ def _booked(order: ShopOrder) -> BookOrder:
             units_relisted=line.cancelled - line.kept_off,
             units_shipped=line.fulfilled,
             units_returned=line.returned,
+            units_elsewhere=line.elsewhere + line.fulfilled_elsewhere,
         )
         for line in order.lines
     )

@@ -29,7 +29,10 @@ ACCESS_TOKEN = "shpat_simulated"  # noqa: S105
 CLIENT_ID = "simulated-app"
 CLIENT_SECRET = "shpss_simulated"  # noqa: S105
 REFRESH_TOKEN = "shprt_simulated"  # noqa: S105
-SCOPES = ("write_inventory", "read_inventory", "read_locations", "read_products", "read_orders")
+SCOPES = (
+    *("write_inventory", "read_inventory", "read_locations", "read_products", "read_orders"),
+    "read_merchant_managed_fulfillment_orders",
+)
 
 DAY_S = 86_400.0
 CREDENTIALS_LIFE_S = 86_399

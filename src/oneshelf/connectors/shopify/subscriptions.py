@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from oneshelf.connectors.shopify.access import is_granted
+from oneshelf.connectors.shopify.access import ROUTE_SCOPES, is_granted
 from oneshelf.connectors.shopify.answers import page_from
 from oneshelf.connectors.shopify.documents import CREATE_SUBSCRIPTION, DELETE_SUBSCRIPTION, LIST_SUBSCRIPTIONS
 from oneshelf.connectors.shopify.graphql import ShopifyApi
@@ -21,11 +21,6 @@ from oneshelf.sdk.message import Subscriptions
 _LEVELS = ("read_inventory",)
 _ITEMS = ("read_inventory", "read_products")
 _ORDERS = ("read_orders",)
-_FULFILLING = (
-    "read_merchant_managed_fulfillment_orders",
-    "read_assigned_fulfillment_orders",
-    "read_third_party_fulfillment_orders",
-)
 _LOCATIONS = ("read_locations",)
 
 # Topic -> the scopes of which one is needed; where none is granted it is not subscribed to. Stock, orders and access
@@ -42,9 +37,9 @@ TOPICS: Mapping[str, tuple[str, ...]] = {
     "orders/cancelled": _ORDERS,
     "orders/edited": _ORDERS,
     "refunds/create": _ORDERS,
-    "fulfillment_orders/order_routing_complete": _FULFILLING,
-    "fulfillment_orders/moved": _FULFILLING,
-    "fulfillment_orders/cancelled": _FULFILLING,
+    "fulfillment_orders/order_routing_complete": ROUTE_SCOPES,
+    "fulfillment_orders/moved": ROUTE_SCOPES,
+    "fulfillment_orders/cancelled": ROUTE_SCOPES,
     "locations/create": _LOCATIONS,
     "locations/update": _LOCATIONS,
     "locations/activate": _LOCATIONS,

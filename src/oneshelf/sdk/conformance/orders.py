@@ -24,12 +24,16 @@ def agrees(booked: BookOrder, told: OrderSnapshot | None) -> None:
             "ordered": sum(line.units for line in lines),
             "shipped": sum(line.units_shipped for line in lines),
             "cancelled": sum(line.units_cancelled for line in lines),
-            "off the listing": sum(line.units_off_listing + line.units_returned for line in lines),
+            "returned": sum(line.units_returned for line in lines),
+            "elsewhere": sum(line.units_elsewhere for line in lines),
+            "off the listing": sum(line.units_off_listing for line in lines),
         }
         said = {
             "ordered": sum(line.units_ordered for line in snapshots),
             "shipped": sum(line.units_shipped for line in snapshots),
             "cancelled": sum(line.units_cancelled for line in snapshots),
+            "returned": sum(line.units_returned for line in snapshots),
+            "elsewhere": sum((line.units_elsewhere or 0) + line.units_shipped_elsewhere for line in snapshots),
             "off the listing": sum(line.units_off_listing for line in snapshots),
         }
         expect(said == truth, f"{booked.order_id} ({booked.status}), {sku}: the books say {truth}, the order {said}")
@@ -149,14 +153,32 @@ async def a_shipment_is_told_in_whole_and_in_part(bench: Bench) -> None:
 
 
 @check("orders")
+async def what_ships_from_elsewhere_is_not_told_as_ours(bench: Bench) -> None:
+    """A part of a line is sent to another location, and comes back: one of three is held here, none, and then all."""
+    order_id, cursor = await _paid(bench, 3)
+    line_id = bench.booked(order_id).lines[0].line_id
+    for units in (2, 3, 0):
+        must_happen(bench.simulator.ships_elsewhere(order_id, line_id, units), "send a part of a line elsewhere")
+        told = await _compare(bench, order_id, cursor)
+        held = sum(line.units_open for line in told.lines)
+        expect(held == 3 - units, f"{units} of three leave from elsewhere, and {held} are told as to be shipped here")
+    must_happen(bench.simulator.ships_elsewhere(order_id, line_id, 2), "send a part of a line elsewhere")
+    must_happen(bench.simulator.ship(order_id), "ship an order")
+    await _compare(bench, order_id, cursor)
+
+
+@check("orders")
 async def an_edited_order_is_told_as_it_is_now(bench: Bench) -> None:
-    """The seller adds a line, and makes another one smaller: both move units."""
+    """The seller makes a line smaller, adds one, and takes the first off: all of it moves units."""
     order_id, cursor = await _paid(bench, 3)
     line_id = bench.booked(order_id).lines[0].line_id
     must_happen(bench.simulator.edit_line(order_id, line_id, 2), "edit an order")
     await _compare(bench, order_id, cursor)
     must_happen(bench.simulator.add_line(order_id, bench.skus[1], 2), "add a line to an order")
     await _compare(bench, order_id, cursor)
+    must_happen(bench.simulator.edit_line(order_id, line_id, 0), "take a line off an order")
+    told = await _compare(bench, order_id, cursor)
+    expect(sum(line.units_open for line in told.lines) == 2, "a line was taken off the order, and is told as open")
 
 
 @check("orders")
@@ -171,12 +193,13 @@ async def a_refund_before_shipping_says_whether_units_went_back_on_sale(bench: B
 
 @check("orders")
 async def a_return_after_shipping_cancels_nothing(bench: Bench) -> None:
-    """A parcel that comes back is a return, which the warehouse books. The order has shipped all the same."""
+    """A unit that the channel put on sale again is told as returned. The order has shipped all the same."""
     order_id, cursor = await _paid(bench, 3)
     line_id = bench.booked(order_id).lines[0].line_id
     must_happen(bench.simulator.ship(order_id), "ship an order")
     must_happen(bench.simulator.refund(order_id, line_id, 1, restock=True), "take a return back on the listing")
-    await _compare(bench, order_id, cursor)
+    told = await _compare(bench, order_id, cursor)
+    expect(sum(line.units_open for line in told.lines) == 0, "all of it has shipped, and some is told as open")
 
 
 @check("orders")

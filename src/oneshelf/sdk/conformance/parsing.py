@@ -13,7 +13,7 @@ from oneshelf.domain.order import OrderSnapshot
 from oneshelf.errors import MalformedError
 from oneshelf.sdk.conformance.bench import CHANNEL, SOON_S, Bench
 from oneshelf.sdk.conformance.check import check, expect, fail, must_happen
-from oneshelf.sdk.message import Delivery, Ignored, Message, StockHint
+from oneshelf.sdk.message import Delivery, Ignored, Message, OrderHint, StockHint
 
 # What no channel says, in the place of each value of a document.
 WRONG_VALUES: tuple[Any, ...] = (
@@ -61,14 +61,20 @@ def read_safely(bench: Bench, delivery: Delivery, what: str) -> tuple[Message, .
 
 
 def _is_sound(message: Message, what: str) -> None:
-    expect(isinstance(message, OrderSnapshot | StockHint | Ignored), f"{what}: a {type(message).__name__}")
+    expect(isinstance(message, OrderSnapshot | OrderHint | StockHint | Ignored), f"{what}: a {type(message).__name__}")
     if not isinstance(message, OrderSnapshot):
         return
     expect(message.channel == CHANNEL, f"{what}: an order of the channel {message.channel!r}")
     offset = message.placed_at.utcoffset()
     expect(offset == timedelta(0), f"{what}: placed_at {message.placed_at} is not in UTC")
     for line in message.lines:
-        counts = (line.units_ordered, line.units_cancelled, line.units_relisted, line.units_shipped)
+        counts = (
+            line.units_ordered,
+            line.units_cancelled,
+            line.units_relisted,
+            line.units_shipped,
+            line.units_returned,
+        )
         is_counted = all(type(units) is int and 0 <= units <= UNITS_MAX for units in counts)
         expect(is_counted, f"{what}: units of {counts}")
         expect(type(line.channel_sku) is str and line.channel_sku, f"{what}: a line without a listing")

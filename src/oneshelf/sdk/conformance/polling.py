@@ -206,14 +206,17 @@ async def _an_hour(bench: Bench, skew_s: float) -> None:
 @check("polling")
 async def covered_until_is_told_by_the_clock_that_asks(bench: Bench) -> None:
     """All engines share the database's clock. `asked_at` is by it, and nothing after it can be covered."""
-    page = await bench.patiently(lambda: bench.connector.poll_orders(None))
+    cursor = (await bench.poll(None)).cursor
     for behind_s in (0.0, 45.0, 0.0, 45.0):
         await bench.live(bench.kind.capability.poll_orders_s)
         asked_at = bench.clock.now() - timedelta(seconds=behind_s)
-        page = await bench.patiently(
-            lambda cursor=page.cursor, asked_at=asked_at: bench.connector.poll_orders(  # type: ignore[misc]
-                cursor, asked_at=asked_at
+        has_more = True
+        while has_more:
+            page = await bench.patiently(
+                lambda cursor=cursor, asked_at=asked_at: bench.connector.poll_orders(  # type: ignore[misc]
+                    cursor, asked_at=asked_at
+                )
             )
-        )
+            cursor, has_more = page.cursor, page.has_more
         if page.covered_until is not None:
             expect(page.covered_until <= asked_at, f"asked at {asked_at}, covered until {page.covered_until}")
