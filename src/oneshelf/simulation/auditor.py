@@ -11,7 +11,7 @@ from typing import Any
 
 from psycopg import Connection
 
-from oneshelf.simulation.world import Known, World
+from oneshelf.simulation.world import Known, World, sku_of
 
 
 class ViolationError(Exception):
@@ -149,15 +149,15 @@ class Auditor:
         held = {(channel, order, line): units for channel, order, line, units in self._lines()}
         asked: Counter[str] = Counter()
         for channel, simulator in self._world.channels.items():
-            sku_of = {}
+            sold = {}
             for listing in simulator.listings():
-                sku_of[listing.channel_sku] = listing.merchant_sku
-                asked[listing.merchant_sku] += listing.units
+                sold[listing.channel_sku] = sku_of(listing.merchant_sku)
+                asked[sku_of(listing.merchant_sku)] += listing.units
             for order in simulator.orders():
                 for line in order.lines:
                     unheard = line.units - line.units_cancelled - held.get((channel, order.order_id, line.line_id), 0)
                     # What came back to the shop and was put on sale there is a unit that lies there, whoever knows.
-                    asked[sku_of[line.channel_sku]] += unheard - line.units_returned
+                    asked[sold[line.channel_sku]] += unheard - line.units_returned
         for sku, units in asked.items():
             if units > there.get(sku, 0):
                 raise ViolationError(
