@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 
 from oneshelf.simulation import many
 from oneshelf.simulation.faults import asked_for
-from oneshelf.simulation.misfortunes import MISSED
 from oneshelf.simulation.run import Outcome, live
 from oneshelf.simulation.scenarios import SCENARIOS
+from oneshelf.simulation.scene import MISSED
 from oneshelf.simulation.sweep import Swept, sweep
 from oneshelf.storage.embedded import EmbeddedPostgres
 from oneshelf.storage.migrate import migrate

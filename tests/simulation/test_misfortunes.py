@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from oneshelf.simulation.misfortunes import MISFORTUNES, MISSED
+from oneshelf.simulation.misfortunes import MISFORTUNES
 from oneshelf.simulation.run import live
+from oneshelf.simulation.scene import MISSED
 from simulation.mutants import MUTANTS
 
 # Those that are over soonest; `make simulate ARGS="--only crashes"` plays all, and kills the engine in each.

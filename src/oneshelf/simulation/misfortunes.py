@@ -11,132 +11,58 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-import httpx2
-
 from oneshelf.connectors.amazon.simulator import AmazonSimulator
-from oneshelf.simulation.network import Way, written_listings
+from oneshelf.connectors.shopify.connector import OVERLAP_S
+from oneshelf.simulation.network import Way
 from oneshelf.simulation.node import Node
+from oneshelf.simulation.scene import Scene, polls, reads, writes
 from oneshelf.simulation.staged import Staged, ask, buy, hold, try_to_buy
 from oneshelf.simulation.world import AMAZON, FIRST, OTHER_LOCATION, SECOND, SHOPIFY, World
 
-MISSED = "what a scenario waits for did not come"
-TICK_S = 0.02
 # Until all that an act has set off is proved.
 CALM_S = 20.0
+# More than it takes the engine to store a page.
+PAGE_STEPS = 5
 TWIN = f"{FIRST}/2"
 # A channel that applies late and answers from long ago, and whose stock is not read as a whole meanwhile.
 SLOW = {"apply_s": 20.0, "stale_s": 14.0, "sweep_stock_s": 600.0}
-
-Asking = tuple[str, httpx2.Request]
-
-
-class _Scene:
-    """What an act sees of the engine, and what it does to messages. A message is taken once."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.network = world.network
-        self.session = world.network.nodes[0].database.session
-
-    def shown(self, channel: str, name: str = FIRST) -> int:
-        return next(one.units for one in self.world.channels[channel].listings() if one.merchant_sku == name)
-
-    def of_listing(self, channel: str, what: str, name: str = FIRST) -> Any:
-        """What the engine has written down of a listing."""
-        statement = f"select {what} from listings where channel = %s and merchant_sku = %s"  # noqa: S608  # of this file
-        row = self.session.execute(statement, (channel, name), prepare=True).fetchone()
-        return row[0] if row else None
-
-    async def until(self, has_come: Callable[[], bool], *, at_most_s: float = 60.0, is_needed: bool = True) -> bool:
-        """Let time pass until that."""
-        until_s = self.world.kernel.now_s + at_most_s
-        while not has_come() and self.world.kernel.now_s < until_s:  # noqa: ASYNC110  # virtual time
-            await asyncio.sleep(TICK_S)
-        if not has_come() and is_needed:
-            self.world.faults.saw(MISSED)
-        return has_come()
-
-    async def until_proved(self, channel: str, units: int) -> None:
-        """Until the listing is proved to show that and nothing is in flight."""
-        await self.until(
-            lambda: (
-                bool(self.of_listing(channel, f"verified_units = {units} and phase = 'idle'"))
-                and self.shown(channel) == units
-            )
-        )
-
-    async def until_polled(self, channel: str) -> None:
-        """Until the engine has asked this channel for its orders once more, and been answered."""
-        asked = "select last_done_at from schedules where channel = %s and task = 'orders'"
-        before = self.session.execute(asked, (channel,)).fetchone()
-        await self.until(lambda: self.session.execute(asked, (channel,)).fetchone() != before)
-
-    def silence(self, *, deliveries: int | None = None) -> None:
-        """The shop's next deliveries are lost, or all from now on."""
-        lost: object = 1.0 if deliveries is None else {"next": deliveries}
-        self.world.channels[SHOPIFY].switches.set({"webhook_lost": lost})
-
-    def lead(self, is_meant: Callable[[Asking], bool], way: Way, *, then: Callable[[], None] | None = None) -> None:
-        """The next request that is meant goes this way. `then`: what somebody does at the moment it leaves."""
-
-        def way_of(channel: str, request: httpx2.Request) -> Way | None:
-            if not is_meant((channel, request)):
-                return None
-            self.network.way_of = lambda _channel, _request: None
-            if then is not None:
-                then()
-            return way
-
-        self.network.way_of = way_of
-
-    def when_arrives(self, is_meant: Callable[[Asking], bool], act: Callable[[], object]) -> None:
-        """Somebody does something at the channel just before the next request that is meant is done there."""
-
-        def arrives(channel: str, request: httpx2.Request) -> None:
-            if is_meant((channel, request)):
-                self.network.before_request = None
-                act()
-
-        self.network.before_request = arrives
-
-    def before_step(self, act: Callable[[Node], bool]) -> None:
-        """Do that before a step of any node, until it says that it is done."""
-
-        def step_of(node: Node) -> Callable[[str], None]:
-            def step(what: str) -> None:
-                if what == "database" and act(node):
-                    for one in self.network.nodes:
-                        one.before_step = lambda _what: None
-
-            return step
-
-        for node in self.network.nodes:
-            node.before_step = step_of(node)
-
-
-def _writes(channel: str) -> Callable[[Asking], bool]:
-    return lambda asking: asking[0] == channel and bool(written_listings(asking[1]))
-
-
-def _reads(channel: str) -> Callable[[Asking], bool]:
-    """Readings of single listings, as before a write."""
-    return lambda asking: asking[0] == channel and b"nodes(ids" in asking[1].content
-
-
-def _polls(channel: str) -> Callable[[Asking], bool]:
-    return lambda asking: (
-        asking[0] == channel and (b"orders(" in asking[1].content or asking[1].url.path.startswith("/orders/"))
-    )
 
 
 # Orders that come late, twice or not at all ------------------------------------------------------------------------
 
 
-async def _told_by_a_poll_alone(world: World) -> None:
-    scene = _Scene(world)
+async def _dies_over_a_page(world: World) -> None:
+    """The engine dies while it stores what a poll has told, each time one step later.
+
+    A poll looks back some seconds before the newest order that it knows, so the page has one that is older than that.
+    """
+    scene = Scene(world)
+    [node] = world.network.nodes
     scene.silence()
-    buy(world, SHOPIFY, (FIRST, 1))
-    await asyncio.sleep(10.0)
+    for count in range(PAGE_STEPS):
+        await scene.until_polled(SHOPIFY)
+        scene.lead(polls(SHOPIFY), Way(there_s=None))
+        buy(world, SHOPIFY, (FIRST, 1))
+        await asyncio.sleep(OVERLAP_S + 4.0)
+        buy(world, SHOPIFY, (FIRST, 1))
+        before = node.crash_count
+        scene.when_arrives(polls(SHOPIFY), _dying_after(scene, count))
+        await scene.until(lambda before=before: node.crash_count > before)  # type: ignore[misc]
+        await scene.until(lambda: node.is_up)
+    await asyncio.sleep(CALM_S)
+
+
+def _dying_after(scene: Scene, count: int) -> Callable[[], None]:
+    """What has a node die after so many more of its steps."""
+    steps = iter(range(count))
+
+    def dies(node: Node) -> bool:
+        is_last = next(steps, None) is None
+        if is_last:
+            node.crash()
+        return is_last
+
+    return lambda: scene.before_step(dies)
 
 
 async def _overtaken(world: World) -> None:
@@ -152,10 +78,10 @@ async def _overtaken(world: World) -> None:
 
 async def _second_page(world: World) -> None:
     """What was sold while nobody could ask comes on two pages."""
-    scene, shop = _Scene(world), world.channels[SHOPIFY]
+    scene, shop = Scene(world), world.channels[SHOPIFY]
     scene.silence()
     await scene.until_polled(SHOPIFY)
-    scene.lead(_polls(SHOPIFY), Way(there_s=None))
+    scene.lead(polls(SHOPIFY), Way(there_s=None))
     for _ in range(2):
         buy(world, SHOPIFY, (FIRST, 1))
         await asyncio.sleep(2.0)
@@ -173,9 +99,20 @@ async def _sold_and_cancelled_slowly(world: World) -> None:
     await asyncio.sleep(CALM_S)
 
 
+async def _cancelled_while_short(world: World) -> None:
+    """Units come back to a listing that nobody had: what is available stays, and the figure must not."""
+    scene = Scene(world)
+    for shop in (SHOPIFY, AMAZON):
+        buy(world, shop, (FIRST, 3))
+    await scene.until_proved(AMAZON, 0)
+    await asyncio.sleep(2 * CALM_S)
+    world.channels[AMAZON].cancel(world.orders(AMAZON)[-1].order_id)
+    await asyncio.sleep(2 * CALM_S)
+
+
 async def _figure_before_order(world: World) -> None:
     """A figure has risen, and what tells why is lost: only the next poll does."""
-    scene = _Scene(world)
+    scene = Scene(world)
     order = buy(world, SHOPIFY, (FIRST, 1))
     await asyncio.sleep(CALM_S)
     await scene.until_polled(SHOPIFY)
@@ -189,22 +126,22 @@ async def _figure_before_order(world: World) -> None:
 
 def _sell_out_amazon(world: World) -> None:
     """Amazon has nothing left, so Shopify has to give something up for it."""
-    buy(world, AMAZON, (FIRST, _Scene(world).shown(AMAZON)))
+    buy(world, AMAZON, (FIRST, Scene(world).shown(AMAZON)))
 
 
 async def _cut_meets_a_sale(world: World) -> None:
     """A buyer is faster than the cut that is to free a unit for the other shop, and nobody tells."""
-    scene = _Scene(world)
+    scene = Scene(world)
     scene.silence()
-    scene.when_arrives(_writes(SHOPIFY), lambda: buy(world, SHOPIFY, (FIRST, 1)))
+    scene.when_arrives(writes(SHOPIFY), lambda: buy(world, SHOPIFY, (FIRST, 1)))
     _sell_out_amazon(world)
     await asyncio.sleep(2 * CALM_S)
 
 
 async def _cut_dies(world: World) -> None:
     """The engine dies with a cut in its hands that nobody has received."""
-    scene = _Scene(world)
-    scene.lead(_writes(SHOPIFY), Way(there_s=None), then=world.network.nodes[0].crash)
+    scene = Scene(world)
+    scene.lead(writes(SHOPIFY), Way(there_s=None), then=world.network.nodes[0].crash)
     _sell_out_amazon(world)
     await asyncio.sleep(2 * CALM_S)
 
@@ -214,16 +151,16 @@ async def _cut_dies(world: World) -> None:
 
 async def _raise_arrives_late(world: World) -> None:
     """A raise is done when nobody waits for it any more, over a figure that looks as it did."""
-    scene = _Scene(world)
+    scene = Scene(world)
     before = scene.shown(SHOPIFY)
-    scene.lead(_writes(SHOPIFY), Way(there_s=80.0))
+    scene.lead(writes(SHOPIFY), Way(there_s=80.0))
     await ask(world, "receive", FIRST, units=2)
     await scene.until(lambda: scene.shown(SHOPIFY) > before, at_most_s=50.0, is_needed=False)
     await _back_to(scene, before)
     await asyncio.sleep(100.0)
 
 
-async def _back_to(scene: _Scene, units: int) -> None:
+async def _back_to(scene: Scene, units: int) -> None:
     """Buyers take what is shown above that."""
     more = scene.shown(SHOPIFY) - units
     if more > 0:
@@ -233,7 +170,7 @@ async def _back_to(scene: _Scene, units: int) -> None:
 
 async def _raise_of_a_sleeper(world: World) -> None:
     """An engine stands still with a raise in its hands while another one settles it, and wakes."""
-    scene = _Scene(world)
+    scene = Scene(world)
     before = scene.shown(SHOPIFY)
 
     def stops(node: Node) -> bool:
@@ -251,7 +188,7 @@ async def _raise_of_a_sleeper(world: World) -> None:
 
 async def _raise_meets_a_sale(world: World) -> None:
     """A unit was sold, and nobody has told, when the listing is to be raised; what is left is taken at once."""
-    scene = _Scene(world)
+    scene = Scene(world)
     await scene.until_polled(SHOPIFY)
     scene.silence()
     before = scene.shown(SHOPIFY)
@@ -264,11 +201,11 @@ async def _raise_meets_a_sale(world: World) -> None:
 
 async def _cancelled_under_a_write(world: World) -> None:
     """A raise is done, and before its answer is heard a unit comes back."""
-    scene = _Scene(world)
+    scene = Scene(world)
     order = buy(world, SHOPIFY, (FIRST, 1))
     await asyncio.sleep(CALM_S)
     before = scene.shown(SHOPIFY)
-    scene.lead(_writes(SHOPIFY), Way(back_s=5.0))
+    scene.lead(writes(SHOPIFY), Way(back_s=5.0))
     await ask(world, "receive", FIRST, units=2)
     await scene.until(lambda: scene.shown(SHOPIFY) > before)
     world.channels[SHOPIFY].cancel(order)
@@ -279,15 +216,15 @@ def _held_at_the_reading(back_s: float) -> Callable[[World], Any]:
     """Ten times a raise is about to be written when somebody asks for the very units that it would give."""
 
     async def act(world: World) -> None:
-        scene, kernel = _Scene(world), world.kernel
+        scene, kernel = Scene(world), world.kernel
         for _ in range(10):
             asked: list[asyncio.Task[str]] = []
 
             def grab(asked: list[asyncio.Task[str]] = asked) -> None:
                 asked.append(kernel.loop.create_task(hold(world, **{FIRST: 2})))
 
-            scene.lead(_reads(SHOPIFY), Way(there_s=0.01, back_s=back_s))
-            scene.when_arrives(_reads(SHOPIFY), grab)
+            scene.lead(reads(SHOPIFY), Way(there_s=0.01, back_s=back_s))
+            scene.when_arrives(reads(SHOPIFY), grab)
             await ask(world, "receive", FIRST, units=2)
             await asyncio.sleep(3.0)
             for one in asked:
@@ -303,7 +240,7 @@ async def _twin_cut_and_raised(world: World) -> None:
 
     Planning rests for a moment after each time, so two pieces of news within that are planned together.
     """
-    scene, kernel = _Scene(world), world.kernel
+    scene, kernel = Scene(world), world.kernel
     scene.silence()
     await scene.until_polled(SHOPIFY)
     buy(world, SHOPIFY, (TWIN, scene.shown(SHOPIFY, TWIN)))
@@ -311,11 +248,11 @@ async def _twin_cut_and_raised(world: World) -> None:
     def plan_now() -> None:
         kernel.loop.create_task(_ask_twice(world))
 
-    scene.when_arrives(_polls(SHOPIFY), plan_now)
-    scene.lead(_polls(SHOPIFY), Way(there_s=0.05, back_s=0.01))
+    scene.when_arrives(polls(SHOPIFY), plan_now)
+    scene.lead(polls(SHOPIFY), Way(there_s=0.05, back_s=0.01))
     await scene.until(lambda: scene.network.before_request is None)
-    scene.lead(_reads(SHOPIFY), Way(there_s=0.01, back_s=0.02))
-    scene.when_arrives(_reads(SHOPIFY), lambda: kernel.loop.create_task(_take_and_buy(scene)))
+    scene.lead(reads(SHOPIFY), Way(there_s=0.01, back_s=0.02))
+    scene.when_arrives(reads(SHOPIFY), lambda: kernel.loop.create_task(_take_and_buy(scene)))
     await asyncio.sleep(2 * CALM_S)
 
 
@@ -326,9 +263,9 @@ async def _ask_twice(world: World) -> None:
     await ask(world, "receive", FIRST, units=2)
 
 
-async def _take_and_buy(scene: _Scene) -> None:
+async def _take_and_buy(scene: Scene) -> None:
     await hold(scene.world, **{FIRST: 2})
-    scene.when_arrives(_writes(SHOPIFY), lambda: buy(scene.world, SHOPIFY, (FIRST, 1)))
+    scene.when_arrives(writes(SHOPIFY), lambda: buy(scene.world, SHOPIFY, (FIRST, 1)))
 
 
 # Where nobody compares ----------------------------------------------------------------------------------------------
@@ -336,7 +273,7 @@ async def _take_and_buy(scene: _Scene) -> None:
 
 async def _cancelled_after_the_reading(world: World) -> None:
     """A listing is proved to be empty, and a unit comes back to it before anybody has concluded anything from that."""
-    scene = _Scene(world)
+    scene = Scene(world)
     await scene.until_polled(AMAZON)
     order = buy(world, AMAZON, (FIRST, 1))
     await asyncio.sleep(CALM_S)
@@ -350,7 +287,7 @@ async def _cancelled_after_the_reading(world: World) -> None:
 
 async def _old_reading_of_nothing(world: World) -> None:
     """A unit comes back to an empty listing, and a reading from before that seems to prove that it was emptied."""
-    scene, amazon = _Scene(world), world.channels[AMAZON]
+    scene, amazon = Scene(world), world.channels[AMAZON]
     if not isinstance(amazon, AmazonSimulator):
         raise TypeError(f"{AMAZON} is a {type(amazon).__name__}")
     order = buy(world, AMAZON, (FIRST, 1))
@@ -358,7 +295,7 @@ async def _old_reading_of_nothing(world: World) -> None:
     amazon.habits.apply_s = (570.0, 590.0)
     amazon.habits.stale_s_max = 390.0
     # A poll leaves out what is that new, so it is the next one that tells.
-    scene.when_arrives(_polls(AMAZON), lambda: amazon.cancel(order))
+    scene.when_arrives(polls(AMAZON), lambda: amazon.cancel(order))
     await scene.until(lambda: scene.of_listing(AMAZON, "net_units") == 0)
     await ask(world, "receive", FIRST, units=12)
     await scene.until(lambda: bool(scene.of_listing(AMAZON, "op_units = 0")))
@@ -374,10 +311,11 @@ def _guarded(act: Callable[[World], Any], units: int, **more: Any) -> Staged:
 
 
 MISFORTUNES: dict[str, Staged] = {
-    "a sale at Shopify that only a poll tells": Staged(act=_told_by_a_poll_alone, goods={FIRST: 5}),
+    "the engine dies over a page of orders": Staged(act=_dies_over_a_page, goods={FIRST: 2 * PAGE_STEPS}),
     "an order is announced after its cancellation": Staged(act=_overtaken, goods={FIRST: 5}),
     "orders come on two pages": Staged(act=_second_page, goods={FIRST: 5}),
     "a unit comes back long after its sale": _guarded(_sold_and_cancelled_slowly, 6),
+    "units come back that were never there": Staged(act=_cancelled_while_short, goods={FIRST: 3}),
     "a figure rises before anybody tells why": _guarded(_figure_before_order, 6, patience=2.0),
     "a cut meets a sale": _guarded(_cut_meets_a_sale, 6),
     "the engine dies with a cut in its hands": _guarded(_cut_dies, 6),

@@ -107,6 +107,7 @@ class Node:
         await self.kernel.step()
         self.raise_if_dead()
         self.before_step(what)
+        self.raise_if_dead()
         # Between the last look at its lease and the wire no engine can notice that it stood still.
         if what == "database" and self.faults.strikes("pause"):
             self.stand_still(self.kernel.random.uniform(*PAUSE_S))

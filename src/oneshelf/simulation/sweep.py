@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from oneshelf.simulation.misfortunes import MISSED
 from oneshelf.simulation.run import Outcome, live
 from oneshelf.simulation.scenarios import SCENARIOS
+from oneshelf.simulation.scene import MISSED
 
 
 @dataclass(slots=True)
