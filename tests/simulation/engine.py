@@ -16,8 +16,9 @@ from typing import Any, NamedTuple
 
 from oneshelf.simulation import many
 from oneshelf.simulation.faults import asked_for
-from oneshelf.simulation.run import live
+from oneshelf.simulation.run import Outcome, live
 from oneshelf.simulation.scenarios import SCENARIOS
+from oneshelf.simulation.scene import MISSED
 from oneshelf.simulation.sweep import Swept, sweep
 from oneshelf.storage.embedded import EmbeddedPostgres
 from oneshelf.storage.migrate import migrate
@@ -150,8 +151,9 @@ def hunt(name: str) -> tuple[Find | None, str, float]:
             with planted(mutant):
                 violation = violation_of(dsn, find, mutant)
             if violation:
-                honest = violation_of(dsn, find, mutant)
-                assert not honest, f"{find} fails without any planted bug: {honest}"
+                honest = played(dsn, find, mutant)
+                assert not honest.violation, f"{find} fails without any planted bug: {honest.violation}"
+                assert find.crash_at or not honest.sometimes[MISSED], f"{find}: {MISSED}"
                 return find, violation[:300], monotonic() - began
     return None, "", monotonic() - began
 
@@ -166,14 +168,20 @@ def in_words(found: dict[str, Any]) -> str:
 
 def violation_of(dsn: str, find: Find, mutant: Mutant) -> str:
     """What is wrong there with the engine as it is now."""
+    return played(dsn, find, mutant).violation
+
+
+def played(dsn: str, find: Find, mutant: Mutant) -> Outcome:
+    """What comes of it with the engine as it is now."""
     grades = asked_for("" if mutant.faults == "none" else mutant.faults) if mutant.faults else None
-    at = find.crash_at
-    return live(dsn, find.seed, grades=grades, mode=mutant.mode, scenario=find.scenario, crash_at=at).violation
+    # A scenario has a mode of its own.
+    mode = "" if find.scenario else mutant.mode
+    return live(dsn, find.seed, grades=grades, mode=mode, scenario=find.scenario, crash_at=find.crash_at)
 
 
 def _in_scenario(dsn: str, mutant: Mutant) -> Iterator[Find]:
     yield Find(scenario=mutant.scenario)
-    calm = live(dsn, 1, mode=mutant.mode, scenario=mutant.scenario)
+    calm = live(dsn, 1, scenario=mutant.scenario)
     yield from (Find(scenario=mutant.scenario, crash_at=point) for point in calm.crash_points)
 
 

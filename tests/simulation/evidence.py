@@ -157,7 +157,8 @@ def _limits() -> Iterator[str]:
     yield "  short for want of it, so on a guarded day as many units may be short as came back."
     yield "- That nobody is said to have edited a figure who has not is demanded of guarded days alone."
     yield "- Nobody moves units silently on days on which orders are changed or figures edited, since both hide it."
-    yield "- Of planted bugs that the table does not show as found, some were looked for by few seeds, some not at all."
+    yield "- Most bugs of publishing are found in an act that was made for their rule, not by chance: that shows that"
+    yield "  the auditor sees them, and not how often days under faults would meet them."
     yield "- Listings that end or change their SKU, and a failover that loses transactions, are not among the faults."
 
 

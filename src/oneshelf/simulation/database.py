@@ -75,28 +75,44 @@ class SimulatedDatabase:
         )
         return {pid for (pid,) in rows}
 
+    def waits_in_a_circle(self, pid: int) -> bool:
+        """Whether this backend waits, over others that wait, for itself: PostgreSQL is about to refuse somebody."""
+        rows = self.session.execute(
+            "select pid, pg_blocking_pids(pid) from unnest(%s::int[]) as pid",
+            ([pid, *(one.pid for one in self.blocked if not one.closed)],),
+            prepare=True,
+        )
+        blocking = {waiting: set(others) for waiting, others in rows}
+        reached: set[int] = set()
+        while more := set().union(*(blocking.get(one, set()) for one in (reached or {pid}))) - reached:
+            reached |= more
+        return pid in reached
+
+    def is_at_rest(self, pid: int) -> bool:
+        """Whether this backend waits for us, for a lock or is gone, with whatever was sent ahead to it."""
+        row = self.session.execute(
+            """
+            select wait_event_type = 'Client' or cardinality(pg_blocking_pids(%s)) > 0 from pg_stat_get_activity(%s)
+            """,
+            (pid, pid),
+            prepare=True,
+        ).fetchone()
+        return row is None or bool(row[0])
+
     def transaction_ended(self) -> None:
-        """Locks may be free: what got one goes on in the database at once, and who asked for it when its turn comes."""
-        for connection in self._answered():
-            self.blocked.remove(connection)
-            connection.unblocked()
+        """Locks may be free: who waited for one goes on in the database, in the order in which they began to wait.
 
-    def _answered(self) -> list[SteppedConnection]:
-        """Of the statements that waited those that have an answer, once the others wait again.
-
-        Several may wait for one row, and pass it on among themselves: nobody may ask anything before they are at rest.
+        Each alone, until it has an answer or waits again: where several are let go at once, they race for the row, and
+        PostgreSQL's own timing says who is first. Who asked goes on when its turn comes.
         """
-        before: list[SteppedConnection] | None = None
-        while self.blocked:
-            blocked = self.blocked_of([one.pid for one in self.blocked if not one.closed])
-            answered = [connection for connection in self.blocked if connection.is_ready(0.0)]
-            running = [one for one in self.blocked if one not in answered and one.pid not in blocked]
-            if not running and answered == before:
-                return answered
-            before = None if running else answered
-            for connection in running[:1]:
-                connection.is_ready(_LOOK_S)
-        return []
+        has_one = True
+        while has_one:
+            has_one = False
+            for connection in list(self.blocked):
+                if connection.goes_on():
+                    self.blocked.remove(connection)
+                    connection.unblocked()
+                    has_one = True
 
     def end(self, sessions: list[Session]) -> None:
         """What was open in these sessions is gone, with their locks, when this returns."""
@@ -245,14 +261,30 @@ class SteppedConnection(AsyncConnection[tuple[Any, ...]]):
                 ready = self._ready(wanted)
                 if ready:
                     wanted = gen.send(ready)
-                elif self.node.database.blocked_of([self.pid]) and not self._ready(wanted):
+                elif self._waits_for_a_lock() and not self._ready(wanted):
                     await self._until_unblocked()
         except StopIteration as finished:
             return finished.value
 
-    def is_ready(self, wait_s: float) -> bool:
-        """Whether an answer is there, or comes within that time; on a connection that is closed, that there is none."""
-        return self.closed or bool(self._ready(WAIT_R, wait_s))
+    def goes_on(self) -> bool:
+        """Let the server go on with what waited for a lock, until it is done (also with failure) or waits again."""
+        database = self.node.database
+        self.session.go_on()
+        while not self.closed and (not database.is_at_rest(self.pid) or database.waits_in_a_circle(self.pid)):
+            pass
+        if self.closed or not database.blocked_of([self.pid]):
+            return True
+        self._stop()
+        return False
+
+    def _stop(self) -> None:
+        """Once PostgreSQL has looked whether this closes a circle."""
+        select.select([], [], [], _LOOK_S)
+        self.session.stop()
+
+    def _waits_for_a_lock(self) -> bool:
+        database = self.node.database
+        return bool(database.blocked_of([self.pid])) and not database.waits_in_a_circle(self.pid)
 
     def _ready(self, wanted: int, wait_s: float = _LOOK_S) -> int:
         """What the socket is ready for, after a short wait at most."""
@@ -266,6 +298,7 @@ class SteppedConnection(AsyncConnection[tuple[Any, ...]]):
         self.node.kernel.note(f"{self.node.name} waits for a lock")
         self.node.faults.saw("a statement waited for a lock")
         self._turn = self.node.kernel.loop.create_future()
+        self.session.stop()
         self.node.database.blocked.append(self)
         try:
             await self._turn

@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import httpx2
@@ -30,6 +31,18 @@ WEBHOOK_LATE_S = (5.0, 120.0)
 PARTITION_S = (10.0, 90.0)
 # Longer than anybody waits.
 FOR_EVER_S = 100_000.0
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How one request goes, where a scenario decides that.
+
+    `there_s`: seconds until it arrives, whoever still waits for it; None: never. `back_s`: seconds from there until its
+    answer is heard; None: the connection breaks instead.
+    """
+
+    there_s: float | None = LATENCY_S[0]
+    back_s: float | None = 0.0
 
 
 class Wire:
@@ -82,6 +95,10 @@ class Network:
         self.wire = Wire()
         # What somebody does at a channel in the moment in which a request arrives there.
         self.before_request: Callable[[str, httpx2.Request], None] | None = None
+        # What a scenario has decided of this request; None: it goes as all others do.
+        self.way_of: Callable[[str, httpx2.Request], Way | None] = lambda _channel, _request: None
+        # So many seconds later a delivery comes, where a scenario decides that.
+        self.late_s_of: Callable[[str, httpx2.Request], float] = lambda _channel, _request: 0.0
         self._cut_until_s: dict[tuple[str, str], float] = {}
         self._under_way: set[asyncio.Task[None]] = set()
 
@@ -168,6 +185,9 @@ class _ToChannels(httpx2.AsyncBaseTransport):
         if network.is_cut(node.name, channel):
             raise httpx2.ConnectError("no way there", request=request)
         copy = httpx2.Request(request.method, request.url, headers=request.headers, content=body)
+        way = network.way_of(channel, copy)
+        if way is not None:
+            return await self._led(way, channel, transport, copy)
         if faults.strikes("request_late", channel):
             network.later(random.uniform(*LATE_S), lambda: self._done(channel, transport, copy))
             await asyncio.sleep(FOR_EVER_S)
@@ -181,6 +201,28 @@ class _ToChannels(httpx2.AsyncBaseTransport):
         node.maybe_crash("after the call")
         if faults.strikes("answer_lost", channel):
             raise httpx2.ReadError("connection reset", request=request)
+        return response
+
+    async def _led(
+        self, way: Way, channel: str, transport: httpx2.ASGITransport, request: httpx2.Request
+    ) -> httpx2.Response:
+        """The same on the way that a scenario has decided."""
+        network, node = self._network, self._node
+        answer: asyncio.Future[httpx2.Response] = network.kernel.loop.create_future()
+
+        async def arrive() -> None:
+            response = await self._done(channel, transport, request)
+            if not answer.done():
+                answer.set_result(response)
+
+        if way.there_s is not None:
+            network.later(way.there_s, arrive)
+        response = await answer
+        if way.back_s is None:
+            raise httpx2.ReadError("connection reset", request=request)
+        await asyncio.sleep(way.back_s)
+        node.raise_if_dead()
+        node.maybe_crash("after the call")
         return response
 
     async def _done(self, channel: str, transport: httpx2.ASGITransport, request: httpx2.Request) -> httpx2.Response:
@@ -210,8 +252,9 @@ class _ToNodes(httpx2.AsyncBaseTransport):
             renamed["X-Shopify-Webhook-Id"] = f"{renamed.get('X-Shopify-Webhook-Id', '')}-again"
             again = httpx2.Request(request.method, request.url, headers=renamed, content=body)
             network.later(random.uniform(*WEBHOOK_LATE_S), lambda: self._deliver(again, body))
-        if faults.strikes("webhook_late", channel):
-            network.later(random.uniform(*WEBHOOK_LATE_S), lambda: self._deliver(request, body))
+        late_s = network.late_s_of(channel, request)
+        if late_s or faults.strikes("webhook_late", channel):
+            network.later(late_s or random.uniform(*WEBHOOK_LATE_S), lambda: self._deliver(request, body))
             return httpx2.Response(200, request=request)
         return await self._deliver(request, body)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import httpx2
@@ -43,6 +44,8 @@ class Node:
         # How much had been written at each point where it may die, if somebody wants to know.
         self.points: list[int] | None = None
         self.engine: Assembled | None = None
+        # Told before each of its steps, where a scenario waits for one of them.
+        self.before_step: Callable[[str], None] = lambda _what: None
         # Requests from outside that it is answering.
         self.answering: dict[asyncio.Task[httpx2.Response], None] = {}
         # What ended it that is no fault of the world: a bug.
@@ -93,15 +96,21 @@ class Node:
             if self._pool is not None:
                 self._pool.abandon()
 
+    def stand_still(self, seconds: float) -> None:
+        """Nothing of it goes on for so long, and then everything does."""
+        self._paused_until_s = self.kernel.now_s + seconds
+        self.kernel.note(f"{self.name} stands still")
+
     async def step(self, what: str) -> None:
         """Before anything that is seen outside: others go first; the node may die here, or stand still."""
         self.raise_if_dead()
         await self.kernel.step()
         self.raise_if_dead()
+        self.before_step(what)
+        self.raise_if_dead()
         # Between the last look at its lease and the wire no engine can notice that it stood still.
         if what == "database" and self.faults.strikes("pause"):
-            self._paused_until_s = self.kernel.now_s + self.kernel.random.uniform(*PAUSE_S)
-            self.kernel.note(f"{self.name} stands still")
+            self.stand_still(self.kernel.random.uniform(*PAUSE_S))
         while self.kernel.now_s < self._paused_until_s:
             await asyncio.sleep(self._paused_until_s - self.kernel.now_s)
             self.raise_if_dead()
@@ -139,3 +148,12 @@ class Node:
         if self._task is not None:
             with suppress(asyncio.CancelledError, Exception):
                 await self._task
+
+
+def turning_points(written: Sequence[int]) -> list[int]:
+    """The points just before and just after something was written; they are counted from 1."""
+    found = set()
+    for number in range(1, len(written)):
+        if written[number] != written[number - 1]:
+            found |= {number, number + 1}
+    return sorted(found)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from random import Random
@@ -19,15 +19,15 @@ from oneshelf.connectors.shopify.simulator_tokens import CLIENT_ID, CLIENT_SECRE
 from oneshelf.domain.identity import Channel, Location, Sku
 from oneshelf.domain.rights import Mode
 from oneshelf.sdk.simulator import CatalogueItem, Simulator
-from oneshelf.simulation import scenarios
 from oneshelf.simulation.auditor import Auditor, ViolationError
 from oneshelf.simulation.database import SimulatedDatabase
 from oneshelf.simulation.faults import BY_NAME, OFF, Faults, drawn
 from oneshelf.simulation.honesty import Haste, Honesty, find_out
 from oneshelf.simulation.kernel import Kernel, SimulatedClock, StalledError
 from oneshelf.simulation.network import ENGINE_PORT, HOST, LATE_S, Network
-from oneshelf.simulation.node import PATIENCE, Node
-from oneshelf.simulation.staged import Staged
+from oneshelf.simulation.node import PATIENCE, Node, turning_points
+from oneshelf.simulation.scenarios import SCENARIOS
+from oneshelf.simulation.staged import Staged, put_twins_on_sale
 from oneshelf.simulation.world import LOCATION, OTHER_LOCATION, World
 from oneshelf.storage import catalog, rights
 from oneshelf.storage.catalog import NewChannel
@@ -105,7 +105,7 @@ def live(  # noqa: PLR0913  # one run, and all that may be asked of it
     `is_hourly`: the engine gets into Shopify by tokens of an hour, and is told of what it subscribes to itself; the
     shop drops subscriptions now and then. Otherwise by a token for ever, and the app's own configuration tells.
     """
-    play = scenarios.named(scenario) if isinstance(scenario, str) else scenario
+    play = SCENARIOS[scenario] if isinstance(scenario, str) and scenario else scenario or None
     if play:
         grades = dict.fromkeys(BY_NAME, OFF)
     chance = Random(f"{seed}:faults")  # noqa: S311  # repeatable, not a secret
@@ -202,8 +202,10 @@ class _Run:
 
     async def live(self, active_s: float, crash_at: int | None) -> None:
         world, kernel = self._world, self._kernel
-        for number in range(1 + (not self._play and self._random.random() < TWO_NODES_SHARE)):
+        count = self._play.node_count if self._play else 1 + (self._random.random() < TWO_NODES_SHARE)
+        for number in range(count):
             node = Node(f"node{number}", kernel, self._database, self._network, self._faults)
+            node.patience = self._play.patience if self._play else PATIENCE
             node.public_url = f"http://{HOST}:{ENGINE_PORT}" if self._honesty.is_hourly else ""
             self._network.nodes.append(node)
         time_of_channels = [kernel.loop.create_task(one.run()) for one in self._channels.values()]
@@ -273,7 +275,7 @@ class _Run:
         """One scenario, once everything is right."""
         self._world.watch()
         await self._stock_up(play.goods)
-        [node] = self._network.nodes
+        node = self._network.nodes[0]
         node.point_count, node.crash_at = 0, crash_at
         node.points = [] if crash_at is None else None
         act = asyncio.ensure_future(play.act(self._world))
@@ -314,6 +316,8 @@ class _Run:
                 wish = NewChannel(Channel(name), name, Location(LOCATION), settings, secrets, timing)
                 await catalog.add_channel(tx, wish)
                 await catalog.set_mode(tx, Channel(name), "live")
+                if self._play:
+                    await put_twins_on_sale(tx, name, simulator, self._play.twins.get(name, ()))
             wanted = Mode(self._outcome.mode)
             await rights.set_mode(tx, [Sku(sku) for sku in skus], wanted, guard_at_units=GUARD_AT_UNITS)
         await clerk.stop()
@@ -366,7 +370,7 @@ class _Run:
         outcome.orders = sum(len(one.orders()) for one in self._channels.values())
         outcome.commands = len(self._world.asked)
         outcome.crashes = sum(node.crash_count for node in self._network.nodes)
-        outcome.crash_points = _turning_points(self._network.nodes[0].points or [])
+        outcome.crash_points = turning_points(self._network.nodes[0].points or [])
         outcome.hits, outcome.sometimes = self._faults.hits, self._faults.sometimes
         for name, simulator in self._channels.items():
             for fault, count in simulator.switches.hits.items():
@@ -380,15 +384,6 @@ def _drawn_mode(seed: int) -> str:
     return Random(f"{seed}:mode").choice(  # noqa: S311  # as above
         (Mode.POOLED.value, Mode.POOLED.value, Mode.GUARDED.value, Mode.GUARDED.value, Mode.AUTO.value)
     )
-
-
-def _turning_points(written: Sequence[int]) -> list[int]:
-    """The points just before and just after something was written; they are counted from 1."""
-    found = set()
-    for number in range(1, len(written)):
-        if written[number] != written[number - 1]:
-            found |= {number, number + 1}
-    return sorted(found)
 
 
 def account(kind: str, address: str) -> tuple[dict[str, str], dict[str, str]]:

@@ -1,6 +1,7 @@
 """The acts that make up a business, each alone: for a run that dies at every step of it in turn.
 
-A scenario gets a world with two shops, `SKU-0` with 5 units and `SKU-1` with 3, all listings right, and no fault.
+Each of them gets a world with two shops, `SKU-0` with 5 units and `SKU-1` with 3, all listings right, and no fault;
+those in which something goes wrong at the worst moment are in `misfortunes`.
 """
 
 from __future__ import annotations
@@ -9,24 +10,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from oneshelf.simulation.staged import Staged
-from oneshelf.simulation.world import LOCATION, OTHER_LOCATION, Asked, World
+from oneshelf.simulation.misfortunes import MISFORTUNES
+from oneshelf.simulation.staged import Staged, ask, buy, hold
+from oneshelf.simulation.world import AMAZON, FIRST, LOCATION, OTHER_LOCATION, SECOND, SHOPIFY, Asked, World
 
-Scenario = Callable[[World], Awaitable[object]]
-SHOPIFY, AMAZON = "shopify", "amazon"
-FIRST, SECOND = "SKU-0", "SKU-1"
 OPENING = {FIRST: 5, SECOND: 3}
 # Long enough for whatever an act sets off.
 WHILE_S = 8.0
-
-
-def _buy(world: World, shop: str, *lines: tuple[str, int]) -> str:
-    simulator = world.channels[shop]
-    names = {one.merchant_sku: one.channel_sku for one in simulator.listings()}
-    order = simulator.place([(names[sku], units) for sku, units in lines])
-    if order is None:
-        raise AssertionError(f"{shop} did not sell {lines}")
-    return order
 
 
 async def _later(seconds: float = WHILE_S) -> None:
@@ -34,40 +24,38 @@ async def _later(seconds: float = WHILE_S) -> None:
 
 
 async def _ask(world: World, kind: str, sku: str = FIRST, **more: Any) -> Asked:
-    return await world.ask({"type": kind, "sku": sku, "location": LOCATION, **more})
+    return await ask(world, kind, sku, **more)
 
 
 async def _hold(world: World, *, ttl_s: int = 600, **lines: int) -> str:
-    wanted = [{"sku": sku, "location": LOCATION, "units": units} for sku, units in (lines or {FIRST: 2}).items()]
-    asked = await world.ask({"type": "reserve", "kind": "hold", "ttl_s": ttl_s, "lines": wanted})
-    return str(asked.answer["answers"][0]["figures"]["reservation_id"]) if asked.is_done else ""
+    return await hold(world, ttl_s=ttl_s, **(lines or {FIRST: 2}))
 
 
 async def _sale(world: World, shop: str, units: int = 1) -> None:
-    _buy(world, shop, (FIRST, units))
+    buy(world, shop, (FIRST, units))
     await _later()
 
 
 async def _both_sell_the_last(world: World) -> None:
-    _buy(world, SHOPIFY, (SECOND, 3))
-    _buy(world, AMAZON, (SECOND, 3))
+    buy(world, SHOPIFY, (SECOND, 3))
+    buy(world, AMAZON, (SECOND, 3))
     await _later()
 
 
 async def _two_lines(world: World) -> None:
-    _buy(world, SHOPIFY, (FIRST, 1), (SECOND, 2))
+    buy(world, SHOPIFY, (FIRST, 1), (SECOND, 2))
     await _later()
 
 
 async def _cancelled(world: World, shop: str) -> None:
-    order = _buy(world, shop, (FIRST, 2))
+    order = buy(world, shop, (FIRST, 2))
     await _later()
     world.channels[shop].cancel(order)
     await _later()
 
 
 async def _cancelled_at_once(world: World) -> None:
-    world.channels[SHOPIFY].cancel(_buy(world, SHOPIFY, (FIRST, 2)))
+    world.channels[SHOPIFY].cancel(buy(world, SHOPIFY, (FIRST, 2)))
     await _later()
 
 
@@ -79,20 +67,20 @@ async def _cancelled_while_short(world: World) -> None:
 
 
 async def _shipped(world: World) -> None:
-    order = _buy(world, SHOPIFY, (FIRST, 2))
+    order = buy(world, SHOPIFY, (FIRST, 2))
     await _later()
     world.channels[SHOPIFY].ship(order)
     await _later()
 
 
 async def _shipped_before_we_heard(world: World) -> None:
-    world.channels[SHOPIFY].ship(_buy(world, SHOPIFY, (FIRST, 2)))
+    world.channels[SHOPIFY].ship(buy(world, SHOPIFY, (FIRST, 2)))
     await _later()
 
 
 async def _five_at_once(world: World) -> None:
     for shop in (SHOPIFY, AMAZON, SHOPIFY, AMAZON, SHOPIFY):
-        _buy(world, shop, (FIRST, 1))
+        buy(world, shop, (FIRST, 1))
     await _later()
 
 
@@ -121,7 +109,7 @@ async def _expired(world: World) -> None:
 
 
 async def _hold_meets_a_sale(world: World) -> None:
-    _buy(world, AMAZON, (FIRST, 4))
+    buy(world, AMAZON, (FIRST, 4))
     await _hold(world, **{FIRST: 5})
     await _later()
 
@@ -146,7 +134,7 @@ async def _edited(world: World, shop: str, units: int) -> None:
 
 
 async def _edited_while_sold(world: World) -> None:
-    _buy(world, AMAZON, (FIRST, 1))
+    buy(world, AMAZON, (FIRST, 1))
     await _edited(world, SHOPIFY, 9)
 
 
@@ -161,12 +149,7 @@ async def _refused(world: World) -> None:
     await _ask(world, "adjust", delta_units=-50)
 
 
-def named(name: str) -> Staged | None:
-    """The scenario of this name, to be played; None where there is no name."""
-    return Staged(act=SCENARIOS[name], goods=OPENING) if name else None
-
-
-SCENARIOS: dict[str, Scenario] = {
+_ACTS: dict[str, Callable[[World], Awaitable[object]]] = {
     "a sale that a webhook tells": lambda world: _sale(world, SHOPIFY),
     "a sale that only a poll tells": lambda world: _sale(world, AMAZON),
     "a sale of all there is": lambda world: _sale(world, SHOPIFY, 5),
@@ -201,3 +184,5 @@ SCENARIOS: dict[str, Scenario] = {
     "ten commands at once": _ten_in_one_request,
     "commands that are refused": _refused,
 }
+
+SCENARIOS: dict[str, Staged] = {**{name: Staged(act=act, goods=OPENING) for name, act in _ACTS.items()}, **MISFORTUNES}

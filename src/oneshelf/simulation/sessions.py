@@ -1,18 +1,26 @@
 """The sessions of a simulated database: kept when a node dies and when a run ends, since to open one takes long.
 
+The process behind one can be stopped, so that several that wait for a lock get it one after the other.
+
 A session that is ended is as good as new: rolled back, without locks and settings, at the begin of a transaction. What
 is kept is what nobody can see, prepared statements; they are planned anew in each run, as its tables are others.
 """
 
 from __future__ import annotations
 
+import os
+import signal
+import socket
+import struct
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg import Connection, sql
 from psycopg._preparing import PrepareManager
 from psycopg.conninfo import make_conninfo
-from psycopg.pq import ConnStatus, ExecStatus, PGconn, PipelineStatus, TransactionStatus
+from psycopg.pq import ConnStatus, ExecStatus, PGconn, PipelineStatus, TransactionStatus, abc
 
 # The same plan whenever it is made, so that rows come in the same order whatever a session has done before.
 _OPTIONS = "-c timezone=UTC -c deadlock_timeout=1ms -c plan_cache_mode=force_generic_plan"
@@ -70,6 +78,22 @@ class Session:
             raise psycopg.OperationalError(self.pgconn.get_error_message())
         self.pgconn.exec_(_AS_NEW)
         self.pgconn.nonblocking = 1
+        self._process = _process_behind(self.pgconn)
+        self._is_stopped = False
+
+    def stop(self) -> None:
+        """Its process stands still, where it is one of this machine: whatever it waits for, it takes it later."""
+        if self._process and not self._is_stopped:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(self._process, signal.SIGSTOP)
+                self._is_stopped = True
+
+    def go_on(self) -> None:
+        """Its process runs again."""
+        if self._is_stopped:
+            self._is_stopped = False
+            with suppress(ProcessLookupError):
+                os.kill(self._process, signal.SIGCONT)
 
     def is_as_new(self) -> bool:
         """Make it so. False where it cannot be: something is under way, or it has gone."""
@@ -83,6 +107,21 @@ class Session:
         is_done = pgconn.exec_(_AS_NEW).status == ExecStatus.COMMAND_OK
         pgconn.nonblocking = 1
         return is_done
+
+
+def _process_behind(pgconn: abc.PGconn) -> int:
+    """The process that serves this session; 0 where it is none of this machine, or none that we can tell for sure.
+
+    It has to be a child of whoever listens at the other end of the socket. Only Linux says so.
+    """
+    if not hasattr(socket, "SO_PEERCRED"):
+        return 0
+    with socket.socket(fileno=os.dup(pgconn.socket)) as end, suppress(OSError, ValueError, IndexError):
+        if end.family == socket.AF_UNIX:
+            server = struct.unpack("3i", end.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[0]
+            stat = Path(f"/proc/{pgconn.backend_pid}/stat").read_text()
+            return pgconn.backend_pid if server and int(stat.rpartition(")")[2].split()[1]) == server else 0
+    return 0
 
 
 class Sessions:
@@ -123,6 +162,7 @@ class Sessions:
 
     def end(self, session: Session) -> None:
         """What was open in it is gone, with its locks, when this returns."""
+        session.go_on()
         if session.is_as_new():
             self._free.append(session)
             return

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from oneshelf.simulation.run import Outcome, live
 from oneshelf.simulation.scenarios import SCENARIOS
+from oneshelf.simulation.scene import MISSED
 
 
 @dataclass(slots=True)
@@ -26,6 +27,8 @@ def sweep(dsn: str, scenario: str, *, every: int = 1, tell: Callable[[Swept], No
     """
     swept = Swept(scenario)
     calm = live(dsn, 1, scenario=scenario)
+    if calm.sometimes[MISSED]:
+        calm.violation = calm.violation or MISSED
     if calm.violation:
         swept.failures.append((0, calm))
         return swept

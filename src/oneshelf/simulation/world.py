@@ -22,6 +22,9 @@ from oneshelf.simulation.network import ENGINE_PORT, HOST, Network
 from oneshelf.simulation.node import Node
 
 LOCATION, OTHER_LOCATION = "BER", "HAM"
+SHOPIFY, AMAZON = "shopify", "amazon"
+# What scenarios sell.
+FIRST, SECOND = "SKU-0", "SKU-1"
 # Seconds between two acts of each kind, on average.
 ORDER_S = 3.0
 EARLY_S = (0.5, 3.0)
@@ -65,6 +68,11 @@ class Known:
     is_proved: bool
     available: int
     is_accounted: bool
+
+
+def sku_of(merchant_sku: str) -> str:
+    """What a listing sells: `MUG/2` is a second listing of `MUG`."""
+    return merchant_sku.partition("/")[0]
 
 
 async def _granted(simulator: Simulator) -> None:
