@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from oneshelf.domain.attribution import Evidence, LateOrder, Part, RecentWrite, attribute
+from oneshelf.domain.attribution import Evidence, LateOrder, Part, RecentWrite, attribute, blurred_by_orders
 from oneshelf.domain.drift import HEALS_MAX, Cause, why_a_person
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -36,6 +36,14 @@ def test_orders_that_add_up_to_the_size_are_named_together() -> None:
 
 def test_orders_that_do_not_add_up_explain_nothing() -> None:
     assert attribute(replace(FALL, orders=(order("shop/1", 2),))).cause is Cause.FOREIGN_EDIT
+
+
+def test_late_orders_that_do_not_add_up_leave_nobody_to_blame() -> None:
+    told = blurred_by_orders(replace(FALL, orders=(order("shop/1", 2), order("shop/2", 0))))
+    assert told is not None
+    assert told.cause is Cause.UNKNOWN
+    assert "shop/1, shop/2" in told.why
+    assert blurred_by_orders(FALL) is None
 
 
 def test_an_unpaid_order_that_became_visible_late_is_late_pending() -> None:

@@ -162,3 +162,24 @@ async def test_an_order_that_comes_after_its_drift_is_over_still_explains_it_and
         assert drift["cause"] in {"unseen order", "late pending"}
         assert drift["evidence"]["orders"][0]["units"] == 2
         assert await resolve.explain_late(world.database, world.channels.by_name) == 0
+
+
+async def test_nobody_is_said_to_have_edited_where_a_late_order_explains_a_part_of_it(dsn: str) -> None:
+    async with open_world(dsn, skus={"MUG": 5}) as world:
+        market = world.simulators[MARKET]
+        assert isinstance(market, AmazonSimulator)
+        market.habits.late_s = (6000.0, 6000.0)
+        market.switches.set({"order_late": {"next": 1}})
+        order_id = world.sell(MARKET, "MUG", 2)
+        market.edit_by_hand(world.listing(MARKET, "MUG"), 1)
+        await world.until(opens(world, resolution="republished"), what="nobody can explain the fall in time")
+        assert (await world.drifts())[0]["cause"] == "foreign edit"
+
+        async def is_seen() -> bool:
+            await resolve.explain_late(world.database, world.channels.by_name)
+            return any(drift["cause"] != "foreign edit" for drift in await world.drifts())
+
+        await world.until(is_seen, what="the order came")
+        drift = (await world.drifts())[0]
+        assert (drift["cause"], drift["explained_by"]) == ("unknown", "")
+        assert f"market/{order_id}" in drift["evidence"]["why"]

@@ -150,6 +150,18 @@ def explained_by_orders(evidence: Evidence) -> Attribution | None:
     return Attribution(cause=Cause.UNSEEN_ORDER, why=words, explained_by=names)
 
 
+def blurred_by_orders(evidence: Evidence) -> Attribution | None:
+    """Unknown, where orders were heard of late that do not add up to the drift: none of it is said to be an edit.
+
+    Of a line that was cancelled meanwhile nobody can tell any more what it took off the listing when it was read.
+    """
+    if not evidence.orders:
+        return None
+    names = ", ".join(one.order for one in evidence.orders[:3])
+    why = f"orders from before it were heard of after it ({names}), and do not add up to it: nobody can tell"
+    return Attribution(cause=Cause.UNKNOWN, why=why)
+
+
 def bundle_that_explains(parts: Sequence[Part]) -> str:
     """The bundle of which the channel sold, or took back, some by itself: its parts drift in proportion. Or ''."""
     by_bundle: dict[str, list[Part]] = {}

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from oneshelf.domain.attribution import attribute, explained_by_orders
+from oneshelf.domain.attribution import attribute, blurred_by_orders, explained_by_orders
 from oneshelf.domain.command import Adjust, CommandKey
 from oneshelf.domain.drift import ENDS, Cause, How, Resolution, why_a_person
 from oneshelf.domain.identity import Channel, Location, Sku
@@ -138,7 +138,7 @@ async def _by_state(
 
 
 async def explain_late(database: Database, channels: Mapping[Channel, OpenChannel]) -> int:
-    """Look again at falls that were decided, where orders from before them have come since. Returns how many."""
+    """Look again at drifts that were decided, where orders from before them have come since. Returns how many."""
     async with database.transaction() as tx:
         rows = await drifts.claim_explainable(tx, limit=BATCH)
         if not rows:
@@ -147,7 +147,8 @@ async def explain_late(database: Database, channels: Mapping[Channel, OpenChanne
         decisions = {}
         for drift in rows:
             kept = gathered[drift.drift_id]
-            explained = explained_by_orders(kept) or drifts.unchanged(drift)
+            blurred = blurred_by_orders(kept) if drift.cause == Cause.FOREIGN_EDIT.value else None
+            explained = explained_by_orders(kept) or blurred or drifts.unchanged(drift)
             decisions[drift.drift_id] = drifts.Decision(explained, kept)
         await drifts.attribute(tx, decisions)
     return len(rows)

@@ -198,12 +198,14 @@ async def claim_undecided(tx: Transaction, *, limit: int) -> list[DriftRow]:
 
 
 async def claim_explainable(tx: Transaction, *, limit: int) -> list[DriftRow]:
-    """Falls that were decided or are over, with orders from before them of which we have heard since we last looked."""
+    """Falls that were decided or are over, and what was taken for an edit, with orders from before them of which we have
+    heard since we last looked."""
     cursor = tx.cursor(row_factory=class_row(DriftRow))
     await cursor.execute(
         f"""
         select {COLUMNS} from drifts d
-        where d.opened_at > db_now() - make_interval(days => %(days)s) and d.observed_units < d.expected_units
+        where d.opened_at > db_now() - make_interval(days => %(days)s)
+          and (d.observed_units < d.expected_units or d.cause = %(edit)s)
           and d.explained_by = '' and d.cause = any(%(causes)s::text[]) and d.booking_count = 0
           and (d.resolved_at is not null or d.resolution <> '')
           and exists (
@@ -211,12 +213,13 @@ async def claim_explainable(tx: Transaction, *, limit: int) -> list[DriftRow]:
               where l.sku = any(d.sku || array(select b.component from bundle_components b where b.sku = d.sku))
                 and l.channel = d.channel and l.channel_sku = d.channel_sku
                 and l.placed_at <= d.opened_at + interval '5 seconds'
-                and o.seen_at > greatest(d.opened_at, d.attributed_at))
+                and o.posted_at > greatest(d.opened_at, d.attributed_at))
         order by d.opened_at limit %(limit)s for update of d skip locked
         """,
         {
             "limit": limit,
             "days": EXPLAINED_LATE_DAYS,
+            "edit": Cause.FOREIGN_EDIT.value,
             "causes": [
                 cause.value
                 for cause in (Cause.UNKNOWN, Cause.FOREIGN_EDIT, Cause.SILENT_STATE_CHANGE, Cause.UNSEEN_ORDER)

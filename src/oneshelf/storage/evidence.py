@@ -111,7 +111,7 @@ _ORDERS = f"""
               and l.placed_at > d.opened_at - interval '35 days'
             group by l.channel, l.order_id, l.line_id
         ) as each join orders o on o.channel = each.channel and o.order_id = each.order_id
-        where o.seen_at > d.opened_at
+        where o.posted_at > d.opened_at
         group by each.channel, each.order_id order by min(each.placed_at) limit %(limit)s
     ) as late order by d.drift_id, late.placed_at
 """
