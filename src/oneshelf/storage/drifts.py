@@ -198,8 +198,10 @@ async def claim_undecided(tx: Transaction, *, limit: int) -> list[DriftRow]:
 
 
 async def claim_explainable(tx: Transaction, *, limit: int) -> list[DriftRow]:
-    """Falls that were decided or are over, and what was taken for an edit, with orders from before them of which we have
-    heard since we last looked."""
+    """Drifts that were decided or are over, with orders from before them that were posted since we last looked.
+
+    Falls, and what was taken for an edit.
+    """
     cursor = tx.cursor(row_factory=class_row(DriftRow))
     await cursor.execute(
         f"""
