@@ -138,6 +138,14 @@ async def _edited_while_sold(world: World) -> None:
     await _edited(world, SHOPIFY, 9)
 
 
+async def _moved(world: World, *ways: tuple[str, str]) -> None:
+    """Long enough for a sweep to find each of them, and for the ledger to follow."""
+    listing = world.channels[SHOPIFY].listings()[0]
+    for origin, target in ways:
+        world.move(SHOPIFY, listing.channel_sku, 2, origin=origin, target=target)
+        await _later(90)
+
+
 async def _ten_in_one_request(world: World) -> None:
     async with asyncio.TaskGroup() as group:
         for units in range(1, 11):
@@ -181,6 +189,10 @@ _ACTS: dict[str, Callable[[World], Awaitable[object]]] = {
     "somebody types a lower figure at Shopify": lambda world: _edited(world, SHOPIFY, 1),
     "somebody types a figure at Amazon": lambda world: _edited(world, AMAZON, 8),
     "somebody types a figure while the other shop sells": _edited_while_sold,
+    "units are moved at Shopify and nobody says so": lambda world: _moved(world, ("available", "damaged")),
+    "units are moved at Shopify and moved back": lambda world: _moved(
+        world, ("available", "reserved"), ("reserved", "available")
+    ),
     "ten commands at once": _ten_in_one_request,
     "commands that are refused": _refused,
 }

@@ -184,10 +184,22 @@ class World:
             origin, target = state, "available"
         elif known.available < units:
             return
-        if known.is_proved and shop.move_units(article.variant_id, units, origin=origin, target=target):
-            self.kept[article.sku, state] += units if origin == "available" else -units
-            self.faults.saw(f"{name}: units moved {'from' if origin == 'available' else 'back on'} sale")
-            self.kernel.note(f"{name} moved {units} {article.sku} from {origin} to {target}")
+        if known.is_proved:
+            self.move(name, article.variant_id, units, origin=origin, target=target)
+
+    def move(self, name: str, channel_sku: str, units: int, *, origin: str, target: str) -> bool:
+        """Units of a listing go from one state to another at the shop, one of them `available`, and it says nothing."""
+        shop = self.channels[name]
+        if not isinstance(shop, ShopifySimulator) or not shop.move_units(
+            channel_sku, units, origin=origin, target=target
+        ):
+            return False
+        sku = sku_of(shop.shop.article(channel_sku).sku)
+        is_from_sale = origin == "available"
+        self.kept[sku, target if is_from_sale else origin] += units if is_from_sale else -units
+        self.faults.saw(f"{name}: units moved {'from' if is_from_sale else 'back on'} sale")
+        self.kernel.note(f"{name} moved {units} {sku} from {origin} to {target}")
+        return True
 
     def _take_back(self, name: str, simulator: Simulator) -> None:
         """A buyer sends a unit back. Where the shop puts it on sale, a clerk of ours now and then books it as damaged.
