@@ -10,6 +10,7 @@ import pytest
 
 from oneshelf.connectors.shopify.graphql import LIMITS, POINTS
 from oneshelf.sdk.conformance.wire import Buckets
+from oneshelf.sdk.fault import RetryLaterError
 from oneshelf.sdk.message import Applied
 
 if TYPE_CHECKING:
@@ -68,3 +69,15 @@ async def test_points_that_somebody_else_of_the_app_spent_are_noticed(bench: Ben
     assert waiting
     await bench.clock.live(10.0)
     await waiting
+
+
+async def test_a_call_that_fails_keeps_no_points_of_ours(bench: Bench) -> None:
+    buckets = Buckets(LIMITS, bench.clock)
+    connector = bench.open(limiter=buckets)
+    await connector.fetch_stock(None)
+    before = buckets.spent[POINTS]
+    bench.sim.switches.set({"server_error": {"next": 3}})
+    for _ in range(3):
+        with pytest.raises(RetryLaterError):
+            await connector.fetch_stock(None)
+    assert buckets.spent[POINTS] == before

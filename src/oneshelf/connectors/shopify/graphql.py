@@ -82,23 +82,22 @@ class ShopifyApi:
         self, call: Callable[..., Awaitable[Reply]], operation: str, document: str, variables: Mapping[str, object]
     ) -> Mapping[str, object]:
         body = msgspec.json.encode({"query": document, "variables": variables})
-
         charge = Charge(POINTS, self._costs.get(document, _FIRST_COST[operation]), _LEAVES[operation])
 
         async def call_with(token: str) -> Reply:
-            return await call(operation, "POST", self._url, charge=charge, headers=_headers(token), content=body)
+            try:
+                return await call(operation, "POST", self._url, charge=charge, headers=_headers(token), content=body)
+            except BudgetSpentError:
+                raise
+            except ChannelFault:
+                # What it cost, if anything, the next answer shows: it says what is left.
+                await self._http.limiter.learn(POINTS, Learned(back=charge.cost))
+                raise
 
         # 403 is about a right that the app lacks, and no other token has it.
-        try:
-            reply = await called_with_token(
-                self._tokens, call_with, is_about_token=lambda refusal: refusal.status == _UNAUTHORIZED
-            )
-        except BudgetSpentError:
-            raise
-        except ChannelFault:
-            # What it cost, if anything, the next answer shows: it says what is left.
-            await self._http.limiter.learn(POINTS, Learned(back=charge.cost))
-            raise
+        reply = await called_with_token(
+            self._tokens, call_with, is_about_token=lambda refusal: refusal.status == _UNAUTHORIZED
+        )
         return await self._answer(operation, reply, document, charge)
 
     async def _answer(self, operation: str, reply: Reply, document: str, charge: Charge) -> Mapping[str, object]:
