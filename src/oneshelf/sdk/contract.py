@@ -6,7 +6,7 @@ attempt and maps the result to a message or to a fault. `verify` and `parse` are
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
@@ -22,6 +22,7 @@ from oneshelf.sdk.message import (
     ChannelConfig,
     Delivery,
     Finding,
+    Heard,
     Message,
     OrderPage,
     Request,
@@ -164,6 +165,60 @@ class WritesStockFile(Protocol):
 
         Raises RetryLaterError where it breaks off or cannot be reached now, RefusedError where it is gone, and
         MalformedError where it cannot be read on; what was told until then is good.
+        """
+        ...
+
+
+@runtime_checkable
+class FetchesOrders(Protocol):
+    """What a connector adds whose channel tells the id of an order that changed, and lets us ask for that one."""
+
+    async def fetch_order(self, order_id: str) -> Delivery | None:
+        """The order as the channel shows it now, as a polled delivery. None: it knows no such order, or not yet.
+
+        Raises a ChannelFault.
+        """
+        ...
+
+
+@runtime_checkable
+class Hears(Protocol):
+    """What a connector adds whose channel puts its news into a queue that we read, instead of calling us.
+
+    The queue keeps what was not acknowledged and gives it out again later, in any order, now and then twice.
+    """
+
+    @property
+    def has_queue(self) -> bool:
+        """Whether this account has such a queue: it may be polled alone."""
+        ...
+
+    async def hear(self) -> Heard:
+        """What lies in the queue now; waits some seconds for it, as the queue allows. Raises a ChannelFault."""
+        ...
+
+    async def acknowledge(self, receipts: Sequence[str]) -> None:
+        """These are stored, and need not come again. Raises a ChannelFault; then they come again."""
+        ...
+
+
+@runtime_checkable
+class AnswersChallenge(Protocol):
+    """What a connector adds whose channel first asks whether an address is ours, before it sends anything there."""
+
+    def answer_challenge(self, query: Mapping[str, str], *, address: str) -> bytes | None:
+        """The JSON to answer a GET of the webhook `address` with. None: the query is no challenge. Pure."""
+        ...
+
+
+@runtime_checkable
+class LearnsKeys(Protocol):
+    """What a connector adds whose channel signs with keys that have to be fetched from it by their id."""
+
+    async def learn_key(self, request: Request) -> None:
+        """Have the key at hand that `verify` needs for this request. An id that does not exist is not asked for twice.
+
+        Raises a ChannelFault where it cannot be had now: the delivery is refused, and the channel sends it again.
         """
         ...
 

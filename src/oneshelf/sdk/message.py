@@ -52,7 +52,13 @@ class StockHint:
 
 @dataclass(frozen=True, slots=True)
 class OrderHint:
-    """The channel says that something of an order changed, and not what: poll the orders now."""
+    """The channel says that something of an order changed, and not what.
+
+    The order with this id is fetched, by a connector that `contract.FetchesOrders`; where no id is told, or the
+    connector cannot, the orders are polled now.
+    """
+
+    order_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +100,8 @@ class StockReading:
     channel itself); `note` says which. `merchant_sku` is the seller's SKU as the channel knows it. `alias` is the
     channel's second name for the listing, by which a `StockHint` may call it; empty where there is only one.
     `states`: state -> units that lie there in this state, of those that the channel tells; None where it tells none.
+    `group`: what the channel itself calls the thing that this listing is a part of, where it counts the changes of all
+    parts together (eBay: the item id); empty where each listing is by itself.
     """
 
     channel_sku: ChannelSku
@@ -103,6 +111,15 @@ class StockReading:
     note: str = ""
     alias: str = ""
     states: Mapping[StockState, int] | None = None
+    group: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What lay in a channel's queue. `receipts` are what it wants back once the deliveries are stored."""
+
+    deliveries: tuple[Delivery, ...]
+    receipts: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
