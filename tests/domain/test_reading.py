@@ -145,6 +145,19 @@ def test_a_suspicion_is_cleared_when_an_order_explains_it() -> None:
     assert done.listing.look_at == NOW
 
 
+@pytest.mark.parametrize("shown", [8, 9, 10])
+def test_an_order_that_was_cancelled_before_anybody_heard_of_it_explains_what_was_lower_meanwhile(shown: int) -> None:
+    """It has changed nothing in the end, but its units were off the figure when the channel was asked."""
+    suspected = replace(read(idle(), 8, net_before=0, now=NOW, terms=COMPARING).listing, net_units=0, turnover_units=4)
+    assert suspected.suspicion is not None
+    seen = replace(suspected, suspicion=replace(suspected.suspicion, units=shown))
+    done = weigh(seen, recently_sent=(), now=NOW, terms=COMPARING)
+    assert (done.drift, done.listing.belief, done.listing.suspense_units) == (None, 10, 0)
+    assert done.listing.look_at == NOW, "what it shows now is read at once"
+    lower = replace(suspected, suspicion=replace(suspected.suspicion, units=7))
+    assert weigh(lower, recently_sent=(), now=NOW, terms=COMPARING).drift is not None
+
+
 @pytest.mark.parametrize("sold_since", [0, 2])
 def test_a_rise_that_no_cancellation_explains_is_somebodys_edit(sold_since: int) -> None:
     suspected = read(idle(), 13, net_before=0, now=NOW, terms=COMPARING).listing

@@ -200,9 +200,9 @@ class Taken(NamedTuple):
     units: int
     turnover: int
 
-    def plus(self, units: int) -> Taken:
-        """With one more change."""
-        return Taken(self.units + units, self.turnover + abs(units))
+    def plus(self, units: int, turnover: int) -> Taken:
+        """With one more change. `turnover`: what went back and forth for it, where that is more than the change."""
+        return Taken(self.units + units, self.turnover + max(turnover, abs(units)))
 
 
 async def add_net(tx: Transaction, changes: Mapping[ListingKey, Taken]) -> None:
