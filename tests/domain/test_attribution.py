@@ -7,7 +7,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from oneshelf.domain.attribution import Evidence, LateOrder, Part, RecentWrite, attribute, blurred_by_orders
+from oneshelf.domain.attribution import (
+    Evidence,
+    LateOrder,
+    Part,
+    RecentWrite,
+    SeenReading,
+    attribute,
+    blurred_by_orders,
+)
 from oneshelf.domain.drift import HEALS_MAX, Cause, why_a_person
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -83,6 +91,20 @@ def test_a_fall_without_a_word_from_a_channel_that_tells_is_a_silent_state_chang
     assert attribute(replace(silent, hears_announcements=False)).cause is Cause.FOREIGN_EDIT
     assert attribute(replace(silent, silent_states=())).cause is Cause.FOREIGN_EDIT
     assert attribute(replace(silent, observed_units=9)).cause is Cause.FOREIGN_EDIT
+
+
+def test_while_a_write_has_no_answer_nobody_is_said_to_have_edited_the_figure() -> None:
+    """The shop took the write or it did not: the rest of the fall cannot be told from it."""
+    seen = SeenReading(at=NOON + timedelta(minutes=2), units=2, believed=5, source="reconcile")
+    earlier = RecentWrite(units=3, sent_at=NOON - timedelta(minutes=1), accepted_at=NOON, verified_at=NOON)
+    lost = RecentWrite(units=5, sent_at=NOON, accepted_at=None, verified_at=None)
+    assert attribute(replace(FALL, readings=(seen,), writes=(earlier, lost))).cause is Cause.UNKNOWN
+    later = replace(lost, accepted_at=seen.at + timedelta(seconds=1))
+    assert attribute(replace(FALL, readings=(seen,), writes=(later,))).cause is Cause.UNKNOWN
+    answered = replace(lost, accepted_at=NOON + timedelta(seconds=1))
+    assert attribute(replace(FALL, readings=(seen,), writes=(earlier, answered))).cause is Cause.FOREIGN_EDIT
+    afterwards = replace(lost, sent_at=seen.at + timedelta(seconds=1))
+    assert attribute(replace(FALL, readings=(seen,), writes=(earlier, afterwards))).cause is Cause.FOREIGN_EDIT
 
 
 def test_healing_is_bounded() -> None:

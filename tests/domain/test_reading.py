@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from oneshelf.domain.drift import Cause
 from oneshelf.domain.identity import Channel, ChannelSku, Sku
-from oneshelf.domain.listing import Listing, Phase, Terms, answered, intend
+from oneshelf.domain.listing import Listing, Phase, Terms, answered, intend, lost
 from oneshelf.domain.reading import Verdict, end_suspense, read, rewrite, weigh
 from oneshelf.errors import InvariantError
 
@@ -63,6 +63,15 @@ def test_a_reading_that_shows_the_written_figure_verifies_it() -> None:
     assert done.listing.phase is Phase.IDLE
     assert (done.listing.verified_units, done.listing.verified_version) == (4, 9)
     assert done.listing.operation is None
+
+
+def test_the_proof_of_a_write_without_an_answer_is_its_answer() -> None:
+    """And not the answer to an earlier one, from before it was sent."""
+    earlier = idle(accepted_at=NOW - timedelta(seconds=9))
+    later = NOW + timedelta(seconds=70)
+    shown = read(lost(sent(earlier), now=NOW, look_after_s=0), 4, net_before=0, now=later, terms=COMPARING).listing
+    assert weigh(shown, recently_sent=(), now=later, terms=COMPARING).listing.accepted_at == later
+    assert read(accepted(earlier), 4, net_before=0, now=later, terms=COMPARING).listing.accepted_at == NOW
 
 
 def test_a_reading_that_shows_the_written_figure_less_known_sales_verifies_it() -> None:

@@ -295,6 +295,9 @@ def _expected(listing: Listing) -> int:
 
 def _verified(listing: Listing, units: int, *, now: datetime) -> Listing:
     operation = listing.operation
+    # Of a write without an answer the proof is the answer; that of an earlier one is not.
+    answered_at, sent_at = listing.accepted_at, listing.sent_at
+    is_answered = answered_at is not None and (sent_at is None or answered_at >= sent_at)
     return replace(
         listing,
         phase=after(listing.phase, Event.VERIFIED),
@@ -304,7 +307,7 @@ def _verified(listing: Listing, units: int, *, now: datetime) -> Listing:
         op_tries=0,
         suspicion=None,
         accepted_version=listing.sent_version,
-        accepted_at=listing.accepted_at or now,
+        accepted_at=answered_at if is_answered else now,
         verified_units=units,
         verified_version=listing.sent_version,
         verified_at=now,
