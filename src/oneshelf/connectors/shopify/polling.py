@@ -51,11 +51,13 @@ SCOPES_KNOWN_S = 3600.0
 
 
 class Cursor(msgspec.Struct, forbid_unknown_fields=True):
-    """Where a poll goes on. `since` is the newest change of an order seen, in the channel's time, and `routes_since` that
-    of a fulfilment order (None: as `since`): they are read later, and what they show says nothing of orders. Before
-    `start` nothing is asked: a minute before the first poll, by our clock. While a poll has more pages, `after` is the
-    next one, `asked_at` the instant of our clock at which its first page was asked for, and `newest` what it has seen
-    so far of this list. `of_routes`: all orders are read, and it is at the fulfilment orders."""
+    """Where a poll goes on. Before `start` nothing is asked: a minute before the first poll, by our clock.
+
+    `since` is the newest change of an order seen, in the channel's time, and `routes_since` that of a fulfilment order
+    (None: as `since`): those are read later, and how new they are says nothing of orders. While a poll has more pages,
+    `after` is the next one, `asked_at` the instant of our clock at which its first page was asked for, and `newest` what
+    it has seen so far of this list. `of_routes`: all orders are read, and it is at the fulfilment orders.
+    """
 
     start: str
     since: str
