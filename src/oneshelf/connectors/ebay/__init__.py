@@ -1,0 +1,1 @@
+"""eBay: listings of the Inventory API and of the Trading API."""
