@@ -166,7 +166,7 @@ class Books:
                 offer_id=f"{8_000_000_000 + number}" if lane is Lane.INVENTORY else "",
                 figures=Figures(item.units, item.units if lane is Lane.INVENTORY else None),
             )
-            variation.content = {"product": {"title": item.title, "aspects": {}}, "condition": "NEW"}
+            variation.content = {"product": {"title": item.title}, "condition": "NEW"}
             self.shown.append(BookListing(channel_sku=item.sku, merchant_sku=item.sku, units=0))
             self._enter(variation)
 

@@ -40,6 +40,10 @@ class Habits:
     token_life_s: float = 7200.0
     # The figures of https://developer.ebay.com/develop/guides-v2/listing-management (checked 2026-11-26).
     revisions_a_day: int = 250
+    # Of ReviseInventoryStatus "no more than 6000 calls within any 15-second interval", for each seller
+    # (https://developer.ebay.com/devzone/xml/docs/reference/ebay/ReviseInventoryStatus.html, checked 2026-11-26).
+    burst: int = 6000
+    burst_s: float = 15.0
     report_s: tuple[float, float] = (30.0, 240.0)
 
 

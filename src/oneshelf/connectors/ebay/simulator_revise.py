@@ -39,6 +39,8 @@ class Revisions:
         https://developer.ebay.com/devzone/xml/docs/reference/ebay/ReviseInventoryStatus.html (checked 2026-11-26).
         """
         nodes = node.all("InventoryStatus")
+        if not nodes:
+            raise TradingError("37", "Input data is invalid. InventoryStatus is required.")
         if len(nodes) > NODES_MAX:
             # https://developer.ebay.com/support/knowledge-base/2156 (checked 2026-11-26)
             raise TradingError("21916254", "You have exceeded the maximum allowed containers.")

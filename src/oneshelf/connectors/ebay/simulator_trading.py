@@ -6,6 +6,7 @@ the Inventory API can be read here, and not changed. Where eBay documents no num
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from xml.etree.ElementTree import Element
@@ -24,8 +25,6 @@ from oneshelf.sdk.cut_reply import CutReply
 
 PATH = "/ws/api.dll"
 ENTRIES_MAX = 200
-# "No more than 6000 in any 15 seconds", per seller (ReviseInventoryStatus, schema 1379, checked 2026-11-26).
-BURST, BURST_S = 6000, 15.0
 _EVENTS_BACK = timedelta(hours=48)
 _WINDOW_MOST = timedelta(days=120)
 _WRITES = frozenset({"ReviseInventoryStatus", "EndFixedPriceItem", "RelistFixedPriceItem"})
@@ -42,7 +41,7 @@ class TradingApi:
         self._gate = gate
         self._faults = faults
         self._revisions = Revisions(books, faults)
-        self._burst: list[float] = []
+        self._burst: deque[float] = deque()
         self._calls: Mapping[str, Call] = {
             "ReviseInventoryStatus": self._revisions.revise,
             "EndFixedPriceItem": self._revisions.end,
@@ -84,14 +83,14 @@ class TradingApi:
         if not self._gate.is_counted(APIS["TradingAPI"]):
             raise TradingError("518", "Call usage limit has been reached. Your application has exceeded usage limit.")
         if self._faults.switches.strikes("throttle") or (name == "ReviseInventoryStatus" and self._is_too_fast()):
-            raise TradingError("21919144", "You have exceeded your maximum call limit of 6000 for 15 seconds.")
+            raise TradingError("21919144", "You have exceeded your maximum call limit. Try back in 15 seconds.")
         return self._calls[name]
 
     def _is_too_fast(self) -> bool:
-        now = self._books.clock.monotonic()
-        since = now - BURST_S / self._books.speed
-        self._burst = [at for at in self._burst if at > since]
-        if len(self._burst) >= BURST:
+        now, habits = self._books.clock.monotonic(), self._books.habits
+        while self._burst and self._burst[0] <= now - habits.burst_s / self._books.speed:
+            self._burst.popleft()
+        if len(self._burst) >= habits.burst:
             return True
         self._burst.append(now)
         return False
