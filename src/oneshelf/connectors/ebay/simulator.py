@@ -19,12 +19,24 @@ from oneshelf.clock import Clock
 from oneshelf.connectors.ebay.simulator_analytics import AnalyticsApi
 from oneshelf.connectors.ebay.simulator_books import Books
 from oneshelf.connectors.ebay.simulator_faults import Faults
+from oneshelf.connectors.ebay.simulator_feed import FeedApi
 from oneshelf.connectors.ebay.simulator_fulfillment import FulfillmentApi
 from oneshelf.connectors.ebay.simulator_gate import Gate
 from oneshelf.connectors.ebay.simulator_habits import Habits
 from oneshelf.connectors.ebay.simulator_inventory import InventoryApi
+from oneshelf.connectors.ebay.simulator_notifications import (
+    ACCOUNT_DELETION,
+    ORDER_CONFIRMATION,
+    REVOCATION,
+    TOPICS,
+    NotificationApi,
+    is_sendable,
+)
+from oneshelf.connectors.ebay.simulator_order_documents import BUYER, SELLER, instant
 from oneshelf.connectors.ebay.simulator_orders import Order, Trade, book_order
+from oneshelf.connectors.ebay.simulator_sender import Destination, Sender
 from oneshelf.connectors.ebay.simulator_trading import TradingApi
+from oneshelf.errors import MalformedError
 from oneshelf.sdk.simulator import BookListing, BookOrder, CatalogueItem, SimulatedAccount, Simulator
 
 USER_ID = "SimulatedUserId1"
@@ -55,6 +67,11 @@ FAULTS = (
     "row_failed",
     "revision_budget_low",
     "concurrent_refused",
+    "webhook_duplicate",
+    "webhook_lost",
+    "webhook_reorder",
+    "webhook_wrong_seller",
+    "webhook_tampered",
 )
 
 
@@ -94,16 +111,41 @@ class EbaySimulator(Simulator):
         )
         self.gate.is_stormy = self.is_stormy
         faults = Faults(self.ebay, self.trade, self.switches, self.chance)
+        self.sender = Sender(self, webhook_client)
+        self._notifications = NotificationApi(self.ebay, self.gate, self.sender)
         self._apis = (
             InventoryApi(self.ebay, self.gate, faults, marketplace_id=MARKETPLACE_ID),
             FulfillmentApi(self.ebay, self.trade, self.gate, faults, marketplace_id=MARKETPLACE_ID),
             TradingApi(self.ebay, self.gate, faults),
             AnalyticsApi(self.gate),
+            FeedApi(self.ebay, self.gate, marketplace_id=MARKETPLACE_ID),
+            self._notifications,
         )
-        del webhook_client
 
     def _confirmed(self, order: Order) -> None:
-        del order
+        """One notification for each line item, with the order's id of now."""
+        for line in order.lines:
+            item = {"orderLineItemId": line.line_id, "listingId": line.listing_id, "quantity": line.units}
+            told = {"orderId": order.order_id, "orderLineItems": [item]}
+            self.sender.tell(ORDER_CONFIRMATION, {"user": {"userId": USER_ID, "username": SELLER}, "order": told})
+
+    def delete_account(self, user_id: str) -> None:
+        """A user of eBay's has their account deleted, which every application is told."""
+        told = {"username": BUYER, "userId": user_id, "eiasToken": "nY+sHZ2PrBmdj6wVnY+sEZ2PrA2dj6w=="}
+        self.sender.tell(ACCOUNT_DELETION, told)
+
+    def connect(self, *, address: str, secret: str) -> None:
+        """Notifications of all topics go to this address from now on, as if they had been subscribed to."""
+        if not is_sendable(address):
+            raise MalformedError(f"notifications go to https, or to http on this machine, not to {address[:80]!r}")
+        self._notifications.alert_email = self._notifications.alert_email or "alert@example.invalid"
+        self.sender.destinations.clear()
+        self.sender.subscriptions.clear()
+        destination_id = self.sender.new_id()
+        token = verification_token(secret)
+        self.sender.destinations[destination_id] = Destination(destination_id, "oneshelf", address, token, "ENABLED")
+        for topic_id in TOPICS:
+            self._notifications.subscribe(topic_id, destination_id)
 
     def account(self, *, address: str, webhook_secrets: Sequence[str] = ("hush",)) -> SimulatedAccount:
         return SimulatedAccount(
@@ -117,6 +159,12 @@ class EbaySimulator(Simulator):
 
     async def _grant(self, request: Request) -> Response:
         return self.gate.grant(request, await request.body())
+
+    async def run(self) -> None:
+        try:
+            await super().run()
+        finally:
+            await self.sender.aclose()
 
     # Books -----------------------------------------------------------------------------------------------------
 
@@ -192,9 +240,12 @@ class EbaySimulator(Simulator):
         return self.counted("listing_remapped", is_possible)
 
     def revoke(self) -> None:
-        """The seller withdraws the authorization: tokens are refused, and no new one is granted."""
+        """The seller withdraws the authorization: tokens are refused, no new one is granted, and that is told."""
         super().revoke()
         self.gate.is_revoked = True
+        seller = {"username": SELLER, "userId": USER_ID, "eiasToken": "nY+sHZ2PrBmdj6wVnY+sEZ2PrA2dj6x9nY=="}
+        revoked = {"revokeReason": "REVOKED_BY_USER", "revocationDate": instant(self.channel_now())}
+        self.sender.tell(REVOCATION, {**seller, **revoked})
 
     def grant(self) -> None:
         super().grant()
