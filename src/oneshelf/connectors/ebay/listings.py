@@ -72,8 +72,8 @@ class Listings:
         self._aside: dict[ChannelSku, Place] = {}
         self._page_count = 1
         self._looked_at = float("-inf")
-        # SKU -> item id, as the Trading pages have last shown it; of the listings of the other world too.
-        self._item_ids: dict[ChannelSku, str] = {}
+        # SKU -> item ids, as the Trading pages have shown it; of the listings of the other world too.
+        self._item_ids: dict[ChannelSku, set[str]] = {}
         # SKU -> item id, of the walk over the Trading pages that is under way.
         self._walked: dict[ChannelSku, str] = {}
 
@@ -140,7 +140,9 @@ class Listings:
         if pages > PAGES_MAX:
             raise MalformedError(f"GetMyeBaySelling tells of {pages} pages")
         self._page_count = max(1, pages)
-        self._item_ids.update((ChannelSku(one.sku), one.item_id) for one in offered if one.sku and one.is_active)
+        for one in offered:
+            if one.sku and one.is_active:
+                self._item_ids.setdefault(ChannelSku(one.sku), set()).add(one.item_id)
         return offered, pages
 
     async def _of_trading(self, offered: Iterable[Offered]) -> list[Shown]:
@@ -217,19 +219,18 @@ class Listings:
 
     async def _read_trading(self, channel_skus: Sequence[ChannelSku]) -> dict[ChannelSku, Shown]:
         """Those of these listings that are on sale by the Trading API."""
-        item_ids: dict[ChannelSku, str] = {}
-        for channel_sku in channel_skus:
-            known = self.memory.place(channel_sku)
-            item_id = known.item_id if isinstance(known, InTrading) else item_id_in(channel_sku)
-            if item_id := item_id or self._item_ids.get(channel_sku):
-                item_ids[channel_sku] = item_id
+        item_ids = {sku: ids for sku in channel_skus if (ids := self._known_ids(sku))}
         unknown = [sku for sku in channel_skus if sku not in item_ids and sku not in self._aside]
         is_due = self._clock.monotonic() - self._looked_at >= LOOK_ALL_S
         wanted = set(channel_skus)
-        if (unknown and is_due) or len(set(item_ids.values())) > self._page_count:
+        asked = sorted(set().union(*item_ids.values()))
+        if (unknown and is_due) or len(asked) > self._page_count:
             rows = await self._all_active()
         else:
-            rows = [row for item_id in dict.fromkeys(item_ids.values()) for row in await self._item(item_id)]
+            rows = [row for item_id in asked for row in await self._item(item_id)]
+            on_sale = {row.reading.group for row in rows}
+            for ids in self._item_ids.values():
+                ids -= set(asked) - on_sale
         found = {sku: one for sku, one in merged(rows).items() if sku in wanted}
         for channel_sku in wanted & set(self._aside):
             place = self._aside[channel_sku]
@@ -238,6 +239,12 @@ class Listings:
             elif isinstance(place, InTrading):
                 found[channel_sku] = shown_aside(channel_sku, place)
         return found
+
+    def _known_ids(self, channel_sku: ChannelSku) -> set[str]:
+        """The item ids under which it was seen."""
+        place = self.memory.place(channel_sku)
+        own = place.item_id if isinstance(place, InTrading) else item_id_in(channel_sku)
+        return self._item_ids.get(channel_sku, set()) | ({own} if own else set())
 
     async def _all_active(self) -> list[Shown]:
         """All that is on sale, from all pages. Raises RetryLaterError."""

@@ -7,6 +7,7 @@ createOrReplaceInventoryItem (checked 2026-11-26).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
@@ -34,6 +35,8 @@ PAUSE_S = 1.0
 CONCURRENT_S = 2.0
 # One lost reply is bad luck. After two in a batch the way to eBay is broken, and each more costs a deadline.
 LOST_REPLIES_MAX = 2
+# eBay documents no number for it.
+_DAILY_LIMIT = re.compile(r"\b250\b|\blimit|\bmaximum")
 _DAY_ENDS_AT_HOURS = (0, 7, 8)
 
 Send = Callable[[Sequence[StockWrite]], Awaitable[Sequence[WriteOutcome]]]
@@ -254,7 +257,7 @@ def _is_about(problem: trading.Problem, place: InTrading) -> bool:
 def is_day_used_up(words: str) -> bool:
     """Whether the listing has been changed as often as eBay allows in a day."""
     said = words.lower()
-    return "revis" in said and ("250" in said or "limit" in said or "maximum" in said)
+    return "revis" in said and _DAILY_LIMIT.search(said) is not None
 
 
 def seconds_to_the_next_day(now: datetime) -> float:

@@ -46,7 +46,9 @@ async def keep(api: EbayApi, address: str) -> Subscriptions:
     for name in TOPICS:
         topic = offered.get(name)
         if topic is None:
-            refused[name] = "eBay does not offer it to this keyset; orders are found by polling"
+            # Which topics there are differs between keysets. Without the others orders are found by polling alone.
+            if name == TOPICS[0]:
+                refused[name] = "eBay does not offer it to this keyset: new orders are found by polling alone"
             continue
         try:
             if topic.is_app not in mine:

@@ -16,8 +16,9 @@ NEW_SECRET = "hush-from-tomorrow-on"  # noqa: S105  # opens a simulator only
 
 
 async def _webhooks(bench: Bench) -> list[Request]:
-    """What the channel sends of a sale and of an edit."""
+    """What the channel sends of two sales and of an edit."""
     bench.placed((bench.skus[0], 1))
+    bench.placed((bench.skus[2], 1))
     bench.simulator.edit_by_hand(bench.skus[1], 3)
     await bench.live(SOON_S)
     must_happen(bench.hooks.got, "send a webhook for a sale or an edit")
