@@ -63,6 +63,12 @@ class Stall:
 
     async def trade(self, name: str, body: str = "") -> Xml.Element:
         """A call of the Trading API; the root of its answer."""
+        answer = await self.trade_or_page(name, body)
+        assert answer.status_code == 200, answer.text
+        return Xml.fromstring(answer.content)  # noqa: S314  what the simulator wrote
+
+    async def trade_or_page(self, name: str, body: str = "") -> httpx2.Response:
+        """A call of the Trading API, whose answer may be a page for people where the server is at fault."""
         headers = {
             "x-ebay-api-call-name": name,
             "x-ebay-api-siteid": "0",
@@ -71,9 +77,7 @@ class Stall:
             "content-type": "text/xml",
         }
         document = f'<?xml version="1.0" encoding="utf-8"?><{name}Request xmlns="{NAMESPACE}">{body}</{name}Request>'
-        answer = await self.client.post(ADDRESS + "/ws/api.dll", content=document.encode(), headers=headers)
-        assert answer.status_code == 200, answer.text
-        return Xml.fromstring(answer.content)  # noqa: S314  what the simulator wrote
+        return await self.client.post(ADDRESS + "/ws/api.dll", content=document.encode(), headers=headers)
 
     async def update(self, *rows: Mapping[str, Any]) -> httpx2.Response:
         return await self.call("POST", f"{INVENTORY}/bulk_update_price_quantity", json={"requests": list(rows)})
@@ -119,17 +123,20 @@ async def stall(
     seed: int = 7,
     speed: float = 1.0,
     group_share: float = 0.0,
+    groups: Mapping[str, str] | None = None,
     webhook_client: httpx2.AsyncClient | None = None,
 ) -> AsyncIterator[Stall]:
     """A stall with these listings (SKU -> units) of each world, whose eBay lives for as long as the block.
 
     Every order is paid, and nothing is late; with a `group_share` of 1 neighbours are variations of one listing.
+    `groups`: SKU -> a name that the variations of one listing share; all others are single then.
     """
     clock = TurnedClock()
     simulator = EbaySimulator(seed=seed, speed=speed, clock=clock, webhook_client=webhook_client)
     simulator.habits.unpaid_share = simulator.habits.payment_fails_share = 0.0
     simulator.habits.order_lag_s = (0.0, 0.0)
     simulator.habits.group_share = group_share
+    simulator.ebay.groups.update(groups or {})
     for lane, catalogue in ((Lane.INVENTORY, inventory or {}), (Lane.TRADING, trading or {})):
         simulator.ebay.lanes.update(dict.fromkeys(catalogue, lane))
         items = [CatalogueItem(sku, f"Title of {sku}", units) for sku, units in catalogue.items()]

@@ -124,8 +124,9 @@ class Books:
     listings: dict[str, Listing] = field(default_factory=dict)
     offers: dict[str, Variation] = field(default_factory=dict)
     shown: list[BookListing] = field(default_factory=list)
-    # The lane of SKUs for which the seed shall not choose.
+    # SKUs for which the seed shall not choose: the lane, and a name that the variations of one listing share.
     lanes: dict[str, Lane] = field(default_factory=dict)
+    groups: dict[str, str] = field(default_factory=dict)
     no_control_until: float = float("-inf")
 
     # Putting on sale ---------------------------------------------------------------------------------------
@@ -143,9 +144,16 @@ class Books:
             lane = self._lane_for(waiting[0].sku)
             count = self.random.randint(2, VARIATIONS_MOST) if wants_group else 1
             together = [waiting.pop(0)]
-            while waiting and len(together) < count and self.lanes.get(waiting[0].sku, lane) == lane:
+            group = self.groups.get(together[0].sku)
+            while waiting and self._goes_with(waiting[0].sku, lane, group=group, has_room=len(together) < count):
                 together.append(waiting.pop(0))
             self._list(together, lane)
+
+    def _goes_with(self, sku: str, lane: Lane, *, group: str | None, has_room: bool) -> bool:
+        """Whether the SKU is the next variation of a listing."""
+        if self.lanes.get(sku, lane) != lane or self.groups.get(sku) != group:
+            return False
+        return group is not None or has_room
 
     def _lane_for(self, sku: str) -> Lane:
         drawn = Lane.INVENTORY if self.random.random() < self.habits.inventory_share else Lane.TRADING
