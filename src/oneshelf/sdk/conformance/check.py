@@ -107,6 +107,10 @@ def no_key(declared: Capability) -> str:
     return "" if declared.key_life_s > 0 else "key_life_s is 0"
 
 
+def no_daily_changes(declared: Capability) -> str:
+    return "" if declared.changes_per_day else "changes_per_day is 0"
+
+
 def no_stock_file(declared: Capability) -> str:
     return "" if declared.has_stock_file else "has_stock_file is false"
 
