@@ -55,7 +55,7 @@ class Cursor(msgspec.Struct, forbid_unknown_fields=True):
 
     `since` is the newest change of an order seen, in the channel's time, and `routes_since` that of a fulfilment order
     (None: as `since`): those are read later, and how new they are says nothing of orders. While a poll has more pages,
-    `after` is the next one, `asked_at` the instant of our clock at which its first page was asked for, and `newest` what
+    `after` is the next one, `asked_at` the instant of our clock at which its first page was asked for, `newest` what
     it has seen so far of this list. `of_routes`: all orders are read, and it is at the fulfilment orders.
     """
 
