@@ -54,6 +54,9 @@ OF_SWITCHES = (
     Fault("slow_write", 0.03, 0.2, "a write takes seconds"),
     Fault("write_never_applied", 0.02, 0.15, "a write is accepted and never shows"),
     Fault("order_late", 0.03, 0.2, "an order cannot be searched for yet"),
+    Fault("zero_refused", 0.03, 0.2, "zero is not taken, and what was shown sells on"),
+    Fault("row_failed", 0.03, 0.2, "one row of a batch fails, and the others are taken"),
+    Fault("concurrent_refused", 0.03, 0.2, "a write is refused while another one is at work"),
 )
 # Of nodes and the database.
 OF_NODES = (

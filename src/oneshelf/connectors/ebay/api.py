@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from xml.etree.ElementTree import Element  # a type
@@ -50,8 +51,8 @@ _ANALYTICS_NAMES = {
     TRADING: ("tradingapi", "tradingapi"),
     NOTIFICATION: ("commerce", "notification"),
 }
-# Asked again after so long, where nobody says when the quota comes back.
-QUOTA_RETRY_S = 900.0
+# Asked again after so long, where nobody says whether the quota is spent and when it comes back.
+QUOTA_RETRY_S = 60.0
 TRADING_PATH = "/ws/api.dll"
 USER_AGENT = f"oneshelf/{__version__}"
 _QUOTA_SPENT = re.compile(r'"errorId"\s*:\s*2001\b')
@@ -196,13 +197,18 @@ class EbayApi:
             raise RetryLaterError(f"{operation}: eBay's quota of calls for the day is spent", retry_after_s=wait_s)
 
     async def _spent(self, operation: str, budget: str) -> None:
-        """Leave this API alone until its quota comes back. Raises RetryLaterError."""
+        """Leave this API alone until its quota comes back. Raises RetryLaterError.
+
+        Where eBay itself says that some of it is left, it was only busy.
+        """
         reset_at: datetime | None = None
         if budget in _ANALYTICS_NAMES:
-            try:
-                reset_at = min((quota[2] for quota in await self.quotas(budget) if quota[1] == 0), default=None)
-            except (ChannelFault, MalformedError):
-                reset_at = None
+            quotas: list[tuple[int, int, datetime]] = []
+            with suppress(ChannelFault, MalformedError):
+                quotas = await self.quotas(budget)
+            if quotas and all(left > 0 for _, left, _ in quotas):
+                raise RetryLaterError(f"{operation}: too many calls at once")
+            reset_at = min((end for _, left, end in quotas if left == 0), default=None)
         wait_s = QUOTA_RETRY_S if reset_at is None else (reset_at - self._clock.now()).total_seconds()
         wait_s = max(1.0, min(wait_s, DAY_S))
         self._spent_until[budget] = self._clock.monotonic() + wait_s
