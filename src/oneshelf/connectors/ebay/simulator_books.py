@@ -252,12 +252,14 @@ class Books:
             return
 
         async def apply() -> None:
-            if variation.is_gone:
+            # An item of the Inventory API outlives its listing; what was asked of a listing ends with it.
+            one = self.catalogue.get(variation.sku, variation) if listing.lane is Lane.INVENTORY else variation
+            if one.is_gone or (one is not self.catalogue.get(one.sku)):
                 return
-            old = variation.figures
+            old = one.figures
             item = old.item_units if item_units is None else item_units
             offer = old.offer_units if offer_units is None else offer_units
-            self.set_figures(variation, Figures(item, offer, old.sold))
+            self.set_figures(one, Figures(item, offer, old.sold))
 
         wait_s = self.random.uniform(*self.habits.apply_s)
         now = self.clock.monotonic()
