@@ -16,8 +16,8 @@ from urllib.parse import parse_qsl, unquote
 
 import jsonschema
 import msgspec
-import yaml  # type: ignore[import-untyped]
-from lxml import etree  # type: ignore[import-untyped]
+import yaml
+from lxml import etree
 
 from connectors.amazon.harness import Exchange
 

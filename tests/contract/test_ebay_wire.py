@@ -18,7 +18,7 @@ import pytest
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from lxml import etree  # type: ignore[import-untyped]
+from lxml import etree
 
 from connectors.amazon.harness import Exchange
 from connectors.ebay.stall import INVENTORY, ORDERS, Stall, stall

@@ -52,6 +52,17 @@ async def test_an_order_that_is_never_paid_gives_its_units_back() -> None:
         assert desk.units() == {"JUG": 10}
 
 
+async def test_an_unpaid_order_holds_its_units_for_as_long_as_it_waits() -> None:
+    async with stall({"MUG": 10}) as desk:
+        desk.simulator.habits.unpaid_share = 1.0
+        desk.simulator.habits.confirm_s = (20 * 86_400.0, 20 * 86_400.0)
+        desk.simulator.place([("MUG", 4)])
+        await desk.clock.advance(20 * 86_400.0 - 1)
+        assert (desk.units(), (await listed(desk))[0]["orderPaymentStatus"]) == ({"MUG": 6}, "PENDING")
+        await desk.clock.advance(1)
+        assert (desk.units(), (await listed(desk))[0]["orderPaymentStatus"]) == ({"MUG": 10}, "FAILED")
+
+
 async def test_an_account_may_hide_its_orders_until_they_are_paid() -> None:
     async with stall({"MUG": 10}) as desk:
         desk.simulator.habits.hides_unpaid = True

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
+import socket
 from xml.etree import ElementTree as Xml
 
 import httpx2
 import pytest
 
-from connectors.ebay.stall import ADDRESS, INVENTORY, ORDERS, Stall, errors, every, stall, text
+from connectors.ebay.stall import ADDRESS, INVENTORY, NAMESPACE, ORDERS, Stall, errors, every, stall, text
+from connectors.ebay.test_ebay_simulator_notifications import HOOK, desk_and_receiver
+from oneshelf.connectors.ebay.simulator import FAULTS, SIMULATED_SECRETS
+from oneshelf.sdk.shoppers import ShoppersPlan
+from oneshelf.sdk.simulator import CatalogueItem
 
 ITEMS = f"{INVENTORY}/inventory_item"
 DAY = "[2026-01-05T00:00:00.000Z..]"
@@ -199,3 +205,62 @@ async def test_between_two_pages_of_orders_one_that_was_read_moves_to_the_end() 
         assert [page["total"] for page in pages] == [6, 6]
         assert len(seen) == 6
         assert set(placed) - set(seen) == {placed[3]}
+
+
+# One seed is one story --------------------------------------------------------------------------------------------
+
+
+async def a_bad_day(seed: int) -> tuple[str, dict[str, int]]:
+    """All that the simulated eBay does, says and sends in a while with every fault on, as one digest; and its hits."""
+    print(f"seed {seed}")  # noqa: T201
+    told = hashlib.sha256()
+    names = [f"MUG-{n}" for n in range(20)]
+    async with desk_and_receiver(seed=seed, speed=20.0) as (desk, receiver):
+        simulator = desk.simulator
+        simulator.habits.unpaid_share, simulator.habits.payment_fails_share = 0.1, 0.2
+        simulator.habits.group_share, simulator.habits.commitment_share = 0.3, 0.2
+        simulator.stock_catalogue([CatalogueItem(name, "Mug", 30) for name in names])
+        simulator.connect(address=HOOK, secret="hush")
+        simulator.switches.set(dict.fromkeys(simulator.switches.names, 0.05))
+        simulator.shoppers.follow(ShoppersPlan(orders_per_s=3.0, cancel_share=0.2), desk.clock.monotonic())
+        for turn in range(80):
+            await desk.clock.advance(0.5)
+            for answer in await a_round(desk, names[turn % len(names)]):
+                told.update(repr(sorted(answer.headers.items())).encode() + answer.content)
+        for headers, body in receiver.got:
+            told.update(headers["x-ebay-signature"].encode() + body)
+        told.update(repr((list(simulator.orders()), list(simulator.listings()))).encode())
+        return told.hexdigest(), hits(desk)
+
+
+async def a_round(desk: Stall, sku: str) -> list[httpx2.Response]:
+    """A grant, and with its token a reading and a write of each world, and the orders."""
+    granted = await desk.grant({"grant_type": "refresh_token", "refresh_token": SIMULATED_SECRETS["refresh_token"]})
+    is_good = granted.headers["content-type"] == "application/json"
+    token = granted.json().get("access_token", "none") if is_good else "none"
+    rest = {"authorization": f"Bearer {token}"}
+    trading = {"x-ebay-api-call-name": "ReviseInventoryStatus", "x-ebay-api-iaf-token": token}
+    node = f'<ReviseInventoryStatusRequest xmlns="{NAMESPACE}">{desk.node(sku, 3)}</ReviseInventoryStatusRequest>'
+    update = {"requests": [desk.row(sku, 0)]}
+    client, path = desk.client, f"{ADDRESS}{INVENTORY}"
+    return [
+        granted,
+        await client.get(f"{path}/inventory_item", headers=rest, params={"limit": 5, "offset": 1}),
+        await client.get(f"{path}/inventory_item/{sku}", headers=rest),
+        await client.post(f"{path}/bulk_update_price_quantity", headers=rest, json=update),
+        await client.post(f"{ADDRESS}/ws/api.dll", headers=trading, content=node.encode()),
+        await client.get(ADDRESS + ORDERS, headers=rest, params={"limit": 20, "offset": 20}),
+    ]
+
+
+async def test_one_seed_is_one_story_with_every_fault_on_and_without_a_socket(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_socket(*_args: object, **_named: object) -> None:
+        raise AssertionError("the simulator opened a socket")
+
+    monkeypatch.setattr(socket.socket, "connect", no_socket)
+    monkeypatch.setattr(socket, "getaddrinfo", no_socket)
+    days = [await a_bad_day(seed) for seed in (3, 3, 4)]
+    assert days[0] == days[1]
+    assert days[0][0] != days[2][0]
+    struck = set(days[0][1]) | set(days[2][1])
+    assert set(FAULTS) <= struck, f"never struck: {set(FAULTS) - struck}"

@@ -78,9 +78,7 @@ def orders_answer(document: Any) -> OrdersAnswer:
 
 def is_partly_shipped(order: Any) -> bool:
     """Whether a line has left in part: by how much only the shipping fulfillments say."""
-    lines = order.get("lineItems") if isinstance(order, Mapping) else None
-    found = [line for line in lines if isinstance(line, Mapping)] if isinstance(lines, list) else []
-    return any(line.get("lineItemFulfillmentStatus") == "IN_PROGRESS" for line in found)
+    return any(line.get("lineItemFulfillmentStatus") == "IN_PROGRESS" for line in _lines_of(order))
 
 
 def shipped_from(document: Any) -> dict[str, int]:
@@ -104,6 +102,57 @@ def delivery_of(order: Any, *, shipped: Mapping[str, int] | None = None) -> Deli
     digest = hashlib.sha256(body).hexdigest()[:12]
     key = f"poll:{known.get('orderId')}:{known.get('lastModifiedDate')}:{digest}"
     return Delivery(key=key[:200], topic=POLLED_ORDER, body=body)
+
+
+@dataclass(frozen=True, slots=True)
+class Commitment:
+    """An order as long as nobody has paid it. When it is paid it may have another id."""
+
+    order_id: str
+    created: str
+
+
+def commitments_in(order: Any) -> dict[str, Commitment]:
+    """The lines of an order that nobody has paid yet: line -> its commitment. Of any other order none."""
+    if not isinstance(order, Mapping) or order.get("orderPaymentStatus") not in _UNPAID or _is_cancelled(order):
+        return {}
+    order_id, created = order.get("orderId"), order.get("creationDate")
+    if not isinstance(order_id, str) or not isinstance(created, str):
+        return {}
+    return dict.fromkeys(line_ids_of(order), Commitment(order_id, created))
+
+
+def line_ids_of(order: Any) -> list[str]:
+    """The ids of an order's lines: they are made when the buyer commits, and stay."""
+    return [line["lineItemId"] for line in _lines_of(order) if isinstance(line.get("lineItemId"), str)]
+
+
+def superseded(order: Any, commitment: Commitment, line_ids: frozenset[str]) -> Delivery:
+    """The order as which these lines were known before: they are in `order` now, and no longer in it.
+
+    "The order id changes when a buyer pays for several line items together", https://developer.ebay.com/devzone/XML/
+    Docs/Reference/eBay/types/OrderIDArrayType.html (checked 2026-11-26).
+    """
+    lines = [line for line in _lines_of(order) if line.get("lineItemId") in line_ids]
+    unshipped = [{**line, "lineItemFulfillmentStatus": "NOT_STARTED"} for line in lines]
+    former = {
+        **order,
+        "orderId": commitment.order_id,
+        "creationDate": commitment.created,
+        "cancelStatus": {"cancelState": "CANCELED"},
+        "lineItems": unshipped,
+    }
+    return delivery_of(former)
+
+
+def _lines_of(order: Any) -> list[Mapping[str, Any]]:
+    lines = order.get("lineItems") if isinstance(order, Mapping) else None
+    return [line for line in lines if isinstance(line, Mapping)] if isinstance(lines, list) else []
+
+
+def _is_cancelled(order: Mapping[str, Any]) -> bool:
+    cancel = order.get("cancelStatus")
+    return isinstance(cancel, Mapping) and cancel.get("cancelState") in _CANCELLED
 
 
 def _kept(value: Any, kept: dict[str, Any] | None) -> Any:

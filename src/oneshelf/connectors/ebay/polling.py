@@ -30,6 +30,8 @@ CLOCKS_APART = timedelta(seconds=60)
 WINDOW_LEAST = timedelta(seconds=1)
 RECENT = timedelta(seconds=90)
 RESTARTS_MAX = 8
+# Lines that wait for their payment, of which we know the order's id by heart.
+UNPAID_MAX = 2000
 
 
 class OrderCursor(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,7 +39,8 @@ class OrderCursor(msgspec.Struct, frozen=True, kw_only=True):
 
     `since`: nothing that changed before is asked for. `after`: the beginning of the next window, `before` its end;
     None: all until now. `offset`, `total`: within a window that cannot be cut; `restarts`: how often it has moved.
-    `asked_at`: when this poll began. `covered_at`: when the last poll that missed nothing began.
+    `asked_at`: when this poll began. `covered_at`: when the last poll that missed nothing began. `unpaid`: the lines of
+    orders that nobody has paid yet, with the order as which each is known.
     """
 
     since: datetime
@@ -49,6 +52,7 @@ class OrderCursor(msgspec.Struct, frozen=True, kw_only=True):
     asked_at: datetime | None = None
     is_certain: bool = True
     covered_at: datetime | None = None
+    unpaid: dict[str, parse.Commitment] = {}
 
     @classmethod
     def starting(cls, since: datetime) -> Self:
@@ -127,11 +131,16 @@ class OrderPoll:
         answer = await self._ask(at)
         if answer.total > LIMIT and at.offset == 0 and at.total is None and (half := at.cut()) is not None:
             return OrderPage(deliveries=(), cursor=half.text(), has_more=True, covered_until=None)
-        deliveries = tuple([await self._delivery(order) for order in answer.orders])
+        deliveries: list[Delivery] = []
+        unpaid = dict(at.unpaid)
+        for order in answer.orders:
+            deliveries.extend(_former(order, unpaid))
+            deliveries.append(await self._delivery(order))
+        at = msgspec.structs.replace(at, unpaid=dict(list(unpaid.items())[-UNPAID_MAX:]))
         following, has_more = at.turned(count=len(answer.orders), total=answer.total, overlap=self._overlap)
         covered_at = None if has_more else following.covered_at
         return OrderPage(
-            deliveries=deliveries,
+            deliveries=tuple(deliveries),
             cursor=following.text(),
             has_more=has_more,
             covered_until=None if covered_at is None else covered_at - self._lag,
@@ -164,6 +173,20 @@ class OrderPoll:
             # What has left is held for a while longer; nothing is sold twice for it.
             shipped = {}
         return parse.delivery_of(order, shipped=shipped)
+
+
+def _former(order: object, unpaid: dict[str, parse.Commitment]) -> list[Delivery]:
+    """The orders as which lines of this one were known before they were paid. `unpaid` is brought up to date."""
+    now = parse.commitments_in(order)
+    line_ids = parse.line_ids_of(order)
+    order_id = order.get("orderId") if isinstance(order, dict) else None
+    gone: dict[parse.Commitment, set[str]] = {}
+    for line_id in line_ids:
+        known = unpaid.pop(line_id, None)
+        if known is not None and known.order_id != order_id:
+            gone.setdefault(known, set()).add(line_id)
+    unpaid.update(now)
+    return [parse.superseded(order, known, frozenset(lines)) for known, lines in gone.items()]
 
 
 def _segment(order_id: str) -> str:

@@ -228,7 +228,7 @@ class InventoryApi:
         """`sku` is called optional by the contract; without it the real API answers an error."""
         if not request.query_params.get("sku"):
             raise refused(25709, "Invalid value for sku.", fieldName="sku")
-        limit = asked.whole(request, "limit", least=1, most=25, default=25)
+        limit = asked.whole(request, "limit", least=1, most=10**9, default=100)
         offset = asked.whole(request, "offset", least=0, most=10**9, default=0)
         variation = self._variation(request.query_params["sku"], status=404)
         at = self._faults.replica_at()
@@ -281,7 +281,7 @@ class InventoryApi:
     # Locations ---------------------------------------------------------------------------------------------------
 
     async def _locations(self, request: Request) -> Response:
-        limit = asked.whole(request, "limit", least=1, most=100, default=100)
+        limit = asked.whole(request, "limit", least=1, most=10**9, default=100)
         offset = asked.whole(request, "offset", least=0, most=10**9, default=0)
         found = [documents.LOCATION][offset : offset + limit]
         head = {"href": f"{PATH}/location", "limit": limit, "offset": offset, "total": 1}
