@@ -78,10 +78,13 @@ ALL = (*OF_CHANNELS, *OF_SWITCHES, *OF_NODES, *OF_MERCHANTS)
 BY_NAME = {fault.name: fault for fault in ALL}
 
 
-def drawn(random: Random, merchants: Random) -> dict[str, str]:
-    """Fault -> how hard it strikes in this run. Half of all are off, so that each is seen with few others too."""
-    grades = {fault.name: random.choice((OFF, OFF, RARE, HEAVY)) for fault in (*OF_CHANNELS, *OF_SWITCHES, *OF_NODES)}
-    return {**grades, **{fault.name: merchants.choice((OFF, OFF, RARE, HEAVY)) for fault in OF_MERCHANTS}}
+def drawn(seed: int) -> dict[str, str]:
+    """Fault -> how hard it strikes in the run of this seed. Half of all are off, so that each is seen with few others.
+
+    With dice of its own: whoever asks for the same faults by their names lives the same run.
+    """
+    random = Random(f"{seed}:grades")  # noqa: S311  # repeatable, not a secret
+    return {fault.name: random.choice((OFF, OFF, RARE, HEAVY)) for fault in ALL}
 
 
 def asked_for(text: str) -> dict[str, str]:

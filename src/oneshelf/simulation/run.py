@@ -120,7 +120,7 @@ def live(  # noqa: PLR0913  # one run, and all that may be asked of it
         grades = dict.fromkeys(BY_NAME, OFF)
     chance = Random(f"{seed}:faults")  # noqa: S311  # repeatable, not a secret
     merchants = Random(f"{seed}:merchants")  # noqa: S311  # as above
-    mix = dict(grades) if grades is not None else drawn(chance, merchants)
+    mix = dict(grades) if grades is not None else drawn(seed)
     outcome = Outcome(seed, mix, mode or (play.mode if play else _drawn_mode(seed)))
     if outcome.mode == Mode.GUARDED:
         mix.update(dict.fromkeys(NOT_GUARDED, OFF))
