@@ -98,6 +98,10 @@ async def test_commitments_that_are_paid_at_once_become_one_order() -> None:
         assert [(line["sku"], line["quantity"]) for line in order["lineItems"]] == [("MUG", 2), ("JUG", 2)]
         assert desk.simulator.combine([str(one) for one in ids]) is None
         assert desk.units() == {"MUG": 8, "JUG": 8}
+        off_listing = {
+            one.order_id: sum(line.units_off_listing for line in one.lines) for one in desk.simulator.orders()
+        }
+        assert off_listing == {**dict.fromkeys(ids, 0), combined: 4}
         assert desk.simulator.cancel(str(combined))
         assert desk.units() == {"MUG": 10, "JUG": 10}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from oneshelf.connectors.ebay.simulator_books import Books
@@ -165,7 +165,9 @@ class Trade:
         order.paid_at = order.created_at
         order.lines = [line for one in old for line in one.lines]
         for one in old:
-            one.paid_as, one.lines = order.order_id, []
+            one.paid_as = order.order_id
+            # In the books: of the old order nothing will ever be shipped.
+            one.lines = [replace(line, cancelled=line.units) for line in one.lines]
         self.orders[order.order_id] = order
         self.confirmed(order)
         return order
