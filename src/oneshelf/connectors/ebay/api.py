@@ -200,7 +200,7 @@ class EbayApi:
         reset_at: datetime | None = None
         if budget in _ANALYTICS_NAMES:
             try:
-                reset_at = min((quota[2] for quota in await self.quotas(budget) if quota[1] == 0), default=None)
+                reset_at = min((quota[2] for quota in await self.quotas(budget) if quota[1] <= 0), default=None)
             except (ChannelFault, MalformedError):
                 reset_at = None
         wait_s = QUOTA_RETRY_S if reset_at is None else (reset_at - self._clock.now()).total_seconds()
