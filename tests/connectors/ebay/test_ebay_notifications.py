@@ -198,6 +198,19 @@ def test_a_key_that_cannot_be_had_now_is_no_wrong_signature() -> None:
     played(story)
 
 
+def test_a_key_that_cannot_be_looked_at_again_goes_on_being_good() -> None:
+    async def story(bench: Bench) -> None:
+        bench.placed((MUG, 1))
+        await bench.live(60.0)
+        await bench.verified(bench.hooks.got[0])
+        await bench.live(3600.0)
+        bench.simulator.switches.set({"server_error": 1.0})
+        assert (await bench.verified(bench.hooks.got[0])).topic == "ORDER_CONFIRMATION"
+        assert calls(bench, "public_key") == 2
+
+    played(story)
+
+
 # What is said -------------------------------------------------------------------------------------------------
 
 

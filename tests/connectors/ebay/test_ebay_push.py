@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from connectors.ebay.desk import CAP, INVENTORY, MUG, TRADING, calls, ebay_of, played, pushed
-from oneshelf.connectors.ebay.push import seconds_to_the_next_day
+from oneshelf.connectors.ebay.push import is_day_used_up, seconds_to_the_next_day
 from oneshelf.connectors.ebay.simulator_books import Lane
 from oneshelf.domain.identity import ChannelSku
 from oneshelf.sdk.conformance.bench import Bench
@@ -136,6 +136,20 @@ def test_a_day_may_end_at_midnight_or_when_it_does_in_california() -> None:
     assert seconds_to_the_next_day(at) == 2 * 3600 + 60
     assert seconds_to_the_next_day(at.replace(hour=7)) == 3600 + 60
     assert seconds_to_the_next_day(at.replace(hour=8)) == 16 * 3600 + 60
+
+
+@pytest.mark.parametrize(
+    ("words", "is_used_up"),
+    [
+        ("25019: Cannot revise the listing. The limit of revisions of this listing is reached for today.", True),
+        ("240: You have reached the maximum of 250 revisions for this item.", True),
+        ("25097: This listing is on hold due to a policy violation, and revisions are not possible.", False),
+        ("25019: Cannot revise the listing. This would exceed your selling limit.", False),
+        ("25026: Selling limit exceeded.", False),
+    ],
+)
+def test_only_a_day_that_is_used_up_is_waited_for(words: str, is_used_up: bool) -> None:
+    assert is_day_used_up(words) is is_used_up
 
 
 # Zero ---------------------------------------------------------------------------------------------------------

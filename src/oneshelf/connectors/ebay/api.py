@@ -208,7 +208,7 @@ class EbayApi:
                 quotas = await self.quotas(budget)
             if quotas and all(left > 0 for _, left, _ in quotas):
                 raise RetryLaterError(f"{operation}: too many calls at once")
-            reset_at = min((end for _, left, end in quotas if left == 0), default=None)
+            reset_at = min((end for _, left, end in quotas if left <= 0), default=None)
         wait_s = QUOTA_RETRY_S if reset_at is None else (reset_at - self._clock.now()).total_seconds()
         wait_s = max(1.0, min(wait_s, DAY_S))
         self._spent_until[budget] = self._clock.monotonic() + wait_s

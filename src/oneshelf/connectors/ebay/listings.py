@@ -38,6 +38,8 @@ from oneshelf.sdk.message import StockPage, StockReading
 
 # SKUs that nobody knows are looked for on all pages not more often than this: new ones are found by sweeps.
 LOOK_ALL_S = 900.0
+# The more pages there are, the rarer: so 1,440 of the day's calls at most go into it.
+LOOK_ALL_S_A_PAGE = 60.0
 # What was not on any of these pages so long ago at most is not on sale.
 ABSENT_S = 60.0
 PAGES_MAX = 1000
@@ -221,7 +223,8 @@ class Listings:
         """Those of these listings that are on sale by the Trading API."""
         item_ids = {sku: ids for sku in channel_skus if (ids := self._known_ids(sku))}
         unknown = [sku for sku in channel_skus if sku not in item_ids and sku not in self._aside]
-        is_due = self._clock.monotonic() - self._looked_at >= LOOK_ALL_S
+        every_s = max(LOOK_ALL_S, self._page_count * LOOK_ALL_S_A_PAGE)
+        is_due = self._clock.monotonic() - self._looked_at >= every_s
         wanted = set(channel_skus)
         asked = sorted(set().union(*item_ids.values()))
         if (unknown and is_due) or len(asked) > self._page_count:

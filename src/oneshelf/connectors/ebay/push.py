@@ -257,7 +257,7 @@ def _is_about(problem: trading.Problem, place: InTrading) -> bool:
 def is_day_used_up(words: str) -> bool:
     """Whether the listing has been changed as often as eBay allows in a day."""
     said = words.lower()
-    return "revis" in said and _DAILY_LIMIT.search(said) is not None
+    return "revis" in said and "selling limit" not in said and _DAILY_LIMIT.search(said) is not None
 
 
 def seconds_to_the_next_day(now: datetime) -> float:

@@ -26,7 +26,7 @@ from oneshelf.clock import Clock
 from oneshelf.connectors.ebay.api import PUBLIC_KEY, EbayApi, document_of
 from oneshelf.connectors.ebay.json_reading import a_text, an_object, decoded, text_in
 from oneshelf.errors import MalformedError
-from oneshelf.sdk.fault import RetryLaterError, SignatureError
+from oneshelf.sdk.fault import ChannelFault, RetryLaterError, SignatureError
 
 HEADER = "x-ebay-signature"
 HEADER_LENGTH_MAX = 4096
@@ -132,7 +132,13 @@ class Keys:
         is_fresh = found is not None and self._clock.monotonic() - found[1] < KEY_LIFE_S
         if is_fresh or key_id in self._unknown:
             return
-        pem = await self._fetch(key_id)
+        try:
+            pem = await self._fetch(key_id)
+        except ChannelFault:
+            if found is None:
+                raise
+            # An id never has another key, so the one at hand is still good.
+            return
         if pem is None:
             self._known.pop(key_id, None)
             _put(self._unknown, key_id, None, most=UNKNOWN_MAX)
