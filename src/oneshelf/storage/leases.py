@@ -62,8 +62,9 @@ async def _others_are_connected(session: psycopg.AsyncConnection[tuple[Any, ...]
 
 
 async def clear(database: Database) -> int:
-    """Free every listing and every task. Returns how many were held."""
+    """Free every listing, every task and every wanted order. Returns how many were held."""
     async with database.transaction() as tx:
         held = await tx.execute("update listings set lease = null, lease_until = null where lease is not null")
         tasks = await tx.execute("update schedules set lease = null, lease_until = null where lease is not null")
-    return held.rowcount + tasks.rowcount
+        wanted = await tx.execute("update wanted_orders set lease = null, lease_until = null where lease is not null")
+    return held.rowcount + tasks.rowcount + wanted.rowcount
