@@ -85,6 +85,10 @@ class TellingConnector(PaperConnector):
     def has_queue(self) -> bool:
         return True
 
+    @property
+    def queue_name(self) -> str:
+        return "paper queue"
+
     async def hear(self) -> Heard:
         if self.queue_fault is not None:
             raise self.queue_fault

@@ -11,7 +11,7 @@ from oneshelf.config import Settings
 from oneshelf.errors import OneshelfError
 from oneshelf.flow.channel import OpenChannel
 from oneshelf.flow.hear import TASK as LISTENING
-from oneshelf.flow.subscribe import EVERY_S, webhook_address
+from oneshelf.flow.subscribe import EVERY_S, announced_at
 from oneshelf.sdk.contract import Hears, Subscribes
 from oneshelf.sdk.fault import ChannelFault
 from oneshelf.sdk.message import Finding
@@ -141,11 +141,11 @@ def _abilities(row: ChannelRow, opened: OpenChannel, newest: ProbeRow | None) ->
 def _webhooks(opened: OpenChannel, check: SubscriptionCheck | None, public_url: str) -> Finding:
     """Whether somebody sees that the channel goes on telling us, and what was lost."""
     what = f"channel {opened.name}: webhooks"
-    if not public_url:
+    address = announced_at(opened, public_url)
+    if not address:
         every_s = opened.capability.poll_orders_s
         detail = f"nobody keeps them, orders are polled every {every_s:g} s; to be told at once set ONESHELF_PUBLIC_URL"
         return Finding(what, is_good=True, detail=detail)
-    address = webhook_address(public_url, opened.name)
     if check is None or check.address != address:
         return Finding(what, is_good=True, detail=f"not looked at yet at {address}; a running engine does it at once")
     if check.refused:

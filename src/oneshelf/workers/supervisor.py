@@ -166,8 +166,9 @@ class Supervisor:
         if isinstance(channel.connector, Hears) and channel.connector.has_queue:
             listener = hear.Listener(database, channel, clock)
             steps = {**steps, "hear": (listener.listen, ("interpret",), 0.25, 0)}
-        if self._public_url and isinstance(channel.connector, Subscribes):
-            watchdog = subscribe.Watchdog(database, channel, clock, public_url=self._public_url)
+        address = subscribe.announced_at(channel, self._public_url)
+        if address and isinstance(channel.connector, Subscribes):
+            watchdog = subscribe.Watchdog(database, channel, clock, address=address)
             steps = {**steps, "subscribe": (watchdog.keep, (f"poll {name}", f"sweep {name}"), 5.0, 5.0)}
         return [
             Step(f"{step} {name}", work, wakes, idle_s=idle_s, pace_s=pace_s)

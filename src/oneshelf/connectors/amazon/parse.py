@@ -86,6 +86,11 @@ def orders_answer(document: Any) -> OrdersAnswer:
     )
 
 
+def order_answer(document: Any) -> Delivery:
+    """The order of a getOrder answer, delivered as a search would. Raises MalformedError."""
+    return _delivery(_object(_object(document, "the answer to getOrder").get("order"), "order"))
+
+
 def order_message(delivery: Delivery, *, channel: Channel) -> Message:
     """The order in a polled delivery. Raises MalformedError."""
     order = _object(document_from(delivery.body, object, what="the order"), "the order")
