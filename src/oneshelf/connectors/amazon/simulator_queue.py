@@ -72,6 +72,11 @@ class Queue:
     def __len__(self) -> int:
         return len(self._messages)
 
+    @property
+    def visible_count(self) -> int:
+        """How many messages somebody would be given now."""
+        return len(self._visible())
+
     def send(self, body: Mapping[str, Any]) -> None:
         """Put a message into the queue."""
         self.sent_count += 1
