@@ -63,6 +63,7 @@ def test_an_order_that_changed_is_to_be_asked_for(written: Any) -> None:
         order_change(summary={"MarketplaceId": "A2EUQ1WTGCTBG2"}),
         envelope("FEED_PROCESSING_FINISHED", {"feedProcessingFinishedNotification": {}}),
         envelope("REPORT_PROCESSING_FINISHED", {"reportProcessingFinishedNotification": {}}),
+        envelope("FBA_INVENTORY_AVAILABILITY_CHANGES", {"SellerId": SELLER, "SKU": "MUG-FBA"}),
         envelope("SOMETHING_OF_TOMORROW", {"what": "ever"}),
         envelope(
             "LISTINGS_ITEM_MFN_QUANTITY_CHANGE",
@@ -70,7 +71,17 @@ def test_an_order_that_changed_is_to_be_asked_for(written: Any) -> None:
         ),
         envelope("ACCOUNT_STATUS_CHANGED", {"accountStatusChangeNotification": {"currentAccountStatus": "AT_RISK"}}),
     ],
-    ids=["another seller", "fba", "another store", "feed", "report", "unknown", "other fulfilment", "at risk"],
+    ids=[
+        "another seller",
+        "fba",
+        "another store",
+        "feed",
+        "report",
+        "fba stock",
+        "unknown",
+        "other fulfilment",
+        "at risk",
+    ],
 )
 def test_what_is_none_of_our_business_is_ignored_with_a_reason(document: Any) -> None:
     message = said(document)
@@ -89,11 +100,6 @@ def test_a_quantity_that_came_by_an_event_bus_is_the_same_news() -> None:
     on_bus = {"version": "0", "id": "bus", "detail-type": "LISTINGS_ITEM_MFN_QUANTITY_CHANGE", "detail": plain}
     assert said(on_bus) == StockHint(ChannelSku("MUG"))
     assert told(on_bus).key == told(plain).key
-
-
-def test_what_amazon_has_of_a_listing_is_a_reason_to_look() -> None:
-    payload = {"SellerId": SELLER, "SKU": "MUG-FBA", "FNSKU": "X001", "FulfillmentInventoryByMarketplace": []}
-    assert said(envelope("FBA_INVENTORY_AVAILABILITY_CHANGES", payload)) == StockHint(ChannelSku("MUG-FBA"))
 
 
 def test_an_account_that_is_deactivated_lets_nobody_in() -> None:
@@ -134,7 +140,6 @@ def test_where_the_parcel_goes_is_not_kept() -> None:
         b'{"NotificationType": "ORDER_CHANGE", "Payload": {"OrderChangeNotification": {"SellerId": "A1SELLER"}}}',
         b'{"NotificationType": "LISTINGS_ITEM_MFN_QUANTITY_CHANGE", "Payload": '
         b'{"SellerId": "A1SELLER", "FulfillmentChannelCode": "DEFAULT", "Sku": ""}}',
-        b'{"NotificationType": "FBA_INVENTORY_AVAILABILITY_CHANGES", "Payload": {"SellerId": "A1SELLER"}}',
         b'{"NotificationType": "ACCOUNT_STATUS_CHANGED", "Payload": '
         b'{"accountStatusChangeNotification": {"currentAccountStatus": "SOLD"}}}',
         b"{" * 5000,

@@ -7,6 +7,7 @@ import httpx2
 from oneshelf.clock import Clock
 from oneshelf.connectors.amazon.account import ORDERS_LAG_S, SETTINGS, account_from
 from oneshelf.connectors.amazon.connector import BATCH_MAX
+from oneshelf.connectors.amazon.fba import LIMIT as FBA_LIMIT
 from oneshelf.connectors.amazon.listening import GET_ORDER_LIMIT, FetchingAmazonConnector, ListeningAmazonConnector
 from oneshelf.connectors.amazon.simulator import AmazonSimulator
 from oneshelf.connectors.amazon.sqs import SQS_LIMIT
@@ -56,6 +57,7 @@ class AmazonKind:
                 # Amazon documents none for tokens; one token lives an hour, so this is only a brake.
                 Limit("token", 1.0, 5),
                 *NOTIFICATION_LIMITS,
+                FBA_LIMIT,
                 SQS_LIMIT,
             ),
             page_reads=BATCH_MAX,

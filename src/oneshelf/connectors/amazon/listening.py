@@ -7,6 +7,7 @@ shows, so that an order has one delivery, whichever brings it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from urllib.parse import quote
 
 from oneshelf.clock import Clock
@@ -14,22 +15,37 @@ from oneshelf.connectors.amazon import notification, parse
 from oneshelf.connectors.amazon.account import Account
 from oneshelf.connectors.amazon.api import ORDERS_PATH, SellingPartnerApi, refuse
 from oneshelf.connectors.amazon.connector import AmazonConnector
+from oneshelf.connectors.amazon.fba import FbaStock
 from oneshelf.connectors.amazon.queue_access import QueueAccess
 from oneshelf.connectors.amazon.sqs import Sqs
 from oneshelf.connectors.amazon.subscriptions import BY_EVENT_BRIDGE, WANTED, NotificationSubscriptions
 from oneshelf.connectors.amazon.tokens import grantless_tokens_of
-from oneshelf.domain.identity import Channel
+from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.errors import MalformedError, broken, invariant
 from oneshelf.sdk.capability import Limit
 from oneshelf.sdk.fault import ChannelFault
 from oneshelf.sdk.http import ChannelHttp
-from oneshelf.sdk.message import Delivery, Finding, Heard, Subscriptions
+from oneshelf.sdk.message import Delivery, Finding, Heard, StockPage, StockReading, Subscriptions
 
 GET_ORDER_LIMIT = Limit("getOrder", 0.5, 30)
 
 
 class FetchingAmazonConnector(AmazonConnector):
-    """An account whose orders can be asked for one by one, see `sdk.contract.FetchesOrders`."""
+    """An account whose orders can be asked for one by one, see `sdk.contract.FetchesOrders`.
+
+    What Amazon has of the listings that it fulfils itself is told in their notes.
+    """
+
+    def __init__(self, account: Account, *, channel: Channel, http: ChannelHttp, clock: Clock) -> None:
+        super().__init__(account, channel=channel, http=http, clock=clock)
+        self._fba = FbaStock(self._api, marketplace_id=account.marketplace_id)
+
+    async def fetch_stock(self, cursor: str | None) -> StockPage:
+        page = await super().fetch_stock(cursor)
+        return replace(page, readings=await self._fba.shown(page.readings))
+
+    async def read_stock(self, channel_skus: Sequence[ChannelSku]) -> tuple[StockReading, ...]:
+        return await self._fba.shown(await super().read_stock(channel_skus))
 
     async def fetch_order(self, order_id: str) -> Delivery | None:
         path = f"{ORDERS_PATH}/{quote(order_id, safe='')}"

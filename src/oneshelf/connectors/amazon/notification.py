@@ -24,7 +24,6 @@ from oneshelf.sdk.message import AccessLost, Delivery, Ignored, Message, OrderHi
 
 ORDER_CHANGE = "ORDER_CHANGE"
 QUANTITY_CHANGE = "LISTINGS_ITEM_MFN_QUANTITY_CHANGE"
-FBA_CHANGE = "FBA_INVENTORY_AVAILABILITY_CHANGES"
 ACCOUNT_STATUS = "ACCOUNT_STATUS_CHANGED"
 UNREADABLE = "unreadable"
 
@@ -68,7 +67,8 @@ def message_from(delivery: Delivery, *, seller_id: str, stores: Collection[str])
         case "LISTINGS_ITEM_MFN_QUANTITY_CHANGE":
             return _of_seller(payload, seller_id) or _quantity_hint(payload)
         case "FBA_INVENTORY_AVAILABILITY_CHANGES":
-            return _of_seller(payload, seller_id) or StockHint(_sku(payload, "SKU", kind))
+            # A look would find no figure of ours.
+            return Ignored("what Amazon has is told with the next look at all listings")
         case "ACCOUNT_STATUS_CHANGED":
             return _account_status(payload)
         case "FEED_PROCESSING_FINISHED" | "REPORT_PROCESSING_FINISHED":
@@ -91,7 +91,10 @@ def _quantity_hint(payload: Mapping[str, Any]) -> Message:
     """The figure is of an instant that is not told, so it is only a reason to look. Our own writes come back so too."""
     if _member(payload, "FulfillmentChannelCode") != MERCHANT_CHANNEL:
         return Ignored("the quantity of another fulfilment channel")
-    return StockHint(_sku(payload, "Sku", QUANTITY_CHANGE))
+    sku = _member(payload, "Sku")
+    if not isinstance(sku, str) or not sku:
+        raise MalformedError(f"{QUANTITY_CHANGE} names no SKU")
+    return StockHint(ChannelSku(sku))
 
 
 def _account_status(payload: Mapping[str, Any]) -> Message:
@@ -140,13 +143,6 @@ def _member(named: Any, name: str) -> Any:
     if not isinstance(named, Mapping):
         return None
     return named.get(name, named.get(name[0].lower() + name[1:]))
-
-
-def _sku(payload: Mapping[str, Any], name: str, kind: str) -> ChannelSku:
-    value = _member(payload, name) or _member(payload, "Sku") or payload.get("sku")
-    if not isinstance(value, str) or not value:
-        raise MalformedError(f"{kind} names no SKU")
-    return ChannelSku(value)
 
 
 def _object(value: Any, what: str) -> Mapping[str, Any]:

@@ -24,6 +24,7 @@ from oneshelf.sdk.tokens import Grant
 
 POLLED_ORDER = "poll/order"
 MERCHANT_CHANNEL = "DEFAULT"
+BY_AMAZON = "fulfilled by Amazon"
 WORDS_LENGTH_MAX = 300
 
 # Version 2026-01-01 writes CANCELLED; older versions of the same status write Canceled.
@@ -218,7 +219,7 @@ def _units_shown(shown: Mapping[str, Any], channel_sku: ChannelSku) -> tuple[int
             return 0, "no quantity has been set yet"
         return units_from(told, what=f"{channel_sku}: the quantity on sale"), ""
     if shown:
-        return None, f"fulfilled by Amazon ({', '.join(sorted(shown))}): Amazon keeps the count"
+        return None, f"{BY_AMAZON} ({', '.join(sorted(shown))}): Amazon keeps the count"
     return None, "Amazon does not say who fulfils this listing"
 
 

@@ -21,6 +21,7 @@ RATES = {
     "patchListingsItem": (5.0, 5),
     "searchListingsItems": (5.0, 5),
     "getListingsItem": (5.0, 10),
+    "getInventorySummaries": (2.0, 2),
     "getDestinations": (1.0, 5),
     "createDestination": (1.0, 5),
     "getSubscription": (1.0, 5),

@@ -17,6 +17,7 @@ from oneshelf.connectors.amazon import simulator_documents as documents
 from oneshelf.connectors.amazon import simulator_question as asked
 from oneshelf.connectors.amazon.simulator_books import Books, Listing, Order
 from oneshelf.connectors.amazon.simulator_faults import Faults
+from oneshelf.connectors.amazon.simulator_fba import FbaInventory
 from oneshelf.connectors.amazon.simulator_gate import BadRequestError, Gate
 from oneshelf.connectors.amazon.simulator_notifications import Notifications
 from oneshelf.connectors.amazon.simulator_question import Question
@@ -73,6 +74,8 @@ class Wire:
     def routes(self) -> Sequence[BaseRoute]:
         items = "/listings/2021-08-01/items"
         orders = self._operation("searchOrders", self._search_orders)
+        fba = FbaInventory(self._books, self._marketplace_id, self._faults, self._gate)
+        summaries = self._operation("getInventorySummaries", fba.summaries)
         order = self._operation("getOrder", self._get_order)
         search = self._operation("searchListingsItems", self._search_items)
         patch = self._operation("patchListingsItem", self._patch_item)
@@ -82,6 +85,7 @@ class Wire:
             Route("/orders/2026-01-01/orders", orders, methods=["GET"]),
             Route("/orders/2026-01-01/orders/{order_id}", order, methods=["GET"]),
             *self._notification_routes(),
+            Route("/fba/inventory/v1/summaries", summaries, methods=["GET"]),
             Route(items + "/{seller_id}", search, methods=["GET"]),
             Route(items + "/{seller_id}/{sku:path}", patch, methods=["PATCH"]),
             Route(items + "/{seller_id}/{sku:path}", get, methods=["GET"]),

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from oneshelf.connectors.amazon.api import SellingPartnerApi, refuse
-from oneshelf.connectors.amazon.notification import ACCOUNT_STATUS, FBA_CHANGE, ORDER_CHANGE, QUANTITY_CHANGE
+from oneshelf.connectors.amazon.notification import ACCOUNT_STATUS, ORDER_CHANGE, QUANTITY_CHANGE
 from oneshelf.errors import MalformedError
 from oneshelf.sdk.capability import Limit
 from oneshelf.sdk.fault import RefusedError
@@ -21,7 +21,7 @@ from oneshelf.sdk.message import Subscriptions
 PATH = "/notifications/v1"
 DESTINATION_NAME = "oneshelf"
 # type -> version of its payload.
-WANTED: Mapping[str, str] = {ORDER_CHANGE: "1.0", FBA_CHANGE: "1.0", ACCOUNT_STATUS: "2021-01-01"}
+WANTED: Mapping[str, str] = {ORDER_CHANGE: "1.0", ACCOUNT_STATUS: "2021-01-01"}
 BY_EVENT_BRIDGE: Mapping[str, str] = {QUANTITY_CHANGE: "1.0"}
 LIMITS = tuple(
     Limit(operation, 1.0, 5)
