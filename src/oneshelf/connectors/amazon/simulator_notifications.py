@@ -95,6 +95,7 @@ class Notifications:
             {
                 "OrderItemId": line.item_id,
                 "SellerSKU": line.sku,
+                "SupplySourceId": "",
                 "Quantity": line.units,
                 "QuantityShipped": line.shipped,
                 "IsBuyerRequestedCancel": False,
@@ -134,7 +135,16 @@ class Notifications:
             }
             self._announce("LISTINGS_ITEM_MFN_QUANTITY_CHANGE", payload)
         elif listing.channel_code == AMAZON_CHANNEL:
-            shown = {"MarketplaceId": self._marketplace_id, "FulfillmentInventory": {"Fulfillable": listing.units}}
+            stock = {
+                **dict.fromkeys(("Unfulfillable", "Researching", "FutureSupplyBuyable"), 0),
+                "Fulfillable": listing.units,
+                "PendingCustomerOrderInTransit": 0,
+                "InboundQuantityBreakdown": dict.fromkeys(("Working", "Shipped", "Receiving"), 0),
+                "ReservedQuantityBreakdown": dict.fromkeys(
+                    ("WarehouseProcessing", "WarehouseTransfer", "PendingCustomerOrder"), 0
+                ),
+            }
+            shown = {"MarketplaceId": self._marketplace_id, "ItemName": listing.title, "FulfillmentInventory": stock}
             payload = {
                 "SellerId": self._seller_id,
                 "FNSKU": f"X00{listing.number:07}",
