@@ -65,6 +65,14 @@ async def clear(database: Database) -> int:
     """Free every listing, every task and every wanted order. Returns how many were held."""
     async with database.transaction() as tx:
         held = await tx.execute("update listings set lease = null, lease_until = null where lease is not null")
-        tasks = await tx.execute("update schedules set lease = null, lease_until = null where lease is not null")
-        wanted = await tx.execute("update wanted_orders set lease = null, lease_until = null where lease is not null")
-    return held.rowcount + tasks.rowcount + wanted.rowcount
+        others = await tx.execute(
+            """
+            with tasks as (
+                update schedules set lease = null, lease_until = null where lease is not null returning 1
+            ), wanted as (
+                update wanted_orders set lease = null, lease_until = null where lease is not null returning 1
+            )
+            select 1 from tasks union all select 1 from wanted
+            """
+        )
+    return held.rowcount + others.rowcount

@@ -161,9 +161,11 @@ class Supervisor:
                 0.1,
             ),
         }
-        if isinstance(channel.connector, FetchesOrders):
+        has_queue = isinstance(channel.connector, Hears) and channel.connector.has_queue
+        # A channel that is polled alone tells of no order that it does not show.
+        if isinstance(channel.connector, FetchesOrders) and (has_queue or channel.capability.has_webhooks):
             steps = {**steps, "fetch": (lambda: fetch.fetch(database, channel, clock), ("interpret",), 0.5, 0)}
-        if isinstance(channel.connector, Hears) and channel.connector.has_queue:
+        if has_queue:
             listener = hear.Listener(database, channel, clock)
             steps = {**steps, "hear": (listener.listen, ("interpret",), 0.25, 0)}
         address = subscribe.announced_at(channel, self._public_url)
