@@ -50,7 +50,12 @@ async def test_a_page_that_cannot_be_had_hides_no_listing() -> None:
         desk.budget.wait_s["getInventorySummaries"] = 60.0  # type: ignore[attr-defined]
         found = await read(desk)
         assert found[OWN].units == 5
-        assert "could not be read this time" in found[FBA].note
+        assert "could not be read yet" in found[FBA].note
+        desk.budget.wait_s.clear()  # type: ignore[attr-defined]
+        told = (await read(desk))[FBA].note
+        assert told.endswith("9 on sale")
+        desk.budget.wait_s["getInventorySummaries"] = 60.0  # type: ignore[attr-defined]
+        assert (await read(desk))[FBA].note == told, "what was told last"
 
 
 async def test_short_pages_are_asked_for_back_to_back_and_a_comma_in_a_name_costs_only_its_figure() -> None:

@@ -53,29 +53,31 @@ class FbaStock:
     def __init__(self, api: SellingPartnerApi, *, marketplace_id: str) -> None:
         self._api = api
         self._marketplace_id = marketplace_id
+        # What was told last, for when it cannot be asked: a figure of a while ago is better than none.
+        self._words: dict[ChannelSku, str] = {}
 
     async def shown(self, readings: Sequence[StockReading]) -> tuple[StockReading, ...]:
         """The same readings; what Amazon fulfils itself says in its note what Amazon has. It stays without units.
 
-        A failure of this question is told in the note, and keeps no other listing from being read.
+        A failure of this question keeps no other listing from being read: then what was told last stays in the note.
         """
         ours = [one.channel_sku for one in readings if one.note.startswith(parse.BY_AMAZON)]
         # The batch is a list with commas.
         asked = [sku for sku in ours if "," not in sku]
         if not asked:
             return tuple(readings)
-        notes: dict[ChannelSku, str] = {}
         for start in range(0, len(asked), SKUS_MAX):
             batch = asked[start : start + SKUS_MAX]
             try:
                 found = await self._summaries(batch)
             except ReauthenticateError:
-                notes |= dict.fromkeys(batch, "the role Amazon Fulfillment is missing to tell how many there are")
+                told = dict.fromkeys(batch, "the role Amazon Fulfillment is missing to tell how many there are")
             except (ChannelFault, MalformedError):
-                notes |= dict.fromkeys(batch, "how many there are could not be read this time")
+                told = {sku: "how many there are could not be read yet" for sku in batch if sku not in self._words}
             else:
-                notes |= {sku: found[sku].words() if sku in found else "none of it there" for sku in batch}
-        return tuple(_noted(one, notes) for one in readings)
+                told = {sku: found[sku].words() if sku in found else "none of it there" for sku in batch}
+            self._words.update(told)
+        return tuple(_noted(one, self._words) for one in readings)
 
     async def _summaries(self, skus: Sequence[ChannelSku]) -> dict[ChannelSku, FbaUnits]:
         query = {
@@ -98,7 +100,7 @@ class FbaStock:
 
 
 def _noted(reading: StockReading, notes: Mapping[ChannelSku, str]) -> StockReading:
-    told = notes.get(reading.channel_sku)
+    told = notes.get(reading.channel_sku) if reading.note.startswith(parse.BY_AMAZON) else None
     return reading if told is None else replace(reading, note=f"{reading.note}: {told}")
 
 
