@@ -6,7 +6,7 @@ shows, so that an order has one delivery, whichever brings it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from urllib.parse import quote
 
@@ -53,7 +53,8 @@ class FetchingAmazonConnector(AmazonConnector):
         if reply.status == 404:
             return None
         refuse("getOrder", reply)
-        return parse.order_answer(reply.document())
+        answer = reply.document()
+        return parse.order_delivery(answer.get("order") if isinstance(answer, Mapping) else None)
 
 
 class ListeningAmazonConnector(FetchingAmazonConnector):

@@ -81,15 +81,10 @@ def orders_answer(document: Any) -> OrdersAnswer:
     found = _list(answer.get("orders"), "orders")
     before = answer.get("lastUpdatedBefore") or answer.get("createdBefore")
     return OrdersAnswer(
-        deliveries=tuple(_delivery(order) for order in sorted(found, key=_changed)),
+        deliveries=tuple(order_delivery(order) for order in sorted(found, key=_changed)),
         next_token=_next_token(answer),
         before=None if before is None else instant_from(before, what="the end of the window"),
     )
-
-
-def order_answer(document: Any) -> Delivery:
-    """The order of a getOrder answer, delivered as a search would. Raises MalformedError."""
-    return _delivery(_object(_object(document, "the answer to getOrder").get("order"), "order"))
 
 
 def order_message(delivery: Delivery, *, channel: Channel) -> Message:
@@ -309,7 +304,8 @@ def instant_text(instant: datetime) -> str:
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _delivery(order: Any) -> Delivery:
+def order_delivery(order: Any) -> Delivery:
+    """An order as a search or getOrder tells it. One that cannot be read is delivered all the same, to be parked."""
     body = msgspec.json.encode(_kept(order, _KEPT), order="deterministic")
     known = order if isinstance(order, Mapping) else {}
     digest = hashlib.sha256(body).hexdigest()[:12]

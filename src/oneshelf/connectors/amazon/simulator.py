@@ -74,7 +74,6 @@ class AmazonSimulator(Simulator):
             switches=self.switches,
         )
         self.gate.is_stormy = self.is_stormy
-        self.amazon.slowly = Random(f"amazon:{seed}:payments")  # noqa: S311
         dice = Random(f"amazon:{seed}:notifications")  # noqa: S311
         self.queue = Queue(clock=clock, now=self.channel_now, shuffle=dice, speed=speed)
         self.notifications = Notifications(self, self.gate, self.queue, dice, SELLER_ID, MARKETPLACE_ID)

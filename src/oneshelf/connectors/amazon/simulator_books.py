@@ -91,8 +91,7 @@ class Habits:
     apply_s: tuple[float, float] = (60.0, 300.0)
     confirm_s: tuple[float, float] = (60.0, 1800.0)
     unpaid_share: float = 0.04
-    # Where a payment has to be verified: up to 21 days (the same page).
-    verify_s: tuple[float, float] = (86_400.0, 21 * 86_400.0)
+    verify_s: tuple[float, float] = (86_400.0, 21 * 86_400.0)  # of a payment that is looked into (the same page)
     late_s: tuple[float, float] = (300.0, 1200.0)
     hidden_s: float = 120.0
     token_life_s: float = 3600.0
@@ -115,11 +114,8 @@ class Books:
     after: Callable[[float, Action], None]
     strikes: Callable[[str], bool]
     habits: Habits = field(default_factory=Habits)
-    # Draws how long a payment that takes weeks takes, apart from all else.
-    slowly: Random = field(default_factory=lambda: Random(0))  # noqa: S311
     have_buyers_left: Callable[[], bool] = lambda: False
-    # Told what has changed; see `simulator_notifications`.
-    on_order: Callable[[Order], None] = lambda _order: None
+    on_order: Callable[[Order], None] = lambda _order: None  # see `simulator_notifications`
     on_units: Callable[[Listing], None] = lambda _listing: None
     catalogue: dict[str, Listing] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
@@ -266,7 +262,7 @@ class Books:
 
         confirm_s = self.random.uniform(*self.habits.confirm_s)
         if self.strikes("payment_for_weeks"):
-            confirm_s = self.slowly.uniform(*self.habits.verify_s)
+            confirm_s = Random(order.order_id).uniform(*self.habits.verify_s)  # noqa: S311
         self.after(confirm_s, confirm)
         if not self.strikes("order_late"):
             return
