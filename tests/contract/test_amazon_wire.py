@@ -23,7 +23,7 @@ from connectors.amazon.harness import Bench, Exchange, bench
 from oneshelf.domain.identity import ChannelSku
 from oneshelf.sdk.fault import ChannelFault
 
-MODELS = ("listingsItems_2021-08-01.json", "orders_2026-01-01.json")
+MODELS = ("listingsItems_2021-08-01.json", "orders_2026-01-01.json", "fbaInventory.json", "notifications.json")
 FORMATS = jsonschema.FormatChecker(())
 
 
@@ -45,7 +45,23 @@ def is_instant(value: object) -> bool:
 
 @cache
 def models() -> list[dict[str, Any]]:
-    return [closed(msgspec.json.decode((models_folder() / name).read_bytes())) for name in MODELS]
+    found = []
+    for name in MODELS:
+        model: dict[str, Any] = msgspec.json.decode((models_folder() / name).read_bytes())
+        # What is a part of a whole says nothing of its other parts.
+        parts = {name: model["definitions"][name] for name in parts_of(model)}
+        found.append({**(shut := closed(model)), "definitions": {**shut["definitions"], **parts}})
+    return found
+
+
+def parts_of(node: Any) -> set[str]:
+    """The definitions that others are put together from."""
+    if isinstance(node, list):
+        return {name for member in node for name in parts_of(member)}
+    if not isinstance(node, dict):
+        return set()
+    own = {part["$ref"].rpartition("/")[2] for part in node.get("allOf", []) if "$ref" in part}
+    return own | {name for member in node.values() for name in parts_of(member)}
 
 
 def closed(node: Any) -> Any:
@@ -55,6 +71,8 @@ def closed(node: Any) -> Any:
     if not isinstance(node, dict):
         return node
     inner = {name: closed(member) for name, member in node.items()}
+    if "allOf" in node:
+        return node
     if isinstance(inner.get("properties"), dict) and inner.get("type") == "object":
         inner.setdefault("additionalProperties", False)
     return inner
@@ -110,6 +128,8 @@ def schema_of(parameter: dict[str, Any]) -> dict[str, Any]:
 def value_of(parameter: dict[str, Any], text: str) -> object:
     if parameter["type"] == "array":
         return text.split(",")
+    if parameter["type"] == "boolean":
+        return {"true": True, "false": False}[text]
     return int(text) if parameter["type"] == "integer" else text
 
 
@@ -218,7 +238,8 @@ async def test_every_request_and_every_answer_obeys_amazons_models() -> None:
         answers[name, check_answer(exchange)] += 1
     print(f"\nrequests valid: {dict(requests)}")  # noqa: T201  the figures belong into the report
     print(f"answers valid: {dict(answers)}; HTML pages not validated: {pages_for_humans}")  # noqa: T201
-    assert set(requests) == {"searchOrders", "patchListingsItem", "searchListingsItems", "getListingsItem"}
+    listings = {"patchListingsItem", "searchListingsItems", "getListingsItem"}
+    assert set(requests) == {"searchOrders", *listings, "getInventorySummaries"}
     assert {status for _name, status in answers} >= {200, 403, 404, 429, 503}
     assert min(answers[name, 200] for name in requests) > 0
     asked = {name for exchange in exchanges for name in exchange.request.url.params}

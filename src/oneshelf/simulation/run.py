@@ -28,7 +28,7 @@ from oneshelf.simulation.kernel import Kernel, SimulatedClock, StalledError
 from oneshelf.simulation.network import ENGINE_PORT, HOST, LATE_S, Network
 from oneshelf.simulation.node import PATIENCE, Node, turning_points
 from oneshelf.simulation.scenarios import SCENARIOS
-from oneshelf.simulation.staged import Staged, put_twins_on_sale
+from oneshelf.simulation.staged import Staged, heard_by_queue, put_twins_on_sale
 from oneshelf.simulation.world import LOCATION, OTHER_LOCATION, World
 from oneshelf.storage import catalog, rights
 from oneshelf.storage.catalog import NewChannel
@@ -319,6 +319,8 @@ class _Run:
                 address = self._network.connect(name, simulator)
                 simulator.stock_catalogue([CatalogueItem(sku, sku, self._shown(name)) for sku in skus])
                 settings, secrets = account(name, address)
+                if self._play and self._play.is_listening and isinstance(simulator, AmazonSimulator):
+                    settings, secrets = heard_by_queue(simulator, address)
                 if name == "shopify" and self._honesty.is_hourly:
                     secrets = dict(HOURLY_SECRETS)
                 else:

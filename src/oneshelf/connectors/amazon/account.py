@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from urllib.parse import urlsplit
 
+from oneshelf.connectors.amazon.queue_access import QUEUE_SECRETS, QUEUE_SETTINGS, QueueAccess, queue_from
 from oneshelf.errors import ConfigurationError
 from oneshelf.sdk.address import address_from, is_loopback
 from oneshelf.sdk.contract import Setting
@@ -27,10 +28,12 @@ SETTINGS = (
         "Seconds that a new order may stay invisible to a search of the orders; Amazon hides the last two minutes",
         default=str(ORDERS_LAG_S),
     ),
+    *QUEUE_SETTINGS,
     Setting("token_url", "Where Login with Amazon grants tokens", default="https://api.amazon.com/auth/o2/token"),
     Setting("client_id", "The application's LWA client id", is_secret=True),
     Setting("client_secret", "The application's LWA client secret; it dies after 180 days", is_secret=True),
     Setting("refresh_token", "The token that the self-authorization showed once", is_secret=True),
+    *QUEUE_SECRETS,
 )
 
 
@@ -45,7 +48,10 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One seller in one region. `marketplace_id` is a view: Amazon keeps one quantity per seller, SKU and channel."""
+    """One seller in one region. `marketplace_id` is a view: Amazon keeps one quantity per seller, SKU and channel.
+
+    `queue`: where its news lies; None: orders are polled alone.
+    """
 
     seller_id: str
     marketplace_id: str
@@ -53,6 +59,7 @@ class Account:
     token_url: str
     orders_lag: timedelta
     credentials: Credentials
+    queue: QueueAccess | None = None
 
 
 def account_from(config: ChannelConfig) -> Account:
@@ -74,7 +81,8 @@ def account_from(config: ChannelConfig) -> Account:
         base_url=base_url,
         token_url=token_url,
         orders_lag=_seconds(config.channel, "orders_lag_s", public["orders_lag_s"]),
-        credentials=Credentials(**secret),
+        credentials=Credentials(**{name: secret[name] for name in ("client_id", "client_secret", "refresh_token")}),
+        queue=queue_from(config.channel, public, secret),
     )
 
 

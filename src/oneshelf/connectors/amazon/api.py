@@ -50,10 +50,12 @@ class SellingPartnerApi:
         call = self._http.read
         return await self._call(call, operation, "PATCH", path, is_retried=False, params=params, json=json)
 
-    async def write(self, operation: str, path: str, params: dict[str, str], json: object) -> Reply:
-        """A PATCH. Raises OutcomeUnknownError too."""
+    async def write(
+        self, operation: str, path: str, params: dict[str, str], json: object, *, method: str = "PATCH"
+    ) -> Reply:
+        """A call that changes something. Raises OutcomeUnknownError too."""
         call = self._http.write
-        return await self._call(call, operation, "PATCH", path, is_retried=False, params=params, json=json)
+        return await self._call(call, operation, method, path, is_retried=False, params=params, json=json)
 
     async def _call(
         self,

@@ -10,20 +10,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-import httpx2
-
 from oneshelf.clock import Clock
-from oneshelf.connectors.amazon import parse
-from oneshelf.connectors.amazon.account import ORDERS_LAG_S, SETTINGS, Account, account_from
+from oneshelf.connectors.amazon import notification, parse
+from oneshelf.connectors.amazon.account import Account
 from oneshelf.connectors.amazon.api import ORDERS_PATH, SellingPartnerApi, is_success, refuse
 from oneshelf.connectors.amazon.cursor import OrderCursor, StockCursor
 from oneshelf.connectors.amazon.parse import ListingRow
-from oneshelf.connectors.amazon.simulator import AmazonSimulator
 from oneshelf.connectors.amazon.tokens import tokens_of
 from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.errors import invariant
-from oneshelf.sdk.capability import ZOMBIE_S, Capability, Limit, WriteKind
-from oneshelf.sdk.contract import Connector, Setting
 from oneshelf.sdk.fault import (
     ChannelFault,
     OutcomeUnknownError,
@@ -33,7 +28,6 @@ from oneshelf.sdk.fault import (
 )
 from oneshelf.sdk.http import ChannelHttp
 from oneshelf.sdk.message import (
-    ChannelConfig,
     Delivery,
     Finding,
     Ignored,
@@ -48,8 +42,6 @@ from oneshelf.sdk.message import (
     Unknown,
     WriteOutcome,
 )
-from oneshelf.sdk.secret_store import SecretStore
-from oneshelf.sdk.simulator import Simulator
 
 BATCH_MAX = 20
 RESULTS_MAX = 1000  # "The maximum number of items (SKUs) that can be returned and paged through is 1000."
@@ -74,9 +66,12 @@ class AmazonConnector:
         raise SignatureError("Amazon sends no webhooks")
 
     def parse(self, delivery: Delivery) -> tuple[Message, ...]:
-        if delivery.topic != parse.POLLED_ORDER:
+        if delivery.topic == parse.POLLED_ORDER:
+            return (parse.order_message(delivery, channel=self._channel),)
+        account = self._account
+        if not notification.is_topic(delivery.topic):
             return (Ignored(f"{delivery.topic} is no topic of an Amazon channel"),)
-        return (parse.order_message(delivery, channel=self._channel),)
+        return (notification.message_from(delivery, seller_id=account.seller_id, stores=(account.marketplace_id,)),)
 
     # Orders --------------------------------------------------------------------------------------------------
 
@@ -334,67 +329,3 @@ def _patch(units: int) -> dict[str, object]:
     value = [{"fulfillment_channel_code": parse.MERCHANT_CHANNEL, "quantity": units}]
     patch = {"op": "merge", "path": "/attributes/fulfillment_availability", "value": value}
     return {"productType": "PRODUCT", "patches": [patch]}
-
-
-class AmazonKind:
-    """Amazon as a kind of channel, see `sdk.contract.ConnectorKind`."""
-
-    @property
-    def name(self) -> str:
-        return "amazon"
-
-    @property
-    def title(self) -> str:
-        return "Amazon (Selling Partner API)"
-
-    @property
-    def capability(self) -> Capability:
-        return Capability(
-            write_kind=WriteKind.BLIND_SET,
-            is_applied_when_answered=False,
-            key_life_s=0.0,
-            batch_writes=BATCH_MAX,
-            batch_reads=BATCH_MAX,
-            apply_s=900.0,
-            zombie_s=ZOMBIE_S,
-            # Amazon states none.
-            stale_s=60.0,
-            orders_lag_s=ORDERS_LAG_S,
-            poll_orders_s=180.0,
-            sweep_stock_s=3600.0,
-            has_webhooks=False,
-            limits=(
-                Limit("searchOrders", 0.0056, 20),
-                Limit("patchListingsItem", 5.0, 5),
-                Limit("searchListingsItems", 5.0, 5),
-                Limit("getListingsItem", 5.0, 10),
-                # Amazon documents none for tokens; one token lives an hour, so this is only a brake.
-                Limit("token", 1.0, 5),
-            ),
-            page_reads=BATCH_MAX,
-            read_limit="searchListingsItems",
-        )
-
-    @property
-    def settings(self) -> tuple[Setting, ...]:
-        return SETTINGS
-
-    def open(
-        self,
-        config: ChannelConfig,
-        *,
-        channel: Channel,
-        http: ChannelHttp,
-        clock: Clock,
-        store: SecretStore | None = None,
-    ) -> Connector:
-        return AmazonConnector(account_from(config), channel=channel, http=http, clock=clock)
-
-    def simulator(
-        self, *, seed: int, speed: float, clock: Clock, webhook_client: httpx2.AsyncClient | None = None
-    ) -> Simulator:
-        del webhook_client  # Amazon sends none.
-        return AmazonSimulator(seed=seed, speed=speed, clock=clock)
-
-
-CONNECTOR = AmazonKind()

@@ -7,13 +7,16 @@ sale that an older write undoes, orders that are pending, and searches that hide
 from __future__ import annotations
 
 from collections.abc import Sequence
+from random import Random
 
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 
 from oneshelf.clock import Clock
 from oneshelf.connectors.amazon.simulator_books import Books, Habits, book_order
 from oneshelf.connectors.amazon.simulator_faults import Faults
 from oneshelf.connectors.amazon.simulator_gate import Gate
+from oneshelf.connectors.amazon.simulator_notifications import NOTIFICATION_FAULTS, Notifications
+from oneshelf.connectors.amazon.simulator_queue import QUEUE_PATH, REGION, SIMULATED_KEYS, Queue
 from oneshelf.connectors.amazon.simulator_wire import Wire
 from oneshelf.sdk.simulator import BookListing, BookOrder, CatalogueItem, SimulatedAccount, Simulator
 
@@ -41,6 +44,8 @@ FAULTS = (
     "stale_read",
     "partial_page",
     "page_drift",
+    "payment_for_weeks",
+    *NOTIFICATION_FAULTS,
 )
 
 
@@ -69,8 +74,26 @@ class AmazonSimulator(Simulator):
             switches=self.switches,
         )
         self.gate.is_stormy = self.is_stormy
+        dice = Random(f"amazon:{seed}:notifications")  # noqa: S311
+        self.queue = Queue(clock=clock, now=self.channel_now, shuffle=dice, speed=speed)
+        self.notifications = Notifications(self, self.gate, self.queue, dice, SELLER_ID, MARKETPLACE_ID)
+        self.amazon.on_order = self.notifications.order_changed
+        self.amazon.on_units = self.notifications.units_changed
         faults = Faults(self.amazon, self.switches, self.chance)
-        self._wire = Wire(self.amazon, self.gate, faults, seller_id=SELLER_ID, marketplace_id=MARKETPLACE_ID)
+        whose = {"seller_id": SELLER_ID, "marketplace_id": MARKETPLACE_ID}
+        self._wire = Wire(self.amazon, self.gate, faults, self.notifications, **whose)
+
+    def listening_account(self, *, address: str) -> SimulatedAccount:
+        """An account whose news goes to a queue, as a person sets it up; `account` is one that is polled alone."""
+        polled = self.account(address=address)
+        return SimulatedAccount(
+            settings={**polled.settings, "queue_url": address + QUEUE_PATH, "queue_region": REGION},
+            secrets={
+                **polled.secrets,
+                "queue_access_key_id": SIMULATED_KEYS.access_key_id,
+                "queue_secret_access_key": SIMULATED_KEYS.secret_access_key,
+            },
+        )
 
     def account(self, *, address: str, webhook_secrets: Sequence[str] = ()) -> SimulatedAccount:
         del webhook_secrets  # Amazon sends none.
@@ -80,7 +103,8 @@ class AmazonSimulator(Simulator):
         )
 
     def wire(self) -> Sequence[BaseRoute]:
-        return self._wire.routes()
+        # SQS has addresses of its own; here it answers at the root, where nothing else does.
+        return [*self._wire.routes(), Route("/", self.queue.respond, methods=["POST"])]
 
     def stock_catalogue(self, items: Sequence[CatalogueItem]) -> None:
         self.amazon.stock(items)

@@ -115,6 +115,10 @@ def no_stock_file(declared: Capability) -> str:
     return "" if declared.has_stock_file else "has_stock_file is false"
 
 
+def no_single_orders(declared: Capability) -> str:
+    return "" if declared.has_single_orders else "has_single_orders is false"
+
+
 def no_comparison(declared: Capability) -> str:
     return "" if declared.write_kind is WriteKind.COMPARE_AND_SET else f"write_kind is {declared.write_kind}"
 
