@@ -39,7 +39,7 @@ def demo(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON and nothing else.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No live screen.")] = False,
 ) -> None:
-    """Run the engine against three simulated shops with shoppers and faults, then report. Needs nothing but a machine."""
+    """Run the engine against three simulated shops with shoppers and faults, and report. Needs only a machine."""
     from oneshelf.cli.common import choice_in
     from oneshelf.config import directory_typed, load_settings
     from oneshelf.demo.plan import Options
