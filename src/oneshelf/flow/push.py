@@ -44,13 +44,15 @@ from oneshelf.sdk.bisect import push_each, read_each
 from oneshelf.sdk.capability import WriteKind
 from oneshelf.sdk.fault import ChannelFault, OutcomeUnknownError
 from oneshelf.sdk.http import sending_before
-from oneshelf.sdk.message import Accepted, Applied, Refused, Stale, StockWrite, Throttled, Unknown, WriteOutcome
+from oneshelf.sdk.message import Accepted, Applied, Refused, Stale, StockWrite, Throttled, Unknown, UsedUp, WriteOutcome
 from oneshelf.storage import change_budgets, drifts, publishing, rights, schedules, touched
 from oneshelf.storage.database import Database, Transaction, now
 from oneshelf.telemetry import get_logger
 
 HURRY_ORDERS_S = 1.0
 PUT_OFF_S = 0.25
+# How soon zero is tried again where a channel takes no more changes.
+ZERO_AGAIN_S = 60.0
 
 log = get_logger(__name__)
 
@@ -240,8 +242,12 @@ async def _record(
         await publishing.save(tx, changed)
         if channel.capability.changes_per_day > 0:
             await change_budgets.give_back(tx, channel.name, _not_made(before, by_key))
+        shut = _shut(before, by_key, at)
+        await change_budgets.shut(tx, channel.name, shut)
         if any(isinstance(outcome, Stale) for outcome in by_key.values()):
             await schedules.hurry(tx, channel.name, "orders", at_most_every_s=HURRY_ORDERS_S)
+    for one in shut:
+        log.warning("listing.changes_used_up", listing=one.channel_sku, until=one.until, words=one.words[:200])
     for listing in changed:
         if listing.phase is Phase.PARKED:
             log.warning("listing.parked", listing=listing.channel_sku, words=listing.parked_reason[:200])
@@ -262,6 +268,18 @@ def _not_made(before: Sequence[Listing], by_key: Mapping[UUID, WriteOutcome]) ->
     ]
 
 
+def _shut(before: Sequence[Listing], by_key: Mapping[UUID, WriteOutcome], at: datetime) -> list[change_budgets.Shut]:
+    """Those of which the channel takes nothing but zero for a while."""
+    found = []
+    for listing in before:
+        outcome = _outcome(listing, by_key)
+        if isinstance(outcome, UsedUp):
+            until = at + timedelta(seconds=outcome.retry_after_s)
+            words = printable(outcome.words, length_max=REASON_LENGTH_MAX)
+            found.append(change_budgets.Shut(listing.channel_sku, until, words))
+    return found
+
+
 def _after(listing: Listing, outcome: WriteOutcome, at: datetime, channel: OpenChannel) -> Listing:
     match outcome:
         case Applied():
@@ -272,6 +290,9 @@ def _after(listing: Listing, outcome: WriteOutcome, at: datetime, channel: OpenC
             return declined(listing, now=at, retry_after_s=PUT_OFF_S)
         case Refused(words):
             return refused(listing, printable(words, length_max=REASON_LENGTH_MAX))
+        case UsedUp():
+            # Another figure waits until then, see `change_budgets.shut`.
+            return declined(listing, now=at, retry_after_s=ZERO_AGAIN_S)
         case Throttled(retry_after_s):
             return declined(listing, now=at, retry_after_s=max(retry_after_s, back_off_s(listing.op_tries)))
         case Unknown():
