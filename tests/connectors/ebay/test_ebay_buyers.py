@@ -219,6 +219,7 @@ async def test_pages_of_orders_count_orders_and_end() -> None:
         ({"filter": "creationdate:[..2026-01-05T11:00:00.000Z]"}, 30820),
         ({"filter": "orderid:{7}"}, 30700),
         ({"filter": "orderfulfillmentstatus:{SHIPPED}"}, 30800),
+        ({"fieldGroups": "ALL"}, 32800),
         ({"orderIds": ",".join("7" for _ in range(51))}, 30900),
     ],
 )

@@ -63,9 +63,10 @@ class FulfillmentApi:
             if refusal is not None:
                 return refusal
             try:
+                _check_field_groups(request)
                 return await act(request)
             except WrongError as problem:
-                number = {"limit": 31100, "offset": 31000}.get(problem.name, 30800)
+                number = {"limit": 31100, "offset": 31000, "fieldGroups": 32800}.get(problem.name, 30800)
                 return refused(number, f"Invalid {problem.name}: {problem}").response()
             except EbayError as problem:
                 return problem.response()
@@ -168,6 +169,11 @@ class FulfillmentApi:
         if until - since > _OLDEST or now - since > _OLDEST:
             raise refused(30830, "Time range between start date and end date must be within '2' years.")
         return since, until
+
+
+def _check_field_groups(request: Request) -> None:
+    if request.query_params.get("fieldGroups", "TAX_BREAKDOWN") != "TAX_BREAKDOWN":
+        raise WrongError("fieldGroups", "only TAX_BREAKDOWN is allowed")
 
 
 def _conditions(text: str) -> dict[str, tuple[str, str]]:
