@@ -147,7 +147,8 @@ class WritesStockFile(Protocol):
         """Have a file written. One that is being written already is found again, and no second one is begun.
 
         `asked_at`: now, by the clock that all nodes share; that of a file which is found is what was told when it was
-        begun. `since`: one that was asked for later than then is as good, written or not; whoever began it has died.
+        begun, cut to the millisecond at most. `since`: one that was asked for later than then is as good, written or
+        not; whoever began it has died.
         Raises RefusedError where the channel writes us none, and other ChannelFaults.
         """
         ...

@@ -133,7 +133,8 @@ def _answered(declared: Capability) -> str:
 def _file(declared: Capability) -> str:
     if not declared.has_stock_file:
         return "no; a large catalogue is read page by page"
-    return "written by the channel on its own, for a few calls however many listings there are"
+    words = "written by the channel on its own, for a few calls however many listings there are"
+    return f"{words}; may be old by {_span(declared.stock_file_age_s)}" if declared.stock_file_age_s else words
 
 
 def _pending(kind: ConnectorKind) -> str:

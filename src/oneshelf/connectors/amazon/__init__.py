@@ -1,5 +1,5 @@
 """Amazon: seller-fulfilled listings through the Selling Partner API."""
 
-from oneshelf.connectors.amazon.connector import CONNECTOR
+from oneshelf.connectors.amazon.kind import CONNECTOR
 
 __all__ = ["CONNECTOR"]

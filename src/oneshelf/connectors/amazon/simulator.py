@@ -14,6 +14,11 @@ from oneshelf.clock import Clock
 from oneshelf.connectors.amazon.simulator_books import Books, Habits, book_order
 from oneshelf.connectors.amazon.simulator_faults import Faults
 from oneshelf.connectors.amazon.simulator_gate import Gate
+from oneshelf.connectors.amazon.simulator_reports import FAULTS as REPORT_FAULTS
+from oneshelf.connectors.amazon.simulator_reports import Reports
+from oneshelf.connectors.amazon.simulator_routes import document_routes, report_routes
+from oneshelf.connectors.amazon.simulator_storage import FAULTS as STORAGE_FAULTS
+from oneshelf.connectors.amazon.simulator_storage import Storage
 from oneshelf.connectors.amazon.simulator_wire import Wire
 from oneshelf.sdk.simulator import BookListing, BookOrder, CatalogueItem, SimulatedAccount, Simulator
 
@@ -41,6 +46,8 @@ FAULTS = (
     "stale_read",
     "partial_page",
     "page_drift",
+    *REPORT_FAULTS,
+    *STORAGE_FAULTS,
 )
 
 
@@ -71,6 +78,10 @@ class AmazonSimulator(Simulator):
         self.gate.is_stormy = self.is_stormy
         faults = Faults(self.amazon, self.switches, self.chance)
         self._wire = Wire(self.amazon, self.gate, faults, seller_id=SELLER_ID, marketplace_id=MARKETPLACE_ID)
+        self.storage = Storage(clock, self.random, self.chance, speed, self.switches)
+        self.reports = Reports(
+            self.amazon, self.gate, self.storage, self.switches, clock, marketplace_ids=(MARKETPLACE_ID,)
+        )
 
     def account(self, *, address: str, webhook_secrets: Sequence[str] = ()) -> SimulatedAccount:
         del webhook_secrets  # Amazon sends none.
@@ -80,7 +91,7 @@ class AmazonSimulator(Simulator):
         )
 
     def wire(self) -> Sequence[BaseRoute]:
-        return self._wire.routes()
+        return [*self._wire.routes(), *report_routes(self.reports, self._wire), *document_routes(self.storage)]
 
     def stock_catalogue(self, items: Sequence[CatalogueItem]) -> None:
         self.amazon.stock(items)

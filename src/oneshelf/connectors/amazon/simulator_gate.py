@@ -20,6 +20,11 @@ RATES = {
     "patchListingsItem": (5.0, 5),
     "searchListingsItems": (5.0, 5),
     "getListingsItem": (5.0, 10),
+    "createReport": (0.0167, 15),
+    "getReports": (0.0222, 10),
+    "getReport": (2.0, 15),
+    "getReportDocument": (0.0167, 15),
+    "cancelReport": (0.0222, 10),
 }
 QUOTA_WORDS = "You exceeded your quota for the requested resource."
 # Beside the quota of an operation there is one of the application, over all sellers; the words tell them apart
@@ -139,10 +144,10 @@ class Gate:
             return self.error(429, "QuotaExceeded", message=APPLICATION_QUOTA_WORDS)
         return None
 
-    def answer(self, operation: str, document: object) -> Response:
+    def answer(self, operation: str, document: object, *, status: int = 200) -> Response:
         """A success with the rate that holds now."""
         headers = {**self._request_id(), "x-amzn-RateLimit-Limit": f"{self._bucket(operation).rate_per_s:g}"}
-        return JSONResponse(document, headers=headers)
+        return JSONResponse(document, status_code=status, headers=headers)
 
     def error(self, status: int, code: str, *, message: str = "", details: str = "") -> Response:
         """An error list as all operations answer it."""

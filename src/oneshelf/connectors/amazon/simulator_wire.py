@@ -61,10 +61,10 @@ class Wire:
 
     def routes(self) -> Sequence[BaseRoute]:
         items = "/listings/2021-08-01/items"
-        orders = self._operation("searchOrders", self._search_orders)
-        search = self._operation("searchListingsItems", self._search_items)
-        patch = self._operation("patchListingsItem", self._patch_item)
-        get = self._operation("getListingsItem", self._get_item)
+        orders = self.operation("searchOrders", self._search_orders)
+        search = self.operation("searchListingsItems", self._search_items)
+        patch = self.operation("patchListingsItem", self._patch_item)
+        get = self.operation("getListingsItem", self._get_item)
         return [
             Route("/auth/o2/token", self._grant, methods=["POST"]),
             Route("/orders/2026-01-01/orders", orders, methods=["GET"]),
@@ -76,7 +76,7 @@ class Wire:
     async def _grant(self, request: Request) -> Response:
         return self._gate.grant(await request.body())
 
-    def _operation(
+    def operation(
         self, operation: str, act: Callable[[Request, Question], Awaitable[Response]]
     ) -> Callable[[Request], Awaitable[Response]]:
         async def respond(request: Request) -> Response:
