@@ -66,6 +66,7 @@ class AmazonSimulator(Simulator):
             strikes=self.switches.strikes,
             habits=self.habits,
             have_buyers_left=lambda: self.shoppers.have_left,
+            marketplace_ids=[MARKETPLACE_ID],
         )
         self.gate = Gate(
             secrets=SIMULATED_SECRETS,
@@ -77,18 +78,25 @@ class AmazonSimulator(Simulator):
         )
         self.gate.is_stormy = self.is_stormy
         faults = Faults(self.amazon, self.switches, self.chance)
-        self._wire = Wire(self.amazon, self.gate, faults, seller_id=SELLER_ID, marketplace_id=MARKETPLACE_ID)
+        self._wire = Wire(self.amazon, self.gate, faults, seller_id=SELLER_ID)
         self.storage = Storage(clock, self.random, self.chance, speed, self.switches)
-        self.reports = Reports(
-            self.amazon, self.gate, self.storage, self.switches, clock, marketplace_ids=(MARKETPLACE_ID,)
-        )
+        self.reports = Reports(self.amazon, self.gate, self.storage, self.switches, clock)
 
     def account(self, *, address: str, webhook_secrets: Sequence[str] = ()) -> SimulatedAccount:
         del webhook_secrets  # Amazon sends none.
         return SimulatedAccount(
-            settings={**SIMULATED_SETTINGS, "base_url": address, "token_url": address + TOKEN_PATH},
+            settings={
+                **SIMULATED_SETTINGS,
+                "marketplace_id": ",".join(self.amazon.marketplace_ids),
+                "base_url": address,
+                "token_url": address + TOKEN_PATH,
+            },
             secrets=SIMULATED_SECRETS,
         )
+
+    def trade_in(self, *marketplace_ids: str) -> None:
+        """The account sells in these marketplaces of one region, before anything is listed: one quantity in all."""
+        self.amazon.marketplace_ids[:] = marketplace_ids
 
     def wire(self) -> Sequence[BaseRoute]:
         return [*self._wire.routes(), *report_routes(self.reports, self._wire), *document_routes(self.storage)]

@@ -21,7 +21,11 @@ PAST_MOST = 64
 
 @dataclass(slots=True)
 class Listing:
-    """One SKU of the seller. `units` really sell; `submitted` are the attribute rows as last sent."""
+    """One SKU of the seller. `units` really sell, whichever marketplace shows it; `channel_code`: from where.
+
+    `attributes`: marketplace -> the rows as last sent to it, which no other marketplace learns of. `default_units`:
+    what sells from DEFAULT beside that; None: there is no such row. `only_in`: None: in every marketplace.
+    """
 
     sku: str
     title: str
@@ -31,10 +35,17 @@ class Listing:
     channel_code: str
     created_at: datetime
     updated_at: datetime
-    submitted: list[dict[str, object]]
+    attributes: dict[str, list[dict[str, object]]]
+    default_units: int | None = None
+    only_in: str | None = None
     is_ended: bool = False
     # What really sold until an instant, the oldest first: a replica that lags behind still shows it.
     past: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=PAST_MOST))
+
+    @property
+    def submitted(self) -> list[dict[str, object]]:
+        """The rows as last sent to the first marketplace."""
+        return next(iter(self.attributes.values()))
 
     def units_at(self, instant: float | None) -> int:
         """The units that sold at a monotonic instant of the last while; None: now."""
@@ -114,6 +125,7 @@ class Books:
     strikes: Callable[[str], bool]
     habits: Habits = field(default_factory=Habits)
     have_buyers_left: Callable[[], bool] = lambda: False
+    marketplace_ids: list[str] = field(default_factory=list)
     catalogue: dict[str, Listing] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
     shown: list[BookListing] = field(default_factory=list)
@@ -143,7 +155,9 @@ class Books:
             channel_code=MERCHANT_CHANNEL,
             created_at=created_at,
             updated_at=created_at,
-            submitted=[{"fulfillment_channel_code": MERCHANT_CHANNEL, "quantity": units}],
+            attributes={
+                one: [{"fulfillment_channel_code": MERCHANT_CHANNEL, "quantity": units}] for one in self.marketplace_ids
+            },
         )
         self.shown.append(BookListing(channel_sku=sku, merchant_sku=sku, units=units))
 
@@ -184,25 +198,32 @@ class Books:
 
     # Submissions -------------------------------------------------------------------------------------------
 
-    def submit(self, listing: Listing, *, operation: str, rows: Sequence[Mapping[str, object]]) -> None:
+    def submit(
+        self, listing: Listing, marketplace_id: str, *, operation: str, rows: Sequence[Mapping[str, object]]
+    ) -> None:
         """Take a change of `fulfillment_availability`: it shows as submitted now, and sells later or never."""
         for row in rows:
-            _change_submitted(listing, operation=operation, row=row)
+            _change_submitted(listing, marketplace_id, operation=operation, row=row)
         listing.updated_at = self.stamp()
         if self.strikes("write_never_applied"):
             return
-        merchant = [row for row in rows if row.get("fulfillment_channel_code") == MERCHANT_CHANNEL]
+        ours = {MERCHANT_CHANNEL, listing.channel_code} - {AMAZON_CHANNEL}
+        merchant = [row for row in rows if row.get("fulfillment_channel_code") in ours]
         if not merchant:
             return
         units = 0 if operation == "delete" else merchant[-1].get("quantity")
+        code = str(merchant[-1]["fulfillment_channel_code"])
         if not isinstance(units, int):
             return
 
         async def apply() -> None:
             if listing.is_ended:
                 return
+            if listing.channel_code not in {code, AMAZON_CHANNEL}:
+                listing.default_units = units
+                return
             # A quantity for a SKU that Amazon fulfils makes it seller-fulfilled; its stock there is stranded.
-            listing.channel_code = MERCHANT_CHANNEL
+            listing.channel_code = code
             self.set_units(listing, units)
 
         self.after(self.random.uniform(*self.habits.apply_s), apply)
@@ -321,14 +342,21 @@ class Books:
         if listing is None or not 0 <= units <= UNITS_MAX:
             raise MalformedError(f"{sku!r} cannot be set to {units} units")
         row = {"fulfillment_channel_code": listing.channel_code, "quantity": units}
-        _change_submitted(listing, operation="merge", row=row)
+        for one in self.marketplace_ids:
+            _change_submitted(listing, one, operation="merge", row=row)
         self.set_units(listing, units)
 
     def fulfil_by_amazon(self, sku: str) -> None:
         """The listing's units lie in Amazon's warehouse from now on: Amazon counts and ships them."""
         listing = self.catalogue[sku]
         listing.channel_code = AMAZON_CHANNEL
-        listing.submitted = [{"fulfillment_channel_code": AMAZON_CHANNEL}]
+        for one in listing.attributes:
+            listing.attributes[one] = [{"fulfillment_channel_code": AMAZON_CHANNEL}]
+
+    def keep_at(self, sku: str, source: str, *, default_units: int = 0) -> None:
+        """The listing's units lie at a supply source from now on, and so many more are offered from DEFAULT."""
+        listing = self.catalogue[sku]
+        listing.channel_code, listing.default_units = source, default_units
 
     def _change(self, order: Order, status: str) -> None:
         order.status = status
@@ -358,13 +386,14 @@ def book_order(order: Order) -> BookOrder:
     return BookOrder(order.order_id, order.placed_at, status[order.status], tuple(lines))
 
 
-def _change_submitted(listing: Listing, *, operation: str, row: Mapping[str, object]) -> None:
+def _change_submitted(listing: Listing, marketplace_id: str, *, operation: str, row: Mapping[str, object]) -> None:
     """`merge` keeps the members that are not named, `replace` and `add` lose them; rows differ by channel code."""
     code = row.get("fulfillment_channel_code")
-    kept = [old for old in listing.submitted if old.get("fulfillment_channel_code") != code]
-    old = next((old for old in listing.submitted if old.get("fulfillment_channel_code") == code), {})
+    rows = listing.attributes.get(marketplace_id, [])
+    kept = [old for old in rows if old.get("fulfillment_channel_code") != code]
+    old = next((old for old in rows if old.get("fulfillment_channel_code") == code), {})
     if operation == "merge":
         kept.append({**old, **row})
     elif operation != "delete":
         kept.append(dict(row))
-    listing.submitted = kept
+    listing.attributes[marketplace_id] = kept

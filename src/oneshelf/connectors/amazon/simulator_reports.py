@@ -110,7 +110,6 @@ class Reports:
     storage: Storage
     switches: Switches
     clock: Clock
-    marketplace_ids: tuple[str, ...]
     habits: ReportHabits = field(default_factory=ReportHabits)
     all: dict[str, Report] = field(default_factory=dict)
     _copy: tuple[bytes, float] | None = None
@@ -126,7 +125,7 @@ class Reports:
         marketplaces = body.get("marketplaceIds")
         if not isinstance(marketplaces, list) or not 1 <= len(marketplaces) <= MARKETPLACES_MAX:
             raise BadRequestError(f"marketplaceIds must name 1 to {MARKETPLACES_MAX} marketplaces")
-        if marketplaces[0] not in self.marketplace_ids:
+        if marketplaces[0] not in self.books.marketplace_ids:
             return self.gate.error(403, "Unauthorized")
         now = self.books.now()
         start, end = (_instant(body, name, now) for name in ("dataStartTime", "dataEndTime"))
@@ -153,7 +152,7 @@ class Reports:
             raise BadRequestError("reportTypes is required")
         since = asked.instant(question, "createdSince") or self.books.now() - timedelta(days=90)
         found = [
-            report.document(self.marketplace_ids[0])
+            report.document(self.books.marketplace_ids[0])
             for report in reversed(self.all.values())
             if report.created_at >= since and (not statuses or report.status in statuses)
         ]
@@ -166,7 +165,7 @@ class Reports:
         report = self.all.get(request.path_params["report_id"])
         if report is None:
             return self.gate.error(404, "NotFound", message="Report not found.")
-        return self.gate.answer("getReport", report.document(self.marketplace_ids[0]))
+        return self.gate.answer("getReport", report.document(self.books.marketplace_ids[0]))
 
     async def cancel(self, request: Request, question: Question) -> Response:
         """Only while it waits."""

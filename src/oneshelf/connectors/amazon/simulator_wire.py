@@ -52,12 +52,11 @@ class _ForbiddenError(Exception):
 class Wire:
     """The routes, over the books and behind the gate."""
 
-    def __init__(self, books: Books, gate: Gate, faults: Faults, *, seller_id: str, marketplace_id: str) -> None:
+    def __init__(self, books: Books, gate: Gate, faults: Faults, *, seller_id: str) -> None:
         self._books = books
         self._gate = gate
         self._faults = faults
         self._seller_id = seller_id
-        self._marketplace_id = marketplace_id
 
     def routes(self) -> Sequence[BaseRoute]:
         items = "/listings/2021-08-01/items"
@@ -111,13 +110,14 @@ class Wire:
             pagination["previousToken"] = self._token(question, {"start": max(0, start - page_size)})
         answer: dict[str, object] = {
             "numberOfResults": len(found),
-            "items": [documents.listing(one, self._marketplace_id, include, at=at) for one in page],
+            "items": [documents.listing(one, question["marketplaceIds"], include, at=at) for one in page],
         }
         return self._gate.answer("searchListingsItems", {**answer, "pagination": pagination})
 
     def _found_items(self, question: Question) -> list[Listing]:
         if ("identifiers" in question) != ("identifiersType" in question):
             raise BadRequestError("identifiers and identifiersType must be given together")
+        here = {None, question["marketplaceIds"]}
         found = [one for one in self._books.catalogue.values() if not one.is_ended]
         if "identifiers" in question:
             if question["identifiersType"] != "SKU":
@@ -127,6 +127,7 @@ class Wire:
                 raise BadRequestError(f"identifiers: at most {IDENTIFIERS_MAX} are allowed")
             distinct = dict.fromkeys(identifiers)
             found = [one for one in map(self._books.listing, distinct) if one is not None]
+        found = [one for one in found if one.only_in in here]
         for name, stamp in (("created", _created), ("lastUpdated", _updated)):
             after, before = asked.instant(question, f"{name}After"), asked.instant(question, f"{name}Before")
             found = [one for one in found if asked.is_within(stamp(one), after=after, before=before)]
@@ -142,7 +143,9 @@ class Wire:
         if listing is None:
             return self._gate.error(404, "NOT_FOUND", message="SKU not found in marketplace.")
         at = self._faults.replica_at()
-        return self._gate.answer("getListingsItem", documents.listing(listing, self._marketplace_id, include, at=at))
+        return self._gate.answer(
+            "getListingsItem", documents.listing(listing, question["marketplaceIds"], include, at=at)
+        )
 
     async def _patch_item(self, request: Request, question: Question) -> Response:
         asked.known(question, frozenset({"marketplaceIds", "includedData", "mode", "issueLocale"}))
@@ -159,7 +162,7 @@ class Wire:
         if "mode" in question:
             return self._submitted(documents.submission(sku, "VALID", submission_id))
         for operation, rows in changes:
-            self._books.submit(listing, operation=operation, rows=rows)
+            self._books.submit(listing, question["marketplaceIds"], operation=operation, rows=rows)
         if self._faults.switches.strikes("reply_lost"):
             return CutReply(b'{"sku":"')
         return self._submitted(documents.submission(sku, "ACCEPTED", submission_id))
@@ -172,12 +175,14 @@ class Wire:
         if len(segments) != 6:
             raise BadRequestError("the SKU must be percent-encoded")
         self._admit(segments[4], question)
-        return self._books.listing(unquote(segments[5]))
+        listing = self._books.listing(unquote(segments[5]))
+        is_here = listing is not None and listing.only_in in {None, question["marketplaceIds"]}
+        return listing if is_here else None
 
     def _admit(self, seller_id: str, question: Question) -> None:
         if "marketplaceIds" not in question:
             raise BadRequestError("marketplaceIds is required")
-        if unquote(seller_id) != self._seller_id or question["marketplaceIds"] != self._marketplace_id:
+        if unquote(seller_id) != self._seller_id or question["marketplaceIds"] not in self._books.marketplace_ids:
             raise _ForbiddenError
 
     # Orders ------------------------------------------------------------------------------------------------------
@@ -204,7 +209,8 @@ class Wire:
                 for stamp in [order.created_at if by_creation else order.updated_at]
                 if order.is_visible and asked.is_within(stamp, after=after, before=before)
             ]
-            if question.get("marketplaceIds", self._marketplace_id).split(",").count(self._marketplace_id) == 0:
+            asked_for = question.get("marketplaceIds", self._books.marketplace_ids[0]).split(",")
+            if not set(asked_for).intersection(self._books.marketplace_ids):
                 shown = []
             wanted = (entry for entry in shown if _is_asked(entry[2], statuses, fulfilled_by) and entry[:2] > start)
             return sorted(wanted, key=lambda entry: entry[:2])
@@ -215,7 +221,7 @@ class Wire:
         page_size = self._faults.page_length(page_size, len(ordered))
         page = ordered[:page_size]
         answer: dict[str, object] = {
-            "orders": [documents.order(entry[2], self._marketplace_id, include) for entry in page],
+            "orders": [documents.order(entry[2], self._books.marketplace_ids[0], include) for entry in page],
             f"{name}Before": documents.instant(before),
         }
         if len(ordered) > page_size:
