@@ -12,24 +12,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import assert_never
 from uuid import UUID
 
 from oneshelf.clock import Clock
-from oneshelf.domain.identity import ChannelSku, printable
-from oneshelf.domain.listing import (
-    REASON_LENGTH_MAX,
-    Listing,
-    Phase,
-    answered,
-    back_off_s,
-    declined,
-    lost,
-    refused,
-    without_a_write,
-)
+from oneshelf.domain.identity import ChannelSku
+from oneshelf.domain.listing import Listing, Phase, lost, without_a_write
 from oneshelf.domain.reading import read
-from oneshelf.errors import InvariantError, MalformedError
+from oneshelf.errors import MalformedError
 from oneshelf.flow import hold
 from oneshelf.flow.channel import (
     CHANNEL_FAILURES,
@@ -39,17 +28,17 @@ from oneshelf.flow.channel import (
     report_answer,
     report_fault,
 )
+from oneshelf.flow.writing import PUT_OFF_S, after_outcome, write_of
 from oneshelf.sdk.bisect import push_each, read_each
 from oneshelf.sdk.capability import WriteKind
 from oneshelf.sdk.fault import ChannelFault, OutcomeUnknownError
 from oneshelf.sdk.http import sending_before
-from oneshelf.sdk.message import Accepted, Applied, Refused, Stale, StockWrite, Throttled, Unknown, WriteOutcome
+from oneshelf.sdk.message import Stale, StockWrite, Throttled, Unknown, WriteOutcome
 from oneshelf.storage import drifts, publishing, rights, schedules, touched
 from oneshelf.storage.database import Database, Transaction, now
 from oneshelf.telemetry import get_logger
 
 HURRY_ORDERS_S = 1.0
-PUT_OFF_S = 0.25
 
 log = get_logger(__name__)
 
@@ -181,24 +170,12 @@ async def _intend(
         await drifts.observe(tx, observed, at=at)
         if observed:
             await schedules.hurry(tx, channel.name, "orders", at_most_every_s=HURRY_ORDERS_S)
-    return [_write(listing) for listing in intended]
+    return [write_of(listing) for listing in intended]
 
 
 def _put_off(listing: Listing, at: datetime) -> Listing:
     """Not now: there is news at the channel that has to be read first."""
     return replace(listing, next_at=at + timedelta(seconds=PUT_OFF_S), look_at=listing.look_at or at)
-
-
-def _write(listing: Listing) -> StockWrite:
-    operation = listing.operation
-    if operation is None:
-        raise InvariantError(f"{listing.channel_sku}: a write that was not intended")
-    return StockWrite(
-        key=operation.op_id,
-        channel_sku=listing.channel_sku,
-        units=operation.units,
-        expected_units=operation.expected,
-    )
 
 
 async def _call(database: Database, channel: OpenChannel, writes: Sequence[StockWrite]) -> tuple[WriteOutcome, ...]:
@@ -227,7 +204,7 @@ async def _record(
     async with database.transaction() as tx:
         at = await now(tx)
         changed = [
-            _after(listing, by_key[listing.operation.op_id], at, channel)
+            after_outcome(listing, by_key[listing.operation.op_id], at, channel)
             for listing in await publishing.lock(tx, keys, lease=lease)
             if listing.operation is not None and listing.operation.op_id in by_key
         ]
@@ -237,21 +214,3 @@ async def _record(
     for listing in changed:
         if listing.phase is Phase.PARKED:
             log.warning("listing.parked", listing=listing.channel_sku, words=listing.parked_reason[:200])
-
-
-def _after(listing: Listing, outcome: WriteOutcome, at: datetime, channel: OpenChannel) -> Listing:
-    match outcome:
-        case Applied():
-            return answered(listing, now=at, look_after_s=0)
-        case Accepted():
-            return answered(listing, now=at, look_after_s=channel.terms.look_again_s)
-        case Stale():
-            return declined(listing, now=at, retry_after_s=PUT_OFF_S)
-        case Refused(words):
-            return refused(listing, printable(words, length_max=REASON_LENGTH_MAX))
-        case Throttled(retry_after_s):
-            return declined(listing, now=at, retry_after_s=max(retry_after_s, back_off_s(listing.op_tries)))
-        case Unknown():
-            return lost(listing, now=at, look_after_s=channel.terms.look_again_s)
-        case _:
-            assert_never(outcome)

@@ -21,6 +21,9 @@ from oneshelf.sdk.http import ChannelHttp
 from oneshelf.sdk.message import (
     ChannelConfig,
     Delivery,
+    FeedBegun,
+    FeedPlan,
+    FeedReport,
     Finding,
     Heard,
     Message,
@@ -167,6 +170,42 @@ class WritesStockFile(Protocol):
         Raises RetryLaterError where it breaks off or cannot be reached now, RefusedError where it is gone, and
         MalformedError where it cannot be read on; what was told until then is good.
         """
+        ...
+
+
+@runtime_checkable
+class WritesByFeed(Protocol):
+    """What a connector adds that declares `feed_writes`: its channel takes many writes in one file, and works through
+    them by itself, in minutes or hours.
+
+    The engine sends nothing urgent this way, has one feed of a channel under way at a time, and writes no listing by
+    itself that a feed carries.
+    """
+
+    async def plan_feed(self, channel_skus: Sequence[ChannelSku]) -> FeedPlan:
+        """Which of these, at most `feed_writes`, may go by a feed. Reads some of those of which it does not know.
+
+        Raises a ChannelFault.
+        """
+        ...
+
+    async def begin_feed(self, writes: Sequence[StockWrite]) -> FeedBegun:
+        """Hand these writes over, at most `feed_writes`. What may not be written is left out.
+
+        Raises OutcomeUnknownError where it may have been taken, and any other ChannelFault where it was not.
+        """
+        ...
+
+    async def find_feeds(self, *, since: datetime) -> Sequence[str]:
+        """The names of the feeds that were begun since then, by whomever. Raises a ChannelFault."""
+        ...
+
+    async def look_at_feed(self, name: str) -> FeedReport:
+        """How far it is by now. Raises a ChannelFault."""
+        ...
+
+    async def drop_feed(self, name: str) -> None:
+        """Have it cancelled, if the channel has not begun with it. Raises a ChannelFault."""
         ...
 
 

@@ -52,6 +52,7 @@ def lines_of(kind: ConnectorKind) -> dict[str, str]:
         "listings in a write": f"{declared.batch_writes}",
         "listings in a reading, in a page": f"{declared.batch_reads}, {declared.page_reads or declared.batch_reads}",
         "the whole stock from one file": _file(declared),
+        "many writes in one feed": _feed(declared),
         "budget of calls": "; ".join(
             f"{limit.operation} {limit.rate_per_s:g} a second, {limit.burst} at once" for limit in declared.limits
         )
@@ -135,6 +136,13 @@ def _file(declared: Capability) -> str:
         return "no; a large catalogue is read page by page"
     words = "written by the channel on its own, for a few calls however many listings there are"
     return f"{words}; may be old by {_span(declared.stock_file_age_s)}" if declared.stock_file_age_s else words
+
+
+def _feed(declared: Capability) -> str:
+    if not declared.feed_writes:
+        return "no; each is written by itself, in its batch"
+    most, least = f"{declared.feed_writes:,}", f"{declared.feed_writes_least:,}"
+    return f"{least} to {most} that can wait; one that is not done after {_span(declared.feed_s_max)} is stuck"
 
 
 def _pending(kind: ConnectorKind) -> str:

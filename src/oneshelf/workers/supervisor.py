@@ -14,6 +14,7 @@ from oneshelf.flow import (
     audit,
     confirm,
     count,
+    feed,
     interpret,
     measure,
     plan,
@@ -159,6 +160,9 @@ class Supervisor:
                 0.1,
             ),
         }
+        if channel.capability.feed_writes:
+            work = (lambda: feed.feed(database, channel, clock), (f"confirm {name}", f"push {name}"), 5.0, 1.0)
+            steps = {**steps, "feed": work}
         if self._public_url and isinstance(channel.connector, Subscribes):
             watchdog = subscribe.Watchdog(database, channel, clock, public_url=self._public_url)
             steps = {**steps, "subscribe": (watchdog.keep, (f"poll {name}", f"sweep {name}"), 5.0, 5.0)}

@@ -13,7 +13,7 @@ from oneshelf.domain.charge import Learned
 from oneshelf.domain.identity import ChannelSku
 from oneshelf.sdk.address import is_loopback, may_download
 from oneshelf.sdk.capability import Limit
-from oneshelf.sdk.fault import RefusedError
+from oneshelf.sdk.fault import ReauthenticateError, RefusedError, RetryLaterError
 from oneshelf.sdk.http import ChannelHttp, Reply
 from oneshelf.sdk.tokens import Tokens, called_with_token
 
@@ -50,10 +50,32 @@ class SellingPartnerApi:
         """A GET."""
         return await self._call(self._http.read, operation, "GET", path, is_retried=True, params=params)
 
+    async def ask(self, operation: str, path: str, json: object) -> Reply:
+        """A POST that changes nothing."""
+        return await self._call(self._http.read, operation, "POST", path, is_retried=True, json=json)
+
     async def preview(self, operation: str, path: str, params: dict[str, str], json: object) -> Reply:
         """A PATCH of which Amazon only says what it would do."""
         call = self._http.read
         return await self._call(call, operation, "PATCH", path, is_retried=False, params=params, json=json)
+
+    async def upload(self, url: str, content: bytes, *, content_type: str) -> None:
+        """Put a document at a presigned address, without our token. Nothing comes of it before it is named elsewhere.
+
+        Raises RetryLaterError, and RefusedError for an address that must not be used.
+        """
+        self._check(url)
+        try:
+            reply = await self._http.read(DOCUMENT, "PUT", url, content=content, headers={"content-type": content_type})
+        except ReauthenticateError as refusal:
+            # The address has died; nobody's rights are in question.
+            raise RetryLaterError(f"{DOCUMENT}: {refusal.status}, the address is not good any more") from None
+        if not is_success(reply):
+            raise RetryLaterError(f"{DOCUMENT}: {reply.status}, the document was not taken")
+
+    def _check(self, url: str) -> None:
+        if not may_download(url, is_on_this_machine=is_loopback(urlsplit(self._account.base_url).hostname or "")):
+            raise RefusedError(f"{DOCUMENT}: the address of the file is not https")
 
     async def write(
         self, operation: str, path: str, params: dict[str, str], json: object, *, method: str = "PATCH"
@@ -62,10 +84,9 @@ class SellingPartnerApi:
         call = self._http.write
         return await self._call(call, operation, method, path, is_retried=False, params=params, json=json)
 
-    def download(self, url: str, *, told: Callable[[Mapping[str, str]], None]) -> AsyncGenerator[bytes]:
+    def download(self, url: str, *, told: Callable[[Mapping[str, str]], None] | None = None) -> AsyncGenerator[bytes]:
         """What lies at a presigned address, without our token. Raises as `ChannelHttp.download`, and RefusedError."""
-        if not may_download(url, is_on_this_machine=is_loopback(urlsplit(self._account.base_url).hostname or "")):
-            raise RefusedError(f"{DOCUMENT}: the address of the file is not https")
+        self._check(url)
         return self._http.download(DOCUMENT, url, told=told)
 
     async def _call(

@@ -15,6 +15,7 @@ from oneshelf.connectors.amazon import parse
 from oneshelf.connectors.amazon.account import Account
 from oneshelf.connectors.amazon.api import ORDERS_PATH, SellingPartnerApi, refuse
 from oneshelf.connectors.amazon.cursor import OrderCursor
+from oneshelf.connectors.amazon.feeds import FeedWriter
 from oneshelf.connectors.amazon.listings import Listings
 from oneshelf.connectors.amazon.preflight import Preflight
 from oneshelf.connectors.amazon.reports import ReportReader
@@ -24,6 +25,9 @@ from oneshelf.sdk.fault import SignatureError
 from oneshelf.sdk.http import ChannelHttp
 from oneshelf.sdk.message import (
     Delivery,
+    FeedBegun,
+    FeedPlan,
+    FeedReport,
     Finding,
     Ignored,
     Message,
@@ -47,6 +51,7 @@ class AmazonConnector:
         self._tokens = tokens_of(account, http=http, clock=clock)
         self._api = SellingPartnerApi(account, http=http, tokens=self._tokens)
         self._listings = Listings(account, self._api)
+        self._feeds = FeedWriter(self._api, account, self._listings)
         self._reports = ReportReader(self._api, account, clock=clock, forget=self._listings.forget)
 
     def verify(self, request: Request) -> Delivery:
@@ -116,6 +121,23 @@ class AmazonConnector:
 
     def read_stock_file(self, file: StockFile, *, after: int = 0) -> AsyncGenerator[Sequence[StockReading]]:
         return self._reports.read(file, after=after)
+
+    # Feeds ---------------------------------------------------------------------------------------------------
+
+    async def plan_feed(self, channel_skus: Sequence[ChannelSku]) -> FeedPlan:
+        return await self._feeds.plan(channel_skus)
+
+    async def begin_feed(self, writes: Sequence[StockWrite]) -> FeedBegun:
+        return await self._feeds.begin(writes)
+
+    async def find_feeds(self, *, since: datetime) -> Sequence[str]:
+        return await self._feeds.find(since)
+
+    async def look_at_feed(self, name: str) -> FeedReport:
+        return await self._feeds.look(name)
+
+    async def drop_feed(self, name: str) -> None:
+        await self._feeds.drop(name)
 
     # Going live ----------------------------------------------------------------------------------------------
 

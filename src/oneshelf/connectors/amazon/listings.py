@@ -52,6 +52,11 @@ class Listings:
         for channel_sku in channel_skus:
             self._seen.pop(channel_sku, None)
 
+    def is_own(self, channel_sku: ChannelSku) -> bool | None:
+        """Whether the last reading showed it as the seller's own; None: it was not read, or is not there."""
+        seen = self._seen.get(channel_sku)
+        return None if seen is None else seen.is_merchant
+
     # Reading -------------------------------------------------------------------------------------------------
 
     async def fetch(self, cursor: str | None) -> StockPage:

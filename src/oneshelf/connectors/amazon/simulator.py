@@ -13,10 +13,12 @@ from starlette.routing import BaseRoute
 from oneshelf.clock import Clock
 from oneshelf.connectors.amazon.simulator_books import Books, Habits, book_order
 from oneshelf.connectors.amazon.simulator_faults import Faults
+from oneshelf.connectors.amazon.simulator_feeds import FAULTS as FEED_FAULTS
+from oneshelf.connectors.amazon.simulator_feeds import Feeds
 from oneshelf.connectors.amazon.simulator_gate import Gate
 from oneshelf.connectors.amazon.simulator_reports import FAULTS as REPORT_FAULTS
 from oneshelf.connectors.amazon.simulator_reports import Reports
-from oneshelf.connectors.amazon.simulator_routes import document_routes, report_routes
+from oneshelf.connectors.amazon.simulator_routes import document_routes, feed_routes, report_routes
 from oneshelf.connectors.amazon.simulator_storage import FAULTS as STORAGE_FAULTS
 from oneshelf.connectors.amazon.simulator_storage import Storage
 from oneshelf.connectors.amazon.simulator_wire import Wire
@@ -47,6 +49,7 @@ FAULTS = (
     "partial_page",
     "page_drift",
     *REPORT_FAULTS,
+    *FEED_FAULTS,
     *STORAGE_FAULTS,
 )
 
@@ -81,6 +84,7 @@ class AmazonSimulator(Simulator):
         self._wire = Wire(self.amazon, self.gate, faults, seller_id=SELLER_ID)
         self.storage = Storage(clock, self.random, self.chance, speed, self.switches)
         self.reports = Reports(self.amazon, self.gate, self.storage, self.switches, clock)
+        self.feeds = Feeds(self.amazon, self.gate, self.storage, self.switches, clock, seller_id=SELLER_ID)
 
     def account(self, *, address: str, webhook_secrets: Sequence[str] = ()) -> SimulatedAccount:
         del webhook_secrets  # Amazon sends none.
@@ -99,7 +103,12 @@ class AmazonSimulator(Simulator):
         self.amazon.marketplace_ids[:] = marketplace_ids
 
     def wire(self) -> Sequence[BaseRoute]:
-        return [*self._wire.routes(), *report_routes(self.reports, self._wire), *document_routes(self.storage)]
+        return [
+            *self._wire.routes(),
+            *report_routes(self.reports, self._wire),
+            *feed_routes(self.feeds, self._wire),
+            *document_routes(self.storage),
+        ]
 
     def stock_catalogue(self, items: Sequence[CatalogueItem]) -> None:
         self.amazon.stock(items)

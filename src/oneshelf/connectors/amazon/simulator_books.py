@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
 
 from oneshelf.clock import Clock
+from oneshelf.connectors.amazon.simulator_rows import Row, changed
 from oneshelf.domain.identity import UNITS_MAX
 from oneshelf.errors import MalformedError
 from oneshelf.sdk.simulator import Action, BookLine, BookListing, BookOrder, CatalogueItem
@@ -35,7 +36,7 @@ class Listing:
     channel_code: str
     created_at: datetime
     updated_at: datetime
-    attributes: dict[str, list[dict[str, object]]]
+    attributes: dict[str, list[Row]]
     default_units: int | None = None
     only_in: str | None = None
     is_ended: bool = False
@@ -43,7 +44,7 @@ class Listing:
     past: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=PAST_MOST))
 
     @property
-    def submitted(self) -> list[dict[str, object]]:
+    def submitted(self) -> list[Row]:
         """The rows as last sent to the first marketplace."""
         return next(iter(self.attributes.values()))
 
@@ -129,6 +130,8 @@ class Books:
     catalogue: dict[str, Listing] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
     shown: list[BookListing] = field(default_factory=list)
+    # SKU -> how many changes of it were taken, whether they were ever applied or not.
+    taken: Counter[str] = field(default_factory=Counter)
 
     def stock(self, items: Sequence[CatalogueItem]) -> None:
         """Put seller-fulfilled listings on sale."""
@@ -203,8 +206,10 @@ class Books:
     ) -> None:
         """Take a change of `fulfillment_availability`: it shows as submitted now, and sells later or never."""
         for row in rows:
-            _change_submitted(listing, marketplace_id, operation=operation, row=row)
+            submitted = listing.attributes.get(marketplace_id, [])
+            listing.attributes[marketplace_id] = changed(submitted, operation=operation, row=row)
         listing.updated_at = self.stamp()
+        self.taken[listing.sku] += 1
         if self.strikes("write_never_applied"):
             return
         ours = {MERCHANT_CHANNEL, listing.channel_code} - {AMAZON_CHANNEL}
@@ -343,7 +348,7 @@ class Books:
             raise MalformedError(f"{sku!r} cannot be set to {units} units")
         row = {"fulfillment_channel_code": listing.channel_code, "quantity": units}
         for one in self.marketplace_ids:
-            _change_submitted(listing, one, operation="merge", row=row)
+            listing.attributes[one] = changed(listing.attributes[one], operation="merge", row=row)
         self.set_units(listing, units)
 
     def fulfil_by_amazon(self, sku: str) -> None:
@@ -384,16 +389,3 @@ def book_order(order: Order) -> BookOrder:
         for line in order.lines
     )
     return BookOrder(order.order_id, order.placed_at, status[order.status], tuple(lines))
-
-
-def _change_submitted(listing: Listing, marketplace_id: str, *, operation: str, row: Mapping[str, object]) -> None:
-    """`merge` keeps the members that are not named, `replace` and `add` lose them; rows differ by channel code."""
-    code = row.get("fulfillment_channel_code")
-    rows = listing.attributes.get(marketplace_id, [])
-    kept = [old for old in rows if old.get("fulfillment_channel_code") != code]
-    old = next((old for old in rows if old.get("fulfillment_channel_code") == code), {})
-    if operation == "merge":
-        kept.append({**old, **row})
-    elif operation != "delete":
-        kept.append(dict(row))
-    listing.attributes[marketplace_id] = kept

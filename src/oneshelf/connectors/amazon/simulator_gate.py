@@ -25,6 +25,12 @@ RATES = {
     "getReport": (2.0, 15),
     "getReportDocument": (0.0167, 15),
     "cancelReport": (0.0222, 10),
+    "createFeedDocument": (0.5, 15),
+    "createFeed": (0.0083, 15),
+    "getFeed": (2.0, 15),
+    "getFeeds": (0.0222, 10),
+    "getFeedDocument": (0.0222, 10),
+    "cancelFeed": (2.0, 15),
 }
 QUOTA_WORDS = "You exceeded your quota for the requested resource."
 # Beside the quota of an operation there is one of the application, over all sellers; the words tell them apart

@@ -1,4 +1,4 @@
-"""The routes of the simulated Amazon's reports and documents, behind the gate that all operations have."""
+"""The routes of the simulated Amazon's reports, feeds and documents, behind the gate that all operations have."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from starlette.routing import BaseRoute, Route
 
+from oneshelf.connectors.amazon.simulator_feeds import Feeds
 from oneshelf.connectors.amazon.simulator_reports import Reports
 from oneshelf.connectors.amazon.simulator_storage import PATH, Storage
 from oneshelf.connectors.amazon.simulator_wire import Wire
@@ -24,6 +25,19 @@ def report_routes(reports: Reports, wire: Wire) -> Sequence[BaseRoute]:
             wire.operation("getReportDocument", reports.document),
             methods=["GET"],
         ),
+    ]
+
+
+def feed_routes(feeds: Feeds, wire: Wire) -> Sequence[BaseRoute]:
+    base = "/feeds/2021-06-30"
+    one = base + "/feeds/{feed_id}"
+    return [
+        Route(base + "/documents", wire.operation("createFeedDocument", feeds.place), methods=["POST"]),
+        Route(base + "/documents/{document_id}", wire.operation("getFeedDocument", feeds.document), methods=["GET"]),
+        Route(base + "/feeds", wire.operation("createFeed", feeds.create), methods=["POST"]),
+        Route(base + "/feeds", wire.operation("getFeeds", feeds.listed), methods=["GET"]),
+        Route(one, wire.operation("getFeed", feeds.get), methods=["GET"]),
+        Route(one, wire.operation("cancelFeed", feeds.cancel), methods=["DELETE"]),
     ]
 
 

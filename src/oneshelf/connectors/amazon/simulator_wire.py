@@ -153,10 +153,14 @@ class Wire:
         asked.subset(question, "includedData", frozenset({"identifiers", "issues"}))
         if question.get("mode", "VALIDATION_PREVIEW") != "VALIDATION_PREVIEW":
             raise BadRequestError("mode is not one of the allowed values")
-        changes = _changes(await request.body())
+        try:
+            document = msgspec.json.decode(await request.body(), type=dict[str, Any])
+        except msgspec.DecodeError:
+            raise BadRequestError("the body is not a JSON object") from None
+        changes = changes_in(document)
         sku = unquote(asked.segments(request)[5])
         submission_id = f"{self._books.random.getrandbits(128):032x}"
-        words = "The SKU is not in the catalog." if listing is None else _invalid(changes)
+        words = "The SKU is not in the catalog." if listing is None else invalid(changes)
         if listing is None or words is not None:
             return self._submitted(documents.submission(sku, "INVALID", submission_id, words or ""))
         if "mode" in question:
@@ -276,12 +280,8 @@ def _is_asked(order: Order, statuses: Sequence[str], fulfilled_by: Sequence[str]
     return is_status and (not fulfilled_by or order.fulfilled_by in fulfilled_by)
 
 
-def _changes(body: bytes) -> list[tuple[str, list[dict[str, Any]]]]:
+def changes_in(document: Mapping[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
     """The `(operation, rows)` of a patch document. Raises BadRequestError where it breaks the model."""
-    try:
-        document = msgspec.json.decode(body, type=dict[str, Any])
-    except msgspec.DecodeError:
-        raise BadRequestError("the body is not a JSON object") from None
     patches = document.get("patches")
     if not isinstance(document.get("productType"), str) or not isinstance(patches, list) or not patches:
         raise BadRequestError("productType and at least one patch are required")
@@ -298,7 +298,7 @@ def _changes(body: bytes) -> list[tuple[str, list[dict[str, Any]]]]:
     return changes
 
 
-def _invalid(changes: Sequence[tuple[str, Sequence[Mapping[str, object]]]]) -> str | None:
+def invalid(changes: Sequence[tuple[str, Sequence[Mapping[str, object]]]]) -> str | None:
     """Why Amazon would answer 200 with INVALID."""
     for operation, rows in changes:
         for row in rows:

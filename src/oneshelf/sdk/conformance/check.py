@@ -111,6 +111,10 @@ def no_stock_file(declared: Capability) -> str:
     return "" if declared.has_stock_file else "has_stock_file is false"
 
 
+def no_feed(declared: Capability) -> str:
+    return "" if declared.feed_writes else "feed_writes is 0"
+
+
 def no_comparison(declared: Capability) -> str:
     return "" if declared.write_kind is WriteKind.COMPARE_AND_SET else f"write_kind is {declared.write_kind}"
 
