@@ -5,6 +5,7 @@ The models are not part of the project. Point ONESHELF_SPECS at a folder with `a
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 from collections import Counter
@@ -24,6 +25,9 @@ import pytest
 from connectors.amazon.harness import Bench, Exchange, bench
 from oneshelf.connectors.amazon import parse
 from oneshelf.connectors.amazon.connector import AmazonConnector
+from oneshelf.connectors.amazon.feeds import Result, _Feed, _Feeds, _Place, report_of
+from oneshelf.connectors.amazon.feeds import _Begun as _FeedBegun
+from oneshelf.connectors.amazon.feeds import _Document as _FeedDocument
 from oneshelf.connectors.amazon.reports import _Begun, _Document, _Report, _Reports
 from oneshelf.connectors.amazon.simulator_gate import RATES
 from oneshelf.domain.identity import Channel, ChannelSku
@@ -31,9 +35,9 @@ from oneshelf.domain.order import OrderSnapshot
 from oneshelf.errors import MalformedError
 from oneshelf.sdk.decoding import document_from
 from oneshelf.sdk.fault import ChannelFault
-from oneshelf.sdk.message import Accepted, FileState, Ignored
+from oneshelf.sdk.message import Accepted, FeedState, FileState, Ignored, Refused
 
-MODELS = ("listingsItems_2021-08-01.json", "orders_2026-01-01.json", "reports_2021-06-30.json")
+MODELS = ("listingsItems_2021-08-01.json", "orders_2026-01-01.json", "reports_2021-06-30.json", "feeds_2021-06-30.json")
 FORMATS = jsonschema.FormatChecker(())
 
 
@@ -233,6 +237,26 @@ async def live_through_reports(desk: Bench) -> None:
             _ = [one async for part in parts for one in part]
 
 
+async def live_through_feeds(desk: Bench) -> None:
+    """A feed that is worked through, one that is cancelled, one that fails, and names that nobody knows."""
+    connector = desk.connector
+    assert isinstance(connector, AmazonConnector)
+    skus = [ChannelSku(sku) for sku in ("MUG", "A/B #1%", "SKU-5", "SKU-6")]
+    assert len((await desk.patiently(lambda: connector.plan_feed(skus))).ready) == len(skus)
+    for deed in ("work", "drop", "fail"):
+        begun = await connector.begin_feed([desk.write(sku, 900) for sku in skus])
+        assert begun.name in await connector.find_feeds(since=desk.clock.now())
+        assert (await connector.look_at_feed(begun.name)).state is FeedState.UNDER_WAY
+        desk.simulator.switches.set({"feed_fatal": {"next": int(deed == "fail")}})
+        if deed == "drop":
+            await connector.drop_feed(begun.name)
+        await desk.clock.advance(1000)
+        report = await connector.look_at_feed(begun.name)
+        assert report.state is {"work": FeedState.DONE, "drop": FeedState.CANCELLED, "fail": FeedState.FAILED}[deed]
+        await connector.drop_feed(begun.name)
+    assert (await connector.look_at_feed("no such")).state is FeedState.FAILED
+
+
 async def test_every_request_and_every_answer_obeys_amazons_models() -> None:
     requests: Counter[str] = Counter()
     answers: Counter[tuple[str, int]] = Counter()
@@ -242,6 +266,7 @@ async def test_every_request_and_every_answer_obeys_amazons_models() -> None:
         desk.simulator.fulfil_by_amazon("SKU-7")
         await live_through_good_days(desk)
         await live_through_reports(desk)
+        await live_through_feeds(desk)
         await live_through_bad_days(desk)
         await live_through_strange_days(desk)
         # The endpoint of tokens and the place of documents are no part of the models.
@@ -259,10 +284,51 @@ async def test_every_request_and_every_answer_obeys_amazons_models() -> None:
     unused = sorted({str(operation["operationId"]) for *_, operation in operations()} - set(requests))
     print(f"operations of these models that are not used: {', '.join(unused)}")  # noqa: T201
     assert set(requests) == set(RATES)
-    assert {status for _name, status in answers} >= {200, 202, 403, 404, 429, 503}
-    assert min(answers[name, 200] + answers[name, 202] for name in requests) > 0
+    assert {status for _name, status in answers} >= {200, 201, 202, 403, 404, 429, 503}
+    assert min(sum(answers[name, status] for status in (200, 201, 202)) for name in requests) > 0
     asked = {name for exchange in exchanges for name in exchange.request.url.params}
     assert {"paginationToken", "pageToken", "createdAfter", "lastUpdatedAfter", "mode"} <= asked
+
+
+def schema_of_feed(name: str) -> dict[str, Any]:
+    schema: dict[str, Any] = closed(msgspec.json.decode((models_folder() / "feeds" / name).read_bytes()))
+    return schema
+
+
+async def test_a_feed_and_its_report_obey_amazons_schemas() -> None:
+    """These travel as documents, of which the models of the API say nothing."""
+    async with bench({"MUG": 900, "A/B #1%": 500, **{f"SKU-{n}": n for n in range(300)}}) as desk:
+        connector = desk.connector
+        assert isinstance(connector, AmazonConnector)
+        skus = [ChannelSku(sku) for sku in desk.units()]
+        while (plan := await desk.patiently(lambda: connector.plan_feed(skus))).unread_count:
+            await desk.clock.advance(10)
+        desk.simulator.end_listing("SKU-7")
+        begun = await connector.begin_feed([desk.write(sku, 90) for sku in plan.ready])
+        await desk.clock.advance(1000)
+        report = await connector.look_at_feed(begun.name)
+        documents = [one for one in desk.wiretap.exchanges if "/_documents/" in one.request.url.path]
+    sent = msgspec.json.decode(next(one.sent for one in documents if one.request.method == "PUT"))
+    got = msgspec.json.decode(gzip.decompress(next(one.received for one in documents if one.request.method == "GET")))
+    jsonschema.Draft7Validator(schema_of_feed("listings-feed-schema-v2.json")).validate(sent)
+    jsonschema.Draft7Validator(schema_of_feed("listings-feed-processing-report-schema-v2.json")).validate(got)
+    print(f"\nmessages valid: {len(sent['messages'])}; reports valid: 1, with {len(got['issues'])} issues")  # noqa: T201
+    assert len(sent["messages"]) == len(plan.ready) == 302
+    assert isinstance(report.outcomes[ChannelSku("SKU-7")], Refused)
+    assert (report.others, report.write_count) == (Accepted(), 302)
+    broken = {**sent, "messages": [{**sent["messages"][0], "operationType": "REPLACE"}]}
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft7Validator(schema_of_feed("listings-feed-schema-v2.json")).validate(broken)
+
+
+def test_amazons_own_example_of_a_report_is_read() -> None:
+    body = (models_folder() / "feeds" / "listings-feed-processing-report-schema-v2.example.json").read_bytes()
+    report = report_of(document_from(body, Result, what="the example"))
+    assert {sku: type(outcome) for sku, outcome in report.outcomes.items()} == {
+        "My-SKU-B": Refused,
+        "My-SKU-C": Refused,
+    }
+    assert (report.others, report.write_count) == (Accepted(), 4)
 
 
 @pytest.mark.parametrize(
@@ -341,6 +407,11 @@ READERS: dict[str, Callable[[Any], bool]] = {
     "getReport": typed(_Report),
     "getReports": typed(_Reports),
     "getReportDocument": typed(_Document),
+    "createFeedDocument": typed(_Place),
+    "createFeed": typed(_FeedBegun),
+    "getFeed": typed(_Feed),
+    "getFeeds": typed(_Feeds),
+    "getFeedDocument": typed(_FeedDocument),
 }
 
 

@@ -26,6 +26,7 @@ ACTS = st.one_of(
     st.tuples(st.just("walk"), st.just(frozenset())),
     st.tuples(st.just("report"), st.just(frozenset())),
     st.tuples(st.just("push"), st.lists(st.sampled_from(SKUS), min_size=1, unique=True)),
+    st.tuples(st.just("feed"), st.lists(st.sampled_from(SKUS), min_size=1, unique=True)),
     st.tuples(st.just("to amazon"), st.sampled_from(SKUS)),
     st.tuples(st.just("to the seller"), st.sampled_from(SKUS)),
     st.tuples(st.just("to both"), st.sampled_from(SKUS)),
@@ -46,6 +47,10 @@ class Witness:
         self.patched: list[tuple[str, bool]] = []
 
     def see(self, exchange: Exchange) -> None:
+        request = exchange.request
+        if request.method == "PUT":
+            skus = [message["sku"] for message in json.loads(exchange.sent)["messages"]]
+            self.patched.extend((sku, self.shown.get(sku) == {"DEFAULT"}) for sku in skus)
         request, path = exchange.request, exchange.request.url.raw_path.split(b"?")[0].decode()
         if "/listings/" not in path:
             return
@@ -80,6 +85,10 @@ async def act(desk: Bench, connector: AmazonConnector, deed: str, what: object) 
             page = await connector.fetch_stock(page.cursor)
     elif deed == "report":
         await read_report(desk, connector)
+    elif deed == "feed":
+        skus = [ChannelSku(sku) for sku in what]  # type: ignore[attr-defined]
+        await connector.plan_feed(skus)
+        await connector.begin_feed([desk.write(sku, 5) for sku in skus])
     elif deed == "push":
         await connector.push([desk.write(sku, 5) for sku in what])  # type: ignore[attr-defined]
     else:
@@ -151,6 +160,7 @@ def test_no_quantity_goes_to_what_was_not_last_shown_as_the_sellers_own() -> Non
     @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
     @given(acts=st.lists(ACTS, min_size=3, max_size=25))
     @example(acts=[("read", {"MUG"}), ("end", "MUG"), ("read", {"MUG"}), ("push", ["MUG"])])
+    @example(acts=[("read", {"MUG"}), ("to amazon", "MUG"), ("read", {"MUG"}), ("feed", ["MUG"])])
     @example(acts=[("walk", ""), ("to both", "MUG"), ("walk", ""), ("push", ["MUG"])])
     @example(acts=[("read", {"A,B"}), ("to amazon", "A,B"), ("die", "now"), ("lose", "next"), ("push", ["A,B"])])
     def days(acts: list[tuple[str, object]]) -> None:
@@ -162,7 +172,7 @@ def test_no_quantity_goes_to_what_was_not_last_shown_as_the_sellers_own() -> Non
 
     days()
     assert lived["patched"] > 50, lived
-    assert {"walk", "report", "to both", "to amazon", "die", "lose", "fault", "end"} <= set(lived), lived
+    assert {"feed", "walk", "report", "to both", "to amazon", "die", "lose", "fault", "end"} <= set(lived), lived
 
 
 async def test_the_witness_sees_a_quantity_that_must_not_be_sent() -> None:
