@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -179,4 +179,5 @@ async def assembled(
             post=supervisor.poster.post,
             api_token=api_token,
         )
+        application.state.engine = replace(application.state.engine, public_url=public_url)
         yield Assembled(supervisor, application)

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import Result
 
 from cli.test_drift_guide import TIME_S_MAX, run_guide
+from oneshelf.cli.channel_budget import in_words
 
 pytestmark = pytest.mark.pg
 
@@ -48,6 +49,25 @@ def test_a_shop_that_cannot_be_reached_fails_its_check(cli: Cli) -> None:
     assert answers["verdict"] == "fails"
     assert "not reached" in answers["seen"]
     assert (told["declared"], told["writes"], told["fallbacks"]) == ("compare-and-set", "compare-and-set", {})
+
+
+def test_a_check_says_what_the_plan_uses_of_what_the_channel_grants(cli: Cli, dsn: str) -> None:
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute(
+            "insert into listings (channel, channel_sku) select 'shop', n::text from generate_series(1, 1000) as n"
+        )
+        connection.execute(
+            "insert into listing_changes values ('shop', '7', date_trunc('hour', db_now()), 34, db_now())"
+        )
+    said = cli("channel", "check", "shop", exits=1).stdout
+    assert "a pass over its 1,000 listings takes" in said
+    assert "of the calls that the channel grants in a day" in said
+    assert "changes a day" not in said, "Shopify takes any number"
+    budget = json.loads(cli("channel", "check", "shop", "--json", exits=1).stdout)["budget"]
+    assert (budget["listing_count"], budget["changes_per_day"]) == (1000, None)
+    assert budget["most_changed"] == [{"budget": "7", "changes": 34}]
+    told = "\n".join(in_words({**budget, "changes_per_day": 250}))
+    assert "it takes 250 changes a day of one listing; used most in the last day: 34 of 7" in told
 
 
 def test_nothing_is_written_unasked(cli: Cli, dsn: str) -> None:

@@ -7,7 +7,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from oneshelf.domain.attribution import Evidence, LateOrder, Part, RecentWrite, attribute, blurred_by_orders
+from oneshelf.domain.attribution import (
+    Evidence,
+    LateOrder,
+    Part,
+    RecentWrite,
+    SeenReading,
+    attribute,
+    blurred_by_orders,
+)
 from oneshelf.domain.drift import HEALS_MAX, Cause, why_a_person
 
 NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -83,6 +91,22 @@ def test_a_fall_without_a_word_from_a_channel_that_tells_is_a_silent_state_chang
     assert attribute(replace(silent, hears_announcements=False)).cause is Cause.FOREIGN_EDIT
     assert attribute(replace(silent, silent_states=())).cause is Cause.FOREIGN_EDIT
     assert attribute(replace(silent, observed_units=9)).cause is Cause.FOREIGN_EDIT
+
+
+def test_while_a_write_is_not_proved_nobody_is_said_to_have_edited_the_figure() -> None:
+    """It was taken or not, before or after some orders: the rest of the fall cannot be told from it."""
+    seen = SeenReading(at=NOON + timedelta(minutes=2), units=2, believed=5, source="reconcile")
+    proved = RecentWrite(units=3, sent_at=NOON - timedelta(minutes=1), accepted_at=NOON, verified_at=NOON)
+    lost = RecentWrite(units=5, sent_at=NOON, accepted_at=None, verified_at=None)
+    assert attribute(replace(FALL, readings=(seen,), writes=(proved, lost))).cause is Cause.UNKNOWN
+    accepted = replace(lost, accepted_at=NOON + timedelta(seconds=1))
+    assert attribute(replace(FALL, readings=(seen,), writes=(accepted,))).cause is Cause.UNKNOWN
+    later = replace(accepted, verified_at=seen.at + timedelta(seconds=1))
+    assert attribute(replace(FALL, readings=(seen,), writes=(later,))).cause is Cause.UNKNOWN
+    shown = replace(accepted, verified_at=NOON + timedelta(seconds=2))
+    assert attribute(replace(FALL, readings=(seen,), writes=(proved, shown))).cause is Cause.FOREIGN_EDIT
+    afterwards = replace(lost, sent_at=seen.at + timedelta(seconds=1))
+    assert attribute(replace(FALL, readings=(seen,), writes=(proved, afterwards))).cause is Cause.FOREIGN_EDIT
 
 
 def test_healing_is_bounded() -> None:

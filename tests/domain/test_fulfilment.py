@@ -18,7 +18,7 @@ from oneshelf.domain.fulfilment import Link, OrderPosted, post_order
 from oneshelf.domain.identity import UNITS_MAX, Channel, ChannelSku, Location, Sku
 from oneshelf.domain.ledger import Balance, Shelf
 from oneshelf.domain.movement import Reason
-from oneshelf.domain.order import OrderLine, OrderSnapshot, is_older
+from oneshelf.domain.order import OrderLine, OrderSnapshot, is_older, turnovers
 from oneshelf.domain.outcome import CountedShort, Posted, Short
 from oneshelf.domain.posting import post_command
 from oneshelf.errors import MalformedError
@@ -120,6 +120,15 @@ def test_a_cancelled_line_gives_its_units_back_once() -> None:
     assert post(on, order(line(2)), cancelled, cancelled).off_listing == {"mug": 0}
     assert figures(on) == {"available": 5}
     assert_balances(on)
+
+
+def test_what_went_back_and_forth_is_counted_though_it_comes_to_nothing() -> None:
+    cancelled = order(line(2, units_cancelled=2, units_relisted=2), version="2")
+    assert turnovers(cancelled, None) == {"mug": 4}, "two were off the listing, and came back"
+    assert turnovers(cancelled, order(line(2))) == {"mug": 2}
+    assert turnovers(cancelled, cancelled) == {"mug": 0}
+    edited = order(line(3, units_cancelled=1, units_relisted=1), version="2")
+    assert turnovers(edited, order(line(2))) == {"mug": 2}, "one more was ordered, and one cancelled"
 
 
 def test_units_that_the_channel_kept_off_sale_do_not_come_back_on_its_listing() -> None:

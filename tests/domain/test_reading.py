@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from oneshelf.domain.drift import Cause
 from oneshelf.domain.identity import Channel, ChannelSku, Sku
-from oneshelf.domain.listing import Listing, Phase, Terms, answered, intend
+from oneshelf.domain.listing import Listing, Phase, Terms, answered, intend, lost
 from oneshelf.domain.reading import Verdict, end_suspense, read, rewrite, weigh
 from oneshelf.errors import InvariantError
 
@@ -63,6 +63,15 @@ def test_a_reading_that_shows_the_written_figure_verifies_it() -> None:
     assert done.listing.phase is Phase.IDLE
     assert (done.listing.verified_units, done.listing.verified_version) == (4, 9)
     assert done.listing.operation is None
+
+
+def test_the_proof_of_a_write_without_an_answer_is_its_answer() -> None:
+    """And not the answer to an earlier one, from before it was sent."""
+    earlier = idle(accepted_at=NOW - timedelta(seconds=9))
+    later = NOW + timedelta(seconds=70)
+    shown = read(lost(sent(earlier), now=NOW, look_after_s=0), 4, net_before=0, now=later, terms=COMPARING).listing
+    assert weigh(shown, recently_sent=(), now=later, terms=COMPARING).listing.accepted_at == later
+    assert read(accepted(earlier), 4, net_before=0, now=later, terms=COMPARING).listing.accepted_at == NOW
 
 
 def test_a_reading_that_shows_the_written_figure_less_known_sales_verifies_it() -> None:
@@ -143,6 +152,19 @@ def test_a_suspicion_is_cleared_when_an_order_explains_it() -> None:
     assert done.drift is None
     assert done.listing.suspicion is None
     assert done.listing.look_at == NOW
+
+
+@pytest.mark.parametrize("shown", [8, 9, 10])
+def test_an_order_that_was_cancelled_before_anybody_heard_of_it_explains_what_was_lower_meanwhile(shown: int) -> None:
+    """It has changed nothing in the end, but its units were off the figure when the channel was asked."""
+    suspected = replace(read(idle(), 8, net_before=0, now=NOW, terms=COMPARING).listing, net_units=0, turnover_units=4)
+    assert suspected.suspicion is not None
+    seen = replace(suspected, suspicion=replace(suspected.suspicion, units=shown))
+    done = weigh(seen, recently_sent=(), now=NOW, terms=COMPARING)
+    assert (done.drift, done.listing.belief, done.listing.suspense_units) == (None, 10, 0)
+    assert done.listing.look_at == NOW, "what it shows now is read at once"
+    lower = replace(suspected, suspicion=replace(suspected.suspicion, units=7))
+    assert weigh(lower, recently_sent=(), now=NOW, terms=COMPARING).drift is not None
 
 
 @pytest.mark.parametrize("sold_since", [0, 2])

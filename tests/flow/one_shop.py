@@ -19,7 +19,7 @@ from oneshelf.connectors.shopify.simulator_tokens import CLIENT_ID, CLIENT_SECRE
 from oneshelf.domain.identity import Sku
 from oneshelf.flow import interpret, post, receive
 from oneshelf.flow.channel import OpenChannel
-from oneshelf.flow.subscribe import Watchdog
+from oneshelf.flow.subscribe import Watchdog, announced_at
 from oneshelf.sdk.simulator import CatalogueItem
 from oneshelf.storage import catalog, schedules
 from oneshelf.storage.database import Database
@@ -43,7 +43,7 @@ class OneShop:
         return self.channels.by_name[SHOP]
 
     def watchdog(self, *, public_url: str = PUBLIC_URL) -> Watchdog:
-        return Watchdog(self.database, self.channel, CLOCK, public_url=public_url)
+        return Watchdog(self.database, self.channel, CLOCK, address=announced_at(self.channel, public_url))
 
     async def type_in(self, secrets: Mapping[str, str]) -> None:
         """A person connects the shop, or sets other secrets; this node follows."""

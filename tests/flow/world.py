@@ -161,13 +161,22 @@ class World:
 
 @asynccontextmanager
 async def open_world(
-    dsn: str, *, skus: Mapping[str, int], seed: int = 1, link: bool = True, timing: Mapping[str, float] | None = None
+    dsn: str,
+    *,
+    skus: Mapping[str, int],
+    seed: int = 1,
+    link: bool = True,
+    timing: Mapping[str, float] | None = None,
+    market: str = "amazon",
 ) -> AsyncIterator[World]:
-    """Both channels connected and live; `skus`: SKU -> units that the channels showed before we came."""
+    """Both channels connected and live; `skus`: SKU -> units that the channels showed before we came.
+
+    `market`: the kind of the market place.
+    """
     kinds = load_kinds()
     simulators = {
         SHOP: kinds["shopify"].simulator(seed=seed, speed=SPEED, clock=CLOCK),
-        MARKET: kinds["amazon"].simulator(seed=seed, speed=SPEED, clock=CLOCK),
+        MARKET: kinds[market].simulator(seed=seed, speed=SPEED, clock=CLOCK),
     }
     catalogue = [CatalogueItem(sku=sku, title=sku.title(), units=units) for sku, units in skus.items()]
     for simulator in simulators.values():
@@ -177,7 +186,7 @@ async def open_world(
         MARKET_ADDRESS: httpx2.ASGITransport(simulators[MARKET].app(), raise_app_exceptions=False),
     }
     async with Database.open(dsn) as database, httpx2.AsyncClient(mounts=mounts) as client:
-        await _connect(database, [Sku(sku) for sku in skus] if link else [], timing or {})
+        await _connect(database, [Sku(sku) for sku in skus] if link else [], timing or {}, market)
         channels = OpenChannels(database, CLOCK, client)
         await channels.refresh()
         world = World(database, channels, simulators)
@@ -192,14 +201,14 @@ async def open_world(
                 task.cancel()
 
 
-async def _connect(database: Database, skus: list[Sku], own_timing: Mapping[str, float]) -> None:
+async def _connect(database: Database, skus: list[Sku], own_timing: Mapping[str, float], market: str) -> None:
     timing = {"poll_orders_s": 0.1, "sweep_stock_s": 0.5, "suspense_s": 1.0, "stale_s": 0.1, **own_timing}
     async with database.transaction() as tx:
         await catalog.add_skus(tx, dict.fromkeys(skus, ""))
         await catalog.add_location(tx, BERLIN)
         await catalog.add_channel(tx, catalog.NewChannel(SHOP, "shopify", BERLIN, *shopify_config(), timing))
         await catalog.add_channel(
-            tx, catalog.NewChannel(MARKET, "amazon", BERLIN, *amazon_config(), {**timing, "apply_s": 1.5})
+            tx, catalog.NewChannel(MARKET, market, BERLIN, *MARKETS[market](), {**timing, "apply_s": 1.5})
         )
         await catalog.set_mode(tx, SHOP, "live")
         await catalog.set_mode(tx, MARKET, "live")
@@ -217,6 +226,15 @@ def amazon_config() -> tuple[dict[str, str], dict[str, str]]:
     """Settings and secrets that the Amazon simulator takes."""
     addresses = {"base_url": MARKET_ADDRESS, "token_url": f"{MARKET_ADDRESS}{TOKEN_PATH}"}
     return ({**SIMULATED_SETTINGS, **addresses, "orders_lag_s": "0.5"}, dict(SIMULATED_SECRETS))
+
+
+def ebay_config() -> tuple[dict[str, str], dict[str, str]]:
+    """Settings and secrets that the eBay simulator takes."""
+    account = load_kinds()["ebay"].simulator(seed=1, speed=SPEED, clock=CLOCK).account(address=MARKET_ADDRESS)
+    return ({**account.settings, "orders_lag_s": "0.5"}, dict(account.secrets))
+
+
+MARKETS = {"amazon": amazon_config, "ebay": ebay_config}
 
 
 async def deliver(world: World, channel: Channel, request: Request) -> bool:

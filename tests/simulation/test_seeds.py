@@ -34,6 +34,12 @@ def test_another_seed_gives_another_run(dsn: str) -> None:
     assert one.trace != other.trace
 
 
+def test_to_ask_for_the_faults_that_a_seed_has_drawn_repeats_its_run(dsn: str) -> None:
+    """So that the command which a failure names is the whole story."""
+    one = live(dsn, 4, active_s=SHORT_S)
+    assert live(dsn, 4, active_s=SHORT_S, grades=one.grades).trace == one.trace
+
+
 def test_a_calm_day_is_a_day(dsn: str) -> None:
     outcome = live(dsn, 3, grades=CALM)
     assert outcome.violation == ""

@@ -59,3 +59,24 @@ async def test_an_engine_that_outlived_a_restart_of_the_database_is_still_seen(d
         await come_back(database)
         async with running_engine(dsn) as (is_alone, _):
             assert not is_alone
+
+
+async def test_what_a_killed_engine_held_is_free_again_whatever_it_was(dsn: str) -> None:
+    async with Database.open(dsn) as database:
+        async with database.transaction() as tx:
+            await tx.execute("insert into locations (location) values ('BER')")
+            await tx.execute("insert into channels (channel, kind, location) values ('shop', 'paper', 'BER')")
+            await tx.execute(
+                """
+                insert into schedules (channel, task, every_s, lease, lease_until)
+                values ('shop', 'orders', 9, gen_random_uuid(), now() + interval '1 minute')
+                """
+            )
+            await tx.execute(
+                """
+                insert into wanted_orders (channel, order_id, lease, lease_until)
+                values ('shop', 'A', gen_random_uuid(), now() + interval '1 minute')
+                """
+            )
+        assert await leases.clear(database) == 2
+        assert await leases.clear(database) == 0

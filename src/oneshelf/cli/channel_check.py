@@ -35,6 +35,7 @@ def check(
     What is shown not to hold is not relied on from then on, until a later check shows that it holds. Exits with 1 where
     a check fails.
     """
+    from oneshelf.cli.channel_budget import in_words as budget_in_words
     from oneshelf.domain.identity import channel_from
     from oneshelf.domain.probing import Verdict
     from oneshelf.errors import ConfigurationError
@@ -48,13 +49,15 @@ def check(
     row, channel_sku = on_database(lambda database: _find(database, channel, listing))
     if write:
         _require_agreement(row, channel_sku, is_agreed=yes)
-    checks, after = on_database(lambda database: _probe(database, channel, channel_sku, writes=write))
+    checks, after, budget = on_database(lambda database: _probe(database, channel, channel_sku, writes=write))
     if as_json:
         told = {"channel": channel, "listing": channel_sku, "checks": [as_told(one) for one in checks]}
-        show_json({**told, **writes_of(after), "fallbacks": after.fallbacks})
+        show_json({**told, **writes_of(after), "fallbacks": after.fallbacks, "budget": budget})
     else:
         show_rows([as_told(one) for one in checks], _COLUMNS, as_json=False, empty="nothing was tried")
         typer.echo(in_words(after))
+        for line in budget_in_words(budget):
+            typer.echo(line)
         if not write:
             typer.echo(f"writes were not tried; to do so: oneshelf channel check {channel} --listing LISTING --write")
     if any(one.verdict is Verdict.FAILS for one in checks):
@@ -142,8 +145,9 @@ async def _find(database: Database, channel: Channel, listing: str) -> tuple[Cha
 
 async def _probe(
     database: Database, channel: Channel, channel_sku: ChannelSku | None, *, writes: bool
-) -> tuple[tuple[Check, ...], ChannelRow]:
+) -> tuple[tuple[Check, ...], ChannelRow, dict[str, object]]:
     from oneshelf.app import open_channels
+    from oneshelf.cli.channel_budget import plans
     from oneshelf.clock import SystemClock
     from oneshelf.errors import ConfigurationError
     from oneshelf.flow.probe import probe
@@ -153,4 +157,6 @@ async def _probe(
         if opened is None:
             raise ConfigurationError(f"{channel} cannot be opened; oneshelf doctor says why")
         checks = await probe(database, opened, SystemClock(), channel_sku=channel_sku, writes=writes)
-    return checks, await _row(database, channel)
+    async with database.transaction() as tx:
+        [budget] = await plans(tx, channel)
+    return checks, await _row(database, channel), budget

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,8 +9,6 @@ import typer
 from oneshelf.cli.common import on_database, refuse_unknown_channel, show_json, show_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from oneshelf.domain.identity import Channel
     from oneshelf.storage.blind_windows import ChannelWindow, Window
     from oneshelf.storage.database import Database, Transaction
@@ -129,69 +126,23 @@ def objective(
 
 def sweep_plan(channel: One = "", as_json: Json = False) -> None:
     """What reading a channel's whole stock costs: time, calls, share of its budget; and what is read more often."""
-    from oneshelf.domain.sweep_plan import sweep_plan as planned
-    from oneshelf.flow.channel import read_budget, with_timing
-    from oneshelf.sdk.kinds import kind_named, load_kinds
-    from oneshelf.storage import catalog, hot_listings, sweep_places
-
-    kinds = load_kinds()
+    from oneshelf.cli.channel_budget import plans, what_stands_out
 
     async def read(database: Database) -> list[dict[str, object]]:
         async with database.transaction() as tx:
-            only = await _only(tx, channel)
-            counts = await hot_listings.counts(tx)
-            rows = [row for row in await catalog.channels(tx) if only in {None, row.channel}]
-            places = await sweep_places.places(tx)
-        plans = []
-        for row in rows:
-            capability = with_timing(kind_named(kinds, row.kind).capability, row.timing)
-            listing_count, hot_count = counts[row.channel]
-            place = places.get(row.channel, sweep_places.Place())
-            budget = read_budget(capability)
-            budget = replace(budget, has_file=budget.has_file and not place.by_pages)
-            plan = planned(
-                listing_count=listing_count,
-                hot_count=hot_count,
-                budget=budget,
-                wanted_every_s=capability.sweep_stock_s,
-                file_took_s=place.took_s,
-            )
-            more = {
-                "is_in_budget": plan.is_in_budget,
-                "found_within_s": plan.found_within_s,
-                "by_pages_s": budget.pages_s(listing_count),
-                "by_pages_calls": budget.pages_calls(listing_count),
-                "has_file_failed": place.by_pages,
-            }
-            plans.append({"channel": row.channel, **asdict(plan), **more})
-        return plans
+            return await plans(tx, await _only(tx, channel))
 
-    plans = on_database(read)
+    found = on_database(read)
     if as_json:
-        show_json(plans)
+        show_json(found)
         return
     rows = [
-        {**plan, "pass_share": f"{plan['pass_share']:.2%}", "hot_share": f"{plan['hot_share']:.2%}"} for plan in plans
+        {**plan, "pass_share": f"{plan['pass_share']:.2%}", "hot_share": f"{plan['hot_share']:.2%}"} for plan in found
     ]
     show_rows(rows, _PLAN, as_json=False, empty="no channel is connected")
-    for plan in plans:
-        for line in _said_of(plan):
+    for plan in found:
+        for line in what_stands_out(plan):
             typer.echo(f"{plan['channel']}: {line}")
-
-
-def _said_of(plan: Mapping[str, object]) -> Iterator[str]:
-    """What the figures of a plan do not say by themselves."""
-    by_pages = f"by pages it takes {plan['by_pages_calls']:,} calls and {plan['by_pages_s']:,.0f} s"
-    if plan["has_file_failed"]:
-        yield f"the last file could not be read to its end, so the next pass goes by pages: {by_pages}"
-    elif plan["way"] == "file":
-        known = "" if plan["pass_s"] is not None else "; how long it takes is known after the first"
-        yield f"a pass is read from one file that the channel writes{known}; {by_pages}"
-    if not plan["is_in_budget"]:
-        yield (
-            "a pass is not over before the next is due; it goes on as the budget allows. "
-            "Give it more time: oneshelf channel add … --timing sweep_stock_s=SECONDS"
-        )
 
 
 async def _only(tx: Transaction, channel: str) -> Channel | None:

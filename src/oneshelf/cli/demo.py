@@ -17,8 +17,8 @@ def demo(
         float | None, typer.Option(help="How long shoppers shop; default: until Ctrl-C.", min=1, max=86_400)
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of shops, shoppers, stock and faults.")] = 1,
-    skus: Annotated[int, typer.Option(help="SKUs, each on sale at both shops.", min=1, max=20_000)] = 200,
-    orders_per_s: Annotated[float, typer.Option(help="Orders a second, both shops together.", min=0.1, max=500)] = 5.0,
+    skus: Annotated[int, typer.Option(help="SKUs, each on sale at all shops.", min=1, max=20_000)] = 200,
+    orders_per_s: Annotated[float, typer.Option(help="Orders a second, all shops together.", min=0.1, max=500)] = 5.0,
     speed: Annotated[
         float, typer.Option(help="How many times as fast the channels' limits and delays run.", min=1, max=1000)
     ] = 60.0,
@@ -39,7 +39,7 @@ def demo(
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON and nothing else.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No live screen.")] = False,
 ) -> None:
-    """Run the engine against two simulated shops with shoppers and faults, then report. Needs nothing but a machine."""
+    """Run the engine against three simulated shops with shoppers and faults, and report. Needs only a machine."""
     from oneshelf.cli.common import choice_in
     from oneshelf.config import directory_typed, load_settings
     from oneshelf.demo.plan import Options

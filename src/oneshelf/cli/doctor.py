@@ -10,11 +10,12 @@ from oneshelf.clock import SystemClock
 from oneshelf.config import Settings
 from oneshelf.errors import OneshelfError
 from oneshelf.flow.channel import OpenChannel
-from oneshelf.flow.subscribe import EVERY_S, webhook_address
-from oneshelf.sdk.contract import Subscribes
+from oneshelf.flow.hear import TASK as LISTENING
+from oneshelf.flow.subscribe import EVERY_S, announced_at
+from oneshelf.sdk.contract import Hears, Subscribes
 from oneshelf.sdk.fault import ChannelFault
 from oneshelf.sdk.message import Finding
-from oneshelf.storage import audit_positions, catalog, health, probes, subscriptions
+from oneshelf.storage import audit_positions, catalog, health, probes, schedules, subscriptions
 from oneshelf.storage.catalog import ChannelRow
 from oneshelf.storage.database import Database
 from oneshelf.storage.migrate import check, reach
@@ -23,6 +24,8 @@ from oneshelf.storage.subscriptions import SubscriptionCheck
 from oneshelf.telemetry import configure_logging
 
 CLOCK_OFFSET_S_MAX = 1.0
+# A listener waits for news for some seconds, and then begins again.
+QUEUE_SILENCE_S_MAX = 300.0
 
 
 def examine(settings: Settings) -> list[Finding]:
@@ -96,6 +99,7 @@ async def _channels(database: Database, public_url: str) -> list[Finding]:
             rows = await catalog.channels(tx)
             written = await probes.newest(tx, has_written=True)
             announced = await subscriptions.checks(tx)
+            heard = {row.channel: await schedules.progress(tx, row.channel, LISTENING) for row in rows}
         for row in rows:
             opened = channels.by_name.get(row.channel)
             if opened is None:
@@ -113,6 +117,8 @@ async def _channels(database: Database, public_url: str) -> list[Finding]:
             findings.append(_abilities(row, opened, written.get(row.channel)))
             if isinstance(opened.connector, Subscribes):
                 findings.append(_webhooks(opened, announced.get(row.channel), public_url))
+            if isinstance(opened.connector, Hears):
+                findings.append(_queue(opened, opened.connector, heard[row.channel]))
     if not rows:
         findings.append(Finding("channels", is_good=True, detail="none is connected yet; see oneshelf channel add"))
     return findings
@@ -135,11 +141,11 @@ def _abilities(row: ChannelRow, opened: OpenChannel, newest: ProbeRow | None) ->
 def _webhooks(opened: OpenChannel, check: SubscriptionCheck | None, public_url: str) -> Finding:
     """Whether somebody sees that the channel goes on telling us, and what was lost."""
     what = f"channel {opened.name}: webhooks"
-    if not public_url:
+    address = announced_at(opened, public_url)
+    if not address:
         every_s = opened.capability.poll_orders_s
         detail = f"nobody keeps them, orders are polled every {every_s:g} s; to be told at once set ONESHELF_PUBLIC_URL"
         return Finding(what, is_good=True, detail=detail)
-    address = webhook_address(public_url, opened.name)
     if check is None or check.address != address:
         return Finding(what, is_good=True, detail=f"not looked at yet at {address}; a running engine does it at once")
     if check.refused:
@@ -153,3 +159,18 @@ def _webhooks(opened: OpenChannel, check: SubscriptionCheck | None, public_url: 
         at = f"{check.lost_at:%Y-%m-%d %H:%M} UTC"
         detail += f"; {check.lost_count} were lost so far, the last {at}, and made anew"
     return Finding(what, is_good=True, detail=detail)
+
+
+def _queue(opened: OpenChannel, connector: Hears, progress: schedules.Progress | None) -> Finding:
+    """Whether somebody listens to what the channel puts into its queue for us."""
+    what = f"channel {opened.name}: queue"
+    if not connector.has_queue:
+        every_s = opened.capability.poll_orders_s
+        return Finding(what, is_good=True, detail=f"it has none, orders are polled every {every_s:g} s")
+    if progress is None or (progress.age_s is None and not progress.last_fault):
+        return Finding(what, is_good=True, detail="nobody has listened yet; a running engine does it at once")
+    if progress.last_fault:
+        return Finding(what, is_good=False, detail=f"{progress.last_fault}; until it can be heard, orders are polled")
+    is_fresh = (progress.age_s or 0.0) <= QUEUE_SILENCE_S_MAX
+    said = f"listened to {progress.age_s or 0.0:.0f} s ago"
+    return Finding(what, is_good=is_fresh, detail=said if is_fresh else f"{said}; is the engine running?")

@@ -75,7 +75,8 @@ def status(as_json: Json = False) -> None:
         f"{whole.units_committed} committed, {whole.units_reserved} reserved\n"
         f"{whole.order_count} orders; {whole.short_units} units short at {whole.short_line_count} promises\n"
         f"{whole.verified_count} of {whole.listing_count} listings verified; {whole.drift_count} open drifts\n"
-        f"waiting: {whole.inbox_waiting} deliveries, {whole.facts_waiting} orders; "
+        f"waiting: {whole.inbox_waiting} deliveries, {whole.facts_waiting} orders, "
+        f"{whole.wanted_orders} orders to ask for; "
         f"parked: {whole.parked_deliveries} deliveries, {whole.parked_orders} orders, {whole.parked_count} listings\n"
         f"audit: {_in_words(audit)}"
     )

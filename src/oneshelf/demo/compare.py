@@ -55,11 +55,16 @@ def compare_orders(books: Mapping[str, Books], held: Iterable[HeldLine]) -> Orde
 
 
 def unverified(books: Mapping[str, Books], listings: Iterable[ListingRow]) -> list[str]:
-    """Listings that are not proved to show what they should, or do not: the engine's word and the books' must agree."""
+    """Listings that are not proved to show what they should, or do not: the engine's word and the books' must agree.
+
+    Without those that are parked with the channel's own words.
+    """
     shown = {(channel, row.channel_sku): row.units for channel, shop in books.items() for row in shop.listings}
     found = []
     for row in listings:
         units = shown.pop((row.channel, row.channel_sku), None)
+        if is_parked(row):
+            continue
         if row.state != "verified" or units != row.desired_units:
             found.append(
                 f"{row.channel} {row.channel_sku} ({row.sku}): {row.state}, should show {row.desired_units}, "
@@ -67,3 +72,8 @@ def unverified(books: Mapping[str, Books], listings: Iterable[ListingRow]) -> li
             )
     found += [f"{channel} {channel_sku}: the engine does not know it" for channel, channel_sku in shown]
     return found
+
+
+def is_parked(listing: ListingRow) -> bool:
+    """Whether the channel refuses the listing's figure, in words that a person can read."""
+    return listing.state == "parked" and bool(listing.parked_reason)

@@ -12,7 +12,7 @@ from oneshelf.domain.rights import Mode
 from oneshelf.sdk.shoppers import ShoppersPlan
 
 LOCATION = Location("warehouse")
-KINDS = ("shopify", "amazon")
+KINDS = ("shopify", "amazon", "ebay")
 # In seconds of the channels' own time. The simulated Amazon applies a write after at most 300 s and hides an order for
 # 120 s; what has not shown long after that never will. Twice its polling covers created and changed orders both.
 AMAZON_APPLY_S = 420.0
@@ -21,6 +21,10 @@ AMAZON_POLL_S = 180.0
 STALE_S, ZOMBIE_S = 60.0, 2.0
 AMAZON_SUSPENSE_S = 360.0
 SHOPIFY_SUSPENSE_S = 300.0
+# The simulated eBay applies a quantity after at most 5 s, and lets an order be searched for after 10.
+EBAY_APPLY_S = 60.0
+EBAY_POLL_S = 60.0
+EBAY_SUSPENSE_S = 300.0
 
 _COLOURS = ("blue", "red", "green", "black", "white", "amber", "grey", "rose", "sand", "teal")
 _MATERIALS = ("oak", "steel", "linen", "cotton", "glass", "clay", "cork", "wool", "brass", "bamboo")
@@ -29,6 +33,7 @@ _THINGS = ("mug", "bowl", "lamp", "chair", "towel", "board", "vase", "tray", "cl
 _RATES: Mapping[str, Mapping[str, object]] = {
     "shopify": {"webhook_duplicate": 0.10, "webhook_lost": 0.05, "webhook_reorder": 0.10, "throttle": 0.02},
     "amazon": {"throttle": 0.02},
+    "ebay": {"webhook_duplicate": 0.10, "webhook_lost": 0.05, "webhook_reorder": 0.10, "concurrent_refused": 0.02},
 }
 
 
@@ -58,7 +63,7 @@ class Options:
 class Good:
     """A SKU of the demo. `units`: on the shelf at first; `shown`: kind -> units its listing shows before going live.
 
-    `demand_per_s`: units that buyers want of it, both shops together.
+    `demand_per_s`: units that buyers want of it, all shops together.
     """
 
     sku: Sku
@@ -88,7 +93,7 @@ class Plan:
         self.goods = self._goods()
 
     def shoppers(self, kind: str) -> ShoppersPlan:
-        """How buyers of one shop behave: each has half of them."""
+        """How buyers of one shop behave: each has as many as the others."""
         del kind
         return ShoppersPlan(orders_per_s=self.options.orders_per_s / len(KINDS))
 
@@ -109,6 +114,14 @@ class Plan:
                 "apply_s": max(3.0, AMAZON_APPLY_S / speed),
                 "suspense_s": max(2.0, AMAZON_SUSPENSE_S / speed),
             }
+        if kind == "ebay":
+            return {
+                **reading,
+                "poll_orders_s": max(1.0, EBAY_POLL_S / speed),
+                "sweep_stock_s": sweep_s,
+                "apply_s": max(2.0, EBAY_APPLY_S / speed),
+                "suspense_s": max(2.0, EBAY_SUSPENSE_S / speed),
+            }
         return {
             **reading,
             "poll_orders_s": 5.0,
@@ -127,6 +140,8 @@ class Plan:
             ("amazon", "Amazon accepts a write and never applies it", "faults", {"write_never_applied": {"next": 1}}),
             ("shopify", f"somebody edits {good.sku} in the shop's back office", "edit", edit),
             ("shopify", "a write is applied and its reply is lost", "faults", {"reply_lost": {"next": 1}}),
+            ("ebay", "eBay refuses a zero, and the old quantity sells on", "faults", {"zero_refused": {"next": 1}}),
+            ("ebay", "a listing has no revision left today", "faults", {"revision_budget_low": {"next": 1}}),
         )
         events = [
             Event(length_s * self.random.uniform(0.1, 0.5), kind, words, path, body)

@@ -34,6 +34,7 @@ class Report:
     listings: int
     listings_verified: int
     unverified: tuple[str, ...]
+    parked: tuple[str, ...]
     latency: tuple[dict[str, Any], ...]
     orders_per_s: float
     movements: int
@@ -79,8 +80,9 @@ async def written(database: Database, scene: Scene, balance: Balance, *, shopped
         drifts=tuple(row._asdict() for row in drifts),
         faults_hit={kind: dict(sorted(shop.faults_hit.items())) for kind, shop in scene.books.items()},
         listings=balance.listing_count,
-        listings_verified=balance.listing_count - len(balance.unverified),
+        listings_verified=balance.listing_count - len(balance.unverified) - len(balance.parked),
         unverified=balance.unverified,
+        parked=balance.parked,
         latency=tuple(_rounded(row) for row in latencies),
         orders_per_s=round(orders.posted_count / shopped_s, 2) if shopped_s else 0.0,
         movements=audited.movement_count,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from oneshelf.clock import Clock
-from oneshelf.demo.compare import OrdersCompared, compare_orders, unverified
+from oneshelf.demo.compare import OrdersCompared, compare_orders, is_parked, unverified
 from oneshelf.demo.plan import Plan
 from oneshelf.demo.shops import Books, SimulatedShop
 from oneshelf.domain.identity import Sku
@@ -90,11 +90,12 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """How far the engine and the shops agree at one moment."""
+    """How far the engine and the shops agree at one moment. `parked`: listings that a shop refuses, with its words."""
 
     orders: OrdersCompared
     waiting: reports.Waiting
     unverified: tuple[str, ...]
+    parked: tuple[str, ...]
     listing_count: int
 
     @property
@@ -109,7 +110,9 @@ async def weigh(database: Database, books: Mapping[str, Books]) -> Balance:
         held = await reports.held_lines(tx)
         waiting = await reports.waiting(tx)
         listings = await all_listings(tx)
-    return Balance(compare_orders(books, held), waiting, tuple(unverified(books, listings)), len(listings))
+    parked = tuple(f"{row.channel} {row.channel_sku}: {row.parked_reason}" for row in listings if is_parked(row))
+    compared = compare_orders(books, held)
+    return Balance(compared, waiting, tuple(unverified(books, listings)), parked, len(listings))
 
 
 async def all_listings(tx: Transaction) -> list[views.ListingRow]:

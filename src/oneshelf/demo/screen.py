@@ -115,7 +115,8 @@ def report_panel(report: Report) -> Panel:
     table = Table.grid(padding=(0, 2))
     for name, words in _rows(report):
         table.add_row(f"[bold]{name}[/]", escape(words))
-    verdict = "[green]every sale counted once, every listing verified[/]"
+    parked = " or parked in the channel's own words" if report.parked else ""
+    verdict = f"[green]every sale counted once, every listing verified{parked}[/]"
     if report.problems:
         verdict = "[red]" + "\n".join(escape(problem) for problem in report.problems) + "[/]"
     return Panel(Group(table, "", verdict), title=f"oneshelf demo, seed {report.seed}, {report.seconds:g} s")
@@ -148,6 +149,7 @@ def _rows(report: Report) -> list[tuple[str, str]]:
             "listings",
             f"{report.listings_verified} of {report.listings} verified, {report.settle_s} s after the last sale",
         ),
+        ("parked", "\n".join(report.parked) or "none"),
         ("drifts resolved", "; ".join(drifts) or "none opened"),
         ("faults hit", "; ".join(faults)),
         ("sale to proof", "\n".join(proof) or "no sale"),

@@ -7,6 +7,7 @@ from typing import Any
 
 from oneshelf.clock import Clock
 from oneshelf.connectors.amazon.simulator import SIMULATED_SECRETS, SIMULATED_SETTINGS, TOKEN_PATH
+from oneshelf.connectors.ebay import simulator as ebay
 from oneshelf.demo.plan import LOCATION, Plan
 from oneshelf.demo.shops import SimulatedShop
 from oneshelf.domain.command import CommandKey, Receive
@@ -19,6 +20,8 @@ from oneshelf.storage.database import Database
 
 # Amazon hides the orders of the last two minutes.
 AMAZON_LAG_S = 120.0
+# So long the simulated eBay does at most.
+EBAY_LAG_S = 10.0
 WEBHOOK_SECRET = "demo-webhook-secret"  # noqa: S105  # between two processes of the demo
 BATCH = 1000
 
@@ -67,6 +70,13 @@ def _account(shop: SimulatedShop, told: Mapping[str, Any], speed: float) -> tupl
         addresses = {"base_url": shop.address, "token_url": shop.address + TOKEN_PATH}
         lag_s = AMAZON_LAG_S / speed + 1
         return {**SIMULATED_SETTINGS, **addresses, "orders_lag_s": f"{lag_s:.1f}"}, dict(SIMULATED_SECRETS)
+    if shop.kind == "ebay":
+        settings = {
+            **ebay.SIMULATED_SETTINGS,
+            "base_url": shop.address,
+            "orders_lag_s": f"{EBAY_LAG_S / speed + 1:.1f}",
+        }
+        return settings, {**ebay.SIMULATED_SECRETS, "verification_token": ebay.verification_token(WEBHOOK_SECRET)}
     # The simulated search of orders shows an order at once; the documented few seconds would only slow the start.
     settings = {"base_url": shop.address, "location_id": str(told["location_id"]), "orders_lag_s": "1"}
     return settings, {"access_token": str(told["access_token"]), "webhook_secret": WEBHOOK_SECRET}

@@ -124,6 +124,13 @@ def attribute(evidence: Evidence) -> Attribution:
             why="the channel announces changes and did not announce this one; it never announces those of "
             + (", ".join(evidence.silent_states) or "other stock states"),
         )
+    unproved = _unproved_write(evidence)
+    if unproved is not None:
+        why = (
+            f"a write of {unproved.units} was not proved yet when this was read: whether it was applied, and which "
+            "orders before or after, nobody can tell"
+        )
+        return Attribution(cause=Cause.UNKNOWN, why=why)
     said = "the channel announced a change" if evidence.is_announced else "no announcement came"
     return Attribution(cause=Cause.FOREIGN_EDIT, why=f"no write and no order explains it; {said}")
 
@@ -135,6 +142,17 @@ def _is_silent(evidence: Evidence) -> bool:
     """
     is_fall = evidence.observed_units < evidence.expected_units and evidence.states_at is None
     return is_fall and bool(evidence.silent_states) and evidence.hears_announcements and not evidence.is_announced
+
+
+def _unproved_write(evidence: Evidence) -> RecentWrite | None:
+    """The last write before the reading, where no reading had shown it yet."""
+    if not evidence.readings:
+        return None
+    at = evidence.readings[-1].at
+    last = max((write for write in evidence.writes if write.sent_at < at), key=lambda one: one.sent_at, default=None)
+    if last is None or (last.verified_at is not None and last.verified_at <= at):
+        return None
+    return last
 
 
 def explained_by_orders(evidence: Evidence) -> Attribution | None:

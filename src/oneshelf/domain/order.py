@@ -70,6 +70,20 @@ class OrderLine:
         elsewhere = (self.units_elsewhere or 0) + self.units_shipped_elsewhere
         return self.units_ordered - self.units_relisted - self.units_returned - elsewhere
 
+    def turnover_since(self, before: OrderLine | None) -> int:
+        """Units that the channel's own figure fell and rose by, added up, since this line was as `before`; None: new.
+
+        An order that is cancelled before we hear of it changes nothing in the end. In between the figure was lower.
+        """
+        elsewhere = (self.units_elsewhere or 0) + self.units_shipped_elsewhere
+        then = before or OrderLine(self.line_id, self.channel_sku, units_ordered=0)
+        return (
+            abs(self.units_ordered - then.units_ordered)
+            + abs(self.units_relisted - then.units_relisted)
+            + abs(self.units_returned - then.units_returned)
+            + abs(elsewhere - (then.units_elsewhere or 0) - then.units_shipped_elsewhere)
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class OrderSnapshot:
@@ -107,6 +121,15 @@ class OrderSnapshot:
             sum(line.units_shipped + line.units_shipped_elsewhere for line in self.lines),
             sum(line.units_returned for line in self.lines),
         )
+
+
+def turnovers(snapshot: OrderSnapshot, before: OrderSnapshot | None) -> dict[ChannelSku, int]:
+    """Listing -> by how many units its figure fell and rose, added up, since the order was as `before`; None: new."""
+    known = {line.line_id: line for line in before.lines} if before else {}
+    turned: dict[ChannelSku, int] = {}
+    for line in snapshot.lines:
+        turned[line.channel_sku] = turned.get(line.channel_sku, 0) + line.turnover_since(known.get(line.line_id))
+    return turned
 
 
 def is_older(snapshot: OrderSnapshot, than: OrderSnapshot | None) -> bool:

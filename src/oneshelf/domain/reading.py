@@ -10,7 +10,7 @@ from typing import assert_never
 
 from oneshelf.domain.drift import Cause
 from oneshelf.domain.listing import Event, Listing, Operation, Phase, Suspicion, Terms, after
-from oneshelf.domain.settling import Settlement, is_over, is_strict, may_be_older, settle
+from oneshelf.domain.settling import Settlement, is_over, is_strict, may_be_older, moved_since, settle
 from oneshelf.errors import InvariantError
 
 
@@ -153,8 +153,8 @@ def read(  # noqa: PLR0913  # what was read, and when
 def weigh(listing: Listing, *, recently_sent: Collection[int], now: datetime, terms: Terms) -> Read:
     """Judge a suspicion once all orders that could explain it have been posted.
 
-    The reading was taken between two beliefs: the one of that moment, from which orders were still missing, and
-    today's, which has them all and perhaps some placed after it. A figure between the two is explained.
+    The reading was taken on a belief from which orders were still missing. Each that was posted since, and each
+    cancellation, may have been in it or not: a figure that some of them make is explained.
     `recently_sent`: figures of earlier writes, of which a queueing channel may apply one late.
     """
     suspicion = listing.suspicion
@@ -165,7 +165,8 @@ def weigh(listing: Listing, *, recently_sent: Collection[int], now: datetime, te
     if is_strict(listing) and (settled := _settled(listing, suspicion, now=now, terms=terms)):
         return settled
     belief_now = _expected(listing)
-    if _lies_between(suspicion.units, suspicion.belief, belief_now):
+    taken, given_back = moved_since(listing, suspicion)
+    if suspicion.belief - taken <= suspicion.units <= suspicion.belief + given_back:
         return Read(replace(listing, suspicion=None, look_at=now), Verdict.MATCH)
     operation = listing.operation
     adopted = _adopt(listing, suspicion.units, net=suspicion.net)
@@ -294,6 +295,9 @@ def _expected(listing: Listing) -> int:
 
 def _verified(listing: Listing, units: int, *, now: datetime) -> Listing:
     operation = listing.operation
+    # Of a write without an answer the proof is the answer; that of an earlier one is not.
+    answered_at, sent_at = listing.accepted_at, listing.sent_at
+    is_answered = answered_at is not None and (sent_at is None or answered_at >= sent_at)
     return replace(
         listing,
         phase=after(listing.phase, Event.VERIFIED),
@@ -303,7 +307,7 @@ def _verified(listing: Listing, units: int, *, now: datetime) -> Listing:
         op_tries=0,
         suspicion=None,
         accepted_version=listing.sent_version,
-        accepted_at=listing.accepted_at or now,
+        accepted_at=answered_at if is_answered else now,
         verified_units=units,
         verified_version=listing.sent_version,
         verified_at=now,

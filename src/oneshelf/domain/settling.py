@@ -77,12 +77,17 @@ def settle(listing: Listing, operation: Operation, suspicion: Suspicion, terms: 
 
 
 def _net_when_read(listing: Listing, suspicion: Suspicion, operation: Operation) -> tuple[int, int]:
-    """The fewest and the most units that orders had taken off the figure between the write and the reading.
+    """The fewest and the most units that orders had taken off the figure between the write and the reading."""
+    taken, given_back = moved_since(listing, suspicion)
+    then = suspicion.net - operation.net
+    return then - given_back, then + taken
 
-    What was posted since the reading was asked for may have been in it or not, each order and each cancellation.
+
+def moved_since(listing: Listing, suspicion: Suspicion) -> tuple[int, int]:
+    """Units that orders posted since the reading was asked for have taken off the figure, and given back to it.
+
+    Each order and each cancellation may have been in the reading or not.
     """
     change = listing.net_units - suspicion.net
     turnover = max(listing.turnover_units - suspicion.turnover, abs(change))
-    taken, given_back = (turnover + change) // 2, (turnover - change) // 2
-    then = suspicion.net - operation.net
-    return then - given_back, then + taken
+    return (turnover + change) // 2, (turnover - change) // 2

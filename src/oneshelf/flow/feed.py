@@ -47,10 +47,11 @@ log = get_logger(__name__)
 async def feed(database: Database, channel: OpenChannel, clock: Clock) -> int:
     """Begin a feed where that is worth it, or look at the one under way. Returns the listings dealt with."""
     connector, declared = channel.connector, channel.capability
-    # What compares is written on top of a fresh reading, which a feed never is.
+    # What compares is written on top of a fresh reading, which a feed never is; where changes are counted each one is
+    # weighed by itself (`pace`).
     if not (declared.feed_writes and isinstance(connector, WritesByFeed)):
         return 0
-    if declared.write_kind is WriteKind.COMPARE_AND_SET:
+    if declared.write_kind is WriteKind.COMPARE_AND_SET or declared.changes_per_day:
         return 0
     lease = clock.new_id()
     async with database.transaction() as tx:

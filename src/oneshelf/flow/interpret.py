@@ -1,8 +1,8 @@
 """Read deliveries: what do they say in our words?
 
-Reads: new inbox rows. Writes: facts, wishes to look at listings or to poll orders, a pause of a channel that lets us in
-no longer; a delivery that cannot be read is parked.
-Next: post, confirm.
+Reads: new inbox rows. Writes: facts, wishes to look at listings, to ask for an order or to poll them all, a pause of a
+channel that lets us in no longer; a delivery that cannot be read is parked.
+Next: post, confirm, fetch.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from oneshelf.domain.identity import Channel, printable
 from oneshelf.domain.order import OrderSnapshot
 from oneshelf.errors import MalformedError
 from oneshelf.flow.channel import NEEDS_PERSON_PAUSE_S, WORDS_LENGTH_MAX, OpenChannel
+from oneshelf.sdk.contract import FetchesOrders
 from oneshelf.sdk.message import AccessLost, Delivery, Ignored, Message, OrderHint, StockHint
-from oneshelf.storage import catalog, facts, inbox, listings, schedules
+from oneshelf.storage import catalog, facts, inbox, listings, schedules, wanted_orders
 from oneshelf.storage.database import Database, Transaction
 from oneshelf.telemetry import get_logger
 
@@ -35,12 +36,15 @@ class _Said:
     snapshots: list[tuple[OrderSnapshot, datetime]] = field(default_factory=list)
     hints: dict[Channel, list[StockHint]] = field(default_factory=dict)
     with_order_hints: set[Channel] = field(default_factory=set)
+    wanted: dict[Channel, set[str]] = field(default_factory=dict)
     lost: dict[Channel, str] = field(default_factory=dict)
 
-    def add(self, message: Message, row: inbox.InboxRow) -> None:
+    def add(self, message: Message, row: inbox.InboxRow, channel: OpenChannel) -> None:
         match message:
             case OrderSnapshot():
                 self.snapshots.append((message, row.received_at))
+            case OrderHint(order_id=order_id) if order_id and isinstance(channel.connector, FetchesOrders):
+                self.wanted.setdefault(row.channel, set()).add(order_id)
             case OrderHint():
                 self.with_order_hints.add(row.channel)
             case StockHint():
@@ -66,10 +70,12 @@ async def interpret(database: Database, channels: Mapping[Channel, OpenChannel])
                 parked[row.inbox_id] = printable(str(problem), length_max=inbox.REASON_LENGTH_MAX)
                 continue
             for message in messages:
-                said.add(message, row)
+                said.add(message, row, channels[row.channel])
         snapshots = said.snapshots
         await facts.add(tx, snapshots)
         await _pause(tx, said.lost)
+        for channel, order_ids in sorted(said.wanted.items()):
+            await wanted_orders.want(tx, channel, order_ids)
         await _request_looks(tx, said.hints)
         for channel in sorted(said.with_order_hints):
             await schedules.hurry(tx, channel, "orders", at_most_every_s=HINTED_POLL_S_MIN)

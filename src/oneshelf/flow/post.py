@@ -24,7 +24,7 @@ from oneshelf.domain.fulfilment import Link, post_order
 from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku
 from oneshelf.domain.ledger import Shelf
 from oneshelf.domain.listing import Listing
-from oneshelf.domain.order import OrderSnapshot, is_older, located
+from oneshelf.domain.order import OrderSnapshot, is_older, located, turnovers
 from oneshelf.domain.outcome import AnsweredBefore, KeyReused, Outcome, UnknownLocation, UnknownSku
 from oneshelf.domain.posting import post_command
 from oneshelf.domain.reach import Reach, balances_of, reach_of
@@ -329,10 +329,12 @@ def _decide(
         # counts: a belief that is too low is found and mended, one that is too high would sell units twice.
         connected = connected_at[snapshot.channel] - timedelta(seconds=CLOCKS_DIFFER_S)
         is_earlier_sale = current is None and snapshot.placed_at < connected
+        turned = {} if is_earlier_sale else turnovers(snapshot, current)
         for channel_sku, change in posted.off_listing.items():
             if not is_earlier_sale:
                 listing = (snapshot.channel, channel_sku)
-                batch.taken[listing] = batch.taken.get(listing, listings.Taken(0, 0)).plus(change)
+                taken = batch.taken.get(listing, listings.Taken(0, 0))
+                batch.taken[listing] = taken.plus(change, turned.get(channel_sku, 0))
         if posted.unlinked:
             batch.parked[fact.fact_id] = _unlinked_reason(snapshot.channel, posted.unlinked)
         else:

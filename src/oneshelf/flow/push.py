@@ -18,7 +18,7 @@ from oneshelf.clock import Clock
 from oneshelf.domain.identity import ChannelSku
 from oneshelf.domain.listing import Listing, Phase, lost, without_a_write
 from oneshelf.domain.reading import read
-from oneshelf.errors import MalformedError
+from oneshelf.errors import InvariantError, MalformedError
 from oneshelf.flow import hold
 from oneshelf.flow.channel import (
     CHANNEL_FAILURES,
@@ -28,13 +28,14 @@ from oneshelf.flow.channel import (
     report_answer,
     report_fault,
 )
+from oneshelf.flow.pace import pace as pace_of
 from oneshelf.flow.writing import PUT_OFF_S, after_outcome, write_of
 from oneshelf.sdk.bisect import push_each, read_each
 from oneshelf.sdk.capability import WriteKind
 from oneshelf.sdk.fault import ChannelFault, OutcomeUnknownError
 from oneshelf.sdk.http import sending_before
-from oneshelf.sdk.message import Stale, StockWrite, Throttled, Unknown, WriteOutcome
-from oneshelf.storage import drifts, publishing, rights, schedules, touched
+from oneshelf.sdk.message import Refused, Stale, StockWrite, Throttled, Unknown, WriteOutcome
+from oneshelf.storage import change_budgets, drifts, publishing, rights, schedules, touched
 from oneshelf.storage.database import Database, Transaction, now
 from oneshelf.telemetry import get_logger
 
@@ -136,6 +137,7 @@ async def _intend(
         locked = await publishing.lock(tx, list(asked), lease=lease)
         passed = await hold.pass_writes(tx, standing, locked)
         free = await rights.lock_free(tx, channel.name, [listing.channel_sku for listing in locked])
+        pace = await pace_of(tx, channel, locked, at=at)
         for listing in locked:
             belief = listing.belief
             shown = readings.get(listing.channel_sku) if compares else belief
@@ -149,8 +151,10 @@ async def _intend(
                 put_off.append(_put_off(listing, at))
             elif shown == belief and listing.key not in passed:
                 put_off.append(replace(listing, next_at=at + timedelta(seconds=hold.PUT_OFF_S)))
+            elif shown == belief and (waiting := pace.waiting(listing)) is not None:
+                put_off.append(waiting)
             elif shown == belief:
-                written = free.intend(listing, op_id=clock.new_id(), now=at, is_compared=compares)
+                written = pace.intend(free, listing, op_id=clock.new_id(), is_compared=compares)
                 (intended if written else put_off).append(written or _put_off(listing, at))
             else:
                 before = asked[listing.key]
@@ -166,6 +170,7 @@ async def _intend(
                 observed.append(drifts.Observation(channel.name, listing.channel_sku, shown, belief, "push"))
         await publishing.save(tx, intended, keeps_lease=True)
         await publishing.save(tx, put_off)
+        await pace.save(tx)
         await touched.mark(tx, free.refused)
         await drifts.observe(tx, observed, at=at)
         if observed:
@@ -203,14 +208,32 @@ async def _record(
     keys = [(channel.name, write.channel_sku) for write in outcomes]
     async with database.transaction() as tx:
         at = await now(tx)
-        changed = [
-            after_outcome(listing, by_key[listing.operation.op_id], at, channel)
+        before = [
+            listing
             for listing in await publishing.lock(tx, keys, lease=lease)
             if listing.operation is not None and listing.operation.op_id in by_key
         ]
+        changed = [after_outcome(listing, _outcome(listing, by_key), at, channel) for listing in before]
         await publishing.save(tx, changed)
+        if channel.capability.changes_per_day > 0:
+            await change_budgets.give_back(tx, channel.name, _not_made(before, by_key))
         if any(isinstance(outcome, Stale) for outcome in by_key.values()):
             await schedules.hurry(tx, channel.name, "orders", at_most_every_s=HURRY_ORDERS_S)
     for listing in changed:
         if listing.phase is Phase.PARKED:
             log.warning("listing.parked", listing=listing.channel_sku, words=listing.parked_reason[:200])
+
+
+def _outcome(listing: Listing, by_key: Mapping[UUID, WriteOutcome]) -> WriteOutcome:
+    if listing.operation is None:
+        raise InvariantError(f"{listing.channel_sku}: an outcome of no write")
+    return by_key[listing.operation.op_id]
+
+
+def _not_made(before: Sequence[Listing], by_key: Mapping[UUID, WriteOutcome]) -> list[tuple[ChannelSku, datetime]]:
+    """Of listings with a write in flight, those of which the channel certainly made no change, and when it was sent."""
+    return [
+        (listing.channel_sku, listing.sent_at)
+        for listing in before
+        if listing.sent_at is not None and isinstance(_outcome(listing, by_key), Stale | Refused | Throttled)
+    ]

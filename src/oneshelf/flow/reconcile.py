@@ -189,6 +189,7 @@ async def _record(tx: Transaction, channel: OpenChannel, part: Part) -> None:
             printable(reading.merchant_sku or "", length_max=TEXT_LENGTH_MAX),
             printable(reading.title, length_max=TEXT_LENGTH_MAX),
             printable(reading.note, length_max=TEXT_LENGTH_MAX),
+            printable(reading.group, length_max=TEXT_LENGTH_MAX),
         )
         for reading in part.readings
         if printable(reading.channel_sku, length_max=TEXT_LENGTH_MAX) == reading.channel_sku

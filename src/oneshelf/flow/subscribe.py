@@ -12,7 +12,7 @@ from oneshelf.clock import Clock
 from oneshelf.domain.identity import Channel, printable
 from oneshelf.errors import MalformedError
 from oneshelf.flow.channel import CHANNEL_FAILURES, WORDS_LENGTH_MAX, OpenChannel, report_fault, words_of
-from oneshelf.sdk.contract import Subscribes
+from oneshelf.sdk.contract import Hears, Subscribes
 from oneshelf.sdk.fault import RefusedError
 from oneshelf.sdk.message import Subscriptions
 from oneshelf.storage import schedules, subscriptions
@@ -36,14 +36,25 @@ def webhook_address(public_url: str, channel: Channel) -> str:
     return f"{public_url.rstrip('/')}/webhooks/{quote(channel, safe='')}"
 
 
-class Watchdog:
-    """Keeps the subscriptions of one channel: as soon as the engine runs, and every hour from then on."""
+def announced_at(channel: OpenChannel, public_url: str) -> str:
+    """Where a channel sends its news: its own queue, or our webhooks. Empty: we cannot be reached."""
+    connector = channel.connector
+    if isinstance(connector, Hears) and connector.has_queue:
+        return connector.queue_name
+    return webhook_address(public_url, channel.name) if public_url else ""
 
-    def __init__(self, database: Database, channel: OpenChannel, clock: Clock, *, public_url: str) -> None:
+
+class Watchdog:
+    """Keeps the subscriptions of one channel: as soon as the engine runs, and every hour from then on.
+
+    `address`: see `announced_at`.
+    """
+
+    def __init__(self, database: Database, channel: OpenChannel, clock: Clock, *, address: str) -> None:
         self._database = database
         self._channel = channel
         self._clock = clock
-        self._address = webhook_address(public_url, channel.name)
+        self._address = address
         self._has_begun = False
 
     async def keep(self) -> int:

@@ -122,6 +122,8 @@ class Subscribes(Protocol):
     async def keep_subscriptions(self, address: str) -> Subscriptions:
         """See that everything we read is announced to `address`; make anew what is missing. Others' are never touched.
 
+        `address`: of our webhooks, or the `queue_name` of a connector that `Hears`.
+
         Raises a ChannelFault where nothing was changed.
         """
         ...
@@ -231,6 +233,11 @@ class Hears(Protocol):
     @property
     def has_queue(self) -> bool:
         """Whether this account has such a queue: it may be polled alone."""
+        ...
+
+    @property
+    def queue_name(self) -> str:
+        """What the channel calls the queue, and sends its news to."""
         ...
 
     async def hear(self) -> Heard:

@@ -50,6 +50,7 @@ def lines_of(kind: ConnectorKind) -> dict[str, str]:
         "an answered write": _answered(declared),
         "idempotency key": f"remembered for {_span(declared.key_life_s)}" if declared.key_life_s else "none",
         "listings in a write": f"{declared.batch_writes}",
+        "changes of a listing in a day": f"{declared.changes_per_day}" if declared.changes_per_day else "any number",
         "listings in a reading, in a page": f"{declared.batch_reads}, {declared.page_reads or declared.batch_reads}",
         "the whole stock from one file": _file(declared),
         "many writes in one feed": _feed(declared),

@@ -70,9 +70,15 @@ class Wire:
 
 
 def written_listings(request: httpx2.Request) -> list[str]:
-    """The listings whose figure a request sets: Shopify's inventorySetQuantities, Amazon's patchListingsItem."""
+    """The listings whose figure a request sets: Shopify's inventorySetQuantities, Amazon's patchListingsItem, eBay's
+    bulkUpdatePriceQuantity and ReviseInventoryStatus.
+    """
     if request.method == "PATCH":
         return [request.url.path.rpartition("/")[2]]
+    if request.url.path.endswith("/bulk_update_price_quantity"):
+        return [row["sku"] for row in msgspec.json.decode(request.content)["requests"]]
+    if b"<ReviseInventoryStatusRequest" in request.content:
+        return re.findall(r"<SKU>([^<]*)</SKU>", request.content.decode())
     if b"inventorySetQuantities" not in request.content:
         return []
     return re.findall(r"InventoryItem/(\d+)", request.content.decode())

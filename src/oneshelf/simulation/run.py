@@ -13,6 +13,7 @@ from random import Random
 import httpx2
 
 from oneshelf.connectors.amazon.simulator import SIMULATED_SECRETS, SIMULATED_SETTINGS, TOKEN_PATH, AmazonSimulator
+from oneshelf.connectors.ebay import simulator as ebay
 from oneshelf.connectors.shopify.simulator import ACCESS_TOKEN, ShopifySimulator
 from oneshelf.connectors.shopify.simulator_shop import LOCATION_ID
 from oneshelf.connectors.shopify.simulator_tokens import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN
@@ -27,7 +28,7 @@ from oneshelf.simulation.kernel import Kernel, SimulatedClock, StalledError
 from oneshelf.simulation.network import ENGINE_PORT, HOST, LATE_S, Network
 from oneshelf.simulation.node import PATIENCE, Node, turning_points
 from oneshelf.simulation.scenarios import SCENARIOS
-from oneshelf.simulation.staged import Staged, put_twins_on_sale
+from oneshelf.simulation.staged import Staged, heard_by_queue, put_twins_on_sale
 from oneshelf.simulation.world import LOCATION, OTHER_LOCATION, World
 from oneshelf.storage import catalog, rights
 from oneshelf.storage.catalog import NewChannel
@@ -41,6 +42,11 @@ DROPPED_SHARE = 0.2
 SPEED = 30.0
 ACTIVE_S, SETTLE_S_MAX = 30.0, 900.0
 TWO_NODES_SHARE = 0.4
+# What a shop of a day sells on.
+CHANNELS = (
+    *(("shopify",), ("amazon",), ("ebay",), ("shopify", "amazon"), ("shopify", "ebay"), ("amazon", "ebay")),
+    *(("shopify", "amazon", "ebay"), ("shopify", "amazon", "ebay")),
+)
 # Of mode auto.
 GUARD_AT_UNITS = 6
 # To empty a listing, prove it and raise it takes most of a pooled day.
@@ -54,6 +60,10 @@ TIMING: Mapping[str, Mapping[str, float]] = {
     "amazon": {
         **{"poll_orders_s": 6.0, "sweep_stock_s": 20.0, "suspense_s": 12.0, "apply_s": 14.0},
         **{"stale_s": 2.5, "zombie_s": ZOMBIE_S},
+    },
+    "ebay": {
+        **{"poll_orders_s": 6.0, "sweep_stock_s": 20.0, "suspense_s": 12.0, "apply_s": 6.0},
+        **{"stale_s": 1.5, "zombie_s": ZOMBIE_S},
     },
 }
 
@@ -110,7 +120,7 @@ def live(  # noqa: PLR0913  # one run, and all that may be asked of it
         grades = dict.fromkeys(BY_NAME, OFF)
     chance = Random(f"{seed}:faults")  # noqa: S311  # repeatable, not a secret
     merchants = Random(f"{seed}:merchants")  # noqa: S311  # as above
-    mix = dict(grades) if grades is not None else drawn(chance, merchants)
+    mix = dict(grades) if grades is not None else drawn(seed)
     outcome = Outcome(seed, mix, mode or (play.mode if play else _drawn_mode(seed)))
     if outcome.mode == Mode.GUARDED:
         mix.update(dict.fromkeys(NOT_GUARDED, OFF))
@@ -183,9 +193,7 @@ class _Run:
         self._violation: ViolationError | None = None
 
     def _simulators(self, seed: int) -> dict[str, Simulator]:
-        both = ("shopify", "amazon")
-        drawn_from = (("shopify",), ("amazon",), both, both)
-        kinds = self._play.channels if self._play else self._random.choice(drawn_from)
+        kinds = self._play.channels if self._play else self._random.choice(CHANNELS)
         clock = SimulatedClock(self._kernel)
         made: dict[str, Simulator] = {}
         if "shopify" in kinds:
@@ -193,6 +201,9 @@ class _Run:
             made["shopify"] = ShopifySimulator(seed=seed, speed=SPEED, clock=clock, webhook_client=client)
         if "amazon" in kinds:
             made["amazon"] = AmazonSimulator(seed=seed, speed=SPEED, clock=clock)
+        if "ebay" in kinds:
+            client = httpx2.AsyncClient(transport=self._network.arriving("ebay"), trust_env=False)
+            made["ebay"] = ebay.EbaySimulator(seed=seed, speed=SPEED, clock=clock, webhook_client=client)
         for name, simulator in made.items():
             if self._faults.strikes("channel_clock", name):
                 simulator.skew_clock()
@@ -308,6 +319,8 @@ class _Run:
                 address = self._network.connect(name, simulator)
                 simulator.stock_catalogue([CatalogueItem(sku, sku, self._shown(name)) for sku in skus])
                 settings, secrets = account(name, address)
+                if self._play and self._play.is_listening and isinstance(simulator, AmazonSimulator):
+                    settings, secrets = heard_by_queue(simulator, address)
                 if name == "shopify" and self._honesty.is_hourly:
                     secrets = dict(HOURLY_SECRETS)
                 else:
@@ -391,5 +404,8 @@ def account(kind: str, address: str) -> tuple[dict[str, str], dict[str, str]]:
     if kind == "amazon":
         addresses = {"base_url": address, "token_url": address + TOKEN_PATH}
         return {**SIMULATED_SETTINGS, **addresses, "orders_lag_s": "5"}, dict(SIMULATED_SECRETS)
+    if kind == "ebay":
+        settings = {**ebay.SIMULATED_SETTINGS, "base_url": address, "orders_lag_s": "1"}
+        return settings, {**ebay.SIMULATED_SECRETS, "verification_token": ebay.verification_token(WEBHOOK_SECRET)}
     settings = {"base_url": address, "location_id": str(LOCATION_ID), "orders_lag_s": "1"}
     return settings, {"access_token": ACCESS_TOKEN, "webhook_secret": WEBHOOK_SECRET}

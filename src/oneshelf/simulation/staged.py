@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from oneshelf.connectors.amazon.simulator import AmazonSimulator
 from oneshelf.domain.identity import Channel, ChannelSku, Sku
 from oneshelf.sdk.simulator import CatalogueItem, Simulator
 from oneshelf.simulation.node import PATIENCE
@@ -20,6 +21,7 @@ class Staged:
     before that; drawn where it is left out. `timing`: channel -> its own seconds, see `oneshelf channel add --timing`.
     `twins`: channel -> names of more listings, each of the SKU that it begins with, as `MUG/2` of `MUG`.
     `patience`: how many times longer than usual idle steps wait, see `Supervisor`.
+    `is_listening`: Amazon's news goes to a queue that the engine listens to; otherwise its orders are polled alone.
 
     `is_judged`: the auditor looks at every change, and all has to come to rest after the act.
     """
@@ -34,6 +36,14 @@ class Staged:
     patience: float = PATIENCE
     mode: str = "pooled"
     is_judged: bool = True
+    is_listening: bool = False
+
+
+def heard_by_queue(simulator: AmazonSimulator, address: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Settings and secrets of an Amazon account whose news goes to a queue, as after a whole set-up."""
+    simulator.notifications.subscribe_all()
+    account = simulator.listening_account(address=address)
+    return {**account.settings, "orders_lag_s": "5"}, dict(account.secrets)
 
 
 async def put_twins_on_sale(tx: Transaction, channel: str, simulator: Simulator, names: tuple[str, ...]) -> None:

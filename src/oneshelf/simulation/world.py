@@ -22,7 +22,7 @@ from oneshelf.simulation.network import ENGINE_PORT, HOST, Network
 from oneshelf.simulation.node import Node
 
 LOCATION, OTHER_LOCATION = "BER", "HAM"
-SHOPIFY, AMAZON = "shopify", "amazon"
+SHOPIFY, AMAZON, EBAY = "shopify", "amazon", "ebay"
 # What scenarios sell.
 FIRST, SECOND = "SKU-0", "SKU-1"
 # Seconds between two acts of each kind, on average.

@@ -62,8 +62,17 @@ async def _others_are_connected(session: psycopg.AsyncConnection[tuple[Any, ...]
 
 
 async def clear(database: Database) -> int:
-    """Free every listing and every task. Returns how many were held."""
+    """Free every listing, every task and every wanted order. Returns how many were held."""
     async with database.transaction() as tx:
         held = await tx.execute("update listings set lease = null, lease_until = null where lease is not null")
-        tasks = await tx.execute("update schedules set lease = null, lease_until = null where lease is not null")
-    return held.rowcount + tasks.rowcount
+        others = await tx.execute(
+            """
+            with tasks as (
+                update schedules set lease = null, lease_until = null where lease is not null returning 1
+            ), wanted as (
+                update wanted_orders set lease = null, lease_until = null where lease is not null returning 1
+            )
+            select 1 from tasks union all select 1 from wanted
+            """
+        )
+    return held.rowcount + others.rowcount

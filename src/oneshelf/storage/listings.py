@@ -24,6 +24,7 @@ class SeenListing(NamedTuple):
     merchant_sku: str
     title: str
     note: str
+    group: str = ""
 
 
 class UnlinkedListing(NamedTuple):
@@ -48,15 +49,18 @@ async def remember(tx: Transaction, channel: Channel, seen: Iterable[SeenListing
     await _hold_off_posting(tx, channel)
     await tx.execute(
         """
-        insert into listings (channel, channel_sku, alias, merchant_sku, title, note, look_at)
-        select %(channel)s, channel_sku, alias, merchant_sku, title, note, null
+        insert into listings (channel, channel_sku, alias, merchant_sku, title, note, channel_group, look_at)
+        select %(channel)s, channel_sku, alias, merchant_sku, title, note, channel_group, null
         from unnest(%(channel_skus)s::text[], %(aliases)s::text[], %(merchant_skus)s::text[], %(titles)s::text[],
-                    %(notes)s::text[]) as new (channel_sku, alias, merchant_sku, title, note)
+                    %(notes)s::text[], %(groups)s::text[])
+            as new (channel_sku, alias, merchant_sku, title, note, channel_group)
         order by channel_sku collate "C"
         on conflict (channel, channel_sku) do update set
-            alias = excluded.alias, merchant_sku = excluded.merchant_sku, title = excluded.title, note = excluded.note
-        where (listings.alias, listings.merchant_sku, listings.title, listings.note)
-              is distinct from (excluded.alias, excluded.merchant_sku, excluded.title, excluded.note)
+            alias = excluded.alias, merchant_sku = excluded.merchant_sku, title = excluded.title, note = excluded.note,
+            channel_group = excluded.channel_group
+        where (listings.alias, listings.merchant_sku, listings.title, listings.note, listings.channel_group)
+              is distinct from
+              (excluded.alias, excluded.merchant_sku, excluded.title, excluded.note, excluded.channel_group)
         """,
         _columns(channel, ordered),
     )
@@ -81,11 +85,12 @@ async def _news(tx: Transaction, channel: Channel, seen: Sequence[SeenListing]) 
         """
         select new.number
         from unnest(%(channel_skus)s::text[], %(aliases)s::text[], %(merchant_skus)s::text[], %(titles)s::text[],
-                    %(notes)s::text[])
-            with ordinality as new (channel_sku, alias, merchant_sku, title, note, number)
+                    %(notes)s::text[], %(groups)s::text[])
+            with ordinality as new (channel_sku, alias, merchant_sku, title, note, channel_group, number)
         left join listings l on l.channel = %(channel)s and l.channel_sku = new.channel_sku
         where l.sku is null
-           or (l.alias, l.merchant_sku, l.title, l.note) <> (new.alias, new.merchant_sku, new.title, new.note)
+           or (l.alias, l.merchant_sku, l.title, l.note, l.channel_group)
+              <> (new.alias, new.merchant_sku, new.title, new.note, new.channel_group)
         order by new.number
         """,
         _columns(channel, seen),
@@ -101,6 +106,7 @@ def _columns(channel: Channel, seen: Sequence[SeenListing]) -> dict[str, str]:
         "merchant_skus": arrays.texts([listing.merchant_sku for listing in seen]),
         "titles": arrays.texts([listing.title for listing in seen]),
         "notes": arrays.texts([listing.note for listing in seen]),
+        "groups": arrays.texts([listing.group for listing in seen]),
     }
 
 
@@ -200,9 +206,9 @@ class Taken(NamedTuple):
     units: int
     turnover: int
 
-    def plus(self, units: int) -> Taken:
-        """With one more change."""
-        return Taken(self.units + units, self.turnover + abs(units))
+    def plus(self, units: int, turnover: int) -> Taken:
+        """With one more change. `turnover`: what went back and forth for it, where that is more than the change."""
+        return Taken(self.units + units, self.turnover + max(turnover, abs(units)))
 
 
 async def add_net(tx: Transaction, changes: Mapping[ListingKey, Taken]) -> None:

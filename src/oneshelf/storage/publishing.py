@@ -83,6 +83,7 @@ async def claim_to_push(
               and (l.desired_version > l.sent_version or (l.phase = 'sending' and l.feed_id is null))
               and (l.phase = any(%(phases)s::text[]) or (l.phase = 'sending' and l.feed_id is null))
               and l.base_units is not null and l.next_at <= db_now()
+              and (l.raise_after is null or l.raise_after <= db_now() or not l.is_raise)
               and (l.lease_until is null or l.lease_until < db_now())
               and (l.signed_off_at is not null
                    or (select c.signs_off = 'channel' from channels c where c.channel = %(channel)s))

@@ -98,6 +98,26 @@ async def postpone(tx: Transaction, due: Due, *, after_s: float, fault: str) -> 
     )
 
 
+class Progress(NamedTuple):
+    """How far a task has got: since its last good run, if any, and what the last failed one met ("": none since)."""
+
+    age_s: float | None
+    last_fault: str
+
+
+async def progress(tx: Transaction, channel: Channel, task: str) -> Progress | None:
+    """How far the task has got; None: no engine has begun it."""
+    cursor = tx.cursor(row_factory=class_row(Progress))
+    await cursor.execute(
+        """
+        select extract(epoch from db_now() - last_done_at)::float8 as age_s, last_fault from schedules
+        where channel = %(channel)s and task = %(task)s
+        """,
+        {"channel": channel, "task": task},
+    )
+    return await cursor.fetchone()
+
+
 async def hurry(tx: Transaction, channel: Channel, task: str, *, at_most_every_s: float) -> None:
     """Bring the next run forward to now, but not closer to the last one than `at_most_every_s`."""
     await tx.execute(

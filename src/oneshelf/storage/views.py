@@ -172,6 +172,8 @@ class Overview(NamedTuple):
     inbox_oldest_s: float | None
     facts_waiting: int
     facts_oldest_s: float | None
+    wanted_orders: int
+    wanted_oldest_s: float | None
     parked_deliveries: int
     parked_orders: int
     drift_count: int
@@ -364,7 +366,7 @@ async def _counts(tx: Transaction) -> dict[str, Any]:
     cursor = await tx.execute(
         f"""
         select db_now() as read_at, (select count(*) from skus) as sku_count, b.*,
-               (select count(*) from orders) as order_count, i.*, f.*,
+               (select count(*) from orders) as order_count, i.*, f.*, w.*,
                (select count(*) from inbox where state = 'parked') as parked_deliveries,
                (select count(*) from facts where state = 'parked') as parked_orders, d.*, o.*
         from (
@@ -373,20 +375,19 @@ async def _counts(tx: Transaction) -> dict[str, Any]:
                    coalesce(sum(committed), 0)::bigint as units_committed,
                    coalesce(sum(reserved), 0)::bigint as units_reserved
             from balances
-        ) as b
-        cross join (
+        ) as b cross join (
             select count(*) as inbox_waiting, extract(epoch from db_now() - min(received_at))::float8 as inbox_oldest_s
             from inbox where state = 'new'
-        ) as i
-        cross join (
+        ) as i cross join (
             select count(*) as facts_waiting, extract(epoch from db_now() - min(received_at))::float8 as facts_oldest_s
             from facts where state = 'new'
-        ) as f
-        cross join (
+        ) as f cross join (
+            select count(*) as wanted_orders, extract(epoch from db_now() - min(wanted_at))::float8 as wanted_oldest_s
+            from wanted_orders
+        ) as w cross join (
             select count(*) as drift_count, extract(epoch from db_now() - min(opened_at))::float8 as drift_oldest_s
             from drifts where resolved_at is null
-        ) as d
-        cross join (
+        ) as d cross join (
             select count(*) as short_line_count, coalesce(sum(units_short), 0)::bigint as short_units,
                    extract(epoch from db_now() - min(since))::float8 as short_oldest_s
             from (select units_short, placed_at as since from order_lines where units_short > 0

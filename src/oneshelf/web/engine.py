@@ -21,7 +21,8 @@ from oneshelf.storage.database import Database
 class Engine:
     """`channels` is the live mapping: channels come and go while the server runs. `wake` names steps with work.
 
-    `post` posts commands together with those of other requests, see `workers.poster`.
+    `post` posts commands together with those of other requests, see `workers.poster`. `public_url`: where channels
+    reach the engine; empty: nobody said.
     """
 
     database: Database
@@ -29,6 +30,7 @@ class Engine:
     clock: Clock
     wake: Callable[[Iterable[str]], None]
     post: Callable[[Sequence[Command]], Awaitable[list[Answered]]]
+    public_url: str = ""
 
 
 def engine_of(request: Request) -> Engine:

@@ -46,6 +46,7 @@ class _Scrape(Collector):
         figures: dict[str, tuple[str, float]] = {
             "inbox_waiting": ("Deliveries not yet read.", overview.inbox_waiting),
             "facts_waiting": ("Order snapshots not yet posted.", overview.facts_waiting),
+            "orders_wanted": ("Orders that a channel told of, still to be asked for.", overview.wanted_orders),
             "parked_deliveries": ("Deliveries that could not be read.", overview.parked_deliveries),
             "parked_orders": ("Orders that could not be posted, or not wholly.", overview.parked_orders),
             "drifts_open": ("Readings that nothing explains, not yet resolved.", overview.drift_count),

@@ -80,7 +80,8 @@ def figures(overview: Overview, channels: Sequence[ChannelHealth]) -> list[Figur
     failing = [channel for channel in channels if channel.fail_streak > 0 and channel.last_fault]
     waited_s = overview.oldest_unverified_s
     is_late = waited_s is not None and waited_s > UNVERIFIED_S_MAX
-    waiting = overview.inbox_waiting + overview.facts_waiting
+    oldest_s = (overview.inbox_oldest_s, overview.facts_oldest_s, overview.wanted_oldest_s)
+    waiting = overview.inbox_waiting + overview.facts_waiting + overview.wanted_orders
     shown = [
         Figure(
             "drifts",
@@ -127,7 +128,7 @@ def figures(overview: Overview, channels: Sequence[ChannelHealth]) -> list[Figur
             waiting,
             "deliveries and orders not yet posted",
             "busy" if waiting else "good",
-            max((s for s in (overview.inbox_oldest_s, overview.facts_oldest_s) if s is not None), default=None),
+            max((s for s in oldest_s if s is not None), default=None),
         ),
         *_totals(overview),
     ]

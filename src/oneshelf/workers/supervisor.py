@@ -15,6 +15,8 @@ from oneshelf.flow import (
     confirm,
     count,
     feed,
+    fetch,
+    hear,
     interpret,
     measure,
     plan,
@@ -28,7 +30,7 @@ from oneshelf.flow import (
 )
 from oneshelf.flow.channel import OpenChannel
 from oneshelf.sdk.capability import WriteKind
-from oneshelf.sdk.contract import Subscribes
+from oneshelf.sdk.contract import FetchesOrders, Hears, Subscribes
 from oneshelf.storage.database import Database
 from oneshelf.telemetry import get_logger
 from oneshelf.workers.poster import LANES, Poster
@@ -103,7 +105,7 @@ class Supervisor:
         lanes = [Step(f"commands {lane}", self.poster.post_next, ("plan",)) for lane in range(1, LANES + 1)]
         return [
             *lanes,
-            Step("interpret", lambda: interpret.interpret(database, self._channels), ("post", "confirm")),
+            Step("interpret", lambda: interpret.interpret(database, self._channels), ("post", "confirm", "fetch")),
             Step("post", lambda: post.post_facts(database, clock.new_id), ("plan", "weigh")),
             Step("expire", lambda: post.post_expiries(database, clock.new_id), ("plan",), idle_s=0.5),
             Step("forget", self._forget, idle_s=60.0),
@@ -163,8 +165,16 @@ class Supervisor:
         if channel.capability.feed_writes:
             work = (lambda: feed.feed(database, channel, clock), (f"confirm {name}", f"push {name}"), 5.0, 1.0)
             steps = {**steps, "feed": work}
-        if self._public_url and isinstance(channel.connector, Subscribes):
-            watchdog = subscribe.Watchdog(database, channel, clock, public_url=self._public_url)
+        has_queue = isinstance(channel.connector, Hears) and channel.connector.has_queue
+        # A channel that is polled alone tells of no order that it does not show.
+        if isinstance(channel.connector, FetchesOrders) and (has_queue or channel.capability.has_webhooks):
+            steps = {**steps, "fetch": (lambda: fetch.fetch(database, channel, clock), ("interpret",), 0.5, 0)}
+        if has_queue:
+            listener = hear.Listener(database, channel, clock)
+            steps = {**steps, "hear": (listener.listen, ("interpret",), 0.25, 0)}
+        address = subscribe.announced_at(channel, self._public_url)
+        if address and isinstance(channel.connector, Subscribes):
+            watchdog = subscribe.Watchdog(database, channel, clock, address=address)
             steps = {**steps, "subscribe": (watchdog.keep, (f"poll {name}", f"sweep {name}"), 5.0, 5.0)}
         return [
             Step(f"{step} {name}", work, wakes, idle_s=idle_s, pace_s=pace_s)

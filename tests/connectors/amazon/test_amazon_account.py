@@ -112,7 +112,7 @@ async def test_amazon_sends_no_webhooks() -> None:
     async with bench({}) as desk:
         with pytest.raises(SignatureError, match="Amazon sends no webhooks"):
             desk.connector.verify(Request(headers={}, body=b"{}"))
-        (message,) = desk.connector.parse(Delivery(key="k", topic="ORDER_CHANGE", body=b"{}"))
+        (message,) = desk.connector.parse(Delivery(key="k", topic="orders/create", body=b"{}"))
         assert isinstance(message, Ignored)
 
 

@@ -235,3 +235,16 @@ async def test_many_orders_that_are_moved_are_all_told(big_bench: Bench) -> None
     told, _ = await poll(big_bench, cursor)
     assert {one.order_id for one in told} == set(orders)
     assert {one.lines[0].units_open for one in told} == {0}
+
+
+async def test_an_order_that_comes_while_one_list_is_read_is_not_lost_to_the_other(bench: Bench) -> None:
+    """Fulfilment orders are read after the orders: how new they are says nothing of which orders we have seen."""
+    page = await bench.connector.poll_orders(None)
+    assert page.has_more
+    early = bench.sim.place([(bench.skus[0], 1)])
+    bench.clock.turn(60)
+    late = bench.sim.place([(bench.skus[0], 1)])
+    page = await bench.connector.poll_orders(page.cursor)
+    assert not page.has_more
+    told, _ = await poll(bench, page.cursor)
+    assert {one.order_id for one in told} == {early, late}

@@ -88,6 +88,9 @@ class Hostile:
     async def remembers_key(self, channel_sku: ChannelSku, units: int, *, key: Any) -> bool | None:
         return await self.honest.remembers_key(channel_sku, units, key=key)  # type: ignore[no-any-return]
 
+    async def fetch_order(self, order_id: str) -> Delivery | None:
+        return await self.honest.fetch_order(order_id)  # type: ignore[no-any-return]
+
 
 @dataclass(frozen=True)
 class HostileKind:
@@ -687,6 +690,26 @@ class _TakesHalf(_WritesFiles):
             return
 
 
+@breaks("an_order_that_is_asked_for_is_what_a_poll_tells", of="amazon")
+class _TellsOfWhoAsked(Hostile):
+    """gives an order that is asked for a key of its own"""
+
+    async def fetch_order(self, order_id: str) -> Delivery | None:
+        told = await super().fetch_order(order_id)
+        return None if told is None else replace(told, key=f"asked:{told.key}")
+
+
+@breaks("an_order_that_is_not_there_is_none", of="amazon")
+class _FailsForWhatIsNotThere(Hostile):
+    """refuses the question for an order that is not there yet"""
+
+    async def fetch_order(self, order_id: str) -> Delivery | None:
+        told = await super().fetch_order(order_id)
+        if told is None:
+            raise RefusedError(f"no order {order_id}")
+        return told
+
+
 # Declarations that are not true -------------------------------------------------------------------------------
 
 
@@ -707,6 +730,7 @@ _lie("a_signed_webhook_is_taken_with_its_own_bytes", of="amazon", has_webhooks=T
 _lie("a_whole_batch_is_read_at_once", batch_reads=500)
 _lie("a_file_of_the_whole_stock_tells_what_is_shown", has_stock_file=True)
 _lie("a_file_tells_nothing_older_than_declared", of="amazon", stock_file_age_s=0.0)
+_lie("an_order_that_is_asked_for_is_what_a_poll_tells", has_single_orders=True)
 _lie("a_whole_batch_is_written", batch_writes=500)
 _lie("every_listing_is_fetched_page_by_page", page_reads=500)
 _lie("an_order_that_shows_late_is_not_claimed_as_covered", orders_lag_s=5.0)

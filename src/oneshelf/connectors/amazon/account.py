@@ -8,6 +8,7 @@ from datetime import date, timedelta
 from urllib.parse import urlsplit
 
 from oneshelf.connectors.amazon.parse import MERCHANT_CHANNEL
+from oneshelf.connectors.amazon.queue_access import QUEUE_SECRETS, QUEUE_SETTINGS, QueueAccess, queue_from
 from oneshelf.errors import ConfigurationError
 from oneshelf.sdk.address import address_from, is_loopback
 from oneshelf.sdk.contract import Setting
@@ -44,10 +45,12 @@ SETTINGS = (
         "The day on which the client secret was made, such as 2026-11-26: a preflight warns before it dies",
         default="",
     ),
+    *QUEUE_SETTINGS,
     Setting("token_url", "Where Login with Amazon grants tokens", default="https://api.amazon.com/auth/o2/token"),
     Setting("client_id", "The application's LWA client id", is_secret=True),
     Setting("client_secret", "The application's LWA client secret; it dies after 180 days", is_secret=True),
     Setting("refresh_token", "The token that the self-authorization showed once", is_secret=True),
+    *QUEUE_SECRETS,
 )
 
 
@@ -65,7 +68,7 @@ class Account:
     """One seller in one region. A marketplace is a view: Amazon keeps one quantity per seller, SKU and channel.
 
     `supply_source_id`: empty where the account has one stock, which Amazon calls DEFAULT. `secret_renewed_on`: None
-    where nobody told.
+    where nobody told. `queue`: where its news lies; None: orders are polled alone.
     """
 
     seller_id: str
@@ -76,6 +79,7 @@ class Account:
     credentials: Credentials
     supply_source_id: str = ""
     secret_renewed_on: date | None = None
+    queue: QueueAccess | None = None
 
     @property
     def merchant_code(self) -> str:
@@ -102,9 +106,10 @@ def account_from(config: ChannelConfig) -> Account:
         base_url=base_url,
         token_url=token_url,
         orders_lag=_seconds(config.channel, "orders_lag_s", public["orders_lag_s"]),
-        credentials=Credentials(**secret),
+        credentials=Credentials(**{name: secret[name] for name in ("client_id", "client_secret", "refresh_token")}),
         supply_source_id=_supply_source(config.channel, public["supply_source_id"]),
         secret_renewed_on=_day(config.channel, "secret_renewed_on", public["secret_renewed_on"]),
+        queue=queue_from(config.channel, public, secret),
     )
 
 

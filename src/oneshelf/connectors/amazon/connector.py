@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
 
 from oneshelf.clock import Clock
-from oneshelf.connectors.amazon import parse
+from oneshelf.connectors.amazon import notification, parse
 from oneshelf.connectors.amazon.account import Account
 from oneshelf.connectors.amazon.api import ORDERS_PATH, SellingPartnerApi, refuse
 from oneshelf.connectors.amazon.cursor import OrderCursor
@@ -58,9 +58,12 @@ class AmazonConnector:
         raise SignatureError("Amazon sends no webhooks")
 
     def parse(self, delivery: Delivery) -> tuple[Message, ...]:
-        if delivery.topic != parse.POLLED_ORDER:
+        if delivery.topic == parse.POLLED_ORDER:
+            return (parse.order_message(delivery, channel=self._channel),)
+        account = self._account
+        if not notification.is_topic(delivery.topic):
             return (Ignored(f"{delivery.topic} is no topic of an Amazon channel"),)
-        return (parse.order_message(delivery, channel=self._channel),)
+        return (notification.message_from(delivery, seller_id=account.seller_id, stores=account.marketplace_ids),)
 
     # Orders --------------------------------------------------------------------------------------------------
 

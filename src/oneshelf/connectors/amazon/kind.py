@@ -7,13 +7,16 @@ import httpx2
 from oneshelf.clock import Clock
 from oneshelf.connectors.amazon.account import ORDERS_LAG_S, SETTINGS, account_from
 from oneshelf.connectors.amazon.api import DOCUMENT_LIMIT
-from oneshelf.connectors.amazon.connector import AmazonConnector
+from oneshelf.connectors.amazon.fba import LIMIT as FBA_LIMIT
 from oneshelf.connectors.amazon.feeds import LIMITS as FEED_LIMITS
 from oneshelf.connectors.amazon.feeds import MESSAGES_LEAST, MESSAGES_MAX, STUCK_S
+from oneshelf.connectors.amazon.listening import GET_ORDER_LIMIT, FetchingAmazonConnector, ListeningAmazonConnector
 from oneshelf.connectors.amazon.listings import BATCH_MAX
 from oneshelf.connectors.amazon.reports import LIMITS as REPORT_LIMITS
 from oneshelf.connectors.amazon.reports import REPORT_AGE_S
 from oneshelf.connectors.amazon.simulator import AmazonSimulator
+from oneshelf.connectors.amazon.sqs import SQS_LIMIT
+from oneshelf.connectors.amazon.subscriptions import LIMITS as NOTIFICATION_LIMITS
 from oneshelf.domain.identity import Channel
 from oneshelf.sdk.capability import ZOMBIE_S, Capability, Limit, WriteKind
 from oneshelf.sdk.contract import Connector, Setting
@@ -50,8 +53,10 @@ class AmazonKind:
             poll_orders_s=180.0,
             sweep_stock_s=3600.0,
             has_webhooks=False,
+            has_single_orders=True,
             limits=(
                 Limit("searchOrders", 0.0056, 20),
+                GET_ORDER_LIMIT,
                 Limit("patchListingsItem", 5.0, 5),
                 Limit("searchListingsItems", 5.0, 5),
                 Limit("getListingsItem", 5.0, 10),
@@ -60,6 +65,9 @@ class AmazonKind:
                 *REPORT_LIMITS,
                 *FEED_LIMITS,
                 DOCUMENT_LIMIT,
+                *NOTIFICATION_LIMITS,
+                FBA_LIMIT,
+                SQS_LIMIT,
             ),
             page_reads=BATCH_MAX,
             read_limit="searchListingsItems",
@@ -83,7 +91,9 @@ class AmazonKind:
         clock: Clock,
         store: SecretStore | None = None,
     ) -> Connector:
-        return AmazonConnector(account_from(config), channel=channel, http=http, clock=clock)
+        account = account_from(config)
+        opened = FetchingAmazonConnector if account.queue is None else ListeningAmazonConnector
+        return opened(account, channel=channel, http=http, clock=clock)
 
     def simulator(
         self, *, seed: int, speed: float, clock: Clock, webhook_client: httpx2.AsyncClient | None = None

@@ -24,6 +24,7 @@ from oneshelf.sdk.tokens import Grant
 
 POLLED_ORDER = "poll/order"
 MERCHANT_CHANNEL = "DEFAULT"
+BY_AMAZON = "fulfilled by Amazon"
 WORDS_LENGTH_MAX = 300
 
 # Version 2026-01-01 writes CANCELLED; older versions of the same status write Canceled.
@@ -80,7 +81,7 @@ def orders_answer(document: Any) -> OrdersAnswer:
     found = _list(answer.get("orders"), "orders")
     before = answer.get("lastUpdatedBefore") or answer.get("createdBefore")
     return OrdersAnswer(
-        deliveries=tuple(_delivery(order) for order in sorted(found, key=_changed)),
+        deliveries=tuple(order_delivery(order) for order in sorted(found, key=_changed)),
         next_token=_next_token(answer),
         before=None if before is None else instant_from(before, what="the end of the window"),
     )
@@ -232,7 +233,7 @@ def units_shown(
     if not shown:
         return None, "Amazon does not say who fulfils this listing"
     if any(other.startswith("AMAZON") for other in shown):
-        return None, f"fulfilled by Amazon ({', '.join(sorted(shown))}): Amazon keeps the count"
+        return None, f"{BY_AMAZON} ({', '.join(sorted(shown))}): Amazon keeps the count"
     return None, f"fulfilled from {', '.join(sorted(shown))}, and not from {code}"
 
 
@@ -322,7 +323,8 @@ def instant_text(instant: datetime) -> str:
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _delivery(order: Any) -> Delivery:
+def order_delivery(order: Any) -> Delivery:
+    """An order as a search or getOrder tells it. One that cannot be read is delivered all the same, to be parked."""
     body = msgspec.json.encode(_kept(order, _KEPT), order="deterministic")
     known = order if isinstance(order, Mapping) else {}
     digest = hashlib.sha256(body).hexdigest()[:12]

@@ -7,8 +7,9 @@ sale that an older write undoes, orders that are pending, and searches that hide
 from __future__ import annotations
 
 from collections.abc import Sequence
+from random import Random
 
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Route
 
 from oneshelf.clock import Clock
 from oneshelf.connectors.amazon.simulator_books import Books, Habits, book_order
@@ -16,6 +17,8 @@ from oneshelf.connectors.amazon.simulator_faults import Faults
 from oneshelf.connectors.amazon.simulator_feeds import FAULTS as FEED_FAULTS
 from oneshelf.connectors.amazon.simulator_feeds import Feeds
 from oneshelf.connectors.amazon.simulator_gate import Gate
+from oneshelf.connectors.amazon.simulator_notifications import NOTIFICATION_FAULTS, Notifications
+from oneshelf.connectors.amazon.simulator_queue import QUEUE_PATH, REGION, SIMULATED_KEYS, Queue
 from oneshelf.connectors.amazon.simulator_reports import FAULTS as REPORT_FAULTS
 from oneshelf.connectors.amazon.simulator_reports import Reports
 from oneshelf.connectors.amazon.simulator_routes import document_routes, feed_routes, report_routes
@@ -48,6 +51,8 @@ FAULTS = (
     "stale_read",
     "partial_page",
     "page_drift",
+    "payment_for_weeks",
+    *NOTIFICATION_FAULTS,
     *REPORT_FAULTS,
     *FEED_FAULTS,
     *STORAGE_FAULTS,
@@ -80,11 +85,28 @@ class AmazonSimulator(Simulator):
             switches=self.switches,
         )
         self.gate.is_stormy = self.is_stormy
+        dice = Random(f"amazon:{seed}:notifications")  # noqa: S311
+        self.queue = Queue(clock=clock, now=self.channel_now, shuffle=dice, speed=speed)
+        self.notifications = Notifications(self, self.gate, self.queue, dice, SELLER_ID, self.amazon.marketplace_ids)
+        self.amazon.on_order = self.notifications.order_changed
+        self.amazon.on_units = self.notifications.units_changed
         faults = Faults(self.amazon, self.switches, self.chance)
-        self._wire = Wire(self.amazon, self.gate, faults, seller_id=SELLER_ID)
+        self._wire = Wire(self.amazon, self.gate, faults, self.notifications, seller_id=SELLER_ID)
         self.storage = Storage(clock, self.random, self.chance, speed, self.switches)
         self.reports = Reports(self.amazon, self.gate, self.storage, self.switches, clock)
         self.feeds = Feeds(self.amazon, self.gate, self.storage, self.switches, clock, seller_id=SELLER_ID)
+
+    def listening_account(self, *, address: str) -> SimulatedAccount:
+        """An account whose news goes to a queue, as a person sets it up; `account` is one that is polled alone."""
+        polled = self.account(address=address)
+        return SimulatedAccount(
+            settings={**polled.settings, "queue_url": address + QUEUE_PATH, "queue_region": REGION},
+            secrets={
+                **polled.secrets,
+                "queue_access_key_id": SIMULATED_KEYS.access_key_id,
+                "queue_secret_access_key": SIMULATED_KEYS.secret_access_key,
+            },
+        )
 
     def account(self, *, address: str, webhook_secrets: Sequence[str] = ()) -> SimulatedAccount:
         del webhook_secrets  # Amazon sends none.
@@ -108,6 +130,8 @@ class AmazonSimulator(Simulator):
             *report_routes(self.reports, self._wire),
             *feed_routes(self.feeds, self._wire),
             *document_routes(self.storage),
+            # SQS has addresses of its own; here it answers at the root, where nothing else does.
+            Route("/", self.queue.respond, methods=["POST"]),
         ]
 
     def stock_catalogue(self, items: Sequence[CatalogueItem]) -> None:

@@ -103,6 +103,7 @@ class Habits:
     apply_s: tuple[float, float] = (60.0, 300.0)
     confirm_s: tuple[float, float] = (60.0, 1800.0)
     unpaid_share: float = 0.04
+    verify_s: tuple[float, float] = (86_400.0, 21 * 86_400.0)  # of a payment that is looked into (the same page)
     late_s: tuple[float, float] = (300.0, 1200.0)
     hidden_s: float = 120.0
     token_life_s: float = 3600.0
@@ -127,6 +128,8 @@ class Books:
     habits: Habits = field(default_factory=Habits)
     have_buyers_left: Callable[[], bool] = lambda: False
     marketplace_ids: list[str] = field(default_factory=list)
+    on_order: Callable[[Order], None] = lambda _order: None  # see `simulator_notifications`
+    on_units: Callable[[Listing], None] = lambda _listing: None
     catalogue: dict[str, Listing] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
     shown: list[BookListing] = field(default_factory=list)
@@ -193,6 +196,7 @@ class Books:
         listing.units = units
         listing.updated_at = self.stamp()
         self._show(listing)
+        self.on_units(listing)
 
     def _show(self, listing: Listing) -> None:
         units = 0 if listing.is_ended else listing.units
@@ -252,6 +256,7 @@ class Books:
             self.set_units(listing, listing.units - wanted[listing.sku])
         self.orders[order.order_id] = order
         self._await_payment(order)
+        self.on_order(order)
         return order.order_id
 
     def _order(self, listings: Sequence[Listing], wanted: Mapping[str, int]) -> Order:
@@ -281,7 +286,10 @@ class Books:
             elif order.status == "PENDING":
                 self.cancel(order.order_id)
 
-        self.after(self.random.uniform(*self.habits.confirm_s), confirm)
+        confirm_s = self.random.uniform(*self.habits.confirm_s)
+        if self.strikes("payment_for_weeks"):
+            confirm_s = Random(order.order_id).uniform(*self.habits.verify_s)  # noqa: S311
+        self.after(confirm_s, confirm)
         if not self.strikes("order_late"):
             return
         order.is_visible = False
@@ -366,6 +374,7 @@ class Books:
     def _change(self, order: Order, status: str) -> None:
         order.status = status
         self.touch(order)
+        self.on_order(order)
 
 
 def book_order(order: Order) -> BookOrder:

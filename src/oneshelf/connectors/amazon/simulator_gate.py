@@ -17,6 +17,7 @@ from oneshelf.sdk.switches import Switches
 # operation -> (calls a second, burst), as the models of 2026-11-23 document them.
 RATES = {
     "searchOrders": (0.0056, 20),
+    "getOrder": (0.5, 30),
     "patchListingsItem": (5.0, 5),
     "searchListingsItems": (5.0, 5),
     "getListingsItem": (5.0, 10),
@@ -31,7 +32,16 @@ RATES = {
     "getFeeds": (0.0222, 10),
     "getFeedDocument": (0.0222, 10),
     "cancelFeed": (2.0, 15),
+    "getInventorySummaries": (2.0, 2),
+    "getDestinations": (1.0, 5),
+    "createDestination": (1.0, 5),
+    "getSubscription": (1.0, 5),
+    "createSubscription": (1.0, 5),
 }
+# They take a token of the application alone, and no seller's
+# (https://developer-docs.amazon.com/sp-api/docs/grantless-operations, checked 2026-11-26).
+GRANTLESS = frozenset({"getDestinations", "createDestination"})
+NOTIFICATIONS_SCOPE = "sellingpartnerapi::notifications"
 QUOTA_WORDS = "You exceeded your quota for the requested resource."
 # Beside the quota of an operation there is one of the application, over all sellers; the words tell them apart
 # (https://developer-docs.amazon.com/sp-api/docs/listings-items-api-rate-limits, checked 2026-11-23).
@@ -83,6 +93,7 @@ class Gate:
         self.is_stormy: Callable[[], bool] = lambda: False
         self.is_revoked = False
         self._grants: dict[str, float] = {}
+        self._grantless: set[str] = set()
         self._buckets: dict[str, Bucket] = {}
         self.denied: set[str] = set()
         self.granted_count = 0
@@ -94,6 +105,8 @@ class Gate:
         if self.is_stormy():
             return self._server_error()
         form = {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
+        if form.get("grant_type") == "client_credentials":
+            return self._grant_to_application(form)
         if form.get("grant_type") != "refresh_token":
             return _login_error(400, "unsupported_grant_type", "The authorization grant type is not supported")
         missing = [name for name in ("refresh_token", "client_id", "client_secret") if not form.get(name)]
@@ -105,14 +118,28 @@ class Gate:
         if form["refresh_token"] != self._secrets["refresh_token"] or self.is_revoked:
             self._count_revoked()
             return _login_error(400, "invalid_grant", "The request has an invalid grant parameter : refresh_token")
+        answer = self._granted()
+        return JSONResponse({**answer, "refresh_token": form["refresh_token"]})
+
+    def _grant_to_application(self, form: dict[str, str]) -> Response:
+        """A token without a seller, for what is the application's own."""
+        if any(form.get(name) != self._secrets[name] for name in ("client_id", "client_secret")):
+            return _login_error(401, "invalid_client", "Client authentication failed")
+        if form.get("scope") != NOTIFICATIONS_SCOPE:
+            return _login_error(400, "invalid_scope", "The requested scope is invalid")
+        answer = self._granted()
+        self._grantless.add(str(answer["access_token"]))
+        return JSONResponse(answer)
+
+    def _granted(self) -> dict[str, object]:
         life_s = max(1, int(self._habits.token_life_s / self._speed))
         token = f"Atza|{self._random.getrandbits(160):040x}"
         now = self._clock.monotonic()
         self._grants = {old: until for old, until in self._grants.items() if until > now}
+        self._grantless &= self._grants.keys()
         self._grants[token] = now + life_s
         self.granted_count += 1
-        answer = {"access_token": token, "token_type": "bearer", "expires_in": life_s}
-        return JSONResponse({**answer, "refresh_token": form["refresh_token"]})
+        return {"access_token": token, "token_type": "bearer", "expires_in": life_s}
 
     def expire_tokens(self) -> None:
         """Every access token dies now."""
@@ -141,7 +168,7 @@ class Gate:
             is_alive = False
         if not is_alive:
             return self.error(403, "Unauthorized", details="The access token you provided has expired.")
-        if operation in self.denied:
+        if operation in self.denied or (token in self._grantless) != (operation in GRANTLESS):
             return self.error(403, "Unauthorized")
         if self._switches.strikes("throttle") or not self._bucket(operation).take(self._clock.monotonic()):
             # Neither Retry-After nor the rate comes with a 429.

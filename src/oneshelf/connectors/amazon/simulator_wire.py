@@ -17,7 +17,9 @@ from oneshelf.connectors.amazon import simulator_documents as documents
 from oneshelf.connectors.amazon import simulator_question as asked
 from oneshelf.connectors.amazon.simulator_books import Books, Listing, Order
 from oneshelf.connectors.amazon.simulator_faults import Faults
+from oneshelf.connectors.amazon.simulator_fba import FbaInventory
 from oneshelf.connectors.amazon.simulator_gate import BadRequestError, Gate
+from oneshelf.connectors.amazon.simulator_notifications import Notifications
 from oneshelf.connectors.amazon.simulator_question import Question
 from oneshelf.domain.identity import UNITS_MAX
 from oneshelf.sdk.cut_reply import CutReply
@@ -52,24 +54,47 @@ class _ForbiddenError(Exception):
 class Wire:
     """The routes, over the books and behind the gate."""
 
-    def __init__(self, books: Books, gate: Gate, faults: Faults, *, seller_id: str) -> None:
+    def __init__(
+        self, books: Books, gate: Gate, faults: Faults, notifications: Notifications, *, seller_id: str
+    ) -> None:
         self._books = books
         self._gate = gate
         self._faults = faults
+        self._notifications = notifications
         self._seller_id = seller_id
 
     def routes(self) -> Sequence[BaseRoute]:
         items = "/listings/2021-08-01/items"
         orders = self.operation("searchOrders", self._search_orders)
+        fba = FbaInventory(self._books, self._faults, self._gate)
+        summaries = self.operation("getInventorySummaries", fba.summaries)
+        order = self.operation("getOrder", self._get_order)
         search = self.operation("searchListingsItems", self._search_items)
         patch = self.operation("patchListingsItem", self._patch_item)
         get = self.operation("getListingsItem", self._get_item)
         return [
             Route("/auth/o2/token", self._grant, methods=["POST"]),
             Route("/orders/2026-01-01/orders", orders, methods=["GET"]),
+            Route("/orders/2026-01-01/orders/{order_id}", order, methods=["GET"]),
+            *self._notification_routes(),
+            Route("/fba/inventory/v1/summaries", summaries, methods=["GET"]),
             Route(items + "/{seller_id}", search, methods=["GET"]),
             Route(items + "/{seller_id}/{sku:path}", patch, methods=["PATCH"]),
             Route(items + "/{seller_id}/{sku:path}", get, methods=["GET"]),
+        ]
+
+    def _notification_routes(self) -> Sequence[BaseRoute]:
+        told = self._notifications
+        prefix = "/notifications/v1"
+        operations: Sequence[tuple[str, str, str, Callable[[Request], Awaitable[Response]]]] = (
+            ("GET", "/destinations", "getDestinations", told.get_destinations),
+            ("POST", "/destinations", "createDestination", told.create_destination),
+            ("GET", "/subscriptions/{kind}", "getSubscription", told.get_subscription),
+            ("POST", "/subscriptions/{kind}", "createSubscription", told.create_subscription),
+        )
+        return [
+            Route(prefix + path, self.operation(name, _without_question(act)), methods=[method])
+            for method, path, name, act in operations
         ]
 
     async def _grant(self, request: Request) -> Response:
@@ -191,6 +216,15 @@ class Wire:
 
     # Orders ------------------------------------------------------------------------------------------------------
 
+    async def _get_order(self, request: Request, question: Question) -> Response:
+        asked.known(question, frozenset({"includedData"}))
+        include = asked.subset(question, "includedData", asked.ORDER_DATA)
+        found = self._books.orders.get(request.path_params["order_id"])
+        if found is None or not found.is_visible:
+            return self._gate.error(404, "NotFound", message="The order does not exist.")
+        document = documents.order(found, self._books.marketplace_ids[0], include)
+        return self._gate.answer("getOrder", {"order": document})
+
     async def _search_orders(self, _request: Request, question: Question) -> Response:
         asked.known(question, asked.SEARCH_ORDERS)
         by_creation = "createdAfter" in question
@@ -273,6 +307,15 @@ class Wire:
         if place.get("question") != asked.fingerprint(question):
             raise BadRequestError(f"{name} belongs to another question")
         return place
+
+
+def _without_question(
+    act: Callable[[Request], Awaitable[Response]],
+) -> Callable[[Request, Question], Awaitable[Response]]:
+    async def respond(request: Request, _question: Question) -> Response:
+        return await act(request)
+
+    return respond
 
 
 def _is_asked(order: Order, statuses: Sequence[str], fulfilled_by: Sequence[str]) -> bool:

@@ -51,10 +51,13 @@ SCOPES_KNOWN_S = 3600.0
 
 
 class Cursor(msgspec.Struct, forbid_unknown_fields=True):
-    """Where a poll goes on. `since` is the newest change seen, in the channel's time; before `start` nothing is asked:
-    a minute before the first poll, by our clock. While a poll has more pages, `after` is the next one, `asked_at` the
-    instant of our clock at which its first page was asked for, and `newest` what it has seen so far. `of_routes`: all
-    orders are read, and it is at the fulfilment orders."""
+    """Where a poll goes on. Before `start` nothing is asked: a minute before the first poll, by our clock.
+
+    `since` is the newest change of an order seen, in the channel's time, and `routes_since` that of a fulfilment order
+    (None: as `since`): those are read later, and how new they are says nothing of orders. While a poll has more pages,
+    `after` is the next one, `asked_at` the instant of our clock at which its first page was asked for, `newest` what
+    it has seen so far of this list. `of_routes`: all orders are read, and it is at the fulfilment orders.
+    """
 
     start: str
     since: str
@@ -62,13 +65,14 @@ class Cursor(msgspec.Struct, forbid_unknown_fields=True):
     asked_at: str | None = None
     newest: str | None = None
     of_routes: bool = False
+    routes_since: str | None = None
 
 
 def cursor_from(text: str) -> Cursor:
     """Raises RefusedError."""
     try:
         cursor = msgspec.json.decode(text, type=Cursor)
-        for instant in (cursor.start, cursor.since):
+        for instant in (cursor.start, cursor.since, cursor.routes_since or cursor.since):
             an_instant(instant, "cursor")
     except (msgspec.DecodeError, MalformedError) as problem:
         raise RefusedError(f"{ORDERS}: not a cursor of this connector: {problem}") from None
@@ -94,7 +98,9 @@ class OrderPoll:
     async def page(self, place: Cursor, *, asked_at: datetime) -> OrderPage:
         """Raises RetryLaterError, ReauthenticateError, RefusedError."""
         first_asked_at = place.asked_at or sortable_instant(asked_at)
-        changed_since = an_instant(place.since, "since") - timedelta(seconds=OVERLAP_S)
+        routes_since = place.routes_since or place.since
+        since = routes_since if place.of_routes else place.since
+        changed_since = an_instant(since, "since") - timedelta(seconds=OVERLAP_S)
         query = f"updated_at:>='{max(changed_since, an_instant(place.start, 'start')).isoformat(timespec='seconds')}'"
         is_routed = await self._may_read_routes()
         try:
@@ -103,14 +109,17 @@ class OrderPoll:
             deliveries = tuple(_polled(order) for order in orders)
         except MalformedError as problem:
             raise RetryLaterError(f"{ORDERS}: the answer cannot be read: {problem}") from None
-        newest = max([place.since, *([place.newest] if place.newest else []), *stamps])
-        if after is not None or (is_routed and not place.of_routes):
-            # One list after the other, both since the same change.
-            of_routes = place.of_routes or after is None
-            going_on = Cursor(place.start, place.since, after, first_asked_at, newest, of_routes)
+        newest = max([since, *([place.newest] if place.newest else []), *stamps])
+        if after is not None:
+            going_on = Cursor(place.start, place.since, after, first_asked_at, newest, place.of_routes, routes_since)
+            return OrderPage(deliveries, _text(going_on), has_more=True, covered_until=None)
+        if is_routed and not place.of_routes:
+            # One list after the other.
+            going_on = Cursor(place.start, newest, None, first_asked_at, None, True, routes_since)
             return OrderPage(deliveries, _text(going_on), has_more=True, covered_until=None)
         covered_until = an_instant(first_asked_at, "asked_at") - timedelta(seconds=self._lag_s)
-        return OrderPage(deliveries, _text(Cursor(place.start, newest)), False, covered_until)
+        done = Cursor(place.start, place.since, routes_since=newest) if place.of_routes else Cursor(place.start, newest)
+        return OrderPage(deliveries, _text(done), False, covered_until)
 
     async def _may_read_routes(self) -> bool:
         """Whether the app may read fulfilment orders: where it may not, to ask for one fails the whole query."""

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 
 import httpx2
@@ -15,7 +16,7 @@ from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.domain.order import OrderSnapshot, is_older
 from oneshelf.sdk.conformance.check import expect, fail
 from oneshelf.sdk.conformance.wire import Buckets, Hooks, WatchedHttp, Wire
-from oneshelf.sdk.contract import Connector, ConnectorKind
+from oneshelf.sdk.contract import Connector, ConnectorKind, FetchesOrders, LearnsKeys
 from oneshelf.sdk.fault import RetryLaterError
 from oneshelf.sdk.message import (
     Accepted,
@@ -23,7 +24,9 @@ from oneshelf.sdk.message import (
     ChannelConfig,
     Delivery,
     Message,
+    OrderHint,
     OrderPage,
+    Request,
     StockReading,
     StockWrite,
     Throttled,
@@ -138,6 +141,22 @@ class Bench:
 
     def parsed(self, delivery: Delivery) -> tuple[Message, ...]:
         return self.connector.parse(delivery)
+
+    async def verified(self, request: Request, *, connector: Connector | None = None) -> Delivery:
+        """The delivery in a webhook, as the door takes it: a key that has to be fetched is fetched first."""
+        connector = connector or self.connector
+        if isinstance(connector, LearnsKeys):
+            await self.patiently(partial(connector.learn_key, request))
+        return connector.verify(request)
+
+    async def told(self, request: Request) -> list[Message]:
+        """What a webhook says, and the order itself where it only names one that can be fetched."""
+        messages = list(self.parsed(await self.verified(request)))
+        for message in tuple(messages):
+            if isinstance(message, OrderHint) and message.order_id and isinstance(self.connector, FetchesOrders):
+                order = await self.patiently(partial(self.connector.fetch_order, message.order_id))
+                messages += self.parsed(order) if order is not None else ()
+        return messages
 
     async def poll(
         self,

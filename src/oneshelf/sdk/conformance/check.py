@@ -107,12 +107,20 @@ def no_key(declared: Capability) -> str:
     return "" if declared.key_life_s > 0 else "key_life_s is 0"
 
 
+def no_daily_changes(declared: Capability) -> str:
+    return "" if declared.changes_per_day else "changes_per_day is 0"
+
+
 def no_stock_file(declared: Capability) -> str:
     return "" if declared.has_stock_file else "has_stock_file is false"
 
 
 def no_feed(declared: Capability) -> str:
     return "" if declared.feed_writes else "feed_writes is 0"
+
+
+def no_single_orders(declared: Capability) -> str:
+    return "" if declared.has_single_orders else "has_single_orders is false"
 
 
 def no_comparison(declared: Capability) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from oneshelf.domain.order import OrderSnapshot
 from oneshelf.sdk.conformance.bench import Bench
-from oneshelf.sdk.conformance.check import check, expect, fail, must_happen
+from oneshelf.sdk.conformance.check import check, expect, fail, must_happen, no_single_orders
+from oneshelf.sdk.contract import FetchesOrders
+from oneshelf.sdk.message import Delivery
 from oneshelf.sdk.simulator import BookOrder
 
 # Buyers pay within this, or not at all.
@@ -234,3 +236,36 @@ async def versions_of_an_order_sort_by_age(bench: Bench) -> None:
     second = await _compare(bench, order_id, cursor)
     expect(second.version > first.version, f"version {first.version!r}, changed later: {second.version!r}")
     expect(second.placed_at == first.placed_at, "an order was placed at two instants")
+
+
+async def _asked_for(bench: Bench, order_id: str) -> Delivery | None:
+    connector = bench.connector
+    if not isinstance(connector, FetchesOrders):
+        fail("has_single_orders is declared, and the connector is no FetchesOrders")
+    return await bench.patiently(lambda: connector.fetch_order(order_id))
+
+
+@check("orders", proves=("has_single_orders",), unless=no_single_orders)
+async def an_order_that_is_asked_for_is_what_a_poll_tells(bench: Bench) -> None:
+    """It comes both ways, and is one order: the same words under the same key, or it is read twice."""
+    order_id, cursor = await _paid(bench, 2, 1)
+    polled = await bench.settled_orders(cursor)
+    told = await _asked_for(bench, order_id)
+    if told is None:
+        fail(f"a poll tells the order {order_id}, and who asks for it is told of none")
+    messages = bench.parsed(told)
+    expect(messages == (polled.orders[order_id],), f"{order_id}: asked for it is {messages}")
+    keys = {one.key for one in polled.deliveries}
+    expect(told.key in keys, f"{order_id}: asked for it has the key {told.key}, polled one of {sorted(keys)}")
+    bench.simulator.ship(order_id)
+    await bench.live(bench.kind.capability.orders_lag_s + 1.0)
+    later = await _asked_for(bench, order_id)
+    expect(later is not None and later.key != told.key, f"{order_id} has shipped, and has its key of before")
+
+
+@check("orders", proves=("has_single_orders",), unless=no_single_orders)
+async def an_order_that_is_not_there_is_none(bench: Bench) -> None:
+    """A channel may tell of an order before it shows it: that is no failure, and is asked for again."""
+    for order_id in ("000-0000000-0000000", "no/such order?&%"):
+        told = await _asked_for(bench, order_id)
+        expect(told is None, f"nobody has placed {order_id!r}, and who asks for it is told of one")

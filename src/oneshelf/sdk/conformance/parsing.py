@@ -13,7 +13,7 @@ from oneshelf.domain.order import OrderSnapshot
 from oneshelf.errors import MalformedError
 from oneshelf.sdk.conformance.bench import CHANNEL, SOON_S, Bench
 from oneshelf.sdk.conformance.check import check, expect, fail, must_happen
-from oneshelf.sdk.message import Delivery, Ignored, Message, OrderHint, StockHint
+from oneshelf.sdk.message import AccessLost, Delivery, Ignored, Message, OrderHint, StockHint
 
 # What no channel says, in the place of each value of a document.
 WRONG_VALUES: tuple[Any, ...] = (
@@ -37,7 +37,7 @@ async def deliveries_of(bench: Bench) -> list[Delivery]:
     await bench.live(3600.0)
     bench.simulator.ship(kept)
     polled = await bench.settled_orders(start.cursor)
-    told = [bench.connector.verify(request) for request in bench.hooks.got]
+    told = [await bench.verified(request) for request in bench.hooks.got]
     by_topic: dict[str, Delivery] = {}
     for delivery in [*polled.deliveries, *told]:
         known = by_topic.get(delivery.topic)
@@ -61,7 +61,10 @@ def read_safely(bench: Bench, delivery: Delivery, what: str) -> tuple[Message, .
 
 
 def _is_sound(message: Message, what: str) -> None:
-    expect(isinstance(message, OrderSnapshot | OrderHint | StockHint | Ignored), f"{what}: a {type(message).__name__}")
+    expect(
+        isinstance(message, OrderSnapshot | OrderHint | StockHint | AccessLost | Ignored),
+        f"{what}: a {type(message).__name__}",
+    )
     if not isinstance(message, OrderSnapshot):
         return
     expect(message.channel == CHANNEL, f"{what}: an order of the channel {message.channel!r}")

@@ -57,7 +57,8 @@ async def a_whole_batch_is_read_at_once(bench: Bench) -> None:
         wrong = [sku for sku in skus if readings[sku].units != big.shown()[sku]]
         expect(not wrong, f"read otherwise than shown: {wrong[:3]}")
         calls = len(big.wire.sent) - calls
-        expect(count < 4 or calls <= max(2, count // 2), f"{calls} calls for {count} listings: no batch at all")
+        # A part of the answer may have to be asked for one by one.
+        expect(count < 4 or calls <= max(2, count * 2 // 3), f"{calls} calls for {count} listings: no batch at all")
         one_more = await _one_more(big)
         expect(one_more, "more than batch_reads were asked for, and the rest was cut off silently")
 

@@ -14,13 +14,16 @@ from oneshelf.sdk.conformance.check import (
     expect,
     must_happen,
     no_comparison,
+    no_daily_changes,
     no_key,
 )
 from oneshelf.sdk.conformance.stock import NOWHERE
 from oneshelf.sdk.conformance.wire import Sent
 from oneshelf.sdk.contract import RemembersKeys
 from oneshelf.sdk.fault import ChannelFault
-from oneshelf.sdk.message import Accepted, Applied, Refused, Stale, StockWrite, WriteOutcome
+from oneshelf.sdk.message import Accepted, Applied, Refused, Stale, StockWrite, Throttled, WriteOutcome
+
+DAY_S = 86_400.0
 
 
 def kinds_of(outcomes: tuple[WriteOutcome, ...]) -> list[str]:
@@ -288,3 +291,18 @@ async def the_declared_life_of_a_lost_request_is_long_enough(bench: Bench) -> No
     """Until it is over, a write without an answer may still arrive. No channel promises less than a proxy's minute."""
     declared = bench.kind.capability.zombie_s
     expect(declared >= ZOMBIE_S, f"zombie_s is {declared}; connections and proxies give up after {ZOMBIE_S} s")
+
+
+@check("writes", proves=("changes_per_day",), unless=no_daily_changes)
+async def a_days_changes_can_all_be_made_and_one_more_waits_for_the_next_day(bench: Bench) -> None:
+    """Said to be fewer, the last units are never cut; said to be more, a listing is parked that tomorrow takes all."""
+    sku, count = bench.skus[0], bench.kind.capability.changes_per_day
+    await bench.read(sku)
+    for change in range(count):
+        (outcome,) = await bench.push(bench.write(sku, 3 + change % 2))
+        expect(isinstance(outcome, done(bench)), f"change {change + 1} of {count} in a day is {outcome}")
+    (outcome,) = await bench.connector.push([bench.write(sku, 7)])
+    expect(isinstance(outcome, Throttled), f"after {count} changes in a day one more is {outcome}")
+    await bench.live(DAY_S)
+    (outcome,) = await bench.push(bench.write(sku, 7))
+    expect(isinstance(outcome, done(bench)), f"a day later a change is {outcome}")

@@ -1,0 +1,279 @@
+"""Reading what is on sale: both worlds, page by page or a few listings at once, each listing once.
+
+The Inventory API tells items by the page (its `offset` is the number of a page), and offers only SKU by SKU. The
+Trading API grants 5,000 calls a day for all that it is used for; a page of what is on sale has 200 listings, and SKUs
+cannot be asked for (https://developer.ebay.com/support/kb-article?KBid=1867, checked 2026-11-26). So a few listings are
+read one by one, and many by reading all pages, whichever takes fewer calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Literal, Self
+
+import msgspec
+
+from oneshelf.clock import Clock
+from oneshelf.connectors.ebay import inventory, trading
+from oneshelf.connectors.ebay.api import INVENTORY, EbayApi, document_of
+from oneshelf.connectors.ebay.inventory import BATCH_MAX, Item, Offer
+from oneshelf.connectors.ebay.shelf import (
+    InInventory,
+    InTrading,
+    Memory,
+    Place,
+    Shown,
+    item_id_in,
+    merged,
+    shown_aside,
+    shown_in_inventory,
+    shown_in_trading,
+    sold_twice,
+)
+from oneshelf.connectors.ebay.trading import Offered
+from oneshelf.domain.identity import ChannelSku
+from oneshelf.errors import MalformedError, invariant
+from oneshelf.sdk.fault import RefusedError
+from oneshelf.sdk.message import StockPage, StockReading
+
+# SKUs that nobody knows are looked for on all pages not more often than this: new ones are found by sweeps.
+LOOK_ALL_S = 900.0
+# The more pages there are, the rarer: so 1,440 of the day's calls at most go into it.
+LOOK_ALL_S_A_PAGE = 60.0
+# What was not on any of these pages so long ago at most is not on sale.
+ABSENT_S = 60.0
+PAGES_MAX = 1000
+
+
+class StockCursor(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a walk over all listings stands: the world, and the next page of it."""
+
+    world: Literal["inventory", "trading"] = "inventory"
+    page: int = 0
+
+    @classmethod
+    def from_text(cls, text: str) -> Self:
+        """The cursor we gave out. Raises MalformedError for a text that is none."""
+        try:
+            return msgspec.json.decode(text, type=cls)
+        except (msgspec.DecodeError, msgspec.ValidationError) as problem:
+            raise MalformedError(f"not a cursor of an eBay channel: {problem}") from None
+
+    def text(self) -> str:
+        return msgspec.json.encode(self).decode()
+
+
+class Listings:
+    """The listings of one account. It remembers where each is written, and no quantity."""
+
+    def __init__(self, api: EbayApi, *, clock: Clock) -> None:
+        self._api = api
+        self._clock = clock
+        self.memory = Memory()
+        # Listings that we took off sale for want of units, and that go on sale again when there are some.
+        self._aside: dict[ChannelSku, Place] = {}
+        self._page_count = 1
+        self._looked_at = float("-inf")
+        # SKU -> item ids, as the Trading pages have shown it; of the listings of the other world too.
+        self._item_ids: dict[ChannelSku, set[str]] = {}
+        # SKU -> item id, of the walk over the Trading pages that is under way.
+        self._walked: dict[ChannelSku, str] = {}
+
+    def put_aside(self, channel_sku: ChannelSku, place: Place) -> None:
+        """We took it off sale, as nothing was left."""
+        self._aside[channel_sku] = place
+        self.memory.put(channel_sku, place)
+
+    def is_known_absent(self) -> bool:
+        """Whether all that is on sale was looked through just now, so that what was not found there is not on sale."""
+        return self._clock.monotonic() - self._looked_at < ABSENT_S
+
+    def take_up(self, channel_sku: ChannelSku) -> None:
+        """It is on sale again, and will be looked up."""
+        self._aside.pop(channel_sku, None)
+        self.memory.forget(channel_sku)
+
+    # All -----------------------------------------------------------------------------------------------------
+
+    async def page(self, cursor: str | None) -> StockPage:
+        """One page of all listings."""
+        at = StockCursor() if cursor is None else StockCursor.from_text(cursor)
+        if at.world == "inventory":
+            items, total = await self._items_page(at.page)
+            shown = await self._with_offers(items)
+            is_last = (at.page + 1) * BATCH_MAX >= total
+            following = StockCursor(world="trading", page=1) if is_last else StockCursor(page=at.page + 1)
+            return StockPage(self._told(shown), following.text())
+        offered, pages = await self._active_page(at.page)
+        if at.page == 1:
+            self._walked.clear()
+        shown = await self._of_trading(offered)
+        next_cursor = StockCursor(world="trading", page=at.page + 1).text() if at.page < pages else None
+        return StockPage(self._told(shown), next_cursor)
+
+    async def _items_page(self, page: int) -> tuple[list[Item], int]:
+        params = {"limit": str(BATCH_MAX), "offset": str(page)}
+        reply = await self._api.read(
+            "getInventoryItems", "GET", f"{inventory.PATH}/inventory_item", budget=INVENTORY, params=params
+        )
+        if reply.status == 404:
+            # So it is where the account has no inventory item at all.
+            return [], 0
+        return inventory.items_page(document_of("getInventoryItems", reply))
+
+    async def _with_offers(self, items: Iterable[Item]) -> list[Shown]:
+        """The items that are or were listed, each with its offers."""
+        found = []
+        for item in items:
+            offers = await self._offers(item.sku)
+            found.append(shown_in_inventory(item, offers, is_aside=ChannelSku(item.sku) in self._aside))
+        return [shown for shown in found if shown is not None]
+
+    async def _offers(self, sku: str) -> tuple[Offer, ...]:
+        params = {"sku": sku, "limit": str(BATCH_MAX)}
+        reply = await self._api.read("getOffers", "GET", f"{inventory.PATH}/offer", budget=INVENTORY, params=params)
+        if reply.status == 404:
+            return ()
+        return inventory.offers_from(document_of("getOffers", reply))
+
+    async def _active_page(self, page: int) -> tuple[list[Offered], int]:
+        answer = await self._api.trading_read("GetMyeBaySelling", trading.active_list(page))
+        offered, pages = trading.listings_in(answer)
+        if pages > PAGES_MAX:
+            raise MalformedError(f"GetMyeBaySelling tells of {pages} pages")
+        self._page_count = max(1, pages)
+        for one in offered:
+            if one.sku and one.is_active:
+                self._item_ids.setdefault(ChannelSku(one.sku), set()).add(one.item_id)
+        return offered, pages
+
+    async def _of_trading(self, offered: Iterable[Offered]) -> list[Shown]:
+        """Those of these listings that are not written through the Inventory API: it has told them already.
+
+        One that stands under a SKU of another listing is told as such.
+        """
+        rows = [shown for one in offered if (shown := shown_in_trading(one)) is not None]
+        await self._look_up([shown.reading.channel_sku for shown in rows if self._is_new(shown)])
+        told: list[Shown] = []
+        for shown in rows:
+            channel_sku, item_id = shown.reading.channel_sku, shown.reading.group
+            known = self.memory.place(channel_sku)
+            if isinstance(known, InInventory) and known.is_live:
+                if known.offers[0].listing_id == item_id:
+                    continue
+                shown = sold_twice(shown)
+            elif self._walked.setdefault(channel_sku, item_id) != item_id:
+                shown = sold_twice(shown)
+            told.append(shown)
+        return told
+
+    def _is_new(self, shown: Shown) -> bool:
+        known = self.memory.place(shown.reading.channel_sku)
+        is_same = isinstance(known, InTrading) and known.item_id == shown.reading.group
+        return not (is_same or isinstance(known, InInventory)) and item_id_in(shown.reading.channel_sku) is None
+
+    def _told(self, shown: Iterable[Shown]) -> tuple[StockReading, ...]:
+        by_sku = merged(shown)
+        self.memory.remember(by_sku)
+        return tuple(one.reading for one in by_sku.values())
+
+    # Some ----------------------------------------------------------------------------------------------------
+
+    async def read(self, channel_skus: Sequence[ChannelSku]) -> tuple[StockReading, ...]:
+        """What is shown for these now. One that is not on sale any more is left out."""
+        invariant(len(channel_skus) <= BATCH_MAX, f"{len(channel_skus)} listings in one reading of eBay")
+        wanted = list(dict.fromkeys(channel_skus))
+        if not wanted:
+            return ()
+        in_trading = [sku for sku in wanted if isinstance(self.memory.place(sku), InTrading) or item_id_in(sku)]
+        found = await self._look_up([sku for sku in wanted if sku not in set(in_trading)])
+        # An item whose offer is not live may be listed in the other world.
+        rest = [sku for sku in wanted if sku not in found or not _is_live(found[sku])]
+        for channel_sku, shown in (await self._read_trading(rest)).items():
+            is_twice = channel_sku in found and _is_live(found[channel_sku])
+            found[channel_sku] = sold_twice(shown) if is_twice else shown
+        for channel_sku in wanted:
+            if channel_sku not in found:
+                self.memory.forget(channel_sku)
+                self._item_ids.pop(channel_sku, None)
+        self.memory.remember(found)
+        return tuple(found[sku].reading for sku in wanted if sku in found)
+
+    async def _look_up(self, skus: Sequence[ChannelSku]) -> dict[ChannelSku, Shown]:
+        """Those of these SKUs that are listings of the Inventory API; they are remembered."""
+        found: dict[ChannelSku, Shown] = {}
+        # No SKU of the Inventory API is longer, and one that is would make the whole question fail.
+        askable = [sku for sku in dict.fromkeys(skus) if 0 < len(sku) <= inventory.SKU_LENGTH_MAX]
+        for start in range(0, len(askable), BATCH_MAX):
+            batch = askable[start : start + BATCH_MAX]
+            reply = await self._api.read(
+                "bulkGetInventoryItem",
+                "POST",
+                f"{inventory.PATH}/bulk_get_inventory_item",
+                budget=INVENTORY,
+                json={"requests": [{"sku": sku} for sku in batch]},
+            )
+            items = inventory.items_batch(document_of("bulkGetInventoryItem", reply))
+            known = [items[sku] for sku in batch if sku in items]
+            found.update((one.reading.channel_sku, one) for one in await self._with_offers(known))
+        self.memory.remember(found)
+        return found
+
+    async def _read_trading(self, channel_skus: Sequence[ChannelSku]) -> dict[ChannelSku, Shown]:
+        """Those of these listings that are on sale by the Trading API."""
+        item_ids = {sku: ids for sku in channel_skus if (ids := self._known_ids(sku))}
+        unknown = [sku for sku in channel_skus if sku not in item_ids and sku not in self._aside]
+        every_s = max(LOOK_ALL_S, self._page_count * LOOK_ALL_S_A_PAGE)
+        is_due = self._clock.monotonic() - self._looked_at >= every_s
+        wanted = set(channel_skus)
+        asked = sorted(set().union(*item_ids.values()))
+        if (unknown and is_due) or len(asked) > self._page_count:
+            rows = await self._all_active()
+        else:
+            rows = [row for item_id in asked for row in await self._item(item_id)]
+            on_sale = {row.reading.group for row in rows}
+            for ids in self._item_ids.values():
+                ids -= set(asked) - on_sale
+        found = {sku: one for sku, one in merged(rows).items() if sku in wanted}
+        for channel_sku in wanted & set(self._aside):
+            place = self._aside[channel_sku]
+            if channel_sku in found:
+                del self._aside[channel_sku]
+            elif isinstance(place, InTrading):
+                found[channel_sku] = shown_aside(channel_sku, place)
+        return found
+
+    def _known_ids(self, channel_sku: ChannelSku) -> set[str]:
+        """The item ids under which it was seen."""
+        place = self.memory.place(channel_sku)
+        own = place.item_id if isinstance(place, InTrading) else item_id_in(channel_sku)
+        return self._item_ids.get(channel_sku, set()) | ({own} if own else set())
+
+    async def _all_active(self) -> list[Shown]:
+        """All that is on sale, from all pages. Raises RetryLaterError."""
+        rows: list[Shown] = []
+        page, pages = 1, 1
+        while page <= pages:
+            offered, pages = await self._active_page(page)
+            rows.extend(shown for one in offered if (shown := shown_in_trading(one)) is not None)
+            page += 1
+        self._looked_at = self._clock.monotonic()
+        return rows
+
+    async def _item(self, item_id: str) -> list[Shown]:
+        """One listing, with its variations; nothing where it is not there or not on sale."""
+        try:
+            answer = await self._api.trading_read("GetItem", trading.get_item(item_id))
+        except RefusedError as refusal:
+            if any(f"GetItem: {code}:" in str(refusal) for code in trading.GONE):
+                return []
+            raise
+        item = answer.find(f"{{{trading.NAMESPACE}}}Item")
+        if item is None:
+            raise MalformedError("GetItem answered without an item")
+        return [shown for one in trading.offered_in(item) if (shown := shown_in_trading(one)) is not None]
+
+
+def _is_live(shown: Shown) -> bool:
+    """Whether the Inventory API shows it on sale, or knows why it may not be written."""
+    return not isinstance(shown.place, InInventory) or shown.place.is_live

@@ -1,0 +1,267 @@
+"""Writing quantities: by the API that made the listing, and what eBay says of each row.
+
+An answer means accepted, no more: only a reading proves it. Never is an inventory item put as a whole: that would wipe
+what the request leaves out, https://developer.ebay.com/api-docs/sell/inventory/resources/inventory_item/methods/
+createOrReplaceInventoryItem (checked 2026-11-26).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+
+from oneshelf.clock import Clock
+from oneshelf.connectors.ebay import inventory, trading
+from oneshelf.connectors.ebay.api import INVENTORY, EbayApi, is_success, refuse
+from oneshelf.connectors.ebay.inventory import BATCH_MAX, RowResult
+from oneshelf.connectors.ebay.json_reading import error_words
+from oneshelf.connectors.ebay.listings import LOOK_ALL_S, Listings
+from oneshelf.connectors.ebay.shelf import InInventory, InTrading, Place
+from oneshelf.connectors.ebay.zero import ZeroStrategy
+from oneshelf.domain.identity import ChannelSku
+from oneshelf.errors import MalformedError, invariant
+from oneshelf.sdk.bisect import push_each
+from oneshelf.sdk.fault import (
+    OutcomeUnknownError,
+    ReauthenticateError,
+    RefusedError,
+    RetryLaterError,
+)
+from oneshelf.sdk.http import Reply
+from oneshelf.sdk.message import Accepted, Refused, StockWrite, Throttled, Unknown, WriteOutcome
+
+PAUSE_S = 1.0
+CONCURRENT_S = 2.0
+# One lost reply is bad luck. After two in a batch the way to eBay is broken, and each more costs a deadline.
+LOST_REPLIES_MAX = 2
+# eBay documents no number for it.
+_DAILY_LIMIT = re.compile(r"\b250\b|\blimit|\bmaximum")
+_DAY_ENDS_AT_HOURS = (0, 7, 8)
+
+Send = Callable[[Sequence[StockWrite]], Awaitable[Sequence[WriteOutcome]]]
+
+
+class Pusher:
+    """Writes figures. What it knows of listings is what `Listings` has read."""
+
+    def __init__(self, api: EbayApi, listings: Listings, *, clock: Clock) -> None:
+        self._api = api
+        self._listings = listings
+        self._clock = clock
+        self._zero = ZeroStrategy(api, listings)
+
+    async def push(self, writes: Sequence[StockWrite]) -> tuple[WriteOutcome, ...]:
+        """See `sdk.contract.Connector.push`."""
+        invariant(len(writes) <= BATCH_MAX, f"{len(writes)} listings in one push to eBay")
+        unread_s = await self._read_unread(writes)
+        outcomes: dict[StockWrite, WriteOutcome] = {}
+        for write in writes:
+            if (refusal := self._guard(write.channel_sku, unread_s=unread_s)) is not None:
+                outcomes[write] = refusal
+        # Where the way to eBay is broken, it is the first write that tells.
+        left = [write for write in writes if write not in outcomes]
+        batches = sorted(self._batches(left), key=lambda batch: writes.index(batch[1][0]))
+        lost_count = 0
+        for count, (send, batch) in enumerate(batches):
+            if lost_count >= LOST_REPLIES_MAX:
+                outcomes.update(dict.fromkeys(batch, Throttled(PAUSE_S)))
+                continue
+            done, is_lost = await self._sent(send, batch, is_first=count == 0)
+            outcomes.update(zip(batch, done, strict=True))
+            lost_count += is_lost
+        return tuple(outcomes[write] for write in writes)
+
+    async def _read_unread(self, writes: Sequence[StockWrite]) -> float | None:
+        """Look up listings of which we do not know where they are written. The seconds to wait where eBay is busy."""
+        unread = [write.channel_sku for write in writes if self._listings.memory.place(write.channel_sku) is None]
+        if not unread:
+            return None
+        try:
+            await self._listings.read(unread)
+        except RetryLaterError as busy:
+            return busy.retry_after_s
+        return None
+
+    def _guard(self, channel_sku: ChannelSku, *, unread_s: float | None) -> WriteOutcome | None:
+        """None where the listing may be written."""
+        place = self._listings.memory.place(channel_sku)
+        if isinstance(place, str):
+            return Refused(f"{channel_sku}: {place}")
+        if place is None and unread_s is not None:
+            return Throttled(unread_s)
+        if place is None and not self._listings.is_known_absent():
+            return Throttled(LOOK_ALL_S)
+        if place is None:
+            return Refused(f"eBay shows no listing on sale under {channel_sku}: list it, or relist it, at eBay")
+        return None
+
+    def _place(self, write: StockWrite) -> Place:
+        place = self._listings.memory.place(write.channel_sku)
+        invariant(isinstance(place, InInventory | InTrading), f"{write.channel_sku} was let through without a place")
+        assert isinstance(place, InInventory | InTrading)  # noqa: S101  # for the type checker
+        return place
+
+    def _batches(self, writes: Sequence[StockWrite]) -> list[tuple[Send, list[StockWrite]]]:
+        """What goes in a call each."""
+        live: dict[type, list[StockWrite]] = {InInventory: [], InTrading: []}
+        batches: list[tuple[Send, list[StockWrite]]] = []
+        for write in writes:
+            place = self._place(write)
+            if place.is_live:
+                live[type(place)].append(write)
+            else:
+                batches.append((self._return_to_sale, [write]))
+        if live[InInventory]:
+            batches.append((self._send_rows, live[InInventory]))
+        nodes = live[InTrading]
+        most = trading.NODES_MAX
+        batches.extend((self._send_nodes, nodes[at : at + most]) for at in range(0, len(nodes), most))
+        return batches
+
+    async def _sent(
+        self, send: Send, batch: Sequence[StockWrite], *, is_first: bool
+    ) -> tuple[Sequence[WriteOutcome], bool]:
+        """The outcomes of one batch, and whether its reply was lost. A fault is raised where nothing was sent yet."""
+        try:
+            return await push_each(send, batch), False
+        except OutcomeUnknownError as lost:
+            return (Unknown(str(lost)),) * len(batch), True
+        except MalformedError as unread:
+            return (Unknown(str(unread)),) * len(batch), True
+        except RetryLaterError as busy:
+            return (Throttled(busy.retry_after_s),) * len(batch), False
+        except (ReauthenticateError, RefusedError):
+            if is_first:
+                raise
+            # Something of this push has been sent; the next one begins with this refusal, and raises it.
+            return (Throttled(PAUSE_S),) * len(batch), False
+
+    # The Inventory API ---------------------------------------------------------------------------------------
+
+    async def _send_rows(self, writes: Sequence[StockWrite]) -> Sequence[WriteOutcome]:
+        """One bulkUpdatePriceQuantity. Raises RefusedError where eBay refuses all of it."""
+        places = [self._place(write) for write in writes]
+        rows = [
+            (place.item, place.offers, write.units)
+            for place, write in zip(places, writes, strict=True)
+            if isinstance(place, InInventory)
+        ]
+        reply = await self._api.write(
+            "bulkUpdatePriceQuantity",
+            "POST",
+            f"{inventory.PATH}/bulk_update_price_quantity",
+            budget=INVENTORY,
+            json=inventory.update(rows),
+        )
+        _refuse_write("bulkUpdatePriceQuantity", reply)
+        results = inventory.results_of(reply.document())
+        return [await self._of_rows(write, row[0].sku, results) for write, row in zip(writes, rows, strict=True)]
+
+    async def _of_rows(self, write: StockWrite, sku: str, results: Sequence[RowResult]) -> WriteOutcome:
+        place = self._place(write)
+        offer_ids = {offer.offer_id for offer in place.offers} if isinstance(place, InInventory) else set()
+        mine = [row for row in results if row.offer_id in offer_ids or (row.sku == sku and not row.offer_id)]
+        told = {row.offer_id for row in mine}
+        if not offer_ids <= told:
+            return Unknown("eBay answered without a word on this offer")
+        failed = [row for row in mine if not row.is_done]
+        if not failed:
+            return Accepted()
+        words = "; ".join(row.words for row in failed)
+        codes = frozenset(code for row in failed for code in row.codes)
+        if write.units == 0 and inventory.INVALID_QUANTITY in codes and isinstance(place, InInventory):
+            return await self._zero.take_off_sale(write.channel_sku, place, words)
+        if len(failed) < len(mine) or inventory.SYSTEM in codes:
+            # The item and its offer are two figures, and only one of them was written; or eBay itself stumbled.
+            return Unknown(words)
+        return self._refusal(write.channel_sku, codes, words)
+
+    def _refusal(self, channel_sku: ChannelSku, codes: frozenset[int], words: str) -> WriteOutcome:
+        if inventory.CONCURRENT in codes:
+            return Throttled(CONCURRENT_S)
+        if is_day_used_up(words):
+            return Throttled(seconds_to_the_next_day(self._clock.now()))
+        if inventory.SKU_UNKNOWN & codes:
+            self._listings.memory.forget(channel_sku)
+        return Refused(words)
+
+    # The Trading API -----------------------------------------------------------------------------------------
+
+    async def _send_nodes(self, writes: Sequence[StockWrite]) -> Sequence[WriteOutcome]:
+        """One ReviseInventoryStatus. Raises RefusedError where eBay refuses all of several nodes."""
+        places = [place for write in writes if isinstance(place := self._place(write), InTrading)]
+        rows = [(place.item_id, place.sku, write.units) for place, write in zip(places, writes, strict=True)]
+        answer = await self._api.trading_write("ReviseInventoryStatus", trading.revise(rows))
+        problems = trading.errors_in(answer)
+        if trading.is_failure(answer) and len(writes) > 1:
+            raise RefusedError(f"ReviseInventoryStatus: {trading.words_of(problems)}")
+        done = trading.revised(answer)
+        outcomes: list[WriteOutcome] = []
+        for write, place in zip(writes, places, strict=True):
+            is_done = (place.item_id, place.sku) in done or (
+                not place.sku and any(item_id == place.item_id for item_id, _ in done)
+            )
+            if is_done and not trading.is_failure(answer):
+                outcomes.append(Accepted())
+            else:
+                outcomes.append(await self._of_node(write, place, problems, is_alone=len(writes) == 1))
+        return outcomes
+
+    async def _of_node(
+        self, write: StockWrite, place: InTrading, problems: Sequence[trading.Problem], *, is_alone: bool
+    ) -> WriteOutcome:
+        own = [one for one in problems if is_alone or _is_about(one, place)]
+        if not own and len(problems) != 1:
+            return Unknown(f"eBay answered without a word on {write.channel_sku}")
+        own = own or list(problems)
+        words, codes = trading.words_of(own), {problem.code for problem in own}
+        if any(problem.is_systems for problem in own):
+            return Unknown(words)
+        if write.units == 0 and any(trading.is_about_zero(problem) for problem in own):
+            return await self._zero.end(write.channel_sku, place, words)
+        if is_day_used_up(words):
+            return Throttled(seconds_to_the_next_day(self._clock.now()))
+        if codes & (trading.OTHER_WORLD | trading.GONE):
+            # It has become a listing of the other world, or another item: the next attempt looks it up anew.
+            self._listings.memory.forget(write.channel_sku)
+        return Refused(words)
+
+    # Back on sale --------------------------------------------------------------------------------------------
+
+    async def _return_to_sale(self, writes: Sequence[StockWrite]) -> Sequence[WriteOutcome]:
+        """One listing that was taken off sale while there was nothing left."""
+        (write,) = writes
+        place = self._place(write)
+        if not write.units:
+            return [Accepted()]  # It shows nothing, and is to show nothing.
+        if isinstance(place, InTrading):
+            return [await self._zero.relist(write.channel_sku, place, write.units)]
+        return [await self._zero.publish(write.channel_sku, place, write.units)]
+
+
+def _refuse_write(operation: str, reply: Reply) -> None:
+    """Raise RefusedError, or OutcomeUnknownError where nobody can tell, unless the answer is a success."""
+    if not is_success(reply) and (reply.status < 400 or reply.status == 408):
+        raise OutcomeUnknownError(f"{operation}: {reply.status} {error_words(reply.body)}")
+    refuse(operation, reply)
+
+
+def _is_about(problem: trading.Problem, place: InTrading) -> bool:
+    """Whether an error may be about this listing. An error that names no SKU is about any variation."""
+    if place.item_id not in problem.about and place.item_id not in problem.words:
+        return False
+    return not place.sku or place.sku in problem.about or problem.about <= {place.item_id}
+
+
+def is_day_used_up(words: str) -> bool:
+    """Whether the listing has been changed as often as eBay allows in a day."""
+    said = words.lower()
+    return "revis" in said and "selling limit" not in said and _DAILY_LIMIT.search(said) is not None
+
+
+def seconds_to_the_next_day(now: datetime) -> float:
+    """Until a day may end at eBay: which clock its calendar follows is not documented, UTC or that of California."""
+    starts = (now.replace(hour=hour, minute=0, second=0, microsecond=0) for hour in _DAY_ENDS_AT_HOURS)
+    following = min(start if start > now else start + timedelta(days=1) for start in starts)
+    return (following - now).total_seconds() + 60.0

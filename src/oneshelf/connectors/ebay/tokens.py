@@ -1,0 +1,81 @@
+"""How eBay grants access tokens; see `sdk.tokens` for how one is kept in use.
+
+Rules: https://developer.ebay.com/api-docs/static/oauth-refresh-token-request.html and
+.../oauth-client-credentials-grant.html (checked 2026-11-26). An access token lives 7200 s. The refresh token stays the
+same for about 18 months, so that there is nothing to keep: each node asks for tokens of its own. No scope is named when
+a token is refreshed: the new one has those of the consent, and a scope that the consent lacks would make it fail.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Awaitable, Callable
+
+from oneshelf.clock import Clock
+from oneshelf.connectors.ebay.account import Account
+from oneshelf.connectors.ebay.json_reading import decoded, life_in, text_in
+from oneshelf.domain.charge import Charge
+from oneshelf.errors import MalformedError
+from oneshelf.sdk.fault import ReauthenticateError, RetryLaterError
+from oneshelf.sdk.http import ChannelHttp, Reply
+from oneshelf.sdk.secret_store import MemorySecretStore
+from oneshelf.sdk.tokens import Grant, Tokens
+
+TOKEN_PATH = "/identity/v1/oauth2/token"  # noqa: S105  # a path
+TOKEN_BUDGET = "token"  # noqa: S105  # a budget of calls
+APP_SCOPE = "https://api.ebay.com/oauth/api_scope"
+WAY_OUT = "authorize the application again (docs/how-to/connect-ebay.md) and set the new refresh_token"
+
+
+def user_tokens(account: Account, *, http: ChannelHttp, clock: Clock) -> Tokens:
+    """The access tokens that stand for the seller."""
+
+    async def ask(refresh_token: str) -> Grant:
+        form = {"grant_type": "refresh_token", "refresh_token": refresh_token}
+        return await _granted(account, http, form, way_out=WAY_OUT)
+
+    return _tokens(ask, clock=clock, refresh_token=account.credentials.refresh_token)
+
+
+def app_tokens(account: Account, *, http: ChannelHttp, clock: Clock) -> Tokens:
+    """The access tokens that stand for the application: for keys, destinations and quotas."""
+
+    async def ask(_refresh_token: str) -> Grant:
+        form = {"grant_type": "client_credentials", "scope": APP_SCOPE}
+        return await _granted(account, http, form, way_out="correct client_id and client_secret")
+
+    return _tokens(ask, clock=clock, refresh_token="")
+
+
+def _tokens(ask: Callable[[str], Awaitable[Grant]], *, clock: Clock, refresh_token: str) -> Tokens:
+    return Tokens(ask, clock=clock, store=MemorySecretStore(clock), refresh_token=refresh_token)
+
+
+async def _granted(account: Account, http: ChannelHttp, form: dict[str, str], *, way_out: str) -> Grant:
+    credentials = account.credentials
+    basic = base64.b64encode(f"{credentials.client_id}:{credentials.client_secret}".encode()).decode()
+    try:
+        reply = await http.read(
+            "token",
+            "POST",
+            account.base_url + TOKEN_PATH,
+            charge=Charge(TOKEN_BUDGET),
+            headers={"authorization": f"Basic {basic}", "accept": "application/json"},
+            data=form,
+        )
+    except ReauthenticateError:
+        raise ReauthenticateError(f"eBay refuses the keyset: {way_out}", status=401) from None
+    if 400 <= reply.status < 500:
+        raise ReauthenticateError(f"eBay grants no token ({_refusal(reply)}): {way_out}")
+    if reply.status != 200:
+        raise RetryLaterError(f"eBay answered {reply.status} when it was asked for a token")
+    document = reply.document()
+    return Grant(access_token=text_in(document, "access_token"), life_s=life_in(document, "expires_in"))
+
+
+def _refusal(reply: Reply) -> str:
+    """The error code of OAuth, such as `invalid_grant`; its description may repeat what was sent."""
+    try:
+        return text_in(decoded(reply.body), "error")[:60]
+    except MalformedError:
+        return f"status {reply.status}"

@@ -1,0 +1,126 @@
+"""Nothing left, at an account whose out-of-stock control is off: there eBay refuses zero, and goes on selling.
+
+Then the listing is taken off sale: its offer is withdrawn, or it is ended. When units return it is published, or listed
+anew, under another item id: watchers, sales and rank are lost. An offer that was withdrawn for this leaves a mark at
+eBay itself: its item has the quantity zero. https://developer.ebay.com/api-docs/user-guides/static/
+trading-user-guide/out-of-stock.html (checked 2026-11-26).
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from oneshelf.connectors.ebay import inventory, trading
+from oneshelf.connectors.ebay.api import INVENTORY, EbayApi, is_success, refuse
+from oneshelf.connectors.ebay.inventory import Offer
+from oneshelf.connectors.ebay.json_reading import error_words
+from oneshelf.connectors.ebay.listings import Listings
+from oneshelf.connectors.ebay.shelf import InInventory, InTrading, Place, item_id_in
+from oneshelf.domain.identity import ChannelSku
+from oneshelf.errors import MalformedError, invariant
+from oneshelf.sdk.fault import ChannelFault, OutcomeUnknownError, RefusedError
+from oneshelf.sdk.message import Accepted, Refused, Throttled, Unknown, WriteOutcome
+
+SETTLES_S = 5.0
+WAY_OUT = "switch out-of-stock control on at eBay (Site preferences), or end it by hand"
+
+
+class ZeroStrategy:
+    """Takes listings off sale that eBay would not set to zero, and brings them back."""
+
+    def __init__(self, api: EbayApi, listings: Listings) -> None:
+        self._api = api
+        self._listings = listings
+
+    # The Inventory API ---------------------------------------------------------------------------------------
+
+    async def take_off_sale(self, channel_sku: ChannelSku, place: InInventory, words: str) -> WriteOutcome:
+        """Withdraw the offers; `words`: why zero was refused. A zero that fails both ways is Refused: it sells on."""
+        try:
+            for offer in place.offers:
+                await self._post_offer("withdrawOffer", offer, "withdraw")
+            # Nothing is on sale now, so that nobody refuses the zero any more: it tells whoever looks that we did it.
+            await self._set(place.item, ())
+        except RefusedError as refusal:
+            return Refused(f"zero is refused ({words}), and so is taking it off sale ({refusal}): {WAY_OUT}")
+        except ChannelFault as fault:
+            return Unknown(f"zero is refused ({words}); taking it off sale: {fault}")
+        self._listings.put_aside(channel_sku, replace(place, is_live=False))
+        return Accepted()
+
+    async def publish(self, channel_sku: ChannelSku, place: Place, units: int) -> WriteOutcome:
+        """Put the item's quantity, publish its offers, and then set theirs.
+
+        Until the last call the listing shows the lesser of the new figure and the offer's old one: never too many.
+        """
+        self._listings.put_aside(channel_sku, place)
+        invariant(isinstance(place, InInventory), f"{channel_sku} has no offer to be published")
+        assert isinstance(place, InInventory)  # noqa: S101  # for the type checker
+        await self._set(place.item, (), units=units)
+        try:
+            for offer in place.offers:
+                await self._post_offer("publishOffer", offer, "publish")
+            await self._set(place.item, place.offers, units=units)
+        except RefusedError as refusal:
+            if f" {inventory.INVALID_QUANTITY}: " in str(refusal):
+                # eBay accepts a quantity some seconds before it goes by it.
+                return Throttled(SETTLES_S)
+            return Refused(f"its offer cannot be published again: {refusal}")
+        except MalformedError as unread:
+            return Unknown(str(unread))
+        # Its item id is a new one: the next reading tells.
+        self._listings.take_up(channel_sku)
+        return Accepted()
+
+    async def _post_offer(self, operation: str, offer: Offer, act: str) -> None:
+        path = f"{inventory.PATH}/offer/{offer.offer_id}/{act}"
+        reply = await self._api.write(operation, "POST", path, budget=INVENTORY, json={})
+        if not is_success(reply) and (reply.status < 400 or reply.status == 408):
+            raise OutcomeUnknownError(f"{operation}: {reply.status} {error_words(reply.body)}")
+        refuse(operation, reply)
+
+    async def _set(self, item: inventory.Item, offers: tuple[Offer, ...], *, units: int = 0) -> None:
+        """Raises RefusedError where any row is refused."""
+        reply = await self._api.write(
+            "bulkUpdatePriceQuantity",
+            "POST",
+            f"{inventory.PATH}/bulk_update_price_quantity",
+            budget=INVENTORY,
+            json=inventory.update([(item, offers, units)]),
+        )
+        refuse("bulkUpdatePriceQuantity", reply)
+        results = inventory.results_of(reply.document())
+        failed = [row.words for row in results if not row.is_done]
+        if failed:
+            raise RefusedError(f"bulkUpdatePriceQuantity: {'; '.join(failed)}")
+        if not results:
+            raise MalformedError("bulkUpdatePriceQuantity answered without a row")
+
+    # The Trading API -----------------------------------------------------------------------------------------
+
+    async def end(self, channel_sku: ChannelSku, place: InTrading, words: str) -> WriteOutcome:
+        """End the listing. Not one of several variations, which would all end; nor what has no SKU, since its name
+        would be another one afterwards. `words`: why zero was refused."""
+        if place.sku or item_id_in(channel_sku):
+            what = "one of several variations" if place.sku else "a listing without a SKU"
+            return Refused(f"zero is refused ({words}), and {what} is not ended for it: {WAY_OUT}")
+        try:
+            answer = await self._api.trading_write("EndFixedPriceItem", trading.end_item(place.item_id))
+        except ChannelFault as fault:
+            return Unknown(f"zero is refused ({words}); ending the listing: {fault}")
+        problems = trading.errors_in(answer)
+        if trading.is_failure(answer) and not any(one.code in trading.ENDED_ALREADY for one in problems):
+            refusal = trading.words_of(problems)
+            return Refused(f"zero is refused ({words}), and so is ending the listing ({refusal}): {WAY_OUT}")
+        self._listings.put_aside(channel_sku, replace(place, is_live=False))
+        return Accepted()
+
+    async def relist(self, channel_sku: ChannelSku, place: InTrading, units: int) -> WriteOutcome:
+        """List what was ended anew."""
+        answer = await self._api.trading_write("RelistFixedPriceItem", trading.relist_item(place.item_id, units))
+        if trading.is_failure(answer):
+            refusal = trading.words_of(trading.errors_in(answer))
+            return Refused(f"it was ended when nothing was left, and cannot be listed anew: {refusal}")
+        self._listings.take_up(channel_sku)
+        self._listings.memory.put(channel_sku, InTrading(trading.new_item_id(answer), place.sku))
+        return Accepted()

@@ -1,0 +1,102 @@
+"""What the connector asks of eBay obeys eBay's own contracts, and eBay's own signatures are taken and refused.
+
+The contracts are not part of the project. Point ONESHELF_SPECS at a folder with `ebay/*` to run this.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import httpx2
+import msgspec
+import pytest
+
+from connectors.amazon.harness import Exchange
+from connectors.ebay.desk import CAP, INVENTORY, MUG, TRADING, played, pushed
+from contract import ebay_specs as specs
+from oneshelf.connectors.ebay.signature import is_signed, key_from, signature_from
+from oneshelf.sdk.conformance.bench import HOOK_ADDRESS, Bench
+from oneshelf.sdk.contract import FetchesOrders, Subscribes
+from oneshelf.sdk.fault import RefusedError
+from oneshelf.sdk.message import Accepted
+
+pytestmark = pytest.mark.skipif(not specs.are_here(), reason=specs.ABSENT)
+
+
+def checked(bench: Bench) -> Counter[str]:
+    """How many requests of each operation obey their contract. Raises for one that does not."""
+    tally: Counter[str] = Counter()
+    for sent in bench.wire.sent:
+        if sent.url.endswith("/oauth2/token"):
+            tally["without a contract: oauth2/token"] += 1
+        elif sent.url.endswith("/ws/api.dll"):
+            name = sent.headers["x-ebay-api-call-name"]
+            is_known = specs.check_xml(sent.body, root=f"{name}Request")
+            tally[name if is_known else f"without a contract: {name}"] += 1
+        else:
+            request = httpx2.Request(sent.method, sent.url, headers=sent.headers, content=sent.body)
+            answer = httpx2.Response(sent.status or 200, request=request)
+            tally[specs.check_request(Exchange(request, sent.body, answer, b""))] += 1
+    return tally
+
+
+async def _everything(bench: Bench) -> None:
+    await bench.connector.preflight()
+    cursor = (await bench.poll(None)).cursor
+    await bench.fetched()
+    await bench.read(*bench.skus)
+    await bench.read(CAP)
+    order_id = bench.placed((MUG, 2))
+    await bench.live(3600.0)
+    line_id = bench.booked(order_id).lines[0].line_id
+    bench.simulator.ship_units(order_id, line_id, 1)
+    await bench.settled_orders(cursor)
+    assert isinstance(bench.connector, FetchesOrders)
+    await bench.connector.fetch_order(order_id)
+    for sku in (MUG, CAP):
+        for units in (4, 0, 6):
+            while await pushed(bench, sku, units) != Accepted():
+                await bench.live(5.0)
+            await bench.applied()
+    for request in bench.hooks.got:
+        await bench.verified(request)
+    assert isinstance(bench.connector, Subscribes)
+    with pytest.raises(RefusedError, match="does not take"):
+        # Nobody answers the challenge there.
+        await bench.connector.keep_subscriptions(f"{HOOK_ADDRESS}/silent")
+
+
+def test_every_request_of_the_connector_obeys_ebays_contracts() -> None:
+    tally: Counter[str] = Counter()
+
+    async def story(bench: Bench) -> None:
+        await _everything(bench)
+        tally.update(checked(bench))
+
+    played(story, lanes=[INVENTORY, TRADING, TRADING], items=3, has_control=False)
+    print(f"\nrequests valid: {dict(sorted(tally.items()))}")  # noqa: T201  the figures belong into the report
+    rest = {"getInventoryItems", "bulkGetInventoryItem", "getOffers", "bulkUpdatePriceQuantity"}
+    orders = {"getOrders", "getOrder", "getShippingFulfillments", "getRateLimits"}
+    news = {"getConfig", "getDestinations", "createDestination", "getPublicKey"}
+    xml = {"GetMyeBaySelling", "GetItem", "ReviseInventoryStatus", "EndFixedPriceItem", "GetUserPreferences"}
+    assert set(tally) >= rest | {"withdrawOffer", "publishOffer"} | orders | news | xml
+
+
+def vectors() -> dict[str, Any]:
+    """eBay's own, of event-notification-nodejs-sdk."""
+    found: dict[str, Any] = msgspec.json.decode((specs.folder() / specs.VECTORS).read_bytes())
+    return found
+
+
+@pytest.mark.parametrize("name", ["VALID", "SIGNATURE_MISMATCH"])
+def test_ebays_own_signatures_are_taken_and_refused(name: str) -> None:
+    vector = vectors()[name]
+    signature = signature_from(vector["signature"])
+    key = key_from(vector["response"]["key"])
+    compact = msgspec.json.encode(vector["message"])
+    pretty = msgspec.json.format(compact, indent=2)
+    assert is_signed(compact, signature, key) is (name == "VALID")
+    assert is_signed(pretty, signature, key) is (name == "VALID"), "with blanks it is the same document"
+    assert not is_signed(compact.replace(b"test_user", b"test_usez"), signature, key)
+    assert not is_signed(compact + b"\n", signature, key)

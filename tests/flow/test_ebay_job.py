@@ -1,0 +1,82 @@
+"""One shelf stays true behind a shop and an eBay account, over the real wires."""
+
+from __future__ import annotations
+
+import pytest
+
+from flow.world import MARKET, SHOP, World, open_world
+from oneshelf.connectors.ebay.simulator import EbaySimulator
+from oneshelf.connectors.ebay.simulator_books import Lane
+
+SKUS = {"MUG": 5, "CAP": 7, "BAG": 4, "PEN": 6}
+
+
+async def stays_verified(world: World) -> None:
+    await world.until_verified()
+    await world.assert_ledger_balances()
+
+
+def ebay_of(world: World) -> EbaySimulator:
+    simulator = world.simulators[MARKET]
+    assert isinstance(simulator, EbaySimulator)
+    return simulator
+
+
+def one_of(world: World, lane: Lane) -> str:
+    """A SKU that is listed in this world of eBay."""
+    return next(variation.sku for variation in ebay_of(world).ebay.of_lane(lane))
+
+
+async def test_a_sale_on_either_side_is_cut_and_proved_on_the_other_in_both_worlds_of_ebay(dsn: str) -> None:
+    async with open_world(dsn, skus=SKUS, market="ebay") as world:
+        for lane in Lane:
+            sku = one_of(world, lane)
+            world.sell(SHOP, sku, 2)
+            await stays_verified(world)
+            assert await world.available(sku) == SKUS[sku] - 2
+            world.sell(MARKET, sku)
+            await stays_verified(world)
+            assert await world.available(sku) == SKUS[sku] - 3
+        assert await world.drifts() == []
+
+
+async def test_a_cancelled_order_comes_back_everywhere(dsn: str) -> None:
+    async with open_world(dsn, skus=SKUS, market="ebay") as world:
+        sku = one_of(world, Lane.TRADING)
+        order_id = world.sell(MARKET, sku, 3)
+        await stays_verified(world)
+        assert world.simulators[MARKET].cancel(order_id)
+
+        async def is_back() -> bool:
+            return await world.available(sku) == SKUS[sku]
+
+        await world.until(is_back, what="the units are back")
+        await stays_verified(world)
+
+
+async def test_the_last_unit_sold_in_the_shop_ends_on_ebay_where_a_zero_is_refused(dsn: str) -> None:
+    async with open_world(dsn, skus={"MUG": 2}, market="ebay") as world:
+        ebay = ebay_of(world)
+        ebay.habits.has_out_of_stock_control = False
+        world.sell(SHOP, "MUG", 2)
+        await stays_verified(world)
+        assert not ebay.ebay.catalogue["MUG"].is_on_sale
+        await world.receive("MUG", 3, key="second")
+
+        async def is_on_sale() -> bool:
+            return ebay.ebay.catalogue["MUG"].is_on_sale
+
+        await world.until(is_on_sale, what="it is on sale again")
+        await stays_verified(world)
+        assert [row["parked_reason"] for row in await world.listings()] == ["", ""]
+
+
+@pytest.mark.parametrize("fault", ["row_failed", "concurrent_refused", "write_never_applied", "reply_lost"])
+async def test_whatever_ebay_makes_of_a_write_the_figure_is_proved_in_the_end(dsn: str, fault: str) -> None:
+    async with open_world(dsn, skus=SKUS, market="ebay") as world:
+        ebay_of(world).switches.set({fault: 0.4})
+        for sku in SKUS:
+            world.sell(SHOP, sku)
+        await stays_verified(world)
+        ebay_of(world).switches.set({fault: 0.0})
+        assert {row["parked_reason"] for row in await world.listings()} == {""}
