@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any, cast
 
 from flow.world import MARKET, SHOP, World, open_world
-from oneshelf.storage import change_budgets
+from oneshelf.sdk.contract import Connector
+from oneshelf.sdk.message import StockWrite, UsedUp, WriteOutcome
+from oneshelf.storage import change_budgets, views
 
 PER_DAY = 20
 
@@ -103,7 +107,8 @@ async def test_a_change_that_the_channel_did_not_make_is_not_counted(dsn: str) -
 
 
 async def test_the_parts_of_a_group_share_their_changes(dsn: str) -> None:
-    async with open_world(dsn, skus={"MUG": 6, "CUP": 6}) as world:
+    # The simulated shop knows no groups: no sweep says so while this lasts.
+    async with open_world(dsn, skus={"MUG": 6, "CUP": 6}, timing={"sweep_stock_s": 600.0}) as world:
         limit(world)
         async with world.database.transaction() as tx:
             await tx.execute("update listings set channel_group = 'item-1' where channel = 'shop'")
@@ -116,3 +121,45 @@ async def test_the_parts_of_a_group_share_their_changes(dsn: str) -> None:
         assert [one.units for one in world.simulators[SHOP].listings()] == [6, 6], "neither is raised any more"
         async with world.database.transaction() as tx:
             assert await change_budgets.busiest(tx, SHOP, limit=5) == [("item-1", 16)]
+
+
+async def test_what_the_channel_takes_no_change_of_waits_and_says_so_and_zero_is_tried(dsn: str) -> None:
+    async with open_world(dsn, skus={"MUG": 6}) as world:
+        opened = world.channels.by_name[SHOP]
+        connector = _UsedUp(opened.connector)
+        world.channels.by_name[SHOP] = replace(opened, connector=cast(Connector, connector))
+        await world.receive("MUG", 1, key="more")
+        await world.until(lambda: is_told(world, connector.words), what="the channel's own words are shown")
+        tries = connector.tries
+        await turn(world, 8)
+        assert (connector.tries, shown(world)) == (tries, 6), "another figure waits"
+        await world.until(lambda: is_shown(world, MARKET, 7), what="the market shows all")
+        world.sell(MARKET, "MUG", 7)
+        await world.until(lambda: is_shown(world, SHOP, 0), what="zero is taken")
+
+
+async def is_told(world: World, words: str) -> bool:
+    async with world.database.transaction() as tx:
+        return any(row.parked_reason == words for row in await views.listing_rows(tx, channel=SHOP))
+
+
+class _UsedUp:
+    """The shop's connector, and a shop that takes nothing but zero today."""
+
+    words = "no more revisions today"
+
+    def __init__(self, connector: Connector) -> None:
+        self._connector = connector
+        self.tries = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._connector, name)
+
+    async def push(self, writes: Sequence[StockWrite]) -> tuple[WriteOutcome, ...]:
+        self.tries += 1
+        return tuple(
+            [
+                (await self._connector.push([write]))[0] if write.units == 0 else UsedUp(3600.0, self.words)
+                for write in writes
+            ]
+        )

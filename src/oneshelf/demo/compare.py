@@ -76,4 +76,4 @@ def unverified(books: Mapping[str, Books], listings: Iterable[ListingRow]) -> li
 
 def is_parked(listing: ListingRow) -> bool:
     """Whether the channel refuses the listing's figure, in words that a person can read."""
-    return listing.state == "parked" and bool(listing.parked_reason)
+    return listing.state in {"parked", "waiting"} and bool(listing.parked_reason)

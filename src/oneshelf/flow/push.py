@@ -15,8 +15,8 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from oneshelf.clock import Clock
-from oneshelf.domain.identity import ChannelSku
-from oneshelf.domain.listing import Listing, Phase, lost, without_a_write
+from oneshelf.domain.identity import ChannelSku, printable
+from oneshelf.domain.listing import REASON_LENGTH_MAX, Listing, Phase, lost, without_a_write
 from oneshelf.domain.reading import read
 from oneshelf.errors import InvariantError, MalformedError
 from oneshelf.flow import hold
@@ -34,7 +34,7 @@ from oneshelf.sdk.bisect import push_each, read_each
 from oneshelf.sdk.capability import WriteKind
 from oneshelf.sdk.fault import ChannelFault, OutcomeUnknownError
 from oneshelf.sdk.http import sending_before
-from oneshelf.sdk.message import Refused, Stale, StockWrite, Throttled, Unknown, WriteOutcome
+from oneshelf.sdk.message import Refused, Stale, StockWrite, Throttled, Unknown, UsedUp, WriteOutcome
 from oneshelf.storage import change_budgets, drifts, publishing, rights, schedules, touched
 from oneshelf.storage.database import Database, Transaction, now
 from oneshelf.telemetry import get_logger
@@ -217,8 +217,12 @@ async def _record(
         await publishing.save(tx, changed)
         if channel.capability.changes_per_day > 0:
             await change_budgets.give_back(tx, channel.name, _not_made(before, by_key))
+        shut = _shut(before, by_key, at)
+        await change_budgets.shut(tx, channel.name, shut)
         if any(isinstance(outcome, Stale) for outcome in by_key.values()):
             await schedules.hurry(tx, channel.name, "orders", at_most_every_s=HURRY_ORDERS_S)
+    for one in shut:
+        log.warning("listing.changes_used_up", listing=one.channel_sku, until=one.until, words=one.words[:200])
     for listing in changed:
         if listing.phase is Phase.PARKED:
             log.warning("listing.parked", listing=listing.channel_sku, words=listing.parked_reason[:200])
@@ -237,3 +241,15 @@ def _not_made(before: Sequence[Listing], by_key: Mapping[UUID, WriteOutcome]) ->
         for listing in before
         if listing.sent_at is not None and isinstance(_outcome(listing, by_key), Stale | Refused | Throttled)
     ]
+
+
+def _shut(before: Sequence[Listing], by_key: Mapping[UUID, WriteOutcome], at: datetime) -> list[change_budgets.Shut]:
+    """Those of which the channel takes nothing but zero for a while."""
+    found = []
+    for listing in before:
+        outcome = _outcome(listing, by_key)
+        if isinstance(outcome, UsedUp):
+            until = at + timedelta(seconds=outcome.retry_after_s)
+            words = printable(outcome.words, length_max=REASON_LENGTH_MAX)
+            found.append(change_budgets.Shut(listing.channel_sku, until, words))
+    return found

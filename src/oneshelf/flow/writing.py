@@ -9,9 +9,11 @@ from oneshelf.domain.identity import printable
 from oneshelf.domain.listing import REASON_LENGTH_MAX, Listing, answered, back_off_s, declined, lost, refused
 from oneshelf.errors import InvariantError
 from oneshelf.flow.channel import OpenChannel
-from oneshelf.sdk.message import Accepted, Applied, Refused, Stale, StockWrite, Throttled, Unknown, WriteOutcome
+from oneshelf.sdk.message import Accepted, Applied, Refused, Stale, StockWrite, Throttled, Unknown, UsedUp, WriteOutcome
 
 PUT_OFF_S = 0.25
+# How soon zero is tried again where a channel takes no more changes.
+ZERO_AGAIN_S = 60.0
 
 
 def write_of(listing: Listing) -> StockWrite:
@@ -38,6 +40,9 @@ def after_outcome(listing: Listing, outcome: WriteOutcome, at: datetime, channel
             return declined(listing, now=at, retry_after_s=PUT_OFF_S)
         case Refused(words):
             return refused(listing, printable(words, length_max=REASON_LENGTH_MAX))
+        case UsedUp():
+            # Another figure waits until then, see `change_budgets.shut`.
+            return declined(listing, now=at, retry_after_s=ZERO_AGAIN_S)
         case Throttled(retry_after_s):
             return declined(listing, now=at, retry_after_s=max(retry_after_s, back_off_s(listing.op_tries)))
         case Unknown():

@@ -200,6 +200,13 @@ class Throttled:
 
 
 @dataclass(frozen=True, slots=True)
+class UsedUp(Throttled):
+    """Not written: the channel takes no change of this listing for so long, but zero may be tried. `words`: its own."""
+
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Unknown:
     """Sent, no answer: it may or may not have been written."""
 

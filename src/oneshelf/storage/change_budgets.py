@@ -118,6 +118,35 @@ async def hold_raises(tx: Transaction, channel: Channel, until: Collection[tuple
     )
 
 
+class Shut(NamedTuple):
+    """A listing of which its channel takes no change before that instant, in the channel's words."""
+
+    channel_sku: ChannelSku
+    until: datetime
+    words: str
+
+
+async def shut(tx: Transaction, channel: Channel, listings: Collection[Shut]) -> None:
+    """Nothing but zero is taken up of these listings before their instants."""
+    if not listings:
+        return
+    ordered = sorted(listings)
+    await tx.execute(
+        """
+        update listings l set only_zero_until = new.until, wait_words = new.words
+        from unnest(%(channel_skus)s::text[], %(instants)s::timestamptz[], %(words)s::text[])
+            as new (channel_sku, until, words)
+        where l.channel = %(channel)s and l.channel_sku = new.channel_sku
+        """,
+        {
+            "channel": channel,
+            "channel_skus": arrays.texts([one.channel_sku for one in ordered]),
+            "instants": arrays.instants(one.until for one in ordered),
+            "words": arrays.texts([one.words for one in ordered]),
+        },
+    )
+
+
 async def busiest(tx: Transaction, channel: Channel, *, limit: int) -> list[Busy]:
     """The listings and groups with the most changes in the last day."""
     cursor = await tx.execute(

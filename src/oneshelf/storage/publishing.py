@@ -84,6 +84,7 @@ async def claim_to_push(
               and (l.phase = any(%(phases)s::text[]) or (l.phase = 'sending' and l.feed_id is null))
               and l.base_units is not null and l.next_at <= db_now()
               and (l.raise_after is null or l.raise_after <= db_now() or not l.is_raise)
+              and (l.only_zero_until is null or l.only_zero_until <= db_now() or l.desired_units = 0)
               and (l.lease_until is null or l.lease_until < db_now())
               and (l.signed_off_at is not null
                    or (select c.signs_off = 'channel' from channels c where c.channel = %(channel)s))

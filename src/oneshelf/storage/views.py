@@ -37,6 +37,7 @@ ListingState = Literal[
 UNVERIFIED_STATES: tuple[ListingState, ...] = ("waiting", "sending", "accepted", "unknown", "suspect", "drifting")
 
 _BELIEF = "l.base_units - (l.net_units - l.base_net)"
+_WORDS = "case when l.only_zero_until > db_now() then l.wait_words else l.parked_reason end"
 _STATE = f"""
     case
         when l.sku is null then 'unlinked'
@@ -52,8 +53,7 @@ _STATE = f"""
     end
 """
 _SOURCES = f"""
-    listings l
-    join channels c on c.channel = l.channel
+    listings l join channels c on c.channel = l.channel
     left join drifts d on d.channel = l.channel and d.channel_sku = l.channel_sku and d.resolved_at is null
     cross join lateral (select {_STATE} as state) as how
 """
@@ -244,7 +244,7 @@ _LISTING_QUERY = f"""
     select l.channel, l.channel_sku, l.merchant_sku, l.title, l.sku, l.pack_units, l.phase, how.state,
            l.desired_units, l.desired_version, l.desired_at, l.sent_units, l.sent_version, l.sent_at,
            l.accepted_version, l.accepted_at, l.verified_units, l.verified_version, l.verified_at,
-           {_BELIEF} as belief, l.suspect_units as suspect, l.suspense_units, l.parked_reason,
+           {_BELIEF} as belief, l.suspect_units as suspect, l.suspense_units, {_WORDS} as parked_reason,
            extract(epoch from db_now() - l.verified_at)::float8 as age_s,
            extract(epoch from db_now() - {_UNVERIFIED_SINCE})::float8 as unverified_s
     from {_SOURCES}

@@ -18,8 +18,9 @@ from web.bad_input.shelf import Shelf, complaints, open_shelf
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TOKEN = "a long random text"
-# The only routes that ask for no token: two that tell nothing, and one that asks for a signature instead.
-OPEN = {("GET", "/healthz"), ("GET", "/readyz"), ("POST", "/webhooks/{channel}")}
+# The only routes that ask for no token: two that tell nothing, one that answers a challenge, and one that asks for a
+# signature instead.
+OPEN = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/webhooks/{channel}"), ("POST", "/webhooks/{channel}")}
 OPERATIONS = operations()
 CLOSED = [one for one in OPERATIONS if (one.method, one.path) not in OPEN]
 COMMANDS = [one for one in CLOSED if one.method in WRITING]

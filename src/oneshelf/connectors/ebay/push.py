@@ -29,7 +29,7 @@ from oneshelf.sdk.fault import (
     RetryLaterError,
 )
 from oneshelf.sdk.http import Reply
-from oneshelf.sdk.message import Accepted, Refused, StockWrite, Throttled, Unknown, WriteOutcome
+from oneshelf.sdk.message import Accepted, Refused, StockWrite, Throttled, Unknown, UsedUp, WriteOutcome
 
 PAUSE_S = 1.0
 CONCURRENT_S = 2.0
@@ -170,7 +170,8 @@ class Pusher:
             return Accepted()
         words = "; ".join(row.words for row in failed)
         codes = frozenset(code for row in failed for code in row.codes)
-        if write.units == 0 and inventory.INVALID_QUANTITY in codes and isinstance(place, InInventory):
+        is_about_zero = inventory.INVALID_QUANTITY in codes or is_day_used_up(words)
+        if write.units == 0 and is_about_zero and isinstance(place, InInventory):
             return await self._zero.take_off_sale(write.channel_sku, place, words)
         if len(failed) < len(mine) or inventory.SYSTEM in codes:
             # The item and its offer are two figures, and only one of them was written; or eBay itself stumbled.
@@ -181,7 +182,7 @@ class Pusher:
         if inventory.CONCURRENT in codes:
             return Throttled(CONCURRENT_S)
         if is_day_used_up(words):
-            return Throttled(seconds_to_the_next_day(self._clock.now()))
+            return UsedUp(seconds_to_the_next_day(self._clock.now()), words)
         if inventory.SKU_UNKNOWN & codes:
             self._listings.memory.forget(channel_sku)
         return Refused(words)
@@ -218,10 +219,10 @@ class Pusher:
         words, codes = trading.words_of(own), {problem.code for problem in own}
         if any(problem.is_systems for problem in own):
             return Unknown(words)
-        if write.units == 0 and any(trading.is_about_zero(problem) for problem in own):
+        if write.units == 0 and (is_day_used_up(words) or any(trading.is_about_zero(problem) for problem in own)):
             return await self._zero.end(write.channel_sku, place, words)
         if is_day_used_up(words):
-            return Throttled(seconds_to_the_next_day(self._clock.now()))
+            return UsedUp(seconds_to_the_next_day(self._clock.now()), words)
         if codes & (trading.OTHER_WORLD | trading.GONE):
             # It has become a listing of the other world, or another item: the next attempt looks it up anew.
             self._listings.memory.forget(write.channel_sku)

@@ -3,7 +3,10 @@
 alter table listings
     add column channel_group text not null default '',
     -- No raise is sent before this instant, so that the changes of the day last. Cuts go when they have to.
-    add column raise_after timestamptz;
+    add column raise_after timestamptz,
+    -- Until then the channel takes no change of it, in its own words; zero is tried all the same.
+    add column only_zero_until timestamptz,
+    add column wait_words text not null default '';
 
 -- Changes that were sent, by the hour, of the last day. `budget`: the listing's group, or the listing.
 create table listing_changes (
