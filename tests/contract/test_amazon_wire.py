@@ -5,10 +5,13 @@ The models are not part of the project. Point ONESHELF_SPECS at a folder with `a
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import aclosing
+from dataclasses import replace
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -20,10 +23,29 @@ import msgspec
 import pytest
 
 from connectors.amazon.harness import Bench, Exchange, bench
-from oneshelf.domain.identity import ChannelSku
+from oneshelf.connectors.amazon import parse
+from oneshelf.connectors.amazon.connector import AmazonConnector
+from oneshelf.connectors.amazon.feeds import Result, _Feed, _Feeds, _Place, report_of
+from oneshelf.connectors.amazon.feeds import _Begun as _FeedBegun
+from oneshelf.connectors.amazon.feeds import _Document as _FeedDocument
+from oneshelf.connectors.amazon.reports import _Begun, _Document, _Report, _Reports
+from oneshelf.connectors.amazon.simulator_gate import RATES
+from oneshelf.connectors.amazon.subscriptions import LIMITS as NEWS_LIMITS
+from oneshelf.domain.identity import Channel, ChannelSku
+from oneshelf.domain.order import OrderSnapshot
+from oneshelf.errors import MalformedError
+from oneshelf.sdk.decoding import document_from
 from oneshelf.sdk.fault import ChannelFault
+from oneshelf.sdk.message import Accepted, FeedState, FileState, Ignored, Refused
 
-MODELS = ("listingsItems_2021-08-01.json", "orders_2026-01-01.json", "fbaInventory.json", "notifications.json")
+MODELS = (
+    "listingsItems_2021-08-01.json",
+    "orders_2026-01-01.json",
+    "reports_2021-06-30.json",
+    "feeds_2021-06-30.json",
+    "fbaInventory.json",
+    "notifications.json",
+)
 FORMATS = jsonschema.FormatChecker(())
 
 
@@ -107,7 +129,7 @@ def check_request(exchange: Exchange) -> str:
     told = parse_qsl(exchange.request.url.query.decode(), keep_blank_values=True)
     assert len(dict(told)) == len(told), "a parameter is given twice"
     query = dict(told)
-    known = {parameter["name"]: parameter for parameter in operation["parameters"]}
+    known = {parameter["name"]: parameter for parameter in operation.get("parameters", ())}
     assert set(query) <= {name for name, parameter in known.items() if parameter["in"] == "query"}
     for name, parameter in known.items():
         if parameter["in"] == "body":
@@ -138,7 +160,8 @@ def check_answer(exchange: Exchange) -> int:
     model, _segments, operation = operation_of(exchange)
     response = exchange.response
     declared = operation["responses"][str(response.status_code)]
-    check(model, declared["schema"], msgspec.json.decode(exchange.received))
+    if "schema" in declared:
+        check(model, declared["schema"], msgspec.json.decode(exchange.received))
     ours = {name.lower() for name in response.headers if name.lower().startswith("x-amzn-")}
     assert ours <= {name.lower() for name in declared["headers"]}
     assert "retry-after" not in response.headers
@@ -218,6 +241,50 @@ async def live_through_strange_days(desk: Bench) -> None:
     assert set(desk.simulator.switches.hits) >= {"http_429_bare", "error_storm", "token_revoked", "listing_ended"}
 
 
+async def live_through_reports(desk: Bench) -> None:
+    """A report that is found again and read, one that is dropped, one that fails, and names that nobody knows."""
+    connector = desk.connector
+    assert isinstance(connector, AmazonConnector)
+    file = await connector.begin_stock_file(asked_at=desk.clock.now())
+    assert await connector.begin_stock_file(asked_at=desk.clock.now()) == file
+    await connector.stock_file(file)
+    await desk.clock.advance(200)
+    file = await connector.stock_file(file)
+    async with aclosing(connector.read_stock_file(file)) as parts:
+        assert [one async for part in parts for one in part]
+    dropped = await connector.begin_stock_file(asked_at=desk.clock.now())
+    await connector.drop_stock_file(dropped)
+    desk.simulator.switches.set({"report_fatal": {"next": 1}})
+    failed = await connector.begin_stock_file(asked_at=desk.clock.now())
+    await desk.clock.advance(200)
+    assert (await connector.stock_file(failed)).state is FileState.FAILED
+    await connector.drop_stock_file(failed)
+    assert (await connector.stock_file(replace(file, name="no such"))).state is FileState.GONE
+    with pytest.raises(ChannelFault):
+        async with aclosing(connector.read_stock_file(replace(file, address="no such"))) as parts:
+            _ = [one async for part in parts for one in part]
+
+
+async def live_through_feeds(desk: Bench) -> None:
+    """A feed that is worked through, one that is cancelled, one that fails, and names that nobody knows."""
+    connector = desk.connector
+    assert isinstance(connector, AmazonConnector)
+    skus = [ChannelSku(sku) for sku in ("MUG", "A/B #1%", "SKU-5", "SKU-6")]
+    assert len((await desk.patiently(lambda: connector.plan_feed(skus))).ready) == len(skus)
+    for deed in ("work", "drop", "fail"):
+        begun = await connector.begin_feed([desk.write(sku, 900) for sku in skus])
+        assert begun.name in await connector.find_feeds(since=desk.clock.now())
+        assert (await connector.look_at_feed(begun.name)).state is FeedState.UNDER_WAY
+        desk.simulator.switches.set({"feed_fatal": {"next": int(deed == "fail")}})
+        if deed == "drop":
+            await connector.drop_feed(begun.name)
+        await desk.clock.advance(1000)
+        report = await connector.look_at_feed(begun.name)
+        assert report.state is {"work": FeedState.DONE, "drop": FeedState.CANCELLED, "fail": FeedState.FAILED}[deed]
+        await connector.drop_feed(begun.name)
+    assert (await connector.look_at_feed("no such")).state is FeedState.FAILED
+
+
 async def test_every_request_and_every_answer_obeys_amazons_models() -> None:
     requests: Counter[str] = Counter()
     answers: Counter[tuple[str, int]] = Counter()
@@ -226,9 +293,13 @@ async def test_every_request_and_every_answer_obeys_amazons_models() -> None:
         desk.simulator.habits.confirm_s = (10.0, 1000.0)
         desk.simulator.fulfil_by_amazon("SKU-7")
         await live_through_good_days(desk)
+        await live_through_reports(desk)
+        await live_through_feeds(desk)
         await live_through_bad_days(desk)
         await live_through_strange_days(desk)
-        exchanges = [exchange for exchange in desk.wiretap.exchanges if exchange.request.url.path != "/auth/o2/token"]
+        # The endpoint of tokens and the place of documents are no part of the models.
+        outside = ("/auth/o2/token", "/_documents/")
+        exchanges = [one for one in desk.wiretap.exchanges if not one.request.url.path.startswith(outside)]
     for exchange in exchanges:
         name = check_request(exchange)
         requests[name] += 1
@@ -238,12 +309,55 @@ async def test_every_request_and_every_answer_obeys_amazons_models() -> None:
         answers[name, check_answer(exchange)] += 1
     print(f"\nrequests valid: {dict(requests)}")  # noqa: T201  the figures belong into the report
     print(f"answers valid: {dict(answers)}; HTML pages not validated: {pages_for_humans}")  # noqa: T201
-    listings = {"patchListingsItem", "searchListingsItems", "getListingsItem"}
-    assert set(requests) == {"searchOrders", *listings, "getInventorySummaries"}
-    assert {status for _name, status in answers} >= {200, 403, 404, 429, 503}
-    assert min(answers[name, 200] for name in requests) > 0
+    unused = sorted({str(operation["operationId"]) for *_, operation in operations()} - set(requests))
+    print(f"operations of these models that are not used: {', '.join(unused)}")  # noqa: T201
+    # How news is heard is in test_amazon_news.py.
+    assert set(requests) == set(RATES) - {"getOrder", *(one.operation for one in NEWS_LIMITS)}
+    assert {status for _name, status in answers} >= {200, 201, 202, 403, 404, 429, 503}
+    assert min(sum(answers[name, status] for status in (200, 201, 202)) for name in requests) > 0
     asked = {name for exchange in exchanges for name in exchange.request.url.params}
     assert {"paginationToken", "pageToken", "createdAfter", "lastUpdatedAfter", "mode"} <= asked
+
+
+def schema_of_feed(name: str) -> dict[str, Any]:
+    schema: dict[str, Any] = closed(msgspec.json.decode((models_folder() / "feeds" / name).read_bytes()))
+    return schema
+
+
+async def test_a_feed_and_its_report_obey_amazons_schemas() -> None:
+    """These travel as documents, of which the models of the API say nothing."""
+    async with bench({"MUG": 900, "A/B #1%": 500, **{f"SKU-{n}": n for n in range(300)}}) as desk:
+        connector = desk.connector
+        assert isinstance(connector, AmazonConnector)
+        skus = [ChannelSku(sku) for sku in desk.units()]
+        while (plan := await desk.patiently(lambda: connector.plan_feed(skus))).unread_count:
+            await desk.clock.advance(10)
+        desk.simulator.end_listing("SKU-7")
+        begun = await connector.begin_feed([desk.write(sku, 90) for sku in plan.ready])
+        await desk.clock.advance(1000)
+        report = await connector.look_at_feed(begun.name)
+        documents = [one for one in desk.wiretap.exchanges if "/_documents/" in one.request.url.path]
+    sent = msgspec.json.decode(next(one.sent for one in documents if one.request.method == "PUT"))
+    got = msgspec.json.decode(gzip.decompress(next(one.received for one in documents if one.request.method == "GET")))
+    jsonschema.Draft7Validator(schema_of_feed("listings-feed-schema-v2.json")).validate(sent)
+    jsonschema.Draft7Validator(schema_of_feed("listings-feed-processing-report-schema-v2.json")).validate(got)
+    print(f"\nmessages valid: {len(sent['messages'])}; reports valid: 1, with {len(got['issues'])} issues")  # noqa: T201
+    assert len(sent["messages"]) == len(plan.ready) == 302
+    assert isinstance(report.outcomes[ChannelSku("SKU-7")], Refused)
+    assert (report.others, report.write_count) == (Accepted(), 302)
+    broken = {**sent, "messages": [{**sent["messages"][0], "operationType": "REPLACE"}]}
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft7Validator(schema_of_feed("listings-feed-schema-v2.json")).validate(broken)
+
+
+def test_amazons_own_example_of_a_report_is_read() -> None:
+    body = (models_folder() / "feeds" / "listings-feed-processing-report-schema-v2.example.json").read_bytes()
+    report = report_of(document_from(body, Result, what="the example"))
+    assert {sku: type(outcome) for sku, outcome in report.outcomes.items()} == {
+        "My-SKU-B": Refused,
+        "My-SKU-C": Refused,
+    }
+    assert (report.others, report.write_count) == (Accepted(), 4)
 
 
 @pytest.mark.parametrize(
@@ -276,3 +390,79 @@ async def test_an_answer_that_breaks_the_model_would_be_noticed() -> None:
         assert bad.received != good.received
         with pytest.raises(jsonschema.ValidationError):
             check_answer(bad)
+
+
+# Amazon's own examples ----------------------------------------------------------------------------------------------
+
+LIVES = Channel("amazon-us")
+
+
+def examples() -> Iterator[tuple[str, int, Any]]:
+    """Operation, status and answer of each case of Amazon's static sandbox."""
+    for model in models():
+        for path in model["paths"].values():
+            for operation in path.values():
+                for status, response in operation.get("responses", {}).items() if isinstance(operation, dict) else ():
+                    for case in response.get("x-amzn-api-sandbox", {}).get("static", ()):
+                        yield operation["operationId"], int(status), case.get("response")
+
+
+def read_orders(answer: Any) -> bool:
+    told = [parse.order_message(one, channel=LIVES) for one in parse.orders_answer(answer).deliveries]
+    return bool(told) and all(isinstance(one, OrderSnapshot | Ignored) for one in told)
+
+
+def read_listings(answer: Any) -> bool:
+    rows = parse.listings_answer(answer).rows
+    return len(rows) == len(answer["items"]) and not any("cannot be read" in row.reading.note for row in rows)
+
+
+def read_patch(answer: Any) -> bool:
+    if answer["status"] == "ACCEPTED":
+        return parse.write_outcome(answer) == Accepted()
+    return (parse.preview_refusal(answer) is None) is (answer["status"] == "VALID")
+
+
+def typed(kind: type[Any]) -> Callable[[Any], bool]:
+    return lambda answer: document_from(msgspec.json.encode(answer), kind, what="the example") is not None
+
+
+READERS: dict[str, Callable[[Any], bool]] = {
+    "searchOrders": read_orders,
+    "searchListingsItems": read_listings,
+    "getListingsItem": lambda answer: parse.listing_row(answer).reading.channel_sku == answer["sku"],
+    "patchListingsItem": read_patch,
+    "createReport": typed(_Begun),
+    "getReport": typed(_Report),
+    "getReports": typed(_Reports),
+    "getReportDocument": typed(_Document),
+    "createFeedDocument": typed(_Place),
+    "createFeed": typed(_FeedBegun),
+    "getFeed": typed(_Feed),
+    "getFeeds": typed(_Feeds),
+    "getFeedDocument": typed(_FeedDocument),
+}
+
+
+def test_every_example_of_amazons_sandbox_is_read() -> None:
+    """Their answers are what a real account says, as far as anybody may know it without one."""
+    read: Counter[str] = Counter()
+    skipped: Counter[str] = Counter()
+    for operation, status, answer in examples():
+        if status >= 400 and operation in RATES:
+            assert parse.error_words(msgspec.json.encode(answer)), (operation, answer)
+        elif operation in READERS:
+            assert READERS[operation](answer), (operation, answer)
+        else:
+            skipped[operation] += 1
+            continue
+        read[operation] += 1
+    print(f"\nexamples read: {dict(read)}; of operations that are not used: {dict(skipped)}")  # noqa: T201
+    assert set(read) >= set(READERS)
+
+
+def test_an_example_that_is_not_as_the_reader_wants_it_would_be_noticed() -> None:
+    [answer] = [one for name, status, one in examples() if (name, status) == ("getReport", 200)]
+    with pytest.raises(MalformedError):
+        READERS["getReport"]({**answer, "processingStatus": None})
+    assert not READERS["searchOrders"]({"orders": []})

@@ -16,7 +16,7 @@ from oneshelf.connectors.shopify.simulator_bulk import AT_ONCE_MOST
 from oneshelf.connectors.shopify.simulator_tokens import ACCESS_TOKEN
 from oneshelf.flow import confirm, reconcile
 from oneshelf.flow.channel import OpenChannel
-from oneshelf.flow.stock_source import Ending, File
+from oneshelf.flow.stock_source import Ending, File, FileTerms
 from oneshelf.sdk.capability import Limit
 from oneshelf.sdk.contract import WritesStockFile
 from oneshelf.sdk.simulator import CatalogueItem
@@ -302,7 +302,7 @@ async def test_a_file_is_not_waited_for_for_ever(dsn: str) -> None:
         connector = large.channel.connector
         assert isinstance(connector, WritesStockFile)
         large.shop.sim.speed = 0.001  # It would take an hour.
-        source = File(large.shop.database, connector, CLOCK, place=Place(), give_up_s=0.0, covered_until=None)
+        source = File(large.shop.database, connector, CLOCK, place=Place(), terms=FileTerms(0.0), covered_until=None)
         part = await source.next_part()
         assert (part.ending, part.place.by_pages) == (Ending.BY_PAGES, True)
         [operation] = large.shop.sim.bulk.all.values()

@@ -138,6 +138,11 @@ class World:
             names = [column.name for column in cursor.description or ()]
             return [dict(zip(names, row, strict=True)) async for row in cursor]
 
+    async def database_do(self, statement: str) -> None:
+        """Change what stands in the database, as time or a person would."""
+        async with self.database.transaction() as tx:
+            await tx.execute(statement.encode())
+
     async def assert_ledger_balances(self) -> None:
         assert (await audit.audit(self.database)).violations == ()
 

@@ -159,6 +159,8 @@ class Listing:
     may_anchor: bool = False
     look_at: datetime | None = None
     next_at: datetime
+    # The feed that carries the write which is being sent; None: it goes by itself.
+    feed_id: UUID | None = None
 
     @property
     def key(self) -> tuple[Channel, ChannelSku]:
@@ -229,6 +231,7 @@ def intend(
         sent_version=listing.desired_version,
         sent_at=now,
         suspicion=None,
+        feed_id=None,
     )
 
 
@@ -242,7 +245,13 @@ def empty(listing: Listing, *, op_id: UUID, now: datetime) -> Listing:
         op_tries=listing.op_tries + 1,
         sent_at=now,
         suspicion=None,
+        feed_id=None,
     )
+
+
+def carried(listing: Listing, *, now: datetime) -> Listing:
+    """The feed with the write has come to an end: what it has not done by now it does within the time of any write."""
+    return replace(listing, sent_at=now, feed_id=None)
 
 
 def _operation(listing: Listing, units: int, op_id: UUID, *, is_compared: bool, is_strict: bool) -> Operation:

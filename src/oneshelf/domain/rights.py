@@ -175,6 +175,10 @@ class Free:
         self._free = dict(free)
         self.refused: set[Sku] = set()
 
+    def counts(self, channel_sku: ChannelSku) -> bool:
+        """Whether the listing sells units of a guarded SKU."""
+        return channel_sku in self._needs
+
     def intend(self, listing: Listing, *, op_id: UUID, now: datetime, is_compared: bool) -> Listing | None:
         """The listing with its next write; None where what it should show is no longer free.
 

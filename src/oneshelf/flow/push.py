@@ -12,22 +12,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import assert_never
 from uuid import UUID
 
 from oneshelf.clock import Clock
 from oneshelf.domain.identity import ChannelSku, printable
-from oneshelf.domain.listing import (
-    REASON_LENGTH_MAX,
-    Listing,
-    Phase,
-    answered,
-    back_off_s,
-    declined,
-    lost,
-    refused,
-    without_a_write,
-)
+from oneshelf.domain.listing import REASON_LENGTH_MAX, Listing, Phase, lost, without_a_write
 from oneshelf.domain.reading import read
 from oneshelf.errors import InvariantError, MalformedError
 from oneshelf.flow import hold
@@ -40,19 +29,17 @@ from oneshelf.flow.channel import (
     report_fault,
 )
 from oneshelf.flow.pace import pace as pace_of
+from oneshelf.flow.writing import PUT_OFF_S, after_outcome, write_of
 from oneshelf.sdk.bisect import push_each, read_each
 from oneshelf.sdk.capability import WriteKind
 from oneshelf.sdk.fault import ChannelFault, OutcomeUnknownError
 from oneshelf.sdk.http import sending_before
-from oneshelf.sdk.message import Accepted, Applied, Refused, Stale, StockWrite, Throttled, Unknown, UsedUp, WriteOutcome
+from oneshelf.sdk.message import Refused, Stale, StockWrite, Throttled, Unknown, UsedUp, WriteOutcome
 from oneshelf.storage import change_budgets, drifts, publishing, rights, schedules, touched
 from oneshelf.storage.database import Database, Transaction, now
 from oneshelf.telemetry import get_logger
 
 HURRY_ORDERS_S = 1.0
-PUT_OFF_S = 0.25
-# How soon zero is tried again where a channel takes no more changes.
-ZERO_AGAIN_S = 60.0
 
 log = get_logger(__name__)
 
@@ -188,24 +175,12 @@ async def _intend(
         await drifts.observe(tx, observed, at=at)
         if observed:
             await schedules.hurry(tx, channel.name, "orders", at_most_every_s=HURRY_ORDERS_S)
-    return [_write(listing) for listing in intended]
+    return [write_of(listing) for listing in intended]
 
 
 def _put_off(listing: Listing, at: datetime) -> Listing:
     """Not now: there is news at the channel that has to be read first."""
     return replace(listing, next_at=at + timedelta(seconds=PUT_OFF_S), look_at=listing.look_at or at)
-
-
-def _write(listing: Listing) -> StockWrite:
-    operation = listing.operation
-    if operation is None:
-        raise InvariantError(f"{listing.channel_sku}: a write that was not intended")
-    return StockWrite(
-        key=operation.op_id,
-        channel_sku=listing.channel_sku,
-        units=operation.units,
-        expected_units=operation.expected,
-    )
 
 
 async def _call(database: Database, channel: OpenChannel, writes: Sequence[StockWrite]) -> tuple[WriteOutcome, ...]:
@@ -238,7 +213,7 @@ async def _record(
             for listing in await publishing.lock(tx, keys, lease=lease)
             if listing.operation is not None and listing.operation.op_id in by_key
         ]
-        changed = [_after(listing, _outcome(listing, by_key), at, channel) for listing in before]
+        changed = [after_outcome(listing, _outcome(listing, by_key), at, channel) for listing in before]
         await publishing.save(tx, changed)
         if channel.capability.changes_per_day > 0:
             await change_budgets.give_back(tx, channel.name, _not_made(before, by_key))
@@ -278,24 +253,3 @@ def _shut(before: Sequence[Listing], by_key: Mapping[UUID, WriteOutcome], at: da
             words = printable(outcome.words, length_max=REASON_LENGTH_MAX)
             found.append(change_budgets.Shut(listing.channel_sku, until, words))
     return found
-
-
-def _after(listing: Listing, outcome: WriteOutcome, at: datetime, channel: OpenChannel) -> Listing:
-    match outcome:
-        case Applied():
-            return answered(listing, now=at, look_after_s=0)
-        case Accepted():
-            return answered(listing, now=at, look_after_s=channel.terms.look_again_s)
-        case Stale():
-            return declined(listing, now=at, retry_after_s=PUT_OFF_S)
-        case Refused(words):
-            return refused(listing, printable(words, length_max=REASON_LENGTH_MAX))
-        case UsedUp():
-            # Another figure waits until then, see `change_budgets.shut`.
-            return declined(listing, now=at, retry_after_s=ZERO_AGAIN_S)
-        case Throttled(retry_after_s):
-            return declined(listing, now=at, retry_after_s=max(retry_after_s, back_off_s(listing.op_tries)))
-        case Unknown():
-            return lost(listing, now=at, look_after_s=channel.terms.look_again_s)
-        case _:
-            assert_never(outcome)

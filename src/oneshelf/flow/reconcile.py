@@ -26,7 +26,7 @@ from oneshelf.flow.channel import (
     states_in,
     words_of,
 )
-from oneshelf.flow.stock_source import Ending, File, Pages, Part, Source
+from oneshelf.flow.stock_source import Ending, File, FileTerms, Pages, Part, Source
 from oneshelf.sdk.contract import WritesStockFile
 from oneshelf.storage import (
     breakers,
@@ -103,8 +103,8 @@ def _source(
     if not (budget.has_file and isinstance(connector, WritesStockFile)) or place.by_pages:
         return Pages(database, channel, clock, took_s=place.took_s, until_count=None)
     if place.file or place.try_count or budget.way(listing_count) is Way.FILE:
-        give_up = give_up_s(listing_count, budget)
-        return File(database, connector, clock, place=place, give_up_s=give_up, covered_until=due.covered_until)
+        terms = FileTerms(give_up_s(listing_count, budget), channel.capability.stock_file_age_s)
+        return File(database, connector, clock, place=place, terms=terms, covered_until=due.covered_until)
     return Pages(database, channel, clock, took_s=place.took_s, until_count=budget.pages_most)
 
 

@@ -121,10 +121,20 @@ class Pages:
         pass
 
 
+@dataclass(frozen=True, slots=True)
+class FileTerms:
+    """What is known of a channel's files. `give_up_s`: how long one is waited for. `age_s`: how much older than the
+    asking the readings in one may be.
+    """
+
+    give_up_s: float
+    age_s: float = 0.0
+
+
 class File:
     """A file that the channel writes: begun or found again, waited for, and read from where the last process got to.
 
-    `give_up_s`: how long it is waited for. `covered_until`: when the last whole pass was begun.
+    `covered_until`: no reading of the last whole pass is older.
     """
 
     def __init__(
@@ -134,20 +144,21 @@ class File:
         clock: Clock,
         *,
         place: Place,
-        give_up_s: float,
+        terms: FileTerms,
         covered_until: datetime | None,
     ) -> None:
         self._database = database
         self._connector = connector
         self._clock = clock
         self._place = place
-        self._give_up_s = give_up_s
+        self._give_up_s = terms.give_up_s
+        self._age = timedelta(seconds=terms.age_s)
         self._covered_until = covered_until
         self._open: tuple[StockFile, AsyncGenerator[Sequence[StockReading]]] | None = None
 
     async def next_part(self) -> Part:
         at = await _now(self._database)
-        part = Part(self._place.asked_at or at, self._place, is_from_file=True)
+        part = Part((self._place.asked_at or at) - self._age, self._place, is_from_file=True)
         try:
             if self._open is None:
                 await self._ask(part, at)
@@ -183,7 +194,7 @@ class File:
             told = await self._connector.begin_stock_file(asked_at=at, since=self._since(at))
         waits_since = place.waits_since or at
         self._keep(file=told.name, asked_at=told.asked_at if told.name else None, waits_since=waits_since)
-        part.asked_at, waited_s = told.asked_at, (at - min(waits_since, told.asked_at)).total_seconds()
+        part.asked_at, waited_s = told.asked_at - self._age, (at - min(waits_since, told.asked_at)).total_seconds()
         match told.state:
             case FileState.READY | FileState.PARTIAL if waited_s >= self._give_up_s and not self._place.read_count:
                 await self._is_gone(part, f"the file was begun {waited_s:.0f} s ago, which is too old")
@@ -207,7 +218,7 @@ class File:
         if self._place.try_count:
             return None
         oldest = at - timedelta(seconds=self._give_up_s)
-        return max(oldest, self._covered_until or oldest)
+        return max(oldest, self._covered_until + self._age if self._covered_until else oldest)
 
     async def _gather(self, part: Part, file: StockFile, readings: AsyncGenerator[Sequence[StockReading]]) -> None:
         """The next readings, as many as come in a moment."""

@@ -28,3 +28,16 @@ def address_from(text: str, *, what: str) -> str:
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
         raise ConfigurationError(f"{what} must begin with https:// (http only on this machine)")
     return text.strip().rstrip("/")
+
+
+def may_download(address: str, *, is_on_this_machine: bool) -> bool:
+    """Whether a file may be fetched from an address that lets anybody in who knows it: over https only.
+
+    `is_on_this_machine`: the channel is, as a simulator is; then plain http to this machine will do.
+    """
+    try:
+        url = urlsplit(address)
+    except ValueError:
+        return False
+    is_here = is_loopback(url.hostname or "") and is_on_this_machine
+    return url.scheme == "https" or (url.scheme == "http" and is_here)

@@ -59,6 +59,10 @@ class Capability:
     read_limit: str = ""  # that of `limits` which read-backs and sweeps take from; empty: none is documented
     read_cost: float = 1.0  # tokens of it that one of these calls takes
     has_stock_file: bool = False  # it writes its whole stock into one file, see contract.WritesStockFile
+    stock_file_age_s: float = 0.0  # how old what a file tells may be when it is asked for: the channel keeps copies
+    feed_writes: int = 0  # listings in a feed of many writes, see contract.WritesByFeed; 0: it takes none
+    feed_writes_least: int = 0  # from so many on a feed is better than writes one by one
+    feed_s_max: float = 0.0  # a feed that is not worked through after this is stuck
     has_single_orders: bool = False  # it tells one order by its id, see contract.FetchesOrders
     changes_per_day: int = 0  # changes of a listing, or of its `group`, that the channel takes in a day; 0: any number
     silent_states: tuple[str, ...] = ()  # stock states whose change the channel never announces

@@ -21,6 +21,9 @@ from oneshelf.sdk.http import ChannelHttp
 from oneshelf.sdk.message import (
     ChannelConfig,
     Delivery,
+    FeedBegun,
+    FeedPlan,
+    FeedReport,
     Finding,
     Heard,
     Message,
@@ -149,7 +152,8 @@ class WritesStockFile(Protocol):
         """Have a file written. One that is being written already is found again, and no second one is begun.
 
         `asked_at`: now, by the clock that all nodes share; that of a file which is found is what was told when it was
-        begun. `since`: one that was asked for later than then is as good, written or not; whoever began it has died.
+        begun, cut to the millisecond at most. `since`: one that was asked for later than then is as good, written or
+        not; whoever began it has died.
         Raises RefusedError where the channel writes us none, and other ChannelFaults.
         """
         ...
@@ -168,6 +172,42 @@ class WritesStockFile(Protocol):
         Raises RetryLaterError where it breaks off or cannot be reached now, RefusedError where it is gone, and
         MalformedError where it cannot be read on; what was told until then is good.
         """
+        ...
+
+
+@runtime_checkable
+class WritesByFeed(Protocol):
+    """What a connector adds that declares `feed_writes`: its channel takes many writes in one file, and works through
+    them by itself, in minutes or hours.
+
+    The engine sends nothing urgent this way, has one feed of a channel under way at a time, and writes no listing by
+    itself that a feed carries.
+    """
+
+    async def plan_feed(self, channel_skus: Sequence[ChannelSku]) -> FeedPlan:
+        """Which of these, at most `feed_writes`, may go by a feed. Reads some of those of which it does not know.
+
+        Raises a ChannelFault.
+        """
+        ...
+
+    async def begin_feed(self, writes: Sequence[StockWrite]) -> FeedBegun:
+        """Hand these writes over, at most `feed_writes`. What may not be written is left out.
+
+        Raises OutcomeUnknownError where it may have been taken, and any other ChannelFault where it was not.
+        """
+        ...
+
+    async def find_feeds(self, *, since: datetime) -> Sequence[str]:
+        """The names of the feeds that were begun since then, by whomever. Raises a ChannelFault."""
+        ...
+
+    async def look_at_feed(self, name: str) -> FeedReport:
+        """How far it is by now. Raises a ChannelFault."""
+        ...
+
+    async def drop_feed(self, name: str) -> None:
+        """Have it cancelled, if the channel has not begun with it. Raises a ChannelFault."""
         ...
 
 

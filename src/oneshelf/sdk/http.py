@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import re
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -151,8 +151,12 @@ class ChannelHttp:
         _raise_for_status(operation, reply)
         return reply
 
-    async def download(self, operation: str, url: str) -> AsyncGenerator[bytes]:
+    async def download(
+        self, operation: str, url: str, *, told: Callable[[Mapping[str, str]], None] | None = None
+    ) -> AsyncGenerator[bytes]:
         """A file, piece by piece and never all of it in memory. Whoever knows its address may read it.
+
+        `told`: gets the headers of the answer, with names in lower case, before the first piece.
 
         The deadline bounds the wait for each piece. No fault repeats the address, which lets anybody in. Raises
         RetryLaterError (not reached, broken off, 429, 5xx), RefusedError (any other answer: it is not there any more)
@@ -167,6 +171,8 @@ class ChannelHttp:
                     raise RetryLaterError(f"{operation}: {response.status_code}")
                 if response.status_code != 200:
                     raise RefusedError(f"{operation}: {response.status_code}, the file is not there any more")
+                if told is not None:
+                    told({name.lower(): value for name, value in response.headers.items()})
                 async for piece in response.aiter_bytes():
                     yield piece
         except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, UnicodeError):

@@ -53,6 +53,7 @@ def lines_of(kind: ConnectorKind) -> dict[str, str]:
         "changes of a listing in a day": f"{declared.changes_per_day}" if declared.changes_per_day else "any number",
         "listings in a reading, in a page": f"{declared.batch_reads}, {declared.page_reads or declared.batch_reads}",
         "the whole stock from one file": _file(declared),
+        "many writes in one feed": _feed(declared),
         "budget of calls": "; ".join(
             f"{limit.operation} {limit.rate_per_s:g} a second, {limit.burst} at once" for limit in declared.limits
         )
@@ -134,7 +135,15 @@ def _answered(declared: Capability) -> str:
 def _file(declared: Capability) -> str:
     if not declared.has_stock_file:
         return "no; a large catalogue is read page by page"
-    return "written by the channel on its own, for a few calls however many listings there are"
+    words = "written by the channel on its own, for a few calls however many listings there are"
+    return f"{words}; may be old by {_span(declared.stock_file_age_s)}" if declared.stock_file_age_s else words
+
+
+def _feed(declared: Capability) -> str:
+    if not declared.feed_writes:
+        return "no; each is written by itself, in its batch"
+    most, least = f"{declared.feed_writes:,}", f"{declared.feed_writes_least:,}"
+    return f"{least} to {most} that can wait; one that is not done after {_span(declared.feed_s_max)} is stuck"
 
 
 def _pending(kind: ConnectorKind) -> str:

@@ -216,6 +216,44 @@ class Unknown:
 WriteOutcome = Applied | Accepted | Stale | Refused | Throttled | Unknown
 
 
+class FeedState(StrEnum):
+    """How far a channel has got with a feed of writes."""
+
+    UNDER_WAY = "under way"  # it waits, or is being worked through; any of its writes may have been done
+    DONE = "done"  # worked through; `outcomes` says what came of each write
+    CANCELLED = "cancelled"  # it ended before anything of it was done
+    FAILED = "failed"  # it ended, and any of its writes may have been done
+
+
+@dataclass(frozen=True, slots=True)
+class FeedReport:
+    """A feed as it stands. `outcomes`: listing -> what came of its write. `others`: what came of those that are not
+    among them, if it was `write_count` writes in all; None: nobody knows.
+    """
+
+    state: FeedState
+    outcomes: Mapping[ChannelSku, WriteOutcome] = field(default_factory=dict)
+    others: WriteOutcome | None = None
+    write_count: int = 0
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedBegun:
+    """A feed that the channel took, under its own `name`. `left_out`: writes that are not in it, and why not."""
+
+    name: str
+    left_out: Mapping[ChannelSku, WriteOutcome] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class FeedPlan:
+    """Which listings may go by a feed. `unread_count`: of so many others it is not known yet; ask again."""
+
+    ready: tuple[ChannelSku, ...]
+    unread_count: int
+
+
 @dataclass(frozen=True, slots=True)
 class Subscriptions:
     """What a channel announces to one address of ours, in its own words for the topics.

@@ -79,12 +79,12 @@ async def lock_for_planning(tx: Transaction, skus: Collection[Sku]) -> list[Plan
     return [
         Plannable(
             listing=listing_from_row(row),
-            location=Location(row[36]),
-            pack_units=row[37],
-            suspense_version=row[38],
-            is_live=row[39],
-            is_watched=row[40],
-            is_drifting=row[41],
+            location=Location(row[37]),
+            pack_units=row[38],
+            suspense_version=row[39],
+            is_live=row[40],
+            is_watched=row[41],
+            is_drifting=row[42],
             components=bundles.get(row[2], ()),
         )
         for row in found

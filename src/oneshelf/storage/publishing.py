@@ -20,7 +20,7 @@ LISTING_COLUMNS = """
     l.op_id, l.op_units, l.op_expected, l.op_net, l.op_tries,
     l.suspect_units, l.suspect_belief, l.suspect_net, l.suspect_at, l.may_anchor, l.look_at, l.next_at,
     l.op_rights, l.op_is_strict, l.turnover_units, l.suspect_turnover,
-    l.turnover_at
+    l.turnover_at, l.feed_id
 """
 
 
@@ -62,6 +62,7 @@ def listing_from_row(row: Sequence[Any]) -> Listing:
         may_anchor=row[28],
         look_at=row[29],
         next_at=row[30],
+        feed_id=row[36],
     )
 
 
@@ -70,7 +71,8 @@ async def claim_to_push(
 ) -> list[Listing]:
     """Listings whose desired figure has not been sent, cuts first, the scarcest first. The lease keeps others off.
 
-    A listing whose writer died in the middle of sending is among them, in phase `sending`. The index
+    A listing whose writer died in the middle of sending is among them, in phase `sending`; one that a feed carries is
+    not. The index
     `listings_to_push` has them in this order, so nothing is sorted, and what waits behind the batch is not read.
     """
     cursor = await tx.execute(
@@ -78,8 +80,8 @@ async def claim_to_push(
         with due as (
             select l.channel, l.channel_sku from listings l
             where l.channel = %(channel)s and l.sku is not null
-              and (l.desired_version > l.sent_version or l.phase = 'sending')
-              and (l.phase = any(%(phases)s::text[]) or l.phase = 'sending')
+              and (l.desired_version > l.sent_version or (l.phase = 'sending' and l.feed_id is null))
+              and (l.phase = any(%(phases)s::text[]) or (l.phase = 'sending' and l.feed_id is null))
               and l.base_units is not null and l.next_at <= db_now()
               and (l.raise_after is null or l.raise_after <= db_now() or not l.is_raise)
               and (l.only_zero_until is null or l.only_zero_until <= db_now() or l.desired_units = 0)
@@ -192,6 +194,7 @@ _SAVED: Mapping[str, str] = {
     "may_anchor": "boolean",
     "look_at": "timestamptz",
     "next_at": "timestamptz",
+    "feed_id": "uuid",
 }
 # Where a listing of a guarded SKU may sell less than before, the others may have what is free now; and one that was
 # read for the first time, or of which a write or a doubt is settled, can be given another figure.

@@ -14,6 +14,7 @@ from oneshelf.flow import (
     audit,
     confirm,
     count,
+    feed,
     fetch,
     hear,
     interpret,
@@ -161,6 +162,9 @@ class Supervisor:
                 0.1,
             ),
         }
+        if channel.capability.feed_writes:
+            work = (lambda: feed.feed(database, channel, clock), (f"confirm {name}", f"push {name}"), 5.0, 1.0)
+            steps = {**steps, "feed": work}
         has_queue = isinstance(channel.connector, Hears) and channel.connector.has_queue
         # A channel that is polled alone tells of no order that it does not show.
         if isinstance(channel.connector, FetchesOrders) and (has_queue or channel.capability.has_webhooks):

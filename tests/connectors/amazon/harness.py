@@ -177,11 +177,12 @@ def open_connector(
     budget: Limiter,
     *,
     address: str = ADDRESS,
+    settings: Mapping[str, str] | None = None,
     secrets: Mapping[str, str] | None = None,
 ) -> Connector:
     config = ChannelConfig(
         channel="amazon-us",
-        settings={**SIMULATED_SETTINGS, "base_url": address, "token_url": address + TOKEN_PATH},
+        settings={**SIMULATED_SETTINGS, "base_url": address, "token_url": address + TOKEN_PATH, **(settings or {})},
         secrets={**SIMULATED_SECRETS, **(secrets or {})},
     )
     http = ChannelHttp(client, clock=clock, limiter=budget)

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from oneshelf.connectors.amazon import parse
-from oneshelf.domain.identity import Channel
+from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.domain.order import OrderLine, OrderSnapshot
 from oneshelf.errors import MalformedError
 from oneshelf.sdk.message import Accepted, Delivery, Ignored, Message, Refused, Unknown
@@ -232,10 +232,38 @@ def test_the_figure_is_what_amazon_sells_from_never_what_was_submitted() -> None
     assert (row.reading.units, row.reading.merchant_sku, row.reading.title) == (4, "MUG", "Mug")
 
 
-def test_a_listing_with_both_channels_counts_the_sellers_own_units() -> None:
+def test_a_listing_with_both_channels_is_not_written() -> None:
+    """It is offered twice, or somebody wrote a quantity to what Amazon fulfils: nothing tells which."""
     fba = {"fulfillmentChannelCode": "AMAZON_NA", "quantity": 50}
-    row = parse.listing_row(listing(fba, {"fulfillmentChannelCode": "DEFAULT", "quantity": 4}))
-    assert (row.is_merchant, row.reading.units) == (True, 4)
+    for rows in (
+        (fba, {"fulfillmentChannelCode": "DEFAULT", "quantity": 4}),
+        (fba, {"fulfillmentChannelCode": "DEFAULT"}),
+    ):
+        row = parse.listing_row(listing(*rows))
+        assert (row.is_merchant, row.reading.units) == (False, None)
+        assert "give the seller's own units another SKU" in row.reading.note
+
+
+@pytest.mark.parametrize(
+    ("shown", "units", "note"),
+    [
+        ({"SUPPLY-1": 7}, 7, ""),
+        ({"SUPPLY-1": 7, "DEFAULT": 0}, 7, ""),
+        ({"SUPPLY-1": 7, "DEFAULT": None}, 7, ""),
+        ({"SUPPLY-1": 7, "DEFAULT": 2}, None, "DEFAULT shows 2 beside SUPPLY-1: set it to 0"),
+        ({"SUPPLY-1": 7, "SUPPLY-2": 2}, None, "fulfilled from SUPPLY-1 and from SUPPLY-2"),
+        ({"SUPPLY-1": 7, "AMAZON_NA": None}, None, "fulfilled from SUPPLY-1 and from AMAZON_NA"),
+        ({"DEFAULT": 2}, None, "fulfilled from DEFAULT, and not from SUPPLY-1"),
+        ({"AMAZON_NA": 2}, None, "fulfilled by Amazon"),
+        ({}, None, "does not say"),
+    ],
+)
+def test_of_a_supply_source_only_its_own_units_count_and_default_must_show_none(
+    shown: dict[str, int | None], units: int | None, note: str
+) -> None:
+    told, words = parse.units_shown(shown, ChannelSku("MUG"), code="SUPPLY-1")
+    assert told == units
+    assert note in words
 
 
 @pytest.mark.parametrize(

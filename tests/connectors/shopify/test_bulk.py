@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
 
-from oneshelf.connectors.shopify.bulk import LINE_BYTES_MAX, Lines, variant_in
+from oneshelf.connectors.shopify.bulk import variant_in
 from oneshelf.connectors.shopify.connector import ShopifyConnector
 from oneshelf.connectors.shopify.documents import RUN_BULK
 from oneshelf.connectors.shopify.simulator_bulk import AT_ONCE_MOST, KEPT_S
@@ -28,6 +28,7 @@ from oneshelf.connectors.shopify.simulator_tokens import ACCESS_TOKEN
 from oneshelf.domain.account import StockState
 from oneshelf.errors import MalformedError
 from oneshelf.sdk.fault import RefusedError, RetryLaterError
+from oneshelf.sdk.lines import LINE_BYTES_MAX, Lines
 from oneshelf.sdk.message import Applied, FileState, StockFile, StockReading
 
 if TYPE_CHECKING:

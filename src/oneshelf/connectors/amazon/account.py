@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
 from urllib.parse import urlsplit
 
+from oneshelf.connectors.amazon.parse import MERCHANT_CHANNEL
 from oneshelf.connectors.amazon.queue_access import QUEUE_SECRETS, QUEUE_SETTINGS, QueueAccess, queue_from
 from oneshelf.errors import ConfigurationError
 from oneshelf.sdk.address import address_from, is_loopback
@@ -17,7 +18,12 @@ ORDERS_LAG_S, ORDERS_LAG_S_MAX = 120.0, 3600.0
 
 SETTINGS = (
     Setting("seller_id", "The merchant token of the account, as Seller Central shows it"),
-    Setting("marketplace_id", "The store whose listings are kept, such as ATVPDKIKX0DER", default="ATVPDKIKX0DER"),
+    Setting(
+        "marketplace_id",
+        "The store whose listings are kept, such as ATVPDKIKX0DER; several of one region with commas between them: "
+        "Amazon keeps one quantity for all of them",
+        default="ATVPDKIKX0DER",
+    ),
     Setting(
         "base_url",
         "The endpoint of the account's region",
@@ -27,6 +33,17 @@ SETTINGS = (
         "orders_lag_s",
         "Seconds that a new order may stay invisible to a search of the orders; Amazon hides the last two minutes",
         default=str(ORDERS_LAG_S),
+    ),
+    Setting(
+        "supply_source_id",
+        "Multi-Location Inventory only: the supply source whose quantity is kept, such as SUPPLY-1; "
+        "every listing must show 0 for DEFAULT",
+        default="",
+    ),
+    Setting(
+        "secret_renewed_on",
+        "The day on which the client secret was made, such as 2026-11-26: a preflight warns before it dies",
+        default="",
     ),
     *QUEUE_SETTINGS,
     Setting("token_url", "Where Login with Amazon grants tokens", default="https://api.amazon.com/auth/o2/token"),
@@ -48,18 +65,26 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """One seller in one region. `marketplace_id` is a view: Amazon keeps one quantity per seller, SKU and channel.
+    """One seller in one region. A marketplace is a view: Amazon keeps one quantity per seller, SKU and channel.
 
-    `queue`: where its news lies; None: orders are polled alone.
+    `supply_source_id`: empty where the account has one stock, which Amazon calls DEFAULT. `secret_renewed_on`: None
+    where nobody told. `queue`: where its news lies; None: orders are polled alone.
     """
 
     seller_id: str
-    marketplace_id: str
+    marketplace_ids: tuple[str, ...]
     base_url: str
     token_url: str
     orders_lag: timedelta
     credentials: Credentials
+    supply_source_id: str = ""
+    secret_renewed_on: date | None = None
     queue: QueueAccess | None = None
+
+    @property
+    def merchant_code(self) -> str:
+        """The fulfilment channel whose quantity is ours."""
+        return self.supply_source_id or MERCHANT_CHANNEL
 
 
 def account_from(config: ChannelConfig) -> Account:
@@ -77,13 +102,41 @@ def account_from(config: ChannelConfig) -> Account:
         )
     return Account(
         seller_id=public["seller_id"],
-        marketplace_id=public["marketplace_id"],
+        marketplace_ids=_marketplaces(config.channel, public["marketplace_id"]),
         base_url=base_url,
         token_url=token_url,
         orders_lag=_seconds(config.channel, "orders_lag_s", public["orders_lag_s"]),
         credentials=Credentials(**{name: secret[name] for name in ("client_id", "client_secret", "refresh_token")}),
+        supply_source_id=_supply_source(config.channel, public["supply_source_id"]),
+        secret_renewed_on=_day(config.channel, "secret_renewed_on", public["secret_renewed_on"]),
         queue=queue_from(config.channel, public, secret),
     )
+
+
+def _marketplaces(channel: str, value: str) -> tuple[str, ...]:
+    told = [part.strip() for part in value.split(",")]
+    if not all(part.isascii() and part.isalnum() for part in told) or len(set(told)) < len(told):
+        raise ConfigurationError(
+            f"channel {channel}: marketplace_id must be an id such as ATVPDKIKX0DER, or several different ones with "
+            f"commas between them"
+        )
+    return tuple(told)
+
+
+def _supply_source(channel: str, value: str) -> str:
+    if value == MERCHANT_CHANNEL or value.startswith("AMAZON"):
+        raise ConfigurationError(
+            f"channel {channel}: {value} is no supply source; leave supply_source_id out unless the account uses "
+            f"Multi-Location Inventory"
+        )
+    return value
+
+
+def _day(channel: str, name: str, value: str) -> date | None:
+    try:
+        return date.fromisoformat(value) if value else None
+    except ValueError:
+        raise ConfigurationError(f"channel {channel}: {name} must be a day such as 2026-11-26") from None
 
 
 def _filled(channel: str, told: Mapping[str, str], *, is_secret: bool) -> dict[str, str]:

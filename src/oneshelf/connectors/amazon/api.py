@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from oneshelf import __version__
 from oneshelf.connectors.amazon import parse
 from oneshelf.connectors.amazon.account import Account
 from oneshelf.domain.charge import Learned
 from oneshelf.domain.identity import ChannelSku
-from oneshelf.sdk.fault import RefusedError
+from oneshelf.sdk.address import is_loopback, may_download
+from oneshelf.sdk.capability import Limit
+from oneshelf.sdk.fault import ReauthenticateError, RefusedError, RetryLaterError
 from oneshelf.sdk.http import ChannelHttp, Reply
 from oneshelf.sdk.tokens import Tokens, called_with_token
 
 LISTINGS_PATH = "/listings/2021-08-01/items"
 ORDERS_PATH = "/orders/2026-01-01/orders"
+# Documents lie at another place, which counts no calls of ours; nobody needs one more often than `DOCUMENT_LIMIT`.
+DOCUMENT = "document"
+DOCUMENT_LIMIT = Limit(DOCUMENT, 1.0, 5)
 USER_AGENT = f"oneshelf/{__version__} (Language=Python)"
 
 
@@ -45,10 +50,32 @@ class SellingPartnerApi:
         """A GET."""
         return await self._call(self._http.read, operation, "GET", path, is_retried=True, params=params)
 
+    async def ask(self, operation: str, path: str, json: object) -> Reply:
+        """A POST that changes nothing."""
+        return await self._call(self._http.read, operation, "POST", path, is_retried=True, json=json)
+
     async def preview(self, operation: str, path: str, params: dict[str, str], json: object) -> Reply:
         """A PATCH of which Amazon only says what it would do."""
         call = self._http.read
         return await self._call(call, operation, "PATCH", path, is_retried=False, params=params, json=json)
+
+    async def upload(self, url: str, content: bytes, *, content_type: str) -> None:
+        """Put a document at a presigned address, without our token. Nothing comes of it before it is named elsewhere.
+
+        Raises RetryLaterError, and RefusedError for an address that must not be used.
+        """
+        self._check(url)
+        try:
+            reply = await self._http.read(DOCUMENT, "PUT", url, content=content, headers={"content-type": content_type})
+        except ReauthenticateError as refusal:
+            # The address has died; nobody's rights are in question.
+            raise RetryLaterError(f"{DOCUMENT}: {refusal.status}, the address is not good any more") from None
+        if not is_success(reply):
+            raise RetryLaterError(f"{DOCUMENT}: {reply.status}, the document was not taken")
+
+    def _check(self, url: str) -> None:
+        if not may_download(url, is_on_this_machine=is_loopback(urlsplit(self._account.base_url).hostname or "")):
+            raise RefusedError(f"{DOCUMENT}: the address of the file is not https")
 
     async def write(
         self, operation: str, path: str, params: dict[str, str], json: object, *, method: str = "PATCH"
@@ -56,6 +83,11 @@ class SellingPartnerApi:
         """A call that changes something. Raises OutcomeUnknownError too."""
         call = self._http.write
         return await self._call(call, operation, method, path, is_retried=False, params=params, json=json)
+
+    def download(self, url: str, *, told: Callable[[Mapping[str, str]], None] | None = None) -> AsyncGenerator[bytes]:
+        """What lies at a presigned address, without our token. Raises as `ChannelHttp.download`, and RefusedError."""
+        self._check(url)
+        return self._http.download(DOCUMENT, url, told=told)
 
     async def _call(
         self,

@@ -89,9 +89,10 @@ class StockCursor(msgspec.Struct, frozen=True, kw_only=True):
     """Where a walk over all listings stands.
 
     Amazon pages through 1000 results and no further, so the walk is cut into slices by the day of creation,
-    which, unlike the last change, no write moves.
+    which, unlike the last change, no write moves. `place`: of the marketplace among those of the account.
     """
 
+    place: int = 0
     created_after: datetime | None = None
     token: str | None = None
 
@@ -102,6 +103,14 @@ class StockCursor(msgspec.Struct, frozen=True, kw_only=True):
 
     def text(self) -> str:
         return msgspec.json.encode(self).decode()
+
+    def turned(self, token: str) -> Self:
+        """The next page of the same slice."""
+        return msgspec.structs.replace(self, token=token)
+
+    def without_token(self) -> Self:
+        """The same slice from its first page."""
+        return msgspec.structs.replace(self, token=None)
 
     def sliced(self, newest_at: datetime) -> Self:
         """The slice that begins with the newest listing of the last one; it always moves on."""

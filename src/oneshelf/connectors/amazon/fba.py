@@ -4,7 +4,7 @@ getInventorySummaries v1 as modelled at https://github.com/amzn/selling-partner-
 50 SKUs and one store in a call, two calls a second; a page's token dies after 30 s, so that pages are asked for back to
 back. Stores that share one stock (pan-European FBA) each show the whole of it
 (https://github.com/amzn/selling-partner-api-models/issues/452): it is asked for in one of them, or it would be counted
-twice.
+twice. Where an account has several, each is asked for what those before it do not have.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ class FbaUnits:
 
 
 class FbaStock:
-    """The units of one account that lie with Amazon, in one store."""
+    """The units of one account that lie with Amazon: of a SKU those in the first of the stores that has it."""
 
-    def __init__(self, api: SellingPartnerApi, *, marketplace_id: str) -> None:
+    def __init__(self, api: SellingPartnerApi, *, marketplace_ids: Sequence[str]) -> None:
         self._api = api
-        self._marketplace_id = marketplace_id
+        self._marketplace_ids = marketplace_ids
         # What was told last, for when it cannot be asked: a figure of a while ago is better than none.
         self._words: dict[ChannelSku, str] = {}
 
@@ -80,11 +80,19 @@ class FbaStock:
         return tuple(_noted(one, self._words) for one in readings)
 
     async def _summaries(self, skus: Sequence[ChannelSku]) -> dict[ChannelSku, FbaUnits]:
+        found: dict[ChannelSku, FbaUnits] = {}
+        for marketplace_id in self._marketplace_ids:
+            missing = [sku for sku in skus if sku not in found]
+            if missing:
+                found |= await self._summaries_in(marketplace_id, missing)
+        return found
+
+    async def _summaries_in(self, marketplace_id: str, skus: Sequence[ChannelSku]) -> dict[ChannelSku, FbaUnits]:
         query = {
             "details": "true",
             "granularityType": "Marketplace",
-            "granularityId": self._marketplace_id,
-            "marketplaceIds": self._marketplace_id,
+            "granularityId": marketplace_id,
+            "marketplaceIds": marketplace_id,
             "sellerSkus": ",".join(skus),
         }
         found: dict[ChannelSku, FbaUnits] = {}

@@ -6,9 +6,14 @@ import httpx2
 
 from oneshelf.clock import Clock
 from oneshelf.connectors.amazon.account import ORDERS_LAG_S, SETTINGS, account_from
-from oneshelf.connectors.amazon.connector import BATCH_MAX
+from oneshelf.connectors.amazon.api import DOCUMENT_LIMIT
 from oneshelf.connectors.amazon.fba import LIMIT as FBA_LIMIT
+from oneshelf.connectors.amazon.feeds import LIMITS as FEED_LIMITS
+from oneshelf.connectors.amazon.feeds import MESSAGES_LEAST, MESSAGES_MAX, STUCK_S
 from oneshelf.connectors.amazon.listening import GET_ORDER_LIMIT, FetchingAmazonConnector, ListeningAmazonConnector
+from oneshelf.connectors.amazon.listings import BATCH_MAX
+from oneshelf.connectors.amazon.reports import LIMITS as REPORT_LIMITS
+from oneshelf.connectors.amazon.reports import REPORT_AGE_S
 from oneshelf.connectors.amazon.simulator import AmazonSimulator
 from oneshelf.connectors.amazon.sqs import SQS_LIMIT
 from oneshelf.connectors.amazon.subscriptions import LIMITS as NOTIFICATION_LIMITS
@@ -57,12 +62,20 @@ class AmazonKind:
                 Limit("getListingsItem", 5.0, 10),
                 # Amazon documents none for tokens; one token lives an hour, so this is only a brake.
                 Limit("token", 1.0, 5),
+                *REPORT_LIMITS,
+                *FEED_LIMITS,
+                DOCUMENT_LIMIT,
                 *NOTIFICATION_LIMITS,
                 FBA_LIMIT,
                 SQS_LIMIT,
             ),
             page_reads=BATCH_MAX,
             read_limit="searchListingsItems",
+            has_stock_file=True,
+            stock_file_age_s=REPORT_AGE_S,
+            feed_writes=MESSAGES_MAX,
+            feed_writes_least=MESSAGES_LEAST,
+            feed_s_max=STUCK_S,
         )
 
     @property

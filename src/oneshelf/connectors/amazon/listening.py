@@ -6,7 +6,8 @@ shows, so that an order has one delivery, whichever brings it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from urllib.parse import quote
 
@@ -25,7 +26,7 @@ from oneshelf.errors import MalformedError, broken, invariant
 from oneshelf.sdk.capability import Limit
 from oneshelf.sdk.fault import ChannelFault
 from oneshelf.sdk.http import ChannelHttp
-from oneshelf.sdk.message import Delivery, Finding, Heard, StockPage, StockReading, Subscriptions
+from oneshelf.sdk.message import Delivery, Finding, Heard, StockFile, StockPage, StockReading, Subscriptions
 
 GET_ORDER_LIMIT = Limit("getOrder", 0.5, 30)
 
@@ -38,7 +39,7 @@ class FetchingAmazonConnector(AmazonConnector):
 
     def __init__(self, account: Account, *, channel: Channel, http: ChannelHttp, clock: Clock) -> None:
         super().__init__(account, channel=channel, http=http, clock=clock)
-        self._fba = FbaStock(self._api, marketplace_id=account.marketplace_id)
+        self._fba = FbaStock(self._api, marketplace_ids=account.marketplace_ids)
 
     async def fetch_stock(self, cursor: str | None) -> StockPage:
         page = await super().fetch_stock(cursor)
@@ -46,6 +47,11 @@ class FetchingAmazonConnector(AmazonConnector):
 
     async def read_stock(self, channel_skus: Sequence[ChannelSku]) -> tuple[StockReading, ...]:
         return await self._fba.shown(await super().read_stock(channel_skus))
+
+    async def read_stock_file(self, file: StockFile, *, after: int = 0) -> AsyncGenerator[Sequence[StockReading]]:
+        async with aclosing(super().read_stock_file(file, after=after)) as parts:
+            async for part in parts:
+                yield await self._fba.shown(part)
 
     async def fetch_order(self, order_id: str) -> Delivery | None:
         path = f"{ORDERS_PATH}/{quote(order_id, safe='')}"

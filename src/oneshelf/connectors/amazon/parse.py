@@ -151,21 +151,21 @@ def _units_cancelled(item: Mapping[str, Any], *, where: str, status: str, unship
     return max(0, unshipped - remaining)
 
 
-def listings_answer(document: Any) -> ListingsAnswer:
-    """The page of a searchListingsItems answer. Raises MalformedError."""
+def listings_answer(document: Any, *, code: str = MERCHANT_CHANNEL) -> ListingsAnswer:
+    """The page of a searchListingsItems answer. `code`: see `units_shown`. Raises MalformedError."""
     answer = _object(document, "the answer to searchListingsItems")
     items = _list(answer.get("items"), "items")
     return ListingsAnswer(
-        rows=tuple(row for item in items if (row := _row_if_named(item)) is not None),
+        rows=tuple(row for item in items if (row := _row_if_named(item, code)) is not None),
         next_token=_next_token(answer),
         results_count=units_from(answer.get("numberOfResults"), what="numberOfResults"),
     )
 
 
-def _row_if_named(document: Any) -> ListingRow | None:
+def _row_if_named(document: Any, code: str) -> ListingRow | None:
     """One row of many: a row that cannot be read must not hide the others. Without a SKU nobody can use it."""
     try:
-        return listing_row(document)
+        return listing_row(document, code=code)
     except MalformedError as problem:
         try:
             channel_sku = _channel_sku(_object(document, "a listing").get("sku"), "a listing")
@@ -175,8 +175,8 @@ def _row_if_named(document: Any) -> ListingRow | None:
         return ListingRow(reading=reading, is_merchant=False, created_at=None)
 
 
-def listing_row(document: Any) -> ListingRow:
-    """One listing with the units that Amazon really sells from.
+def listing_row(document: Any, *, code: str = MERCHANT_CHANNEL) -> ListingRow:
+    """One listing with the units that Amazon really sells from. `code`: see `units_shown`.
 
     `fulfillmentAvailability` is that figure; `attributes` is only what was last submitted, and the two differ
     by design: https://github.com/amzn/selling-partner-api-models/issues/5327 (checked 2026-11-23).
@@ -192,30 +192,49 @@ def listing_row(document: Any) -> ListingRow:
         )
     summary = _summary(item, channel_sku)
     created = summary.get("createdDate")
-    units, note = _units_shown(shown, channel_sku)
+    units, note = units_shown(shown, channel_sku, code=code)
     reading = StockReading(
         channel_sku=channel_sku,
         units=units,
-        merchant_sku=_merchant_sku(channel_sku),
+        merchant_sku=merchant_sku_of(channel_sku),
         title=str(summary.get("itemName") or ""),
         note=note,
     )
     return ListingRow(
         reading=reading,
-        is_merchant=MERCHANT_CHANNEL in shown,
+        is_merchant=units is not None,
         created_at=None if created is None else instant_from(created, what=f"{channel_sku}: createdDate"),
     )
 
 
-def _units_shown(shown: Mapping[str, Any], channel_sku: ChannelSku) -> tuple[int | None, str]:
-    if MERCHANT_CHANNEL in shown:
-        told = shown[MERCHANT_CHANNEL]
+def units_shown(
+    shown: Mapping[str, Any], channel_sku: ChannelSku, *, code: str = MERCHANT_CHANNEL
+) -> tuple[int | None, str]:
+    """The units that the seller offers, of the quantities by fulfilment channel; None with the reason where we must not
+    write one.
+
+    `code`: the channel that is ours: DEFAULT, or a supply source, beside which DEFAULT may show nothing but zero. A
+    listing that is fulfilled from anywhere else too is not ours to write: so shows a listing that Amazon fulfils after
+    somebody wrote a quantity (https://github.com/amzn/selling-partner-api-models/issues/2061 and 2633, checked
+    2026-11-26), and one that is really offered twice. Nothing tells these apart, and the first strands stock.
+    """
+    others = sorted(set(shown) - {code, MERCHANT_CHANNEL})
+    is_split = code != MERCHANT_CHANNEL and bool(shown.get(MERCHANT_CHANNEL))
+    if code in shown and others:
+        rest = "give the seller's own units another SKU"
+        return None, f"fulfilled from {code} and from {', '.join(others)}: {rest}"
+    if code in shown and is_split:
+        return None, f"{MERCHANT_CHANNEL} shows {shown[MERCHANT_CHANNEL]} beside {code}: set it to 0 in Seller Central"
+    if code in shown:
+        told = shown[code]
         if told is None:
             return 0, "no quantity has been set yet"
         return units_from(told, what=f"{channel_sku}: the quantity on sale"), ""
-    if shown:
+    if not shown:
+        return None, "Amazon does not say who fulfils this listing"
+    if any(other.startswith("AMAZON") for other in shown):
         return None, f"{BY_AMAZON} ({', '.join(sorted(shown))}): Amazon keeps the count"
-    return None, "Amazon does not say who fulfils this listing"
+    return None, f"fulfilled from {', '.join(sorted(shown))}, and not from {code}"
 
 
 def write_outcome(document: Any) -> Accepted | Refused | Unknown:
@@ -341,7 +360,8 @@ def _channel_sku(value: object, where: str) -> ChannelSku:
     return ChannelSku(_text(value, f"{where}: the SKU"))
 
 
-def _merchant_sku(channel_sku: ChannelSku) -> str | None:
+def merchant_sku_of(channel_sku: ChannelSku) -> str | None:
+    """The SKU in the words of the engine; None where it cannot be one."""
     try:
         return name_from(channel_sku, what="SKU")
     except MalformedError:

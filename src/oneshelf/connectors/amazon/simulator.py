@@ -14,9 +14,16 @@ from starlette.routing import BaseRoute, Route
 from oneshelf.clock import Clock
 from oneshelf.connectors.amazon.simulator_books import Books, Habits, book_order
 from oneshelf.connectors.amazon.simulator_faults import Faults
+from oneshelf.connectors.amazon.simulator_feeds import FAULTS as FEED_FAULTS
+from oneshelf.connectors.amazon.simulator_feeds import Feeds
 from oneshelf.connectors.amazon.simulator_gate import Gate
 from oneshelf.connectors.amazon.simulator_notifications import NOTIFICATION_FAULTS, Notifications
 from oneshelf.connectors.amazon.simulator_queue import QUEUE_PATH, REGION, SIMULATED_KEYS, Queue
+from oneshelf.connectors.amazon.simulator_reports import FAULTS as REPORT_FAULTS
+from oneshelf.connectors.amazon.simulator_reports import Reports
+from oneshelf.connectors.amazon.simulator_routes import document_routes, feed_routes, report_routes
+from oneshelf.connectors.amazon.simulator_storage import FAULTS as STORAGE_FAULTS
+from oneshelf.connectors.amazon.simulator_storage import Storage
 from oneshelf.connectors.amazon.simulator_wire import Wire
 from oneshelf.sdk.simulator import BookListing, BookOrder, CatalogueItem, SimulatedAccount, Simulator
 
@@ -46,6 +53,9 @@ FAULTS = (
     "page_drift",
     "payment_for_weeks",
     *NOTIFICATION_FAULTS,
+    *REPORT_FAULTS,
+    *FEED_FAULTS,
+    *STORAGE_FAULTS,
 )
 
 
@@ -64,6 +74,7 @@ class AmazonSimulator(Simulator):
             strikes=self.switches.strikes,
             habits=self.habits,
             have_buyers_left=lambda: self.shoppers.have_left,
+            marketplace_ids=[MARKETPLACE_ID],
         )
         self.gate = Gate(
             secrets=SIMULATED_SECRETS,
@@ -76,12 +87,14 @@ class AmazonSimulator(Simulator):
         self.gate.is_stormy = self.is_stormy
         dice = Random(f"amazon:{seed}:notifications")  # noqa: S311
         self.queue = Queue(clock=clock, now=self.channel_now, shuffle=dice, speed=speed)
-        self.notifications = Notifications(self, self.gate, self.queue, dice, SELLER_ID, MARKETPLACE_ID)
+        self.notifications = Notifications(self, self.gate, self.queue, dice, SELLER_ID, self.amazon.marketplace_ids)
         self.amazon.on_order = self.notifications.order_changed
         self.amazon.on_units = self.notifications.units_changed
         faults = Faults(self.amazon, self.switches, self.chance)
-        whose = {"seller_id": SELLER_ID, "marketplace_id": MARKETPLACE_ID}
-        self._wire = Wire(self.amazon, self.gate, faults, self.notifications, **whose)
+        self._wire = Wire(self.amazon, self.gate, faults, self.notifications, seller_id=SELLER_ID)
+        self.storage = Storage(clock, self.random, self.chance, speed, self.switches)
+        self.reports = Reports(self.amazon, self.gate, self.storage, self.switches, clock)
+        self.feeds = Feeds(self.amazon, self.gate, self.storage, self.switches, clock, seller_id=SELLER_ID)
 
     def listening_account(self, *, address: str) -> SimulatedAccount:
         """An account whose news goes to a queue, as a person sets it up; `account` is one that is polled alone."""
@@ -98,13 +111,28 @@ class AmazonSimulator(Simulator):
     def account(self, *, address: str, webhook_secrets: Sequence[str] = ()) -> SimulatedAccount:
         del webhook_secrets  # Amazon sends none.
         return SimulatedAccount(
-            settings={**SIMULATED_SETTINGS, "base_url": address, "token_url": address + TOKEN_PATH},
+            settings={
+                **SIMULATED_SETTINGS,
+                "marketplace_id": ",".join(self.amazon.marketplace_ids),
+                "base_url": address,
+                "token_url": address + TOKEN_PATH,
+            },
             secrets=SIMULATED_SECRETS,
         )
 
+    def trade_in(self, *marketplace_ids: str) -> None:
+        """The account sells in these marketplaces of one region, before anything is listed: one quantity in all."""
+        self.amazon.marketplace_ids[:] = marketplace_ids
+
     def wire(self) -> Sequence[BaseRoute]:
-        # SQS has addresses of its own; here it answers at the root, where nothing else does.
-        return [*self._wire.routes(), Route("/", self.queue.respond, methods=["POST"])]
+        return [
+            *self._wire.routes(),
+            *report_routes(self.reports, self._wire),
+            *feed_routes(self.feeds, self._wire),
+            *document_routes(self.storage),
+            # SQS has addresses of its own; here it answers at the root, where nothing else does.
+            Route("/", self.queue.respond, methods=["POST"]),
+        ]
 
     def stock_catalogue(self, items: Sequence[CatalogueItem]) -> None:
         self.amazon.stock(items)

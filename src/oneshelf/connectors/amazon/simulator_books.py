@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from random import Random
 
 from oneshelf.clock import Clock
+from oneshelf.connectors.amazon.simulator_rows import Row, changed
 from oneshelf.domain.identity import UNITS_MAX
 from oneshelf.errors import MalformedError
 from oneshelf.sdk.simulator import Action, BookLine, BookListing, BookOrder, CatalogueItem
@@ -21,7 +22,11 @@ PAST_MOST = 64
 
 @dataclass(slots=True)
 class Listing:
-    """One SKU of the seller. `units` really sell; `submitted` are the attribute rows as last sent."""
+    """One SKU of the seller. `units` really sell, whichever marketplace shows it; `channel_code`: from where.
+
+    `attributes`: marketplace -> the rows as last sent to it, which no other marketplace learns of. `default_units`:
+    what sells from DEFAULT beside that; None: there is no such row. `only_in`: None: in every marketplace.
+    """
 
     sku: str
     title: str
@@ -31,10 +36,17 @@ class Listing:
     channel_code: str
     created_at: datetime
     updated_at: datetime
-    submitted: list[dict[str, object]]
+    attributes: dict[str, list[Row]]
+    default_units: int | None = None
+    only_in: str | None = None
     is_ended: bool = False
     # What really sold until an instant, the oldest first: a replica that lags behind still shows it.
     past: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=PAST_MOST))
+
+    @property
+    def submitted(self) -> list[Row]:
+        """The rows as last sent to the first marketplace."""
+        return next(iter(self.attributes.values()))
 
     def units_at(self, instant: float | None) -> int:
         """The units that sold at a monotonic instant of the last while; None: now."""
@@ -115,11 +127,14 @@ class Books:
     strikes: Callable[[str], bool]
     habits: Habits = field(default_factory=Habits)
     have_buyers_left: Callable[[], bool] = lambda: False
+    marketplace_ids: list[str] = field(default_factory=list)
     on_order: Callable[[Order], None] = lambda _order: None  # see `simulator_notifications`
     on_units: Callable[[Listing], None] = lambda _listing: None
     catalogue: dict[str, Listing] = field(default_factory=dict)
     orders: dict[str, Order] = field(default_factory=dict)
     shown: list[BookListing] = field(default_factory=list)
+    # SKU -> how many changes of it were taken, whether they were ever applied or not.
+    taken: Counter[str] = field(default_factory=Counter)
 
     def stock(self, items: Sequence[CatalogueItem]) -> None:
         """Put seller-fulfilled listings on sale."""
@@ -146,7 +161,9 @@ class Books:
             channel_code=MERCHANT_CHANNEL,
             created_at=created_at,
             updated_at=created_at,
-            submitted=[{"fulfillment_channel_code": MERCHANT_CHANNEL, "quantity": units}],
+            attributes={
+                one: [{"fulfillment_channel_code": MERCHANT_CHANNEL, "quantity": units}] for one in self.marketplace_ids
+            },
         )
         self.shown.append(BookListing(channel_sku=sku, merchant_sku=sku, units=units))
 
@@ -188,25 +205,34 @@ class Books:
 
     # Submissions -------------------------------------------------------------------------------------------
 
-    def submit(self, listing: Listing, *, operation: str, rows: Sequence[Mapping[str, object]]) -> None:
+    def submit(
+        self, listing: Listing, marketplace_id: str, *, operation: str, rows: Sequence[Mapping[str, object]]
+    ) -> None:
         """Take a change of `fulfillment_availability`: it shows as submitted now, and sells later or never."""
         for row in rows:
-            _change_submitted(listing, operation=operation, row=row)
+            submitted = listing.attributes.get(marketplace_id, [])
+            listing.attributes[marketplace_id] = changed(submitted, operation=operation, row=row)
         listing.updated_at = self.stamp()
+        self.taken[listing.sku] += 1
         if self.strikes("write_never_applied"):
             return
-        merchant = [row for row in rows if row.get("fulfillment_channel_code") == MERCHANT_CHANNEL]
+        ours = {MERCHANT_CHANNEL, listing.channel_code} - {AMAZON_CHANNEL}
+        merchant = [row for row in rows if row.get("fulfillment_channel_code") in ours]
         if not merchant:
             return
         units = 0 if operation == "delete" else merchant[-1].get("quantity")
+        code = str(merchant[-1]["fulfillment_channel_code"])
         if not isinstance(units, int):
             return
 
         async def apply() -> None:
             if listing.is_ended:
                 return
+            if listing.channel_code not in {code, AMAZON_CHANNEL}:
+                listing.default_units = units
+                return
             # A quantity for a SKU that Amazon fulfils makes it seller-fulfilled; its stock there is stranded.
-            listing.channel_code = MERCHANT_CHANNEL
+            listing.channel_code = code
             self.set_units(listing, units)
 
         self.after(self.random.uniform(*self.habits.apply_s), apply)
@@ -329,14 +355,21 @@ class Books:
         if listing is None or not 0 <= units <= UNITS_MAX:
             raise MalformedError(f"{sku!r} cannot be set to {units} units")
         row = {"fulfillment_channel_code": listing.channel_code, "quantity": units}
-        _change_submitted(listing, operation="merge", row=row)
+        for one in self.marketplace_ids:
+            listing.attributes[one] = changed(listing.attributes[one], operation="merge", row=row)
         self.set_units(listing, units)
 
     def fulfil_by_amazon(self, sku: str) -> None:
         """The listing's units lie in Amazon's warehouse from now on: Amazon counts and ships them."""
         listing = self.catalogue[sku]
         listing.channel_code = AMAZON_CHANNEL
-        listing.submitted = [{"fulfillment_channel_code": AMAZON_CHANNEL}]
+        for one in listing.attributes:
+            listing.attributes[one] = [{"fulfillment_channel_code": AMAZON_CHANNEL}]
+
+    def keep_at(self, sku: str, source: str, *, default_units: int = 0) -> None:
+        """The listing's units lie at a supply source from now on, and so many more are offered from DEFAULT."""
+        listing = self.catalogue[sku]
+        listing.channel_code, listing.default_units = source, default_units
 
     def _change(self, order: Order, status: str) -> None:
         order.status = status
@@ -365,15 +398,3 @@ def book_order(order: Order) -> BookOrder:
         for line in order.lines
     )
     return BookOrder(order.order_id, order.placed_at, status[order.status], tuple(lines))
-
-
-def _change_submitted(listing: Listing, *, operation: str, row: Mapping[str, object]) -> None:
-    """`merge` keeps the members that are not named, `replace` and `add` lose them; rows differ by channel code."""
-    code = row.get("fulfillment_channel_code")
-    kept = [old for old in listing.submitted if old.get("fulfillment_channel_code") != code]
-    old = next((old for old in listing.submitted if old.get("fulfillment_channel_code") == code), {})
-    if operation == "merge":
-        kept.append({**old, **row})
-    elif operation != "delete":
-        kept.append(dict(row))
-    listing.submitted = kept

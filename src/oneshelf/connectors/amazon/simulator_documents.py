@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from oneshelf.connectors.amazon.simulator_books import MERCHANT_CHANNEL, Listing, Order
+from oneshelf.connectors.amazon.simulator_books import AMAZON_CHANNEL, MERCHANT_CHANNEL, Listing, Order
 
 
 def instant(at: datetime) -> str:
@@ -33,18 +33,23 @@ def listing(one: Listing, marketplace_id: str, include: Sequence[str], *, at: fl
             }
         ],
         "attributes": {
-            "fulfillment_availability": [{**row, "marketplace_id": marketplace_id} for row in one.submitted]
+            "fulfillment_availability": [
+                {**row, "marketplace_id": marketplace_id} for row in one.attributes.get(marketplace_id, ())
+            ]
         },
         "issues": [],
-        "fulfillmentAvailability": [_availability(one, at)],
+        "fulfillmentAvailability": _availability(one, at),
     }
     return {"sku": one.sku, **{name: sets[name] for name in include if name in sets}}
 
 
-def _availability(one: Listing, at: float | None) -> dict[str, object]:
-    if one.channel_code == MERCHANT_CHANNEL:
-        return {"fulfillmentChannelCode": MERCHANT_CHANNEL, "quantity": one.units_at(at)}
-    return {"fulfillmentChannelCode": one.channel_code}
+def _availability(one: Listing, at: float | None) -> list[dict[str, object]]:
+    row: dict[str, object] = {"fulfillmentChannelCode": one.channel_code}
+    if one.channel_code != AMAZON_CHANNEL:
+        row["quantity"] = one.units_at(at)
+    if one.default_units is None:
+        return [row]
+    return [{"fulfillmentChannelCode": MERCHANT_CHANNEL, "quantity": one.default_units}, row]
 
 
 def order(one: Order, marketplace_id: str, include: Sequence[str]) -> dict[str, object]:

@@ -35,9 +35,8 @@ _KNOWN = frozenset(
 class FbaInventory:
     """What Amazon has of the listings that it fulfils."""
 
-    def __init__(self, books: Books, marketplace_id: str, faults: Faults, gate: Gate) -> None:
+    def __init__(self, books: Books, faults: Faults, gate: Gate) -> None:
         self._books = books
-        self._marketplace_id = marketplace_id
         self._faults = faults
         self._gate = gate
 
@@ -46,7 +45,8 @@ class FbaInventory:
         asked.known(question, _KNOWN)
         if question.get("granularityType") != "Marketplace":
             raise BadRequestError("granularityType must be Marketplace")
-        if not question.get("granularityId") == question.get("marketplaceIds") == self._marketplace_id:
+        marketplace_id = question.get("marketplaceIds")
+        if question.get("granularityId") != marketplace_id or marketplace_id not in self._books.marketplace_ids:
             raise BadRequestError("granularityId and marketplaceIds must name one store of the seller")
         skus = question["sellerSkus"].split(",") if "sellerSkus" in question else None
         if skus is not None and len(skus) > SKUS_MAX:
@@ -54,7 +54,10 @@ class FbaInventory:
         found = [
             listing
             for listing in self._books.catalogue.values()
-            if listing.channel_code == AMAZON_CHANNEL and not listing.is_ended and (skus is None or listing.sku in skus)
+            if listing.channel_code == AMAZON_CHANNEL
+            and listing.only_in in {None, marketplace_id}
+            and not listing.is_ended
+            and (skus is None or listing.sku in skus)
         ]
         start = self._start(question)
         length = self._faults.page_length(PAGE, len(found) - start)
@@ -62,7 +65,7 @@ class FbaInventory:
         has_details = question.get("details") == "true"
         answer: dict[str, object] = {
             "payload": {
-                "granularity": {"granularityType": "Marketplace", "granularityId": self._marketplace_id},
+                "granularity": {"granularityType": "Marketplace", "granularityId": marketplace_id},
                 "inventorySummaries": [self._summary(one, has_details=has_details) for one in page],
             }
         }

@@ -21,6 +21,17 @@ RATES = {
     "patchListingsItem": (5.0, 5),
     "searchListingsItems": (5.0, 5),
     "getListingsItem": (5.0, 10),
+    "createReport": (0.0167, 15),
+    "getReports": (0.0222, 10),
+    "getReport": (2.0, 15),
+    "getReportDocument": (0.0167, 15),
+    "cancelReport": (0.0222, 10),
+    "createFeedDocument": (0.5, 15),
+    "createFeed": (0.0083, 15),
+    "getFeed": (2.0, 15),
+    "getFeeds": (0.0222, 10),
+    "getFeedDocument": (0.0222, 10),
+    "cancelFeed": (2.0, 15),
     "getInventorySummaries": (2.0, 2),
     "getDestinations": (1.0, 5),
     "createDestination": (1.0, 5),
@@ -166,10 +177,10 @@ class Gate:
             return self.error(429, "QuotaExceeded", message=APPLICATION_QUOTA_WORDS)
         return None
 
-    def answer(self, operation: str, document: object) -> Response:
+    def answer(self, operation: str, document: object, *, status: int = 200) -> Response:
         """A success with the rate that holds now."""
         headers = {**self._request_id(), "x-amzn-RateLimit-Limit": f"{self._bucket(operation).rate_per_s:g}"}
-        return JSONResponse(document, headers=headers)
+        return JSONResponse(document, status_code=status, headers=headers)
 
     def error(self, status: int, code: str, *, message: str = "", details: str = "") -> Response:
         """An error list as all operations answer it."""

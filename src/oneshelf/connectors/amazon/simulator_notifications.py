@@ -6,7 +6,7 @@ https://github.com/amzn/selling-partner-api-models (checked 2026-11-26). Nothing
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
@@ -68,14 +68,20 @@ class Notifications:
     """Destinations, subscriptions, and the sending. `dice` draws ids and delays, and nothing else does."""
 
     def __init__(
-        self, simulator: Simulator, gate: Gate, queue: Queue, dice: Random, seller_id: str, marketplace_id: str
+        self,
+        simulator: Simulator,
+        gate: Gate,
+        queue: Queue,
+        dice: Random,
+        seller_id: str,
+        marketplace_ids: Sequence[str],
     ) -> None:
         self._simulator = simulator
         self._gate = gate
         self._queue = queue
         self._dice = dice
         self._seller_id = seller_id
-        self._marketplace_id = marketplace_id
+        self._marketplace_ids = marketplace_ids
         self.destinations: dict[str, dict[str, Any]] = {}
         self.subscriptions: dict[str, Subscription] = {}
         # type -> until when nothing of it is delivered.
@@ -103,7 +109,7 @@ class Notifications:
             for line in order.lines
         ]
         summary = {
-            "MarketplaceId": self._marketplace_id,
+            "MarketplaceId": self._marketplace_ids[0],
             "OrderStatus": STATUS[order.status],
             "PurchaseDate": instant(order.created_at),
             "DestinationPostalCode": "48110",
@@ -144,7 +150,11 @@ class Notifications:
                     ("WarehouseProcessing", "WarehouseTransfer", "PendingCustomerOrder"), 0
                 ),
             }
-            shown = {"MarketplaceId": self._marketplace_id, "ItemName": listing.title, "FulfillmentInventory": stock}
+            shown = {
+                "MarketplaceId": self._marketplace_ids[0],
+                "ItemName": listing.title,
+                "FulfillmentInventory": stock,
+            }
             payload = {
                 "SellerId": self._seller_id,
                 "FNSKU": f"X00{listing.number:07}",

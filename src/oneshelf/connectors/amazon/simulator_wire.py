@@ -55,31 +55,23 @@ class Wire:
     """The routes, over the books and behind the gate."""
 
     def __init__(
-        self,
-        books: Books,
-        gate: Gate,
-        faults: Faults,
-        notifications: Notifications,
-        *,
-        seller_id: str,
-        marketplace_id: str,
+        self, books: Books, gate: Gate, faults: Faults, notifications: Notifications, *, seller_id: str
     ) -> None:
         self._books = books
         self._gate = gate
         self._faults = faults
         self._notifications = notifications
         self._seller_id = seller_id
-        self._marketplace_id = marketplace_id
 
     def routes(self) -> Sequence[BaseRoute]:
         items = "/listings/2021-08-01/items"
-        orders = self._operation("searchOrders", self._search_orders)
-        fba = FbaInventory(self._books, self._marketplace_id, self._faults, self._gate)
-        summaries = self._operation("getInventorySummaries", fba.summaries)
-        order = self._operation("getOrder", self._get_order)
-        search = self._operation("searchListingsItems", self._search_items)
-        patch = self._operation("patchListingsItem", self._patch_item)
-        get = self._operation("getListingsItem", self._get_item)
+        orders = self.operation("searchOrders", self._search_orders)
+        fba = FbaInventory(self._books, self._faults, self._gate)
+        summaries = self.operation("getInventorySummaries", fba.summaries)
+        order = self.operation("getOrder", self._get_order)
+        search = self.operation("searchListingsItems", self._search_items)
+        patch = self.operation("patchListingsItem", self._patch_item)
+        get = self.operation("getListingsItem", self._get_item)
         return [
             Route("/auth/o2/token", self._grant, methods=["POST"]),
             Route("/orders/2026-01-01/orders", orders, methods=["GET"]),
@@ -101,14 +93,14 @@ class Wire:
             ("POST", "/subscriptions/{kind}", "createSubscription", told.create_subscription),
         )
         return [
-            Route(prefix + path, self._operation(name, _without_question(act)), methods=[method])
+            Route(prefix + path, self.operation(name, _without_question(act)), methods=[method])
             for method, path, name, act in operations
         ]
 
     async def _grant(self, request: Request) -> Response:
         return self._gate.grant(await request.body())
 
-    def _operation(
+    def operation(
         self, operation: str, act: Callable[[Request, Question], Awaitable[Response]]
     ) -> Callable[[Request], Awaitable[Response]]:
         async def respond(request: Request) -> Response:
@@ -143,13 +135,14 @@ class Wire:
             pagination["previousToken"] = self._token(question, {"start": max(0, start - page_size)})
         answer: dict[str, object] = {
             "numberOfResults": len(found),
-            "items": [documents.listing(one, self._marketplace_id, include, at=at) for one in page],
+            "items": [documents.listing(one, question["marketplaceIds"], include, at=at) for one in page],
         }
         return self._gate.answer("searchListingsItems", {**answer, "pagination": pagination})
 
     def _found_items(self, question: Question) -> list[Listing]:
         if ("identifiers" in question) != ("identifiersType" in question):
             raise BadRequestError("identifiers and identifiersType must be given together")
+        here = {None, question["marketplaceIds"]}
         found = [one for one in self._books.catalogue.values() if not one.is_ended]
         if "identifiers" in question:
             if question["identifiersType"] != "SKU":
@@ -159,6 +152,7 @@ class Wire:
                 raise BadRequestError(f"identifiers: at most {IDENTIFIERS_MAX} are allowed")
             distinct = dict.fromkeys(identifiers)
             found = [one for one in map(self._books.listing, distinct) if one is not None]
+        found = [one for one in found if one.only_in in here]
         for name, stamp in (("created", _created), ("lastUpdated", _updated)):
             after, before = asked.instant(question, f"{name}After"), asked.instant(question, f"{name}Before")
             found = [one for one in found if asked.is_within(stamp(one), after=after, before=before)]
@@ -174,7 +168,9 @@ class Wire:
         if listing is None:
             return self._gate.error(404, "NOT_FOUND", message="SKU not found in marketplace.")
         at = self._faults.replica_at()
-        return self._gate.answer("getListingsItem", documents.listing(listing, self._marketplace_id, include, at=at))
+        return self._gate.answer(
+            "getListingsItem", documents.listing(listing, question["marketplaceIds"], include, at=at)
+        )
 
     async def _patch_item(self, request: Request, question: Question) -> Response:
         asked.known(question, frozenset({"marketplaceIds", "includedData", "mode", "issueLocale"}))
@@ -182,16 +178,20 @@ class Wire:
         asked.subset(question, "includedData", frozenset({"identifiers", "issues"}))
         if question.get("mode", "VALIDATION_PREVIEW") != "VALIDATION_PREVIEW":
             raise BadRequestError("mode is not one of the allowed values")
-        changes = _changes(await request.body())
+        try:
+            document = msgspec.json.decode(await request.body(), type=dict[str, Any])
+        except msgspec.DecodeError:
+            raise BadRequestError("the body is not a JSON object") from None
+        changes = changes_in(document)
         sku = unquote(asked.segments(request)[5])
         submission_id = f"{self._books.random.getrandbits(128):032x}"
-        words = "The SKU is not in the catalog." if listing is None else _invalid(changes)
+        words = "The SKU is not in the catalog." if listing is None else invalid(changes)
         if listing is None or words is not None:
             return self._submitted(documents.submission(sku, "INVALID", submission_id, words or ""))
         if "mode" in question:
             return self._submitted(documents.submission(sku, "VALID", submission_id))
         for operation, rows in changes:
-            self._books.submit(listing, operation=operation, rows=rows)
+            self._books.submit(listing, question["marketplaceIds"], operation=operation, rows=rows)
         if self._faults.switches.strikes("reply_lost"):
             return CutReply(b'{"sku":"')
         return self._submitted(documents.submission(sku, "ACCEPTED", submission_id))
@@ -204,12 +204,14 @@ class Wire:
         if len(segments) != 6:
             raise BadRequestError("the SKU must be percent-encoded")
         self._admit(segments[4], question)
-        return self._books.listing(unquote(segments[5]))
+        listing = self._books.listing(unquote(segments[5]))
+        is_here = listing is not None and listing.only_in in {None, question["marketplaceIds"]}
+        return listing if is_here else None
 
     def _admit(self, seller_id: str, question: Question) -> None:
         if "marketplaceIds" not in question:
             raise BadRequestError("marketplaceIds is required")
-        if unquote(seller_id) != self._seller_id or question["marketplaceIds"] != self._marketplace_id:
+        if unquote(seller_id) != self._seller_id or question["marketplaceIds"] not in self._books.marketplace_ids:
             raise _ForbiddenError
 
     # Orders ------------------------------------------------------------------------------------------------------
@@ -220,7 +222,7 @@ class Wire:
         found = self._books.orders.get(request.path_params["order_id"])
         if found is None or not found.is_visible:
             return self._gate.error(404, "NotFound", message="The order does not exist.")
-        document = documents.order(found, self._marketplace_id, include)
+        document = documents.order(found, self._books.marketplace_ids[0], include)
         return self._gate.answer("getOrder", {"order": document})
 
     async def _search_orders(self, _request: Request, question: Question) -> Response:
@@ -245,7 +247,8 @@ class Wire:
                 for stamp in [order.created_at if by_creation else order.updated_at]
                 if order.is_visible and asked.is_within(stamp, after=after, before=before)
             ]
-            if question.get("marketplaceIds", self._marketplace_id).split(",").count(self._marketplace_id) == 0:
+            asked_for = question.get("marketplaceIds", self._books.marketplace_ids[0]).split(",")
+            if not set(asked_for).intersection(self._books.marketplace_ids):
                 shown = []
             wanted = (entry for entry in shown if _is_asked(entry[2], statuses, fulfilled_by) and entry[:2] > start)
             return sorted(wanted, key=lambda entry: entry[:2])
@@ -256,7 +259,7 @@ class Wire:
         page_size = self._faults.page_length(page_size, len(ordered))
         page = ordered[:page_size]
         answer: dict[str, object] = {
-            "orders": [documents.order(entry[2], self._marketplace_id, include) for entry in page],
+            "orders": [documents.order(entry[2], self._books.marketplace_ids[0], include) for entry in page],
             f"{name}Before": documents.instant(before),
         }
         if len(ordered) > page_size:
@@ -320,12 +323,8 @@ def _is_asked(order: Order, statuses: Sequence[str], fulfilled_by: Sequence[str]
     return is_status and (not fulfilled_by or order.fulfilled_by in fulfilled_by)
 
 
-def _changes(body: bytes) -> list[tuple[str, list[dict[str, Any]]]]:
+def changes_in(document: Mapping[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
     """The `(operation, rows)` of a patch document. Raises BadRequestError where it breaks the model."""
-    try:
-        document = msgspec.json.decode(body, type=dict[str, Any])
-    except msgspec.DecodeError:
-        raise BadRequestError("the body is not a JSON object") from None
     patches = document.get("patches")
     if not isinstance(document.get("productType"), str) or not isinstance(patches, list) or not patches:
         raise BadRequestError("productType and at least one patch are required")
@@ -342,7 +341,7 @@ def _changes(body: bytes) -> list[tuple[str, list[dict[str, Any]]]]:
     return changes
 
 
-def _invalid(changes: Sequence[tuple[str, Sequence[Mapping[str, object]]]]) -> str | None:
+def invalid(changes: Sequence[tuple[str, Sequence[Mapping[str, object]]]]) -> str | None:
     """Why Amazon would answer 200 with INVALID."""
     for operation, rows in changes:
         for row in rows:

@@ -16,7 +16,6 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequenc
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime
-from urllib.parse import urlsplit
 
 from oneshelf.connectors.shopify.answers import Variant, user_errors_from, variant_from
 from oneshelf.connectors.shopify.documents import CANCEL_BULK, FIND_BULK, READ_BULK, RUN_BULK, bulk_variants
@@ -32,12 +31,11 @@ from oneshelf.connectors.shopify.json_reading import (
     sortable_instant,
 )
 from oneshelf.errors import MalformedError
-from oneshelf.sdk.address import is_loopback
+from oneshelf.sdk.address import may_download
 from oneshelf.sdk.fault import OutcomeUnknownError, ReauthenticateError, RefusedError, RetryLaterError
+from oneshelf.sdk.lines import Lines
 from oneshelf.sdk.message import FileState, StockFile, StockReading
 
-# A variant with all its states has less than a thousand bytes.
-LINE_BYTES_MAX = 1_000_000
 READINGS_AT_ONCE = 500
 
 _ASKED_AT = re.compile(r"\s*# oneshelf asked at ([0-9T:.Z+-]+)\n(.*)", re.S | re.ASCII)
@@ -112,13 +110,7 @@ class BulkReader:
             raise RetryLaterError(f"the operation cannot be read: {problem}") from None
 
     def _is_safe(self, address: str) -> bool:
-        """Over https only, since it lets anybody in; on this machine plain http will do."""
-        try:
-            url = urlsplit(address)
-        except ValueError:
-            return False
-        is_here = is_loopback(url.hostname or "") and self._api.is_on_this_machine
-        return url.scheme == "https" or (url.scheme == "http" and is_here)
+        return may_download(address, is_on_this_machine=self._api.is_on_this_machine)
 
     async def drop(self, file: StockFile) -> None:
         """See `sdk.contract.WritesStockFile`. One that is over already is told in an error, and is as good."""
@@ -141,32 +133,6 @@ class BulkReader:
         variants = [variant_in(line, location=self._location) for line in lines]
         self._remember(variants)
         return tuple(variant.reading for variant in variants)
-
-
-class Lines:
-    """Puts lines together from pieces that end anywhere. `rest`: what is no whole line yet."""
-
-    def __init__(self) -> None:
-        self._begun: list[bytes] = []
-        self._size = 0
-
-    @property
-    def rest(self) -> bytes:
-        return b"".join(self._begun)
-
-    def take(self, piece: bytes) -> list[bytes]:
-        """The lines that end in this piece, without the empty ones. Raises MalformedError for one without an end."""
-        *ended, last = piece.split(b"\n")
-        found: list[bytes] = []
-        if ended:
-            found = [line for line in (self.rest + ended[0], *ended[1:]) if line.strip()]
-            self._begun, self._size = [], 0
-        if last:
-            self._begun.append(last)
-            self._size += len(last)
-        if self._size > LINE_BYTES_MAX:
-            raise MalformedError(f"a line of more than {LINE_BYTES_MAX} bytes")
-        return found
 
 
 def variant_in(line: bytes, *, location: str) -> Variant:

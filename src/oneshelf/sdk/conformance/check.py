@@ -115,6 +115,10 @@ def no_stock_file(declared: Capability) -> str:
     return "" if declared.has_stock_file else "has_stock_file is false"
 
 
+def no_feed(declared: Capability) -> str:
+    return "" if declared.feed_writes else "feed_writes is 0"
+
+
 def no_single_orders(declared: Capability) -> str:
     return "" if declared.has_single_orders else "has_single_orders is false"
 

@@ -10,7 +10,18 @@ from pathlib import Path
 
 from oneshelf.errors import InvariantError
 from oneshelf.sdk.capability import Capability
-from oneshelf.sdk.conformance import faults, house, orders, parsing, polling, signatures, stock, stock_file, writes
+from oneshelf.sdk.conformance import (
+    faults,
+    feed,
+    house,
+    orders,
+    parsing,
+    polling,
+    signatures,
+    stock,
+    stock_file,
+    writes,
+)
 from oneshelf.sdk.conformance.bench import Bench, opened
 from oneshelf.sdk.conformance.check import CHECKS, CannotHappenError, Check, Violation
 from oneshelf.sdk.contract import ConnectorKind
@@ -18,7 +29,7 @@ from oneshelf.sdk.quality import PROVED_BY, Quality, quality_of
 from oneshelf.sdk.virtual_time import StalledError, VirtualClock, run_virtually
 
 # Imported for the checks that they add.
-MODULES = (parsing, signatures, polling, orders, stock, stock_file, writes, faults, house)
+MODULES = (parsing, signatures, polling, orders, stock, stock_file, writes, feed, faults, house)
 SEED = 7
 
 
