@@ -12,7 +12,7 @@ from simulation.mutants import MUTANTS
 from simulation.sellout_rows import section
 
 PAGE = Path(__file__).parents[2] / "docs" / "explanation" / "evidence.md"
-CHANNELS = ("shopify", "amazon")
+CHANNELS = ("shopify", "amazon", "ebay")
 
 
 def page(

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from oneshelf.domain.rights import Mode
-from oneshelf.simulation.run import SPEED, TIMING
+from oneshelf.simulation.shops import SPEED, TIMING
 
 UNITS = 40
 # Sales from which tau is measured.

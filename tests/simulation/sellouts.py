@@ -26,7 +26,8 @@ from oneshelf.simulation.faults import BY_NAME, OFF, Faults
 from oneshelf.simulation.kernel import Kernel, SimulatedClock
 from oneshelf.simulation.network import ENGINE_PORT, HOST, Network
 from oneshelf.simulation.node import Node
-from oneshelf.simulation.run import WEBHOOK_SECRET, account, all_leave
+from oneshelf.simulation.run import all_leave
+from oneshelf.simulation.shops import WEBHOOK_SECRET, account
 from oneshelf.simulation.world import LOCATION
 from oneshelf.storage import breakers, catalog, rights
 from oneshelf.storage.catalog import NewChannel

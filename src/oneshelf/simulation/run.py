@@ -10,12 +10,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from random import Random
 
-import httpx2
-
-from oneshelf.connectors.amazon.simulator import SIMULATED_SECRETS, SIMULATED_SETTINGS, TOKEN_PATH, AmazonSimulator
-from oneshelf.connectors.ebay import simulator as ebay
-from oneshelf.connectors.shopify.simulator import ACCESS_TOKEN, ShopifySimulator
-from oneshelf.connectors.shopify.simulator_shop import LOCATION_ID
+from oneshelf.connectors.amazon.simulator import AmazonSimulator
+from oneshelf.connectors.shopify.simulator import ShopifySimulator
 from oneshelf.connectors.shopify.simulator_tokens import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN
 from oneshelf.domain.identity import Channel, Location, Sku
 from oneshelf.domain.rights import Mode
@@ -25,47 +21,27 @@ from oneshelf.simulation.database import SimulatedDatabase
 from oneshelf.simulation.faults import BY_NAME, OFF, Faults, drawn
 from oneshelf.simulation.honesty import Haste, Honesty, find_out
 from oneshelf.simulation.kernel import Kernel, SimulatedClock, StalledError
-from oneshelf.simulation.network import ENGINE_PORT, HOST, LATE_S, Network
+from oneshelf.simulation.network import ENGINE_PORT, HOST, Network
 from oneshelf.simulation.node import PATIENCE, Node, turning_points
 from oneshelf.simulation.scenarios import SCENARIOS
+from oneshelf.simulation.shops import CHANNELS, TIMING, WEBHOOK_SECRET, account, simulators
 from oneshelf.simulation.staged import Staged, heard_by_queue, put_twins_on_sale
 from oneshelf.simulation.world import LOCATION, OTHER_LOCATION, World
 from oneshelf.storage import catalog, rights
 from oneshelf.storage.catalog import NewChannel
 from oneshelf.workers.supervisor import REFRESH_S
 
-WEBHOOK_SECRET = "simulated-webhook-secret"  # noqa: S105  # between two parts of this process
 HOURLY_SECRETS = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "refresh_token": REFRESH_TOKEN}
 # Of the announcements to a subscription that the engine made.
 DROPPED_SHARE = 0.2
-# The channels' limits and delays run so many times fast.
-SPEED = 30.0
 ACTIVE_S, SETTLE_S_MAX = 30.0, 900.0
 TWO_NODES_SHARE = 0.4
-# What a shop of a day sells on.
-CHANNELS = (
-    *(("shopify",), ("amazon",), ("ebay",), ("shopify", "amazon"), ("shopify", "ebay"), ("amazon", "ebay")),
-    *(("shopify", "amazon", "ebay"), ("shopify", "amazon", "ebay")),
-)
 # Of mode auto.
 GUARD_AT_UNITS = 6
 # To empty a listing, prove it and raise it takes most of a pooled day.
 GUARDED_LONGER = 3.0
 # What a guarded SKU is not safe from.
 NOT_GUARDED = ("foreign_edit", "order_late")
-# A little longer than the latest request is late.
-ZOMBIE_S = LATE_S[1] + 5.0
-TIMING: Mapping[str, Mapping[str, float]] = {
-    "shopify": {"poll_orders_s": 6.0, "sweep_stock_s": 20.0, "suspense_s": 10.0, "stale_s": 1.0, "zombie_s": ZOMBIE_S},
-    "amazon": {
-        **{"poll_orders_s": 6.0, "sweep_stock_s": 20.0, "suspense_s": 12.0, "apply_s": 14.0},
-        **{"stale_s": 2.5, "zombie_s": ZOMBIE_S},
-    },
-    "ebay": {
-        **{"poll_orders_s": 6.0, "sweep_stock_s": 20.0, "suspense_s": 12.0, "apply_s": 6.0},
-        **{"stale_s": 1.5, "zombie_s": ZOMBIE_S},
-    },
-}
 
 
 @dataclass(slots=True)
@@ -194,16 +170,7 @@ class _Run:
 
     def _simulators(self, seed: int) -> dict[str, Simulator]:
         kinds = self._play.channels if self._play else self._random.choice(CHANNELS)
-        clock = SimulatedClock(self._kernel)
-        made: dict[str, Simulator] = {}
-        if "shopify" in kinds:
-            client = httpx2.AsyncClient(transport=self._network.arriving("shopify"), trust_env=False)
-            made["shopify"] = ShopifySimulator(seed=seed, speed=SPEED, clock=clock, webhook_client=client)
-        if "amazon" in kinds:
-            made["amazon"] = AmazonSimulator(seed=seed, speed=SPEED, clock=clock)
-        if "ebay" in kinds:
-            client = httpx2.AsyncClient(transport=self._network.arriving("ebay"), trust_env=False)
-            made["ebay"] = ebay.EbaySimulator(seed=seed, speed=SPEED, clock=clock, webhook_client=client)
+        made = simulators(kinds, seed, SimulatedClock(self._kernel), self._network)
         for name, simulator in made.items():
             if self._faults.strikes("channel_clock", name):
                 simulator.skew_clock()
@@ -397,15 +364,3 @@ def _drawn_mode(seed: int) -> str:
     return Random(f"{seed}:mode").choice(  # noqa: S311  # as above
         (Mode.POOLED.value, Mode.POOLED.value, Mode.GUARDED.value, Mode.GUARDED.value, Mode.AUTO.value)
     )
-
-
-def account(kind: str, address: str) -> tuple[dict[str, str], dict[str, str]]:
-    """Settings and secrets with which the simulator lets us in."""
-    if kind == "amazon":
-        addresses = {"base_url": address, "token_url": address + TOKEN_PATH}
-        return {**SIMULATED_SETTINGS, **addresses, "orders_lag_s": "5"}, dict(SIMULATED_SECRETS)
-    if kind == "ebay":
-        settings = {**ebay.SIMULATED_SETTINGS, "base_url": address, "orders_lag_s": "1"}
-        return settings, {**ebay.SIMULATED_SECRETS, "verification_token": ebay.verification_token(WEBHOOK_SECRET)}
-    settings = {"base_url": address, "location_id": str(LOCATION_ID), "orders_lag_s": "1"}
-    return settings, {"access_token": ACCESS_TOKEN, "webhook_secret": WEBHOOK_SECRET}

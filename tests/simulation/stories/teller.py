@@ -13,7 +13,7 @@ import msgspec
 from oneshelf.connectors.amazon.simulator import AmazonSimulator
 from oneshelf.sdk.simulator import Simulator
 from oneshelf.simulation.network import ENGINE_PORT, HOST
-from oneshelf.simulation.run import SPEED
+from oneshelf.simulation.shops import SPEED
 from oneshelf.simulation.world import LOCATION, World
 
 SKU = "MUG"

@@ -153,7 +153,10 @@ class OrderPoll:
 
     async def order(self, order_id: str) -> Delivery | None:
         """One order as it is now. None: eBay knows none of this id, or not yet."""
-        path = f"{PATH}/{_segment(order_id)}"
+        try:
+            path = f"{PATH}/{_segment(order_id)}"
+        except RefusedError:
+            return None  # Whatever it is, eBay has no order of this name.
         reply = await self._api.read("getOrder", "GET", path, budget=FULFILLMENT)
         if reply.status == 404 or (reply.status == 400 and "32100:" in error_words(reply.body)):
             return None
