@@ -290,3 +290,13 @@ async def test_wherever_a_process_dies_every_figure_is_settled_and_none_is_sent_
                    where phase in ('unknown', 'accepted')"""
             )
     assert died > 12, "it has to die on every part of the way"
+
+
+async def test_where_a_channel_counts_changes_each_is_weighed_and_none_goes_by_a_feed(dsn: str) -> None:
+    async with load(dsn) as one:
+        one.channel = replace(one.channel, capability=replace(one.channel.capability, changes_per_day=250))
+        assert await one.step() == 0
+        assert await push.push(one.world.database, one.channel, CLOCK) == len(SKUS)
+        [counted] = await one.world.rows("select sum(changes) as changes from listing_changes")
+        assert counted["changes"] == len(SKUS)
+        assert one.sim.feeds.all == {}

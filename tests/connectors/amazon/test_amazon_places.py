@@ -223,3 +223,11 @@ async def test_the_age_of_the_secret_is_told_where_somebody_said_when_it_was_mad
         assert "2026-01-06" in finding.detail
         with pytest.raises(ConfigurationError, match="secret_renewed_on"):
             open_connector(desk.client, desk.clock, desk.budget, settings={"secret_renewed_on": "last summer"})
+
+
+async def test_what_amazon_has_is_asked_for_in_each_store_that_those_before_it_do_not_have() -> None:
+    async with europe({"MUG": 9}, DE, FR) as (desk, connector):
+        desk.simulator.fulfil_by_amazon("MUG")
+        desk.simulator.amazon.catalogue["MUG"].only_in = FR
+        [reading] = await connector.read_stock([ChannelSku("MUG")])
+        assert (reading.units, reading.note.rpartition(": ")[2]) == (None, "9 on sale")
