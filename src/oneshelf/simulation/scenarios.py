@@ -12,7 +12,7 @@ from typing import Any
 
 from oneshelf.simulation.misfortunes import MISFORTUNES
 from oneshelf.simulation.staged import Staged, ask, buy, hold
-from oneshelf.simulation.world import AMAZON, FIRST, LOCATION, OTHER_LOCATION, SECOND, SHOPIFY, Asked, World
+from oneshelf.simulation.world import AMAZON, EBAY, FIRST, LOCATION, OTHER_LOCATION, SECOND, SHOPIFY, Asked, World
 
 OPENING = {FIRST: 5, SECOND: 3}
 # Long enough for whatever an act sets off.
@@ -36,9 +36,9 @@ async def _sale(world: World, shop: str, units: int = 1) -> None:
     await _later()
 
 
-async def _both_sell_the_last(world: World) -> None:
-    buy(world, SHOPIFY, (SECOND, 3))
-    buy(world, AMAZON, (SECOND, 3))
+async def _both_sell_the_last(world: World, *shops: str) -> None:
+    for shop in shops or (SHOPIFY, AMAZON):
+        buy(world, shop, (SECOND, 3))
     await _later()
 
 
@@ -197,4 +197,16 @@ _ACTS: dict[str, Callable[[World], Awaitable[object]]] = {
     "commands that are refused": _refused,
 }
 
-SCENARIOS: dict[str, Staged] = {**{name: Staged(act=act, goods=OPENING) for name, act in _ACTS.items()}, **MISFORTUNES}
+# Beside Amazon: two channels that write blindly.
+_ACTS_AT_EBAY: dict[str, Callable[[World], Awaitable[object]]] = {
+    "a sale at eBay": lambda world: _sale(world, EBAY),
+    "Amazon and eBay sell the last ones": lambda world: _both_sell_the_last(world, AMAZON, EBAY),
+    "an order is cancelled at eBay": lambda world: _cancelled(world, EBAY),
+    "somebody types a figure at eBay": lambda world: _edited(world, EBAY, 8),
+}
+
+SCENARIOS: dict[str, Staged] = {
+    **{name: Staged(act=act, goods=OPENING) for name, act in _ACTS.items()},
+    **{name: Staged(act=act, goods=OPENING, channels=(AMAZON, EBAY)) for name, act in _ACTS_AT_EBAY.items()},
+    **MISFORTUNES,
+}

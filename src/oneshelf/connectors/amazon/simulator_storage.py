@@ -17,6 +17,8 @@ from oneshelf.sdk.switches import Switches
 
 PATH = "/_documents/{token}"
 ADDRESS_LIFE_S = 300.0
+# However fast the simulation runs: whoever fetches a document is as slow as ever.
+TRUE_LIFE_S_LEAST = 10.0
 FAULTS = ("document_expired", "document_truncated")
 _PIECE = 65_536
 _EXPIRED = "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
@@ -59,7 +61,7 @@ class Storage:
         now = self.clock.monotonic()
         self._addresses = {token: one for token, one in self._addresses.items() if one[1] > now}
         token = f"{self.random.getrandbits(160):040x}"
-        self._addresses[token] = (document_id, now + ADDRESS_LIFE_S / self.speed)
+        self._addresses[token] = (document_id, now + max(TRUE_LIFE_S_LEAST, ADDRESS_LIFE_S / self.speed))
         return base.rstrip("/") + PATH.replace("{token}", token)
 
     def is_packed(self, document_id: str) -> bool:
