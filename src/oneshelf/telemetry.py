@@ -16,6 +16,8 @@ import structlog
 
 # The last word of a key: `access_token` and `X-Access-Token` are tokens, `token_url` is not.
 _REDACTED_WORDS = frozenset({"secret", "secrets", "token", "password", "authorization", "body"})
+# What AWS calls its two halves of a secret.
+_REDACTED_ENDINGS = ("access_key", "access_key_id")
 _inside_transaction: ContextVar[bool] = ContextVar("inside_transaction", default=False)
 
 
@@ -50,7 +52,8 @@ def configure_logging(*, as_json: bool = False, level: str = "INFO") -> None:
 
 def _redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for key in event:
-        if key.lower().replace("-", "_").rpartition("_")[2] in _REDACTED_WORDS:
+        name = key.lower().replace("-", "_")
+        if name.rpartition("_")[2] in _REDACTED_WORDS or name.endswith(_REDACTED_ENDINGS):
             event[key] = "[redacted]"
     return event
 

@@ -34,8 +34,10 @@ def test_no_sale_is_lost_or_counted_twice_although_the_engine_is_killed_while_th
     assert report["orders_placed"] > 0
     assert report["orders_posted"] == report["orders_placed"]
     assert report["orders_missing"] == report["orders_doubled"] == report["ledger_violations"] == []
-    # Every listing was proved soon after the shoppers had gone.
-    assert report["listings_verified"] == report["listings"] == 80
+    # Every listing was proved soon after the shoppers had gone; one may have used up its changes of the day.
+    assert report["listings_verified"] + len(report["parked"]) == report["listings"] == 120
+    assert len(report["parked"]) <= 1
+    assert all("ebay" in one for one in report["parked"])
     assert report["problems"] == []
     assert report["is_good"]
     # The run met the faults that it claims to survive.
