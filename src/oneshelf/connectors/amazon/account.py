@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from urllib.parse import urlsplit
@@ -13,6 +12,7 @@ from oneshelf.errors import ConfigurationError
 from oneshelf.sdk.address import address_from, is_loopback
 from oneshelf.sdk.contract import Setting
 from oneshelf.sdk.message import ChannelConfig
+from oneshelf.sdk.settings import filled, seconds_from
 
 ORDERS_LAG_S, ORDERS_LAG_S_MAX = 120.0, 3600.0
 
@@ -89,8 +89,8 @@ class Account:
 
 def account_from(config: ChannelConfig) -> Account:
     """The account a person configured. Raises ConfigurationError naming a missing, unknown or unsafe setting."""
-    public = _filled(config.channel, config.settings, is_secret=False)
-    secret = _filled(config.channel, config.secrets, is_secret=True)
+    public = filled(SETTINGS, config.settings, channel=config.channel, title="Amazon", is_secret=False)
+    secret = filled(SETTINGS, config.secrets, channel=config.channel, title="Amazon", is_secret=True)
     base_url = address_from(public["base_url"], what=f"channel {config.channel}: base_url")
     token_url = address_from(public["token_url"], what=f"channel {config.channel}: token_url")
     host = urlsplit(base_url).hostname or ""
@@ -105,7 +105,11 @@ def account_from(config: ChannelConfig) -> Account:
         marketplace_ids=_marketplaces(config.channel, public["marketplace_id"]),
         base_url=base_url,
         token_url=token_url,
-        orders_lag=_seconds(config.channel, "orders_lag_s", public["orders_lag_s"]),
+        orders_lag=timedelta(
+            seconds=seconds_from(
+                public["orders_lag_s"], channel=config.channel, name="orders_lag_s", most=ORDERS_LAG_S_MAX
+            )
+        ),
         credentials=Credentials(**{name: secret[name] for name in ("client_id", "client_secret", "refresh_token")}),
         supply_source_id=_supply_source(config.channel, public["supply_source_id"]),
         secret_renewed_on=_day(config.channel, "secret_renewed_on", public["secret_renewed_on"]),
@@ -137,28 +141,3 @@ def _day(channel: str, name: str, value: str) -> date | None:
         return date.fromisoformat(value) if value else None
     except ValueError:
         raise ConfigurationError(f"channel {channel}: {name} must be a day such as 2026-11-26") from None
-
-
-def _filled(channel: str, told: Mapping[str, str], *, is_secret: bool) -> dict[str, str]:
-    word = "secret" if is_secret else "setting"
-    known = {setting.name: setting for setting in SETTINGS if setting.is_secret is is_secret}
-    for name in told:
-        if name not in known:
-            raise ConfigurationError(f"channel {channel}: unknown {word} {name}; Amazon takes {', '.join(known)}")
-    filled = {}
-    for name, setting in known.items():
-        value = told.get(name, "").strip() or setting.default
-        if value is None:
-            raise ConfigurationError(f"channel {channel}: the {word} {name} is missing. {setting.help}")
-        filled[name] = value
-    return filled
-
-
-def _seconds(channel: str, name: str, value: str) -> timedelta:
-    try:
-        seconds = float(value)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds <= ORDERS_LAG_S_MAX:
-        raise ConfigurationError(f"channel {channel}: {name} must lie between 0 and {ORDERS_LAG_S_MAX:g} seconds")
-    return timedelta(seconds=seconds)

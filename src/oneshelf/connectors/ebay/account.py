@@ -10,6 +10,7 @@ from oneshelf.errors import ConfigurationError
 from oneshelf.sdk.address import address_from
 from oneshelf.sdk.contract import Setting
 from oneshelf.sdk.message import ChannelConfig
+from oneshelf.sdk.settings import filled, seconds_from
 
 # The number of a site at the Trading API, and the language in which a listing is written there.
 # https://developer.ebay.com/devzone/merchandising/docs/concepts/siteidtoglobalid.html (checked 2026-11-26).
@@ -87,8 +88,8 @@ class Account:
 
 def account_from(config: ChannelConfig) -> Account:
     """The account a person configured. Raises ConfigurationError naming a missing, unknown or unsafe setting."""
-    public = _filled(config.channel, config.settings, is_secret=False)
-    secret = _filled(config.channel, config.secrets, is_secret=True)
+    public = filled(SETTINGS, config.settings, channel=config.channel, title="eBay", is_secret=False)
+    secret = filled(SETTINGS, config.secrets, channel=config.channel, title="eBay", is_secret=True)
     where = f"channel {config.channel}"
     if public["marketplace_id"] not in SITES:
         raise ConfigurationError(f"{where}: marketplace_id must be one of {', '.join(SITES)}")
@@ -102,33 +103,10 @@ def account_from(config: ChannelConfig) -> Account:
         site_id=site_id,
         language=language,
         base_url=address_from(public["base_url"], what=f"{where}: base_url"),
-        orders_lag_s=_seconds(where, "orders_lag_s", public["orders_lag_s"]),
+        orders_lag_s=seconds_from(
+            public["orders_lag_s"], channel=config.channel, name="orders_lag_s", most=ORDERS_LAG_S_MAX
+        ),
         alert_email=public["alert_email"],
         credentials=Credentials(**secret),
         verification_token=verification_token,
     )
-
-
-def _filled(channel: str, told: Mapping[str, str], *, is_secret: bool) -> dict[str, str]:
-    word = "secret" if is_secret else "setting"
-    known = {setting.name: setting for setting in SETTINGS if setting.is_secret is is_secret}
-    for name in told:
-        if name not in known:
-            raise ConfigurationError(f"channel {channel}: unknown {word} {name}; eBay takes {', '.join(known)}")
-    filled = {}
-    for name, setting in known.items():
-        value = told.get(name, "").strip() or setting.default
-        if value is None:
-            raise ConfigurationError(f"channel {channel}: the {word} {name} is missing. {setting.help}")
-        filled[name] = value
-    return filled
-
-
-def _seconds(where: str, name: str, value: str) -> float:
-    try:
-        seconds = float(value)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds <= ORDERS_LAG_S_MAX:
-        raise ConfigurationError(f"{where}: {name} must lie between 0 and {ORDERS_LAG_S_MAX:g} seconds")
-    return seconds

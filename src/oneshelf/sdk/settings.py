@@ -1,0 +1,40 @@
+"""What a person told of a channel, held against what its kind asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from oneshelf.errors import ConfigurationError
+from oneshelf.sdk.contract import Setting
+
+
+def filled(
+    settings: Sequence[Setting], told: Mapping[str, str], *, channel: str, title: str, is_secret: bool
+) -> dict[str, str]:
+    """Name -> value of all settings (or secrets), with defaults where nothing was told. `title`: of the kind.
+
+    Raises ConfigurationError naming a missing or unknown one; no value is in its words.
+    """
+    word = "secret" if is_secret else "setting"
+    known = {setting.name: setting for setting in settings if setting.is_secret is is_secret}
+    for name in told:
+        if name not in known:
+            raise ConfigurationError(f"channel {channel}: unknown {word} {name}; {title} takes {', '.join(known)}")
+    values = {}
+    for name, setting in known.items():
+        value = told.get(name, "").strip() or setting.default
+        if value is None:
+            raise ConfigurationError(f"channel {channel}: the {word} {name} is missing. {setting.help}")
+        values[name] = value
+    return values
+
+
+def seconds_from(value: str, *, channel: str, name: str, most: float) -> float:
+    """A setting in seconds, from 0 to `most`. Raises ConfigurationError."""
+    try:
+        seconds = float(value)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= most:
+        raise ConfigurationError(f"channel {channel}: {name} must lie between 0 and {most:g} seconds")
+    return seconds
