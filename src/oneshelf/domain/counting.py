@@ -64,10 +64,15 @@ def _rule(shelf: Shelf, command: Count, *, now: datetime) -> None:
     """From now on this count rules its balance: what is told late is judged by it."""
     key = (command.sku, command.location)
     context = shelf.contexts.get(command.key)
-    counted_at = command.as_of or (context.begun_at if isinstance(context, Begun) else now)
-    error_s = CLOCK_ERROR_S if command.error_s is None else command.error_s
+    begun = context if isinstance(context, Begun) else None
+    error_s = begun.error_s if begun else CLOCK_ERROR_S if command.error_s is None else command.error_s
     shelf.rulings[key] = Ruling(
-        figure=command.figure, units=command.units, counted_at=counted_at, error_s=error_s, source=str(command.key)
+        figure=command.figure,
+        units=command.units,
+        counted_at=command.as_of or (begun.begun_at if begun else now),
+        error_s=error_s,
+        source=str(command.key),
+        documents=begun.documents if begun else (),
     )
     shelf.changed_rulings.add(key)
 
@@ -90,7 +95,7 @@ def _since_token(shelf: Shelf, command: Count, token: UUID) -> Since | NoSuchCou
         return NoSuchCount(token, *key, "")
     if begun.location != command.location:
         return NoSuchCount(token, *key, begun.location)
-    more = seen_anyway(_moved_now(shelf, key), begun.begun_at)
+    more = seen_anyway(_moved_now(shelf, key), begun)
     return since_begun(begun, shelf.balances[key].units, more, command.figure)
 
 

@@ -15,7 +15,7 @@ from oneshelf.domain.identity import Location, Sku
 from oneshelf.domain.ledger import Shelf, fill
 from oneshelf.domain.movement import CORRECTIONS, Movement, Reason
 from oneshelf.domain.outcome import Outcome, Posted
-from oneshelf.domain.seen import Certainty, Moved, Ruling, certainty
+from oneshelf.domain.seen import Certainty, Moved, Ruling, certainty, is_quoted
 
 
 def post_late(
@@ -124,6 +124,8 @@ class _ToldLate:
             self._find(movement.sku, location, -change - given)
 
     def _known(self, ruling: Ruling) -> Certainty:
+        if is_quoted(ruling.documents, self.source):
+            return Certainty.SEEN
         return certainty(self.happened_at, ruling.counted_at, error_s=ruling.error_s)
 
     def _find(self, sku: Sku, location: Location, units: int) -> None:
