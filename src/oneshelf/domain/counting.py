@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from oneshelf.domain.account import Account, Outside, StockState
-from oneshelf.domain.command import CLOCK_ERROR_S, Count
+from oneshelf.domain.command import CLOCK_ERROR_S, Count, CountedFigure
 from oneshelf.domain.count_outcome import BeforeHistory, Counted, CountOutdated, InFuture, NoSuchCount
-from oneshelf.domain.ledger import BalanceKey, Shelf
+from oneshelf.domain.ledger import BalanceKey, Shelf, fill
 from oneshelf.domain.movement import Movement, Reason
 from oneshelf.domain.outcome import CountedShort, Posted
 from oneshelf.domain.seen import (
@@ -19,6 +19,7 @@ from oneshelf.domain.seen import (
     LookedBack,
     Ruling,
     Since,
+    is_quoted,
     not_seen,
     seen_anyway,
     since_begun,
@@ -53,11 +54,27 @@ def count(
     missing = there - units
     moved = abs(missing)
     units_short = _correct(shelf, command, missing)
+    _fill_seen(shelf, command)
     shelf.fill_shortages()
     available = shelf.available(command.sku, command.location)
     if command.token is not None or command.as_of is not None:
         return Counted(moved, available, since.units, ambiguous, units_short)
     return CountedShort(moved, available, units_short) if units_short else Posted(moved, available)
+
+
+def _fill_seen(shelf: Shelf, command: Count) -> None:
+    """Orders that wait for units and were seen by who states the free ones: theirs are not among these."""
+    context = shelf.contexts.get(command.key)
+    if not isinstance(context, Begun) or command.figure is not CountedFigure.AVAILABLE:
+        return
+    for line in list(shelf.lines.values()):
+        if line.units_short and (line.sku, line.location) == (command.sku, command.location):
+            units = line.units_short
+            if is_quoted(context.documents, line.source):
+                found, available = Account(Outside.FOUND), Account(StockState.AVAILABLE, line.location)
+                reason = Reason.SEEN_BY_COUNT
+                shelf.move(line.sku, origin=found, target=available, units=units, reason=reason, source=line.source)
+                fill(shelf, line, units)
 
 
 def _rule(shelf: Shelf, command: Count, *, now: datetime) -> None:

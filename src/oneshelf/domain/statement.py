@@ -43,7 +43,7 @@ LIVE = (Stated.NEW, Stated.AGREED, Stated.RULES, Stated.BEATEN)
 
 
 class Document(msgspec.Struct, frozen=True, order=True):
-    """A document that somebody has read: of a channel its order (`is_shipped`: the leaving too), of a source its own."""
+    """What somebody has read: a document of a source, or an order of a channel (`is_shipped`: that it left, too)."""
 
     source: str
     number: str

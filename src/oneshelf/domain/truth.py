@@ -18,6 +18,7 @@ from oneshelf.domain.identity import UNITS_MAX, Location, Sku, name_from
 from oneshelf.errors import MalformedError
 
 ENGINE = "engine"
+EQUAL = "|"
 RANKS_MAX = 20
 
 
@@ -79,7 +80,8 @@ class Scope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TruthRule:
-    """Who decides in a scope. `ranks`: the highest first; who is not named ranks below all who are.
+    """Who decides in a scope. `ranks`: the highest first, those of one rank as one entry (`erp|wms`); who is not named
+    never rules.
 
     `tolerance_units`: a statement that is no further off than this is taken for the same figure, and nothing moves.
     `conservative`: of statements that have not seen each other and are of one rank, the lowest figure, not the latest.
@@ -97,7 +99,7 @@ class TruthRule:
             raise MalformedError(f"strategy leader names a leader, and no other does: this one is {self.strategy}")
         if (self.strategy is Strategy.RANKS) is not bool(self.ranks):
             raise MalformedError(f"strategy ranks names ranks, and no other does: this one is {self.strategy}")
-        if len(set(self.ranks)) != len(self.ranks) or len(self.ranks) > RANKS_MAX:
+        if len(set(self._ranked())) != len(self._ranked()) or len(self._ranked()) > RANKS_MAX:
             raise MalformedError(f"ranks name each system once, and at most {RANKS_MAX} of them")
         if not 0 <= self.tolerance_units <= UNITS_MAX:
             raise MalformedError(f"tolerance_units is {self.tolerance_units}; it must be 0 to {UNITS_MAX}")
@@ -105,15 +107,19 @@ class TruthRule:
     @property
     def names(self) -> set[str]:
         """The channels and sources that it names."""
-        return {name for name in (self.leader, *self.ranks) if name and name != ENGINE}
+        return {name for name in (self.leader, *self._ranked()) if name and name != ENGINE}
+
+    def _ranked(self) -> list[str]:
+        return [name for entry in self.ranks for name in entry.split(EQUAL)]
 
     def rank_of(self, source: str) -> int:
         """The rank of a system, larger is higher; 0 for one that is not named."""
-        return len(self.ranks) - self.ranks.index(source) if source in self.ranks else 0
+        places = (place for place, entry in enumerate(self.ranks) if source in entry.split(EQUAL))
+        return len(self.ranks) - next(places, len(self.ranks))
 
     def leads(self, name: str) -> bool:
         """Whether this channel's own figure is right by this rule, whatever the ledger says."""
-        return name in {self.leader, *self.ranks[:1]} - {"", ENGINE}
+        return name in {self.leader, *(self.ranks[0].split(EQUAL) if self.ranks else ())} - {"", ENGINE}
 
     def stated(self) -> dict[str, Any]:
         """Name -> value of all that it says, without its scope."""

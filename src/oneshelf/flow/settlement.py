@@ -14,7 +14,7 @@ from oneshelf.domain.command import CommandKey, Count
 from oneshelf.domain.ledger import Balance
 from oneshelf.domain.outcome import Done, Outcome
 from oneshelf.domain.outcome import in_words as outcome_in_words
-from oneshelf.domain.seen import FIGURE_STATES, Begun, LookedBack, Moved, since_begun, since_instant
+from oneshelf.domain.seen import FIGURE_STATES, Begun, Context, LookedBack, Moved, since_begun, since_instant
 from oneshelf.domain.statement import Standing, Stated, Statement
 from oneshelf.domain.truth import TruthRule
 from oneshelf.domain.verdict import Verdict
@@ -184,7 +184,7 @@ async def _note_seen(tx: Transaction, token: UUID, key: FigureKey, winner: Stand
 
 
 def _standing(
-    row: StatementRow, key: FigureKey, balance: Balance, unseen: tuple[Moved, ...], context: counts.Context | None
+    row: StatementRow, key: FigureKey, balance: Balance, unseen: tuple[Moved, ...], context: Context | None
 ) -> Standing:
     begun = context if isinstance(context, Begun) else None
     since = (

@@ -10,8 +10,10 @@ from uuid import UUID
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
+from oneshelf.domain.command import CountedFigure
 from oneshelf.domain.identity import Location, Sku
 from oneshelf.storage.database import Transaction
+from oneshelf.storage.drifts import DriftRow
 
 
 class ConflictRow(NamedTuple):
@@ -52,6 +54,22 @@ class NewConflict(NamedTuple):
     rule: str
     winner: dict[str, Any]
     beaten: dict[str, Any]
+
+
+def of_drift(drift: DriftRow, rule: str, location: Location, *, pack_units: int) -> NewConflict:
+    """A channel that rules showed another figure than the ledger's. Units are the SKU's."""
+    shown, own = drift.observed_units * pack_units, drift.expected_units * pack_units
+    return NewConflict(
+        drift.drift_id,
+        Sku(drift.sku),
+        location,
+        CountedFigure.AVAILABLE.value,
+        "drift",
+        "decided",
+        rule,
+        {"source": drift.channel, "document": drift.channel_sku, "units": shown, "value": shown},
+        {"source": "engine", "document": "", "units": own, "value": own},
+    )
 
 
 async def note(tx: Transaction, found: Collection[NewConflict]) -> None:

@@ -238,16 +238,26 @@ def _moved(rows: Sequence[tuple[int, str, str, bool, int]]) -> Found:
     return found
 
 
-async def rulings(tx: Transaction, keys: Collection[BalanceKey]) -> dict[BalanceKey, Ruling]:
-    """The last count of each of these balances that was ever counted. They must be locked."""
+async def rulings(
+    tx: Transaction, keys: Collection[BalanceKey], *, only_quoting: bool = False
+) -> dict[BalanceKey, Ruling]:
+    """The last count of each of these balances that was ever counted. They must be locked.
+
+    `only_quoting`: only what quotes documents.
+    """
     ordered = sorted(keys)
     cursor = await tx.execute(
         """
         select r.sku, r.location, r.figure, r.units, r.counted_at, r.error_s, r.source, r.documents
         from unnest(%(skus)s::text[], %(locations)s::text[]) as wanted (sku, location)
         join ruling_counts r on r.sku = wanted.sku and r.location = wanted.location
+        where not %(only_quoting)s or r.documents <> '{}'
         """,
-        {"skus": [sku for sku, _ in ordered], "locations": [location for _, location in ordered]},
+        {
+            "skus": [sku for sku, _ in ordered],
+            "locations": [location for _, location in ordered],
+            "only_quoting": only_quoting,
+        },
     )
     return {
         (Sku(sku), Location(location)): Ruling(

@@ -15,8 +15,8 @@ from oneshelf.domain.account import Outside, StockState
 from oneshelf.domain.command import CommandKey, Count, CountedFigure
 from oneshelf.domain.identity import Location, Sku
 from oneshelf.domain.ledger import BalanceKey
-from oneshelf.domain.seen import Moved
-from oneshelf.domain.statement import LIVE, Statement, Stated
+from oneshelf.domain.seen import Context, Moved
+from oneshelf.domain.statement import LIVE, Stated, Statement
 from oneshelf.storage import counts
 from oneshelf.storage.database import Transaction
 
@@ -65,9 +65,10 @@ async def add(tx: Transaction, statement_id: UUID, statement: Statement, *, erro
     """Keep a statement. Raises RowExistsError where somebody was faster with this document."""
     await tx.execute(
         """
-        insert into statements (sku, location, figure, source, document, statement_id, fingerprint, said, error_s, state)
-        values (%(sku)s, %(location)s, %(figure)s, %(source)s, %(document)s, %(statement_id)s, %(fingerprint)s, %(said)s,
-                %(error_s)s, %(state)s)
+        insert into statements
+            (sku, location, figure, source, document, statement_id, fingerprint, said, error_s, state)
+        values (%(sku)s, %(location)s, %(figure)s, %(source)s, %(document)s, %(statement_id)s, %(fingerprint)s,
+                %(said)s, %(error_s)s, %(state)s)
         """,
         {
             **_key(statement),
@@ -118,10 +119,13 @@ async def live(tx: Transaction, key: FigureKey) -> list[StatementRow]:
 
 
 async def undecided(tx: Transaction, *, limit: int) -> tuple[list[StatementRow], list[FigureKey]]:
-    """Differences that the ledger has not taken yet, the oldest first; and figures that have to be settled."""
+    """Differences that the ledger can take now, the oldest first; and figures that have to be settled."""
     cursor = await tx.execute(
         f"""
-        select {_COLUMNS} from statements where figure = '' and state in ('new', 'waiting')
+        select {_COLUMNS} from statements t
+        where figure = '' and (state = 'new' or (state = 'waiting' and exists (
+            select from balances b
+            where b.sku = t.sku and b.location = t.location and b.available >= -(t.said->>'units')::bigint)))
         order by received_at limit %(limit)s
         """,
         {"limit": limit},
@@ -329,7 +333,7 @@ async def not_seen(tx: Transaction, rows: Sequence[StatementRow]) -> dict[UUID, 
     return found
 
 
-async def begun(tx: Transaction, rows: Sequence[StatementRow]) -> Mapping[UUID, counts.Context]:
+async def begun(tx: Transaction, rows: Sequence[StatementRow]) -> Mapping[UUID, Context]:
     """statement -> where its balance stood when its counting began, of those with a token that is known."""
     asked = {
         CommandKey(scope="statement", key=str(row.statement_id)): row for row in rows if row.statement.token is not None
