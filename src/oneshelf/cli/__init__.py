@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from oneshelf.cli import (
+    architecture,
     channel,
     channel_check,
     channel_measures,
@@ -51,6 +52,7 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(drift.app, name="drift")
 app.add_typer(source.app, name="source")
 app.add_typer(truth.app, name="truth")
+app.add_typer(architecture.app, name="architecture")
 app.add_typer(conflict.app, name="conflict")
 app.add_typer(parked.app, name="errors")
 

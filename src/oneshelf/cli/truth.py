@@ -73,7 +73,7 @@ def set_(
 
     async def put(database: Database) -> bool | Unknown:
         done = await put_rule(database, rule, actor=ACTOR, reason=why)
-        await _decide_anew(database)
+        await decide_anew(database)
         return done
 
     has_changed = _known(on_database(put))
@@ -100,7 +100,7 @@ def remove(
 
     async def end(database: Database) -> bool | Unknown:
         done = await end_rule(database, scope, actor=ACTOR, reason=why)
-        await _decide_anew(database)
+        await decide_anew(database)
         return done
 
     had = _known(on_database(end))
@@ -196,7 +196,7 @@ def show_preview(previewed: Previewed, *, as_json: bool) -> None:
     typer.echo(f"{previewed.looked_count} figures and drifts were looked at{rest}; nothing was saved")
 
 
-async def _decide_anew(database: Database) -> None:
+async def decide_anew(database: Database) -> None:
     """What the change concerns is decided at once; a running engine would do it as well."""
     from oneshelf.cli.source import poster
     from oneshelf.clock import SystemClock

@@ -17,6 +17,7 @@ import msgspec
 
 from oneshelf.domain.command import CLOCK_ERROR_S, CLOCK_ERROR_S_MAX, KEY_LENGTH_MAX, CommandKey, CountedFigure
 from oneshelf.domain.identity import UNITS_MAX, Location, Sku
+from oneshelf.domain.version.leader import Version
 from oneshelf.errors import MalformedError
 
 DOCUMENTS_MAX = 1_000
@@ -154,7 +155,7 @@ class Standing:
             return True
         if mine.source == theirs.source:
             if mine.sequence is not None and theirs.sequence is not None:
-                return (mine.epoch, mine.sequence) > (theirs.epoch, theirs.sequence)
+                return Version(mine.epoch, mine.sequence) > Version(theirs.epoch, theirs.sequence)
             if mine.epoch != theirs.epoch:
                 return mine.epoch > theirs.epoch
             return self.instant > other.instant

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from oneshelf.domain.architecture import LIVE, WATCH, Architecture, Change, Wish, changes, named
 from oneshelf.domain.command import CountedFigure
 from oneshelf.domain.identity import Location, Sku
 from oneshelf.domain.statement import Stated
@@ -186,3 +187,47 @@ async def _unknown(tx: Transaction, scope: Scope, rule: TruthRule | None) -> Unk
     if rule is not None and (names := await sources.unknown(tx, rule.names)):
         return Unknown("channel or source", names[0], f"oneshelf source add {names[0]}, or oneshelf channel add")
     return None
+
+
+# Architectures --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Arranged:
+    """The shape that the shop has, and what would change or has changed. `narrower`: rules that are exceptions."""
+
+    architecture: Architecture
+    changes: tuple[Change, ...]
+    narrower: tuple[TruthRule, ...]
+
+
+async def arrangement(database: Database, wish: Wish | None = None) -> Arranged:
+    """The shape that the shop has, and what would have to change for the one that is wished for."""
+    async with database.transaction() as tx:
+        return await _arranged(tx, wish)
+
+
+async def arrange(database: Database, wish: Wish, *, actor: str, reason: str) -> Arranged | Unknown:
+    """Give the shop this shape: the rule for everything, and of `none` the mode of each channel. What was changed.
+
+    No channel goes live by this: what it would show is signed off first. Narrower rules stay.
+    """
+    async with database.transaction() as tx:
+        # The rules first: what is changed is what was read.
+        await truth_rules.lock(tx)
+        found = await _arranged(tx, wish)
+        done = await put_in(tx, Scope(), wish.rule, actor=actor, reason=reason)
+        if isinstance(done, Unknown):
+            return done
+        if wish.architecture is Architecture.NONE:
+            for row in await catalog.channels(tx):
+                if row.mode == LIVE:
+                    await catalog.set_mode(tx, row.channel, WATCH)
+    return found
+
+
+async def _arranged(tx: Transaction, wish: Wish | None) -> Arranged:
+    rules = [row.rule for row in await truth_rules.listed(tx)]
+    modes = {row.channel: row.mode for row in await catalog.channels(tx)}
+    narrower = tuple(rule for rule in rules if rule.scope != Scope())
+    return Arranged(named(rules, modes), tuple(changes(wish, rules, modes)) if wish else (), narrower)

@@ -15,6 +15,8 @@ from oneshelf.domain.identity import Location, Sku
 from oneshelf.storage.database import Transaction
 from oneshelf.storage.drifts import DriftRow
 
+KINDS = ("statement", "ledger", "drift", "equivocation")
+
 
 class ConflictRow(NamedTuple):
     """A disagreement. `winner`, `beaten`: source, document, units and value of each side.
