@@ -181,9 +181,9 @@ async def _stated_in(tx: Transaction, scope: Scope) -> list[FigureKey]:
 
 async def _unknown(tx: Transaction, scope: Scope, rule: TruthRule | None) -> Unknown | None:
     if scope.sku is not None and not await catalog.known_skus(tx, [scope.sku]):
-        return Unknown("SKU", scope.sku, "POST /v1/skus, or oneshelf stock import")
+        return Unknown("SKU", scope.sku, "oneshelf stock add-sku, or POST /v1/skus")
     if scope.location is not None and not await catalog.known_locations(tx, [scope.location]):
-        return Unknown("location", scope.location, "POST /v1/locations")
+        return Unknown("location", scope.location, "oneshelf stock add-location, or POST /v1/locations")
     if rule is not None and (names := await sources.unknown(tx, rule.names)):
         return Unknown("channel or source", names[0], f"oneshelf source add {names[0]}, or oneshelf channel add")
     return None

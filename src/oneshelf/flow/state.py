@@ -136,10 +136,10 @@ async def _keep(tx: Transaction, statement_id: UUID, said: Statement) -> Stateme
 async def _unknown(tx: Transaction, said: Statement) -> Answer | None:
     known = await catalog.told_known(await catalog.ask_known(tx, [said.sku], [said.location]))
     if said.sku not in known.skus:
-        words = f"no SKU {said.sku}. Way out: POST /v1/skus, or oneshelf stock import"
+        words = f"no SKU {said.sku}. Way out: oneshelf stock add-sku, or POST /v1/skus"
         return Answer(outcome=Refused.UNKNOWN_SKU, words=words)
     if said.location not in known.locations:
-        words = f"no location {said.location}. Way out: POST /v1/locations"
+        words = f"no location {said.location}. Way out: oneshelf stock add-location, or POST /v1/locations"
         return Answer(outcome=Refused.UNKNOWN_LOCATION, words=words)
     if known.bundles.get(said.sku):
         words = f"{said.sku} is a bundle and has no units of its own; state its components"
