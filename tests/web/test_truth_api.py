@@ -58,15 +58,18 @@ async def available(shop: Shop) -> int:
 
 
 async def test_each_row_has_its_own_answer_and_the_same_batch_again_moves_nothing(shop: Shop) -> None:
-    rows = [delta("GR-1", 10), on_hand("S-1", 12, "GR-1"), {"document": "S-2"}, {**delta("GR-2", 1), "sku": "CAP"}]
+    rows = [delta("GR-1", 10), on_hand("S-1", 12, "GR-1"), {**delta("GR-2", 1), "sku": "CAP"}]
     first = await state(shop, *rows)
-    assert [one["outcome"] for one in first] == ["posted", "beaten", "malformed", "unknown_sku"]
+    assert [one["outcome"] for one in first] == ["posted", "beaten", "unknown_sku"]
     assert await available(shop) == 10
     again = await state(shop, *rows)
     assert [(one["outcome"], one["replayed"]) for one in again[:2]] == [("posted", True), ("beaten", True)]
     assert await available(shop) == 10
-    without = {**on_hand("S-3", 1), "seen": {}}
-    assert "what it had seen" in (await state(shop, without))[0]["detail"]
+    for wrong, words in (({**on_hand("S-3", 1), "seen": {}}, "what it had seen"), ({"document": "S-4"}, "sku")):
+        body = {"source": "erp", "statements": [delta("GR-9", 1), wrong]}
+        refused = await shop.client.post("/v1/statements", json=body)
+        assert (refused.status_code, words in refused.json()["detail"]) == (422, True)
+    assert await available(shop) == 10
     assert [one["outcome"] for one in await state(shop, delta("GR-1", 1), source="sap")] == ["unknown_source"]
 
 

@@ -32,7 +32,7 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
     "ScopeIn": {"sku": "MUG-BLUE"},
     "GroupingIn": {"sku": "MUG-BLUE", "sku_group": "mugs"},
     "SourceIn": {"source": "erp", "title": "The ERP in the office", "error_s": 30},
-    "StatementsDocumentedIn": {
+    "StatementsIn": {
         "source": "erp",
         "statements": [
             {"document": "GR-1", **_MUG, "figure": "delta", "units": 20},

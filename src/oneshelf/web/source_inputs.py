@@ -133,13 +133,6 @@ class StatementsIn(Input):
     """What a source states, in its order; each row has its own answer."""
 
     source: SourceNameIn
-    statements: Annotated[list[Any], Field(min_length=1, max_length=STATEMENTS_MAX)]
-
-
-class StatementsDocumentedIn(Input):
-    """As `StatementsIn`, with its rows; a row that cannot be read has its own answer too."""
-
-    source: SourceNameIn
     statements: Annotated[list[StatementIn], Field(min_length=1, max_length=STATEMENTS_MAX)]
 
 
@@ -176,7 +169,7 @@ class RulingIn(Input):
     reason: WordsIn = ""
 
 
-DOCUMENTED = (SourceIn, StatementsDocumentedIn, TruthRuleIn, TruthScopeIn, RulingIn)
+DOCUMENTED = (SourceIn, StatementsIn, TruthRuleIn, TruthScopeIn, RulingIn)
 
 _SOURCE, _STATEMENTS, _STATEMENT = TypeAdapter(SourceIn), TypeAdapter(StatementsIn), TypeAdapter(StatementIn)
 _RULE, _SCOPE, _RULING = TypeAdapter(TruthRuleIn), TypeAdapter(TruthScopeIn), TypeAdapter(RulingIn)
@@ -188,21 +181,20 @@ def source_from(document: object) -> SourceIn:
     return item
 
 
-def statements_from(document: object) -> tuple[str, list[Statement | str]]:
-    """The source, and each row as a statement, or in words what is wrong with it. Raises MalformedError."""
+def statements_from(document: object) -> list[Statement]:
+    """The rows. Raises MalformedError, which names the row: then none is taken."""
     item: StatementsIn = _parsed(_STATEMENTS, document, "body")
-    rows: list[Statement | str] = []
-    for number, row in enumerate(item.statements):
-        try:
-            rows.append(statement_from(item.source, row, where=f"statements.{number}"))
-        except MalformedError as problem:
-            rows.append(str(problem))
-    return item.source, rows
+    return [
+        _statement(item.source, row, where=f"body.statements.{number}") for number, row in enumerate(item.statements)
+    ]
 
 
 def statement_from(source: str, document: object, *, where: str) -> Statement:
     """One row. Raises MalformedError."""
-    row: StatementIn = _parsed(_STATEMENT, document, where)
+    return _statement(source, _parsed(_STATEMENT, document, where), where=where)
+
+
+def _statement(source: str, row: StatementIn, *, where: str) -> Statement:
     if row.figure != DELTA and (row.seen is None or not row.seen.model_fields_set - {"error_s"}):
         raise MalformedError(
             f"{where}: a figure says what it had seen: seen.documents (perhaps none of them: []), seen.as_of, or "

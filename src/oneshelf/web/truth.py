@@ -11,7 +11,6 @@ from starlette.requests import Request
 from oneshelf.domain.command import Command
 from oneshelf.domain.identity import instant_from, sku_from
 from oneshelf.domain.outcome import Outcome
-from oneshelf.domain.statement import Statement
 from oneshelf.errors import CannotResolveError, UnknownConflictError
 from oneshelf.flow import entrust
 from oneshelf.flow.entrust import Unknown
@@ -59,23 +58,18 @@ async def list_sources(engine: EngineOf) -> outputs.SourcesOut:
     return outputs.SourcesOut(sources=[outputs.source_out(row) for row in rows])
 
 
-@router.post("/statements", openapi_extra=described.body("StatementsDocumentedIn"))
+@router.post("/statements", openapi_extra=described.body("StatementsIn"))
 async def state(request: Request, engine: EngineOf) -> outputs.StatementAnswers:
     """What a source states, row by row, each with its own answer; the status is 200 whatever they say.
+    One that cannot be read refuses the request, and none is taken.
 
     A `delta` is a fact and moves units once. A figure is decided by the rule of its SKU, state and location: the
     ledger follows it, or it is written down as a conflict. The same document again is answered as before; with
     another content it is quarantined.
     """
-    _, rows = statements_from(await read_json(request))
-    said = [row for row in rows if isinstance(row, Statement)]
-    answers = iter(await take(engine.database, engine.clock.new_id, _post(engine), said))
-    told = [
-        outputs.answer_out(row.document, next(answers))
-        if isinstance(row, Statement)
-        else outputs.unreadable_out("", row)
-        for row in rows
-    ]
+    rows = statements_from(await read_json(request))
+    answers = await take(engine.database, engine.clock.new_id, _post(engine), rows)
+    told = [outputs.answer_out(row.document, answer) for row, answer in zip(rows, answers, strict=True)]
     engine.wake(WAKES)
     return outputs.StatementAnswers(answers=told)
 
