@@ -17,8 +17,10 @@ from oneshelf.cli import (
     matrix,
     parked,
     policy,
+    secret,
     simulation,
     stock,
+    token,
     undo,
 )
 from oneshelf.cli.common import PlainErrors
@@ -47,6 +49,8 @@ app.add_typer(stock.app, name="stock")
 app.add_typer(policy.app, name="policy")
 app.add_typer(drift.app, name="drift")
 app.add_typer(parked.app, name="errors")
+app.add_typer(secret.app, name="secrets")
+app.add_typer(token.app, name="token")
 
 
 def main() -> None:

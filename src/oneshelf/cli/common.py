@@ -61,6 +61,17 @@ def on_database(work: Callable[[Database], Awaitable[Result]]) -> Result:
     return asyncio.run(run())
 
 
+def os_user() -> str:
+    """Who types: the user of the operating system."""
+    import getpass
+    import os
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
+
+
 def units_in(text: str, *, what: str = "units", least: int = 0) -> int:
     """Units typed by a person. Raises MalformedError for a fraction, NaN, a negative or a huge number."""
     from oneshelf.domain.identity import units_from

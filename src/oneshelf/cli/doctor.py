@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from oneshelf.app import database_dsn, open_channels
+from oneshelf.app import database_dsn, keyring_of, open_channels
 from oneshelf.clock import SystemClock
 from oneshelf.config import Settings
 from oneshelf.errors import OneshelfError
@@ -15,7 +15,7 @@ from oneshelf.flow.subscribe import EVERY_S, announced_at
 from oneshelf.sdk.contract import Hears, Subscribes
 from oneshelf.sdk.fault import ChannelFault
 from oneshelf.sdk.message import Finding
-from oneshelf.storage import audit_positions, catalog, health, probes, schedules, subscriptions
+from oneshelf.storage import audit_positions, catalog, health, probes, schedules, secret_keys, subscriptions
 from oneshelf.storage.catalog import ChannelRow
 from oneshelf.storage.database import Database
 from oneshelf.storage.migrate import check, reach
@@ -35,14 +35,15 @@ def examine(settings: Settings) -> list[Finding]:
         with database_dsn(settings) as dsn:
             # The pool would only say that it did not get a connection, and this why.
             reach(dsn)
-            return asyncio.run(_examine(dsn, settings.public_url))
+            return asyncio.run(_examine(dsn, settings))
     except OneshelfError as problem:
         return [Finding("database", is_good=False, detail=str(problem))]
 
 
-async def _examine(dsn: str, public_url: str) -> list[Finding]:
+async def _examine(dsn: str, settings: Settings) -> list[Finding]:
     findings: list[Finding] = []
-    async with Database.open(dsn, application_name="oneshelf doctor") as database:
+    keyring = keyring_of(settings)
+    async with Database.open(dsn, application_name="oneshelf doctor", keyring=keyring) as database:
         findings += await _server(database)
         try:
             check(dsn)
@@ -50,7 +51,8 @@ async def _examine(dsn: str, public_url: str) -> list[Finding]:
             return [*findings, Finding("schema", is_good=False, detail=str(problem))]
         findings.append(Finding("schema", is_good=True, detail="as this version needs it"))
         findings.append(await _ledger(database))
-        return [*findings, *await _channels(database, public_url)]
+        findings.append(await _secrets(database))
+        return [*findings, *await _channels(database, settings.public_url)]
 
 
 async def _server(database: Database) -> list[Finding]:
@@ -90,6 +92,26 @@ async def _ledger(database: Database) -> Finding:
     if audit.age_s is None:
         return Finding("ledger", is_good=True, detail="not audited yet; a running engine does it every minute")
     return Finding("ledger", is_good=True, detail=f"audited {audit.age_s:.0f} s ago, it balances")
+
+
+async def _secrets(database: Database) -> Finding:
+    """Whether what lets us in at channels is sealed, and opens here."""
+    async with database.transaction() as tx:
+        rows = await secret_keys.listed(tx)
+        current = await secret_keys.current(tx)
+    if not rows:
+        return Finding("secrets", is_good=True, detail="there are none yet")
+    try:
+        await secret_keys.check(database)
+    except OneshelfError as problem:
+        return Finding("secrets", is_good=False, detail=str(problem))
+    others = sum(row.key_id != current or not row.key_id for row in rows)
+    if others:
+        detail = f"{others} of {len(rows)} are in plain text or sealed by an old key; seal them: oneshelf secrets seal"
+        return Finding("secrets", is_good=False, detail=detail)
+    return Finding(
+        "secrets", is_good=True, detail=f"{len(rows)}, sealed by the key {current} of {database.keyring.where}"
+    )
 
 
 async def _channels(database: Database, public_url: str) -> list[Finding]:

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from oneshelf.clock import Clock
 from oneshelf.domain.command import Command
 from oneshelf.domain.identity import Channel
+from oneshelf.errors import OneshelfError
 from oneshelf.flow.channel import OpenChannel
 from oneshelf.flow.post import Answered
 from oneshelf.storage.database import Database
@@ -43,6 +44,7 @@ from oneshelf.web import (
 )
 from oneshelf.web.auth import Door
 from oneshelf.web.engine import Engine
+from oneshelf.web.needs import Needs
 from oneshelf.web.plain_route import PlainRoutes
 
 STATIC = Path(__file__).parent / "static"
@@ -85,8 +87,8 @@ class Guard:
                     headers.append(_REVALIDATED if scope["path"].startswith("/static/") else _UNSTORED)
             await send(message)
 
-        answer = _unreadable_address(scope) or self._door.refusal(Request(scope))
         try:
+            answer = _unreadable_address(scope) or await self._refusal(Request(scope))
             await (answer or self._app)(scope, receive, send_guarded)
         except Exception:
             log.exception("request.failed", method=scope["method"], path=scope["path"])
@@ -94,6 +96,15 @@ class Guard:
                 raise
             failed = problems.problem(500, "oneshelf failed; its log says why", kind="failed")
             await failed(scope, receive, send_guarded)
+
+    async def _refusal(self, request: Request) -> Response | None:
+        try:
+            return await self._door.refusal(request)
+        except OneshelfError as failure:
+            answer = await problems.answer_to(request, failure)
+            if answer is None:
+                raise
+            return answer
 
 
 def _unreadable_address(scope: Scope) -> Response | None:
@@ -147,8 +158,9 @@ def create_app(
 
     `api_token`: what the API and the pages ask for; empty lets everybody in who reaches the port.
     """
+    door = Door(api_token, database, clock)
     app = Api(
-        door=Door(api_token),
+        door=door,
         title="oneshelf",
         summary="One true stock count behind every storefront.",
         version=version("oneshelf"),
@@ -170,4 +182,5 @@ def create_app(
     app.include_router(going_live.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     problems.install(app)
+    door.guard(Needs(app.routes))
     return app
