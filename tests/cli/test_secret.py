@@ -94,9 +94,9 @@ def test_no_output_has_a_secret_in_it(shop: Callable[..., Result], tmp_path: Pat
     said.append(shop("channel", "add", "shopify", "shop", "--location", "BER", "--secret", CANARY, exits=2).output)
     keys = (tmp_path / "data" / "secrets.key").read_text().splitlines()[1:]
     made = {**environment(dsn), "ONESHELF_DATA_DIR": str(tmp_path / "data"), "ONESHELF_LOG_LEVEL": "DEBUG"}
-    command = [sys.executable, "-m", "oneshelf.cli", "serve", "--port", "0"]
+    serve = [sys.executable, "-m", "oneshelf.cli", "serve", "--port", "0"]
     log = tmp_path / "engine.log"
-    with log.open("w") as file, subprocess.Popen(command, env=made, stderr=file, stdout=file) as engine:
+    with log.open("w") as file, subprocess.Popen(serve, env=made, stderr=file, stdout=file) as engine:
         try:
             with log.open() as lines:
                 address = _address(engine, lines.readline)

@@ -22,6 +22,7 @@ from oneshelf.cli import (
     stock,
     token,
     undo,
+    user,
 )
 from oneshelf.cli.common import PlainErrors
 
@@ -51,6 +52,7 @@ app.add_typer(drift.app, name="drift")
 app.add_typer(parked.app, name="errors")
 app.add_typer(secret.app, name="secrets")
 app.add_typer(token.app, name="token")
+app.add_typer(user.app, name="user")
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
+import typer
 import uvicorn
 import uvloop
 from fastapi import FastAPI
@@ -19,7 +20,7 @@ from oneshelf.clock import SystemClock
 from oneshelf.config import Settings
 from oneshelf.errors import ConfigurationError, InvariantError
 from oneshelf.sdk.address import is_loopback
-from oneshelf.storage import access, leases, secret_keys
+from oneshelf.storage import access, leases, secret_keys, users
 from oneshelf.storage.database import Database
 from oneshelf.storage.migrate import migrate
 from oneshelf.telemetry import get_logger
@@ -72,7 +73,21 @@ async def _run(settings: Settings, listener: socket.socket, on_ready: Ready) -> 
         await _refuse_strangers(settings, database)
         token = settings.api_token.get_secret_value()
         async with assembled(database, SystemClock(), api_token=token, public_url=settings.public_url) as engine:
-            await _serve(engine, lambda: on_ready(_address(settings.host, listener)), listener)
+            address, link = _address(settings.host, listener), await _first_link(database)
+
+            def on_started() -> None:
+                on_ready(address)
+                if link:
+                    # Not to the log: it is a secret until it is used.
+                    typer.echo(f"No user yet. Make the first one, an admin, within a day: {address}/set-up?link={link}")
+
+            await _serve(engine, on_started, listener)
+
+
+async def _first_link(database: Database) -> str:
+    """The secret of a link for the first user, "" where there is one. That of the last start is good no more."""
+    async with database.transaction() as tx:
+        return "" if await users.is_any(tx) else await users.invite_first(tx)
 
 
 async def _serve(engine: Assembled, on_started: Callable[[], None], listener: socket.socket) -> None:

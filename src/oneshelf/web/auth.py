@@ -15,7 +15,7 @@ from starlette.types import Scope as AsgiScope
 
 from oneshelf.clock import Clock
 from oneshelf.domain.access import ANYBODY, Principal, Scope, Via
-from oneshelf.storage import access, access_limits, api_tokens
+from oneshelf.storage import access, access_limits, api_tokens, sessions, users
 from oneshelf.storage.database import Database
 from oneshelf.web.needs import OPEN, Needs
 from oneshelf.web.problems import problem
@@ -26,17 +26,27 @@ COOKIE_S = 12 * 3600
 REMEMBERED_S = 1.0
 REMEMBERED_MAX = 1000
 BURST_S = 5.0
+NOTED_EVERY_S = 60.0
+_WEBHOOKS = "/webhooks/"
+_SAYS_WHERE_FROM = frozenset({"origin", "sec-fetch-site"})
+SESSION_COOKIE = "oneshelf_session"
+# Taken by browsers only over TLS, for this host alone and every path (RFC 6265bis, section 4.1.3.2).
+SAFE_SESSION_COOKIE = f"__Host-{SESSION_COOKIE}"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _PRINCIPAL = "oneshelf.principal"
 
 
 @dataclass(slots=True)
 class _Seen:
-    """A token that was shown: whose it is, until when that is believed, and how many requests it has in store here."""
+    """A token that was shown: whose it is, until when that is believed, and how many requests it has in store here.
+
+    `noted_at`: when this node last wrote down that a session is used.
+    """
 
     principal: Principal
     until: float
     in_store: float = 0.0
+    noted_at: float = -math.inf
 
 
 class Door:
@@ -63,22 +73,24 @@ class Door:
         """
         path: str = request.scope["path"]
         needed = self._needs.of(request.method, path)
-        if needed is OPEN:
-            return None
         is_safe = request.method in _SAFE_METHODS
+        if needed is OPEN and (is_safe or path.startswith(_WEBHOOKS)):
+            return None
         if not is_safe and _is_from_elsewhere(request):
             return problem(
                 403,
                 "another site may not send this; a program sends neither Origin nor Sec-Fetch-Site",
                 kind="foreign-origin",
             )
+        if needed is OPEN:
+            return None
         principal = await self._identified(request, is_safe=is_safe)
         if principal is None:
             if request.method == "GET" and _is_page(path) and self._token:
                 shown = request.query_params.get("token", "")
                 if _same(shown.encode(), self._token):
                     return self._welcome(request)
-            return _unknown()
+            return await self._turned_away(request)
         request.scope[_PRINCIPAL] = principal
         if not principal.may(needed):
             return _too_little(principal, needed)
@@ -101,7 +113,39 @@ class Door:
             if principal is not None:
                 self._remember(presented, principal)
                 return principal
+        if session := session_of(request):
+            is_told = is_safe or not _SAYS_WHERE_FROM.isdisjoint(request.headers.keys())
+            principal = await self._logged_in(session, request.scope["path"]) if is_told else None
+            if principal is not None:
+                return principal
         return None if self._token else await self._anybody()
+
+    async def _logged_in(self, session: str, path: str) -> Principal | None:
+        """Whose session this is. A page that refreshes itself keeps nobody logged in who has gone away."""
+        now = self._clock.monotonic()
+        is_act = not path.startswith("/live/")
+        seen = self._remembered(session)
+        if seen is not None and (not is_act or seen.noted_at + NOTED_EVERY_S > now):
+            return seen.principal
+        async with self._database.transaction() as tx:
+            principal = await sessions.found(tx, session, is_act=is_act)
+        if principal is not None:
+            self._remember(session, principal, is_noted=is_act)
+        return principal
+
+    def forget(self, shown: str) -> None:
+        """A session has ended: this node asks again at once."""
+        self._seen.pop(_key(shown), None)
+
+    async def _turned_away(self, request: Request) -> Response:
+        """A person with a browser is led to the log-in, everybody else is told what to send."""
+        if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+            async with self._database.transaction() as tx:
+                has_users = await users.is_any(tx)
+            if has_users:
+                query = f"?{request.url.query}" if request.url.query else ""
+                return RedirectResponse("/login?" + urlencode({"next": request.url.path + query}), status_code=303)
+        return _unknown()
 
     async def _anybody(self) -> Principal | None:
         """Whoever it is, as long as there is neither a token nor a user."""
@@ -116,13 +160,14 @@ class Door:
         seen = self._seen.get(_key(presented))
         return seen if seen is not None and seen.until > self._clock.monotonic() else None
 
-    def _remember(self, presented: str, principal: Principal) -> None:
+    def _remember(self, presented: str, principal: Principal, *, is_noted: bool = False) -> None:
         now = self._clock.monotonic()
         if len(self._seen) >= REMEMBERED_MAX:
             self._seen = {key: seen for key, seen in self._seen.items() if seen.until > now}
         former = self._seen.get(_key(presented))
-        in_store = former.in_store if former else 0.0
-        self._seen[_key(presented)] = _Seen(principal, now + REMEMBERED_S, in_store)
+        in_store, noted_at = (former.in_store, former.noted_at) if former else (0.0, -math.inf)
+        noted_at = now if is_noted else noted_at
+        self._seen[_key(presented)] = _Seen(principal, now + REMEMBERED_S, in_store, noted_at)
 
     async def _too_fast(self, request: Request, principal: Principal) -> Response | None:
         """429 where a token asks more often than it may. A node takes half a second's worth at once from the bucket."""
@@ -168,6 +213,29 @@ class Door:
 def principal_of(scope: AsgiScope) -> Principal | None:
     """Who asks, as the door has found it; None where the route is open to all."""
     return cast("Principal | None", scope.get(_PRINCIPAL))
+
+
+def session_of(request: Request) -> str:
+    """The id of the session in the cookie; "" without one."""
+    return request.cookies.get(SAFE_SESSION_COOKIE if _is_safe_wire(request) else SESSION_COOKIE, "")
+
+
+def session_cookie(answer: Response, request: Request, session: str) -> None:
+    """Let the browser keep a session, or forget it where it is ""."""
+    is_safe_wire = _is_safe_wire(request)
+    answer.set_cookie(
+        SAFE_SESSION_COOKIE if is_safe_wire else SESSION_COOKIE,
+        session,
+        max_age=sessions.WHOLE_S if session else 0,
+        path="/",
+        httponly=True,
+        samesite="lax",
+        secure=is_safe_wire,
+    )
+
+
+def _is_safe_wire(request: Request) -> bool:
+    return request.url.scheme == "https"
 
 
 def _unknown() -> Response:

@@ -31,6 +31,7 @@ from oneshelf.web import (
     drifts,
     going_live,
     inputs,
+    login,
     metrics,
     offers,
     pages,
@@ -45,6 +46,7 @@ from oneshelf.web import (
 from oneshelf.web.auth import Door
 from oneshelf.web.engine import Engine
 from oneshelf.web.needs import Needs
+from oneshelf.web.passwords import Passwords
 from oneshelf.web.plain_route import PlainRoutes
 
 STATIC = Path(__file__).parent / "static"
@@ -168,9 +170,10 @@ def create_app(
         redoc_url=None,
         # What there is to measure is under /metrics; asking each time whether anybody else listens costs a reservation.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
-        routes=[*commands.ROUTES, *webhooks.ROUTES, *metrics.ROUTES, *pages.ROUTES],
+        routes=[*commands.ROUTES, *webhooks.ROUTES, *metrics.ROUTES, *login.ROUTES, *pages.ROUTES],
     )
     app.state.engine = Engine(database=database, channels=channels, clock=clock, wake=wake, post=post)
+    app.state.door, app.state.passwords = door, Passwords()
     app.include_router(counts.router)
     app.include_router(reservations.router)
     app.include_router(sharing.router)  # Before the routes that would take its addresses for a SKU.

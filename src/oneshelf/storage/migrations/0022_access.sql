@@ -29,3 +29,35 @@ create table access_limits (
     tat         timestamptz not null
 );
 create index access_limits_spent on access_limits (tat);
+
+-- People. A row stays when somebody is disabled: who did what refers to it.
+create table users (
+    user_id        uuid primary key,
+    -- In lower case.
+    name           text not null unique,
+    role           text not null check (role in ('viewer', 'warehouse', 'operator', 'admin')),
+    -- Argon2id, with its parameters and salt. Null: a link was made, and not used yet.
+    password_hash  text,
+    created_at     timestamptz not null default db_now(),
+    created_by     text not null,
+    last_login_at  timestamptz,
+    disabled_at    timestamptz
+);
+
+-- Links that are good once: to set a password, or, without a user, to make the first one.
+create table user_links (
+    link_sha256  bytea primary key check (octet_length(link_sha256) = 32),
+    user_id      uuid references users,
+    expires_at   timestamptz not null
+);
+
+-- Who is logged in. Of the cookie only a hash is kept.
+create table sessions (
+    session_sha256  bytea primary key check (octet_length(session_sha256) = 32),
+    user_id         uuid not null references users,
+    began_at        timestamptz not null default db_now(),
+    seen_at         timestamptz not null default db_now()
+);
+create index sessions_of_user on sessions (user_id);
+create index sessions_by_age on sessions (began_at);
+create index user_links_of_user on user_links (user_id);
