@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from oneshelf.cli import (
+    audit_log,
     channel,
     channel_check,
     channel_measures,
@@ -44,6 +45,7 @@ channel_check.register(channel.app)
 channel_measures.register(channel.app)
 matrix.register(channel.app)
 undo.register(app)
+audit_log.register(app)
 app.add_typer(channel.app, name="channel")
 app.add_typer(listing.app, name="listing")
 app.add_typer(stock.app, name="stock")

@@ -17,6 +17,7 @@ from oneshelf.clock import Clock
 from oneshelf.domain.access import ANYBODY, Principal, Scope, Via
 from oneshelf.storage import access, access_limits, api_tokens, sessions, users
 from oneshelf.storage.database import Database
+from oneshelf.web import audit_log
 from oneshelf.web.needs import OPEN, Needs
 from oneshelf.web.problems import problem
 
@@ -33,7 +34,7 @@ SESSION_COOKIE = "oneshelf_session"
 # Taken by browsers only over TLS, for this host alone and every path (RFC 6265bis, section 4.1.3.2).
 SAFE_SESSION_COOKIE = f"__Host-{SESSION_COOKIE}"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_PRINCIPAL = "oneshelf.principal"
+_PRINCIPAL, _ROUTE = "oneshelf.principal", "oneshelf.route"
 
 
 @dataclass(slots=True)
@@ -72,7 +73,8 @@ class Door:
         Raises DatabaseUnavailableError.
         """
         path: str = request.scope["path"]
-        needed = self._needs.of(request.method, path)
+        route, needed = self._needs.of(request.method, path)
+        request.scope[_ROUTE] = route
         is_safe = request.method in _SAFE_METHODS
         if needed is OPEN and (is_safe or path.startswith(_WEBHOOKS)):
             return None
@@ -132,6 +134,12 @@ class Door:
         if principal is not None:
             self._remember(session, principal, is_noted=is_act)
         return principal
+
+    async def note(self, scope: AsgiScope, status: int) -> None:
+        """Write down a request that may have changed something, before it is answered."""
+        if scope["method"] not in _SAFE_METHODS and _ROUTE in scope and not scope["path"].startswith(_WEBHOOKS):
+            principal = principal_of(scope)
+            await audit_log.note(self._database, scope, principal, route=scope[_ROUTE], status=status)
 
     def forget(self, shown: str) -> None:
         """A session has ended: this node asks again at once."""

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from oneshelf.domain.access import Role, Via
 from oneshelf.errors import MalformedError
 from oneshelf.storage import sessions, users
+from oneshelf.web.audit_log import WHO
 from oneshelf.web.auth import Door, principal_of, session_cookie, session_of
 from oneshelf.web.bodies import read_capped
 from oneshelf.web.engine import engine_of
@@ -66,6 +67,7 @@ async def log_in(request: Request) -> Response:
         await forget_tries(tx, name=name, address=address)
         await users.note_login(tx, kept.user_id)
         session = await sessions.begin(tx, kept.user_id, instead_of=session_of(request))
+    request.scope[WHO] = name
     answer = RedirectResponse(_next(form.get("next", "")), status_code=303)
     session_cookie(answer, request, session)
     return answer
@@ -118,6 +120,7 @@ async def set_up(request: Request) -> Response:
         if is_first:
             await users.add(tx, user_id, name=name, role=Role.ADMIN, created_by="the link of the first start")
         await users.set_password(tx, user_id, kept)
+    request.scope[WHO] = name
     return RedirectResponse("/login", status_code=303)
 
 

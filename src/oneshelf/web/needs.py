@@ -45,6 +45,7 @@ NEEDS: Mapping[str, Mapping[str, Scope | None]] = {
     "/v1/reservations/{reservation_id}/claim": {"POST": _STOCK},
     "/v1/reservations/{reservation_id}/extend": {"POST": _STOCK},
     "/v1/reservations/{reservation_id}/release": {"POST": _STOCK},
+    "/v1/audit-log": {"GET": _ADMIN},
     "/v1/orders": {"GET": _READ},
     "/v1/errors": {"GET": _READ},
     "/v1/short": {"GET": _READ},
@@ -95,14 +96,14 @@ class Needs:
             else:
                 self._exact.update({(method, path): _declared(method, path) for method in route.methods})
 
-    def of(self, method: str, path: str) -> Scope | None:
-        """The scope that this request needs; OPEN where it needs none. For no route at all that is READ."""
+    def of(self, method: str, path: str) -> tuple[str, Scope | None]:
+        """The address of the route, and the scope that it needs; OPEN where it needs none. For no route at all READ."""
         if (method, path) in self._exact:
-            return self._exact[method, path]
+            return path, self._exact[method, path]
         for pattern, methods, declared in self._patterns:
             if method in methods and pattern.match(path):
-                return _declared(method, declared)
-        return Scope.READ
+                return declared, _declared(method, declared)
+        return "no route", Scope.READ
 
 
 def _declared(method: str, path: str) -> Scope | None:

@@ -26,6 +26,7 @@ from oneshelf.storage.database import Database
 from oneshelf.telemetry import get_logger
 from oneshelf.web import (
     api,
+    audit_log,
     commands,
     counts,
     drifts,
@@ -83,6 +84,7 @@ class Guard:
             nonlocal has_started
             if message["type"] == "http.response.start":
                 has_started = True
+                await self._door.note(scope, message["status"])
                 headers: list[tuple[bytes, bytes]] = message["headers"]
                 headers += _HEADERS
                 if not any(name == b"cache-control" for name, _ in headers):
@@ -183,6 +185,7 @@ def create_app(
     app.include_router(policies.router)
     app.include_router(windows.router)
     app.include_router(going_live.router)
+    app.include_router(audit_log.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     problems.install(app)
     door.guard(Needs(app.routes))

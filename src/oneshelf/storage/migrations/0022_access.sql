@@ -61,3 +61,29 @@ create table sessions (
 create index sessions_of_user on sessions (user_id);
 create index sessions_by_age on sessions (began_at);
 create index user_links_of_user on user_links (user_id);
+
+-- Who did what. Rows are added, and never changed or taken away.
+create table audit_log (
+    entry_id    bigint generated always as identity primary key,
+    at          timestamptz not null default db_now(),
+    -- How somebody came in: cli, session, token, setting, or form (logging in, setting a password).
+    via         text not null,
+    -- The user, the token, or the user of the operating system. Empty: nobody said, or it was wrong.
+    who         text not null,
+    -- Which token or session it was; never what opens it.
+    credential  text not null default '',
+    address     text not null default '',
+    -- Such as `POST /v1/counts` or `channel add`, and what it was done to.
+    act         text not null,
+    object      text not null default '',
+    -- A status of HTTP; of a command `begun`, and `failed` where it did.
+    result      text not null
+);
+create index audit_log_by_who on audit_log (who, entry_id);
+
+create function refuse_to_forget() returns trigger language plpgsql as $$
+begin
+    raise exception 'the audit log is only added to' using errcode = 'check_violation';
+end $$;
+create trigger audit_log_stays before update or delete on audit_log for each row execute function refuse_to_forget();
+create trigger audit_log_stays_whole before truncate on audit_log execute function refuse_to_forget();
