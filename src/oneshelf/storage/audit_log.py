@@ -39,7 +39,10 @@ class EntryRow(NamedTuple):
 
 
 async def add(tx: Transaction, entry: Entry) -> None:
-    """Write an act down. The commit does not wait for the disk: a cut of power may take the last half second."""
+    """Write an act down. The commit does not wait for the disk.
+
+    A power cut or a kill of the database may take the last half second.
+    """
     await tx.execute("set local synchronous_commit = off")
     values = {name: value.replace("\0", "")[:TEXT_LENGTH_MAX] for name, value in entry._asdict().items()}
     await tx.execute(
