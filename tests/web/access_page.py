@@ -13,7 +13,7 @@ from oneshelf.web.needs import NEEDS, OPEN
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "access.md"
 _HEAD = """# Who may ask what
 
-Each route asks for one scope. A token has scopes, a role has those of its column; `admin` has all, and any has `read`. A
+Each route asks for one scope. A token has scopes, a role has those of its column; `admin` has all, any has `read`. A
 request without a token or a session is 401, one with too little is 403 and says in `needs` what it lacks. `open` needs
 neither: it tells nothing, or asks for a signature, a password or a link instead. Files under `/static/` need `read`.
 
