@@ -50,6 +50,13 @@ class Settings(BaseSettings):
         default=SecretStr(""),
         description="Bearer token for the API and the pages. Needed unless listening on loopback.",
     )
+    secrets_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="Keys that seal the secrets of channels, the newest first, with commas between. Empty: in a file.",
+    )
+    secrets_key_file: Path | None = Field(
+        default=None, description="The file with these keys. Not said: secrets.key in the data directory."
+    )
     public_url: str = Field(
         default="",
         description="Where channels reach the engine, such as https://shelf.example. Empty: nothing is subscribed to.",
