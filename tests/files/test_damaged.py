@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, NamedTuple
 
 import pytest
 
 from files.desk import open_desk
+from files.workbooks import archive, with_parts, workbook
 from flow.test_counts import receive
 from oneshelf.files.csv_table import LINE_BYTES_MAX
+from oneshelf.files.excel_table import UNPACKED_BYTES_MAX
 from oneshelf.files.report import Report, State
 
 pytestmark = pytest.mark.pg
@@ -86,7 +89,55 @@ DAMAGED = {
     "a column that is not there": Damage(GOOD, ("sku=No", "no column 'No'"), {"names": {"sku": "No"}}),
 }
 
-UNUSUAL = {
+HEADER = ("sku", "location", "on_hand")
+GOOD_BOOK = workbook([HEADER, ("MUG", "BER", 7)])
+DAMAGED |= {
+    "a workbook that was cut off": Damage(
+        GOOD_BOOK[: len(GOOD_BOOK) // 2], ("damaged or was cut off", "save it again")
+    ),
+    "a workbook whose bytes were changed": Damage(
+        GOOD_BOOK.replace(b"xl/worksheets/sheet1.xml", b"xl/worksheets/sheet9.xml"), ("workbook", "save it again")
+    ),
+    "a zip bomb": Damage(
+        with_parts(GOOD_BOOK, {"xl/media/image1.png": bytes(UNPACKED_BYTES_MAX)}), ("unpacks to more", "CSV UTF-8")
+    ),
+    "an archive that is no workbook": Damage(archive({"a.txt": b"a"}), ("no .xlsx workbook", "save it again")),
+    "a workbook with macros": Damage(
+        with_parts(GOOD_BOOK, {"xl/vbaProject.bin": b"x"}), ("has macros", "save it as .xlsx without")
+    ),
+    "a workbook with several sheets": Damage(
+        workbook([HEADER], [HEADER]), ("several sheets: Sheet1, Sheet2", "--sheet 'Sheet1'")
+    ),
+    "a sheet that is not there": Damage(GOOD_BOOK, ("no sheet 'June'", "there are: Sheet1"), {"sheet": "June"}),
+    "the wrong sheet": Damage(
+        workbook([("a note",)], [HEADER, ("MUG", "BER", 7)]), ("'a note'", "nobody here reads"), {"sheet": "Sheet1"}
+    ),
+    "an empty sheet": Damage(workbook([]), ("the sheet is empty", "--sheet")),
+    "a header of merged cells in a sheet": Damage(
+        workbook([HEADER, ("MUG", "BER", 7)], merged="A1:B1"), ("column 2", "no name", "Merged")
+    ),
+    "a date in a figure of a sheet": Damage(
+        workbook([HEADER, ("MUG", "BER", datetime(2026, 11, 25, 9, 0))]),  # noqa: DTZ001  # A sheet has no zones.
+        ("line 2", "on_hand", "made a date", "format the column as a number"),
+    ),
+    "a date of a sheet without a zone": Damage(
+        workbook([(*HEADER, "taken_at"), ("MUG", "BER", 7, datetime(2026, 11, 25, 9, 0))]),  # noqa: DTZ001
+        ("line 2", "taken_at", "no zone", "2026-11-25T14:00:00Z"),
+    ),
+    "a fraction in a sheet": Damage(workbook([HEADER, ("MUG", "BER", 7.5)]), ("line 2", "on_hand", "7.5")),
+    "a truth in a sheet": Damage(workbook([HEADER, (True, "BER", 7)]), ("line 2", "sku", "format the column as text")),
+    "a SKU that became a fraction in a sheet": Damage(
+        workbook([HEADER, (1.5, "BER", 7)]), ("line 2", "sku", "as text")
+    ),
+    "an unknown SKU in a sheet, after an empty row": Damage(
+        workbook([HEADER, (), ("HAT", "BER", 7)]), ("line 3", "HAT", "add-sku")
+    ),
+}
+
+UNUSUAL: dict[str, str | bytes] = {
+    "a workbook": GOOD_BOOK,
+    "a workbook whose figures are text": workbook([HEADER, ("MUG", "BER", "7")]),
+    "a workbook with empty rows": workbook([HEADER, (), ("MUG", "BER", 7), ()]),
     "a byte order mark": "\ufeff" + GOOD,
     "line ends of Windows": GOOD.replace("\n", "\r\n"),
     "mixed line ends": "sku,location,on_hand\r\nMUG,BER,7\nMUG,HAM,1\r\n",

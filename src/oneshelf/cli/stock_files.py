@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from oneshelf.files.report import Report
     from oneshelf.storage.database import Database
 
-KINDS = "skus, locations, counts"
+KINDS = "skus, locations, listings, counts, receipts or policies"
 _PROBLEMS = ("line", "column", "value", "reason")
 _EFFECTS = ("line", "row", "effect")
 _TOLD_EVERY = 50_000
@@ -26,6 +26,7 @@ _TOLD_EVERY = 50_000
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.command("import")(import_)
+    app.command("export")(export)
 
 
 def import_(
@@ -88,6 +89,37 @@ def import_(
     _show(report, as_json=as_json)
     if not report.is_done:
         raise typer.Exit(EXIT_REFUSED)
+
+
+def export(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help=f"What to write: {KINDS}.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to: its name ends in .csv or .xlsx.")],
+    as_json: Json = False,
+) -> None:
+    """Write what there is, as of one instant, in the columns that import reads."""
+    from oneshelf.errors import ConfigurationError, MalformedError
+    from oneshelf.files.exporting import Format, write_out
+
+    form = next((one for one in Format if file.name.casefold().endswith(f".{one}")), None)
+    if form is None:
+        raise MalformedError(f"{file.name!r} must end in .csv or .xlsx; that says how it is written")
+    # Whoever waits for the file finds a whole one or none.
+    part = file.with_name(f".{file.name}.part")
+
+    async def write(database: Database) -> int:
+        return await write_out(database, kind, part, form)
+
+    try:
+        row_count = on_database(write)
+        part.replace(file)
+    except OSError as failure:
+        raise ConfigurationError(f"{file}: {failure.strerror}") from None
+    finally:
+        part.unlink(missing_ok=True)
+    if as_json:
+        show_json({"kind": kind, "file": str(file), "row_count": row_count})
+    else:
+        typer.echo(f"{row_count} {kind} written to {file}")
 
 
 def _told(taken_at: str, location: str) -> Told:

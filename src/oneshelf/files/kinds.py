@@ -7,10 +7,14 @@ from typing import Any
 
 from oneshelf.errors import MalformedError
 from oneshelf.files.kind import RowKind
+from oneshelf.files.link_rows import Links
 from oneshelf.files.name_rows import Locations, Skus
-from oneshelf.files.stock_rows import Counts
+from oneshelf.files.rule_rows import Policies
+from oneshelf.files.stock_rows import Counts, Receipts
 
-KINDS: Mapping[str, RowKind[Any]] = {kind.name: kind for kind in (Skus(), Locations(), Counts())}
+KINDS: Mapping[str, RowKind[Any]] = {
+    kind.name: kind for kind in (Skus(), Locations(), Links(), Counts(), Receipts(), Policies())
+}
 
 
 def kind_named(name: str) -> RowKind[Any]:

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from hashlib import sha256
+from urllib.parse import quote
 from uuid import UUID
 
-from oneshelf.domain.command import CLOCK_ERROR_S_MAX, Adjust, Command, CommandKey, Count, CountedFigure, Receive
+from oneshelf.domain.command import (
+    CLOCK_ERROR_S_MAX,
+    KEY_LENGTH_MAX,
+    Adjust,
+    Command,
+    CommandKey,
+    Count,
+    CountedFigure,
+    Receive,
+)
 from oneshelf.domain.identity import UNITS_MAX, Location, Sku, location_from, sku_from
 from oneshelf.domain.outcome import Done, in_words
 from oneshelf.errors import MalformedError
@@ -18,6 +29,8 @@ from oneshelf.storage.database import Database
 
 FIGURES = tuple(figure.value for figure in CountedFigure)
 DELTA = "delta"
+# The scope of receipts that have a number of their own, whatever file tells of them.
+RECEIPTS = "receipt"
 WHEN = (
     "when was it taken? A figure without an instant would erase what was sold since. Way out: a column taken_at, or "
     "--taken-at 2026-11-25T09:00:00Z, or --taken-at now if nothing has moved since"
@@ -130,9 +143,64 @@ class Counts(_StockKind):
         """The row in a few words."""
         if isinstance(item, Count):
             return f"{item.sku} at {item.location}: {item.units} {item.figure}"
-        if isinstance(item, Adjust):
-            return f"{item.sku} at {item.location}: {item.delta_units:+}"
-        return f"{item.sku} at {item.location}: {item.units} received"
+        difference = item.delta_units if isinstance(item, Adjust) else 0
+        return f"{item.sku} at {item.location}: {difference:+}"
+
+
+class Receipts(_StockKind):
+    """What came in. With a `receipt` (the number of a delivery note) a line of it is received once, in whatever file.
+
+    `posted_as` is how an export names what the ledger has already: it is not received again.
+    """
+
+    name = "receipts"
+    columns = ("sku", "location", "received", "received_at", "receipt", "posted_as")
+
+    def reader(self, columns: Columns, told: Told) -> Callable[[Row], StockItem]:
+        """Units in each row, and when they came."""
+        columns.need("sku", "received")
+        if "received_at" not in columns and not told.says_taken_at:
+            raise MalformedError(WHEN.replace("taken_at", "received_at").replace("taken?", "received?"))
+        place = place_reader(columns, told)
+        units, moment = columns.cell("received"), moment_reader(columns, "received_at", told)
+        receipt, posted_as = columns.cell("receipt"), columns.cell("posted_as")
+
+        def read(row: Row) -> StockItem:
+            columns.fit(row)
+            sku, location = place(row)
+            return Receive(
+                key=_receipt_key(text_in("receipt", receipt(row)), text_in("posted_as", posted_as(row)), sku, location)
+                or CommandKey(scope=SCOPE, key=f"{told.import_id}/{row.line}"),
+                sku=sku,
+                location=location,
+                units=units_in("received", units(row), least=1),
+                happened_at=moment(row),
+            )
+
+        return read
+
+    def subject(self, item: StockItem) -> str:
+        """A line of a delivery note stands in a file once."""
+        return "" if item.key.scope == SCOPE else str(item.key)
+
+    def label(self, item: StockItem) -> str:
+        """The row in a few words."""
+        units = item.units if isinstance(item, Receive) else 0
+        return f"{item.sku} at {item.location}: {units} received"
+
+
+def _receipt_key(receipt: str, posted_as: str, sku: Sku, location: Location) -> CommandKey | None:
+    """The key of a receipt that has a name of its own; None for one that has none."""
+    if posted_as:
+        scope, blank, key = posted_as.partition(" ")
+        try:
+            return CommandKey(scope=scope, key=key if blank else "")
+        except MalformedError:
+            raise CellError("posted_as", posted_as, "must be as an export of receipts wrote it, or empty") from None
+    if not receipt:
+        return None
+    named = "/".join(quote(part, safe="") for part in (receipt, sku, location))
+    return CommandKey(scope=RECEIPTS, key=named if len(named) <= KEY_LENGTH_MAX else sha256(named.encode()).hexdigest())
 
 
 def place_reader(columns: Columns, told: Told) -> Callable[[Row], tuple[Sku, Location]]:

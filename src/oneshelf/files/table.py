@@ -80,7 +80,7 @@ def open_table(path: Path, reading: Reading, known: Sequence[str]) -> Table:
 
     Raises MalformedError, also while rows are read, for a file that is damaged or no table: nothing of it can be used.
     """
-    from oneshelf.files import csv_table
+    from oneshelf.files import csv_table, excel_table
 
     with path.open("rb") as file:
         first = file.read(8)
@@ -89,6 +89,8 @@ def open_table(path: Path, reading: Reading, known: Sequence[str]) -> Table:
             "the file is a workbook that a password protects, or one of the old format .xls. Way out: open it, take "
             "the password off, and save it as .xlsx or as CSV UTF-8"
         )
+    if first.startswith(b"PK\x03\x04"):
+        return excel_table.open_workbook(path, reading)
     return csv_table.open_csv(path, reading, known)
 
 
