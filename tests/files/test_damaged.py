@@ -114,7 +114,7 @@ DAMAGED |= {
     ),
     "an empty sheet": Damage(workbook([]), ("the sheet is empty", "--sheet")),
     "a header of merged cells in a sheet": Damage(
-        workbook([HEADER, ("MUG", "BER", 7)], merged="A1:B1"), ("column 2", "no name", "Merged")
+        workbook([("sku", "", "on_hand"), ("MUG", "BER", 7)], merged="A1:B1"), ("column 2", "no name", "Merged")
     ),
     "a date in a figure of a sheet": Damage(
         workbook([HEADER, ("MUG", "BER", datetime(2026, 11, 25, 9, 0))]),  # noqa: DTZ001  # A sheet has no zones.

@@ -28,6 +28,7 @@ from oneshelf.web import (
     commands,
     counts,
     drifts,
+    files,
     going_live,
     inputs,
     metrics,
@@ -165,6 +166,7 @@ def create_app(
     app.include_router(api.router)
     app.include_router(offers.router)
     app.include_router(drifts.router)
+    app.include_router(files.router)
     app.include_router(policies.router)
     app.include_router(windows.router)
     app.include_router(going_live.router)
