@@ -13,7 +13,7 @@ import uvicorn
 import uvloop
 from fastapi import FastAPI
 
-from oneshelf.app import assembled, database_dsn
+from oneshelf.app import assembled, database_dsn, watched_folder
 from oneshelf.cli.connection import CONNECTIONS_MAX, BoundedConnection
 from oneshelf.clock import SystemClock
 from oneshelf.config import Settings
@@ -69,11 +69,12 @@ async def run_engine(settings: Settings, *, on_ready: Ready) -> int:
 
 
 async def _run(settings: Settings, listener: socket.socket, on_ready: Ready) -> None:
-    token = settings.api_token.get_secret_value()
+    token, watched = settings.api_token.get_secret_value(), watched_folder(settings)
     async with (
         _open_alone_or_not(settings) as database,
         assembled(database, SystemClock(), api_token=token, public_url=settings.public_url) as engine,
     ):
+        engine.supervisor.watched = watched
         server = _Server(_config(engine.application), lambda: on_ready(_address(settings.host, listener)))
         with _told_to_stop(server):
             async with asyncio.TaskGroup() as group:

@@ -57,9 +57,13 @@ class Wish:
     allowed: frozenset[Allowance] = frozenset()
     chunk: int = CHUNK
 
-    def import_id(self, digest: bytes) -> str:
-        """The same file, with the same said about it, has the same id for ever."""
-        said = [self.kind.name, self.told.taken_at, self.told.location, sorted(self.reading.names.items())]
+    def import_id(self, digest: bytes, *, adds: bool) -> str:
+        """The same file, with the same said about it, has the same id for ever.
+
+        The same count of another instant is another count; the same delivery, told again later (`adds`), is not.
+        """
+        taken_at = None if adds else self.told.taken_at
+        said = [self.kind.name, taken_at, self.told.location, sorted(self.reading.names.items())]
         return hashlib.sha256(digest + msgspec.json.encode(said)).hexdigest()[:32]
 
 
@@ -79,13 +83,22 @@ async def bring_in(
     Raises MalformedError where no use can be made of what was said about the file; a file that is wrong is a report.
     """
     with spooled(origin) as copy:
-        import_id = wish.import_id(copy.digest)
+        import_id = wish.import_id(copy.digest, adds=_adds(copy.path, wish))
         named = replace(wish, told=replace(wish.told, import_id=import_id))
         async with database.transaction() as tx:
             known = await imports.find(tx, import_id)
         if known is not None and known.is_complete and not wish.is_preview:
             return msgspec.structs.replace(report_of(known), state=State.APPLIED_BEFORE, applied_count=0)
         return await _Import(database, new_id, copy.path, named, tell).run()
+
+
+def _adds(path: Path, wish: Wish) -> bool:
+    """Whether its rows say by how much something changes. A file that cannot be read says nothing."""
+    try:
+        header = open_table(path, wish.reading, wish.kind.columns).header
+        return wish.kind.adds(Columns(header, wish.kind.columns, wish.reading))
+    except MalformedError:
+        return False
 
 
 class _Import:

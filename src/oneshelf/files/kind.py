@@ -73,6 +73,10 @@ class RowKind(Protocol[Item]):
         """Whether its rows lock balances while they are applied."""
         ...
 
+    def adds(self, columns: Columns) -> bool:
+        """Whether a row says by how much something changes, so that the same file later is the same news."""
+        ...
+
     def reader(self, columns: Columns, told: Told) -> Callable[[Row], Item]:
         """What makes an item of a row; it raises CellError. Raises MalformedError for columns that do not do."""
         ...

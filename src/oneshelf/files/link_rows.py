@@ -21,6 +21,11 @@ class Links:
     columns = ("channel", "channel_sku", "sku", "pack_units")
     is_stock = False
 
+    def adds(self, columns: Columns) -> bool:
+        """It says what is so."""
+        del columns
+        return False
+
     def reader(self, columns: Columns, told: Told) -> Callable[[Row], Wanted]:
         """A listing and a SKU in each row; without a pack size one unit is sold at a time."""
         del told

@@ -31,6 +31,11 @@ class Names:
         self.columns = (column, "title")
         self._gate = gate
 
+    def adds(self, columns: Columns) -> bool:
+        """It says what is so."""
+        del columns
+        return False
+
     def reader(self, columns: Columns, told: Told) -> Callable[[Row], Named]:
         """A name in each row, and a title where there is one."""
         del told

@@ -27,6 +27,11 @@ class Policies:
     columns = ("sku", "group", "channel", *ALL_TERMS)
     is_stock = False
 
+    def adds(self, columns: Columns) -> bool:
+        """It says what is so."""
+        del columns
+        return False
+
     def reader(self, columns: Columns, told: Told) -> Callable[[Row], Rule]:
         """Scope and terms; an empty cell states nothing."""
         del told

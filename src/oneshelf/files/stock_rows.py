@@ -90,6 +90,10 @@ class Counts(_StockKind):
     name = "counts"
     columns = ("sku", "location", *FIGURES, DELTA, "taken_at", "clock_error_s", "token", "reason")
 
+    def adds(self, columns: Columns) -> bool:
+        """Where it states a difference."""
+        return DELTA in columns
+
     def reader(self, columns: Columns, told: Told) -> Callable[[Row], StockItem]:
         """One figure for all rows: a file that mixes them is two statements."""
         columns.need("sku")
@@ -155,6 +159,11 @@ class Receipts(_StockKind):
 
     name = "receipts"
     columns = ("sku", "location", "received", "received_at", "receipt", "posted_as")
+
+    def adds(self, columns: Columns) -> bool:
+        """What came in comes in once."""
+        del columns
+        return True
 
     def reader(self, columns: Columns, told: Told) -> Callable[[Row], StockItem]:
         """Units in each row, and when they came."""

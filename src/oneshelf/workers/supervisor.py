@@ -10,6 +10,7 @@ from dataclasses import replace
 from oneshelf.clock import Clock
 from oneshelf.domain.identity import Channel
 from oneshelf.errors import DatabaseUnavailableError
+from oneshelf.files.folder import LOOK_EVERY_S, Watched, Watcher
 from oneshelf.flow import (
     audit,
     confirm,
@@ -64,6 +65,8 @@ class Supervisor:
         self._refresh = refresh
         self._patience = patience
         self._public_url = public_url
+        # The folder into which another system puts files, if somebody sets it before `run`.
+        self.watched: Watched | None = None
         self.pulse = Pulse()
         self._running: dict[Channel, tuple[OpenChannel, list[asyncio.Task[None]]]] = {}
 
@@ -114,6 +117,7 @@ class Supervisor:
             Step("book", lambda: post.post_moves(database, clock.new_id), ("plan",), idle_s=0.5),
             Step("explain", lambda: resolve.explain_late(database, self._channels), idle_s=5.0),
             Step("tally", self._tally, ("plan",), idle_s=tally.EVERY_S, pace_s=tally.EVERY_S),
+            *self._files(),
             Step("audit", lambda: audit.audit_if_due(database), idle_s=audit.EVERY_S, pace_s=audit.EVERY_S),
             Step(
                 "measure",
@@ -122,6 +126,12 @@ class Supervisor:
                 pace_s=measure.LOOK_EVERY_S,
             ),
         ]
+
+    def _files(self) -> list[Step]:
+        if self.watched is None:
+            return []
+        watcher = Watcher(self._database, self._clock.new_id, self.watched)
+        return [Step("files", watcher.look, ("plan",), idle_s=LOOK_EVERY_S, pace_s=LOOK_EVERY_S)]
 
     def _blind(self) -> set[Channel]:
         """Channels that do not compare what is written."""
