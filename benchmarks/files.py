@@ -114,8 +114,8 @@ def _tell(described: str, rows: int, size: int, first: dict[str, Any], second: d
         [
             f'{described} `make bench ARGS="files --rows {rows}"`',
             "",
-            f"A CSV file of {rows:,} counts ({size / 1e6:.0f} MB), each of another SKU, as of an hour ago, brought in row "
-            "by row by a process of its own; every row moves units or finds that nothing is missing.",
+            f"A CSV file of {rows:,} counts, {size / 1e6:.0f} MB, each of another SKU, as of an hour ago, brought in "
+            "row by row by a process of its own; every row moves units or finds that nothing is missing.",
             "",
             "| | seconds | rows a second | of these the CPU of the process | MB of the process at most |",
             "|---|---:|---:|---:|---:|",

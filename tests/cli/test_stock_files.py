@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import Result
+
+from cli.test_how_to import commands
+from oneshelf.files.kinds import KINDS
 
 pytestmark = pytest.mark.pg
 
@@ -68,3 +72,39 @@ def test_what_was_typed_wrong_is_said_in_one_line(run: Run, counted: Path) -> No
     ):
         assert said in run("stock", "import", str(counted), *typed, exits=2).output
     assert "No such file" in run("stock", "import", str(counted.parent / "none.csv"), exits=2).output
+
+
+GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "import-and-export-files.md"
+
+
+def test_the_guide_does_what_it_says(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = GUIDE.read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for name, content in re.findall(r"```csv (\S+)\n(.*?)```", text, re.S):
+        (tmp_path / name).write_text(content)
+    steps = list(commands(GUIDE.name))
+    assert len(steps) > 6
+    for arguments, said in steps:
+        output = [re.sub(r"\s+", " ", line).strip() for line in run(*arguments).output.splitlines()]
+        for line in said:
+            assert line in output, f"{arguments} did not say {line!r} but {output}"
+
+
+def test_the_guide_names_every_kind_and_column() -> None:
+    text = GUIDE.read_text(encoding="utf-8")
+    for kind in KINDS.values():
+        assert f"`{kind.name}`" in text
+        if kind.name != "policies":
+            assert [name for name in kind.columns if f"`{name}`" not in text and name != "posted_as"] == []
+
+
+def test_what_is_exported_can_be_imported(run: Run, counted: Path) -> None:
+    run("stock", "import", str(counted), "--taken-at", "now")
+    for kind in KINDS:
+        for form in ("csv", "xlsx"):
+            file = counted.parent / f"{kind}.{form}"
+            written = told(run("stock", "export", kind, str(file), "--json"))
+            if written["row_count"]:
+                run("stock", "import", str(file), "--as", kind)
+    assert "must end in .csv or .xlsx" in run("stock", "export", "skus", "skus.pdf", exits=2).output
+    assert [path.name for path in counted.parent.iterdir() if path.name.endswith(".part")] == []

@@ -19,7 +19,7 @@ from starlette.responses import FileResponse
 
 from oneshelf.domain.file_breaker import Allowance
 from oneshelf.domain.identity import instant_from, location_from, name_from, printable
-from oneshelf.files.exporting import Format, write_out
+from oneshelf.files.exporting import EXPORTS, Format, write_out
 from oneshelf.files.importing import Atomic, Wish, bring_in
 from oneshelf.files.kind import Told
 from oneshelf.files.kinds import kind_named
@@ -170,6 +170,10 @@ async def give(
     form: Annotated[Format, Query(alias="format", description="csv or xlsx.")] = Format.CSV,
 ) -> FileResponse:
     """All there is of a kind, as of one instant, in the columns that an import reads. No cell is a formula."""
+    if kind not in EXPORTS:
+        raise ProblemError(
+            404, f"there is no kind of file of this name; there are: {', '.join(EXPORTS)}", kind="no-kind"
+        )
     directory = tempfile.TemporaryDirectory(prefix="oneshelf-file-")
     try:
         path = Path(directory.name) / "export"
