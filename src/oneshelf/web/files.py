@@ -7,7 +7,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, cast
+from typing import Annotated, Any, BinaryIO, Literal, cast
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict
@@ -111,7 +111,9 @@ async def bring(  # noqa: PLR0913  # Its questions are its arguments.
     taken_at: TakenAt = "",
     location: Annotated[str, Query(description="Where, for rows that do not say it.")] = "",
     preview: Annotated[bool, Query(description="Say what each row would do, and change nothing.")] = False,
-    atomic: Annotated[Atomic, Query(description="If a row is wrong: nothing, or all but that row.")] = Atomic.FILE,
+    atomic: Annotated[
+        Literal["file", "row"], Query(description="If a row is wrong: nothing, or all but that row.")
+    ] = "file",
     source: Annotated[str, Query(description="Who sends such files, such as erp.")] = "",
     allow: Annotated[str, Query(description="zeros, fewer, or both with a comma: it is meant so.")] = "",
     ignore: Annotated[str, Query(description="Columns that nobody reads, with commas; * for all unknown.")] = "",
@@ -133,7 +135,7 @@ async def bring(  # noqa: PLR0913  # Its questions are its arguments.
             actor="api",
         ),
         reading=Reading(ignored=frozenset(filter(None, ignore.split(",")))),
-        atomic=atomic,
+        atomic=Atomic(atomic),
         source=name_from(source, what="source") if source else "",
         is_preview=preview,
         allowed=_allowed(allow),
@@ -167,14 +169,14 @@ async def show(engine: EngineOf, import_id: str) -> ImportOut:
 async def give(
     engine: EngineOf,
     kind: str,
-    form: Annotated[Format, Query(alias="format", description="csv or xlsx.")] = Format.CSV,
+    written_as: Annotated[Literal["csv", "xlsx"], Query(alias="format", description="How it is written.")] = "csv",
 ) -> FileResponse:
     """All there is of a kind, as of one instant, in the columns that an import reads. No cell is a formula."""
     if kind not in EXPORTS:
         raise ProblemError(
             404, f"there is no kind of file of this name; there are: {', '.join(EXPORTS)}", kind="no-kind"
         )
-    directory = tempfile.TemporaryDirectory(prefix="oneshelf-file-")
+    form, directory = Format(written_as), tempfile.TemporaryDirectory(prefix="oneshelf-file-")
     try:
         path = Path(directory.name) / "export"
         await write_out(engine.database, kind, path, form)
