@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import httpx2
 
 from oneshelf.clock import Clock, SystemClock
-from oneshelf.config import Settings
-from oneshelf.domain.identity import Channel
+from oneshelf.config import Settings, directory_named
+from oneshelf.domain.identity import Channel, location_from, name_from
 from oneshelf.errors import ConfigurationError, KeyMissingError
 from oneshelf.flow.channel import OpenChannel, with_timing
 from oneshelf.sdk.capability import effective
@@ -31,6 +31,7 @@ from oneshelf.telemetry import get_logger
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from oneshelf.files.folder import Watched
     from oneshelf.workers.supervisor import Supervisor
 
 CALL_DEADLINE_S = 20.0
@@ -160,6 +161,31 @@ async def open_channels(
         channels = OpenChannels(database, clock or SystemClock(), connected)
         await channels.refresh()
         yield channels
+
+
+def watched_folder(settings: Settings) -> Watched | None:
+    """The folder into which another system puts files. Raises MalformedError or ConfigurationError for a wrong one."""
+    if not settings.import_folder:
+        return None
+    from oneshelf.files.folder import Watched
+    from oneshelf.files.importing import Atomic
+    from oneshelf.files.table import Reading
+
+    folder = directory_named(settings.import_folder)
+    if not folder.is_dir():
+        raise ConfigurationError(f"ONESHELF_IMPORT_FOLDER: {folder} is no folder. Way out: make it, or leave it out")
+    pairs = [one.partition("=") for one in settings.import_columns.split(",") if one.strip()]
+    return Watched(
+        folder=folder,
+        kind=settings.import_kind,
+        source=name_from(settings.import_source, what="ONESHELF_IMPORT_SOURCE"),
+        atomic=Atomic(settings.import_atomic),
+        reading=Reading(
+            names={ours.strip(): theirs.strip() for ours, _, theirs in pairs},
+            ignored=frozenset(filter(None, settings.import_ignore.split(","))),
+        ),
+        location=location_from(settings.import_location) if settings.import_location else None,
+    )
 
 
 @dataclass(frozen=True, slots=True)

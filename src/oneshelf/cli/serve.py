@@ -14,7 +14,7 @@ import uvicorn
 import uvloop
 from fastapi import FastAPI
 
-from oneshelf.app import Assembled, assembled, database_dsn, keyring_of
+from oneshelf.app import Assembled, assembled, database_dsn, keyring_of, watched_folder
 from oneshelf.cli.connection import CONNECTIONS_MAX, BoundedConnection
 from oneshelf.clock import SystemClock
 from oneshelf.config import Settings
@@ -69,10 +69,12 @@ async def run_engine(settings: Settings, *, on_ready: Ready) -> int:
 
 
 async def _run(settings: Settings, listener: socket.socket, on_ready: Ready) -> None:
+    watched = watched_folder(settings)
     async with _open_alone_or_not(settings) as database:
         await _refuse_strangers(settings, database)
         token = settings.api_token.get_secret_value()
         async with assembled(database, SystemClock(), api_token=token, public_url=settings.public_url) as engine:
+            engine.supervisor.watched = watched
             address, link = _address(settings.host, listener), await _first_link(database)
 
             def on_started() -> None:

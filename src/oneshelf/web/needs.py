@@ -68,6 +68,10 @@ NEEDS: Mapping[str, Mapping[str, Scope | None]] = {
     "/v1/channels/{channel}/listings/{channel_sku}/explain": {"GET": _READ},
     "/v1/channels/{channel}/sign-off": {"POST": _PUBLISH},
     "/v1/channels/{channel}/release": {"POST": _PUBLISH},
+    # Links and policies come in files too.
+    "/v1/imports": {"POST": _PUBLISH},
+    "/v1/imports/{import_id}": {"GET": _READ},
+    "/v1/exports/{kind}": {"GET": _READ},
     "/v1/sources": {"GET": _READ, "PUT": _PUBLISH},
     "/v1/statements": {"GET": _READ, "POST": _STOCK},
     "/v1/truth-rules": {"GET": _READ, "PUT": _PUBLISH, "DELETE": _PUBLISH},

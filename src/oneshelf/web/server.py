@@ -30,6 +30,7 @@ from oneshelf.web import (
     commands,
     counts,
     drifts,
+    files,
     going_live,
     inputs,
     login,
@@ -187,6 +188,7 @@ def create_app(
     app.include_router(api.router)
     app.include_router(offers.router)
     app.include_router(drifts.router)
+    app.include_router(files.router)
     app.include_router(policies.router)
     app.include_router(truth.router)
     app.include_router(windows.router)

@@ -42,6 +42,8 @@ def address(one: Operation) -> str:
         "channel": "paper",
         "channel_sku": "plate",
         "reservation_id": "0199c000-0000-7000-8000-000000000000",
+        "import_id": "0" * 32,
+        "kind": "counts",
         "drift_id": "0199d000-0000-7000-8000-000000000000",
     }
     path = one.path
