@@ -12,7 +12,8 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from oneshelf.errors import ConfigurationError
+from oneshelf.domain.destination import networks_from
+from oneshelf.errors import ConfigurationError, MalformedError
 from oneshelf.sdk.address import address_from
 
 CONNECT_TIMEOUT_S = 10
@@ -54,6 +55,10 @@ class Settings(BaseSettings):
         default="",
         description="Where channels reach the engine, such as https://shelf.example. Empty: nothing is subscribed to.",
     )
+    events_to: str = Field(
+        default="",
+        description="Networks that are not public and hold endpoints of events, such as 10.1.2.0/24. Empty: none.",
+    )
     log_level: str = Field(
         default="INFO", pattern="(?i)^(debug|info|warning|error)$", description="Least level to log."
     )
@@ -68,6 +73,15 @@ class Settings(BaseSettings):
     @classmethod
     def _reachable_address(cls, text: str) -> str:
         return public_address(text) if text else text
+
+    @field_validator("events_to")
+    @classmethod
+    def _named_networks(cls, text: str) -> str:
+        try:
+            networks_from(text)
+        except MalformedError:
+            raise PydanticCustomError("networks", "must be networks such as 10.0.0.0/8, a comma between two") from None
+        return text
 
     @field_validator("data_dir", mode="before")
     @classmethod

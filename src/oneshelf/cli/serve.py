@@ -13,7 +13,7 @@ import uvicorn
 import uvloop
 from fastapi import FastAPI
 
-from oneshelf.app import assembled, database_dsn
+from oneshelf.app import assembled, database_dsn, open_outgoing
 from oneshelf.cli.connection import CONNECTIONS_MAX, BoundedConnection
 from oneshelf.clock import SystemClock
 from oneshelf.config import Settings
@@ -72,8 +72,10 @@ async def _run(settings: Settings, listener: socket.socket, on_ready: Ready) -> 
     token = settings.api_token.get_secret_value()
     async with (
         _open_alone_or_not(settings) as database,
+        open_outgoing(settings) as outgoing,
         assembled(database, SystemClock(), api_token=token, public_url=settings.public_url) as engine,
     ):
+        engine.supervisor.outgoing = outgoing
         server = _Server(_config(engine.application), lambda: on_ready(_address(settings.host, listener)))
         with _told_to_stop(server):
             async with asyncio.TaskGroup() as group:
