@@ -69,3 +69,7 @@ class CannotResolveError(OneshelfError):
 
 class UnknownDriftError(CannotResolveError):
     """There is no such drift."""
+
+
+class UnknownEndpointError(OneshelfError):
+    """There is no such endpoint. The text names those there are."""

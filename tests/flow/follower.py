@@ -101,7 +101,8 @@ async def follow(
 ) -> None:
     """Have the receiver told of what happens from now on."""
     async with database.transaction() as tx:
-        await endpoints.add(tx, name, receiver.url, event_types=kinds, allows_http=True, secret=secret)
+        await endpoints.define(tx, name, receiver.url, event_types=kinds, allows_http=True)
+        await endpoints.add_secret(tx, name, secret, overlap_s=0)
 
 
 async def tell_all(ledger: Ledger) -> None:

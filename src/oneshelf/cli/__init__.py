@@ -10,6 +10,7 @@ from oneshelf.cli import (
     channel_measures,
     demo,
     drift,
+    endpoint,
     explain,
     house,
     listing,
@@ -46,6 +47,7 @@ app.add_typer(listing.app, name="listing")
 app.add_typer(stock.app, name="stock")
 app.add_typer(policy.app, name="policy")
 app.add_typer(drift.app, name="drift")
+app.add_typer(endpoint.app, name="endpoint")
 app.add_typer(parked.app, name="errors")
 
 

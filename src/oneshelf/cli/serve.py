@@ -8,6 +8,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 
 import uvicorn
 import uvloop
@@ -76,6 +77,7 @@ async def _run(settings: Settings, listener: socket.socket, on_ready: Ready) -> 
         assembled(database, SystemClock(), api_token=token, public_url=settings.public_url) as engine,
     ):
         engine.supervisor.outgoing = outgoing
+        engine.application.state.engine = replace(engine.application.state.engine, outgoing=outgoing)
         server = _Server(_config(engine.application), lambda: on_ready(_address(settings.host, listener)))
         with _told_to_stop(server):
             async with asyncio.TaskGroup() as group:

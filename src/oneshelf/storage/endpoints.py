@@ -9,7 +9,7 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
-from oneshelf.storage.database import Transaction
+from oneshelf.storage.database import Transaction, only_row
 
 _COLUMNS = """
     p.endpoint, p.url, p.event_types, p.allows_http, p.state, p.created_at, p.fail_streak, p.failing_since,
@@ -18,6 +18,11 @@ _COLUMNS = """
     (select count(*) from deliveries d where d.endpoint = p.endpoint and d.given_up_at is not null) as given_up_count,
     (select extract(epoch from db_now() - min(d.queued_at))::float8 from deliveries d
      where d.endpoint = p.endpoint and d.given_up_at is null) as oldest_s
+"""
+_SECRETS = """
+    array(select s.secret from endpoint_secrets s
+          where s.endpoint = p.endpoint and (s.expires_at is null or s.expires_at > db_now())
+          order by s.created_at desc, s.secret)
 """
 
 
@@ -44,6 +49,11 @@ class EndpointRow(NamedTuple):
     given_up_count: int
     oldest_s: float | None
 
+    @property
+    def is_disabled(self) -> bool:
+        """Whether it is not called until a person says so, and no person said that it should not be."""
+        return self.state in {"gone", "failing"}
+
 
 class Claimed(NamedTuple):
     """An endpoint that this node holds until the lease runs out. `secrets`: all that are signed with, newest first."""
@@ -58,18 +68,20 @@ class Claimed(NamedTuple):
     now: datetime
 
 
-async def add(
-    tx: Transaction, endpoint: str, url: str, *, event_types: Sequence[str], allows_http: bool, secret: str
-) -> None:
-    """Tell this endpoint what happens from now on. Raises RowExistsError for a name that there is."""
-    await tx.execute(
+async def define(tx: Transaction, endpoint: str, url: str, *, event_types: Sequence[str], allows_http: bool) -> bool:
+    """Tell this endpoint what happens from now on. False: it was there, and this is where and what it is told now."""
+    cursor = await tx.execute(
         """
         insert into endpoints (endpoint, url, event_types, allows_http)
         values (%(endpoint)s, %(url)s, %(types)s, %(allows_http)s)
+        on conflict (endpoint) do update set
+            url = excluded.url, event_types = excluded.event_types, allows_http = excluded.allows_http
+        returning xmax = 0
         """,
         {"endpoint": endpoint, "url": url, "types": list(event_types), "allows_http": allows_http},
     )
-    await add_secret(tx, endpoint, secret, overlap_s=0)
+    (is_new,) = await only_row(cursor)
+    return bool(is_new)
 
 
 async def add_secret(tx: Transaction, endpoint: str, secret: str, *, overlap_s: float) -> None:
@@ -86,6 +98,15 @@ async def add_secret(tx: Transaction, endpoint: str, secret: str, *, overlap_s: 
         "insert into endpoint_secrets (endpoint, secret) values (%(endpoint)s, %(secret)s)",
         {"endpoint": endpoint, "secret": secret},
     )
+
+
+async def secrets_of(tx: Transaction, endpoint: str) -> list[str]:
+    """What its events are signed with, newest first. Never shown, never logged."""
+    cursor = await tx.execute(
+        f"select {_SECRETS} from endpoints p where p.endpoint = %(endpoint)s", {"endpoint": endpoint}
+    )
+    row = await cursor.fetchone()
+    return list(row[0]) if row else []
 
 
 async def listed(tx: Transaction, *, only: str | None = None) -> list[EndpointRow]:
@@ -135,7 +156,7 @@ async def claim(tx: Transaction, *, lease: UUID, lease_s: float) -> Claimed | No
     """Take the endpoint whose oldest event has waited longest, if nobody else holds it."""
     cursor = tx.cursor(row_factory=class_row(Claimed))
     await cursor.execute(
-        """
+        f"""
         with due as (
             select p.endpoint from endpoints p
             where p.state = 'active' and p.next_at <= db_now() and (p.lease_until is null or p.lease_until < db_now())
@@ -146,9 +167,7 @@ async def claim(tx: Transaction, *, lease: UUID, lease_s: float) -> Claimed | No
         update endpoints p set lease = %(lease)s, lease_until = db_now() + make_interval(secs => %(lease_s)s)
         from due where p.endpoint = due.endpoint
         returning p.endpoint, p.url, p.allows_http, p.fail_streak, p.failing_since,
-                  array(select s.secret from endpoint_secrets s
-                        where s.endpoint = p.endpoint and (s.expires_at is null or s.expires_at > db_now())
-                        order by s.created_at desc, s.secret) as secrets,
+                  {_SECRETS} as secrets,
                   p.lease, db_now() as now
         """,
         {"lease": lease, "lease_s": lease_s},

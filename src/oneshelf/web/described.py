@@ -31,6 +31,8 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
     "PolicyIn": {"terms": {"buffer_units": 1, "low_stock_at": 5}, "low": {"cap_units": 2}},
     "ScopeIn": {"sku": "MUG-BLUE"},
     "GroupingIn": {"sku": "MUG-BLUE", "sku_group": "mugs"},
+    "EndpointIn": {"url": "https://erp.example/stock", "event_types": ["stock.changed"]},
+    "ReplayIn": {"since": "2026-11-26T12:00:00Z"},
     "ReservationIn": {"key": "cart-7", "kind": "hold", "ttl_s": 600, "lines": [{**_MUG, "units": 1}]},
     "ExtensionIn": {"key": "cart-7-longer", "ttl_s": 900},
     "ClaimingIn": {"key": "cart-7-paid", "order": _ORDER},

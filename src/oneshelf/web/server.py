@@ -28,6 +28,8 @@ from oneshelf.web import (
     commands,
     counts,
     drifts,
+    endpoints,
+    event_stream,
     going_live,
     inputs,
     metrics,
@@ -43,6 +45,7 @@ from oneshelf.web import (
 )
 from oneshelf.web.auth import Door
 from oneshelf.web.engine import Engine
+from oneshelf.web.event_feed import EventFeed
 from oneshelf.web.plain_route import PlainRoutes
 
 STATIC = Path(__file__).parent / "static"
@@ -125,7 +128,7 @@ class Api(FastAPI):
         if self.openapi_schema is None:
             document = get_openapi(title=self.title, version=self.version, summary=self.summary, routes=self.routes)
             _, bodies = models_json_schema(
-                [(model, "validation") for model in (*inputs.DOCUMENTED, *policy_inputs.DOCUMENTED)],
+                [(model, "validation") for model in (*inputs.DOCUMENTED, *policy_inputs.DOCUMENTED, *endpoints.BODIES)],
                 ref_template="#/components/schemas/{model}",
             )
             document["components"]["schemas"].update(bodies["$defs"])
@@ -158,7 +161,8 @@ def create_app(
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         routes=[*commands.ROUTES, *webhooks.ROUTES, *metrics.ROUTES, *pages.ROUTES],
     )
-    app.state.engine = Engine(database=database, channels=channels, clock=clock, wake=wake, post=post)
+    feed = EventFeed(database, clock)
+    app.state.engine = Engine(database=database, channels=channels, clock=clock, wake=wake, post=post, feed=feed)
     app.include_router(counts.router)
     app.include_router(reservations.router)
     app.include_router(sharing.router)  # Before the routes that would take its addresses for a SKU.
@@ -168,6 +172,8 @@ def create_app(
     app.include_router(policies.router)
     app.include_router(windows.router)
     app.include_router(going_live.router)
+    app.include_router(endpoints.router)
+    app.include_router(event_stream.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     problems.install(app)
     return app

@@ -136,6 +136,13 @@ EXAMPLES = [
         "/v1/sharing",
         {"mode": "auto", "guard_at_units": 3, "allowance_units": 1, "sku_group": "crockery"},
     ),
+    Example(
+        "PUT",
+        "/v1/endpoints/{endpoint}",
+        {"url": "https://erp.example/stock", "event_types": ["stock.changed"], "allow_http": False},
+        names=(("endpoint", "erp"),),
+    ),
+    Example("POST", "/v1/endpoints/{endpoint}/replay", {"since": "2026-11-26T12:00:00Z"}, names=(("endpoint", "erp"),)),
     Example("PUT", "/v1/drifts/{drift_id}/resolution", {"how": "wait", "wait_s": 3600}, names=(("drift_id", DRIFT),)),
     Example("POST", "/v1/skus", {"skus": [{"sku": SKU, "title": "Blue mug"}]}),
     Example("POST", "/v1/locations", {"locations": [{"location": COLOGNE, "title": "Shop in Cologne"}]}),

@@ -127,6 +127,7 @@ async def open_shelf(dsn: str, *, api_token: str = "") -> AsyncIterator[Shelf]:
                 "values (%s, 'paper', 'drifting', %s, 'foreign edit', 5, 9)",
                 (DRIFT, SKU),
             )
+            connection.execute("insert into endpoints (endpoint, url) values ('erp', 'https://erp.example/stock')")
             yield Shelf(shop, dsn, connection, _tables(connection))
 
 

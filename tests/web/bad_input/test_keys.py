@@ -26,6 +26,7 @@ REPEATABLE = {
     ("PUT", "/v1/policies/groups"), ("POST", "/v1/policies/preview"),
     ("POST", "/v1/channels/{channel}/sign-off"),
     ("POST", "/v1/channels/{channel}/release"),
+    ("PUT", "/v1/endpoints/{endpoint}"), ("POST", "/v1/endpoints/{endpoint}/replay"),
 }  # fmt: skip
 KEYED = [one for one in EXAMPLES if one.route not in REPEATABLE]
 WRONG_KEYS = {
