@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
-from domain.shop import BERLIN, CAP, MUG, demand, hold, key
+from domain.shop import BERLIN, CAP, MUG, SHOP, demand, hold, key
 from flow.follower import deliver_all, follow, listening, outgoing, row_of, tell_all
 from flow.shelf_world import CLOCK, Ledger, open_ledger
 from oneshelf.domain.command import Receive
 from oneshelf.domain.event import EventType, Wanted
+from oneshelf.domain.identity import ChannelSku
+from oneshelf.domain.order import OrderLine, OrderSnapshot
 from oneshelf.flow import tell
-from oneshelf.storage import events
+from oneshelf.storage import deliveries, events, untold
 
 pytestmark = pytest.mark.pg
 
@@ -71,8 +74,12 @@ async def test_ten_changes_while_a_follower_is_away_are_one_event_with_the_newes
             await tell_all(ledger)
         await ledger.ask(hold(demand(CAP, 1)))
         await tell_all(ledger)
+        async with ledger.database.transaction() as tx:
+            waiting = await deliveries.due(tx, "erp", limit=9)
+        assert [one.event.figures["sku"] for one in waiting] == ["MUG", "CAP"], "it keeps the place of its first change"
         await deliver_all(ledger, out)
-        assert [(one["data"]["sku"], one["data"]["available"]) for one in receiver.taken] == [("MUG", 10), ("CAP", 2)]
+        assert {one["data"]["sku"]: one["data"]["available"] for one in receiver.taken} == {"MUG": 10, "CAP": 2}
+        assert len(receiver.taken) == 2
 
 
 async def test_a_transaction_that_commits_late_is_told_of(dsn: str) -> None:
@@ -108,3 +115,128 @@ async def test_nothing_is_told_twice_and_nothing_where_no_level_moved(dsn: str) 
         before = await head(ledger)
         assert await tell.tell(ledger.database, CLOCK.new_id) == 0
         assert await head(ledger) == before
+
+
+async def test_a_greatest_number_as_position_loses_the_late_commit(dsn: str) -> None:
+    """The bug that the position is there against, planted: what a plain serial would have told."""
+    async with open_ledger(dsn, {"MUG": 5, "CAP": 5}) as ledger:
+        await tell_all(ledger)
+        async with ledger.database.transaction() as slow:
+            await _move_by_hand(slow, "CAP")
+            await ledger.ask(Receive(key=key(), sku=MUG, location=BERLIN, units=1))
+            [serial] = await ledger.rows("select max(xid) as told from movements")
+            [seen] = await ledger.rows("select pg_current_snapshot()::text as snapshot")
+        by_serial = await ledger.rows(f"select sku from movements where xid > {serial['told']}")  # noqa: S608
+        async with ledger.database.transaction() as tx:
+            found = await untold.moved(tx, untold.Position(seen["snapshot"], 0, None))
+        assert by_serial == []
+        assert found.skus == ["CAP"]
+
+
+async def test_killed_in_the_middle_of_telling_all_of_it_is_told_again(dsn: str) -> None:
+    async with open_ledger(dsn, {"MUG": 5}) as ledger:
+        await tell_all(ledger)
+        await ledger.ask(hold(demand(MUG, 1)))
+        await ledger.tell(order("1001", "CAP-1"))
+        before = await head(ledger)
+        left = await ledger.rows("select untold_id from untold")
+        with pytest.raises(ZeroDivisionError):
+            await tell.tell(ledger.database, _dies)
+        async with ledger.database.transaction() as tx:
+            await untold.try_lock(tx)
+            assert await tell.tell(ledger.database, CLOCK.new_id) == 0, "one tells at a time"
+        assert (await head(ledger), await ledger.rows("select untold_id from untold")) == (before, left)
+        await tell_all(ledger)
+        assert [one["available"] for one in await told(ledger, STOCK, after=before)] == [4]
+
+
+def _dies() -> UUID:
+    raise ZeroDivisionError
+
+
+def order(number: str, *lines: str, version: int = 1) -> OrderSnapshot:
+    """An order of the shop. A line: listing, a blank, units."""
+    sold = tuple(
+        OrderLine(str(at), ChannelSku(line.rpartition("-")[0]), int(line.rpartition("-")[2]))
+        for at, line in enumerate(lines)
+    )
+    return OrderSnapshot(SHOP, number, str(version), CLOCK.now(), False, sold)
+
+
+async def _link(ledger: Ledger, listing: str, sku: str) -> None:
+    await ledger.rows(
+        "insert into listings (channel, channel_sku, sku, base_units, desired_units, desired_version) "  # noqa: S608
+        f"values ('{SHOP}', '{listing}', '{sku}', 5, 5, 1) returning 1"
+    )
+
+
+async def test_an_order_is_told_and_that_it_is_short_and_that_it_is_not_any_more(dsn: str) -> None:
+    async with open_ledger(dsn, {"MUG": 2}) as ledger:
+        await _link(ledger, "mug", "MUG")
+        await tell_all(ledger)
+        before = await head(ledger)
+        await ledger.tell(order("1001", "mug-3"))
+        await tell_all(ledger)
+        [posted] = await told(ledger, EventType.ORDER_POSTED, after=before)
+        assert (posted["order_id"], posted["units_short"]) == ("1001", 1)
+        assert [(line["sku"], line["units_committed"]) for line in posted["lines"]] == [("MUG", 2)]
+        assert [one["units_short"] for one in await told(ledger, EventType.ORDER_SHORT)] == [1]
+        assert await told(ledger, EventType.STOCK_OVERSOLD) == [{"sku": "MUG", "units_short": 1, "line_count": 1}]
+        await ledger.ask(Receive(key=key(), sku=MUG, location=BERLIN, units=1))
+        await tell_all(ledger)
+        assert [one["units_short"] for one in await told(ledger, EventType.ORDER_SHORT)] == [1, 0]
+        assert await told(ledger, EventType.STOCK_OVERSOLD) == [{"sku": "MUG", "units_short": 0, "line_count": 0}]
+        await ledger.tell(order("1001", "mug-2", version=2))
+        await tell_all(ledger)
+        [changed] = await told(ledger, EventType.ORDER_CHANGED)
+        assert [line["units_committed"] for line in changed["lines"]] == [2]
+
+
+async def test_listings_drifts_and_breakers_are_told(dsn: str) -> None:
+    async with open_ledger(dsn) as ledger:
+        await _link(ledger, "mug", "MUG")
+        drift_id = str(CLOCK.new_id())
+        for happens in (
+            "update listings set phase = 'parked', parked_reason = 'no price'",
+            "update listings set phase = 'idle', verified_units = 5, verified_version = 1, verified_at = db_now()",
+            "insert into drifts (drift_id, channel, channel_sku, sku, cause, expected_units, observed_units) "  # noqa: S608
+            f"values ('{drift_id}', '{SHOP}', 'mug', 'MUG', 'foreign edit', 5, 9)",
+            "update drifts set resolved_at = db_now(), resolution = 'published'",
+            "update channels set held_at = db_now(), held_reason = 'zeroed', held_figures = '{\"zeroed\": 9}'",
+            "update channels set held_at = null, held_reason = ''",
+        ):
+            await ledger.rows(f"{happens} returning 1")
+        await tell_all(ledger)
+        async with ledger.database.transaction() as tx:
+            all_of_it = await events.page(tx, Wanted(channels=frozenset({SHOP})), after=0, limit=100)
+        assert [event.event_type for event in all_of_it] == [
+            EventType.LISTING_PARKED,
+            EventType.LISTING_VERIFIED,
+            EventType.DRIFT_OPENED,
+            EventType.DRIFT_RESOLVED,
+            EventType.BREAKER_OPENED,
+            EventType.BREAKER_CLOSED,
+        ]
+        assert [event.figures.get("reason") for event in all_of_it][4:] == ["zeroed", "zeroed"]
+        assert all_of_it[1].figures["verified_units"] == 5
+
+
+async def test_another_cluster_compares_every_level_anew(dsn: str) -> None:
+    """The numbers of transactions in a restored database mean nothing; what was told before is not told again."""
+    async with open_ledger(dsn, {"MUG": 5, "CAP": 5}) as ledger:
+        await tell_all(ledger)
+        before = await head(ledger)
+        await ledger.rows("update event_position set cluster = 1, snapshot = '9999999:9999999:' returning 1")
+        await ledger.ask(hold(demand(CAP, 1)))
+        await tell_all(ledger)
+        assert [one["sku"] for one in await told(ledger, STOCK, after=before)] == ["CAP"]
+
+
+async def test_old_facts_are_forgotten_and_levels_are_not(dsn: str) -> None:
+    async with open_ledger(dsn, {"MUG": 5}) as ledger:
+        await _link(ledger, "mug", "MUG")
+        await ledger.tell(order("1001", "mug-1"))
+        await tell_all(ledger)
+        await ledger.rows("update events set told_at = told_at - interval '8 days' returning 1")
+        assert await tell.forget(ledger.database) == 1
+        assert [len(await told(ledger, kind)) for kind in (STOCK, EventType.ORDER_POSTED)] == [1, 0]

@@ -98,10 +98,10 @@ create index deliveries_by_slot on deliveries (slot);
 create function tell_of_orders() returns trigger language plpgsql as $$
 begin
     insert into untold (event_type, channel, name)
-    select case when old.snapshot is null then 'order.posted' else 'order.changed' end, new.channel, new.order_id
-    from after_it as new join before_it as old using (channel, order_id)
-    where new.snapshot is distinct from old.snapshot
-    order by new.channel, new.order_id;
+    select case when b.snapshot is null then 'order.posted' else 'order.changed' end, a.channel, a.order_id
+    from after_it a join before_it b on b.channel = a.channel and b.order_id = a.order_id
+    where a.snapshot is distinct from b.snapshot
+    order by a.channel, a.order_id;
     return null;
 end $$;
 create trigger orders_are_told after update on orders referencing old table as before_it new table as after_it
