@@ -17,6 +17,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from oneshelf.domain.identity import printable
 from oneshelf.errors import MalformedError
 
 SECRET_PREFIX = "whsec_"  # noqa: S105  # what a secret begins with, none itself
@@ -95,7 +96,7 @@ def event_types_from(names: Iterable[str]) -> list[str]:
     known = [kind.value for kind in EventType if kind is not EventType.TEST]
     wanted = set(names)
     if unknown := sorted(wanted - set(known)):
-        raise MalformedError(f"no event type {unknown[0]!r}; there are: {', '.join(known)}")
+        raise MalformedError(f"no event type {printable(unknown[0], length_max=40)!r}; there are: {', '.join(known)}")
     return [kind for kind in known if kind in wanted]
 
 

@@ -5,6 +5,7 @@ Reads: the log of events. Writes: endpoints, their secrets, and what they are to
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -14,13 +15,13 @@ from uuid import UUID
 from oneshelf.domain.delivery import Reply
 from oneshelf.domain.destination import destination_from
 from oneshelf.domain.event import Event, EventType, event_types_from, secret_of
-from oneshelf.domain.identity import name_from
 from oneshelf.errors import MalformedError, UnknownEndpointError
 from oneshelf.flow.outgoing import Outgoing
 from oneshelf.storage import deliveries, endpoints, events
 from oneshelf.storage.database import Database, now
 
 KEY_BYTES = 32
+_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,99}", re.ASCII)
 OVERLAP_S = 86_400
 
 
@@ -34,11 +35,23 @@ class EndpointWish:
     allows_http: bool = False
 
 
+def endpoint_from(text: str) -> str:
+    """The name of an endpoint, fit for an address: no slash, and none of the characters that mean something there.
+
+    Raises MalformedError.
+    """
+    if not _NAME.fullmatch(text):
+        raise MalformedError(
+            "the name of an endpoint is made of letters, digits, dots, dashes and underscores, such as erp"
+        )
+    return text
+
+
 def wish_from(endpoint: str, url: str, *, event_types: Iterable[str], allows_http: bool) -> EndpointWish:
     """The wish, looked through. Raises MalformedError, which never repeats the URL."""
     destination_from(url, allows_http=allows_http)
     return EndpointWish(
-        endpoint=name_from(endpoint, what="the name of an endpoint"),
+        endpoint=endpoint_from(endpoint),
         url=url,
         event_types=tuple(event_types_from(event_types)),
         allows_http=allows_http,

@@ -208,6 +208,7 @@ async def test_endpoint(engine: EngineOf, endpoint: str) -> AttemptOut:
 
 
 async def _known(engine: EngineOf, endpoint: str) -> EndpointOut:
+    follow.endpoint_from(endpoint)
     try:
         return EndpointOut.model_validate(await follow.find(engine.database, endpoint))
     except UnknownEndpointError as refusal:

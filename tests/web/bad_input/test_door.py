@@ -42,6 +42,7 @@ def address(one: Operation) -> str:
         "channel_sku": "plate",
         "reservation_id": "0199c000-0000-7000-8000-000000000000",
         "drift_id": "0199d000-0000-7000-8000-000000000000",
+        "endpoint": "erp",
     }
     path = one.path
     for name, value in names.items():
