@@ -30,6 +30,7 @@ from oneshelf.flow import deliver
 from oneshelf.flow import follow as following
 from oneshelf.flow.outgoing import resolve
 from oneshelf.storage import deliveries, endpoints, events
+from oneshelf.storage.told_figures import News
 
 pytestmark = pytest.mark.pg
 
@@ -178,7 +179,7 @@ async def test_of_one_order_the_first_event_has_to_be_taken_before_the_next(dsn:
         await follow(ledger.database, receiver)
         async with ledger.database.transaction() as tx:
             news = [
-                events.News(0, "order.changed", f"order {number}", "", {"version": version}, CLOCK.now())
+                News(0, "order.changed", f"order {number}", "", {"version": version}, CLOCK.now())
                 for number, version in (("A", 1), ("A", 2), ("A", 3))
             ]
             last = (await events.bounds(tx)).last

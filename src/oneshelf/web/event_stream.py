@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query
@@ -75,7 +75,7 @@ async def follow_events(
     return EventStreamResponse(stream, headers={"X-Accel-Buffering": "no"})
 
 
-async def _stream(engine: Engine, feed: EventFeed, wanted: Wanted, cursor: int) -> AsyncIterator[bytes]:
+async def _stream(engine: Engine, feed: EventFeed, wanted: Wanted, cursor: int) -> AsyncGenerator[bytes]:
     """Whoever reads slowly holds one page here, and the next one is read when that is gone."""
     feed.reader_count += 1
     try:
