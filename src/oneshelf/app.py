@@ -12,9 +12,11 @@ import httpx2
 
 from oneshelf.clock import Clock, SystemClock
 from oneshelf.config import Settings, directory_named
+from oneshelf.domain.destination import networks_from
 from oneshelf.domain.identity import Channel, location_from, name_from
 from oneshelf.errors import ConfigurationError, KeyMissingError
 from oneshelf.flow.channel import OpenChannel, with_timing
+from oneshelf.flow.outgoing import Outgoing
 from oneshelf.sdk.capability import effective
 from oneshelf.sdk.http import ChannelHttp
 from oneshelf.sdk.kinds import kind_named, load_kinds
@@ -194,6 +196,14 @@ class Assembled:
 
     supervisor: Supervisor
     application: FastAPI
+
+
+@asynccontextmanager
+async def open_outgoing(settings: Settings) -> AsyncIterator[Outgoing]:
+    """What calls endpoints. No connection is kept: the next one may be of another name at the same address."""
+    limits_of_client = httpx2.Limits(max_connections=100, max_keepalive_connections=0)
+    async with httpx2.AsyncClient(limits=limits_of_client, follow_redirects=False, trust_env=False) as client:
+        yield Outgoing(client, allowed=networks_from(settings.events_to))
 
 
 @asynccontextmanager

@@ -12,7 +12,8 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from oneshelf.errors import ConfigurationError
+from oneshelf.domain.destination import networks_from
+from oneshelf.errors import ConfigurationError, MalformedError
 from oneshelf.sdk.address import address_from
 
 CONNECT_TIMEOUT_S = 10
@@ -72,6 +73,10 @@ class Settings(BaseSettings):
     )
     import_columns: str = Field(default="", description="How the files call columns, such as sku=ItemNo,on_hand=Qty.")
     import_ignore: str = Field(default="", description="Columns of the files that nobody reads; * for all unknown.")
+    events_to: str = Field(
+        default="",
+        description="Networks that are not public and hold endpoints of events, such as 10.1.2.0/24. Empty: none.",
+    )
     log_level: str = Field(
         default="INFO", pattern="(?i)^(debug|info|warning|error)$", description="Least level to log."
     )
@@ -86,6 +91,15 @@ class Settings(BaseSettings):
     @classmethod
     def _reachable_address(cls, text: str) -> str:
         return public_address(text) if text else text
+
+    @field_validator("events_to")
+    @classmethod
+    def _named_networks(cls, text: str) -> str:
+        try:
+            networks_from(text)
+        except MalformedError:
+            raise PydanticCustomError("networks", "must be networks such as 10.0.0.0/8, a comma between two") from None
+        return text
 
     @field_validator("data_dir", mode="before")
     @classmethod

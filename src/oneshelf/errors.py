@@ -77,3 +77,7 @@ class UnknownDriftError(CannotResolveError):
 
 class UnknownConflictError(CannotResolveError):
     """There is no such conflict."""
+
+
+class UnknownEndpointError(OneshelfError):
+    """There is no such endpoint. The text names those there are."""

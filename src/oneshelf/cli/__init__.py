@@ -13,6 +13,7 @@ from oneshelf.cli import (
     conflict,
     demo,
     drift,
+    endpoint,
     explain,
     house,
     listing,
@@ -59,6 +60,7 @@ app.add_typer(source.app, name="source")
 app.add_typer(truth.app, name="truth")
 app.add_typer(architecture.app, name="architecture")
 app.add_typer(conflict.app, name="conflict")
+app.add_typer(endpoint.app, name="endpoint")
 app.add_typer(parked.app, name="errors")
 app.add_typer(secret.app, name="secrets")
 app.add_typer(token.app, name="token")

@@ -19,6 +19,7 @@ from oneshelf.storage import (
     audit_positions,
     catalog,
     conflicts,
+    endpoints,
     health,
     probes,
     schedules,
@@ -61,6 +62,7 @@ async def _examine(dsn: str, settings: Settings) -> list[Finding]:
             return [*findings, Finding("schema", is_good=False, detail=str(problem))]
         findings.append(Finding("schema", is_good=True, detail="as this version needs it"))
         findings += [await _ledger(database), await _sources(database), await _secrets(database)]
+        findings += await _endpoints(database)
         return [*findings, *await _channels(database, settings.public_url)]
 
 
@@ -136,6 +138,35 @@ async def _secrets(database: Database) -> Finding:
     return Finding(
         "secrets", is_good=True, detail=f"{len(rows)}, sealed by the key {current} of {database.keyring.where}"
     )
+
+
+async def _endpoints(database: Database) -> list[Finding]:
+    """Whether whoever is sent events takes them."""
+    async with database.transaction() as tx:
+        rows = await endpoints.listed(tx)
+    return [_endpoint(row) for row in rows]
+
+
+def _endpoint(row: endpoints.EndpointRow) -> Finding:
+    what, resume = f"endpoint {row.endpoint}", f"oneshelf endpoint resume {row.endpoint}"
+    if row.is_disabled:
+        why = (
+            "it answered 410 Gone" if row.state == "gone" else f"it has failed since {row.failing_since:%Y-%m-%d %H:%M}"
+        )
+        detail = f"{why} and is not called any more, {row.waiting_count} events wait: {row.last_words}; then: {resume}"
+        return Finding(what, is_good=False, detail=detail)
+    if row.state == "paused":
+        return Finding(what, is_good=True, detail=f"paused, {row.waiting_count} events wait; to go on: {resume}")
+    if row.fail_streak:
+        detail = (
+            f"failing since {row.failing_since:%Y-%m-%d %H:%M} UTC, {row.waiting_count} events wait: {row.last_words}"
+        )
+        return Finding(what, is_good=False, detail=f"{detail}; try it: oneshelf endpoint test {row.endpoint}")
+    if row.given_up_count:
+        detail = f"refused {row.given_up_count} events for three days; send them again: oneshelf endpoint replay"
+        return Finding(what, is_good=False, detail=f"{detail} {row.endpoint} --since INSTANT")
+    waits = f"{row.waiting_count} events wait, the oldest for {row.oldest_s or 0:.0f} s"
+    return Finding(what, is_good=True, detail=f"{row.delivered_count} events taken, {waits}")
 
 
 async def _channels(database: Database, public_url: str) -> list[Finding]:

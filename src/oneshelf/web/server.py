@@ -30,6 +30,8 @@ from oneshelf.web import (
     commands,
     counts,
     drifts,
+    endpoints,
+    event_stream,
     files,
     going_live,
     inputs,
@@ -49,10 +51,12 @@ from oneshelf.web import (
 )
 from oneshelf.web.auth import Door
 from oneshelf.web.engine import Engine
+from oneshelf.web.event_feed import EventFeed
 from oneshelf.web.needs import Needs
 from oneshelf.web.passwords import Passwords
 from oneshelf.web.plain_route import PlainRoutes
 
+BODIES = (*inputs.DOCUMENTED, *policy_inputs.DOCUMENTED, *source_inputs.DOCUMENTED, *endpoints.BODIES)
 STATIC = Path(__file__).parent / "static"
 # No route answers with one of these itself.
 _HEADERS = [
@@ -143,10 +147,7 @@ class Api(FastAPI):
         if self.openapi_schema is None:
             document = get_openapi(title=self.title, version=self.version, summary=self.summary, routes=self.routes)
             _, bodies = models_json_schema(
-                [
-                    (model, "validation")
-                    for model in (*inputs.DOCUMENTED, *policy_inputs.DOCUMENTED, *source_inputs.DOCUMENTED)
-                ],
+                [(model, "validation") for model in BODIES],
                 ref_template="#/components/schemas/{model}",
             )
             document["components"]["schemas"].update(bodies["$defs"])
@@ -180,7 +181,8 @@ def create_app(
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
         routes=[*commands.ROUTES, *webhooks.ROUTES, *metrics.ROUTES, *login.ROUTES, *pages.ROUTES],
     )
-    app.state.engine = Engine(database=database, channels=channels, clock=clock, wake=wake, post=post)
+    feed = EventFeed(database, clock)
+    app.state.engine = Engine(database=database, channels=channels, clock=clock, wake=wake, post=post, feed=feed)
     app.state.door, app.state.passwords = door, Passwords()
     app.include_router(counts.router)
     app.include_router(reservations.router)
@@ -194,6 +196,8 @@ def create_app(
     app.include_router(windows.router)
     app.include_router(going_live.router)
     app.include_router(audit_log.router)
+    app.include_router(endpoints.router)
+    app.include_router(event_stream.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     problems.install(app)
     door.guard(Needs(app.routes))

@@ -45,6 +45,7 @@ def address(one: Operation) -> str:
         "import_id": "0" * 32,
         "kind": "counts",
         "drift_id": "0199d000-0000-7000-8000-000000000000",
+        "endpoint": "erp",
     }
     path = one.path
     for name, value in names.items():
