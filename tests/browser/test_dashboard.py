@@ -30,6 +30,8 @@ SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 # A busy machine shows a page late.
 PATIENCE_MS = 90_000
 expect.set_options(timeout=PATIENCE_MS)
+# axe-core 4.14.1, MPL-2.0, as its package carries it.
+AXE = Path(__file__).parent / "vendor" / "axe-core-4.14.1.min.js"
 WATCH_FOR_VIOLATIONS = """
     window.violations = [];
     document.addEventListener("securitypolicyviolation", (event) => window.violations.push(event.violatedDirective));
@@ -154,34 +156,65 @@ def sums(dsn: str) -> dict[str, int]:
     return dict(zip(("on_hand", "available", "committed", "orders", "drifts"), map(int, row), strict=True))
 
 
-async def test_the_page_shows_the_figures_of_the_database(browser: Browser, dsn: str) -> None:
+# Every page of a busy shop, and what its heading or first words are.
+PAGES = {
+    "home": ("/", "Losing money now"),
+    "skus": ("/skus", "SKUs"),
+    "sku": ("/skus/MUG-RED", "MUG-RED"),
+}
+
+
+async def test_every_page_is_whole_legible_and_usable_wide_and_narrow_in_light_and_dark(
+    browser: Browser, dsn: str
+) -> None:
     async with open_shop(dsn) as shop:
         await trade(shop)
         async with served(shop) as address:
-            for width, scheme in zip(WIDTHS, SCHEMES, strict=True):  # Neither has to do with the other.
-                print(f"{width} pixels wide, {scheme}")  # noqa: T201  # shown when it fails
-                async with looking_at(browser, shop, address, width=width, scheme=scheme) as visit:
-                    await assert_figures(visit, dsn, width, scheme)
+            for width in WIDTHS:
+                for scheme in SCHEMES:
+                    async with looking_at(browser, shop, address, width=width, scheme=scheme) as visit:
+                        for name in PAGES:
+                            print(f"{name}, {width} pixels wide, {scheme}")  # noqa: T201  # shown when it fails
+                            await assert_usable(visit, name, f"{name}-{width}-{scheme}", scheme)
 
 
-async def assert_figures(visit: Visit, dsn: str, width: int, scheme: Scheme) -> None:
-    for name, value in sums(dsn).items():
-        assert value > 0, name
-        shown = visit.page.locator(f"#figure-{name} .value")
-        await expect(shown).to_have_attribute("data-value", str(value))
-        await expect(shown).to_have_text(f"{value:,}")
-    states = {await cell.get_attribute("data-state") for cell in await visit.page.locator("[data-state]").all()}
-    assert states >= {"verified", "waiting", "drifting", "suspect", "parked", "held"}
-    await photograph(visit, f"shelf-{width}-{scheme}")
+async def assert_usable(visit: Visit, name: str, picture: str, scheme: Scheme) -> None:
+    path, words = PAGES[name]
+    await visit.page.goto(visit.address + path)
+    await expect(visit.page.locator("main")).to_contain_text(words)
+    for chart in await visit.page.locator(".chart").all():
+        await expect(chart.locator("canvas")).to_be_visible()
+    await photograph(visit, picture)
     is_wider = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
     assert not await visit.page.evaluate(is_wider)
     ground = await visit.page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
     assert (ground == "rgb(16, 19, 21)") is (scheme == "dark")
-    await visit.page.goto(f"{visit.address}/skus/MUG-RED")
-    await expect(visit.page.locator("h1")).to_contain_text("MUG-RED")
-    await photograph(visit, f"sku-{width}-{scheme}")
-    assert not await visit.page.evaluate(is_wider)
+    assert await barriers(visit) == []
     assert (visit.complaints, await violations(visit)) == ([], [])
+
+
+async def barriers(visit: Visit) -> list[str]:
+    """What axe-core finds serious or critical on this page."""
+    await visit.page.evaluate(AXE.read_text())
+    found = await visit.page.evaluate("axe.run({resultTypes: ['violations']})")
+    return [
+        f"{one['id']}: {one['help']}: {node['html'][:200]}"
+        for one in found["violations"]
+        if one["impact"] in {"serious", "critical"}
+        for node in one["nodes"]
+    ]
+
+
+async def test_the_pages_show_the_figures_of_the_database(browser: Browser, dsn: str) -> None:
+    async with visited(browser, dsn) as visit:
+        for name, value in sums(dsn).items():
+            assert value > 0, name
+            shown = visit.page.locator(f"#figure-{name} .value")
+            await expect(shown).to_have_attribute("data-value", str(value))
+            await expect(shown).to_have_text(f"{value:,}")
+        await visit.page.goto(f"{visit.address}/skus")
+        states = {await cell.get_attribute("data-state") for cell in await visit.page.locator("[data-state]").all()}
+        assert states >= {"verified", "waiting", "drifting", "suspect", "parked", "held"}
 
 
 async def test_the_page_refreshes_itself_after_a_receipt_and_keeps_what_a_person_is_typing(
@@ -189,12 +222,14 @@ async def test_the_page_refreshes_itself_after_a_receipt_and_keeps_what_a_person
 ) -> None:
     async with visited(browser, dsn) as visit:
         before = sums(dsn)["available"]
-        search = visit.page.get_by_label("SKU begins with")
-        await search.fill("MU")
         await visit.shop.command("third", type="receive", sku="VASE-TALL", units=1000)
         shown = visit.page.locator("#figure-available .value")
         await expect(shown).to_have_attribute("data-value", str(before + 1000))
-        await expect(visit.page.locator('tr[data-sku="VASE-TALL"] [data-figure="available"]')).to_have_text("1,612")
+        await visit.page.goto(f"{visit.address}/skus")
+        search = visit.page.get_by_label("SKU begins with")
+        await search.fill("MU")
+        await visit.shop.command("fourth", type="receive", sku="VASE-TALL", units=1000)
+        await expect(visit.page.locator('tr[data-sku="VASE-TALL"] [data-figure="available"]')).to_have_text("2,612")
         await expect(search).to_have_value("MU")
         await search.press("Enter")
         await expect(visit.page.locator("tr[data-sku]")).to_have_count(2)
@@ -219,6 +254,7 @@ async def test_the_pages_can_be_used_by_keyboard_alone(browser: Browser, dsn: st
         await visit.page.keyboard.press("Tab")
         await expect(visit.page.locator(".skip")).to_be_focused()
         await visit.page.keyboard.press("Enter")
+        await visit.page.get_by_role("link", name="SKUs", exact=True).press("Enter")
         link = visit.page.get_by_role("link", name="APRON-L")
         await link.focus()
         await visit.shop.command("third", type="receive", sku="APRON-L", units=1)
