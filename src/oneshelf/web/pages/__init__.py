@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
-from oneshelf.web.pages import home, skus
+from oneshelf.web.pages import channels, drifts, errors, explain, go_live, home, orders, rules, short, skus, stock
 
-ROUTES = [*home.ROUTES, *skus.ROUTES]
+ROUTES = [
+    route
+    for screen in (home, skus, explain, drifts, errors, short, orders, stock, go_live, rules, channels)
+    for route in screen.ROUTES
+]

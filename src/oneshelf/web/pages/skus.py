@@ -11,19 +11,30 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from oneshelf.domain.identity import Channel, Location, Sku, printable, sku_from
+from oneshelf.domain.rights import Mode
 from oneshelf.errors import MalformedError
 from oneshelf.storage import balances, bundles, catalog, drifts, movements, rights, sku_views, views
 from oneshelf.storage.database import Transaction, now
 from oneshelf.storage.views import ListingRow
-from oneshelf.web import wording
+from oneshelf.web import sharing, wording
 from oneshelf.web.engine import engine_of
+from oneshelf.web.inputs import sharing_from
 from oneshelf.web.pages.charts import OverTime
-from oneshelf.web.pages.frame import PAGE_ROWS, address, page, screen, typed
+from oneshelf.web.pages.frame import PAGE_ROWS, Said, address, form_of, page, screen, typed
 
 MOVEMENTS_SHOWN = 50
 OPEN_SHOWN = 50
 # So many movements are drawn at most.
 DRAWN_MOVEMENTS = 1000
+
+
+# What each way of sharing does, for whoever chooses it.
+_MODES_SAID = {
+    Mode.AUTO: "pooled while plentiful, shared while scarce",
+    Mode.POOLED: "every listing shows all units",
+    Mode.GUARDED: "what the listings may sell adds up to what is there",
+    Mode.FROZEN: "every listing is written to 0: nothing is sold anywhere",
+}
 
 
 class Row(NamedTuple):
@@ -69,8 +80,21 @@ def _rows(
 
 
 @screen
+async def share(request: Request) -> Response:
+    """Say how its listings share its units; `frozen`: they sell nothing, everywhere."""
+    form = await form_of(request)
+    told = await sharing.shared(engine_of(request), request.path_params["sku"], sharing_from(form.filled("mode")))
+    words = _MODES_SAID[Mode(told.mode)]
+    return await _one(request, Said(f"Mode {told.mode}: {words}. It takes effect as writes are proved."))
+
+
+@screen
 async def one(request: Request) -> Response:
     """One SKU: where its units are and were, what its listings show, who holds units, what happened."""
+    return await _one(request)
+
+
+async def _one(request: Request, said: Said | None = None) -> Response:
     try:
         sku = sku_from(request.path_params["sku"])
     except MalformedError:
@@ -82,7 +106,7 @@ async def one(request: Request) -> Response:
         context = await _told(tx, sku, Location(chosen) if chosen else None)
     if context is None:
         return page(request, "missing.html", {"what": "SKU", "named": sku, "list": "/skus"}, status=404)
-    return page(request, "sku.html", context)
+    return page(request, "sku.html", {**context, "modes": _MODES_SAID}, said=said)
 
 
 async def _told(tx: Transaction, sku: Sku, chosen: Location | None) -> dict[str, object] | None:
@@ -128,4 +152,8 @@ def _in_words(drawn: OverTime, at: datetime) -> str:
     return f"{since}, in units: {said}."
 
 
-ROUTES = [Route("/skus", listed), Route("/skus/{sku:path}", one)]
+ROUTES = [
+    Route("/skus", listed),
+    Route("/skus/{sku:path}", share, methods=["POST"]),
+    Route("/skus/{sku:path}", one),
+]
