@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from oneshelf.storage.views import ChannelHealth, ListingRow, ListingState, Over
 
 # After this a figure that is not proved is no longer everyday business.
 UNVERIFIED_S_MAX = 60.0
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", re.ASCII)
 MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86_400
 
 
@@ -227,3 +229,20 @@ def instant(at: datetime) -> str:
 def sentence(words: str) -> str:
     """A message as a sentence: a capital first, a full stop at the end."""
     return words[:1].upper() + words[1:] + ("" if words.endswith((".", "!", "?")) else ".")
+
+
+def headings(row: Mapping[str, object]) -> list[str]:
+    """The columns of rows like this one, a "#" before those of figures."""
+    return [("#" if isinstance(value, int) else "") + name.replace("_", " ") for name, value in row.items()]
+
+
+def evident(value: object) -> str:
+    """A piece of evidence: an instant to the second, a figure, or words."""
+    if value is None:
+        return "\N{EN DASH}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return units(value)
+    text = str(value)
+    return text[:19].replace("T", " ") if _INSTANT.match(text) else text

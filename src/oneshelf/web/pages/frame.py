@@ -68,6 +68,8 @@ _environment.filters |= {
     "why_held": wording.why_held,
     "address": lambda name: quote(name, safe=""),
     "sentence": wording.sentence,
+    "headings": wording.headings,
+    "evident": wording.evident,
     "plain": lambda word: str(word).replace("_", " "),
 }
 _environment.globals |= {
