@@ -81,3 +81,7 @@ def test_taking_back(cli: Cli, dsn: str) -> None:
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("update channels set held_from = now()")
     follow(cli, "undo.md")
+
+
+def test_two_in_the_morning(cli: Cli) -> None:
+    follow(cli, "two-in-the-morning.md")

@@ -287,10 +287,14 @@ async def release(tx: Transaction, channel: Channel, *, lease: UUID, retry_after
     )
 
 
-async def parked(tx: Transaction) -> list[tuple[Channel, ChannelSku, str]]:
+async def parked(tx: Transaction, *, limit: int | None = None) -> list[tuple[Channel, ChannelSku, str]]:
     """Listings that their channel refuses: `(channel, channel_sku, the channel's words)`."""
     cursor = await tx.execute(
-        "select channel, channel_sku, parked_reason from listings where phase = 'parked' order by channel, channel_sku"
+        """
+        select channel, channel_sku, parked_reason from listings where phase = 'parked'
+        order by channel, channel_sku limit %(limit)s
+        """,
+        {"limit": limit},
     )
     return [(Channel(channel), ChannelSku(channel_sku), reason) async for channel, channel_sku, reason in cursor]
 

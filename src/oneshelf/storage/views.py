@@ -7,19 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 from psycopg.rows import class_row
 
 from oneshelf.domain.blind_window import SILENT_TURNS
 from oneshelf.domain.identity import Channel, ChannelSku, Sku
-from oneshelf.storage.database import Transaction, only_row
+from oneshelf.storage import home_views
+from oneshelf.storage.database import Transaction
 from oneshelf.storage.listings import ListingKey
 
 # Sorts after every other character, in bytes too: `text` to `text` + this are the names that begin with `text`.
 _LAST_CHARACTER = "\U0010ffff"
 
-_ON_HAND = "available + committed + reserved + damaged + quality_control + safety_stock"
+_ON_HAND = home_views.ON_HAND
 
 # How far a listing's figure has got, as one word. Only `verified` says that the channel shows what it should.
 ListingState = Literal[
@@ -347,7 +348,7 @@ async def channel_rows(tx: Transaction) -> list[ChannelHealth]:
 async def overview(tx: Transaction, *, channels: Sequence[ChannelHealth] | None = None) -> Overview:
     """The whole engine. `channels`: the answer of `channel_rows` where the caller has it already."""
     rows = await channel_rows(tx) if channels is None else channels
-    counted = await _counts(tx)
+    counted = await home_views.totals(tx) | await home_views.waiting(tx)
     waits = [row.oldest_unverified_s for row in rows if row.oldest_unverified_s is not None]
     return Overview(
         **counted,
@@ -359,42 +360,3 @@ async def overview(tx: Transaction, *, channels: Sequence[ChannelHealth] | None 
         unlinked_count=sum(row.unlinked_count for row in rows),
         oldest_unverified_s=max(waits, default=None),
     )
-
-
-async def _counts(tx: Transaction) -> dict[str, Any]:
-    """What `overview` shows beside the listings, in one statement."""
-    cursor = await tx.execute(
-        f"""
-        select db_now() as read_at, (select count(*) from skus) as sku_count, b.*,
-               (select count(*) from orders) as order_count, i.*, f.*, w.*,
-               (select count(*) from inbox where state = 'parked') as parked_deliveries,
-               (select count(*) from facts where state = 'parked') as parked_orders, d.*, o.*
-        from (
-            select coalesce(sum({_ON_HAND}), 0)::bigint as units_on_hand,
-                   coalesce(sum(available), 0)::bigint as units_available,
-                   coalesce(sum(committed), 0)::bigint as units_committed,
-                   coalesce(sum(reserved), 0)::bigint as units_reserved
-            from balances
-        ) as b cross join (
-            select count(*) as inbox_waiting, extract(epoch from db_now() - min(received_at))::float8 as inbox_oldest_s
-            from inbox where state = 'new'
-        ) as i cross join (
-            select count(*) as facts_waiting, extract(epoch from db_now() - min(received_at))::float8 as facts_oldest_s
-            from facts where state = 'new'
-        ) as f cross join (
-            select count(*) as wanted_orders, extract(epoch from db_now() - min(wanted_at))::float8 as wanted_oldest_s
-            from wanted_orders
-        ) as w cross join (
-            select count(*) as drift_count, extract(epoch from db_now() - min(opened_at))::float8 as drift_oldest_s
-            from drifts where resolved_at is null
-        ) as d cross join (
-            select count(*) as short_line_count, coalesce(sum(units_short), 0)::bigint as short_units,
-                   extract(epoch from db_now() - min(since))::float8 as short_oldest_s
-            from (select units_short, placed_at as since from order_lines where units_short > 0
-                  union all
-                  select units_short, created_at from reservations where state = 'held' and units_short > 0) as waiting
-        ) as o
-        """
-    )
-    row = await only_row(cursor)
-    return dict(zip((column.name for column in cursor.description or ()), row, strict=True))

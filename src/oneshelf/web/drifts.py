@@ -20,9 +20,9 @@ from oneshelf.storage.database import now
 from oneshelf.web import described, outputs
 from oneshelf.web.api import Limit
 from oneshelf.web.bodies import read_json
-from oneshelf.web.engine import EngineOf
+from oneshelf.web.engine import Engine, EngineOf
 from oneshelf.web.fields import drift_id_from
-from oneshelf.web.inputs import drift_resolution_from
+from oneshelf.web.inputs import DriftResolutionIn, drift_resolution_from
 from oneshelf.web.problems import DOCUMENTED, ProblemError
 from oneshelf.web.questions import only_known_questions
 
@@ -111,8 +111,12 @@ async def show_drift(engine: EngineOf, drift_id: str) -> DriftDetailOut:
 @router.put("/drifts/{drift_id}/resolution", openapi_extra=described.body("DriftResolutionIn"))
 async def put_resolution(request: Request, engine: EngineOf, drift_id: str) -> DriftResolvedOut:
     """Publish our figure again, have the ledger adopt the channel's, or wait. Asked twice, units move once."""
+    return await resolved(engine, drift_id, drift_resolution_from(await read_json(request)))
+
+
+async def resolved(engine: Engine, drift_id: str, wish: DriftResolutionIn) -> DriftResolvedOut:
+    """Do what a person wishes with a drift, over the API or on its page. Raises ProblemError 404 and 409."""
     wanted = drift_id_from(drift_id)
-    wish = drift_resolution_from(await read_json(request))
 
     async def post(adjustment: Adjust) -> Outcome:
         [answered] = await engine.post([adjustment])

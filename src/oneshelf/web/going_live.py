@@ -15,8 +15,8 @@ from oneshelf.storage.database import Transaction
 from oneshelf.telemetry import get_logger
 from oneshelf.web import described
 from oneshelf.web.bodies import read_json
-from oneshelf.web.engine import EngineOf
-from oneshelf.web.inputs import release_from, sign_off_from
+from oneshelf.web.engine import Engine, EngineOf
+from oneshelf.web.inputs import LetGoIn, SignOffIn, release_from, sign_off_from
 from oneshelf.web.problems import DOCUMENTED, ProblemError
 from oneshelf.web.questions import only_known_questions
 
@@ -107,8 +107,12 @@ async def sign_off(request: Request, engine: EngineOf, channel: str) -> SignedOf
 
     Listings of a channel that is signed off as a whole are signed off already: its mode is kept.
     """
+    return await signed_off(engine, channel, sign_off_from(await read_json(request)))
+
+
+async def signed_off(engine: Engine, channel: str, wanted: SignOffIn) -> SignedOffOut:
+    """Do the same, over the API or on its page. Raises ProblemError 404."""
     name = channel_from(channel)
-    wanted = sign_off_from(await read_json(request))
     async with engine.database.transaction() as tx:
         await _known(tx, name)
         if wanted.listings:
@@ -128,8 +132,12 @@ async def sign_off(request: Request, engine: EngineOf, channel: str) -> SignedOf
 @router.post("/channels/{channel}/release", openapi_extra=described.body("LetGoIn"))
 async def release(request: Request, engine: EngineOf, channel: str) -> ReleasedOut:
     """Let go what the breaker held: all figures that wait are written. Asking again changes nothing."""
+    return await released(engine, channel, release_from(await read_json(request)))
+
+
+async def released(engine: Engine, channel: str, wanted: LetGoIn) -> ReleasedOut:
+    """Do the same, over the API or on its page. Raises ProblemError 404."""
     name = channel_from(channel)
-    wanted = release_from(await read_json(request))
     async with engine.database.transaction() as tx:
         await _known(tx, name)
         was_held = await breakers.end_hold(tx, name, lets_go=True)

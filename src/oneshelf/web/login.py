@@ -158,7 +158,9 @@ def _address(request: Request) -> str:
 
 
 def _page(template: str, *, status: int = 200, **context: object) -> Response:
-    return HTMLResponse(_environment.get_template(template).render(context), status_code=status)
+    # What the frame of the other pages asks about: nothing was done, and nothing refreshes itself.
+    frame = {"said": None, "is_live": False}
+    return HTMLResponse(_environment.get_template(template).render(frame | context), status_code=status)
 
 
 ROUTES = [

@@ -62,7 +62,7 @@ async def put_policy(request: Request, engine: EngineOf) -> outputs.RuledOut:
     rule = policy_rule_from(await read_json(request))
     outcome = await put_rule(engine.database, rule, actor=ACTOR)
     if isinstance(outcome, UnknownSku | UnknownChannel):
-        raise _unknown(outcome)
+        raise unknown_scope(outcome)
     engine.wake(["plan"])
     return outputs.RuledOut(policy=outputs.policy_out(outcome.rule), listing_count=outcome.listing_count)
 
@@ -72,7 +72,7 @@ async def delete_policy(request: Request, engine: EngineOf) -> outputs.EndedOut:
     """State nothing for a scope any more. The body names the scope; its listings are planned anew."""
     ended = await end_rule(engine.database, scope_from(await read_json(request)), actor=ACTOR)
     if isinstance(ended, UnknownSku | UnknownChannel):
-        raise _unknown(ended)
+        raise unknown_scope(ended)
     engine.wake(["plan"])
     return outputs.EndedOut(ended=outputs.policy_out(ended) if ended else None)
 
@@ -115,7 +115,7 @@ async def preview_policy(
         limit=limit,
     )
     if isinstance(wished, UnknownSku | UnknownChannel):
-        raise _unknown(wished)
+        raise unknown_scope(wished)
     return outputs.preview_out(wished)
 
 
@@ -129,7 +129,8 @@ async def explain_listing(engine: EngineOf, channel: str, channel_sku: str, at: 
     return outputs.explanation_out(told)
 
 
-def _unknown(refusal: UnknownSku | UnknownChannel) -> ProblemError:
+def unknown_scope(refusal: UnknownSku | UnknownChannel) -> ProblemError:
+    """404 for a rule about what is not there."""
     if isinstance(refusal, UnknownSku):
         return ProblemError(404, in_words(refusal), kind="unknown-sku")
     words = f"no channel {refusal.channel} is connected; see GET /v1/channels"

@@ -12,8 +12,8 @@ from oneshelf.storage import rights, views
 from oneshelf.web import described
 from oneshelf.web.api import After, Limit, unknown_sku
 from oneshelf.web.bodies import read_json
-from oneshelf.web.engine import EngineOf
-from oneshelf.web.inputs import sharing_from
+from oneshelf.web.engine import Engine, EngineOf
+from oneshelf.web.inputs import SharingIn, sharing_from
 from oneshelf.web.policy_inputs import sharing_of_many_from
 from oneshelf.web.problems import DOCUMENTED
 from oneshelf.web.questions import only_known_questions
@@ -90,7 +90,12 @@ async def put_sharing(request: Request, engine: EngineOf, sku: str) -> SharingOu
 
     A new SKU is in mode `auto`: pooled while plentiful, guarded while scarce.
     """
-    name, wish = sku_from(sku), sharing_from(await read_json(request))
+    return await shared(engine, sku, sharing_from(await read_json(request)))
+
+
+async def shared(engine: Engine, sku: str, wish: SharingIn) -> SharingOut:
+    """Do the same, over the API or on its page. Raises ProblemError 404."""
+    name = sku_from(sku)
     async with engine.database.transaction() as tx:
         known = await rights.set_mode(
             tx, [name], wish.mode, guard_at_units=wish.guard_at_units, allowance_units=wish.allowance_units

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
 from oneshelf.domain.breaker import HoldReason, in_words
+from oneshelf.storage.home_views import Exposure
 from oneshelf.storage.views import ChannelHealth, ListingRow, ListingState, Overview
 
 # After this a figure that is not proved is no longer everyday business.
 UNVERIFIED_S_MAX = 60.0
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", re.ASCII)
 MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86_400
 
 
@@ -59,7 +62,10 @@ def shown_units(listing: ListingRow) -> int | None:
 
 
 class Figure(NamedTuple):
-    """One figure of the overview. `note`: what it means just now; `age_s`: how old the oldest of it is."""
+    """One figure of the overview. `note`: what it means just now; `age_s`: how old the oldest of it is.
+
+    `address`: the page that lists what is counted; empty where there is none.
+    """
 
     name: str
     label: str
@@ -67,6 +73,7 @@ class Figure(NamedTuple):
     note: str
     tone: str = "calm"
     age_s: float | None = None
+    address: str = ""
 
 
 def why_held(channel: ChannelHealth) -> str:
@@ -74,23 +81,10 @@ def why_held(channel: ChannelHealth) -> str:
     return in_words(HoldReason(channel.held_reason), channel.held_figures)
 
 
-def figures(overview: Overview, channels: Sequence[ChannelHealth]) -> list[Figure]:
-    """The overview, anything bad first."""
-    parked = overview.parked_deliveries + overview.parked_orders + overview.parked_count
-    failing = [channel for channel in channels if channel.fail_streak > 0 and channel.last_fault]
-    waited_s = overview.oldest_unverified_s
-    is_late = waited_s is not None and waited_s > UNVERIFIED_S_MAX
-    oldest_s = (overview.inbox_oldest_s, overview.facts_oldest_s, overview.wanted_oldest_s)
-    waiting = overview.inbox_waiting + overview.facts_waiting + overview.wanted_orders
-    shown = [
-        Figure(
-            "drifts",
-            "open drifts",
-            overview.drift_count,
-            "figures that nothing explains" if overview.drift_count else "every difference is explained",
-            "bad" if overview.drift_count else "good",
-            overview.drift_oldest_s,
-        ),
+def losing(overview: Overview, exposure: Exposure) -> list[Figure]:
+    """What costs money now: sold and not there, what could be sold twice, figures that nothing explains."""
+    unknown = f"; unknown at {exposure.unknown_count:,}" if exposure.unknown_count else ""
+    return [
         Figure(
             "short",
             "short",
@@ -98,7 +92,36 @@ def figures(overview: Overview, channels: Sequence[ChannelHealth]) -> list[Figur
             f"{overview.short_units:,} units sold that are not there" if overview.short_units else "nothing oversold",
             "bad" if overview.short_line_count else "good",
             overview.short_oldest_s,
+            "/short",
         ),
+        Figure(
+            "exposure",
+            "could be sold twice",
+            exposure.units,
+            (f"units at worst, of {exposure.place_count:,} SKUs" if exposure.units else "no unit, at worst") + unknown,
+            "busy" if exposure.units or exposure.unknown_count else "good",
+        ),
+        Figure(
+            "drifts",
+            "open drifts",
+            overview.drift_count,
+            "figures that nothing explains" if overview.drift_count else "every difference is explained",
+            "bad" if overview.drift_count else "good",
+            overview.drift_oldest_s,
+            "/drifts",
+        ),
+    ]
+
+
+def stale(overview: Overview, channels: Sequence[ChannelHealth]) -> list[Figure]:
+    """What is not fresh, or stands still."""
+    parked = overview.parked_deliveries + overview.parked_orders + overview.parked_count
+    failing = [channel for channel in channels if channel.fail_streak > 0 and channel.last_fault]
+    waited_s = overview.oldest_unverified_s
+    is_late = waited_s is not None and waited_s > UNVERIFIED_S_MAX
+    oldest_s = (overview.inbox_oldest_s, overview.facts_oldest_s, overview.wanted_oldest_s)
+    waiting = overview.inbox_waiting + overview.facts_waiting + overview.wanted_orders
+    return [
         Figure(
             "unverified",
             "unverified",
@@ -113,6 +136,7 @@ def figures(overview: Overview, channels: Sequence[ChannelHealth]) -> list[Figur
             parked,
             "deliveries, orders or listings that need a person" if parked else "nothing needs a person",
             "bad" if parked else "good",
+            address="/errors",
         ),
         Figure(
             "failing",
@@ -121,6 +145,7 @@ def figures(overview: Overview, channels: Sequence[ChannelHealth]) -> list[Figur
             ", ".join(channel.channel for channel in failing[:3])
             or ("every channel answers" if channels else "no channel is connected"),
             "bad" if failing else "good",
+            address="/channels",
         ),
         Figure(
             "waiting",
@@ -130,15 +155,35 @@ def figures(overview: Overview, channels: Sequence[ChannelHealth]) -> list[Figur
             "busy" if waiting else "good",
             max((s for s in oldest_s if s is not None), default=None),
         ),
-        *_totals(overview),
     ]
-    return sorted(shown, key=lambda figure: figure.tone != "bad")
 
 
-def _totals(overview: Overview) -> list[Figure]:
+def unlinked(overview: Overview) -> list[Figure]:
+    """Listings that nothing is written to."""
+    return [
+        Figure(
+            "unlinked",
+            "unlinked",
+            overview.unlinked_count,
+            "listings that nobody linked to a SKU" if overview.unlinked_count else "every listing has its SKU",
+            "busy" if overview.unlinked_count else "good",
+            address="/go-live",
+        ),
+        Figure(
+            "held",
+            "only watched",
+            overview.held_count,
+            "listings: not live, not signed off, or held" if overview.held_count else "every linked listing is written",
+            address="/go-live",
+        ),
+    ]
+
+
+def totals(overview: Overview) -> list[Figure]:
+    """What there is."""
     reserved = overview.units_reserved
     return [
-        Figure("on_hand", "on hand", overview.units_on_hand, f"units of {overview.sku_count:,} SKUs"),
+        Figure("on_hand", "on hand", overview.units_on_hand, f"units of {overview.sku_count:,} SKUs", address="/skus"),
         Figure("available", "available", overview.units_available, "units free to sell"),
         Figure(
             "committed",
@@ -146,7 +191,7 @@ def _totals(overview: Overview) -> list[Figure]:
             overview.units_committed,
             f"units sold, to be shipped; {reserved:,} pending" if reserved else "units sold, to be shipped",
         ),
-        Figure("orders", "orders", overview.order_count, "in the ledger"),
+        Figure("orders", "orders", overview.order_count, "in the ledger", address="/orders"),
     ]
 
 
@@ -179,3 +224,25 @@ def age(seconds: float | None, absent: str = "never") -> str:
 def instant(at: datetime) -> str:
     """In UTC, to the second."""
     return at.strftime("%Y-%m-%d %H:%M:%S")
+
+
+def sentence(words: str) -> str:
+    """A message as a sentence: a capital first, a full stop at the end."""
+    return words[:1].upper() + words[1:] + ("" if words.endswith((".", "!", "?")) else ".")
+
+
+def headings(row: Mapping[str, object]) -> list[str]:
+    """The columns of rows like this one, a "#" before those of figures."""
+    return [("#" if isinstance(value, int) else "") + name.replace("_", " ") for name, value in row.items()]
+
+
+def evident(value: object) -> str:
+    """A piece of evidence: an instant to the second, a figure, or words."""
+    if value is None:
+        return "\N{EN DASH}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return units(value)
+    text = str(value)
+    return text[:19].replace("T", " ") if _INSTANT.match(text) else text

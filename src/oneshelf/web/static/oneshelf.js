@@ -1,11 +1,77 @@
-// Says when the figures on the page are old, and leaves the engine alone while nobody looks.
+// Draws the charts, says when the figures on the page are old, and leaves the engine alone while nobody looks.
 "use strict";
 (() => {
+  const HEIGHT = 210;
+  const INKS = ["--ink", "--brand", "--busy", "--violet", "--bad", "--dim", "--good", "--blue"];
+  const DASHES = [[], [], [6, 3], [2, 3], [8, 3, 2, 3], [4, 4], [1, 2], [10, 4]];
+  const charts = new Map();
+
+  const ink = (name) => {
+    const probe = document.createElement("i");
+    probe.style.color = `var(${name})`;
+    document.body.append(probe);
+    const colour = getComputedStyle(probe).color;
+    probe.remove();
+    return colour;
+  };
+
+  const options = (frame, told) => {
+    const axis = { stroke: ink("--dim"), grid: { stroke: ink("--line"), width: 1 }, ticks: { stroke: ink("--line"), width: 1 } };
+    // In UTC, as every instant on the pages.
+    const instants = (_, splits, axisAt, space, step) =>
+      splits.map((at) => {
+        const text = new Date(at * 1000).toISOString();
+        return step >= 86400 || text.slice(11, 19) === "00:00:00" ? text.slice(5, 10) : text.slice(11, step < 60 ? 19 : 16);
+      });
+    const isBars = told.kind === "bars";
+    return {
+      width: Math.max(frame.clientWidth, 200),
+      height: HEIGHT,
+      cursor: { y: false, drag: { x: false, y: false } },
+      legend: { live: true },
+      scales: { y: { range: (_, least, most) => [Math.min(0, least), Math.max(1, most * 1.08)] } },
+      tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
+      axes: [{ ...axis, space: 80, values: instants, incrs: [1, 5, 15, 30, 60, 300, 900, 1800, 3600, 10800, 21600, 43200, 86400, 172800, 604800, 2592000] }, { ...axis, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5, 1e6, 1e7], size: 54 }],
+      series: [
+        { label: "when", value: (_, at) => (at === null ? "–" : new Date(at * 1000).toISOString().slice(0, 16).replace("T", " ")) },
+        ...told.series.map((one, at) => ({
+          label: one.label,
+          stroke: isBars ? ink("--brand") : ink(INKS[at % INKS.length]),
+          fill: isBars ? ink("--brand") : undefined,
+          dash: isBars ? undefined : DASHES[at % DASHES.length],
+          width: isBars ? 0 : 2,
+          points: { show: false },
+          paths: isBars ? uPlot.paths.bars({ size: [0.72, 36] }) : uPlot.paths.stepped({ align: 1 }),
+          value: (_, units) => (units === null || units === undefined ? "–" : units.toLocaleString("en")),
+        })),
+      ],
+    };
+  };
+
+  const draw = (isNewLook) => {
+    for (const frame of document.querySelectorAll(".chart")) {
+      const source = document.getElementById(frame.dataset.from);
+      if (!source || !window.uPlot) continue;
+      const told = JSON.parse(source.dataset.chart);
+      const figures = [told.x, ...told.series.map((one) => one.values)];
+      const shape = told.series.map((one) => one.label).join();
+      const last = charts.get(frame.id);
+      if (last && last.frame === frame && last.shape === shape && !isNewLook) {
+        if (last.text !== source.dataset.chart) last.plot.setData(figures);
+        last.text = source.dataset.chart;
+        continue;
+      }
+      if (last) last.plot.destroy();
+      charts.set(frame.id, { frame, shape, text: source.dataset.chart, plot: new uPlot(options(frame, told), figures, frame) });
+    }
+  };
+
   const show = (isStale) => {
     const notice = document.getElementById("stale");
     if (notice) notice.hidden = !isStale;
     document.body.classList.toggle("is-stale", isStale);
   };
+
   document.addEventListener("htmx:config:request", (event) => {
     if (document.hidden) event.preventDefault();
   });
@@ -13,5 +79,11 @@
   document.addEventListener("htmx:response:error", () => show(true));
   document.addEventListener("htmx:after:request", (event) => {
     if (event.detail.ctx.response.status < 400) show(false);
+  });
+  document.addEventListener("htmx:after:swap", () => draw(false));
+  document.addEventListener("DOMContentLoaded", () => draw(false));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw(true));
+  window.addEventListener("resize", () => {
+    for (const { frame, plot } of charts.values()) plot.setSize({ width: Math.max(frame.clientWidth, 200), height: HEIGHT });
   });
 })();

@@ -1,0 +1,185 @@
+"""What every page has: the frame around it, the part that refreshes itself, and a page for what goes wrong.
+
+A page and its refreshed part are one template and one address: htmx asks with a header of its own for the part alone.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from functools import wraps
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import parse_qs, quote, urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from oneshelf.domain.identity import name_from
+from oneshelf.errors import MalformedError, OneshelfError
+from oneshelf.web import problems, wording
+from oneshelf.web.bodies import read_capped
+
+Page = Callable[[Request], Awaitable[Response]]
+
+# So much is shown of a list before it goes on at the next page.
+PAGE_ROWS = 50
+FORM_BYTES_MAX = 256 * 1024
+FORM_FIELDS_MAX = 2_000
+_NUMBER = re.compile(r"-?[0-9]{1,15}", re.ASCII)
+_LAYOUTS = {True: "part.html", False: "page.html"}
+
+
+class Link(NamedTuple):
+    """A page in the navigation."""
+
+    address: str
+    label: str
+
+
+NAVIGATION = (
+    Link("/", "Home"),
+    Link("/skus", "SKUs"),
+    Link("/drifts", "Drift"),
+    Link("/errors", "Errors"),
+    Link("/short", "Short list"),
+    Link("/orders", "Orders"),
+    Link("/stock", "Stock"),
+    Link("/go-live", "Go live"),
+    Link("/rules", "Rules"),
+    Link("/channels", "Channels"),
+)
+
+_environment = Environment(
+    loader=FileSystemLoader(Path(__file__).parents[1] / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_environment.filters |= {
+    "units": wording.units,
+    "shown": wording.shown_units,
+    "signed": wording.signed,
+    "age": wording.age,
+    "instant": wording.instant,
+    "why_held": wording.why_held,
+    "address": lambda name: quote(name, safe=""),
+    "sentence": wording.sentence,
+    "headings": wording.headings,
+    "evident": wording.evident,
+    "plain": lambda word: str(word).replace("_", " "),
+}
+_environment.globals |= {
+    "STATES": wording.STATES,
+    "MODES": wording.MODES,
+    "RESOLUTIONS": wording.RESOLUTIONS,
+    "NAVIGATION": NAVIGATION,
+}
+
+
+class Said(NamedTuple):
+    """What became of what a person just asked for. `tone`: good, or bad where nothing was done."""
+
+    words: str
+    tone: str = "good"
+
+
+def page(
+    request: Request, template: str, context: Mapping[str, object], *, status: int = 200, said: Said | None = None
+) -> Response:
+    """The page, or its refreshed part alone where htmx asks for that."""
+    place = request.url.path
+    whole = {
+        "said": said,
+        "is_live": False,
+        "searched": "",
+        "layout": _LAYOUTS[request.headers.get("hx-request") == "true"],
+        "place": quote(place) + (f"?{request.url.query}" if request.url.query else ""),
+        "section": next(
+            (link.address for link in NAVIGATION[1:] if place.startswith(link.address)), "/" if place == "/" else ""
+        ),
+        **context,
+    }
+    return HTMLResponse(_environment.get_template(template).render(whole), status_code=status)
+
+
+def screen(asked: Page) -> Page:
+    """This page; where it cannot be shown, a page that says why and where to go on."""
+
+    @wraps(asked)
+    async def answer(request: Request) -> Response:
+        try:
+            return await asked(request)
+        except OneshelfError as failure:
+            refused = await problems.answer_to(request, failure)
+            if refused is None:
+                raise
+            told = json.loads(bytes(refused.body))
+            way_out = _WAYS_OUT.get(refused.status_code, "Go back, change what was asked, and try again.")
+            context = {"title": told["title"], "detail": told["detail"], "way_out": way_out}
+            shown = page(request, "problem.html", context, status=refused.status_code)
+            if "retry-after" in refused.headers:
+                shown.headers["Retry-After"] = refused.headers["retry-after"]
+            return shown
+
+    return answer
+
+
+_WAYS_OUT = {
+    404: "Look for it by its beginning above, or go back to the list.",
+    503: "Nothing was lost: load the page again in a moment. If it stays so, run oneshelf doctor.",
+}
+
+
+class Form:
+    """What a person sent with a form: names, each with one text or, where several were ticked, with all of them."""
+
+    def __init__(self, fields: Mapping[str, list[str]]) -> None:
+        self._fields = fields
+
+    def text(self, name: str) -> str:
+        """What stands in a field, trimmed; empty where nothing does."""
+        return self._fields.get(name, [""])[-1].strip()
+
+    def all(self, name: str) -> list[str]:
+        """All that was ticked."""
+        return self._fields.get(name, [])
+
+    def number(self, name: str) -> int | str:
+        """A whole number in plain digits; whatever else stands there goes on as it is, to be refused with its name."""
+        text = self.text(name)
+        return int(text) if _NUMBER.fullmatch(text) else text
+
+    def filled(self, *names: str) -> dict[str, str]:
+        """Those of these fields in which something stands."""
+        return {name: self.text(name) for name in names if self.text(name)}
+
+
+async def form_of(request: Request) -> Form:
+    """The form in the body. Raises ProblemError and MalformedError as for other bodies."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded":
+        raise problems.ProblemError(415, "this address takes the form of its page; a program sends to /v1")
+    body = await read_capped(request, bytes_max=FORM_BYTES_MAX)
+    try:
+        fields = parse_qs(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=FORM_FIELDS_MAX)
+    except ValueError:
+        raise problems.UnreadableError("the form cannot be read: it is not UTF-8, or has too many fields") from None
+    return Form(fields)
+
+
+def typed(request: Request, name: str, *, what: str) -> str:
+    """What a person typed into a field of the address, as a name; what can be no name is as if it were not there."""
+    try:
+        return name_from(request.query_params.get(name, ""), what=what)
+    except MalformedError:
+        return ""
+
+
+def address(path: str, **asked: str) -> str:
+    """An address with those questions that say something."""
+    query = urlencode({name: value for name, value in asked.items() if value})
+    return f"{path}?{query}" if query else path

@@ -1,0 +1,82 @@
+"""Go live: what each listing shows, what we would have it show and why; signed off by a person before it is written."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from oneshelf.domain.go_live import Cause
+from oneshelf.storage import catalog, listings, views
+from oneshelf.web import going_live as api
+from oneshelf.web.engine import engine_of
+from oneshelf.web.inputs import sign_off_from
+from oneshelf.web.pages.frame import Form, Said, form_of, page, screen
+
+LINES_SHOWN = 200
+UNLINKED_SHOWN = 100
+# What each cause means for whoever signs off.
+CAUSES = {
+    Cause.ZERO: "ends a sale: it sells something, and would not any more",
+    Cause.CUT: "we would show less",
+    Cause.RAISE: "we would show more",
+    Cause.PARKED: "the channel refuses our figure",
+    Cause.TWINS: "several listings carry its SKU",
+    Cause.UNLINKED: "nobody has said which SKU it sells",
+    Cause.UNREAD: "never read yet",
+    Cause.UNCOUNTED: "nothing of its SKU was ever counted",
+    Cause.SAME: "both say the same",
+}
+
+
+@screen
+async def channels(request: Request) -> Response:
+    """The channels, and the listings that nobody has linked."""
+    async with engine_of(request).database.transaction() as tx:
+        await views.freeze(tx)
+        rows = await catalog.channels(tx)
+        unlinked = await listings.unlinked(tx, limit=UNLINKED_SHOWN + 1)
+    context = {"channels": rows, "unlinked": unlinked[:UNLINKED_SHOWN], "more": len(unlinked) > UNLINKED_SHOWN}
+    return page(request, "go_live.html", context)
+
+
+@screen
+async def plan(request: Request) -> Response:
+    """The plan of one channel, what frightens most first."""
+    return await _shown(request)
+
+
+@screen
+async def sign_off(request: Request) -> Response:
+    """Sign off what was ticked, or the whole channel, and go live."""
+    form, engine = await form_of(request), engine_of(request)
+    chosen = form.all("listing")
+    if form.text("which") != "all" and not chosen:
+        return await _shown(request, form, Said("Nothing was ticked, so nothing was signed off.", "bad"))
+    told = {"by": form.text("by")} | ({} if form.text("which") == "all" else {"listings": chosen})
+    signed = (await api.signed_off(engine, request.path_params["channel"], sign_off_from(told))).signed_off
+    words = f"{signed:,} listings were signed off just now. What is signed off is written from now on."
+    return await _shown(request, form, Said(words))
+
+
+async def _shown(request: Request, form: Form | None = None, said: Said | None = None) -> Response:
+    told = await api.show_plan(engine_of(request), request.path_params["channel"])
+    only = request.query_params.get("cause", "")
+    lines = [line for line in told.listings if only in ("", line.cause)]
+    context = {
+        "plan": told,
+        "only": only,
+        "lines": lines[:LINES_SHOWN],
+        "hidden_count": max(0, len(lines) - LINES_SHOWN),
+        "causes": {cause.value: words for cause, words in CAUSES.items()},
+        "written": [cause.value for cause in (Cause.ZERO, Cause.CUT, Cause.RAISE)],
+        "by": form.text("by") if form else "",
+    }
+    return page(request, "go_live_plan.html", context, said=said)
+
+
+ROUTES = [
+    Route("/go-live", channels),
+    Route("/go-live/{channel}", plan),
+    Route("/go-live/{channel}", sign_off, methods=["POST"]),
+]
