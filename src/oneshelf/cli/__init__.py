@@ -5,10 +5,12 @@ from __future__ import annotations
 import typer
 
 from oneshelf.cli import (
+    architecture,
     audit_log,
     channel,
     channel_check,
     channel_measures,
+    conflict,
     demo,
     drift,
     explain,
@@ -20,8 +22,10 @@ from oneshelf.cli import (
     policy,
     secret,
     simulation,
+    source,
     stock,
     token,
+    truth,
     undo,
     user,
 )
@@ -51,6 +55,10 @@ app.add_typer(listing.app, name="listing")
 app.add_typer(stock.app, name="stock")
 app.add_typer(policy.app, name="policy")
 app.add_typer(drift.app, name="drift")
+app.add_typer(source.app, name="source")
+app.add_typer(truth.app, name="truth")
+app.add_typer(architecture.app, name="architecture")
+app.add_typer(conflict.app, name="conflict")
 app.add_typer(parked.app, name="errors")
 app.add_typer(secret.app, name="secrets")
 app.add_typer(token.app, name="token")
