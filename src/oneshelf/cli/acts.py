@@ -14,6 +14,8 @@ READS = frozenset(
         *("channel list", "channel matrix", "channel state-changes", "channel sweep-plan", "channel windows"),
         *("drift list", "drift show", "errors list", "listing list", "listing plan", "listing unlinked"),
         *("policy history", "policy list", "policy preview", "secrets list", "secrets new-key"),
+        *("architecture plan", "architecture show", "source list", "source statements"),
+        *("truth history", "truth list", "truth preview"),
         *("stock backorders", "stock bundles", "stock exposure", "stock list", "token list", "user list"),
     }
 )
