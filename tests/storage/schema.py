@@ -25,6 +25,7 @@ WITHOUT_SKU: Mapping[str, str] = {
     "commands": "one answer for a key, and a command may name many SKUs",
     "orders": "one lock for all lines of an order, which may be of many SKUs",
     "facts": "the queue of posting",
+    "untold": "the queue of telling, emptied within a second",
 }
 
 # References between two SKUs. Where the ledger is split by SKU, these have to become lookups.

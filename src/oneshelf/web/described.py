@@ -48,6 +48,8 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
     "TruthRuleIn": {"pattern": "MUG-*", "strategy": "leader", "leader": "erp", "reason": "the ERP counts mugs"},
     "TruthScopeIn": {"pattern": "MUG-*", "reason": "the ERP went"},
     "RulingIn": {"by": "Ada", "reason": "I counted them myself"},
+    "EndpointIn": {"url": "https://erp.example/stock", "event_types": ["stock.changed"]},
+    "ReplayIn": {"since": "2026-11-26T12:00:00Z"},
     "ReservationIn": {"key": "cart-7", "kind": "hold", "ttl_s": 600, "lines": [{**_MUG, "units": 1}]},
     "ExtensionIn": {"key": "cart-7-longer", "ttl_s": 900},
     "ClaimingIn": {"key": "cart-7-paid", "order": _ORDER},

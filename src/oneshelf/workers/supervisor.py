@@ -17,6 +17,7 @@ from oneshelf.flow import (
     audit,
     confirm,
     count,
+    deliver,
     feed,
     fetch,
     hear,
@@ -31,8 +32,10 @@ from oneshelf.flow import (
     state,
     subscribe,
     tally,
+    tell,
 )
 from oneshelf.flow.channel import OpenChannel
+from oneshelf.flow.outgoing import Outgoing
 from oneshelf.sdk.capability import WriteKind
 from oneshelf.sdk.contract import FetchesOrders, Hears, Subscribes
 from oneshelf.storage.database import Database
@@ -41,6 +44,8 @@ from oneshelf.workers.poster import LANES, Poster
 from oneshelf.workers.runner import Pulse, Step, run_for_ever, stop_if_cancelled
 
 REFRESH_S = 1.0
+# Endpoints that may keep this node waiting at the same time.
+DELIVERERS = 4
 
 log = get_logger(__name__)
 
@@ -49,7 +54,8 @@ class Supervisor:
     """Runs every step of the engine in this process. `channels` is kept fresh by `refresh`.
 
     `patience`: how many times longer than usual a step waits that found nothing to do and is not woken. `public_url`:
-    where channels reach the engine; empty: nothing is subscribed to.
+    where channels reach the engine; empty: nothing is subscribed to. `outgoing`, set before it runs: calls
+    those who follow the engine; None: nobody is told of anything.
     """
 
     def __init__(
@@ -68,8 +74,9 @@ class Supervisor:
         self._refresh = refresh
         self._patience = patience
         self._public_url = public_url
-        # The folder into which another system puts files, if somebody sets it before `run`.
+        # The folder into which another system puts files, and how events are sent, if somebody sets them before run.
         self.watched: Watched | None = None
+        self.outgoing: Outgoing | None = None
         self.pulse = Pulse()
         self._running: dict[Channel, tuple[OpenChannel, list[asyncio.Task[None]]]] = {}
 
@@ -78,7 +85,7 @@ class Supervisor:
     async def run(self) -> None:
         """Run until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for step in self._common_steps():
+            for step in (*self._common_steps(), *self._telling_steps()):
                 group.create_task(self._for_ever(step), name=step.name)
             while True:
                 await self._follow_channels(group)
@@ -131,12 +138,6 @@ class Supervisor:
             ),
         ]
 
-    def _files(self) -> list[Step]:
-        if self.watched is None:
-            return []
-        watcher = Watcher(self._database, self._clock.new_id, self.watched)
-        return [Step("files", watcher.look, ("plan",), idle_s=LOOK_EVERY_S, pace_s=LOOK_EVERY_S)]
-
     async def _resolve(self) -> int:
         async def take(wish: Command) -> Outcome:
             outcome, _ = await self._post(wish)
@@ -151,6 +152,26 @@ class Supervisor:
     async def _post(self, command: Command) -> tuple[Outcome, bool]:
         [answered] = await self.poster.post([command])
         return answered.outcome, answered.was_replayed
+
+    def _files(self) -> list[Step]:
+        if self.watched is None:
+            return []
+        watcher = Watcher(self._database, self._clock.new_id, self.watched)
+        return [Step("files", watcher.look, ("plan",), idle_s=LOOK_EVERY_S, pace_s=LOOK_EVERY_S)]
+
+    def _telling_steps(self) -> list[Step]:
+        database, clock, outgoing = self._database, self._clock, self.outgoing
+        if outgoing is None:
+            return []
+
+        async def work() -> int:
+            return await deliver.deliver(database, clock, outgoing)
+
+        return [
+            Step("tell", lambda: tell.tell(database, clock.new_id), ("deliver",), pace_s=0.1),
+            Step("forget events", lambda: tell.forget(database), idle_s=60.0),
+            *(Step(f"deliver {number}", work, idle_s=0.5) for number in range(1, DELIVERERS + 1)),
+        ]
 
     def _blind(self) -> set[Channel]:
         """Channels that do not compare what is written."""

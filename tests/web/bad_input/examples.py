@@ -157,6 +157,13 @@ EXAMPLES = [
         "/v1/sharing",
         {"mode": "auto", "guard_at_units": 3, "allowance_units": 1, "sku_group": "crockery"},
     ),
+    Example(
+        "PUT",
+        "/v1/endpoints/{endpoint}",
+        {"url": "https://erp.example/stock", "event_types": ["stock.changed"], "allow_http": False},
+        names=(("endpoint", "erp"),),
+    ),
+    Example("POST", "/v1/endpoints/{endpoint}/replay", {"since": "2026-11-26T12:00:00Z"}, names=(("endpoint", "erp"),)),
     Example("PUT", "/v1/drifts/{drift_id}/resolution", {"how": "wait", "wait_s": 3600}, names=(("drift_id", DRIFT),)),
     Example("PUT", "/v1/sources", {"source": "erp", "title": "The ERP", "error_s": 30}),
     *(Example("POST", "/v1/statements", {"source": "erp", "statements": [_stated(**row)]}) for row in _STATEMENTS),

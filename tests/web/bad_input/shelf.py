@@ -139,6 +139,7 @@ async def open_shelf(dsn: str, *, api_token: str = "") -> AsyncIterator[Shelf]:
                     '{"source": "erp", "document": "S-1", "units": 6, "value": 6}',
                 ),
             )
+            connection.execute("insert into endpoints (endpoint, url) values ('erp', 'https://erp.example/stock')")
             yield Shelf(shop, dsn, connection, _tables(connection))
 
 

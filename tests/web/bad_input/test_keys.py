@@ -29,6 +29,7 @@ REPEATABLE = {
     # A document number is the key of a statement.
     ("PUT", "/v1/sources"), ("POST", "/v1/statements"), ("PUT", "/v1/truth-rules"), ("DELETE", "/v1/truth-rules"),
     ("POST", "/v1/truth-rules/preview"), ("PUT", "/v1/conflicts/{conflict_id}/ruling"),
+    ("PUT", "/v1/endpoints/{endpoint}"), ("POST", "/v1/endpoints/{endpoint}/replay"),
 }  # fmt: skip
 KEYED = [one for one in EXAMPLES if one.route not in REPEATABLE]
 WRONG_KEYS = {
