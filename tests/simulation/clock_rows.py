@@ -43,11 +43,11 @@ Row = Mapping[str, Any]
 
 def simulate(runs: int, *, machine: str, say: Say) -> None:
     """Play `runs` seeds of each cell, and have the page show what came of it."""
-    began, rows = monotonic(), []
+    rows: list[Row] = []
+    began = monotonic()
     for shape, skew_s, reorder_s in product(SHAPES, SKEWS_S, REORDERS_S):
         here = [
-            next((_as_at(skew_s, row) for row in rows if _is_the_same(row, cell)), None)
-            or played(cell, range(1, runs + 1))
+            _known(rows, cell) or played(cell, range(1, runs + 1))
             for cell in (Cell(kind, shape, skew_s, reorder_s) for kind in KINDS)
         ]
         rows += here
@@ -60,17 +60,16 @@ def simulate(runs: int, *, machine: str, say: Say) -> None:
     say(f"  {PAGE.name} and {PICTURE.name} are written")
 
 
-def _is_the_same(row: Row, cell: Cell) -> bool:
+def _known(rows: Sequence[Row], cell: Cell) -> Row | None:
     """Who looks at no clock does the same at every skew: the dice of a seed are the same for all cells."""
     here = (cell.kind, cell.shape, cell.reorder_s)
-    return cell.kind in LOSE_NOTHING and here == (row["kind"], row["shape"], row["reorder_s"])
+    for row in rows if cell.kind in LOSE_NOTHING else ():
+        if here == (row["kind"], row["shape"], row["reorder_s"]):
+            return {**row, "skew_s": cell.skew_s}
+    return None
 
 
-def _as_at(skew_s: float, row: Row) -> dict[str, Any]:
-    return {**row, "skew_s": skew_s}
-
-
-def played(cell: Cell, seeds: Sequence[int]) -> dict[str, Any]:
+def played(cell: Cell, seeds: Sequence[int]) -> Row:
     """What came of these seeds together. `units_wrong`: how far the figures are off, `runs_open`: left to a person."""
     lost = [run(cell, seed) for seed in seeds]
     return {
