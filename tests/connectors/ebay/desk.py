@@ -10,9 +10,12 @@ from oneshelf.clock import Clock
 from oneshelf.connectors.ebay.kind import EbayKind
 from oneshelf.connectors.ebay.simulator import EbaySimulator
 from oneshelf.connectors.ebay.simulator_books import Lane
-from oneshelf.domain.identity import ChannelSku
+from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.sdk.conformance.bench import Bench, opened
-from oneshelf.sdk.message import StockWrite, WriteOutcome
+from oneshelf.sdk.contract import Connector
+from oneshelf.sdk.http import ChannelHttp
+from oneshelf.sdk.message import ChannelConfig, StockWrite, WriteOutcome
+from oneshelf.sdk.secret_store import SecretStore
 from oneshelf.sdk.virtual_time import VirtualClock, run_virtually
 
 MUG, CAP = ChannelSku("MUG-0"), ChannelSku("MUG-1")
@@ -25,6 +28,20 @@ class Kind(EbayKind):
 
     def __init__(self, prepare: Callable[[EbaySimulator], None]) -> None:
         self._prepare = prepare
+        self.store: SecretStore | None = None
+
+    def open(
+        self,
+        config: ChannelConfig,
+        *,
+        channel: Channel,
+        http: ChannelHttp,
+        clock: Clock,
+        store: SecretStore | None = None,
+    ) -> Connector:
+        """All connectors of the account share what is kept, as all nodes do."""
+        self.store = self.store or store
+        return super().open(config, channel=channel, http=http, clock=clock, store=self.store)
 
     def simulator(
         self, *, seed: int, speed: float, clock: Clock, webhook_client: httpx2.AsyncClient | None = None

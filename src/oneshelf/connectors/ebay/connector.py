@@ -11,6 +11,7 @@ import msgspec
 from oneshelf.clock import Clock
 from oneshelf.connectors.ebay import parse, subscriptions
 from oneshelf.connectors.ebay.api import EbayApi
+from oneshelf.connectors.ebay.aside import Aside
 from oneshelf.connectors.ebay.json_reading import decoded
 from oneshelf.connectors.ebay.listings import Listings
 from oneshelf.connectors.ebay.polling import OrderCursor, OrderPoll
@@ -42,13 +43,13 @@ CHALLENGE = "challenge_code"
 class EbayConnector:
     """One seller's account, see `sdk.contract.Connector`."""
 
-    def __init__(self, api: EbayApi, *, channel: Channel, clock: Clock, orders_lag_s: float) -> None:
+    def __init__(self, api: EbayApi, *, channel: Channel, clock: Clock, orders_lag_s: float, aside: Aside) -> None:
         self._api = api
         self._account = api.account
         self._channel = channel
         self._clock = clock
         self._orders = OrderPoll(api, lag=timedelta(seconds=orders_lag_s))
-        self._listings = Listings(api, clock=clock)
+        self._listings = Listings(api, clock=clock, aside=aside)
         self._pusher = Pusher(api, self._listings, clock=clock)
         self._keys = keys_of(api, clock=clock)
 

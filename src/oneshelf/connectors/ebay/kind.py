@@ -7,6 +7,7 @@ import httpx2
 from oneshelf.clock import Clock
 from oneshelf.connectors.ebay.account import ORDERS_LAG_S, SETTINGS, account_from
 from oneshelf.connectors.ebay.api import INVENTORY, LIMITS, EbayApi
+from oneshelf.connectors.ebay.aside import Aside
 from oneshelf.connectors.ebay.connector import EbayConnector
 from oneshelf.connectors.ebay.inventory import BATCH_MAX
 from oneshelf.connectors.ebay.simulator import EbaySimulator
@@ -16,7 +17,7 @@ from oneshelf.sdk.capability import ZOMBIE_S, Capability, WriteKind
 from oneshelf.sdk.contract import Connector
 from oneshelf.sdk.http import ChannelHttp
 from oneshelf.sdk.message import ChannelConfig
-from oneshelf.sdk.secret_store import SecretStore
+from oneshelf.sdk.secret_store import MemorySecretStore, SecretStore
 
 CAPABILITY = Capability(
     write_kind=WriteKind.BLIND_SET,
@@ -63,7 +64,6 @@ class EbayKind:
         store: SecretStore | None = None,
     ) -> Connector:
         """Raises ConfigurationError naming a missing, unknown or unusable setting."""
-        del store  # The refresh token stays the same, so there is nothing to keep.
         account = account_from(config)
         api = EbayApi(
             account,
@@ -72,7 +72,9 @@ class EbayKind:
             user_tokens=user_tokens(account, http=http, clock=clock),
             app_tokens=app_tokens(account, http=http, clock=clock),
         )
-        return EbayConnector(api, channel=channel, clock=clock, orders_lag_s=account.orders_lag_s)
+        # The refresh token stays the same: only what was taken off sale is to be kept.
+        aside = Aside(store or MemorySecretStore(clock), clock=clock)
+        return EbayConnector(api, channel=channel, clock=clock, orders_lag_s=account.orders_lag_s, aside=aside)
 
     def simulator(
         self, *, seed: int, speed: float, clock: Clock, webhook_client: httpx2.AsyncClient | None = None

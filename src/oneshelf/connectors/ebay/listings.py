@@ -8,7 +8,7 @@ read one by one, and many by reading all pages, whichever takes fewer calls.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal, Self
 
 import msgspec
@@ -16,12 +16,12 @@ import msgspec
 from oneshelf.clock import Clock
 from oneshelf.connectors.ebay import inventory, trading
 from oneshelf.connectors.ebay.api import INVENTORY, EbayApi, document_of
+from oneshelf.connectors.ebay.aside import Aside
 from oneshelf.connectors.ebay.inventory import BATCH_MAX, Item, Offer
 from oneshelf.connectors.ebay.shelf import (
     InInventory,
     InTrading,
     Memory,
-    Place,
     Shown,
     item_id_in,
     merged,
@@ -30,7 +30,7 @@ from oneshelf.connectors.ebay.shelf import (
     shown_in_trading,
     sold_twice,
 )
-from oneshelf.connectors.ebay.trading import Offered
+from oneshelf.connectors.ebay.trading import Ended, Offered
 from oneshelf.domain.identity import ChannelSku
 from oneshelf.errors import MalformedError, invariant
 from oneshelf.sdk.fault import RefusedError
@@ -43,6 +43,7 @@ LOOK_ALL_S_A_PAGE = 60.0
 # What was not on any of these pages so long ago at most is not on sale.
 ABSENT_S = 60.0
 PAGES_MAX = 1000
+RELISTED_MAX = 10
 
 
 class StockCursor(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,12 +67,12 @@ class StockCursor(msgspec.Struct, frozen=True, kw_only=True):
 class Listings:
     """The listings of one account. It remembers where each is written, and no quantity."""
 
-    def __init__(self, api: EbayApi, *, clock: Clock) -> None:
+    def __init__(self, api: EbayApi, *, clock: Clock, aside: Aside) -> None:
         self._api = api
         self._clock = clock
         self.memory = Memory()
-        # Listings that we took off sale for want of units, and that go on sale again when there are some.
-        self._aside: dict[ChannelSku, Place] = {}
+        # Listings that were taken off sale for want of units, and that go on sale again when there are some.
+        self.aside = aside
         self._page_count = 1
         self._looked_at = float("-inf")
         # SKU -> item ids, as the Trading pages have shown it; of the listings of the other world too.
@@ -79,37 +80,28 @@ class Listings:
         # SKU -> item id, of the walk over the Trading pages that is under way.
         self._walked: dict[ChannelSku, str] = {}
 
-    def put_aside(self, channel_sku: ChannelSku, place: Place) -> None:
-        """We took it off sale, as nothing was left."""
-        self._aside[channel_sku] = place
-        self.memory.put(channel_sku, place)
-
     def is_known_absent(self) -> bool:
         """Whether all that is on sale was looked through just now, so that what was not found there is not on sale."""
         return self._clock.monotonic() - self._looked_at < ABSENT_S
-
-    def take_up(self, channel_sku: ChannelSku) -> None:
-        """It is on sale again, and will be looked up."""
-        self._aside.pop(channel_sku, None)
-        self.memory.forget(channel_sku)
 
     # All -----------------------------------------------------------------------------------------------------
 
     async def page(self, cursor: str | None) -> StockPage:
         """One page of all listings."""
         at = StockCursor() if cursor is None else StockCursor.from_text(cursor)
+        await self.aside.look()
         if at.world == "inventory":
             items, total = await self._items_page(at.page)
             shown = await self._with_offers(items)
             is_last = (at.page + 1) * BATCH_MAX >= total
             following = StockCursor(world="trading", page=1) if is_last else StockCursor(page=at.page + 1)
-            return StockPage(self._told(shown), following.text())
+            return StockPage(await self._told(shown), following.text())
         offered, pages = await self._active_page(at.page)
         if at.page == 1:
             self._walked.clear()
         shown = await self._of_trading(offered)
         next_cursor = StockCursor(world="trading", page=at.page + 1).text() if at.page < pages else None
-        return StockPage(self._told(shown), next_cursor)
+        return StockPage(await self._told(shown), next_cursor)
 
     async def _items_page(self, page: int) -> tuple[list[Item], int]:
         params = {"limit": str(BATCH_MAX), "offset": str(page)}
@@ -126,8 +118,26 @@ class Listings:
         found = []
         for item in items:
             offers = await self._offers(item.sku)
-            found.append(shown_in_inventory(item, offers, is_aside=ChannelSku(item.sku) in self._aside))
+            is_aside = await self._is_aside(ChannelSku(item.sku), item, offers)
+            found.append(shown_in_inventory(item, offers, is_aside=is_aside))
         return [shown for shown in found if shown is not None]
+
+    async def _is_aside(self, channel_sku: ChannelSku, item: Item, offers: Sequence[Offer]) -> bool:
+        """Whether an item with units whose offer is not live went off sale for want of units.
+
+        Either we withdrew it, or eBay ended it, as it was sold out before our last figure arrived.
+        """
+        if self.aside.item_id(channel_sku) is not None:
+            return True
+        known = self.memory.place(channel_sku)
+        if not item.units or any(offer.is_live for offer in offers) or not isinstance(known, InInventory):
+            return False
+        listing_id = known.offers[0].listing_id if known.is_live else ""
+        _rows, ended = await self._item(listing_id) if listing_id else ([], None)
+        if ended is None or ended.is_by_somebody:
+            return False
+        await self.aside.note(channel_sku, listing_id)
+        return True
 
     async def _offers(self, sku: str) -> tuple[Offer, ...]:
         params = {"sku": sku, "limit": str(BATCH_MAX)}
@@ -172,10 +182,16 @@ class Listings:
         is_same = isinstance(known, InTrading) and known.item_id == shown.reading.group
         return not (is_same or isinstance(known, InInventory)) and item_id_in(shown.reading.channel_sku) is None
 
-    def _told(self, shown: Iterable[Shown]) -> tuple[StockReading, ...]:
+    async def _told(self, shown: Iterable[Shown]) -> tuple[StockReading, ...]:
         by_sku = merged(shown)
-        self.memory.remember(by_sku)
+        await self._remember(by_sku)
         return tuple(one.reading for one in by_sku.values())
+
+    async def _remember(self, shown: Mapping[ChannelSku, Shown]) -> None:
+        """Know where these are written; what stands on sale again is not aside any more."""
+        self.memory.remember(shown)
+        live = {sku: one.reading.group for sku, one in shown.items() if one.place is not None and one.place.is_live}
+        await self.aside.drop([sku for sku, item_id in live.items() if self.aside.is_over(sku, live_item_id=item_id)])
 
     # Some ----------------------------------------------------------------------------------------------------
 
@@ -183,6 +199,7 @@ class Listings:
         """What is shown for these now. One that is not on sale any more is left out."""
         invariant(len(channel_skus) <= BATCH_MAX, f"{len(channel_skus)} listings in one reading of eBay")
         wanted = list(dict.fromkeys(channel_skus))
+        await self.aside.look()
         if not wanted:
             return ()
         in_trading = [sku for sku in wanted if isinstance(self.memory.place(sku), InTrading) or item_id_in(sku)]
@@ -196,7 +213,7 @@ class Listings:
             if channel_sku not in found:
                 self.memory.forget(channel_sku)
                 self._item_ids.pop(channel_sku, None)
-        self.memory.remember(found)
+        await self._remember(found)
         return tuple(found[sku].reading for sku in wanted if sku in found)
 
     async def _look_up(self, skus: Sequence[ChannelSku]) -> dict[ChannelSku, Shown]:
@@ -222,32 +239,59 @@ class Listings:
     async def _read_trading(self, channel_skus: Sequence[ChannelSku]) -> dict[ChannelSku, Shown]:
         """Those of these listings that are on sale by the Trading API."""
         item_ids = {sku: ids for sku in channel_skus if (ids := self._known_ids(sku))}
-        unknown = [sku for sku in channel_skus if sku not in item_ids and sku not in self._aside]
+        unknown = [sku for sku in channel_skus if sku not in item_ids]
         every_s = max(LOOK_ALL_S, self._page_count * LOOK_ALL_S_A_PAGE)
         is_due = self._clock.monotonic() - self._looked_at >= every_s
         wanted = set(channel_skus)
         asked = sorted(set().union(*item_ids.values()))
+        rows: list[Shown] = []
         if (unknown and is_due) or len(asked) > self._page_count:
             rows = await self._all_active()
-        else:
-            rows = [row for item_id in asked for row in await self._item(item_id)]
-            on_sale = {row.reading.group for row in rows}
-            for ids in self._item_ids.values():
-                ids -= set(asked) - on_sale
+            on_sale = {row.reading.channel_sku for row in rows}
+            asked = sorted(set().union(*(ids for sku, ids in item_ids.items() if sku not in on_sale)))
+        ended: list[Ended] = []
+        for item_id in asked:
+            live, end = await self._latest(item_id)
+            rows.extend(live)
+            if end is not None:
+                ended.append(end)
+        gone = set(asked) - {row.reading.group for row in rows}
+        for ids in self._item_ids.values():
+            ids -= gone
         found = {sku: one for sku, one in merged(rows).items() if sku in wanted}
-        for channel_sku in wanted & set(self._aside):
-            place = self._aside[channel_sku]
-            if channel_sku in found:
-                del self._aside[channel_sku]
-            elif isinstance(place, InTrading):
-                found[channel_sku] = shown_aside(channel_sku, place)
+        for end in ended:
+            for channel_sku in wanted & {ChannelSku(sku) for sku in end.skus} - set(found):
+                if await self._went_for_want_of_units(channel_sku, end):
+                    place = InTrading(end.item_id, channel_sku if end.is_variations else "", is_live=False)
+                    found[channel_sku] = shown_aside(channel_sku, place)
         return found
+
+    async def _went_for_want_of_units(self, channel_sku: ChannelSku, end: Ended) -> bool:
+        """Whether we ended the listing, or eBay did, as it was sold out. What a person ended is left alone."""
+        if isinstance(self.memory.place(channel_sku), InInventory):
+            return False
+        if self.aside.item_id(channel_sku) == end.item_id:
+            return True
+        if end.is_by_somebody:
+            return False
+        await self.aside.note(channel_sku, end.item_id)
+        return True
+
+    async def _latest(self, item_id: str) -> tuple[list[Shown], Ended | None]:
+        """The listing as it is on sale, or how it ended; under the item id of now, where it was listed anew."""
+        rows, end = await self._item(item_id)
+        for _ in range(RELISTED_MAX):
+            if rows or end is None or not end.relisted_as:
+                break
+            rows, end = await self._item(end.relisted_as)
+        return rows, end
 
     def _known_ids(self, channel_sku: ChannelSku) -> set[str]:
         """The item ids under which it was seen."""
         place = self.memory.place(channel_sku)
         own = place.item_id if isinstance(place, InTrading) else item_id_in(channel_sku)
-        return self._item_ids.get(channel_sku, set()) | ({own} if own else set())
+        noted = None if isinstance(place, InInventory) else self.aside.item_id(channel_sku)
+        return self._item_ids.get(channel_sku, set()) | {item_id for item_id in (own, noted) if item_id}
 
     async def _all_active(self) -> list[Shown]:
         """All that is on sale, from all pages. Raises RetryLaterError."""
@@ -260,18 +304,19 @@ class Listings:
         self._looked_at = self._clock.monotonic()
         return rows
 
-    async def _item(self, item_id: str) -> list[Shown]:
-        """One listing, with its variations; nothing where it is not there or not on sale."""
+    async def _item(self, item_id: str) -> tuple[list[Shown], Ended | None]:
+        """One listing, with its variations, or how it ended; neither where it is not there any more."""
         try:
             answer = await self._api.trading_read("GetItem", trading.get_item(item_id))
         except RefusedError as refusal:
             if any(f"GetItem: {code}:" in str(refusal) for code in trading.GONE):
-                return []
+                return [], None
             raise
         item = answer.find(f"{{{trading.NAMESPACE}}}Item")
         if item is None:
             raise MalformedError("GetItem answered without an item")
-        return [shown for one in trading.offered_in(item) if (shown := shown_in_trading(one)) is not None]
+        rows = [shown for one in trading.offered_in(item) if (shown := shown_in_trading(one)) is not None]
+        return rows, trading.ended_in(item)
 
 
 def _is_live(shown: Shown) -> bool:

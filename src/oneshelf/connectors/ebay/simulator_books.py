@@ -90,6 +90,9 @@ class Listing:
     changed_at: datetime
     variations: list[Variation] = field(default_factory=list)
     ended_at: datetime | None = None
+    # Empty where it sold out, which ends it by itself.
+    ending_reason: str = ""
+    relisted_as: str = ""
     is_on_hold: bool = False
     busy_until: float = float("-inf")
     shows_at: float = float("-inf")
@@ -230,7 +233,7 @@ class Books:
         self.show(variation)
         listing = variation.listing
         if listing.is_live and not self.has_control and not any(one.figures.units for one in listing.left):
-            self.end(listing)
+            self.end(listing, reason="")
 
     def take(self, variation: Variation, units: int) -> None:
         """So many were bought. eBay lowers the item and its offer by itself."""
@@ -319,8 +322,9 @@ class Books:
 
     # Ending and coming back --------------------------------------------------------------------------------
 
-    def end(self, listing: Listing) -> None:
-        """The listing ends; its SKUs can be listed anew, under another ItemID."""
+    def end(self, listing: Listing, *, reason: str = "NotAvailable") -> None:
+        """The listing ends; its SKUs can be listed anew, under another ItemID. `reason`: of whoever ended it."""
+        listing.ending_reason = reason
         listing.ended_at = listing.changed_at = self.stamp()
         for variation in listing.variations:
             self.show(variation)
@@ -329,6 +333,7 @@ class Books:
         """The same SKUs on a new listing, which has sold nothing yet. `units`: SKU -> quantity instead of the old."""
         again = self._new_listing(listing.lane, self.stamp(), is_group=False)
         again.group_key = listing.group_key
+        listing.relisted_as = again.listing_id
         for old in listing.left:
             figures = replace(old.figures, sold=0)
             if units and old.sku in units:

@@ -118,7 +118,7 @@ class Revisions:
             raise TradingError("37", "Input data is invalid. EndingReason is required.")
         if not listing.is_live:
             raise TradingError("1047", "The auction has already been closed.", values=[listing.listing_id])
-        self._books.end(listing)
+        self._books.end(listing, reason=node.text("EndingReason"))
         return "Success", [], [*texts({"EndTime": listing.ended_at})]
 
     def relist(self, node: Node) -> Answer:

@@ -31,10 +31,16 @@ def item(listing: Listing, at: float | None, now: datetime, *, has_variations: b
     available, sold = sum(one.units for one in shown), sum(one.sold for one in shown)
     is_single = left[0].variation_id == 0
     is_hidden = listing.is_live and available == 0
+    details = {
+        "RelistedItemID": listing.relisted_as or None,
+        "StartTime": listing.started_at,
+        "EndTime": ends_at(listing, now),
+        "EndingReason": listing.ending_reason or None,
+    }
     return element(
         "Item",
         *texts({"Currency": "USD", "ItemID": listing.listing_id}),
-        element("ListingDetails", *texts({"StartTime": listing.started_at, "EndTime": ends_at(listing, now)})),
+        element("ListingDetails", *texts(details)),
         *texts({"ListingDuration": "GTC", "ListingType": "FixedPriceItem", "Quantity": available + sold}),
         element(
             "SellingStatus",

@@ -59,6 +59,22 @@ class Offered:
     is_active: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A listing that is not on sale any more. `relisted_as`: the item id under which it came back, or empty.
+
+    `is_by_somebody`: the seller, or eBay's staff, ended it early. What is sold out ends by itself, without a reason:
+    https://developer.ebay.com/devzone/xml/docs/Reference/eBay/extra/gtitm.rspns.itm.lstngdtls.endngrsn.html
+    (checked 2026-11-26).
+    """
+
+    item_id: str
+    skus: tuple[str, ...]
+    is_variations: bool
+    relisted_as: str
+    is_by_somebody: bool
+
+
 # Requests -----------------------------------------------------------------------------------------------------
 
 
@@ -245,6 +261,19 @@ def offered_in(item: Element) -> Iterator[Offered]:
         told = child_text(item, "QuantityAvailable")
         units = _whole(told, "QuantityAvailable") if told else _available(item)
         yield Offered(item_id, child_text(item, "SKU"), title, units, False, is_fixed_price, is_active)
+
+
+def ended_in(item: Element) -> Ended | None:
+    """How the listing ended; None: it is on sale. Raises MalformedError without an item id."""
+    offered = list(offered_in(item))
+    if not offered or offered[0].is_active:
+        return None
+    details = item.find(_tag("ListingDetails"))
+    relisted_as, reason = (
+        child_text(details, name) if details is not None else "" for name in ("RelistedItemID", "EndingReason")
+    )
+    skus = tuple(one.sku for one in offered)
+    return Ended(offered[0].item_id, skus, offered[0].is_variation, relisted_as, bool(reason))
 
 
 def _available(node: Element) -> int | None:

@@ -8,6 +8,7 @@ trading-user-guide/out-of-stock.html (checked 2026-11-26).
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 from oneshelf.connectors.ebay import inventory, trading
@@ -37,6 +38,7 @@ class ZeroStrategy:
     async def take_off_sale(self, channel_sku: ChannelSku, place: InInventory, words: str) -> WriteOutcome:
         """Withdraw the offers; `words`: why zero was refused. A zero that fails both ways is Refused: it sells on."""
         try:
+            await self._listings.aside.note(channel_sku, place.offers[0].listing_id)
             for offer in place.offers:
                 await self._post_offer("withdrawOffer", offer, "withdraw")
             # Nothing is on sale now, so that nobody refuses the zero any more: it tells whoever looks that we did it.
@@ -45,7 +47,7 @@ class ZeroStrategy:
             return Refused(f"zero is refused ({words}), and so is taking it off sale ({refusal}): {WAY_OUT}")
         except ChannelFault as fault:
             return Unknown(f"zero is refused ({words}); taking it off sale: {fault}")
-        self._listings.put_aside(channel_sku, replace(place, is_live=False))
+        self._listings.memory.put(channel_sku, replace(place, is_live=False))
         return Accepted()
 
     async def publish(self, channel_sku: ChannelSku, place: Place, units: int) -> WriteOutcome:
@@ -53,9 +55,11 @@ class ZeroStrategy:
 
         Until the last call the listing shows the lesser of the new figure and the offer's old one: never too many.
         """
-        self._listings.put_aside(channel_sku, place)
         invariant(isinstance(place, InInventory), f"{channel_sku} has no offer to be published")
         assert isinstance(place, InInventory)  # noqa: S101  # for the type checker
+        # With units it looks as if a person had withdrawn it, until it is on sale.
+        if self._listings.aside.item_id(channel_sku) is None:
+            await self._listings.aside.note(channel_sku, place.offers[0].listing_id)
         await self._set(place.item, (), units=units)
         try:
             for offer in place.offers:
@@ -69,8 +73,14 @@ class ZeroStrategy:
         except MalformedError as unread:
             return Unknown(str(unread))
         # Its item id is a new one: the next reading tells.
-        self._listings.take_up(channel_sku)
+        await self._on_sale_again(channel_sku)
         return Accepted()
+
+    async def _on_sale_again(self, channel_sku: ChannelSku) -> None:
+        """It will be looked up. A note that cannot be dropped now ends when somebody sees it on sale."""
+        self._listings.memory.forget(channel_sku)
+        with suppress(ChannelFault):
+            await self._listings.aside.drop([channel_sku])
 
     async def _post_offer(self, operation: str, offer: Offer, act: str) -> None:
         path = f"{inventory.PATH}/offer/{offer.offer_id}/{act}"
@@ -105,6 +115,7 @@ class ZeroStrategy:
             what = "one of several variations" if place.sku else "a listing without a SKU"
             return Refused(f"zero is refused ({words}), and {what} is not ended for it: {WAY_OUT}")
         try:
+            await self._listings.aside.note(channel_sku, place.item_id)
             answer = await self._api.trading_write("EndFixedPriceItem", trading.end_item(place.item_id))
         except ChannelFault as fault:
             return Unknown(f"zero is refused ({words}); ending the listing: {fault}")
@@ -112,15 +123,23 @@ class ZeroStrategy:
         if trading.is_failure(answer) and not any(one.code in trading.ENDED_ALREADY for one in problems):
             refusal = trading.words_of(problems)
             return Refused(f"zero is refused ({words}), and so is ending the listing ({refusal}): {WAY_OUT}")
-        self._listings.put_aside(channel_sku, replace(place, is_live=False))
+        self._listings.memory.put(channel_sku, replace(place, is_live=False))
         return Accepted()
 
     async def relist(self, channel_sku: ChannelSku, place: InTrading, units: int) -> WriteOutcome:
-        """List what was ended anew."""
+        """List what was ended anew.
+
+        Not a listing with variations: "0 when you relist, the variation is dropped from the listing", and one that
+        is not told of comes back with an old quantity
+        (https://developer.ebay.com/DevZone/merchant-data/CallRef/types/VariationType.html, checked 2026-11-26).
+        """
+        if place.sku:
+            words = f"eBay ended {place.item_id} with all its variations, as the last of them had sold out"
+            return Refused(f"{words}: relist it at eBay with the quantities of all, out-of-stock control switched on")
         answer = await self._api.trading_write("RelistFixedPriceItem", trading.relist_item(place.item_id, units))
         if trading.is_failure(answer):
             refusal = trading.words_of(trading.errors_in(answer))
             return Refused(f"it was ended when nothing was left, and cannot be listed anew: {refusal}")
-        self._listings.take_up(channel_sku)
+        await self._on_sale_again(channel_sku)
         self._listings.memory.put(channel_sku, InTrading(trading.new_item_id(answer), place.sku))
         return Accepted()

@@ -1,0 +1,85 @@
+"""Which listings were taken off sale because nothing was left: noted before it is done, so that no kill loses it.
+
+Nothing at eBay tells a listing that we ended from one that a person ended. A note names the listing (its item id), and
+not only its SKU: what came back has another id, and the note ends with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from oneshelf.clock import Clock
+from oneshelf.domain.identity import ChannelSku
+from oneshelf.domain.kept import Kept
+from oneshelf.errors import DatabaseUnavailableError
+from oneshelf.sdk.decoding import document_from
+from oneshelf.sdk.fault import RetryLaterError
+from oneshelf.sdk.secret_store import SecretStore
+
+NAME = "aside"
+# What still stands on sale so long after it was noted was never ended: no reading is older, no call under way.
+NOTE_S = 900.0
+_TRIES_MAX = 3
+
+
+class Note(msgspec.Struct, frozen=True, array_like=True):
+    """One listing that was, or is about to be, taken off sale. `noted_at`: seconds since 1970."""
+
+    item_id: str
+    noted_at: float
+
+
+class Aside:
+    """The notes of one account, shared by all nodes. It knows what it read last."""
+
+    def __init__(self, store: SecretStore, *, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._kept = Kept()
+        self._notes: dict[str, Note] = {}
+
+    async def look(self) -> None:
+        """Read what is noted now. Raises RetryLaterError."""
+        try:
+            self._kept = await self._store.latest()
+        except DatabaseUnavailableError as problem:
+            raise RetryLaterError(f"the notes of ended listings cannot be read: {problem}") from None
+        self._notes = document_from(self._kept.values.get(NAME, "{}").encode(), dict[str, Note], what="the notes")
+
+    def item_id(self, channel_sku: ChannelSku) -> str | None:
+        """The listing of this SKU that we took off sale, or were about to. None: there is none."""
+        note = self._notes.get(channel_sku)
+        return None if note is None else note.item_id
+
+    async def note(self, channel_sku: ChannelSku, item_id: str) -> None:
+        """It is about to be taken off sale. Raises RetryLaterError: then it is not noted, and must not be ended."""
+        await self._change({channel_sku: Note(item_id, self._clock.now().timestamp())}, gone=())
+
+    async def drop(self, channel_skus: Iterable[ChannelSku]) -> None:
+        """These are on sale again, or were never ended. Raises RetryLaterError."""
+        gone = {sku for sku in channel_skus if sku in self._notes}
+        if gone:
+            await self._change({}, gone=gone)
+
+    def is_over(self, channel_sku: ChannelSku, *, live_item_id: str) -> bool:
+        """Whether the note says nothing any more, as this listing stands on sale under the SKU."""
+        note = self._notes.get(channel_sku)
+        if note is None:
+            return False
+        return note.item_id != live_item_id or self._clock.now().timestamp() - note.noted_at > NOTE_S
+
+    async def _change(self, noted: Mapping[str, Note], *, gone: Iterable[str]) -> None:
+        """Another node may note something at the same time: then both stand."""
+        for _ in range(_TRIES_MAX):
+            await self.look()
+            notes = {sku: note for sku, note in self._notes.items() if sku not in gone} | dict(noted)
+            values = {**self._kept.values, NAME: msgspec.json.encode(notes).decode()}
+            try:
+                is_kept = await self._store.replace(values, read=self._kept)
+            except DatabaseUnavailableError as problem:
+                raise RetryLaterError(f"the notes of ended listings cannot be written: {problem}") from None
+            if is_kept:
+                return await self.look()
+        raise RetryLaterError("the notes of ended listings were changed by others, or the channel's secrets were")
