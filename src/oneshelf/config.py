@@ -50,10 +50,28 @@ class Settings(BaseSettings):
         default=SecretStr(""),
         description="Bearer token for the API and the pages. Needed unless listening on loopback.",
     )
+    secrets_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="Keys that seal the secrets of channels, the newest first, with commas between. Empty: in a file.",
+    )
+    secrets_key_file: Path | None = Field(
+        default=None, description="The file with these keys. Not said: secrets.key in the data directory."
+    )
     public_url: str = Field(
         default="",
         description="Where channels reach the engine, such as https://shelf.example. Empty: nothing is subscribed to.",
     )
+    import_folder: str = Field(default="", description="Where another system puts files for us. Empty: nowhere.")
+    import_kind: str = Field(default="counts", description="What these files are, as oneshelf stock import --as.")
+    import_source: str = Field(default="folder", description="Who sends them; a much shorter one is held.")
+    import_location: str = Field(default="", description="Where, for rows of these files that do not say it.")
+    import_atomic: str = Field(
+        default="file",
+        pattern="^(file|row)$",
+        description="If a row is wrong: nothing, or all but that row.",
+    )
+    import_columns: str = Field(default="", description="How the files call columns, such as sku=ItemNo,on_hand=Qty.")
+    import_ignore: str = Field(default="", description="Columns of the files that nobody reads; * for all unknown.")
     log_level: str = Field(
         default="INFO", pattern="(?i)^(debug|info|warning|error)$", description="Least level to log."
     )

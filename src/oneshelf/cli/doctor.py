@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from oneshelf.app import database_dsn, open_channels
+from oneshelf.app import database_dsn, keyring_of, open_channels
 from oneshelf.clock import SystemClock
 from oneshelf.config import Settings
 from oneshelf.errors import OneshelfError
@@ -15,7 +15,17 @@ from oneshelf.flow.subscribe import EVERY_S, announced_at
 from oneshelf.sdk.contract import Hears, Subscribes
 from oneshelf.sdk.fault import ChannelFault
 from oneshelf.sdk.message import Finding
-from oneshelf.storage import audit_positions, catalog, conflicts, health, probes, schedules, sources, subscriptions
+from oneshelf.storage import (
+    audit_positions,
+    catalog,
+    conflicts,
+    health,
+    probes,
+    schedules,
+    secret_keys,
+    sources,
+    subscriptions,
+)
 from oneshelf.storage.catalog import ChannelRow
 from oneshelf.storage.database import Database
 from oneshelf.storage.migrate import check, reach
@@ -35,22 +45,23 @@ def examine(settings: Settings) -> list[Finding]:
         with database_dsn(settings) as dsn:
             # The pool would only say that it did not get a connection, and this why.
             reach(dsn)
-            return asyncio.run(_examine(dsn, settings.public_url))
+            return asyncio.run(_examine(dsn, settings))
     except OneshelfError as problem:
         return [Finding("database", is_good=False, detail=str(problem))]
 
 
-async def _examine(dsn: str, public_url: str) -> list[Finding]:
+async def _examine(dsn: str, settings: Settings) -> list[Finding]:
     findings: list[Finding] = []
-    async with Database.open(dsn, application_name="oneshelf doctor") as database:
+    keyring = keyring_of(settings)
+    async with Database.open(dsn, application_name="oneshelf doctor", keyring=keyring) as database:
         findings += await _server(database)
         try:
             check(dsn)
         except OneshelfError as problem:
             return [*findings, Finding("schema", is_good=False, detail=str(problem))]
         findings.append(Finding("schema", is_good=True, detail="as this version needs it"))
-        findings += [await _ledger(database), await _sources(database)]
-        return [*findings, *await _channels(database, public_url)]
+        findings += [await _ledger(database), await _sources(database), await _secrets(database)]
+        return [*findings, *await _channels(database, settings.public_url)]
 
 
 async def _server(database: Database) -> list[Finding]:
@@ -105,6 +116,26 @@ async def _sources(database: Database) -> Finding:
     said = f"{count} open conflicts: oneshelf conflict list --open" if count else "no open conflict"
     waits = f"; {waiting} differences wait for units: oneshelf source statements" if waiting else ""
     return Finding("sources", is_good=True, detail=said + waits)
+
+
+async def _secrets(database: Database) -> Finding:
+    """Whether what lets us in at channels is sealed, and opens here."""
+    async with database.transaction() as tx:
+        rows = await secret_keys.listed(tx)
+        current = await secret_keys.current(tx)
+    if not rows:
+        return Finding("secrets", is_good=True, detail="there are none yet")
+    try:
+        await secret_keys.check(database)
+    except OneshelfError as problem:
+        return Finding("secrets", is_good=False, detail=str(problem))
+    others = sum(row.key_id != current or not row.key_id for row in rows)
+    if others:
+        detail = f"{others} of {len(rows)} are in plain text or sealed by an old key; seal them: oneshelf secrets seal"
+        return Finding("secrets", is_good=False, detail=detail)
+    return Finding(
+        "secrets", is_good=True, detail=f"{len(rows)}, sealed by the key {current} of {database.keyring.where}"
+    )
 
 
 async def _channels(database: Database, public_url: str) -> list[Finding]:

@@ -136,7 +136,9 @@ def _since_instant(
 
 
 def _moved_now(shelf: Shelf, key: BalanceKey) -> list[Movement]:
-    """What this batch has moved at this balance."""
+    """What this batch has moved at this balance, of which most are counted before anything else moves there."""
+    if key not in shelf.changed_balances:
+        return []
     return [movement for movement in shelf.movements if (movement.sku, movement.location) == key]
 
 

@@ -14,6 +14,7 @@ from oneshelf.domain.command import CLOCK_ERROR_S, CommandKey, Count, CountedFig
 from oneshelf.domain.identity import Location, Sku
 from oneshelf.domain.ledger import BalanceKey
 from oneshelf.domain.seen import Begun, Context, LookedBack, Moved, Ruling
+from oneshelf.storage import arrays
 from oneshelf.storage.database import Transaction, only_row
 
 # Ids are made by the clock of a node and instants by that of the database: no two clocks are further apart than this.
@@ -179,12 +180,12 @@ async def _begun(tx: Transaction, wanted: Sequence[Count]) -> dict[CommandKey, B
 async def _looked_back(tx: Transaction, wanted: Sequence[Count]) -> dict[CommandKey, LookedBack]:
     bands = [_band(count) for count in wanted]
     names = {
-        "numbers": list(range(len(wanted))),
-        "skus": [count.sku for count in wanted],
-        "locations": [count.location for count in wanted],
-        "seen_until": [seen_until for seen_until, _ in bands],
-        "missed_from": [missed_from for _, missed_from in bands],
-        "first_ids": [_first_id(seen_until - _CLOCKS_APART_AT_MOST) for seen_until, _ in bands],
+        "numbers": arrays.numbers(range(len(wanted))),
+        "skus": arrays.texts([count.sku for count in wanted]),
+        "locations": arrays.texts([count.location for count in wanted]),
+        "seen_until": arrays.instants(seen_until for seen_until, _ in bands),
+        "missed_from": arrays.instants(missed_from for _, missed_from in bands),
+        "first_ids": arrays.uuids(_first_id(seen_until - _CLOCKS_APART_AT_MOST) for seen_until, _ in bands),
     }
     cursor = await tx.execute(
         """
@@ -253,11 +254,7 @@ async def rulings(
         join ruling_counts r on r.sku = wanted.sku and r.location = wanted.location
         where not %(only_quoting)s or r.documents <> '{}'
         """,
-        {
-            "skus": [sku for sku, _ in ordered],
-            "locations": [location for _, location in ordered],
-            "only_quoting": only_quoting,
-        },
+        {**arrays.places(ordered), "only_quoting": only_quoting},
     )
     return {
         (Sku(sku), Location(location)): Ruling(
@@ -291,13 +288,13 @@ async def rule(tx: Transaction, ruling: Mapping[BalanceKey, Ruling]) -> None:
             error_s = excluded.error_s, source = excluded.source, documents = excluded.documents
         """,
         {
-            "skus": [sku for (sku, _), _ in ordered],
-            "locations": [location for (_, location), _ in ordered],
-            "figures": [one.figure.value for _, one in ordered],
-            "units": [one.units for _, one in ordered],
-            "counted_at": [one.counted_at for _, one in ordered],
-            "error_s": [one.error_s for _, one in ordered],
-            "sources": [one.source for _, one in ordered],
+            "skus": arrays.texts([sku for (sku, _), _ in ordered]),
+            "locations": arrays.texts([location for (_, location), _ in ordered]),
+            "figures": arrays.texts([one.figure.value for _, one in ordered]),
+            "units": arrays.numbers(one.units for _, one in ordered),
+            "counted_at": arrays.instants(one.counted_at for _, one in ordered),
+            "error_s": arrays.numbers(one.error_s for _, one in ordered),
+            "sources": arrays.texts([one.source for _, one in ordered]),
             # Lists of lists of different lengths are no array to PostgreSQL.
             "documents": [Jsonb(list(one.documents)) for _, one in ordered],
         },

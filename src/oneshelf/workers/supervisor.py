@@ -12,6 +12,7 @@ from oneshelf.domain.command import Command
 from oneshelf.domain.identity import Channel
 from oneshelf.domain.outcome import Outcome
 from oneshelf.errors import DatabaseUnavailableError
+from oneshelf.files.folder import LOOK_EVERY_S, Watched, Watcher
 from oneshelf.flow import (
     audit,
     confirm,
@@ -67,6 +68,8 @@ class Supervisor:
         self._refresh = refresh
         self._patience = patience
         self._public_url = public_url
+        # The folder into which another system puts files, if somebody sets it before `run`.
+        self.watched: Watched | None = None
         self.pulse = Pulse()
         self._running: dict[Channel, tuple[OpenChannel, list[asyncio.Task[None]]]] = {}
 
@@ -118,6 +121,7 @@ class Supervisor:
             Step("state", self._state, ("plan", "push"), idle_s=5.0),
             Step("explain", lambda: resolve.explain_late(database, self._channels), idle_s=5.0),
             Step("tally", self._tally, ("plan",), idle_s=tally.EVERY_S, pace_s=tally.EVERY_S),
+            *self._files(),
             Step("audit", lambda: audit.audit_if_due(database), idle_s=audit.EVERY_S, pace_s=audit.EVERY_S),
             Step(
                 "measure",
@@ -141,6 +145,12 @@ class Supervisor:
     async def _post(self, command: Command) -> tuple[Outcome, bool]:
         [answered] = await self.poster.post([command])
         return answered.outcome, answered.was_replayed
+
+    def _files(self) -> list[Step]:
+        if self.watched is None:
+            return []
+        watcher = Watcher(self._database, self._clock.new_id, self.watched)
+        return [Step("files", watcher.look, ("plan",), idle_s=LOOK_EVERY_S, pace_s=LOOK_EVERY_S)]
 
     def _blind(self) -> set[Channel]:
         """Channels that do not compare what is written."""
