@@ -10,6 +10,9 @@ stories  the four failure stories of the field, by a naive hub and by ours, for 
 crashes  the engine is killed at every point of every act at which that can make a difference
 sellouts goods are sold out at four channels in each mode: what is sold twice, what is left; not among the others unless
          asked for, since it takes hours
+clocks   peers that change one figure, with wrong clocks and late messages: which updates are lost, for
+         docs/explanation/conflicts.md
+arrivals histories of orders, movements and counts, told in several orders through PostgreSQL: one ledger for all
 rows     a million balances are written over, and the table stays small
 cluster  three engines, two shops and their database as processes, killed, stopped and cut off from each other
 
@@ -27,10 +30,10 @@ from collections.abc import Sequence
 
 from oneshelf.simulation.many import HASH_SEED, has_fixed_hashes
 from oneshelf.telemetry import configure_logging
-from simulation import engine, ledger, processes, sellout_rows
+from simulation import arrivals, clock_rows, engine, ledger, processes, sellout_rows
 from simulation.cluster import rounds as cluster
 
-USUAL = ("ledger", "kills", "races", "days", "bugs", "stories", "crashes", "rows", "cluster")
+USUAL = ("ledger", "kills", "races", "days", "bugs", "stories", "crashes", "clocks", "arrivals", "rows", "cluster")
 PARTS = (*USUAL, "sellouts")
 
 
@@ -68,14 +71,24 @@ def _prove(part: str, asked: argparse.Namespace) -> None:
             engine.stories(say=say)
         case "crashes":
             engine.crashes(every=asked.every, workers=asked.workers, machine=MACHINE, say=say)
-        case "sellouts":
-            sellout_rows.simulate(asked.sellouts, machine=MACHINE, say=say)
+        case "clocks" | "arrivals" | "sellouts":
+            _compare(part, asked)
         case "cluster":
             terms = cluster.Terms(lease_s=asked.lease, stop_s=asked.stop)
             rounds = cluster.simulate(asked.seeds, rounds=asked.rounds, seconds=asked.seconds, terms=terms, say=say)
             asyncio.run(rounds)
         case _:
             asyncio.run(processes.write_over(asked.seeds[0], updates=asked.updates, say=say))
+
+
+def _compare(part: str, asked: argparse.Namespace) -> None:
+    """The parts that hold several ways of doing one thing against each other."""
+    if part == "clocks":
+        clock_rows.simulate(asked.runs, machine=MACHINE, say=say)
+    elif part == "arrivals":
+        arrivals.simulate(asked.histories, first_seed=asked.seeds[0], say=say)
+    else:
+        sellout_rows.simulate(asked.sellouts, machine=MACHINE, say=say)
 
 
 def _days(asked: argparse.Namespace) -> range:
@@ -98,6 +111,8 @@ def _asked(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--days", type=int, default=300, help="how many, from the first seed on")
     parser.add_argument("--bug", action="append", help="this planted bug alone; may be repeated")
     parser.add_argument("--every", type=int, default=10, help="of the points of a crash, every so manieth")
+    parser.add_argument("--runs", type=int, default=clock_rows.RUNS, help="of each row of the clocks")
+    parser.add_argument("--histories", type=int, default=10_000, help="that are told in several orders")
     parser.add_argument("--sellouts", type=int, default=300, help="of each row; what the report has is gone on with")
     parser.add_argument("--rounds", type=int, default=3, help="how many rounds of a cluster")
     parser.add_argument("--seconds", type=float, default=180.0, help="of faults in each of them")
