@@ -219,3 +219,17 @@ def test_a_group_that_a_person_withdrew_is_not_published_for_one_of_its_variatio
         assert (bench.shown()[MUG], bench.shown()[CAP]) == (0, 0)
 
     played(story, lanes=[INVENTORY, INVENTORY], has_control=False, group_share=1.0)
+
+
+def test_a_figure_that_arrives_after_everything_sold_out_is_no_persons_withdrawal() -> None:
+    async def story(bench: Bench) -> None:
+        await bench.read(MUG, CAP)
+        bench.placed((MUG, 10))
+        bench.placed((CAP, 10))
+        assert (await bench.units_read(MUG), await bench.units_read(CAP)) == (0, 0)
+        ebay_of(bench).ebay.catalogue[CAP].figures.item_units = 3
+        assert await bench.units_read(CAP) == 0
+        await until_accepted(bench, 5)
+        assert {sku: bench.shown()[sku] for sku in (MUG, CAP)} == {MUG: 5, CAP: 0}
+
+    played(story, lanes=[INVENTORY, INVENTORY], has_control=False, group_share=1.0)
