@@ -90,7 +90,13 @@ def test_a_fall_without_a_word_from_a_channel_that_tells_is_a_silent_state_chang
     assert attribute(replace(silent, is_announced=True)).cause is Cause.FOREIGN_EDIT
     assert attribute(replace(silent, hears_announcements=False)).cause is Cause.FOREIGN_EDIT
     assert attribute(replace(silent, silent_states=())).cause is Cause.FOREIGN_EDIT
-    assert attribute(replace(silent, observed_units=9)).cause is Cause.FOREIGN_EDIT
+    assert attribute(replace(silent, observed_units=9, found="foreign edit")).cause is Cause.FOREIGN_EDIT
+
+
+def test_a_rise_of_which_the_reading_could_not_tell_the_cause_is_nobodys_edit() -> None:
+    rise = replace(FALL, observed_units=9, found="unknown")
+    assert attribute(rise).cause is Cause.UNKNOWN
+    assert attribute(replace(rise, found="foreign edit")).cause is Cause.FOREIGN_EDIT
 
 
 def test_while_a_write_is_not_proved_nobody_is_said_to_have_edited_the_figure() -> None:

@@ -243,6 +243,20 @@ def test_an_older_write_that_is_applied_after_a_newer_one_is_told_from_an_edit()
     assert [drift.cause for drift in causes.values() if drift] == [Cause.LATE_WRITE, Cause.FOREIGN_EDIT]
 
 
+def test_a_rise_while_a_write_is_under_way_is_nobodys_edit() -> None:
+    """Two were sold before a zero that buried them, heard of after it, and cancelled: the channel shows two again."""
+    late = NOW + timedelta(seconds=901)
+    emptied = replace(accepted(idle(desired_units=0, base_units=4)), net_units=1, turnover_units=5)
+    suspected = read(emptied, 6, net_before=1, now=late, terms=QUEUEING, turnover_before=5).listing
+    done = weigh(suspected, recently_sent=(0, 4), now=late, terms=QUEUEING)
+    assert done.drift is not None
+    assert (done.drift.cause, done.drift.observed_units, done.listing.belief) == (Cause.UNKNOWN, 6, 6)
+    applied = read(accepted(idle(base_units=10)), 13, net_before=0, now=late, terms=COMPARING).listing
+    edited = weigh(applied, recently_sent=(), now=late, terms=COMPARING).drift
+    assert edited is not None, "the channel has answered what it shows"
+    assert edited.cause is Cause.FOREIGN_EDIT
+
+
 def test_an_order_that_the_last_reading_had_in_it_already_does_not_hide_a_lost_write() -> None:
     """3 was adopted with a cancellation in it that no order had told; it came later and was counted again."""
     late = NOW + timedelta(seconds=900)

@@ -81,8 +81,7 @@ class Market(Generic[Place]):
             await rights.set_mode(tx, [MUG], Mode.POOLED, guard_at_units=0)
             if twin is not None:
                 await listings.link(tx, (MARKET, twin), MUG, pack_units=1)
-        command = Receive(key=CommandKey(scope="test", key="first"), sku=MUG, location=Location("BER"), units=units)
-        await post.post_commands(self.database, self.clock.new_id, [command])
+        await self.restock(units, key="first")
         await self.live(SETTLED_S)
         await self.assert_all_is_right()
         self.wiretap.exchanges.clear()
@@ -146,6 +145,11 @@ class Market(Generic[Place]):
         order_id = self.place.place([(sku, units)])
         assert order_id is not None, f"it does not have {units} of {sku} to sell"
         return order_id
+
+    async def restock(self, units: int, *, key: str) -> None:
+        """Mugs arrive."""
+        command = Receive(key=CommandKey(scope="test", key=key), sku=MUG, location=Location("BER"), units=units)
+        await post.post_commands(self.database, self.clock.new_id, [command])
 
     async def sell_elsewhere(self, units: int = 1) -> None:
         """Somebody orders at the paper shop, which tells us."""

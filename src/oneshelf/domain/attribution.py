@@ -131,6 +131,9 @@ def attribute(evidence: Evidence) -> Attribution:
             "orders before or after, nobody can tell"
         )
         return Attribution(cause=Cause.UNKNOWN, why=why)
+    if found is Cause.UNKNOWN and evidence.observed_units > evidence.expected_units:
+        why = "a write was under way when this was read: sales may lie before it and their cancellations after it"
+        return Attribution(cause=Cause.UNKNOWN, why=why)
     said = "the channel announced a change" if evidence.is_announced else "no announcement came"
     return Attribution(cause=Cause.FOREIGN_EDIT, why=f"no write and no order explains it; {said}")
 

@@ -169,6 +169,8 @@ def weigh(listing: Listing, *, recently_sent: Collection[int], now: datetime, te
     if suspicion.belief - taken <= suspicion.units <= suspicion.belief + given_back:
         return Read(replace(listing, suspicion=None, look_at=now), Verdict.MATCH)
     operation = listing.operation
+    # What was answered as applied can be sold, whatever an old reading shows.
+    is_certain = terms.is_applied_when_answered and listing.phase is Phase.ACCEPTED
     adopted = _adopt(listing, suspicion.units, net=suspicion.net)
     # Orders posted since then may have been in the reading. What is taken for the figure must not be less than what can
     # still be sold: another listing would be given the difference.
@@ -177,20 +179,31 @@ def weigh(listing: Listing, *, recently_sent: Collection[int], now: datetime, te
         return Read(rewrite(highest, now=now), Verdict.CROSSED_WRITE)
     if operation is not None:
         unwritten = operation.expected - operation.units
-        # What was answered as applied can be sold, whatever an old reading shows: such a fall is held back below.
-        is_certain = terms.is_applied_when_answered and listing.phase is Phase.ACCEPTED
+        # Such a fall is held back below.
         may_be_lost = not (is_certain and suspicion.units < belief_now)
         if may_be_lost and _lies_between(
             suspicion.units, suspicion.belief + unwritten, belief_now + unwritten, operation.expected
         ):
             return Read(adopted, Verdict.LOST_WRITE, _lost_write(listing, adopted, suspicion.units))
-    return _unexplained(replace(highest, suspicion=suspicion), belief_now, recently_sent, now=now, terms=terms)
+    is_unproved = operation is not None and not is_certain
+    risen = replace(highest, suspicion=suspicion)
+    return _unexplained(risen, belief_now, recently_sent, is_unproved=is_unproved, now=now, terms=terms)
 
 
-def _unexplained(
-    listing: Listing, belief_now: int, recently_sent: Collection[int], *, now: datetime, terms: Terms
+def _unexplained(  # what was seen, and what may have made it
+    listing: Listing,
+    belief_now: int,
+    recently_sent: Collection[int],
+    *,
+    is_unproved: bool,
+    now: datetime,
+    terms: Terms,
 ) -> Read:
-    """What becomes of a listing that was taken for a suspicion which neither facts nor a write explain."""
+    """What becomes of a listing that was taken for a suspicion which neither facts nor a write explain.
+
+    `is_unproved`: a write that the channel does not answer for was under way when it was read. Sales that we had not
+    heard of may lie before it, and their cancellations after it: the figure rises, and nobody has edited it.
+    """
     suspicion = listing.suspicion
     if suspicion is None:
         raise InvariantError(f"{listing.channel_sku}: nothing to explain")
@@ -208,8 +221,9 @@ def _unexplained(
         )
         if suspicion.units - high == found_units:
             return Read(risen, Verdict.MATCH)
-        is_late_write = not terms.is_applied_when_answered and suspicion.units in recently_sent
-        cause = Cause.LATE_WRITE if is_late_write else Cause.FOREIGN_EDIT
+        cause = Cause.UNKNOWN if is_unproved else Cause.FOREIGN_EDIT
+        if not terms.is_applied_when_answered and suspicion.units in recently_sent:
+            cause = Cause.LATE_WRITE
         drift = DriftFound(listing=risen, cause=cause, expected_units=high, observed_units=suspicion.units)
         return Read(risen, Verdict.UNEXPLAINED, drift)
     # The figure fell. Writing it up again would sell what an order that we cannot see has sold: hold the units back.
