@@ -69,3 +69,7 @@ class CannotResolveError(OneshelfError):
 
 class UnknownDriftError(CannotResolveError):
     """There is no such drift."""
+
+
+class UnknownConflictError(CannotResolveError):
+    """There is no such conflict."""

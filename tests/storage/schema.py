@@ -15,6 +15,8 @@ NO_LEDGER: Mapping[str, str] = {
     "drifts": "a reading of a listing; the SKU is there to be shown",
     "policies": "a rule may name no SKU at all: its key begins with the channel",
     "policy_changes": "who changed which rule, in the order of time",
+    "truth_rules": "a rule may name no SKU at all: its key begins with the group",
+    "truth_rule_changes": "who changed which rule, in the order of time",
     "touched": "a queue in the order of its marks, emptied within seconds",
 }
 

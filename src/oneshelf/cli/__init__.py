@@ -5,9 +5,11 @@ from __future__ import annotations
 import typer
 
 from oneshelf.cli import (
+    architecture,
     channel,
     channel_check,
     channel_measures,
+    conflict,
     demo,
     drift,
     explain,
@@ -18,7 +20,9 @@ from oneshelf.cli import (
     parked,
     policy,
     simulation,
+    source,
     stock,
+    truth,
     undo,
 )
 from oneshelf.cli.common import PlainErrors
@@ -46,6 +50,10 @@ app.add_typer(listing.app, name="listing")
 app.add_typer(stock.app, name="stock")
 app.add_typer(policy.app, name="policy")
 app.add_typer(drift.app, name="drift")
+app.add_typer(source.app, name="source")
+app.add_typer(truth.app, name="truth")
+app.add_typer(architecture.app, name="architecture")
+app.add_typer(conflict.app, name="conflict")
 app.add_typer(parked.app, name="errors")
 
 

@@ -15,7 +15,7 @@ from oneshelf.flow.subscribe import EVERY_S, announced_at
 from oneshelf.sdk.contract import Hears, Subscribes
 from oneshelf.sdk.fault import ChannelFault
 from oneshelf.sdk.message import Finding
-from oneshelf.storage import audit_positions, catalog, health, probes, schedules, subscriptions
+from oneshelf.storage import audit_positions, catalog, conflicts, health, probes, schedules, sources, subscriptions
 from oneshelf.storage.catalog import ChannelRow
 from oneshelf.storage.database import Database
 from oneshelf.storage.migrate import check, reach
@@ -49,7 +49,7 @@ async def _examine(dsn: str, public_url: str) -> list[Finding]:
         except OneshelfError as problem:
             return [*findings, Finding("schema", is_good=False, detail=str(problem))]
         findings.append(Finding("schema", is_good=True, detail="as this version needs it"))
-        findings.append(await _ledger(database))
+        findings += [await _ledger(database), await _sources(database)]
         return [*findings, *await _channels(database, public_url)]
 
 
@@ -90,6 +90,21 @@ async def _ledger(database: Database) -> Finding:
     if audit.age_s is None:
         return Finding("ledger", is_good=True, detail="not audited yet; a running engine does it every minute")
     return Finding("ledger", is_good=True, detail=f"audited {audit.age_s:.0f} s ago, it balances")
+
+
+async def _sources(database: Database) -> Finding:
+    """Whether anything that systems stated waits for a person: above all one document with two contents."""
+    async with database.transaction() as tx:
+        found = await conflicts.open_by_kind(tx)
+        waiting = sum(row.waiting_count for row in await sources.listed(tx))
+    if "equivocation" in found:
+        count, age_s = found["equivocation"]
+        detail = f"{count} documents came with two contents, the first {age_s:.0f} s ago; oneshelf conflict list --open"
+        return Finding("sources", is_good=False, detail=detail)
+    count = sum(count for count, _ in found.values())
+    said = f"{count} open conflicts: oneshelf conflict list --open" if count else "no open conflict"
+    waits = f"; {waiting} differences wait for units: oneshelf source statements" if waiting else ""
+    return Finding("sources", is_good=True, detail=said + waits)
 
 
 async def _channels(database: Database, public_url: str) -> list[Finding]:

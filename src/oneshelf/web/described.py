@@ -31,6 +31,23 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
     "PolicyIn": {"terms": {"buffer_units": 1, "low_stock_at": 5}, "low": {"cap_units": 2}},
     "ScopeIn": {"sku": "MUG-BLUE"},
     "GroupingIn": {"sku": "MUG-BLUE", "sku_group": "mugs"},
+    "SourceIn": {"source": "erp", "title": "The ERP in the office", "error_s": 30},
+    "StatementsIn": {
+        "source": "erp",
+        "statements": [
+            {"document": "GR-1", **_MUG, "figure": "delta", "units": 20},
+            {
+                "document": "INV-7",
+                **_MUG,
+                "figure": "on_hand",
+                "units": 31,
+                "seen": {"documents": [{"source": "erp", "number": "GR-1"}]},
+            },
+        ],
+    },
+    "TruthRuleIn": {"pattern": "MUG-*", "strategy": "leader", "leader": "erp", "reason": "the ERP counts mugs"},
+    "TruthScopeIn": {"pattern": "MUG-*", "reason": "the ERP went"},
+    "RulingIn": {"by": "Ada", "reason": "I counted them myself"},
     "ReservationIn": {"key": "cart-7", "kind": "hold", "ttl_s": 600, "lines": [{**_MUG, "units": 1}]},
     "ExtensionIn": {"key": "cart-7-longer", "ttl_s": 900},
     "ClaimingIn": {"key": "cart-7-paid", "order": _ORDER},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from oneshelf.domain.drift import Cause
-from oneshelf.storage import audit_positions, blind_windows, canaries, drifts, health, views
+from oneshelf.storage import audit_positions, blind_windows, canaries, conflicts, drifts, health, views
 from oneshelf.storage.audit_positions import AuditStatus
 from oneshelf.storage.migrate import MIGRATIONS, read_migrations
 from oneshelf.web.engine import engine_of
@@ -129,6 +129,17 @@ def _of_drifts(found: Sequence[drifts.OpenDrifts]) -> list[Metric]:
     return families
 
 
+def _of_conflicts(found: Mapping[str, tuple[int, float]]) -> list[Metric]:
+    """By kind; `equivocation` is one document with two contents: an alarm."""
+    count = GaugeMetricFamily("oneshelf_conflicts_open", "Conflicts somebody should look at.", labels=["kind"])
+    oldest = GaugeMetricFamily("oneshelf_conflicts_oldest_seconds", "Age of the oldest open one.", labels=["kind"])
+    for kind in conflicts.KINDS:
+        open_count, age_s = found.get(kind, (0, 0.0))
+        count.add_metric([kind], open_count)
+        oldest.add_metric([kind], age_s)
+    return [count, oldest]
+
+
 def _of_detection(found: Sequence[canaries.Detection]) -> list[Metric]:
     """What canaries measured; a channel where none did has no figure."""
     measured = GaugeMetricFamily(
@@ -162,6 +173,7 @@ async def metrics(request: Request) -> Response:
         overview = await views.overview(tx, channels=channels)
         audit = await audit_positions.status(tx)
         own = [*_of_drifts(await drifts.open_by_cause(tx)), *_of_detection(await canaries.detections(tx))]
+        own += _of_conflicts(await conflicts.open_by_kind(tx))
         reckoned, windows = await blind_windows.reckoned(tx), await blind_windows.windows(tx)
     registry = CollectorRegistry()
     registry.register(_Scrape(overview, channels, audit, own))

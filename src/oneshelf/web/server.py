@@ -38,6 +38,8 @@ from oneshelf.web import (
     problems,
     reservations,
     sharing,
+    source_inputs,
+    truth,
     webhooks,
     windows,
 )
@@ -125,7 +127,10 @@ class Api(FastAPI):
         if self.openapi_schema is None:
             document = get_openapi(title=self.title, version=self.version, summary=self.summary, routes=self.routes)
             _, bodies = models_json_schema(
-                [(model, "validation") for model in (*inputs.DOCUMENTED, *policy_inputs.DOCUMENTED)],
+                [
+                    (model, "validation")
+                    for model in (*inputs.DOCUMENTED, *policy_inputs.DOCUMENTED, *source_inputs.DOCUMENTED)
+                ],
                 ref_template="#/components/schemas/{model}",
             )
             document["components"]["schemas"].update(bodies["$defs"])
@@ -166,6 +171,7 @@ def create_app(
     app.include_router(offers.router)
     app.include_router(drifts.router)
     app.include_router(policies.router)
+    app.include_router(truth.router)
     app.include_router(windows.router)
     app.include_router(going_live.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

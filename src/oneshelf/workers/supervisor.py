@@ -8,7 +8,9 @@ from contextlib import suppress
 from dataclasses import replace
 
 from oneshelf.clock import Clock
+from oneshelf.domain.command import Command
 from oneshelf.domain.identity import Channel
+from oneshelf.domain.outcome import Outcome
 from oneshelf.errors import DatabaseUnavailableError
 from oneshelf.flow import (
     audit,
@@ -25,6 +27,7 @@ from oneshelf.flow import (
     receive,
     reconcile,
     resolve,
+    state,
     subscribe,
     tally,
 )
@@ -110,8 +113,9 @@ class Supervisor:
             Step("expire", lambda: post.post_expiries(database, clock.new_id), ("plan",), idle_s=0.5),
             Step("forget", self._forget, idle_s=60.0),
             Step("plan", lambda: plan.plan(database, blind=self._blind()), ("push",), pace_s=0.05),
-            Step("resolve", lambda: resolve.resolve(database, self._channels), ("plan", "push", "book"), idle_s=0.5),
+            Step("resolve", self._resolve, ("plan", "push", "book"), idle_s=0.5),
             Step("book", lambda: post.post_moves(database, clock.new_id), ("plan",), idle_s=0.5),
+            Step("state", self._state, ("plan", "push"), idle_s=5.0),
             Step("explain", lambda: resolve.explain_late(database, self._channels), idle_s=5.0),
             Step("tally", self._tally, ("plan",), idle_s=tally.EVERY_S, pace_s=tally.EVERY_S),
             Step("audit", lambda: audit.audit_if_due(database), idle_s=audit.EVERY_S, pace_s=audit.EVERY_S),
@@ -122,6 +126,21 @@ class Supervisor:
                 pace_s=measure.LOOK_EVERY_S,
             ),
         ]
+
+    async def _resolve(self) -> int:
+        async def take(wish: Command) -> Outcome:
+            outcome, _ = await self._post(wish)
+            return outcome
+
+        ledger = resolve.Ledger(take, lambda: post.post_moves(self._database, self._clock.new_id))
+        return await resolve.resolve(self._database, self._channels, ledger)
+
+    async def _state(self) -> int:
+        return await state.state(self._database, self._clock.new_id, self._post)
+
+    async def _post(self, command: Command) -> tuple[Outcome, bool]:
+        [answered] = await self.poster.post([command])
+        return answered.outcome, answered.was_replayed
 
     def _blind(self) -> set[Channel]:
         """Channels that do not compare what is written."""
