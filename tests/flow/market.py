@@ -1,6 +1,6 @@
-"""Amazon and a paper shop, with the engine between them, at a pace that the test turns: weeks pass in a moment.
+"""A marketplace and a paper shop, with the engine between them, at a pace that the test turns: weeks pass in a moment.
 
-Limits, lags and delays are the documented ones. The database, the engine and Amazon share one clock.
+Limits, lags and delays are the documented ones. The database, the engine and the marketplace share one clock.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import httpx2
 
@@ -19,13 +19,15 @@ from connectors.amazon.harness import TurnedClock, Wiretap, turns
 from connectors.life import living
 from oneshelf.app import OpenChannels
 from oneshelf.connectors.amazon.simulator import AmazonSimulator
+from oneshelf.connectors.ebay.simulator import EbaySimulator
+from oneshelf.connectors.ebay.simulator_books import Lane
 from oneshelf.domain.command import CommandKey, Receive
 from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku
 from oneshelf.domain.rights import Mode
 from oneshelf.flow import audit, confirm, fetch, hear, interpret, plan, post, push, receive, reconcile, resolve
 from oneshelf.flow.channel import OpenChannel
 from oneshelf.sdk.capability import WriteKind
-from oneshelf.sdk.simulator import CatalogueItem
+from oneshelf.sdk.simulator import CatalogueItem, SimulatedAccount, Simulator
 from oneshelf.storage import catalog, inbox, listings, rights, schedules
 from oneshelf.storage.database import Database
 from storage.pinned import NOON, SHOP, PinnedDatabase, pinned
@@ -51,23 +53,38 @@ class MarketClock(TurnedClock):
         return max(0.0, self._sleepers[0][0] - self.monotonic()) if self._sleepers else None
 
 
+Place = TypeVar("Place", bound=Simulator)
+
+
 @dataclass
-class Market:
-    """Mugs are on sale at Amazon and in the paper shop."""
+class Market(Generic[Place]):
+    """Mugs are on sale at a marketplace and in the paper shop."""
 
     pin: PinnedDatabase
     clock: MarketClock
-    amazon: AmazonSimulator
+    place: Place
     paper: PaperConnector
     channels: Mapping[Channel, OpenChannel]
     wiretap: Wiretap
-    listener: hear.Listener
+    has_news: Callable[[], bool] = lambda: False
     is_listening: bool = True
     paper_orders: int = 0
 
     @property
     def database(self) -> Database:
         return self.pin.database
+
+    async def begin(self, units: int, *, twin: ChannelSku | None = None) -> None:
+        """All is linked, the mugs have come, and both show them."""
+        await self.work()
+        async with self.database.transaction() as tx:
+            await rights.set_mode(tx, [MUG], Mode.POOLED, guard_at_units=0)
+            if twin is not None:
+                await listings.link(tx, (MARKET, twin), MUG, pack_units=1)
+        await self.restock(units, key="first")
+        await self.live(SETTLED_S)
+        await self.assert_all_is_right()
+        self.wiretap.exchanges.clear()
 
     # Time ------------------------------------------------------------------------------------------------------
 
@@ -106,8 +123,8 @@ class Market:
         market = self.channels[MARKET]
         for channel in self.channels.values():
             done += await self.done(lambda channel=channel: receive.poll_orders(self.database, channel, self.clock))  # type: ignore[misc]
-        if self.is_listening and self.amazon.queue.visible_count:
-            done += await self.done(self.listener.listen)
+        if self.is_listening and self.has_news():
+            done += await self.done(hear.Listener(self.database, market, self.clock).listen)
         done += await interpret.interpret(self.database, self.channels)
         done += await self.done(lambda: fetch.fetch(self.database, market, self.clock))
         done += await interpret.interpret(self.database, self.channels)
@@ -124,10 +141,15 @@ class Market:
     # What people do --------------------------------------------------------------------------------------------
 
     def buy(self, units: int = 1, *, sku: str = MUG) -> str:
-        """Somebody orders at Amazon."""
-        order_id = self.amazon.place([(sku, units)])
-        assert order_id is not None, f"Amazon does not have {units} of {sku} to sell"
+        """Somebody orders at the marketplace."""
+        order_id = self.place.place([(sku, units)])
+        assert order_id is not None, f"it does not have {units} of {sku} to sell"
         return order_id
+
+    async def restock(self, units: int, *, key: str) -> None:
+        """Mugs arrive."""
+        command = Receive(key=CommandKey(scope="test", key=key), sku=MUG, location=Location("BER"), units=units)
+        await post.post_commands(self.database, self.clock.new_id, [command])
 
     async def sell_elsewhere(self, units: int = 1) -> None:
         """Somebody orders at the paper shop, which tells us."""
@@ -141,8 +163,8 @@ class Market:
     # What is there ---------------------------------------------------------------------------------------------
 
     def shown(self, sku: str = MUG) -> int:
-        """What a buyer can buy at Amazon."""
-        return next(one.units for one in self.amazon.listings() if one.channel_sku == sku)
+        """What a buyer can buy at the marketplace."""
+        return next(one.units for one in self.place.listings() if one.channel_sku == sku)
 
     @property
     def shown_elsewhere(self) -> int:
@@ -157,20 +179,15 @@ class Market:
         return (await self.figures()).get("available", 0)
 
     async def posted(self) -> list[str]:
-        """The orders of Amazon that the ledger has taken."""
+        """The orders of the marketplace that the ledger has taken."""
         rows = await self.rows("select order_id from orders where snapshot is not null and channel = 'market'")
         return [row["order_id"] for row in rows]
 
     async def drifts(self) -> list[dict[str, Any]]:
         return await self.rows("select * from drifts order by opened_at")
 
-    @property
-    def writes(self) -> int:
-        """How often Amazon was written to."""
-        return self.wiretap.count("PATCH", "/listings/")
-
     def answers(self, status: int) -> list[str]:
-        """The paths of the calls that Amazon answered so."""
+        """The paths of the calls that it answered so."""
         return [one.request.url.path for one in self.wiretap.exchanges if one.response.status_code == status]
 
     async def rows(self, query: str) -> list[dict[str, Any]]:
@@ -183,11 +200,27 @@ class Market:
     async def assert_all_is_right(self) -> None:
         """Every order is counted once, both channels show what is available, and the ledger balances."""
         assert sorted(await self.posted()) == sorted(
-            order.order_id for order in self.amazon.orders() if order.lines[0].channel_sku != TWIN
+            order.order_id for order in self.place.orders() if order.lines[0].channel_sku != TWIN
         )
         assert self.shown() == self.shown_elsewhere == await self.available()
         assert (await audit.audit(self.database)).violations == ()
         assert await self.rows("select * from inbox where state = 'parked'") == []
+
+
+class AmazonMarket(Market[AmazonSimulator]):
+    """The marketplace is Amazon."""
+
+    @property
+    def amazon(self) -> AmazonSimulator:
+        return self.place
+
+    @property
+    def writes(self) -> int:
+        """How often Amazon was written to."""
+        return self.wiretap.count("PATCH", "/listings/")
+
+
+AnyMarket = TypeVar("AnyMarket", bound=Market[Any])
 
 
 async def _awaited(step: Callable[[], Awaitable[int]]) -> int:
@@ -197,45 +230,66 @@ async def _awaited(step: Callable[[], Awaitable[int]]) -> int:
 @asynccontextmanager
 async def open_market(
     dsn: str, *, units: int = 20, has_queue: bool = True, has_twin: bool = False, seed: int = 7
-) -> AsyncIterator[Market]:
+) -> AsyncIterator[AmazonMarket]:
     """So many mugs are there and shown by both; Amazon's news comes by a queue, or orders are polled alone."""
+    clock = MarketClock()
+    amazon = AmazonSimulator(seed=seed, speed=1.0, clock=clock)
+    amazon.habits.unpaid_share = 0.0
+    amazon.stock_catalogue([CatalogueItem(sku, sku, units) for sku in ([MUG, TWIN] if has_twin else [MUG])])
+    if has_twin:
+        amazon.fulfil_by_amazon(TWIN)
+    if has_queue:
+        amazon.notifications.subscribe_all()
+    account = amazon.listening_account(address=ADDRESS) if has_queue else amazon.account(address=ADDRESS)
+    async with _market(dsn, amazon, clock, account=account, units=units, make=AmazonMarket) as market:
+        market.has_news = lambda: amazon.queue.visible_count > 0
+        await market.begin(units, twin=TWIN if has_twin else None)
+        yield market
+
+
+@asynccontextmanager
+async def open_ebay(
+    dsn: str, lane: Lane, *, units: int = 20, has_control: bool = True
+) -> AsyncIterator[Market[EbaySimulator]]:
+    """So many mugs are there and shown by both, at eBay as a listing of this world; orders are polled alone."""
+    clock = MarketClock()
+    ebay = EbaySimulator(seed=7, speed=1.0, clock=clock)
+    ebay.habits.unpaid_share = ebay.habits.payment_fails_share = 0.0
+    ebay.habits.has_out_of_stock_control = has_control
+    ebay.ebay.lanes[MUG] = lane
+    ebay.stock_catalogue([CatalogueItem(MUG, MUG, units)])
+    account = ebay.account(address=ADDRESS)
+    async with _market(dsn, ebay, clock, account=account, units=units, make=Market[EbaySimulator]) as market:
+        await market.begin(units)
+        yield market
+
+
+@asynccontextmanager
+async def _market(
+    dsn: str,
+    place: Any,
+    clock: MarketClock,
+    *,
+    account: SimulatedAccount,
+    units: int,
+    make: Callable[..., AnyMarket],
+) -> AsyncIterator[AnyMarket]:
     async with pinned(dsn) as pin:
-        clock = MarketClock()
-        amazon = AmazonSimulator(seed=seed, speed=1.0, clock=clock)
-        amazon.habits.unpaid_share = 0.0
-        amazon.stock_catalogue([CatalogueItem(sku, sku, units) for sku in ([MUG, TWIN] if has_twin else [MUG])])
-        if has_twin:
-            amazon.fulfil_by_amazon(TWIN)
-        if has_queue:
-            amazon.notifications.subscribe_all()
-        account = amazon.listening_account(address=ADDRESS) if has_queue else amazon.account(address=ADDRESS)
-        wiretap = Wiretap(httpx2.ASGITransport(app=amazon.app()))
+        wiretap = Wiretap(httpx2.ASGITransport(app=place.app()))
         paper = PaperConnector(SHOP)
         paper.books[ChannelSku(MUG)] = units
         async with pin.database.transaction() as tx:
             await catalog.add_skus(tx, {MUG: ""})
             await catalog.add_channel(
-                tx, catalog.NewChannel(MARKET, "amazon", Location("BER"), account.settings, account.secrets, {})
+                tx, catalog.NewChannel(MARKET, place.kind, Location("BER"), account.settings, account.secrets, {})
             )
             await catalog.set_mode(tx, MARKET, "live")
             await catalog.set_mode(tx, SHOP, "live")
             await schedules.ensure(tx, SHOP, {"orders": 60.0, "stock": 900.0})
-        async with httpx2.AsyncClient(transport=wiretap) as client, living(amazon, clock.lives):
+        async with httpx2.AsyncClient(transport=wiretap) as client, living(place, clock.lives):
             opened = OpenChannels(pin.database, clock, client)
             await opened.refresh()
             elsewhere = OpenChannel(name=SHOP, kind="paper", connector=paper, capability=CAPABILITY)
             channels = {MARKET: opened.by_name[MARKET], SHOP: elsewhere}
             assert channels[MARKET].capability.write_kind is WriteKind.BLIND_SET
-            listener = hear.Listener(pin.database, channels[MARKET], clock)
-            market = Market(pin, clock, amazon, paper, channels, wiretap, listener)
-            await market.work()
-            async with pin.database.transaction() as tx:
-                await rights.set_mode(tx, [MUG], Mode.POOLED, guard_at_units=0)
-                if has_twin:
-                    await listings.link(tx, (MARKET, TWIN), MUG, pack_units=1)
-            command = Receive(key=CommandKey(scope="test", key="first"), sku=MUG, location=Location("BER"), units=units)
-            await post.post_commands(pin.database, clock.new_id, [command])
-            await market.live(SETTLED_S)
-            await market.assert_all_is_right()
-            wiretap.exchanges.clear()
-            yield market
+            yield make(pin, clock, place, paper, channels, wiretap)

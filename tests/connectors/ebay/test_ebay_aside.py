@@ -18,7 +18,6 @@ from oneshelf.sdk.message import Accepted, Refused
 from oneshelf.sdk.secret_store import MemorySecretStore, SecretStore
 
 BOTH = pytest.mark.parametrize("lane", [INVENTORY, TRADING], ids=str)
-ONLY_TRADING = pytest.mark.parametrize("lane", [TRADING], ids=str)
 # More than any of the stories here has steps.
 STEPS_MAX = 60
 
@@ -147,7 +146,7 @@ def test_what_a_person_ends_stays_ended_also_where_we_had_ended_one_before(lane:
     played(story, lanes=[lane], items=1, has_control=False)
 
 
-@ONLY_TRADING
+@BOTH
 def test_what_sold_out_and_so_ended_by_itself_comes_back(lane: Lane) -> None:
     async def story(bench: Bench) -> None:
         await bench.read(MUG)
@@ -201,3 +200,51 @@ def test_two_nodes_that_note_at_the_same_time_lose_nothing() -> None:
         assert [one.item_id(ChannelSku(sku)) for sku in "ABC"] == ["1", None, "3"]
 
     played(story)
+
+
+def test_a_variation_is_published_with_its_group_and_the_others_show_nothing() -> None:
+    async def story(bench: Bench) -> None:
+        await bench.read(MUG, CAP)
+        bench.placed((MUG, 10))
+        bench.placed((CAP, 10))
+        a_node(bench, Life())
+        assert (await bench.units_read(MUG), await bench.units_read(CAP)) == (0, 0)
+        await until_accepted(bench, 5)
+        assert {sku: bench.shown()[sku] for sku in (MUG, CAP)} == {MUG: 5, CAP: 0}
+        assert await pushed(bench, CAP, 2) == Accepted()
+        await bench.applied()
+        assert {sku: bench.shown()[sku] for sku in (MUG, CAP)} == {MUG: 5, CAP: 2}
+        assert [one.is_live for one in ebay_of(bench).ebay.listings.values()] == [False, True]
+
+    played(story, lanes=[INVENTORY, INVENTORY], has_control=False, group_share=1.0)
+
+
+def test_a_group_that_a_person_withdrew_is_not_published_for_one_of_its_variations() -> None:
+    async def story(bench: Bench) -> None:
+        await bench.read(MUG, CAP)
+        bench.placed((MUG, 10))
+        books = ebay_of(bench).ebay
+        books.end(books.catalogue[CAP].listing)
+        outcome = await pushed(bench, MUG, 5)
+        for _ in range(5):
+            await bench.applied()
+            outcome = await pushed(bench, MUG, 5)
+        assert isinstance(outcome, Refused)
+        assert CAP in outcome.words
+        assert (bench.shown()[MUG], bench.shown()[CAP]) == (0, 0)
+
+    played(story, lanes=[INVENTORY, INVENTORY], has_control=False, group_share=1.0)
+
+
+def test_a_figure_that_arrives_after_everything_sold_out_is_no_persons_withdrawal() -> None:
+    async def story(bench: Bench) -> None:
+        await bench.read(MUG, CAP)
+        bench.placed((MUG, 10))
+        bench.placed((CAP, 10))
+        assert (await bench.units_read(MUG), await bench.units_read(CAP)) == (0, 0)
+        ebay_of(bench).ebay.catalogue[CAP].figures.item_units = 3
+        assert await bench.units_read(CAP) == 0
+        await until_accepted(bench, 5)
+        assert {sku: bench.shown()[sku] for sku in (MUG, CAP)} == {MUG: 5, CAP: 0}
+
+    played(story, lanes=[INVENTORY, INVENTORY], has_control=False, group_share=1.0)

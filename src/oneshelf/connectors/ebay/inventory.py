@@ -31,6 +31,30 @@ INVALID_QUANTITY = 25004
 SKU_UNKNOWN = frozenset({25702, 25710})
 CONCURRENT = 25025
 SYSTEM = 25001
+USER_ERROR = 25002
+# "This Offer is not available": it is not on sale.
+OFFER_UNAVAILABLE = 25713
+# What updateOffer takes (EbayOfferDetailsWithId, contract 1.18.0, checked 2026-11-26).
+OFFER_MEMBERS = (
+    "availableQuantity",
+    "categoryId",
+    "charity",
+    "extendedProducerResponsibility",
+    "hideBuyerDetails",
+    "includeCatalogProductDetails",
+    "listingDescription",
+    "listingDuration",
+    "listingPolicies",
+    "listingStartDate",
+    "lotSize",
+    "merchantLocationKey",
+    "pricingSummary",
+    "quantityLimitPerBuyer",
+    "regulatory",
+    "secondaryCategoryId",
+    "storeCategoryNames",
+    "tax",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +136,12 @@ def item_from(document: Any) -> Item:
         units=None if told is None else units_from(told, what=f"{sku}: quantity"),
         locations=tuple(text_in(one, "merchantLocationKey") for one in divided),
     )
+
+
+def groups_of(document: Any) -> tuple[str, ...]:
+    """The groups of an item: each is one listing with variations. Raises MalformedError."""
+    told = a_list(an_object(document, "an inventory item").get("inventoryItemGroupKeys") or [], "the groups")
+    return tuple(a_text(one, "the key of a group") for one in told)
 
 
 def items_batch(document: Any) -> dict[str, Item]:

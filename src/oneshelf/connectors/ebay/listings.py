@@ -118,19 +118,19 @@ class Listings:
         found = []
         for item in items:
             offers = await self._offers(item.sku)
-            is_aside = await self._is_aside(ChannelSku(item.sku), item, offers)
+            is_aside = await self._is_aside(ChannelSku(item.sku), offers)
             found.append(shown_in_inventory(item, offers, is_aside=is_aside))
         return [shown for shown in found if shown is not None]
 
-    async def _is_aside(self, channel_sku: ChannelSku, item: Item, offers: Sequence[Offer]) -> bool:
-        """Whether an item with units whose offer is not live went off sale for want of units.
+    async def _is_aside(self, channel_sku: ChannelSku, offers: Sequence[Offer]) -> bool:
+        """Whether an item whose offer is not live went off sale for want of units.
 
-        Either we withdrew it, or eBay ended it, as it was sold out before our last figure arrived.
+        Either we withdrew it, or eBay ended it, as it was sold out; a figure of ours may arrive after that.
         """
         if self.aside.item_id(channel_sku) is not None:
             return True
         known = self.memory.place(channel_sku)
-        if not item.units or any(offer.is_live for offer in offers) or not isinstance(known, InInventory):
+        if any(offer.is_live for offer in offers) or not isinstance(known, InInventory):
             return False
         listing_id = known.offers[0].listing_id if known.is_live else ""
         _rows, ended = await self._item(listing_id) if listing_id else ([], None)

@@ -50,6 +50,9 @@ class Pusher:
         self._listings = listings
         self._clock = clock
         self._zero = ZeroStrategy(api, listings)
+        # What is not as it was read, by eBay's own word, and what was read for this push.
+        self._doubted: set[ChannelSku] = set()
+        self._read: frozenset[ChannelSku] = frozenset()
 
     async def push(self, writes: Sequence[StockWrite]) -> tuple[WriteOutcome, ...]:
         """See `sdk.contract.Connector.push`."""
@@ -74,14 +77,24 @@ class Pusher:
 
     async def _read_unread(self, writes: Sequence[StockWrite]) -> float | None:
         """Look up listings of which we do not know where they are written. The seconds to wait where eBay is busy."""
-        unread = [write.channel_sku for write in writes if self._listings.memory.place(write.channel_sku) is None]
+        skus = [write.channel_sku for write in writes]
+        unread = [sku for sku in skus if sku in self._doubted or self._listings.memory.place(sku) is None]
+        self._read = frozenset(unread)
         if not unread:
             return None
         try:
             await self._listings.read(unread)
         except RetryLaterError as busy:
             return busy.retry_after_s
+        self._doubted -= self._read
         return None
+
+    def _doubt(self, channel_sku: ChannelSku, words: str) -> WriteOutcome:
+        """eBay says that it is not on sale: it may have ended since it was read, so it is read again, once."""
+        if channel_sku in self._read:
+            return Refused(words)
+        self._doubted.add(channel_sku)
+        return Throttled(PAUSE_S)
 
     def _guard(self, channel_sku: ChannelSku, *, unread_s: float | None) -> WriteOutcome | None:
         """None where the listing may be written."""
@@ -183,6 +196,8 @@ class Pusher:
             return Throttled(CONCURRENT_S)
         if is_day_used_up(words):
             return UsedUp(seconds_to_the_next_day(self._clock.now()), words)
+        if inventory.OFFER_UNAVAILABLE in codes:
+            return self._doubt(channel_sku, words)
         if inventory.SKU_UNKNOWN & codes:
             self._listings.memory.forget(channel_sku)
         return Refused(words)
@@ -223,8 +238,10 @@ class Pusher:
             return await self._zero.end(write.channel_sku, place, words)
         if is_day_used_up(words):
             return UsedUp(seconds_to_the_next_day(self._clock.now()), words)
-        if codes & (trading.OTHER_WORLD | trading.GONE):
-            # It has become a listing of the other world, or another item: the next attempt looks it up anew.
+        if codes & trading.GONE:
+            return self._doubt(write.channel_sku, words)
+        if codes & trading.OTHER_WORLD:
+            # It has become a listing of the other world: the next attempt looks it up anew.
             self._listings.memory.forget(write.channel_sku)
         return Refused(words)
 

@@ -58,6 +58,8 @@ class Variation:
     figures: Figures
     is_gone: bool = False
     content: dict[str, object] = field(default_factory=dict)
+    # What the offer is without since it was replaced, and cannot be published without.
+    lacks: frozenset[str] = frozenset()
     # Until an instant these were the figures, the oldest first: a replica that lags behind still shows them.
     past: deque[tuple[float, Figures]] = field(default_factory=lambda: deque(maxlen=PAST_MOST))
 

@@ -59,6 +59,7 @@ class InventoryApi:
             ("PUT", "/inventory_item/{sku:path}", self._replace_item),
             ("GET", "/offer", self._offers),
             ("GET", "/offer/{offer_id}", self._offer),
+            ("PUT", "/offer/{offer_id}", self._replace_offer),
             ("POST", "/offer/publish_by_inventory_item_group", self._publish_group),
             ("POST", "/offer/withdraw_by_inventory_item_group", self._withdraw_group),
             ("POST", "/offer/{offer_id}/publish", self._publish),
@@ -240,6 +241,24 @@ class InventoryApi:
         variation = self._offered(request)
         return JSONResponse(documents.offer(variation, self._faults.replica_at(), self._marketplace_id))
 
+    async def _replace_offer(self, request: Request) -> Response:
+        """A complete replacement: what is not named is gone."""
+        if not request.headers.get("content-language"):
+            raise refused(25709, "Invalid value for header Content-Language.", fieldName="Content-Language")
+        document = asked.body_of(await request.body())
+        variation = self._offered(request)
+        units = self._units(document["availableQuantity"]) if "availableQuantity" in document else None
+        lacking = {"pricingSummary", "merchantLocationKey"} - set(document)
+        if variation.is_on_sale:
+            if lacking:
+                raise refused(25002, f"A user error has occurred. {', '.join(sorted(lacking))} is missing.")
+            if units == 0 and self._books.is_refused_as_zero(variation, 0):
+                raise refused(25004, "Invalid quantity. The quantity must be a valid number greater than 0.")
+            self._may_revise(variation.listing)
+        variation.lacks = frozenset(lacking)
+        self._books.submit(variation, item_units=None, offer_units=units)
+        return self._written(Response(status_code=204))
+
     async def _publish(self, request: Request) -> Response:
         _needs_body(request)
         variation = self._offered(request)
@@ -274,6 +293,8 @@ class InventoryApi:
             raise refused(25002, "A user error has occurred. The offer is published already.")
         if not self._books.has_control and not any(one.figures.units for one in listing.left):
             raise refused(25004, "Invalid quantity. The quantity must be a valid number greater than 0.")
+        if lacking := {name for one in listing.left for name in one.lacks}:
+            raise refused(25002, f"A user error has occurred. {', '.join(sorted(lacking))} is missing.")
         if self._books.is_busy(listing):
             raise busy()
         return self._written(JSONResponse({"listingId": self._books.relist(listing).listing_id}))

@@ -12,14 +12,13 @@ from contextlib import suppress
 from dataclasses import replace
 
 from oneshelf.connectors.ebay import inventory, trading
-from oneshelf.connectors.ebay.api import INVENTORY, EbayApi, is_success, refuse
-from oneshelf.connectors.ebay.inventory import Offer
-from oneshelf.connectors.ebay.json_reading import error_words
+from oneshelf.connectors.ebay.api import EbayApi
 from oneshelf.connectors.ebay.listings import Listings
+from oneshelf.connectors.ebay.offers import Offers
 from oneshelf.connectors.ebay.shelf import InInventory, InTrading, Place, item_id_in
 from oneshelf.domain.identity import ChannelSku
 from oneshelf.errors import MalformedError, invariant
-from oneshelf.sdk.fault import ChannelFault, OutcomeUnknownError, RefusedError
+from oneshelf.sdk.fault import ChannelFault, RefusedError
 from oneshelf.sdk.message import Accepted, Refused, Throttled, Unknown, WriteOutcome
 
 SETTLES_S = 5.0
@@ -32,6 +31,7 @@ class ZeroStrategy:
     def __init__(self, api: EbayApi, listings: Listings) -> None:
         self._api = api
         self._listings = listings
+        self._offers = Offers(api, listings)
 
     # The Inventory API ---------------------------------------------------------------------------------------
 
@@ -39,10 +39,9 @@ class ZeroStrategy:
         """Withdraw the offers; `words`: why zero was refused. A zero that fails both ways is Refused: it sells on."""
         try:
             await self._listings.aside.note(channel_sku, place.offers[0].listing_id)
-            for offer in place.offers:
-                await self._post_offer("withdrawOffer", offer, "withdraw")
+            await self._offers.withdraw(place.offers)
             # Nothing is on sale now, so that nobody refuses the zero any more: it tells whoever looks that we did it.
-            await self._set(place.item, ())
+            await self._offers.set(place.item, ())
         except RefusedError as refusal:
             return Refused(f"zero is refused ({words}), and so is taking it off sale ({refusal}): {WAY_OUT}")
         except ChannelFault as fault:
@@ -60,14 +59,15 @@ class ZeroStrategy:
         # With units it looks as if a person had withdrawn it, until it is on sale.
         if self._listings.aside.item_id(channel_sku) is None:
             await self._listings.aside.note(channel_sku, place.offers[0].listing_id)
-        await self._set(place.item, (), units=units)
+        await self._offers.set(place.item, (), units=units)
         try:
-            for offer in place.offers:
-                await self._post_offer("publishOffer", offer, "publish")
-            await self._set(place.item, place.offers, units=units)
+            await self._offers.give_units(place.offers, units)
+            await self._offers.publish(channel_sku, place)
+            await self._offers.set(place.item, place.offers, units=units)
         except RefusedError as refusal:
             if f" {inventory.INVALID_QUANTITY}: " in str(refusal):
-                # eBay accepts a quantity some seconds before it goes by it.
+                # eBay accepts a quantity some seconds before it goes by it; and what the offer has is read anew.
+                self._listings.memory.forget(channel_sku)
                 return Throttled(SETTLES_S)
             return Refused(f"its offer cannot be published again: {refusal}")
         except MalformedError as unread:
@@ -81,30 +81,6 @@ class ZeroStrategy:
         self._listings.memory.forget(channel_sku)
         with suppress(ChannelFault):
             await self._listings.aside.drop([channel_sku])
-
-    async def _post_offer(self, operation: str, offer: Offer, act: str) -> None:
-        path = f"{inventory.PATH}/offer/{offer.offer_id}/{act}"
-        reply = await self._api.write(operation, "POST", path, budget=INVENTORY, json={})
-        if not is_success(reply) and (reply.status < 400 or reply.status == 408):
-            raise OutcomeUnknownError(f"{operation}: {reply.status} {error_words(reply.body)}")
-        refuse(operation, reply)
-
-    async def _set(self, item: inventory.Item, offers: tuple[Offer, ...], *, units: int = 0) -> None:
-        """Raises RefusedError where any row is refused."""
-        reply = await self._api.write(
-            "bulkUpdatePriceQuantity",
-            "POST",
-            f"{inventory.PATH}/bulk_update_price_quantity",
-            budget=INVENTORY,
-            json=inventory.update([(item, offers, units)]),
-        )
-        refuse("bulkUpdatePriceQuantity", reply)
-        results = inventory.results_of(reply.document())
-        failed = [row.words for row in results if not row.is_done]
-        if failed:
-            raise RefusedError(f"bulkUpdatePriceQuantity: {'; '.join(failed)}")
-        if not results:
-            raise MalformedError("bulkUpdatePriceQuantity answered without a row")
 
     # The Trading API -----------------------------------------------------------------------------------------
 
