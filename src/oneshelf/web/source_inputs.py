@@ -29,7 +29,7 @@ from oneshelf.web.policy_inputs import GroupIn
 from oneshelf.web.problems import in_words
 
 STATEMENTS_MAX = 1_000
-NUMBER_MAX = 2**53 - 1
+NUMBER_MAX = UNITS_MAX
 DELTA = "delta"
 
 
