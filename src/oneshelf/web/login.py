@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import parse_qs
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from oneshelf.domain.access import Role, Via
@@ -17,6 +16,7 @@ from oneshelf.web.audit_log import WHO
 from oneshelf.web.auth import Door, principal_of, session_cookie, session_of
 from oneshelf.web.bodies import read_capped
 from oneshelf.web.engine import engine_of
+from oneshelf.web.pages.frame import page
 from oneshelf.web.passwords import Passwords, forget_tries, password_from, take_a_try, user_name_from
 
 FORM_BYTES_MAX = 10_000
@@ -24,18 +24,10 @@ WRONG = "The name or the password is wrong."
 ENDED = "This link is not good any more. Ask an admin for another one: oneshelf user reset NAME"
 STYLE = Path(__file__).parent / "static" / "oneshelf.css"
 
-_environment = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "templates"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-
 
 async def login_page(request: Request) -> Response:
     """The form."""
-    return _page("login.html", next=_next(request.query_params.get("next", "")), name="", words="")
+    return page(request, "login.html", {"next": _next(request.query_params.get("next", "")), "name": "", "words": ""})
 
 
 async def log_in(request: Request) -> Response:
@@ -52,18 +44,24 @@ async def log_in(request: Request) -> Response:
         kept = await users.login(tx, name)
     if wait_s:
         words = f"Too many tries. Wait {wait_s / 60:.0f} min and try again."
-        answer = _page("login.html", status=429, next=_next(form.get("next", "")), name=name, words=words)
+        answer = page(
+            request, "login.html", {"next": _next(form.get("next", "")), "name": name, "words": words}, status=429
+        )
         answer.headers["Retry-After"] = str(int(wait_s) + 1)
         return answer
     password = form.get("password", "")[:FORM_BYTES_MAX]
     passwords: Passwords = request.app.state.passwords
     is_right = await passwords.is_right(password, kept=kept.password_hash if kept else "")
     if kept is None or not is_right:
-        return _page("login.html", status=401, next=_next(form.get("next", "")), name=name, words=WRONG)
+        return page(
+            request, "login.html", {"next": _next(form.get("next", "")), "name": name, "words": WRONG}, status=401
+        )
     async with engine.database.transaction() as tx:
         # It may have been changed while the password was compared.
         if await users.login(tx, name) != kept:
-            return _page("login.html", status=401, next=_next(form.get("next", "")), name=name, words=WRONG)
+            return page(
+                request, "login.html", {"next": _next(form.get("next", "")), "name": name, "words": WRONG}, status=401
+            )
         await forget_tries(tx, name=name, address=address)
         await users.note_login(tx, kept.user_id)
         session = await sessions.begin(tx, kept.user_id, instead_of=session_of(request))
@@ -91,8 +89,8 @@ async def set_up_page(request: Request) -> Response:
     async with engine_of(request).database.transaction() as tx:
         whose = await users.invited(tx, link)
     if whose is None:
-        return _page("set_up.html", status=410, link="", name="", is_first=False, words=ENDED)
-    return _page("set_up.html", link=link, name=whose[1], is_first=whose[0] is None, words="")
+        return page(request, "set_up.html", {"link": "", "name": "", "is_first": False, "words": ENDED}, status=410)
+    return page(request, "set_up.html", {"link": link, "name": whose[1], "is_first": whose[0] is None, "words": ""})
 
 
 async def set_up(request: Request) -> Response:
@@ -102,20 +100,22 @@ async def set_up(request: Request) -> Response:
     async with engine.database.transaction() as tx:
         whose = await users.invited(tx, link)
     if whose is None:
-        return _page("set_up.html", status=410, link="", name="", is_first=False, words=ENDED)
+        return page(request, "set_up.html", {"link": "", "name": "", "is_first": False, "words": ENDED}, status=410)
     is_first = whose[0] is None
     try:
         name = user_name_from(form.get("name", "")) if is_first else whose[1]
         password = password_from(form.get("password", ""), again=form.get("again", ""), name=name)
     except MalformedError as problem:
         said = f"{problem}."
-        return _page("set_up.html", status=422, link=link, name=whose[1], is_first=is_first, words=said)
+        return page(
+            request, "set_up.html", {"link": link, "name": whose[1], "is_first": is_first, "words": said}, status=422
+        )
     passwords: Passwords = request.app.state.passwords
     kept = await passwords.hashed(password)
     async with engine.database.transaction() as tx:
         # Locked, and read again: of two who use the link at once, one is too late.
         if await users.invited(tx, link) != whose:
-            return _page("set_up.html", status=410, link="", name="", is_first=False, words=ENDED)
+            return page(request, "set_up.html", {"link": "", "name": "", "is_first": False, "words": ENDED}, status=410)
         user_id = whose[0] or engine.clock.new_id()
         if is_first:
             await users.add(tx, user_id, name=name, role=Role.ADMIN, created_by="the link of the first start")
@@ -129,7 +129,11 @@ async def account(request: Request) -> Response:
     principal = principal_of(request.scope)
     is_session = principal is not None and principal.via is Via.SESSION
     scopes = sorted(scope.value for scope in principal.scopes) if principal else []
-    return _page("account.html", name=principal.name if principal else "", is_session=is_session, scopes=scopes)
+    return page(
+        request,
+        "account.html",
+        {"name": principal.name if principal else "", "is_session": is_session, "scopes": scopes},
+    )
 
 
 async def style(_request: Request) -> Response:
@@ -155,12 +159,6 @@ def _next(text: str) -> str:
 
 def _address(request: Request) -> str:
     return request.client.host if request.client else ""
-
-
-def _page(template: str, *, status: int = 200, **context: object) -> Response:
-    # What the frame of the other pages asks about: nothing was done, and nothing refreshes itself.
-    frame = {"said": None, "is_live": False}
-    return HTMLResponse(_environment.get_template(template).render(frame | context), status_code=status)
 
 
 ROUTES = [

@@ -100,14 +100,6 @@ NEEDS: Mapping[str, Mapping[str, Scope | None]] = {
     "/v1/imports": {"POST": _PUBLISH},
     "/v1/imports/{import_id}": {"GET": _READ},
     "/v1/exports/{kind}": {"GET": _READ},
-    "/v1/sources": {"GET": _READ, "PUT": _PUBLISH},
-    "/v1/statements": {"GET": _READ, "POST": _STOCK},
-    "/v1/truth-rules": {"GET": _READ, "PUT": _PUBLISH, "DELETE": _PUBLISH},
-    "/v1/truth-rules/preview": {"POST": _READ},
-    "/v1/truth-rules/history": {"GET": _READ},
-    "/v1/conflicts": {"GET": _READ},
-    "/v1/conflicts/{conflict_id}": {"GET": _READ},
-    "/v1/conflicts/{conflict_id}/ruling": {"PUT": _PUBLISH},
 }
 
 
