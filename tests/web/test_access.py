@@ -24,6 +24,9 @@ SOME = {
     "channel": "paper",
     "channel_sku": "plate",
     "reservation_id": "0199c000-0000-7000-8000-000000000000",
+    "endpoint": "erp",
+    "import_id": "0199f000-0000-7000-8000-000000000000",
+    "kind": "skus",
     "conflict_id": "0199e000-0000-7000-8000-000000000000",
     "drift_id": "0199d000-0000-7000-8000-000000000000",
 }
@@ -40,6 +43,9 @@ def declared() -> list[tuple[str, str, Scope | None]]:
 
 
 def address(path: str) -> str:
+    """One that is answered: events have no end, unless they are asked for wrongly."""
+    if path == "/v1/events":
+        return f"{path}?after=nothing"
     return re.sub(r"\{(\w+)\}", lambda name: SOME[name[1]], path)
 
 

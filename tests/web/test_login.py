@@ -178,7 +178,7 @@ async def test_a_page_that_refreshes_itself_keeps_nobody_logged_in(house: House)
         return float(row[0])
 
     house.later(120)
-    assert (await house.client.get("/live/shelf")).status_code == 200
+    assert (await house.client.get("/skus", headers={"HX-Request": "true"})).status_code == 200
     assert await idle_min() > 28
     assert (await house.client.get("/v1/skus")).status_code == 200
     assert await idle_min() < 28

@@ -29,6 +29,7 @@ REMEMBERED_MAX = 1000
 BURST_S = 5.0
 NOTED_EVERY_S = 60.0
 _WEBHOOKS = "/webhooks/"
+_NO_PAGES = ("/v1/", "/static/", "/metrics", "/openapi.json")
 _SAYS_WHERE_FROM = frozenset({"origin", "sec-fetch-site"})
 SESSION_COOKIE = "oneshelf_session"
 # Taken by browsers only over TLS, for this host alone and every path (RFC 6265bis, section 4.1.3.2).
@@ -117,15 +118,14 @@ class Door:
                 return principal
         if session := session_of(request):
             is_told = is_safe or not _SAYS_WHERE_FROM.isdisjoint(request.headers.keys())
-            principal = await self._logged_in(session, request.scope["path"]) if is_told else None
+            principal = await self._logged_in(session, is_act=not _refreshes_itself(request)) if is_told else None
             if principal is not None:
                 return principal
         return None if self._token else await self._anybody()
 
-    async def _logged_in(self, session: str, path: str) -> Principal | None:
+    async def _logged_in(self, session: str, *, is_act: bool) -> Principal | None:
         """Whose session this is. A page that refreshes itself keeps nobody logged in who has gone away."""
         now = self._clock.monotonic()
-        is_act = not path.startswith("/live/")
         seen = self._remembered(session)
         if seen is not None and (not is_act or seen.noted_at + NOTED_EVERY_S > now):
             return seen.principal
@@ -277,6 +277,11 @@ def _key(presented: str) -> bytes:
     return hashlib.sha256(presented.encode("latin-1")).digest()
 
 
+def _refreshes_itself(request: Request) -> bool:
+    """Whether a page asks for its own newest state, and nobody does: nothing else on the pages asks by htmx."""
+    return request.scope["method"] == "GET" and request.headers.get("hx-request") == "true"
+
+
 def _is_from_elsewhere(request: Request) -> bool:
     """Whether a browser sends this for another site. An older one has no Sec-Fetch-Site and tells the origin alone."""
     site = request.headers.get("sec-fetch-site")
@@ -287,7 +292,7 @@ def _is_from_elsewhere(request: Request) -> bool:
 
 
 def _is_page(path: str) -> bool:
-    return path == "/" or path.startswith("/skus/")
+    return not path.startswith(_NO_PAGES)
 
 
 def _same(presented: bytes, expected: bytes) -> bool:
