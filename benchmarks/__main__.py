@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import audit, bulk, flow, http, propagate, reserve, size
+from benchmarks import audit, bulk, files, flow, http, propagate, reserve, size
 
 MEASUREMENTS = {
     "flow": flow.main,
@@ -14,6 +14,7 @@ MEASUREMENTS = {
     "propagate": propagate.main,
     "size": size.main,
     "bulk": bulk.main,
+    "files": files.main,
 }
 
 

@@ -35,6 +35,9 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = str(BYTECODE)
 sys.dont_write_bytecode = False
 
+# Where nothing else is said, data and keys are kept here and not with those of whoever runs the tests.
+os.environ["XDG_DATA_HOME"] = str(BYTECODE.parent / "data")
+
 # Sets of text have one order in all workers and in all programs that tests start, so that a seed is one run.
 os.environ["PYTHONHASHSEED"] = HASH_SEED
 

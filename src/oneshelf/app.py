@@ -11,25 +11,29 @@ from typing import TYPE_CHECKING
 import httpx2
 
 from oneshelf.clock import Clock, SystemClock
-from oneshelf.config import Settings
-from oneshelf.domain.identity import Channel
-from oneshelf.errors import ConfigurationError
+from oneshelf.config import Settings, directory_named
+from oneshelf.domain.destination import networks_from
+from oneshelf.domain.identity import Channel, location_from, name_from
+from oneshelf.errors import ConfigurationError, KeyMissingError
 from oneshelf.flow.channel import OpenChannel, with_timing
+from oneshelf.flow.outgoing import Outgoing
 from oneshelf.sdk.capability import effective
 from oneshelf.sdk.http import ChannelHttp
 from oneshelf.sdk.kinds import kind_named, load_kinds
 from oneshelf.sdk.message import ChannelConfig
-from oneshelf.storage import catalog, limits, schedules
+from oneshelf.storage import catalog, limits, schedules, secret_keys
 from oneshelf.storage.catalog import ChannelRow
 from oneshelf.storage.database import Database
 from oneshelf.storage.embedded import EmbeddedPostgres, running_dsn
 from oneshelf.storage.kept_secrets import StoredSecrets
+from oneshelf.storage.keyring import Keyring
 from oneshelf.storage.migrate import migrate
 from oneshelf.telemetry import get_logger
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
+    from oneshelf.files.folder import Watched
     from oneshelf.workers.supervisor import Supervisor
 
 CALL_DEADLINE_S = 20.0
@@ -55,13 +59,21 @@ def database_dsn(settings: Settings) -> Iterator[str]:
         yield server.dsn
 
 
+def keyring_of(settings: Settings) -> Keyring:
+    """The keys that seal secrets: of the environment, else of a file beside the embedded database's data."""
+    typed = settings.secrets_key.get_secret_value()
+    if typed:
+        return Keyring(typed.split(","))
+    return Keyring(file=settings.secrets_key_file or Path(settings.data_dir) / "secrets.key")
+
+
 @asynccontextmanager
 async def open_database(settings: Settings) -> AsyncIterator[Database]:
     """The database, migrated to this version of the code."""
     with database_dsn(settings) as dsn:
         for name in migrate(dsn):
             log.info("migration.applied", name=name)
-        async with Database.open(dsn) as database:
+        async with Database.open(dsn, keyring=keyring_of(settings)) as database:
             yield database
 
 
@@ -74,6 +86,7 @@ class OpenChannels:
         self._client = client
         self._kinds = load_kinds()
         self._rows: dict[Channel, tuple[object, ...]] = {}
+        self._locked: set[Channel] = set()
         self.by_name: dict[Channel, OpenChannel] = {}
 
     async def refresh(self) -> None:
@@ -86,6 +99,12 @@ class OpenChannels:
                 continue
             try:
                 opened = await self._open(row)
+            except KeyMissingError as problem:
+                # A channel that is open stays so: its secrets are those of before, only sealed anew.
+                if row.channel not in self._locked:
+                    log.error("channel.locked", channel=row.channel, words=str(problem))  # noqa: TRY400  # a setting
+                self._locked.add(row.channel)
+                continue
             except ConfigurationError as problem:
                 log.error("channel.misconfigured", channel=row.channel, words=str(problem))  # noqa: TRY400  # a setting, no bug
                 self.by_name.pop(row.channel, None)
@@ -93,6 +112,7 @@ class OpenChannels:
                 self.by_name[row.channel] = opened
             # Last: a database that went away meanwhile leaves the channel to the next look.
             self._rows[row.channel] = identity
+            self._locked.discard(row.channel)
         for name in set(self._rows) - {row.channel for row in rows}:
             del self._rows[name]
             self.by_name.pop(name, None)
@@ -103,8 +123,9 @@ class OpenChannels:
         capability = effective(declared, row.lost)
         limiter = limits.StoredLimiter(self._database, row.channel)
         http = ChannelHttp(self._client, clock=self._clock, limiter=limiter, deadline_s=CALL_DEADLINE_S)
-        config = ChannelConfig(channel=row.channel, settings=row.settings, secrets=row.secrets)
-        store = StoredSecrets(self._database, row.channel, typed=row.secrets, clock=self._clock)
+        typed = secret_keys.opened(self._database.keyring, row.secrets, table=secret_keys.TYPED, channel=row.channel)
+        config = ChannelConfig(channel=row.channel, settings=row.settings, secrets=typed)
+        store = StoredSecrets(self._database, row.channel, typed=typed, clock=self._clock)
         try:
             connector = kind.open(config, channel=row.channel, http=http, clock=self._clock, store=store)
         except ConfigurationError:
@@ -144,12 +165,45 @@ async def open_channels(
         yield channels
 
 
+def watched_folder(settings: Settings) -> Watched | None:
+    """The folder into which another system puts files. Raises MalformedError or ConfigurationError for a wrong one."""
+    if not settings.import_folder:
+        return None
+    from oneshelf.files.folder import Watched
+    from oneshelf.files.importing import Atomic
+    from oneshelf.files.table import Reading
+
+    folder = directory_named(settings.import_folder)
+    if not folder.is_dir():
+        raise ConfigurationError(f"ONESHELF_IMPORT_FOLDER: {folder} is no folder. Way out: make it, or leave it out")
+    pairs = [one.partition("=") for one in settings.import_columns.split(",") if one.strip()]
+    return Watched(
+        folder=folder,
+        kind=settings.import_kind,
+        source=name_from(settings.import_source, what="ONESHELF_IMPORT_SOURCE"),
+        atomic=Atomic(settings.import_atomic),
+        reading=Reading(
+            names={ours.strip(): theirs.strip() for ours, _, theirs in pairs},
+            ignored=frozenset(filter(None, settings.import_ignore.split(","))),
+        ),
+        location=location_from(settings.import_location) if settings.import_location else None,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Assembled:
     """An engine, put together. `supervisor` does its work; `application` answers what is asked of it."""
 
     supervisor: Supervisor
     application: FastAPI
+
+
+@asynccontextmanager
+async def open_outgoing(settings: Settings) -> AsyncIterator[Outgoing]:
+    """What calls endpoints. No connection is kept: the next one may be of another name at the same address."""
+    limits_of_client = httpx2.Limits(max_connections=100, max_keepalive_connections=0)
+    async with httpx2.AsyncClient(limits=limits_of_client, follow_redirects=False, trust_env=False) as client:
+        yield Outgoing(client, allowed=networks_from(settings.events_to))
 
 
 @asynccontextmanager

@@ -12,7 +12,8 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 
-from oneshelf.errors import ConfigurationError
+from oneshelf.domain.destination import networks_from
+from oneshelf.errors import ConfigurationError, MalformedError
 from oneshelf.sdk.address import address_from
 
 CONNECT_TIMEOUT_S = 10
@@ -50,9 +51,31 @@ class Settings(BaseSettings):
         default=SecretStr(""),
         description="Bearer token for the API and the pages. Needed unless listening on loopback.",
     )
+    secrets_key: SecretStr = Field(
+        default=SecretStr(""),
+        description="Keys that seal the secrets of channels, the newest first, with commas between. Empty: in a file.",
+    )
+    secrets_key_file: Path | None = Field(
+        default=None, description="The file with these keys. Not said: secrets.key in the data directory."
+    )
     public_url: str = Field(
         default="",
         description="Where channels reach the engine, such as https://shelf.example. Empty: nothing is subscribed to.",
+    )
+    import_folder: str = Field(default="", description="Where another system puts files for us. Empty: nowhere.")
+    import_kind: str = Field(default="counts", description="What these files are, as oneshelf stock import --as.")
+    import_source: str = Field(default="folder", description="Who sends them; a much shorter one is held.")
+    import_location: str = Field(default="", description="Where, for rows of these files that do not say it.")
+    import_atomic: str = Field(
+        default="file",
+        pattern="^(file|row)$",
+        description="If a row is wrong: nothing, or all but that row.",
+    )
+    import_columns: str = Field(default="", description="How the files call columns, such as sku=ItemNo,on_hand=Qty.")
+    import_ignore: str = Field(default="", description="Columns of the files that nobody reads; * for all unknown.")
+    events_to: str = Field(
+        default="",
+        description="Networks that are not public and hold endpoints of events, such as 10.1.2.0/24. Empty: none.",
     )
     log_level: str = Field(
         default="INFO", pattern="(?i)^(debug|info|warning|error)$", description="Least level to log."
@@ -68,6 +91,15 @@ class Settings(BaseSettings):
     @classmethod
     def _reachable_address(cls, text: str) -> str:
         return public_address(text) if text else text
+
+    @field_validator("events_to")
+    @classmethod
+    def _named_networks(cls, text: str) -> str:
+        try:
+            networks_from(text)
+        except MalformedError:
+            raise PydanticCustomError("networks", "must be networks such as 10.0.0.0/8, a comma between two") from None
+        return text
 
     @field_validator("data_dir", mode="before")
     @classmethod

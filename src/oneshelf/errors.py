@@ -17,6 +17,10 @@ class ConfigurationError(OneshelfError):
     """Something a person has to set right: a setting, a missing program, a wrong database."""
 
 
+class KeyMissingError(ConfigurationError):
+    """A secret is sealed by a key that is not on this machine. Put the key back; nothing is lost."""
+
+
 class DatabaseUnavailableError(OneshelfError):
     """PostgreSQL cannot be reached right now. Nothing was written; try again."""
 
@@ -69,3 +73,11 @@ class CannotResolveError(OneshelfError):
 
 class UnknownDriftError(CannotResolveError):
     """There is no such drift."""
+
+
+class UnknownConflictError(CannotResolveError):
+    """There is no such conflict."""
+
+
+class UnknownEndpointError(OneshelfError):
+    """There is no such endpoint. The text names those there are."""

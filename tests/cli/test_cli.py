@@ -16,13 +16,16 @@ import psycopg
 import pytest
 from typer.testing import CliRunner, Result
 
+from oneshelf.app import keyring_of
 from oneshelf.cli import app
 from oneshelf.clock import SystemClock
+from oneshelf.config import load_settings
 from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.domain.order import OrderLine, OrderSnapshot
 from oneshelf.flow.post import post_facts
 from oneshelf.storage import facts, inbox
 from oneshelf.storage.database import Database, Transaction
+from oneshelf.storage.keyring import is_sealed
 
 pytestmark = pytest.mark.pg
 
@@ -46,6 +49,13 @@ def shelf(cli: Cli) -> Cli:
     cli("stock", "add-sku", "MUG", "--title", "A mug")
     cli("stock", "add-location", "BER")
     return cli
+
+
+def access_token(dsn: str) -> str:
+    """What the shop is called with; it is sealed in the database."""
+    [(sealed,)] = rows(dsn, "select secrets ->> 'access_token' from channels")
+    assert is_sealed(sealed)
+    return keyring_of(load_settings()).open(sealed, place=("channels", "shop", "access_token"))
 
 
 def in_database(dsn: str, work: Callable[[Transaction], Awaitable[Any]]) -> Any:
@@ -175,7 +185,7 @@ def test_a_wrong_channel_is_refused_before_it_is_stored(
 def test_a_secret_can_come_from_the_environment(shelf: Cli, dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("A_TOKEN", "shpat_from_outside")
     shelf(*SHOP, "--secret-env", "access_token=A_TOKEN")
-    assert rows(dsn, "select secrets ->> 'access_token' from channels") == [("shpat_from_outside",)]
+    assert access_token(dsn) == "shpat_from_outside"
 
 
 def test_linking_a_listing_posts_the_order_that_waited_for_it(shelf: Cli, dsn: str) -> None:
@@ -381,8 +391,8 @@ def test_the_listings_of_a_channel_that_is_not_there_are_not_an_empty_list(shelf
 
 
 def state_of_shop(dsn: str) -> tuple[Any, ...]:
-    [row] = rows(dsn, "select kind, mode, location, settings ->> 'base_url', secrets ->> 'access_token' from channels")
-    return row
+    [row] = rows(dsn, "select kind, mode, location, settings ->> 'base_url' from channels")
+    return (*row, access_token(dsn))
 
 
 def test_a_channel_never_becomes_one_of_another_kind(shelf: Cli, dsn: str) -> None:

@@ -25,7 +25,7 @@ def test_the_guide_runs_as_it_is_written(dsn: str, tmp_path: Path) -> None:
         assert set(check[1]) == set(TOPICS)
         assert check[2] == {}
         [kept] = connection.execute("select kept ->> 'access_token' from kept_secrets").fetchall()
-        assert kept[0].startswith("shpat_")
+        assert kept[0].startswith("sealed:1:")
 
 
 def test_the_guide_names_every_secret_scope_and_sort_of_topic() -> None:

@@ -15,8 +15,9 @@ from oneshelf.clock import SystemClock
 from oneshelf.connectors.amazon.simulator import SIMULATED_SECRETS, SIMULATED_SETTINGS, TOKEN_PATH
 from oneshelf.connectors.shopify.simulator import ACCESS_TOKEN
 from oneshelf.connectors.shopify.simulator_shop import LOCATION_ID
-from oneshelf.domain.command import CommandKey, Receive
+from oneshelf.domain.command import Command, CommandKey, Receive
 from oneshelf.domain.identity import Channel, Location, Sku
+from oneshelf.domain.outcome import Outcome
 from oneshelf.flow import audit, confirm, interpret, plan, post, push, receive, reconcile, resolve
 from oneshelf.sdk.capability import WriteKind
 from oneshelf.sdk.kinds import load_kinds
@@ -65,8 +66,15 @@ class World:
             done += await push.push(self.database, channel, CLOCK)
             done += await confirm.confirm(self.database, channel, CLOCK)
             done += await reconcile.weigh_suspicions(self.database, channel, CLOCK)
-        done += await resolve.resolve(self.database, self.channels.by_name)
+        done += await resolve.resolve(self.database, self.channels.by_name, resolve.Ledger(self._take, self._book))
         return done + await post.post_moves(self.database, CLOCK.new_id)
+
+    async def _take(self, wish: Command) -> Outcome:
+        [answered] = await post.post_commands(self.database, CLOCK.new_id, [wish])
+        return answered.outcome
+
+    async def _book(self) -> int:
+        return await post.post_moves(self.database, CLOCK.new_id)
 
     def _blind(self) -> set[Channel]:
         """Channels that do not compare what is written, or were shown not to."""

@@ -15,6 +15,8 @@ NO_LEDGER: Mapping[str, str] = {
     "drifts": "a reading of a listing; the SKU is there to be shown",
     "policies": "a rule may name no SKU at all: its key begins with the channel",
     "policy_changes": "who changed which rule, in the order of time",
+    "truth_rules": "a rule may name no SKU at all: its key begins with the group",
+    "truth_rule_changes": "who changed which rule, in the order of time",
     "touched": "a queue in the order of its marks, emptied within seconds",
 }
 
@@ -23,6 +25,7 @@ WITHOUT_SKU: Mapping[str, str] = {
     "commands": "one answer for a key, and a command may name many SKUs",
     "orders": "one lock for all lines of an order, which may be of many SKUs",
     "facts": "the queue of posting",
+    "untold": "the queue of telling, emptied within a second",
 }
 
 # References between two SKUs. Where the ledger is split by SKU, these have to become lookups.

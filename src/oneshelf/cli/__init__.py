@@ -5,11 +5,15 @@ from __future__ import annotations
 import typer
 
 from oneshelf.cli import (
+    architecture,
+    audit_log,
     channel,
     channel_check,
     channel_measures,
+    conflict,
     demo,
     drift,
+    endpoint,
     explain,
     house,
     listing,
@@ -17,9 +21,14 @@ from oneshelf.cli import (
     matrix,
     parked,
     policy,
+    secret,
     simulation,
+    source,
     stock,
+    token,
+    truth,
     undo,
+    user,
 )
 from oneshelf.cli.common import PlainErrors
 
@@ -41,12 +50,21 @@ channel_check.register(channel.app)
 channel_measures.register(channel.app)
 matrix.register(channel.app)
 undo.register(app)
+audit_log.register(app)
 app.add_typer(channel.app, name="channel")
 app.add_typer(listing.app, name="listing")
 app.add_typer(stock.app, name="stock")
 app.add_typer(policy.app, name="policy")
 app.add_typer(drift.app, name="drift")
+app.add_typer(source.app, name="source")
+app.add_typer(truth.app, name="truth")
+app.add_typer(architecture.app, name="architecture")
+app.add_typer(conflict.app, name="conflict")
+app.add_typer(endpoint.app, name="endpoint")
 app.add_typer(parked.app, name="errors")
+app.add_typer(secret.app, name="secrets")
+app.add_typer(token.app, name="token")
+app.add_typer(user.app, name="user")
 
 
 def main() -> None:

@@ -76,7 +76,7 @@ def add(
                 raise ConfigurationError(
                     f"no location {new.location!r}. Name it first: oneshelf stock add-location {new.location}"
                 )
-            return await catalog.add_channel(tx, new)
+            return await catalog.add_channel(tx, new, keyring=database.keyring)
 
     former_mode = on_database(connect)
     if former_mode:

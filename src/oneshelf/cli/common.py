@@ -33,6 +33,14 @@ _TEXT_LENGTH_MAX = 4_000
 class PlainErrors(TyperGroup):
     """Says what a person can set right in one line on standard error, and exits with 2. No traceback for that."""
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        from oneshelf.cli import acts
+
+        name, command, rest = super().resolve_command(ctx, args)
+        if command is not None and not isinstance(command, TyperGroup):
+            acts.remember(" ".join([*ctx.command_path.split()[1:], str(name)]), command, rest)
+        return name, command, rest
+
     def invoke(self, ctx: Any) -> Any:
         from oneshelf.errors import OneshelfError
 
@@ -49,6 +57,7 @@ def on_database(work: Callable[[Database], Awaitable[Result]]) -> Result:
 
     from oneshelf.app import open_database
     from oneshelf.config import load_settings
+    from oneshelf.errors import OneshelfError
     from oneshelf.telemetry import configure_logging
 
     settings = load_settings()
@@ -56,9 +65,45 @@ def on_database(work: Callable[[Database], Awaitable[Result]]) -> Result:
 
     async def run() -> Result:
         async with open_database(settings) as database:
-            return await work(database)
+            await _note(database, "begun")
+            try:
+                return await work(database)
+            except OneshelfError as problem:
+                await _note(database, f"failed: {type(problem).__name__}")
+                raise
 
     return asyncio.run(run())
+
+
+async def _note(database: Database, result: str) -> None:
+    """Write down what is typed, once before it is done, and that it failed."""
+    from oneshelf.cli import acts
+    from oneshelf.storage import audit_log
+
+    typed_now = acts.what_is_typed()
+    if typed_now is None or not typed_now.is_act or (typed_now.is_noted and result == "begun"):
+        return
+    typed_now.is_noted = True
+    entry = audit_log.Entry("cli", os_user(), typed_now.command, result, object=typed_now.objects, address=_host())
+    async with database.transaction() as tx:
+        await audit_log.add(tx, entry)
+
+
+def _host() -> str:
+    import socket
+
+    return socket.gethostname()
+
+
+def os_user() -> str:
+    """Who types: the user of the operating system."""
+    import getpass
+    import os
+
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def units_in(text: str, *, what: str = "units", least: int = 0) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from oneshelf.app import database_dsn, open_channels
+from oneshelf.app import database_dsn, keyring_of, open_channels
 from oneshelf.clock import SystemClock
 from oneshelf.config import Settings
 from oneshelf.errors import OneshelfError
@@ -15,7 +15,18 @@ from oneshelf.flow.subscribe import EVERY_S, announced_at
 from oneshelf.sdk.contract import Hears, Subscribes
 from oneshelf.sdk.fault import ChannelFault
 from oneshelf.sdk.message import Finding
-from oneshelf.storage import audit_positions, catalog, health, probes, schedules, subscriptions
+from oneshelf.storage import (
+    audit_positions,
+    catalog,
+    conflicts,
+    endpoints,
+    health,
+    probes,
+    schedules,
+    secret_keys,
+    sources,
+    subscriptions,
+)
 from oneshelf.storage.catalog import ChannelRow
 from oneshelf.storage.database import Database
 from oneshelf.storage.migrate import check, reach
@@ -35,22 +46,24 @@ def examine(settings: Settings) -> list[Finding]:
         with database_dsn(settings) as dsn:
             # The pool would only say that it did not get a connection, and this why.
             reach(dsn)
-            return asyncio.run(_examine(dsn, settings.public_url))
+            return asyncio.run(_examine(dsn, settings))
     except OneshelfError as problem:
         return [Finding("database", is_good=False, detail=str(problem))]
 
 
-async def _examine(dsn: str, public_url: str) -> list[Finding]:
+async def _examine(dsn: str, settings: Settings) -> list[Finding]:
     findings: list[Finding] = []
-    async with Database.open(dsn, application_name="oneshelf doctor") as database:
+    keyring = keyring_of(settings)
+    async with Database.open(dsn, application_name="oneshelf doctor", keyring=keyring) as database:
         findings += await _server(database)
         try:
             check(dsn)
         except OneshelfError as problem:
             return [*findings, Finding("schema", is_good=False, detail=str(problem))]
         findings.append(Finding("schema", is_good=True, detail="as this version needs it"))
-        findings.append(await _ledger(database))
-        return [*findings, *await _channels(database, public_url)]
+        findings += [await _ledger(database), await _sources(database), await _secrets(database)]
+        findings += await _endpoints(database)
+        return [*findings, *await _channels(database, settings.public_url)]
 
 
 async def _server(database: Database) -> list[Finding]:
@@ -90,6 +103,70 @@ async def _ledger(database: Database) -> Finding:
     if audit.age_s is None:
         return Finding("ledger", is_good=True, detail="not audited yet; a running engine does it every minute")
     return Finding("ledger", is_good=True, detail=f"audited {audit.age_s:.0f} s ago, it balances")
+
+
+async def _sources(database: Database) -> Finding:
+    """Whether anything that systems stated waits for a person: above all one document with two contents."""
+    async with database.transaction() as tx:
+        found = await conflicts.open_by_kind(tx)
+        waiting = sum(row.waiting_count for row in await sources.listed(tx))
+    if "equivocation" in found:
+        count, age_s = found["equivocation"]
+        detail = f"{count} documents came with two contents, the first {age_s:.0f} s ago; oneshelf conflict list --open"
+        return Finding("sources", is_good=False, detail=detail)
+    count = sum(count for count, _ in found.values())
+    said = f"{count} open conflicts: oneshelf conflict list --open" if count else "no open conflict"
+    waits = f"; {waiting} differences wait for units: oneshelf source statements" if waiting else ""
+    return Finding("sources", is_good=True, detail=said + waits)
+
+
+async def _secrets(database: Database) -> Finding:
+    """Whether what lets us in at channels is sealed, and opens here."""
+    async with database.transaction() as tx:
+        rows = await secret_keys.listed(tx)
+        current = await secret_keys.current(tx)
+    if not rows:
+        return Finding("secrets", is_good=True, detail="there are none yet")
+    try:
+        await secret_keys.check(database)
+    except OneshelfError as problem:
+        return Finding("secrets", is_good=False, detail=str(problem))
+    others = sum(row.key_id != current or not row.key_id for row in rows)
+    if others:
+        detail = f"{others} of {len(rows)} are in plain text or sealed by an old key; seal them: oneshelf secrets seal"
+        return Finding("secrets", is_good=False, detail=detail)
+    return Finding(
+        "secrets", is_good=True, detail=f"{len(rows)}, sealed by the key {current} of {database.keyring.where}"
+    )
+
+
+async def _endpoints(database: Database) -> list[Finding]:
+    """Whether whoever is sent events takes them."""
+    async with database.transaction() as tx:
+        rows = await endpoints.listed(tx)
+    return [_endpoint(row) for row in rows]
+
+
+def _endpoint(row: endpoints.EndpointRow) -> Finding:
+    what, resume = f"endpoint {row.endpoint}", f"oneshelf endpoint resume {row.endpoint}"
+    if row.is_disabled:
+        why = (
+            "it answered 410 Gone" if row.state == "gone" else f"it has failed since {row.failing_since:%Y-%m-%d %H:%M}"
+        )
+        detail = f"{why} and is not called any more, {row.waiting_count} events wait: {row.last_words}; then: {resume}"
+        return Finding(what, is_good=False, detail=detail)
+    if row.state == "paused":
+        return Finding(what, is_good=True, detail=f"paused, {row.waiting_count} events wait; to go on: {resume}")
+    if row.fail_streak:
+        detail = (
+            f"failing since {row.failing_since:%Y-%m-%d %H:%M} UTC, {row.waiting_count} events wait: {row.last_words}"
+        )
+        return Finding(what, is_good=False, detail=f"{detail}; try it: oneshelf endpoint test {row.endpoint}")
+    if row.given_up_count:
+        detail = f"refused {row.given_up_count} events for three days; send them again: oneshelf endpoint replay"
+        return Finding(what, is_good=False, detail=f"{detail} {row.endpoint} --since INSTANT")
+    waits = f"{row.waiting_count} events wait, the oldest for {row.oldest_s or 0:.0f} s"
+    return Finding(what, is_good=True, detail=f"{row.delivered_count} events taken, {waits}")
 
 
 async def _channels(database: Database, public_url: str) -> list[Finding]:

@@ -8,18 +8,20 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 
+import typer
 import uvicorn
 import uvloop
 from fastapi import FastAPI
 
-from oneshelf.app import assembled, database_dsn
+from oneshelf.app import Assembled, assembled, database_dsn, keyring_of, open_outgoing, watched_folder
 from oneshelf.cli.connection import CONNECTIONS_MAX, BoundedConnection
 from oneshelf.clock import SystemClock
 from oneshelf.config import Settings
 from oneshelf.errors import ConfigurationError, InvariantError
 from oneshelf.sdk.address import is_loopback
-from oneshelf.storage import leases
+from oneshelf.storage import access, leases, secret_keys, users
 from oneshelf.storage.database import Database
 from oneshelf.storage.migrate import migrate
 from oneshelf.telemetry import get_logger
@@ -55,7 +57,6 @@ async def run_engine(settings: Settings, *, on_ready: Ready) -> int:
 
     Raises ConfigurationError where it would be open to strangers or the port is taken.
     """
-    _refuse_strangers(settings)
     exit_code = 0
     with _listener(settings) as listener:
         try:
@@ -69,18 +70,38 @@ async def run_engine(settings: Settings, *, on_ready: Ready) -> int:
 
 
 async def _run(settings: Settings, listener: socket.socket, on_ready: Ready) -> None:
-    token = settings.api_token.get_secret_value()
-    async with (
-        _open_alone_or_not(settings) as database,
-        assembled(database, SystemClock(), api_token=token, public_url=settings.public_url) as engine,
-    ):
-        server = _Server(_config(engine.application), lambda: on_ready(_address(settings.host, listener)))
-        with _told_to_stop(server):
-            async with asyncio.TaskGroup() as group:
-                steps = group.create_task(engine.supervisor.run())
-                await server.serve(sockets=[listener])
-                # What is on the wire to a channel is cut here; it is read back at the next start.
-                steps.cancel()
+    watched = watched_folder(settings)
+    async with _open_alone_or_not(settings) as database, open_outgoing(settings) as outgoing:
+        await _refuse_strangers(settings, database)
+        token = settings.api_token.get_secret_value()
+        async with assembled(database, SystemClock(), api_token=token, public_url=settings.public_url) as engine:
+            engine.supervisor.watched, engine.supervisor.outgoing = watched, outgoing
+            engine.application.state.engine = replace(engine.application.state.engine, outgoing=outgoing)
+            address, link = _address(settings.host, listener), await _first_link(database)
+
+            def on_started() -> None:
+                on_ready(address)
+                if link:
+                    # Not to the log: it is a secret until it is used.
+                    typer.echo(f"No user yet. Make the first one, an admin, within a day: {address}/set-up?link={link}")
+
+            await _serve(engine, on_started, listener)
+
+
+async def _first_link(database: Database) -> str:
+    """The secret of a link for the first user, "" where there is one. That of the last start is good no more."""
+    async with database.transaction() as tx:
+        return "" if await users.is_any(tx) else await users.invite_first(tx)
+
+
+async def _serve(engine: Assembled, on_started: Callable[[], None], listener: socket.socket) -> None:
+    server = _Server(_config(engine.application), on_started)
+    with _told_to_stop(server):
+        async with asyncio.TaskGroup() as group:
+            steps = group.create_task(engine.supervisor.run())
+            await server.serve(sockets=[listener])
+            # What is on the wire to a channel is cut here; it is read back at the next start.
+            steps.cancel()
 
 
 def _config(application: FastAPI) -> uvicorn.Config:
@@ -107,10 +128,14 @@ async def _open_alone_or_not(settings: Settings) -> AsyncIterator[Database]:
             log.info("migration.applied", name=name)
         async with (
             leases.only_engine(dsn) as is_alone,
-            Database.open(dsn, application_name=leases.ENGINE) as database,
+            Database.open(dsn, application_name=leases.ENGINE, keyring=keyring_of(settings)) as database,
         ):
             if is_alone and (freed := await leases.clear(database)):
                 log.info("leases.freed", count=freed)
+            # Where a key is missing the engine says so now, and not by turning every webhook away.
+            await secret_keys.check(database)
+            if count := await secret_keys.seal_anew(database):
+                log.info("secrets.sealed", count=count)
             yield database
 
 
@@ -165,12 +190,17 @@ def _listener(settings: Settings) -> Iterator[socket.socket]:
         yield listener
 
 
-def _refuse_strangers(settings: Settings) -> None:
+async def _refuse_strangers(settings: Settings, database: Database) -> None:
+    """Raise ConfigurationError where everybody who reaches this machine would be let in."""
     if is_loopback(settings.host) or settings.api_token.get_secret_value():
         return
+    async with database.transaction() as tx:
+        if await access.is_anybody_known(tx):
+            return
     raise ConfigurationError(
-        f"listening on {settings.host} would open the engine to everyone who can reach this machine. "
-        "Set ONESHELF_API_TOKEN to a long random text, or listen on 127.0.0.1"
+        f"listening on {settings.host} would open the engine to everyone who can reach this machine. Make a token "
+        "first (oneshelf token add NAME --scope admin), set ONESHELF_API_TOKEN to a long random text, or listen on "
+        "127.0.0.1"
     )
 
 

@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oneshelf.cli import stock_counts, stock_offers, stock_orders, stock_reservations, stock_sharing, stock_units
+from oneshelf.cli import (
+    stock_counts,
+    stock_files,
+    stock_offers,
+    stock_orders,
+    stock_reservations,
+    stock_sharing,
+    stock_units,
+)
 from oneshelf.cli.common import PlainErrors, on_database, show_rows, words_in
 from oneshelf.cli.posting import Location_, Sku_
 
@@ -74,6 +82,7 @@ def list_(
     show_rows(on_database(read), _BALANCES, as_json=as_json, empty="no unit has ever been at a location")
 
 
+stock_files.register(app)
 stock_units.register(app)
 stock_counts.register(app)
 stock_offers.register(app)

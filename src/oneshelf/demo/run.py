@@ -23,6 +23,7 @@ from oneshelf.demo.screen import Screen
 from oneshelf.demo.shops import SimulatedShop
 from oneshelf.storage.database import Database
 from oneshelf.storage.embedded import EmbeddedPostgres, running_dsn
+from oneshelf.storage.keyring import Keyring
 from oneshelf.storage.migrate import migrate
 
 EXIT_INTERRUPTED = 130
@@ -59,18 +60,26 @@ def _run(options: Options, stack: ExitStack, scene: Scene, screen: Screen, clock
     # The shops start while the database does.
     server = stack.enter_context(EmbeddedPostgres(directory / "postgres"))
     migrate(server.dsn)
+    key_file = directory / "secrets.key"
     settings = {
         "ONESHELF_DATABASE_URL": server.dsn,
         "ONESHELF_HOST": HOST,
         "ONESHELF_PORT": str(port),
         "ONESHELF_API_TOKEN": "",
+        "ONESHELF_SECRETS_KEY": "",
+        "ONESHELF_SECRETS_KEY_FILE": str(key_file),
         "ONESHELF_LOG_LEVEL": "INFO",
     }
     engine = _started(stack, Child(["serve"], environment=settings, log_file=directory / "engine.log"))
 
     async def live() -> Report | None:
         async with (
-            Database.open(server.dsn, connections_max=CONNECTIONS_MAX, application_name="oneshelf demo") as database,
+            Database.open(
+                server.dsn,
+                connections_max=CONNECTIONS_MAX,
+                application_name="oneshelf demo",
+                keyring=Keyring(file=key_file),
+            ) as database,
             httpx2.AsyncClient(timeout=60.0, trust_env=False) as client,
         ):
             shops = {kind: SimulatedShop(kind, shop_port, client, clock) for kind, shop_port in ports.items()}

@@ -54,7 +54,7 @@ async def open_shop(database: Database, plan: Plan, shop: SimulatedShop, *, webh
     settings, secrets = _account(shop, told, plan.options.speed)
     channel = NewChannel(Channel(shop.kind), shop.kind, LOCATION, settings, secrets, plan.timing(shop.kind))
     async with database.transaction() as tx:
-        await catalog.add_channel(tx, channel)
+        await catalog.add_channel(tx, channel, keyring=database.keyring)
     await shop.tell("connect", {"address": f"{webhooks_to}/webhooks/{shop.kind}", "secret": WEBHOOK_SECRET})
 
 

@@ -8,9 +8,9 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from oneshelf.domain.account import Account, Outside, StockState
-from oneshelf.domain.command import CLOCK_ERROR_S, Count
+from oneshelf.domain.command import CLOCK_ERROR_S, Count, CountedFigure
 from oneshelf.domain.count_outcome import BeforeHistory, Counted, CountOutdated, InFuture, NoSuchCount
-from oneshelf.domain.ledger import BalanceKey, Shelf
+from oneshelf.domain.ledger import BalanceKey, Shelf, fill
 from oneshelf.domain.movement import Movement, Reason
 from oneshelf.domain.outcome import CountedShort, Posted
 from oneshelf.domain.seen import (
@@ -19,6 +19,7 @@ from oneshelf.domain.seen import (
     LookedBack,
     Ruling,
     Since,
+    is_quoted,
     not_seen,
     seen_anyway,
     since_begun,
@@ -53,6 +54,7 @@ def count(
     missing = there - units
     moved = abs(missing)
     units_short = _correct(shelf, command, missing)
+    _fill_seen(shelf, command)
     shelf.fill_shortages()
     available = shelf.available(command.sku, command.location)
     if command.token is not None or command.as_of is not None:
@@ -60,14 +62,34 @@ def count(
     return CountedShort(moved, available, units_short) if units_short else Posted(moved, available)
 
 
+def _fill_seen(shelf: Shelf, command: Count) -> None:
+    """Orders that wait for units and were seen by who states the free ones: theirs are not among these."""
+    context = shelf.contexts.get(command.key)
+    if not isinstance(context, Begun) or command.figure is not CountedFigure.AVAILABLE:
+        return
+    for line in list(shelf.lines.values()):
+        if line.units_short and (line.sku, line.location) == (command.sku, command.location):
+            units = line.units_short
+            if is_quoted(context.documents, line.source):
+                found, available = Account(Outside.FOUND), Account(StockState.AVAILABLE, line.location)
+                reason = Reason.SEEN_BY_COUNT
+                shelf.move(line.sku, origin=found, target=available, units=units, reason=reason, source=line.source)
+                fill(shelf, line, units)
+
+
 def _rule(shelf: Shelf, command: Count, *, now: datetime) -> None:
     """From now on this count rules its balance: what is told late is judged by it."""
     key = (command.sku, command.location)
     context = shelf.contexts.get(command.key)
-    counted_at = command.as_of or (context.begun_at if isinstance(context, Begun) else now)
-    error_s = CLOCK_ERROR_S if command.error_s is None else command.error_s
+    begun = context if isinstance(context, Begun) else None
+    error_s = begun.error_s if begun else CLOCK_ERROR_S if command.error_s is None else command.error_s
     shelf.rulings[key] = Ruling(
-        figure=command.figure, units=command.units, counted_at=counted_at, error_s=error_s, source=str(command.key)
+        figure=command.figure,
+        units=command.units,
+        counted_at=command.as_of or (begun.begun_at if begun else now),
+        error_s=error_s,
+        source=str(command.key),
+        documents=begun.documents if begun else (),
     )
     shelf.changed_rulings.add(key)
 
@@ -90,7 +112,7 @@ def _since_token(shelf: Shelf, command: Count, token: UUID) -> Since | NoSuchCou
         return NoSuchCount(token, *key, "")
     if begun.location != command.location:
         return NoSuchCount(token, *key, begun.location)
-    more = seen_anyway(_moved_now(shelf, key), begun.begun_at)
+    more = seen_anyway(_moved_now(shelf, key), begun)
     return since_begun(begun, shelf.balances[key].units, more, command.figure)
 
 
@@ -114,7 +136,9 @@ def _since_instant(
 
 
 def _moved_now(shelf: Shelf, key: BalanceKey) -> list[Movement]:
-    """What this batch has moved at this balance."""
+    """What this batch has moved at this balance, of which most are counted before anything else moves there."""
+    if key not in shelf.changed_balances:
+        return []
     return [movement for movement in shelf.movements if (movement.sku, movement.location) == key]
 
 

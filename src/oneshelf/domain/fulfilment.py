@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from oneshelf.domain.account import Account, Outside, StockState
 from oneshelf.domain.command import Component
 from oneshelf.domain.identity import ChannelSku, Location, Sku
+from oneshelf.domain.late import give_what_was_seen
 from oneshelf.domain.ledger import Shelf
 from oneshelf.domain.line import LinePosition
 from oneshelf.domain.movement import Reason
@@ -71,6 +72,9 @@ def post_order(shelf: Shelf, snapshot: OrderSnapshot, links: Mapping[ChannelSku,
                 unlinked.append(line.channel_sku)
                 continue
             positions = _new_positions(shelf, snapshot, line, link)
+            for position in positions:
+                sold = (line.units_open + line.units_shipped) * position.pack_units
+                give_what_was_seen(shelf, position, sold - position.units_committed - position.units_shipped)
         # Each position of a bundle remembers the same figure: the listing was lowered once.
         change = line.units_off_listing - positions[0].units_off_listing
         off_listing[line.channel_sku] = off_listing.get(line.channel_sku, 0) + change

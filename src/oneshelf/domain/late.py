@@ -9,13 +9,14 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from oneshelf.domain.account import Account, Outside, StockState
-from oneshelf.domain.command import CLOCK_ERROR_S, Adjust, Arrive, Dated, Dispatch, Move, Ship
+from oneshelf.domain.command import CLOCK_ERROR_S, Adjust, Arrive, CountedFigure, Dated, Dispatch, Move, Ship
 from oneshelf.domain.count_outcome import InFuture, PostedLate
 from oneshelf.domain.identity import Location, Sku
 from oneshelf.domain.ledger import Shelf, fill
+from oneshelf.domain.line import LinePosition
 from oneshelf.domain.movement import CORRECTIONS, Movement, Reason
 from oneshelf.domain.outcome import Outcome, Posted
-from oneshelf.domain.seen import Certainty, Moved, Ruling, certainty
+from oneshelf.domain.seen import Certainty, Moved, Ruling, certainty, is_quoted
 
 
 def post_late(
@@ -38,6 +39,18 @@ def post_late(
     location = command.origin if isinstance(command, Dispatch) else command.location
     available = shelf.available(command.sku, location)
     return PostedLate(outcome.units_moved, available, told.units_seen, told.units_ambiguous)
+
+
+def give_what_was_seen(shelf: Shelf, line: LinePosition, units: int) -> None:
+    """A sale of these units is told for the first time. Where the free units were stated by who had seen it, they are
+    given to the line first: what it takes is in the figure already.
+    """
+    ruling = shelf.rulings.get((line.sku, line.location))
+    if ruling and ruling.figure is CountedFigure.AVAILABLE and units > 0 and is_quoted(ruling.documents, line.source):
+        found, available = Account(Outside.FOUND), Account(StockState.AVAILABLE, line.location)
+        shelf.move(
+            line.sku, origin=found, target=available, units=units, reason=Reason.SEEN_BY_COUNT, source=line.source
+        )
 
 
 class _ToldLate:
@@ -124,6 +137,8 @@ class _ToldLate:
             self._find(movement.sku, location, -change - given)
 
     def _known(self, ruling: Ruling) -> Certainty:
+        if is_quoted(ruling.documents, self.source):
+            return Certainty.SEEN
         return certainty(self.happened_at, ruling.counted_at, error_s=ruling.error_s)
 
     def _find(self, sku: Sku, location: Location, units: int) -> None:

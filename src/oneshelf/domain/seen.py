@@ -55,13 +55,15 @@ class Begun:
     """Where the balance stood when the count began: `units` by state.
 
     `seen_anyway`: what has moved since and is nothing that the count missed, as other counts did it, or it was told
-    late and had happened before.
+    late and had happened before. `documents`: what it had seen by name, see `is_quoted`.
     """
 
     location: Location
     begun_at: datetime
     units: Mapping[StockState, int]
     seen_anyway: tuple[Moved, ...] = ()
+    documents: tuple[str, ...] = ()
+    error_s: int = CLOCK_ERROR_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,13 +79,17 @@ Context = Begun | LookedBack
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ruling:
-    """The count that rules a balance: it has seen what happened before `counted_at`, on a clock wrong by `error_s`."""
+    """The count that rules a balance: it has seen what happened before `counted_at`, on a clock wrong by `error_s`.
+
+    And the `documents` that it quotes, whenever they happened, see `is_quoted`.
+    """
 
     figure: CountedFigure
     units: int
     counted_at: datetime
     error_s: int
     source: str
+    documents: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +106,22 @@ def certainty(happened_at: datetime, counted_at: datetime, *, error_s: int) -> C
     if happened_at <= counted_at - error:
         return Certainty.SEEN
     return Certainty.AMBIGUOUS if happened_at <= counted_at + error else Certainty.NOT_SEEN
+
+
+def is_quoted(documents: Iterable[str], source: str, *, is_shipped: bool = False) -> bool:
+    """Whether a movement with this source is of a document that was quoted.
+
+    A document is a command by its whole source, or an order by how the sources of its lines begin. What left for an
+    order (`is_shipped`) is seen only where that was said, with "shipped" before it: an ERP that knows of a sale need
+    not know that the parcel is gone.
+    """
+    of = f"shipped {source}" if is_shipped and source.startswith("order ") else source
+    return any(of.startswith(document) for document in documents)
+
+
+def is_shipment(movement: Movement) -> bool:
+    """Whether units went to a customer or came back from one."""
+    return Outside.CUSTOMER in (movement.origin.name, movement.target.name)
 
 
 def since_begun(begun: Begun, present: Mapping[StockState, int], more: Iterable[Moved], figure: CountedFigure) -> Since:
@@ -128,13 +150,14 @@ def since_instant(back: LookedBack, more: Iterable[Moved], figure: CountedFigure
     return Since(units, ambiguous)
 
 
-def seen_anyway(movements: Iterable[Movement], begun_at: datetime) -> Iterable[Moved]:
+def seen_anyway(movements: Iterable[Movement], begun: Begun) -> Iterable[Moved]:
     """Of these movements since the count began, those that it did not miss."""
     for movement in movements:
-        if movement.reason in CORRECTIONS:
+        is_named = is_quoted(begun.documents, movement.source, is_shipped=is_shipment(movement))
+        if movement.reason in CORRECTIONS or is_named:
             yield _moved(movement)
         elif movement.happened_at is not None:
-            known = certainty(movement.happened_at, begun_at, error_s=CLOCK_ERROR_S)
+            known = certainty(movement.happened_at, begun.begun_at, error_s=begun.error_s)
             if known is not Certainty.NOT_SEEN:
                 yield _moved(movement, is_ambiguous=known is Certainty.AMBIGUOUS)
 

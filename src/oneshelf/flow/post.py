@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import get_args
 from uuid import UUID
 
@@ -25,7 +26,7 @@ from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku
 from oneshelf.domain.ledger import Shelf
 from oneshelf.domain.listing import Listing
 from oneshelf.domain.order import OrderSnapshot, is_older, located, turnovers
-from oneshelf.domain.outcome import AnsweredBefore, KeyReused, Outcome, UnknownLocation, UnknownSku
+from oneshelf.domain.outcome import AnsweredBefore, Done, KeyReused, Outcome, UnknownLocation, UnknownSku
 from oneshelf.domain.posting import post_command
 from oneshelf.domain.reach import Reach, balances_of, reach_of
 from oneshelf.domain.reservation import expire
@@ -68,6 +69,23 @@ class Answered:
 
     outcome: Outcome
     was_replayed: bool
+
+
+class Keep(Enum):
+    """What of the commands that are posted together is written."""
+
+    EACH = "each one's answer, whatever it is"
+    ALL_OR_NONE = "nothing, if one of them is refused"
+    NOTHING = "nothing: the answers say what would be"
+
+
+class _NotKeptError(DatabaseRefusedError):
+    """It was decided and is taken back, with all that was written of it."""
+
+    def __init__(self, given: dict[CommandKey, commands.Answer], outcomes: dict[CommandKey, Outcome]) -> None:
+        super().__init__("nothing of it was to be kept")
+        self.given = given
+        self.outcomes = outcomes
 
 
 @dataclass(slots=True)
@@ -125,8 +143,13 @@ async def _post_batch(database: Database, new_id: Callable[[], UUID], *, limit: 
     return len(claimed)
 
 
-async def post_commands(database: Database, new_id: Callable[[], UUID], wanted: Sequence[Command]) -> list[Answered]:
-    """Post commands in the order given; one answer for each. Asking again with a key gives the first answer."""
+async def post_commands(
+    database: Database, new_id: Callable[[], UUID], wanted: Sequence[Command], *, keep: Keep = Keep.EACH
+) -> list[Answered]:
+    """Post commands in the order given; one answer for each. Asking again with a key gives the first answer.
+
+    Where `keep` lets nothing be written, the keys stay free and the answers are what would have been.
+    """
     if not wanted:
         return []
     firsts: dict[CommandKey, tuple[Command, bytes]] = {}
@@ -139,10 +162,12 @@ async def post_commands(database: Database, new_id: Callable[[], UUID], wanted: 
         # locked by it as its components.
         with suppress(RowExistsError):
             try:
-                given, outcomes = await _post_firsts(database, new_id, firsts, bundles)
+                given, outcomes = await _post_firsts(database, new_id, firsts, bundles, keep)
             except shelves.BundlesFoundError as found:
                 bundles = found.bundles
                 continue
+            except _NotKeptError as decided:
+                given, outcomes = decided.given, decided.outcomes
             return [_answer(command, *firsts[command.key], given.get(command.key), outcomes) for command in wanted]
     raise DatabaseUnavailableError(f"{TRIES_MAX} times another engine was faster with one of {len(firsts)} keys")
 
@@ -152,8 +177,12 @@ async def _post_firsts(
     new_id: Callable[[], UUID],
     firsts: Mapping[CommandKey, tuple[Command, bytes]],
     bundles: Bundles,
+    keep: Keep,
 ) -> tuple[dict[CommandKey, commands.Answer], dict[CommandKey, Outcome]]:
-    """What was answered before, and what is answered now: decided and written in one transaction."""
+    """What was answered before, and what is answered now: decided and written in one transaction.
+
+    Raises _NotKeptError, which rolls it back, with both.
+    """
     given: dict[CommandKey, commands.Answer] = {}
     async with database.transaction(is_pipelined=True) as tx:
         reach = reach_of((command for command, _ in firsts.values()), bundles)
@@ -172,10 +201,16 @@ async def _post_firsts(
                 outcomes[key] = unknown or post_command(opened.shelf, command, now=opened.now)
                 if len(outcomes) % SLICE == 0:
                     await shelves.write_ahead(tx, opened.shelf, now=opened.now)
+        if not _is_kept(keep, outcomes.values()):
+            raise _NotKeptError(given, outcomes)
         await shelves.write(tx, opened.shelf, now=opened.now)
         if outcomes:
             await commands.give(tx, [_given(key, firsts[key][1], outcome) for key, outcome in outcomes.items()])
     return given, outcomes
+
+
+def _is_kept(keep: Keep, outcomes: Iterable[Outcome]) -> bool:
+    return keep is Keep.EACH or (keep is Keep.ALL_OR_NONE and all(isinstance(one, Done) for one in outcomes))
 
 
 async def forget_answers(database: Database, *, kept_s: float = ANSWERS_KEPT_S) -> int:

@@ -3,8 +3,9 @@
 Reads: open drifts, what is known about them. Writes: the decision with its evidence; a listing to be written again.
 Next: push, post (units that lie in another state).
 
-The engine is the source of truth of every SKU for now: its figure is published again. A channel in mode `watch` is
-never written, so its drifts stay open for a person, who may also decide otherwise (`by_hand`). A fall waits in suspense
+Where the engine is the source of truth its figure is published again; where the channel itself is, by the rule of the
+SKU and the channel's location, the ledger takes the channel's figure (`_adopt`). A channel in mode `watch` is never
+written, so its drifts stay open for a person, who may also decide otherwise (`by_hand`). A fall waits in suspense
 first, since the order that explains it may still come; only then is it taken for somebody's edit. Units that the same
 reading shows in another state were not sold: where the channel's rule says so the ledger moves them too, at once.
 """
@@ -12,11 +13,12 @@ reading shows in another state were not sold: where the channel's rule says so t
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
 from oneshelf.domain.attribution import attribute, blurred_by_orders, explained_by_orders
-from oneshelf.domain.command import Adjust, CommandKey
+from oneshelf.domain.command import Adjust, CommandKey, CountedFigure
 from oneshelf.domain.drift import ENDS, Cause, How, Resolution, why_a_person
 from oneshelf.domain.identity import Channel, Location, Sku
 from oneshelf.domain.listing import Listing, Phase
@@ -24,11 +26,13 @@ from oneshelf.domain.outcome import Done, Outcome
 from oneshelf.domain.outcome import in_words as outcome_in_words
 from oneshelf.domain.reading import end_suspense, rewrite
 from oneshelf.domain.state_change import Rule, in_words, moves_behind, units_of
+from oneshelf.domain.truth import TruthRule
 from oneshelf.errors import CannotResolveError, UnknownDriftError
 from oneshelf.flow.channel import OpenChannel
 from oneshelf.storage import (
     bundles,
     catalog,
+    conflicts,
     drifts,
     evidence,
     facts,
@@ -37,22 +41,50 @@ from oneshelf.storage import (
     schedules,
     stock_states,
     touched,
+    truth_rules,
 )
 from oneshelf.storage.database import Database, Transaction, now
 from oneshelf.storage.listings import ListingKey
 from oneshelf.telemetry import get_logger
 
 BATCH = 200
+# What the ledger could not take from a channel that rules is tried again after a while.
+ADOPT_AGAIN_S = 60
 
 log = get_logger(__name__)
 
 
-async def resolve(database: Database, channels: Mapping[Channel, OpenChannel]) -> int:
-    """Decide one batch of drifts. They close once a reading shows the desired figure. Returns how many."""
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """How drifts reach the ledger. `post`: has it take an adjustment, whose key is made of the drift and its figures:
+    asked again, the units move once. `book`: has it move units as they were moved at channels, see `post.post_moves`.
+    """
+
+    post: Callable[[Adjust], Awaitable[Outcome]]
+    book: Callable[[], Awaitable[int]]
+
+
+async def resolve(database: Database, channels: Mapping[Channel, OpenChannel], ledger: Ledger | None = None) -> int:
+    """Decide one batch of drifts. They close once a reading shows the desired figure. Returns how many.
+
+    Without a `ledger` the drifts of channels that rule are left alone.
+    """
+    decided_count, led = await _decide(database, channels)
+    if ledger is None:
+        return decided_count
+    for drift, rule in led:
+        decided_count += await _adopt(database, drift, rule, ledger)
+    return decided_count
+
+
+async def _decide(
+    database: Database, channels: Mapping[Channel, OpenChannel]
+) -> tuple[int, list[tuple[drifts.DriftRow, TruthRule]]]:
+    """How many the engine decided, and those whose channel rules: the ledger is to take its figure."""
     async with database.transaction() as tx:
         undecided = await drifts.claim_undecided(tx, limit=BATCH)
         if not undecided:
-            return 0
+            return 0, []
         at = await now(tx)
         known_until = {
             channel: await _known_until(tx, channel, at)
@@ -69,7 +101,7 @@ async def resolve(database: Database, channels: Mapping[Channel, OpenChannel]) -
             )
         }
         if not due:
-            return 0
+            return 0, []
         # A write on the wire is left to end first: the next one starts from what it leaves. And units in suspense are
         # offered again only once a second reading has not found them on sale.
         idle = [
@@ -77,6 +109,9 @@ async def resolve(database: Database, channels: Mapping[Channel, OpenChannel]) -
             for listing in await publishing.lock(tx, due, lease=None)
             if listing.phase is Phase.IDLE and not (listing.suspense_units and listing.look_at)
         ]
+        led = await _led(tx, [due[listing.key] for listing in idle], channels)
+        leading = {drift.key for drift, _ in led}
+        idle = [listing for listing in idle if listing.key not in leading]
         rows = [due[listing.key] for listing in idle]
         decisions = await _decisions(tx, rows, channels)
         booked, waiting = await _by_state(tx, rows, decisions, seen, channels)
@@ -94,7 +129,40 @@ async def resolve(database: Database, channels: Mapping[Channel, OpenChannel]) -
     for drift in rows:
         if drift.drift_id in waiting:
             log.warning("drift.waits", listing=drift.channel_sku, reason=waiting[drift.drift_id])
-    return len(decisions)
+    return len(decisions), led
+
+
+# Where the channel rules ----------------------------------------------------------------------------------------------
+
+
+async def _led(
+    tx: Transaction, rows: list[drifts.DriftRow], channels: Mapping[Channel, OpenChannel]
+) -> list[tuple[drifts.DriftRow, TruthRule]]:
+    """Those of channels that are the source of truth of what drifts, with the rule that says so."""
+    places = {row.channel: row.location for row in await catalog.channels(tx)}
+    found = []
+    for drift in rows:
+        rule = await truth_rules.rule_of(tx, Sku(drift.sku), CountedFigure.AVAILABLE, places[drift.channel])
+        if rule.leads(drift.channel) and abs(drift.size) > rule.tolerance_units:
+            found.append((drift, rule))
+    return found
+
+
+async def _adopt(database: Database, drift: drifts.DriftRow, rule: TruthRule, ledger: Ledger) -> int:
+    """The ledger takes the channel's figure, and what it said itself is written down. Returns 1 when it did."""
+    async with database.transaction() as tx:
+        location, pack_units = await listings.place_of(tx, drift.key)
+    try:
+        words = await by_hand(database, drift.drift_id, How.ADOPT, post=ledger.post, book=ledger.book)
+    except CannotResolveError as refusal:
+        async with database.transaction() as tx:
+            await drifts.put_off(tx, drift.drift_id, wait_s=ADOPT_AGAIN_S)
+        log.warning("drift.not_adopted", listing=drift.channel_sku, words=str(refusal))
+        return 0
+    async with database.transaction() as tx:
+        await conflicts.note(tx, [conflicts.of_drift(drift, str(rule), location, pack_units=pack_units)])
+    log.info("drift.adopted", listing=drift.channel_sku, words=words)
+    return 1
 
 
 # Units in another state -----------------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ Next: plan.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from oneshelf.domain.identity import Sku
@@ -34,6 +34,22 @@ async def put_rule(database: Database, rule: Rule, *, actor: str) -> Ruled | Unk
         await policies.lock(tx)
         await policies.put(tx, rule, actor=actor)
         return Ruled(rule, await offers.count_in_scope(tx, rule.scope))
+
+
+async def put_rules(database: Database, rules: Sequence[Rule], *, actor: str, is_trial: bool = False) -> list[bool]:
+    """Have these rules for their scopes, all of them or none; for each whether that is news. Their names are known.
+
+    `is_trial`: only say it.
+    """
+    async with database.transaction() as tx:
+        if not is_trial:
+            await policies.lock(tx)
+        before = [await policies.find(tx, rule.scope) for rule in rules]
+        news = [old is None or old.stated() != rule.stated() for old, rule in zip(before, rules, strict=True)]
+        for rule, is_news in zip(rules, news, strict=True):
+            if is_news and not is_trial:
+                await policies.put(tx, rule, actor=actor)
+    return news
 
 
 async def change_rule(

@@ -11,6 +11,7 @@ from itertools import islice
 from random import Random
 
 from oneshelf.connectors.amazon.simulator import AmazonSimulator
+from oneshelf.connectors.ebay.simulator import EbaySimulator
 from oneshelf.connectors.shopify.simulator import ShopifySimulator
 from oneshelf.connectors.shopify.simulator_tokens import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN
 from oneshelf.domain.identity import Channel, Location, Sku
@@ -176,6 +177,9 @@ class _Run:
                 simulator.skew_clock()
             if name == "shopify":
                 simulator.switches.set(dict.fromkeys(self._honesty.lies, 1.0))
+            if isinstance(simulator, EbaySimulator) and self._faults.grades["zero_refused"] != OFF:
+                # What eBay ends with all its variations is listed anew by a person, and nobody is there.
+                simulator.ebay.habits.group_share = 0.0
         return made
 
     async def live(self, active_s: float, crash_at: int | None) -> None:

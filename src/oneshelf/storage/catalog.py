@@ -15,8 +15,9 @@ from oneshelf.domain.identity import Channel, Location, Sku
 from oneshelf.domain.ledger import Backorder, BackorderKind, BalanceKey
 from oneshelf.domain.probing import Ability
 from oneshelf.errors import ConfigurationError
-from oneshelf.storage import arrays, listings
+from oneshelf.storage import arrays, listings, secret_keys
 from oneshelf.storage.database import Transaction
+from oneshelf.storage.keyring import Keyring
 
 _CHANNEL_COLUMNS = (
     "channel, kind, mode, location, settings, secrets, timing, created_at, paused_until, fail_streak, last_fault, "
@@ -28,6 +29,7 @@ class ChannelRow(NamedTuple):
     """A connected channel. `mode`: watch (never write), live, paused. `signs_off`: as a whole, or listing by listing.
 
     `held_at`: since when the breaker lets nothing through but what was sold, for `held_reason`; None usually.
+    `secrets`: as they are stored, to be opened by `secret_keys`.
     `fallbacks`: declared ability -> `reason` and `since`, of those that a probe has shown to be lost.
     """
 
@@ -157,20 +159,24 @@ class NewChannel(NamedTuple):
         return f"NewChannel({self.channel!r}, {self.kind!r})"
 
 
-async def add_channel(tx: Transaction, new: NewChannel) -> str:
+async def add_channel(tx: Transaction, new: NewChannel, *, keyring: Keyring | None = None) -> str:
     """Connect a channel in mode `watch`, or change the settings of a connected one.
 
     Another location or setting may mean another account or shop: a connected channel goes back to `watch` then, and
     the mode that it had is returned; in every other case its mode is kept and "" is returned. Changed settings end a
     pause, and what a probe has shown of the account that they meant: what was wrong with the old ones says nothing of
-    the new. Raises ConfigurationError for another kind.
+    the new. `keyring` seals the secrets; None keeps them in plain text. Raises ConfigurationError for another kind.
     """
     columns = {
         "channel": new.channel,
         "kind": new.kind,
         "location": new.location,
         "settings": Jsonb(dict(new.settings)),
-        "secrets": Jsonb(dict(new.secrets)),
+        "secrets": Jsonb(
+            await secret_keys.sealed(
+                tx, keyring or Keyring(), new.secrets, table=secret_keys.TYPED, channel=new.channel
+            )
+        ),
         "timing": Jsonb(dict(new.timing)),
     }
     added = await tx.execute(

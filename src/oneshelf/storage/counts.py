@@ -6,12 +6,15 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from psycopg.types.json import Jsonb
+
 from oneshelf.clock import uuid7
 from oneshelf.domain.account import Outside, StockState
 from oneshelf.domain.command import CLOCK_ERROR_S, CommandKey, Count, CountedFigure
 from oneshelf.domain.identity import Location, Sku
 from oneshelf.domain.ledger import BalanceKey
 from oneshelf.domain.seen import Begun, Context, LookedBack, Moved, Ruling
+from oneshelf.storage import arrays
 from oneshelf.storage.database import Transaction, only_row
 
 # Ids are made by the clock of a node and instants by that of the database: no two clocks are further apart than this.
@@ -43,6 +46,44 @@ async def begin(tx: Transaction, token: UUID, location: Location, skus: Collecti
         {"token": token, "location": location, "skus": None if skus is None else sorted(skus)},
     )
     return cursor.rowcount
+
+
+async def has_begun(tx: Transaction, token: UUID, key: BalanceKey) -> bool:
+    """Whether somebody has begun to count this SKU there with this token."""
+    cursor = await tx.execute(
+        """
+        select exists (select from counts where sku = %(sku)s and token = %(token)s and location = %(location)s)
+        """,
+        {"sku": key[0], "token": token, "location": key[1]},
+    )
+    (has,) = await only_row(cursor)
+    return bool(has)
+
+
+async def note_seen(tx: Transaction, token: UUID, key: BalanceKey, *, version: int, begun: Begun) -> None:
+    """Note what a figure had seen that was stated from outside, as if its counting had begun with this token.
+
+    `begun.units`: what it had seen, by state; `version`: of the balance, which must be locked.
+    """
+    await tx.execute(
+        """
+        insert into counts (sku, token, location, version, begun_at, documents, error_s,
+                            available, committed, reserved, damaged, quality_control, safety_stock, incoming)
+        values (%(sku)s, %(token)s, %(location)s, %(version)s, %(begun_at)s, %(documents)s, %(error_s)s,
+                %(available)s, %(committed)s, %(reserved)s, %(damaged)s, %(quality_control)s, %(safety_stock)s,
+                %(incoming)s)
+        """,
+        {
+            "sku": key[0],
+            "token": token,
+            "location": key[1],
+            "version": version,
+            "begun_at": begun.begun_at,
+            "documents": list(begun.documents),
+            "error_s": begun.error_s,
+            **{state.value: begun.units[state] for state in _STATES},
+        },
+    )
 
 
 async def end_old(tx: Transaction, *, kept_s: float, every_s: float, limit: int) -> int:
@@ -91,7 +132,6 @@ async def _begun(tx: Transaction, wanted: Sequence[Count]) -> dict[CommandKey, B
         "numbers": list(range(len(wanted))),
         "skus": [count.sku for count in wanted],
         "tokens": [count.token for count in wanted],
-        "error_s": CLOCK_ERROR_S,
     }
     cursor = await tx.execute(
         """
@@ -100,13 +140,15 @@ async def _begun(tx: Transaction, wanted: Sequence[Count]) -> dict[CommandKey, B
         join counts c on c.sku = w.sku and c.token = w.token
         cross join lateral (
             select from_account, to_account, sum(units)::bigint as units,
-                   reason not in ('counted', 'seen_by_count')
-                   and happened_at > c.begun_at - make_interval(secs => %(error_s)s) as is_ambiguous
+                   reason not in ('counted', 'seen_by_count') and not exists (
+                       select from unnest(c.documents) as d (document) where starts_with(source, d.document))
+                   and happened_at > c.begun_at - make_interval(secs => c.error_s) as is_ambiguous
             from movements
             where sku = c.sku and version > c.version and c.location in (from_location, to_location)
               and (reason in ('counted', 'seen_by_count') or happened_at is not null)
               and (reason in ('counted', 'seen_by_count')
-                   or happened_at <= c.begun_at + make_interval(secs => %(error_s)s))
+                   or happened_at <= c.begun_at + make_interval(secs => c.error_s)
+                   or exists (select from unnest(c.documents) as d (document) where starts_with(source, d.document)))
             group by 1, 2, 4
         ) as m
         """,
@@ -115,7 +157,7 @@ async def _begun(tx: Transaction, wanted: Sequence[Count]) -> dict[CommandKey, B
     seen_anyway = _moved([row async for row in cursor])
     cursor = await tx.execute(
         """
-        select w.number, c.location, c.begun_at,
+        select w.number, c.location, c.begun_at, c.documents, c.error_s,
                c.available, c.committed, c.reserved, c.damaged, c.quality_control, c.safety_stock, c.incoming
         from unnest(%(numbers)s::int[], %(skus)s::text[], %(tokens)s::uuid[]) as w (number, sku, token)
         join counts c on c.sku = w.sku and c.token = w.token
@@ -128,20 +170,22 @@ async def _begun(tx: Transaction, wanted: Sequence[Count]) -> dict[CommandKey, B
             begun_at=begun_at,
             units=dict(zip(_STATES, states, strict=True)),
             seen_anyway=tuple(seen_anyway.get(number, ())),
+            documents=tuple(documents),
+            error_s=error_s,
         )
-        async for number, location, begun_at, *states in cursor
+        async for number, location, begun_at, documents, error_s, *states in cursor
     }
 
 
 async def _looked_back(tx: Transaction, wanted: Sequence[Count]) -> dict[CommandKey, LookedBack]:
     bands = [_band(count) for count in wanted]
     names = {
-        "numbers": list(range(len(wanted))),
-        "skus": [count.sku for count in wanted],
-        "locations": [count.location for count in wanted],
-        "seen_until": [seen_until for seen_until, _ in bands],
-        "missed_from": [missed_from for _, missed_from in bands],
-        "first_ids": [_first_id(seen_until - _CLOCKS_APART_AT_MOST) for seen_until, _ in bands],
+        "numbers": arrays.numbers(range(len(wanted))),
+        "skus": arrays.texts([count.sku for count in wanted]),
+        "locations": arrays.texts([count.location for count in wanted]),
+        "seen_until": arrays.instants(seen_until for seen_until, _ in bands),
+        "missed_from": arrays.instants(missed_from for _, missed_from in bands),
+        "first_ids": arrays.uuids(_first_id(seen_until - _CLOCKS_APART_AT_MOST) for seen_until, _ in bands),
     }
     cursor = await tx.execute(
         """
@@ -195,22 +239,33 @@ def _moved(rows: Sequence[tuple[int, str, str, bool, int]]) -> Found:
     return found
 
 
-async def rulings(tx: Transaction, keys: Collection[BalanceKey]) -> dict[BalanceKey, Ruling]:
-    """The last count of each of these balances that was ever counted. They must be locked."""
+async def rulings(
+    tx: Transaction, keys: Collection[BalanceKey], *, only_quoting: bool = False
+) -> dict[BalanceKey, Ruling]:
+    """The last count of each of these balances that was ever counted. They must be locked.
+
+    `only_quoting`: only what quotes documents.
+    """
     ordered = sorted(keys)
     cursor = await tx.execute(
         """
-        select r.sku, r.location, r.figure, r.units, r.counted_at, r.error_s, r.source
+        select r.sku, r.location, r.figure, r.units, r.counted_at, r.error_s, r.source, r.documents
         from unnest(%(skus)s::text[], %(locations)s::text[]) as wanted (sku, location)
         join ruling_counts r on r.sku = wanted.sku and r.location = wanted.location
+        where not %(only_quoting)s or r.documents <> '{}'
         """,
-        {"skus": [sku for sku, _ in ordered], "locations": [location for _, location in ordered]},
+        {**arrays.places(ordered), "only_quoting": only_quoting},
     )
     return {
         (Sku(sku), Location(location)): Ruling(
-            figure=CountedFigure(figure), units=units, counted_at=counted_at, error_s=error_s, source=source
+            figure=CountedFigure(figure),
+            units=units,
+            counted_at=counted_at,
+            error_s=error_s,
+            source=source,
+            documents=tuple(documents),
         )
-        async for sku, location, figure, units, counted_at, error_s, source in cursor
+        async for sku, location, figure, units, counted_at, error_s, source, documents in cursor
     }
 
 
@@ -221,21 +276,26 @@ async def rule(tx: Transaction, ruling: Mapping[BalanceKey, Ruling]) -> None:
     ordered = sorted(ruling.items(), key=lambda item: item[0])
     await tx.execute(
         """
-        insert into ruling_counts (sku, location, figure, units, counted_at, error_s, source)
-        select * from unnest(
+        insert into ruling_counts (sku, location, figure, units, counted_at, error_s, source, documents)
+        select sku, location, figure, units, counted_at, error_s, source,
+               array(select jsonb_array_elements_text(documents))
+        from unnest(
             %(skus)s::text[], %(locations)s::text[], %(figures)s::text[], %(units)s::bigint[],
-            %(counted_at)s::timestamptz[], %(error_s)s::int[], %(sources)s::text[])
+            %(counted_at)s::timestamptz[], %(error_s)s::int[], %(sources)s::text[], %(documents)s::jsonb[])
+            as new (sku, location, figure, units, counted_at, error_s, source, documents)
         on conflict (sku, location) do update set
             figure = excluded.figure, units = excluded.units, counted_at = excluded.counted_at,
-            error_s = excluded.error_s, source = excluded.source
+            error_s = excluded.error_s, source = excluded.source, documents = excluded.documents
         """,
         {
-            "skus": [sku for (sku, _), _ in ordered],
-            "locations": [location for (_, location), _ in ordered],
-            "figures": [one.figure.value for _, one in ordered],
-            "units": [one.units for _, one in ordered],
-            "counted_at": [one.counted_at for _, one in ordered],
-            "error_s": [one.error_s for _, one in ordered],
-            "sources": [one.source for _, one in ordered],
+            "skus": arrays.texts([sku for (sku, _), _ in ordered]),
+            "locations": arrays.texts([location for (_, location), _ in ordered]),
+            "figures": arrays.texts([one.figure.value for _, one in ordered]),
+            "units": arrays.numbers(one.units for _, one in ordered),
+            "counted_at": arrays.instants(one.counted_at for _, one in ordered),
+            "error_s": arrays.numbers(one.error_s for _, one in ordered),
+            "sources": arrays.texts([one.source for _, one in ordered]),
+            # Lists of lists of different lengths are no array to PostgreSQL.
+            "documents": [Jsonb(list(one.documents)) for _, one in ordered],
         },
     )

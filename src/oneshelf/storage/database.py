@@ -12,6 +12,7 @@ from psycopg import AsyncConnection, AsyncCursor
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from oneshelf.errors import DatabaseRefusedError, DatabaseUnavailableError, InvariantError, RowExistsError
+from oneshelf.storage.keyring import Keyring
 from oneshelf.telemetry import transaction_open
 
 Transaction = AsyncConnection[tuple[Any, ...]]
@@ -38,15 +39,23 @@ _UNAVAILABLE = (
 class Database:
     """Connections to one PostgreSQL database. Use as `async with Database.open(dsn) as database`."""
 
-    def __init__(self, pool: AsyncConnectionPool[Transaction]) -> None:
+    def __init__(self, pool: AsyncConnectionPool[Transaction], keyring: Keyring | None = None) -> None:
         self._pool = pool
+        self.keyring = keyring or Keyring()
 
     @staticmethod
     @asynccontextmanager
     async def open(
-        dsn: str, *, connections_max: int = 16, application_name: str = "oneshelf"
+        dsn: str,
+        *,
+        connections_max: int = 16,
+        application_name: str = "oneshelf",
+        keyring: Keyring | None = None,
     ) -> AsyncIterator[Database]:
-        """Open a pool. Raises DatabaseUnavailableError when the database does not answer."""
+        """Open a pool. `keyring`: what seals the secrets in it; None seals nothing, and opens nothing sealed.
+
+        Raises DatabaseUnavailableError when the database does not answer.
+        """
         settings = {
             "timezone": "UTC",
             "lock_timeout": f"{LOCK_WAIT_S}s",
@@ -67,7 +76,7 @@ class Database:
             await pool.close()
             raise DatabaseUnavailableError(f"the database does not answer: {failure}") from failure
         try:
-            yield Database(pool)
+            yield Database(pool, keyring)
         finally:
             await pool.close()
 

@@ -10,6 +10,7 @@ from psycopg.types.json import Jsonb
 from oneshelf.clock import Clock
 from oneshelf.domain.identity import Channel
 from oneshelf.domain.kept import Kept
+from oneshelf.storage import secret_keys
 from oneshelf.storage.database import Database
 
 
@@ -36,7 +37,11 @@ class StoredSecrets:
                 {"channel": self._channel},
             )
             row = await cursor.fetchone()
-        return Kept(*row) if row else Kept()
+        if row is None:
+            return Kept()
+        version, kept, age_s = row
+        values = secret_keys.opened(self._database.keyring, kept, table=secret_keys.KEPT, channel=self._channel)
+        return Kept(version, values, age_s)
 
     async def claim(self, *, for_s: float) -> bool:
         claim = self._clock.new_id()
@@ -66,18 +71,18 @@ class StoredSecrets:
 
     async def replace(self, values: Mapping[str, str], *, read: Kept) -> bool:
         """The channel's row is locked, so that nobody types in other secrets meanwhile."""
-        columns = {
-            "channel": self._channel,
-            "typed": Jsonb(self._typed),
-            "kept": Jsonb(dict(values)),
-            "read": read.version,
-        }
+        columns: dict[str, object] = {"channel": self._channel, "read": read.version}
+        keyring = self._database.keyring
         async with self._database.transaction() as tx:
-            same = await tx.execute(
-                "select from channels where channel = %(channel)s and secrets = %(typed)s for share", columns
-            )
-            if await same.fetchone() is None:
+            found = await tx.execute("select secrets from channels where channel = %(channel)s for share", columns)
+            row = await found.fetchone()
+            # Compared opened: sealed anew they are still the same.
+            if row is None or self._typed != secret_keys.opened(
+                keyring, row[0], table=secret_keys.TYPED, channel=self._channel
+            ):
                 return False
+            kept = await secret_keys.sealed(tx, keyring, values, table=secret_keys.KEPT, channel=self._channel)
+            columns["kept"] = Jsonb(kept)
             await tx.execute("insert into kept_secrets (channel) values (%(channel)s) on conflict do nothing", columns)
             replaced = await tx.execute(
                 """

@@ -62,7 +62,7 @@ async def _others_are_connected(session: psycopg.AsyncConnection[tuple[Any, ...]
 
 
 async def clear(database: Database) -> int:
-    """Free every listing, every task and every wanted order. Returns how many were held."""
+    """Free every listing, task, wanted order and endpoint. Returns how many were held."""
     async with database.transaction() as tx:
         held = await tx.execute("update listings set lease = null, lease_until = null where lease is not null")
         others = await tx.execute(
@@ -71,8 +71,10 @@ async def clear(database: Database) -> int:
                 update schedules set lease = null, lease_until = null where lease is not null returning 1
             ), wanted as (
                 update wanted_orders set lease = null, lease_until = null where lease is not null returning 1
+            ), called as (
+                update endpoints set lease = null, lease_until = null where lease is not null returning 1
             )
-            select 1 from tasks union all select 1 from wanted
+            select 1 from tasks union all select 1 from wanted union all select 1 from called
             """
         )
     return held.rowcount + others.rowcount

@@ -47,7 +47,10 @@ async def open_for_orders(
     short, due = await orders.ask_short(tx, keys), await reservations.ask_due(tx, keys)
     lines = [*await short.fetchall(), *await orders.lines_of(tx, order_keys)]
     held = await reservations.told(due)
-    return Shelf(balances=locked, lines=lines, reservations=held, new_id=new_id), await now(tx)
+    shelf = Shelf(balances=locked, lines=lines, reservations=held, new_id=new_id)
+    # An order that a figure had seen before it came to us is in that figure already.
+    shelf.rulings = await counts.rulings(tx, keys, only_quoting=True)
+    return shelf, await now(tx)
 
 
 class BundlesFoundError(DatabaseRefusedError):

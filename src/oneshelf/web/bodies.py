@@ -12,7 +12,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import AsyncIterator
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 from starlette.requests import ClientDisconnect, Request
 
@@ -61,6 +61,32 @@ async def read_capped(
         await _drain(stream, drained_bytes_max)
         raise _too_large(bytes_max)
     return body
+
+
+async def spool(request: Request, into: BinaryIO, *, bytes_max: int, read_s_max: float) -> None:
+    """Write the raw body into a file as it arrives. Raises ProblemError as `read_capped` does."""
+    announced = request.headers.get("content-length", "")
+    stream = request.stream()
+    total = int(announced[:20]) if announced.isascii() and announced.isdigit() else 0
+    try:
+        async with asyncio.timeout(read_s_max):
+            if total <= bytes_max:
+                total = 0
+                async for part in stream:
+                    total += len(part)
+                    if total > bytes_max:
+                        break
+                    into.write(part)
+    except TimeoutError:
+        detail = f"the body did not come within {read_s_max:g} s"
+        raise ProblemError(408, detail, headers={"Connection": "close"}) from None
+    except ClientDisconnect:
+        raise UnreadableError("the sender hung up before the body ended") from None
+    if total > bytes_max:
+        if "expect" not in request.headers:
+            await _drain(stream, DRAINED_BYTES_MAX)
+        raise _too_large(bytes_max)
+    into.seek(0)
 
 
 async def read_json(request: Request) -> object:

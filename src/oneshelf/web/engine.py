@@ -13,8 +13,10 @@ from oneshelf.clock import Clock
 from oneshelf.domain.command import Command
 from oneshelf.domain.identity import Channel
 from oneshelf.flow.channel import OpenChannel
+from oneshelf.flow.outgoing import Outgoing
 from oneshelf.flow.post import Answered
 from oneshelf.storage.database import Database
+from oneshelf.web.event_feed import EventFeed
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +24,7 @@ class Engine:
     """`channels` is the live mapping: channels come and go while the server runs. `wake` names steps with work.
 
     `post` posts commands together with those of other requests, see `workers.poster`. `public_url`: where channels
-    reach the engine; empty: nobody said.
+    reach the engine; empty: nobody said. `feed`: the newest events. `outgoing`: calls endpoints; None: nobody does.
     """
 
     database: Database
@@ -30,7 +32,9 @@ class Engine:
     clock: Clock
     wake: Callable[[Iterable[str]], None]
     post: Callable[[Sequence[Command]], Awaitable[list[Answered]]]
+    feed: EventFeed
     public_url: str = ""
+    outgoing: Outgoing | None = None
 
 
 def engine_of(request: Request) -> Engine:

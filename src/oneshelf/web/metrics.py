@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from oneshelf.domain.drift import Cause
-from oneshelf.storage import audit_positions, blind_windows, canaries, drifts, health, views
+from oneshelf.storage import audit_positions, blind_windows, canaries, conflicts, drifts, endpoints, health, views
 from oneshelf.storage.audit_positions import AuditStatus
 from oneshelf.storage.migrate import MIGRATIONS, read_migrations
 from oneshelf.web.engine import engine_of
@@ -129,6 +129,17 @@ def _of_drifts(found: Sequence[drifts.OpenDrifts]) -> list[Metric]:
     return families
 
 
+def _of_conflicts(found: Mapping[str, tuple[int, float]]) -> list[Metric]:
+    """By kind; `equivocation` is one document with two contents: an alarm."""
+    count = GaugeMetricFamily("oneshelf_conflicts_open", "Conflicts somebody should look at.", labels=["kind"])
+    oldest = GaugeMetricFamily("oneshelf_conflicts_oldest_seconds", "Age of the oldest open one.", labels=["kind"])
+    for kind in conflicts.KINDS:
+        open_count, age_s = found.get(kind, (0, 0.0))
+        count.add_metric([kind], open_count)
+        oldest.add_metric([kind], age_s)
+    return [count, oldest]
+
+
 def _of_detection(found: Sequence[canaries.Detection]) -> list[Metric]:
     """What canaries measured; a channel where none did has no figure."""
     measured = GaugeMetricFamily(
@@ -154,6 +165,31 @@ def _of_detection(found: Sequence[canaries.Detection]) -> list[Metric]:
     return [measured, corrected, objective]
 
 
+def _of_endpoints(found: Sequence[endpoints.EndpointRow]) -> list[Metric]:
+    """What waits for whoever is sent events, for how long, and what failed."""
+    meanings = {
+        "endpoint_oldest_undelivered_seconds": "How long the oldest event has waited that it has not got; 0: none.",
+        "endpoint_waiting_events": "Events that it has not got.",
+        "endpoint_given_up_events": "Events that it refused ten times, in three days.",
+        "endpoint_failed_attempts": "Attempts that it did not take, since it was added.",
+        "endpoint_delivered_events": "Events that it took, since it was added.",
+        "endpoint_disabled": "1: it is not called any more, as it is gone or has failed for days. 0 also where paused.",
+    }
+    families = [GaugeMetricFamily(f"oneshelf_{name}", said, labels=["endpoint"]) for name, said in meanings.items()]
+    for row in found:
+        figures = (
+            row.oldest_s or 0.0,
+            row.waiting_count,
+            row.given_up_count,
+            row.failed_count,
+            row.delivered_count,
+            float(row.is_disabled),
+        )
+        for family, value in zip(families, figures, strict=True):
+            family.add_metric([row.endpoint], value)
+    return list(families)
+
+
 async def metrics(request: Request) -> Response:
     """All metrics, computed now."""
     async with engine_of(request).database.transaction() as tx:
@@ -161,7 +197,9 @@ async def metrics(request: Request) -> Response:
         channels = await views.channel_rows(tx)
         overview = await views.overview(tx, channels=channels)
         audit = await audit_positions.status(tx)
-        own = [*_of_drifts(await drifts.open_by_cause(tx)), *_of_detection(await canaries.detections(tx))]
+        own = _of_endpoints(await endpoints.listed(tx))
+        own += [*_of_drifts(await drifts.open_by_cause(tx)), *_of_detection(await canaries.detections(tx))]
+        own += _of_conflicts(await conflicts.open_by_kind(tx))
         reckoned, windows = await blind_windows.reckoned(tx), await blind_windows.windows(tx)
     registry = CollectorRegistry()
     registry.register(_Scrape(overview, channels, audit, own))

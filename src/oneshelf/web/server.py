@@ -19,17 +19,23 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from oneshelf.clock import Clock
 from oneshelf.domain.command import Command
 from oneshelf.domain.identity import Channel
+from oneshelf.errors import OneshelfError
 from oneshelf.flow.channel import OpenChannel
 from oneshelf.flow.post import Answered
 from oneshelf.storage.database import Database
 from oneshelf.telemetry import get_logger
 from oneshelf.web import (
     api,
+    audit_log,
     commands,
     counts,
     drifts,
+    endpoints,
+    event_stream,
+    files,
     going_live,
     inputs,
+    login,
     metrics,
     offers,
     pages,
@@ -38,13 +44,19 @@ from oneshelf.web import (
     problems,
     reservations,
     sharing,
+    source_inputs,
+    truth,
     webhooks,
     windows,
 )
 from oneshelf.web.auth import Door
 from oneshelf.web.engine import Engine
+from oneshelf.web.event_feed import EventFeed
+from oneshelf.web.needs import Needs
+from oneshelf.web.passwords import Passwords
 from oneshelf.web.plain_route import PlainRoutes
 
+BODIES = (*inputs.DOCUMENTED, *policy_inputs.DOCUMENTED, *source_inputs.DOCUMENTED, *endpoints.BODIES)
 STATIC = Path(__file__).parent / "static"
 # No route answers with one of these itself.
 _HEADERS = [
@@ -79,14 +91,15 @@ class Guard:
             nonlocal has_started
             if message["type"] == "http.response.start":
                 has_started = True
+                await self._door.note(scope, message["status"])
                 headers: list[tuple[bytes, bytes]] = message["headers"]
                 headers += _HEADERS
                 if not any(name == b"cache-control" for name, _ in headers):
                     headers.append(_REVALIDATED if scope["path"].startswith("/static/") else _UNSTORED)
             await send(message)
 
-        answer = _unreadable_address(scope) or self._door.refusal(Request(scope))
         try:
+            answer = _unreadable_address(scope) or await self._refusal(Request(scope))
             await (answer or self._app)(scope, receive, send_guarded)
         except Exception:
             log.exception("request.failed", method=scope["method"], path=scope["path"])
@@ -94,6 +107,15 @@ class Guard:
                 raise
             failed = problems.problem(500, "oneshelf failed; its log says why", kind="failed")
             await failed(scope, receive, send_guarded)
+
+    async def _refusal(self, request: Request) -> Response | None:
+        try:
+            return await self._door.refusal(request)
+        except OneshelfError as failure:
+            answer = await problems.answer_to(request, failure)
+            if answer is None:
+                raise
+            return answer
 
 
 def _unreadable_address(scope: Scope) -> Response | None:
@@ -125,7 +147,7 @@ class Api(FastAPI):
         if self.openapi_schema is None:
             document = get_openapi(title=self.title, version=self.version, summary=self.summary, routes=self.routes)
             _, bodies = models_json_schema(
-                [(model, "validation") for model in (*inputs.DOCUMENTED, *policy_inputs.DOCUMENTED)],
+                [(model, "validation") for model in BODIES],
                 ref_template="#/components/schemas/{model}",
             )
             document["components"]["schemas"].update(bodies["$defs"])
@@ -147,8 +169,9 @@ def create_app(
 
     `api_token`: what the API and the pages ask for; empty lets everybody in who reaches the port.
     """
+    door = Door(api_token, database, clock)
     app = Api(
-        door=Door(api_token),
+        door=door,
         title="oneshelf",
         summary="One true stock count behind every storefront.",
         version=version("oneshelf"),
@@ -156,18 +179,26 @@ def create_app(
         redoc_url=None,
         # What there is to measure is under /metrics; asking each time whether anybody else listens costs a reservation.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
-        routes=[*commands.ROUTES, *webhooks.ROUTES, *metrics.ROUTES, *pages.ROUTES],
+        routes=[*commands.ROUTES, *webhooks.ROUTES, *metrics.ROUTES, *login.ROUTES, *pages.ROUTES],
     )
-    app.state.engine = Engine(database=database, channels=channels, clock=clock, wake=wake, post=post)
+    feed = EventFeed(database, clock)
+    app.state.engine = Engine(database=database, channels=channels, clock=clock, wake=wake, post=post, feed=feed)
+    app.state.door, app.state.passwords = door, Passwords()
     app.include_router(counts.router)
     app.include_router(reservations.router)
     app.include_router(sharing.router)  # Before the routes that would take its addresses for a SKU.
     app.include_router(api.router)
     app.include_router(offers.router)
     app.include_router(drifts.router)
+    app.include_router(files.router)
     app.include_router(policies.router)
+    app.include_router(truth.router)
     app.include_router(windows.router)
     app.include_router(going_live.router)
+    app.include_router(audit_log.router)
+    app.include_router(endpoints.router)
+    app.include_router(event_stream.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     problems.install(app)
+    door.guard(Needs(app.routes))
     return app

@@ -8,12 +8,16 @@ from contextlib import suppress
 from dataclasses import replace
 
 from oneshelf.clock import Clock
+from oneshelf.domain.command import Command
 from oneshelf.domain.identity import Channel
+from oneshelf.domain.outcome import Outcome
 from oneshelf.errors import DatabaseUnavailableError
+from oneshelf.files.folder import LOOK_EVERY_S, Watched, Watcher
 from oneshelf.flow import (
     audit,
     confirm,
     count,
+    deliver,
     feed,
     fetch,
     hear,
@@ -25,10 +29,13 @@ from oneshelf.flow import (
     receive,
     reconcile,
     resolve,
+    state,
     subscribe,
     tally,
+    tell,
 )
 from oneshelf.flow.channel import OpenChannel
+from oneshelf.flow.outgoing import Outgoing
 from oneshelf.sdk.capability import WriteKind
 from oneshelf.sdk.contract import FetchesOrders, Hears, Subscribes
 from oneshelf.storage.database import Database
@@ -37,6 +44,8 @@ from oneshelf.workers.poster import LANES, Poster
 from oneshelf.workers.runner import Pulse, Step, run_for_ever, stop_if_cancelled
 
 REFRESH_S = 1.0
+# Endpoints that may keep this node waiting at the same time.
+DELIVERERS = 4
 
 log = get_logger(__name__)
 
@@ -45,7 +54,8 @@ class Supervisor:
     """Runs every step of the engine in this process. `channels` is kept fresh by `refresh`.
 
     `patience`: how many times longer than usual a step waits that found nothing to do and is not woken. `public_url`:
-    where channels reach the engine; empty: nothing is subscribed to.
+    where channels reach the engine; empty: nothing is subscribed to. `outgoing`, set before it runs: calls
+    those who follow the engine; None: nobody is told of anything.
     """
 
     def __init__(
@@ -64,6 +74,9 @@ class Supervisor:
         self._refresh = refresh
         self._patience = patience
         self._public_url = public_url
+        # The folder into which another system puts files, and how events are sent, if somebody sets them before run.
+        self.watched: Watched | None = None
+        self.outgoing: Outgoing | None = None
         self.pulse = Pulse()
         self._running: dict[Channel, tuple[OpenChannel, list[asyncio.Task[None]]]] = {}
 
@@ -72,7 +85,7 @@ class Supervisor:
     async def run(self) -> None:
         """Run until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for step in self._common_steps():
+            for step in (*self._common_steps(), *self._telling_steps()):
                 group.create_task(self._for_ever(step), name=step.name)
             while True:
                 await self._follow_channels(group)
@@ -110,10 +123,12 @@ class Supervisor:
             Step("expire", lambda: post.post_expiries(database, clock.new_id), ("plan",), idle_s=0.5),
             Step("forget", self._forget, idle_s=60.0),
             Step("plan", lambda: plan.plan(database, blind=self._blind()), ("push",), pace_s=0.05),
-            Step("resolve", lambda: resolve.resolve(database, self._channels), ("plan", "push", "book"), idle_s=0.5),
+            Step("resolve", self._resolve, ("plan", "push", "book"), idle_s=0.5),
             Step("book", lambda: post.post_moves(database, clock.new_id), ("plan",), idle_s=0.5),
+            Step("state", self._state, ("plan", "push"), idle_s=5.0),
             Step("explain", lambda: resolve.explain_late(database, self._channels), idle_s=5.0),
             Step("tally", self._tally, ("plan",), idle_s=tally.EVERY_S, pace_s=tally.EVERY_S),
+            *self._files(),
             Step("audit", lambda: audit.audit_if_due(database), idle_s=audit.EVERY_S, pace_s=audit.EVERY_S),
             Step(
                 "measure",
@@ -121,6 +136,41 @@ class Supervisor:
                 idle_s=measure.LOOK_EVERY_S,
                 pace_s=measure.LOOK_EVERY_S,
             ),
+        ]
+
+    async def _resolve(self) -> int:
+        async def take(wish: Command) -> Outcome:
+            outcome, _ = await self._post(wish)
+            return outcome
+
+        ledger = resolve.Ledger(take, lambda: post.post_moves(self._database, self._clock.new_id))
+        return await resolve.resolve(self._database, self._channels, ledger)
+
+    async def _state(self) -> int:
+        return await state.state(self._database, self._clock.new_id, self._post)
+
+    async def _post(self, command: Command) -> tuple[Outcome, bool]:
+        [answered] = await self.poster.post([command])
+        return answered.outcome, answered.was_replayed
+
+    def _files(self) -> list[Step]:
+        if self.watched is None:
+            return []
+        watcher = Watcher(self._database, self._clock.new_id, self.watched)
+        return [Step("files", watcher.look, ("plan",), idle_s=LOOK_EVERY_S, pace_s=LOOK_EVERY_S)]
+
+    def _telling_steps(self) -> list[Step]:
+        database, clock, outgoing = self._database, self._clock, self.outgoing
+        if outgoing is None:
+            return []
+
+        async def work() -> int:
+            return await deliver.deliver(database, clock, outgoing)
+
+        return [
+            Step("tell", lambda: tell.tell(database, clock.new_id), ("deliver",), pace_s=0.1),
+            Step("forget events", lambda: tell.forget(database), idle_s=60.0),
+            *(Step(f"deliver {number}", work, idle_s=0.5) for number in range(1, DELIVERERS + 1)),
         ]
 
     def _blind(self) -> set[Channel]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from connectors.ebay.desk import INVENTORY, MUG, TRADING, Kind, ebay_of, played, pushed
+from connectors.ebay.desk import CAP, INVENTORY, MUG, TRADING, Kind, ebay_of, played, pushed
 from oneshelf.connectors.ebay.aside import Aside
 from oneshelf.connectors.ebay.connector import EbayConnector
 from oneshelf.connectors.ebay.simulator_books import Lane
@@ -159,6 +159,21 @@ def test_what_sold_out_and_so_ended_by_itself_comes_back(lane: Lane) -> None:
         assert await bench.units_read(MUG) == bench.shown()[MUG] == 5
 
     played(story, lanes=[lane], items=1, has_control=False)
+
+
+def test_variations_that_ended_by_themselves_are_left_to_a_person() -> None:
+    """Listed anew by the quantity of one, the others would come back with an old one, or not at all."""
+
+    async def story(bench: Bench) -> None:
+        await bench.read(MUG, CAP)
+        bench.placed((MUG, 10), (CAP, 10))
+        assert await bench.units_read(MUG) == 0
+        outcome = await pushed(bench, MUG, 5)
+        assert isinstance(outcome, Refused)
+        assert "with all its variations" in outcome.words
+        assert bench.shown()[MUG] == bench.shown()[CAP] == 0
+
+    played(story, lanes=[TRADING, TRADING], has_control=False, group_share=1.0)
 
 
 def test_a_listing_is_not_listed_anew_twice() -> None:

@@ -17,6 +17,8 @@ BERLIN = "BERLIN"
 COLOGNE = "KÖLN"
 # An open drift that nobody has decided upon.
 DRIFT = "0199aaaa-0000-7000-8000-000000000000"
+# An open conflict that nobody has decided upon.
+CONFLICT = "0199aaaa-0000-7000-8000-000000000001"
 Body = dict[str, Any]
 
 
@@ -93,6 +95,25 @@ _LOW = {
 _POLICY = {"terms": {**_LOW, "low_stock_at": 8}, "low": _LOW}
 _OF_SKU, _OF_GROUP = {"sku": SKU, "channel": "paper"}, {"sku_group": "crockery", "channel": "paper"}
 
+_TRUTH = {"strategy": "leader", "leader": "erp", "tolerance_units": 1, "conservative": True}
+_DOCUMENT = {"source": "paper", "number": "o-1", "shipped": True}
+_STATEMENTS: tuple[Body, ...] = (
+    {
+        "figure": "on_hand",
+        "units": 400_000,
+        "seen": {"documents": [_DOCUMENT], "as_of": "{now}", "error_s": 5},
+        "epoch": 1,
+        "sequence": 7,
+    },
+    {"figure": "on_hand", "units": 400_000, "seen": {"token": "{token}"}},
+    {"figure": "delta", "units": 3, "happened_at": "{now}", "write_id": DRIFT},
+)
+
+
+def _stated(**members: Any) -> Body:
+    return {"document": "{number}", "sku": SKU, "location": BERLIN, **members}
+
+
 _HOLD = (("reservation_id", "{hold}"),)
 _PAPER = (("channel", "paper"),)
 _RESERVATION = {
@@ -136,7 +157,35 @@ EXAMPLES = [
         "/v1/sharing",
         {"mode": "auto", "guard_at_units": 3, "allowance_units": 1, "sku_group": "crockery"},
     ),
+    Example(
+        "PUT",
+        "/v1/endpoints/{endpoint}",
+        {"url": "https://erp.example/stock", "event_types": ["stock.changed"], "allow_http": False},
+        names=(("endpoint", "erp"),),
+    ),
+    Example("POST", "/v1/endpoints/{endpoint}/replay", {"since": "2026-11-26T12:00:00Z"}, names=(("endpoint", "erp"),)),
     Example("PUT", "/v1/drifts/{drift_id}/resolution", {"how": "wait", "wait_s": 3600}, names=(("drift_id", DRIFT),)),
+    Example("PUT", "/v1/sources", {"source": "erp", "title": "The ERP", "error_s": 30}),
+    *(Example("POST", "/v1/statements", {"source": "erp", "statements": [_stated(**row)]}) for row in _STATEMENTS),
+    *(
+        Example(method, path, {**scope, "figure": "on_hand", "location": BERLIN, "reason": "so", **more})
+        for method, path, more in (
+            ("PUT", "/v1/truth-rules", _TRUTH),
+            ("POST", "/v1/truth-rules/preview", _TRUTH),
+            ("DELETE", "/v1/truth-rules", {}),
+        )
+        for scope in ({"sku": SKU}, {"sku_group": "crockery"}, {"pattern": "C*"})
+    ),
+    *(
+        Example(method, path, {"sku": SKU, "strategy": "ranks", "ranks": ["erp"], "reason": "so"})
+        for method, path in (("PUT", "/v1/truth-rules"), ("POST", "/v1/truth-rules/preview"))
+    ),
+    Example(
+        "PUT",
+        "/v1/conflicts/{conflict_id}/ruling",
+        {"by": "Ada", "reason": "I counted"},
+        names=(("conflict_id", CONFLICT),),
+    ),
     Example("POST", "/v1/skus", {"skus": [{"sku": SKU, "title": "Blue mug"}]}),
     Example("POST", "/v1/locations", {"locations": [{"location": COLOGNE, "title": "Shop in Cologne"}]}),
 ]

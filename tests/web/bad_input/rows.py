@@ -96,8 +96,21 @@ NUMBERED = {
         elsewhere=("tests/connectors/shopify/test_push.py::test_a_redirect_is_refused_and_followed_by_nobody",),
     ),
     56: Row("a name that is somebody else's, or nobody's", "404", "there is one tenant, so it is only nobody's"),
-    57: Row("a wrong token", "401", "there is one token and no scopes: it is right or wrong"),
-    58: Row("a sixth log-in", "429", "there are no users to log in"),
+    57: Row(
+        "a wrong, an expired, a revoked token; one with too little",
+        "401; 403 that says what it lacks",
+        elsewhere=(
+            "tests/web/test_access.py::test_a_token_ends_when_it_is_revoked_and_when_its_time_is_over",
+            "tests/web/test_access.py::test_every_route_is_refused_to_a_token_that_has_too_little_and_to_no_other",
+        ),
+    ),
+    58: Row(
+        "a sixth log-in; one of an unknown name",
+        "429; the same words after as much work",
+        elsewhere=(
+            "tests/web/test_login.py::test_who_is_unknown_and_who_is_wrong_is_told_the_same_and_the_sixth_try_waits",
+        ),
+    ),
     59: Row("a command from another site; a command by GET", "403; 405"),
     60: Row(
         "headers one byte a second, 10,000 connections, 200 headers",

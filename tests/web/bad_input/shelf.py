@@ -16,7 +16,7 @@ from psycopg import sql
 
 from oneshelf.domain.identity import Location
 from oneshelf.storage import catalog
-from web.bad_input.examples import BERLIN, BUNDLE, COLOGNE, DRIFT, KIT, PART, SKU, Body, Example
+from web.bad_input.examples import BERLIN, BUNDLE, COLOGNE, CONFLICT, DRIFT, KIT, PART, SKU, Body, Example
 from web.paper import Shop, open_shop
 
 PROBLEM = "application/problem+json"
@@ -127,6 +127,19 @@ async def open_shelf(dsn: str, *, api_token: str = "") -> AsyncIterator[Shelf]:
                 "values (%s, 'paper', 'drifting', %s, 'foreign edit', 5, 9)",
                 (DRIFT, SKU),
             )
+            connection.execute("insert into sources (source, added_by) values ('erp', 'test')")
+            connection.execute(
+                "insert into conflicts (sku, conflict_id, location, figure, kind, state, rule, winner, beaten) "
+                "values (%s, %s, %s, 'on_hand', 'statement', 'open', 'everything: engine', %s, %s)",
+                (
+                    SKU,
+                    CONFLICT,
+                    BERLIN,
+                    '{"source": "engine", "document": "", "units": 5, "value": 5}',
+                    '{"source": "erp", "document": "S-1", "units": 6, "value": 6}',
+                ),
+            )
+            connection.execute("insert into endpoints (endpoint, url) values ('erp', 'https://erp.example/stock')")
             yield Shelf(shop, dsn, connection, _tables(connection))
 
 

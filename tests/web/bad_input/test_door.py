@@ -18,9 +18,10 @@ from web.bad_input.shelf import Shelf, complaints, open_shelf
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TOKEN = "a long random text"
-# The only routes that ask for no token: two that tell nothing, one that answers a challenge, and one that asks for a
-# signature instead.
+# The only routes that ask for no token: two that tell nothing, one that answers a challenge, one that asks for a
+# signature instead, and those with which a person comes in: by a password, or by a link that is good once.
 OPEN = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/webhooks/{channel}"), ("POST", "/webhooks/{channel}")}
+OPEN |= {("GET", "/login"), ("POST", "/login"), ("GET", "/login/style.css"), ("GET", "/set-up"), ("POST", "/set-up")}
 OPERATIONS = operations()
 CLOSED = [one for one in OPERATIONS if (one.method, one.path) not in OPEN]
 COMMANDS = [one for one in CLOSED if one.method in WRITING]
@@ -41,7 +42,10 @@ def address(one: Operation) -> str:
         "channel": "paper",
         "channel_sku": "plate",
         "reservation_id": "0199c000-0000-7000-8000-000000000000",
+        "import_id": "0" * 32,
+        "kind": "counts",
         "drift_id": "0199d000-0000-7000-8000-000000000000",
+        "endpoint": "erp",
     }
     path = one.path
     for name, value in names.items():

@@ -26,6 +26,10 @@ REPEATABLE = {
     ("PUT", "/v1/policies/groups"), ("POST", "/v1/policies/preview"),
     ("POST", "/v1/channels/{channel}/sign-off"),
     ("POST", "/v1/channels/{channel}/release"),
+    # A document number is the key of a statement.
+    ("PUT", "/v1/sources"), ("POST", "/v1/statements"), ("PUT", "/v1/truth-rules"), ("DELETE", "/v1/truth-rules"),
+    ("POST", "/v1/truth-rules/preview"), ("PUT", "/v1/conflicts/{conflict_id}/ruling"),
+    ("PUT", "/v1/endpoints/{endpoint}"), ("POST", "/v1/endpoints/{endpoint}/replay"),
 }  # fmt: skip
 KEYED = [one for one in EXAMPLES if one.route not in REPEATABLE]
 WRONG_KEYS = {

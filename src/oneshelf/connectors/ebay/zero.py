@@ -127,7 +127,15 @@ class ZeroStrategy:
         return Accepted()
 
     async def relist(self, channel_sku: ChannelSku, place: InTrading, units: int) -> WriteOutcome:
-        """List what was ended anew."""
+        """List what was ended anew.
+
+        Not a listing with variations: "0 when you relist, the variation is dropped from the listing", and one that
+        is not told of comes back with an old quantity
+        (https://developer.ebay.com/DevZone/merchant-data/CallRef/types/VariationType.html, checked 2026-11-26).
+        """
+        if place.sku:
+            words = f"eBay ended {place.item_id} with all its variations, as the last of them had sold out"
+            return Refused(f"{words}: relist it at eBay with the quantities of all, out-of-stock control switched on")
         answer = await self._api.trading_write("RelistFixedPriceItem", trading.relist_item(place.item_id, units))
         if trading.is_failure(answer):
             refusal = trading.words_of(trading.errors_in(answer))

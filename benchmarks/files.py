@@ -1,0 +1,129 @@
+"""A count file of a million rows: `python -m benchmarks files --rows 1000000`.
+
+Fills a private PostgreSQL with so many SKUs, of which each has units and a movement of the day before; writes a CSV
+file that counts them all as of an hour ago, and brings it in, row by row, in a process of its own: seconds of each
+pass, rows a second, and the memory that this process took at most. Then the same file again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from benchmarks.report import machine, written
+from oneshelf.clock import SystemClock
+from oneshelf.files.importing import Atomic, Wish, bring_in
+from oneshelf.files.kind import Told
+from oneshelf.files.kinds import kind_named
+from oneshelf.storage.database import Database
+from oneshelf.storage.embedded import EmbeddedPostgres
+from oneshelf.storage.migrate import migrate
+
+_FILL = """
+    insert into locations (location) values ('BER');
+    insert into skus (sku) select 'SKU-' || lpad(i::text, 7, '0') from generate_series(1, {rows}) as i;
+    insert into balances (sku, location, available, version) select sku, 'BER', 20, 1 from skus;
+    insert into movements (sku, movement_id, posted_at, units, from_account, to_location, to_account, reason, source,
+                           version)
+    select sku, ('0193' || substr(md5(sku), 1, 8) || '7' || substr(md5(sku), 9, 3) || '8'
+                 || substr(md5(sku), 12, 15))::uuid,
+           db_now() - interval '1 day', 20, 'supplier', 'BER', 'available', 'received', 'bench ' || sku, 1 from skus;
+    analyze;
+"""
+
+
+def main(options: Sequence[str]) -> None:
+    """Measure, and write the table."""
+    parser = argparse.ArgumentParser(prog="benchmarks files", description=__doc__)
+    parser.add_argument("--rows", type=int, default=100_000, help="rows of the file")
+    parser.add_argument("--dsn", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--file", default="", help=argparse.SUPPRESS)
+    asked = parser.parse_args(options)
+    if asked.file:
+        sys.stdout.write(json.dumps(asyncio.run(_bring(asked.dsn, Path(asked.file)))))
+        return
+    with tempfile.TemporaryDirectory(prefix="oneshelf-bench-") as directory:
+        path = Path(directory) / "counts.csv"
+        Path(directory).chmod(0o755)  # The database's own user has to reach it.
+        with EmbeddedPostgres(Path(directory) / "pg") as server:
+            migrate(server.dsn)
+            with psycopg.connect(server.dsn, autocommit=True) as connection:
+                connection.execute(_FILL.format(rows=asked.rows))
+                row = connection.execute("select to_char(db_now() - interval '1 hour', 'YYYY-MM-DD\"T\"HH24:MI:SSOF')")
+                taken_at = (row.fetchone() or ("",))[0]
+            _write(path, asked.rows, taken_at)
+            first, second = _apart(server.dsn, path), _apart(server.dsn, path)
+            described = asyncio.run(machine(server.dsn))
+        _tell(described, asked.rows, path.stat().st_size, first, second)
+
+
+def _write(path: Path, rows: int, taken_at: str) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.write("sku,location,on_hand,taken_at\n")
+        for number in range(1, rows + 1):
+            file.write(f"SKU-{number:07},BER,{15 + number % 10},{taken_at}:00\n")
+
+
+def _apart(dsn: str, path: Path) -> dict[str, Any]:
+    """Bring it in by a process of its own, whose memory is measured."""
+    command = [sys.executable, "-m", "benchmarks", "files", "--dsn", dsn, "--file", str(path)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    figures: dict[str, Any] = json.loads(done.stdout)
+    return figures
+
+
+async def _bring(dsn: str, path: Path) -> dict[str, Any]:
+    began, passed = time.monotonic(), {"checked": 0.0, "applied": 0.0}
+
+    def tell(stage: str, row_count: int) -> None:
+        del row_count
+        passed[stage] = time.monotonic() - began
+
+    wish = Wish(kind=kind_named("counts"), file_name=path.name, told=Told(), atomic=Atomic.ROW)
+    async with Database.open(dsn) as database:
+        with path.open("rb") as origin:
+            report = await bring_in(database, SystemClock().new_id, origin, wish, tell)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return {
+        "state": report.state,
+        "applied": report.applied_count,
+        "problems": report.problem_count,
+        "first_problem": report.problems[0].reason if report.problems else "",
+        "checked_s": passed["checked"],
+        "seconds": time.monotonic() - began,
+        "cpu_s": used.ru_utime + used.ru_stime,
+        "mb": used.ru_maxrss / 1024,
+    }
+
+
+def _tell(described: str, rows: int, size: int, first: dict[str, Any], second: dict[str, Any]) -> None:
+    assert first["applied"] == rows, first
+    assert second["state"] == "applied_before", second
+    text = "\n".join(
+        [
+            f'{described} `make bench ARGS="files --rows {rows}"`',
+            "",
+            f"A CSV file of {rows:,} counts, {size / 1e6:.0f} MB, each of another SKU, as of an hour ago, brought in "
+            "row by row by a process of its own; every row moves units or finds that nothing is missing.",
+            "",
+            "| | seconds | rows a second | of these the CPU of the process | MB of the process at most |",
+            "|---|---:|---:|---:|---:|",
+            f"| read and judged | {first['checked_s']:.1f} | {rows / first['checked_s']:,.0f} | | |",
+            f"| **judged and applied** | {first['seconds']:.1f} | {rows / first['seconds']:,.0f} | {first['cpu_s']:.1f}"
+            f" | {first['mb']:.0f} |",
+            f"| the same file again | {second['seconds']:.1f} | | {second['cpu_s']:.1f} | {second['mb']:.0f} |",
+        ]
+    )
+    print(text)
+    written(text, section="files")

@@ -1,0 +1,125 @@
+"""Commands for architectures: the shape that the shop has, and what another one would change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from oneshelf.cli.common import EXIT_REFUSED, PlainErrors, choice_in, on_database, show_json, show_rows
+
+if TYPE_CHECKING:
+    from oneshelf.domain.architecture import Wish
+    from oneshelf.flow.entrust import Arranged, Previewed, Unknown
+    from oneshelf.storage.database import Database
+
+ACTOR = "cli"
+
+app = typer.Typer(
+    cls=PlainErrors,
+    help="none, hub, ims or middleware: who is asked. Which to take: docs/how-to/choose-a-source-of-truth.md",
+    no_args_is_help=True,
+)
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="none, hub, ims or middleware.")]
+Leader = Annotated[str, typer.Option("--leader", help="Of a hub: the channel that rules.")]
+Ranks = Annotated[list[str] | None, typer.Option("--rank", help="Of a middleware: a system, the highest first.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def show(as_json: Json = False) -> None:
+    """The shape that the shop has now."""
+    from oneshelf.flow.entrust import arrangement
+
+    async def read(database: Database) -> Arranged:
+        return await arrangement(database)
+
+    found = on_database(read)
+    narrower = [str(rule) for rule in found.narrower]
+    if as_json:
+        show_json({"architecture": found.architecture.value, "narrower_rules": narrower})
+        return
+    typer.echo(found.architecture.value)
+    for rule in narrower:
+        typer.echo(f"but {rule}")
+
+
+@app.command()
+def plan(name: Name, leader: Leader = "", rank: Ranks = None, as_json: Json = False) -> None:
+    """What `apply` with the same words would change, and what would then be decided differently. Nothing is saved."""
+    from oneshelf.cli.truth import show_preview
+    from oneshelf.domain.truth import Scope
+    from oneshelf.flow.entrust import arrangement, preview
+    from oneshelf.web.source_outputs import preview_out
+
+    wish = _wish(name, leader, rank)
+
+    async def read(database: Database) -> tuple[Arranged, Previewed | Unknown]:
+        return await arrangement(database, wish), await preview(database, Scope(), wish.rule)
+
+    found, previewed = on_database(read)
+    _refuse(previewed)
+    if TYPE_CHECKING:
+        assert isinstance(previewed, Previewed)
+    if as_json:
+        show_json({**_told(found), "preview": preview_out(previewed).model_dump(mode="json")})
+        return
+    _show_changes(found)
+    show_preview(previewed, as_json=False)
+
+
+@app.command()
+def apply(
+    name: Name,
+    leader: Leader = "",
+    rank: Ranks = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept with the change of the rule.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Give the shop this shape. No channel goes live by it, and nothing that was adopted is taken back."""
+    from oneshelf.cli.common import words_in
+    from oneshelf.cli.truth import decide_anew
+    from oneshelf.flow.entrust import arrange
+
+    wish, why = _wish(name, leader, rank), words_in(reason, what="--reason")
+
+    async def do(database: Database) -> Arranged | Unknown:
+        done = await arrange(database, wish, actor=ACTOR, reason=why)
+        await decide_anew(database)
+        return done
+
+    found = on_database(do)
+    _refuse(found)
+    if TYPE_CHECKING:
+        assert isinstance(found, Arranged)
+    if as_json:
+        show_json(_told(found))
+        return
+    _show_changes(found)
+    typer.echo(f"the architecture is {wish.architecture.value}")
+
+
+def _wish(name: str, leader: str, ranks: list[str] | None) -> Wish:
+    from oneshelf.domain.architecture import Architecture, Wish, peers
+
+    return Wish(architecture=choice_in(name, Architecture, what="NAME"), leader=leader, ranks=peers(ranks or ()))
+
+
+def _told(found: Arranged) -> dict[str, Any]:
+    changed = [{"what": one.what, "before": one.before, "after": one.after, "note": one.note} for one in found.changes]
+    return {"before": found.architecture.value, "changes": changed, "narrower_rules": [str(r) for r in found.narrower]}
+
+
+def _show_changes(found: Arranged) -> None:
+    show_rows(found.changes, ("what", "before", "after", "note"), as_json=False, empty="nothing to change")
+    for rule in found.narrower:
+        typer.echo(f"stays: {rule}")
+
+
+def _refuse(outcome: object) -> None:
+    from oneshelf.flow.entrust import Unknown
+
+    if isinstance(outcome, Unknown):
+        typer.echo(str(outcome), err=True)
+        raise typer.Exit(EXIT_REFUSED)

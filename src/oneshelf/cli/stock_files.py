@@ -1,0 +1,187 @@
+"""`oneshelf stock import`: what files say about stock, looked at first, applied once, and taken back as one."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from oneshelf.cli.common import EXIT_REFUSED, choice_in, on_database, pairs_in, show_json, show_rows, typed
+from oneshelf.cli.posting import Json
+
+if TYPE_CHECKING:
+    from oneshelf.files.importing import Tell, Wish
+    from oneshelf.files.kind import Told
+    from oneshelf.files.report import Report
+    from oneshelf.storage.database import Database
+
+KINDS = "skus, locations, listings, counts, receipts or policies"
+_PROBLEMS = ("line", "column", "value", "reason")
+_EFFECTS = ("line", "row", "effect")
+_TOLD_EVERY = 50_000
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands of this file."""
+    app.command("import")(import_)
+    app.command("export")(export)
+
+
+def import_(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV or .xlsx; its first row names the columns.")],
+    kind: Annotated[str, typer.Option("--as", metavar="KIND", help=f"What is in it: {KINDS}.")] = "counts",
+    taken_at: Annotated[
+        str,
+        typer.Option(
+            metavar="INSTANT",
+            help="When the figures were taken (ISO 8601 with zone), for rows without taken_at: what moved since is "
+            "not erased. now: at this instant.",
+        ),
+    ] = "",
+    location: Annotated[str, typer.Option(metavar="LOCATION", help="Where, for rows that do not say it.")] = "",
+    preview: Annotated[bool, typer.Option("--preview", help="Say what each row would do, and change nothing.")] = False,
+    atomic: Annotated[
+        str,
+        typer.Option(metavar="file|row", help="What is done if a row is wrong: nothing, or all but that row."),
+    ] = "file",
+    source: Annotated[
+        str, typer.Option(metavar="NAME", help="Who sends such files: one much shorter than the last is refused.")
+    ] = "",
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(metavar="zeros|fewer", help="It is meant so: that much becomes 0; so few rows. Repeat for both."),
+    ] = None,
+    column: Annotated[
+        list[str] | None, typer.Option(metavar="OURS=THEIRS", help="How the file calls a column, such as sku=ItemNo.")
+    ] = None,
+    ignore: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A column that nobody reads; * for all unknown ones.")
+    ] = None,
+    encoding: Annotated[str, typer.Option(help="Of a CSV file, such as cp1252.")] = "utf-8",
+    sheet: Annotated[str, typer.Option(help="Of a workbook with several sheets.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Bring in a file: counts, receipts, SKUs and more. All rows or none, and once however often."""
+    from oneshelf.domain.file_breaker import Allowance
+    from oneshelf.domain.identity import name_from
+    from oneshelf.files.importing import Atomic, Wish
+    from oneshelf.files.kinds import kind_named
+    from oneshelf.files.table import Reading
+
+    wish = Wish(
+        kind=kind_named(kind),
+        file_name=typed(file.name, what="FILE")[:200],
+        told=_told(taken_at, location),
+        reading=Reading(
+            encoding=encoding,
+            sheet=typed(sheet, what="--sheet"),
+            names=pairs_in(column or (), option="--column"),
+            ignored=frozenset(ignore or ()),
+        ),
+        atomic=choice_in(atomic, Atomic, what="--atomic"),
+        source=name_from(source, what="--source") if source else "",
+        is_preview=preview,
+        allowed=frozenset(choice_in(one, Allowance, what="--allow") for one in allow or ()),
+    )
+    report = _brought_in(file, wish, silent=as_json)
+    _show(report, as_json=as_json)
+    if not report.is_done:
+        raise typer.Exit(EXIT_REFUSED)
+
+
+def export(
+    kind: Annotated[str, typer.Argument(metavar="KIND", help=f"What to write: {KINDS}.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to: its name ends in .csv or .xlsx.")],
+    as_json: Json = False,
+) -> None:
+    """Write what there is, as of one instant, in the columns that import reads."""
+    from oneshelf.errors import ConfigurationError, MalformedError
+    from oneshelf.files.exporting import Format, write_out
+
+    form = next((one for one in Format if file.name.casefold().endswith(f".{one}")), None)
+    if form is None:
+        raise MalformedError(f"{file.name!r} must end in .csv or .xlsx; that says how it is written")
+    # Whoever waits for the file finds a whole one or none.
+    part = file.with_name(f".{file.name}.part")
+
+    async def write(database: Database) -> int:
+        return await write_out(database, kind, part, form)
+
+    try:
+        row_count = on_database(write)
+        part.replace(file)
+    except OSError as failure:
+        raise ConfigurationError(f"{file}: {failure.strerror}") from None
+    finally:
+        part.unlink(missing_ok=True)
+    if as_json:
+        show_json({"kind": kind, "file": str(file), "row_count": row_count})
+    else:
+        typer.echo(f"{row_count} {kind} written to {file}")
+
+
+def _told(taken_at: str, location: str) -> Told:
+    from oneshelf.domain.identity import instant_from, location_from
+    from oneshelf.files.kind import Told
+
+    return Told(
+        taken_at=instant_from(taken_at, what="--taken-at") if taken_at not in {"", "now"} else None,
+        says_taken_at=bool(taken_at),
+        location=location_from(location) if location else None,
+    )
+
+
+def _brought_in(path: Path, wish: Wish, *, silent: bool) -> Report:
+    from oneshelf.clock import SystemClock
+    from oneshelf.errors import ConfigurationError
+    from oneshelf.files.importing import bring_in
+
+    try:
+        origin = path.open("rb")
+    except OSError as failure:
+        raise ConfigurationError(f"{path}: {failure.strerror}") from None
+    with origin:
+
+        async def bring(database: Database) -> Report:
+            return await bring_in(database, SystemClock().new_id, origin, wish, _quiet if silent else _progress())
+
+        return on_database(bring)
+
+
+def _quiet(stage: str, row_count: int) -> None:
+    """Who reads JSON is told once."""
+
+
+def _progress() -> Tell:
+    """Says on standard error how far it is; on a terminal in one line."""
+    told = {"": 0}
+    on_terminal = sys.stderr.isatty()
+
+    def tell(stage: str, row_count: int) -> None:
+        if row_count - told.get(stage, 0) >= _TOLD_EVERY:
+            told[stage] = row_count
+            typer.echo(f"{row_count} rows {stage}" + ("\r" if on_terminal else ""), err=True, nl=not on_terminal)
+
+    return tell
+
+
+def _show(report: Report, *, as_json: bool) -> None:
+    from oneshelf.files.report import State, in_words
+
+    if as_json:
+        show_json(report)
+        return
+    if report.effects:
+        show_rows(report.effects, _EFFECTS, as_json=False, empty="")
+    if report.problems:
+        show_rows(report.problems, _PROBLEMS, as_json=False, empty="")
+    listed = max(len(report.effects), len(report.problems))
+    if max(report.problem_count, report.row_count if report.effects else 0) > listed:
+        typer.echo(f"of {report.row_count} rows the first {listed} are listed")
+    typer.echo(in_words(report), err=report.state is State.REFUSED)
+    if report.state is State.PREVIEWED and report.refusal:
+        typer.echo(f"as it is, it would be refused: {report.refusal}")
+    if report.undo:
+        typer.echo(f"take it back: {report.undo}")

@@ -1,0 +1,97 @@
+"""What became of a file: for a person, for a program, and beside the file."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from oneshelf.files.kind import SCOPE
+from oneshelf.storage.imports import ImportRow, Problem
+
+# What a report repeats of a file of any size.
+SHOWN_MAX = 1_000
+
+
+class State(StrEnum):
+    """How it ended."""
+
+    APPLIED = "applied"
+    APPLIED_BEFORE = "applied_before"
+    PREVIEWED = "previewed"
+    REFUSED = "refused"
+    UNDER_WAY = "under_way"
+
+
+class Effect(msgspec.Struct, frozen=True, kw_only=True):
+    """What one row does, or would do."""
+
+    line: int
+    row: str
+    effect: str
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
+    """`applied_count` rows were applied now, `replayed_count` had been before, `problem_count` cannot be.
+
+    `refusal`: why nothing at all was done, with the way out. `undo`: the command that takes it back. Of `problems` and
+    `effects` the first thousand are listed.
+    """
+
+    import_id: str
+    kind: str
+    file_name: str
+    state: State
+    row_count: int = 0
+    applied_count: int = 0
+    replayed_count: int = 0
+    problem_count: int = 0
+    zeroed_count: int = 0
+    refusal: str = ""
+    undo: str = ""
+    problems: list[Problem] = msgspec.field(default_factory=list)
+    effects: list[Effect] = msgspec.field(default_factory=list)
+    notes: list[str] = msgspec.field(default_factory=list)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing is left that a person has to look at."""
+        return self.state is not State.REFUSED and self.problem_count == 0
+
+
+def report_of(row: ImportRow) -> Report:
+    """What is known of a file that was brought in before, or is being brought in."""
+    return Report(
+        import_id=row.import_id,
+        kind=row.kind,
+        file_name=row.file_name,
+        state=State.APPLIED if row.ended_at else State.UNDER_WAY,
+        row_count=row.row_count,
+        applied_count=row.applied_count,
+        problem_count=row.problem_count,
+        undo=undo_command(row.import_id),
+        problems=msgspec.convert(row.problems, list[Problem]),
+    )
+
+
+def undo_command(import_id: str) -> str:
+    """What a person types to take a file back."""
+    return f"oneshelf undo --scope {SCOPE} --command '{import_id}/*'"
+
+
+def in_words(report: Report) -> str:
+    """The report in one sentence."""
+    match report.state:
+        case State.REFUSED:
+            return f"refused, nothing was changed: {report.refusal}"
+        case State.APPLIED_BEFORE:
+            return f"this file was applied before; nothing was changed ({report.row_count} rows)"
+        case State.UNDER_WAY:
+            return f"under way: {report.applied_count} of {report.row_count} rows are applied"
+        case State.PREVIEWED:
+            fit = report.row_count - report.problem_count
+            return f"preview: {fit} of {report.row_count} rows would be applied, {report.problem_count} cannot be"
+        case State.APPLIED:
+            before = f", {report.replayed_count} had been before" if report.replayed_count else ""
+            wrong = f", {report.problem_count} were refused" if report.problem_count else ""
+            return f"{report.applied_count} of {report.row_count} rows applied{before}{wrong}"

@@ -1,0 +1,119 @@
+"""One call to an endpoint: to the address that was checked, without redirects, with a deadline, little of it read."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import socket
+from collections.abc import Awaitable, Callable, Sequence
+
+import httpx2
+
+from oneshelf.domain.delivery import Reply
+from oneshelf.domain.destination import Destination, Network, destination_from, reachable
+from oneshelf.domain.event import Event, signed
+from oneshelf.domain.identity import printable
+from oneshelf.errors import MalformedError, invariant
+from oneshelf.storage.endpoints import Claimed
+from oneshelf.telemetry import is_inside_transaction
+
+# Standard Webhooks asks for 15 to 30 s.
+DEADLINE_S = 15.0
+READ_BYTES_MAX = 4_096
+WORDS_LENGTH_MAX = 200
+
+Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
+
+
+async def resolve(host: str, port: int) -> list[str]:
+    """The addresses of a host, as the system finds them."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(one[4][0]) for one in found))
+
+
+class Outgoing:
+    """Calls endpoints. `allowed`: networks that are not public and may be called all the same."""
+
+    def __init__(
+        self,
+        client: httpx2.AsyncClient,
+        *,
+        allowed: Sequence[Network] = (),
+        deadline_s: float = DEADLINE_S,
+        resolve: Resolve = resolve,
+    ) -> None:
+        self._client = client
+        self._allowed = tuple(allowed)
+        self._deadline_s = deadline_s
+        self._resolve = resolve
+
+    async def send(self, held: Claimed, event: Event) -> Reply:
+        """One attempt. Whatever goes wrong is an answer with words that hold no secret and no URL."""
+        invariant(not is_inside_transaction(), "an endpoint would be called inside a transaction")
+        body = event.body()
+        try:
+            place = destination_from(held.url, allows_http=held.allows_http)
+            async with asyncio.timeout(self._deadline_s):
+                address = await self._address(place)
+                headers = signed(event.event_id, body, secrets=held.secrets, at=held.now)
+                return await self._call(place, address, body, headers)
+        except MalformedError as problem:
+            return Reply(None, str(problem))
+        except TimeoutError:
+            return Reply(None, f"no answer within {self._deadline_s:g} s")
+        except (httpx2.RequestError, httpx2.InvalidURL, OSError, UnicodeError) as failure:
+            return Reply(None, f"not reached or no whole answer ({type(failure).__name__})")
+
+    async def _address(self, place: Destination) -> str:
+        """The address that is connected to: resolved once and checked, so that it cannot be another one by then."""
+        found = reachable(await self._resolve(place.host, place.port), self._allowed)
+        if not found:
+            raise MalformedError(
+                "its address is not public; the operator may allow its network: ONESHELF_EVENTS_TO=10.1.2.0/24"
+            )
+        return found[0]
+
+    async def _call(self, place: Destination, address: str, body: bytes, headers: dict[str, str]) -> Reply:
+        literal = f"[{address}]" if ":" in address else address
+        request = self._client.build_request(
+            "POST",
+            f"{place.scheme}://{literal}:{place.port}{place.target}",
+            content=body,
+            headers={
+                **headers,
+                "host": place.authority,
+                "content-type": "application/json",
+                "user-agent": "oneshelf",
+                "accept-encoding": "identity",
+            },
+            # The certificate has to be of the name, not of the address.
+            extensions={"sni_hostname": place.host},
+            timeout=httpx2.Timeout(self._deadline_s),
+        )
+        response = await self._client.send(request, stream=True, follow_redirects=False)
+        try:
+            words = await _beginning(response)
+        finally:
+            await response.aclose()
+        return Reply(response.status_code, f"{response.status_code} {words}".strip(), _retry_after_s(response))
+
+
+async def _beginning(response: httpx2.Response) -> str:
+    """The first words of an answer that is none of our business: no more of it is read."""
+    if response.is_success:
+        return ""
+    read = b""
+    async for piece in response.aiter_raw():
+        read += piece
+        if len(read) >= READ_BYTES_MAX:
+            break
+    return printable(read[:READ_BYTES_MAX].decode("utf-8", "replace"), length_max=WORDS_LENGTH_MAX)
+
+
+def _retry_after_s(response: httpx2.Response) -> float:
+    """In seconds; a date is not read."""
+    try:
+        asked_s = float(response.headers.get("retry-after", ""))
+    except ValueError:
+        return 0.0
+    return max(0.0, asked_s) if math.isfinite(asked_s) else 0.0

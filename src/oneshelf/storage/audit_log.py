@@ -1,0 +1,68 @@
+"""Rows of `audit_log`: who did what, from where, and what came of it. Only added to; the database refuses the rest."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+
+from psycopg.rows import class_row
+
+from oneshelf.storage.database import Transaction
+
+TEXT_LENGTH_MAX = 500
+
+
+class Entry(NamedTuple):
+    """One act. `via`: cli, session, token, setting or form. Never a payload, never a secret."""
+
+    via: str
+    who: str
+    act: str
+    result: str
+    object: str = ""
+    credential: str = ""
+    address: str = ""
+
+
+class EntryRow(NamedTuple):
+    """An act as it was written down."""
+
+    entry_id: int
+    at: datetime
+    via: str
+    who: str
+    credential: str
+    address: str
+    act: str
+    object: str
+    result: str
+
+
+async def add(tx: Transaction, entry: Entry) -> None:
+    """Write an act down. The commit does not wait for the disk.
+
+    A power cut or a kill of the database may take the last half second.
+    """
+    await tx.execute("set local synchronous_commit = off")
+    values = {name: value.replace("\0", "")[:TEXT_LENGTH_MAX] for name, value in entry._asdict().items()}
+    await tx.execute(
+        """
+        insert into audit_log (via, who, credential, address, act, object, result)
+        values (%(via)s, %(who)s, %(credential)s, %(address)s, %(act)s, %(object)s, %(result)s)
+        """,
+        values,
+    )
+
+
+async def newest(tx: Transaction, *, limit: int, before: int | None = None, who: str | None = None) -> list[EntryRow]:
+    """The last acts first, those before an entry, those of somebody."""
+    cursor = tx.cursor(row_factory=class_row(EntryRow))
+    await cursor.execute(
+        """
+        select entry_id, at, via, who, credential, address, act, object, result from audit_log
+        where (%(before)s::bigint is null or entry_id < %(before)s) and (%(who)s::text is null or who = %(who)s)
+        order by entry_id desc limit %(limit)s
+        """,
+        {"before": before, "who": who, "limit": limit},
+    )
+    return await cursor.fetchall()

@@ -1,0 +1,212 @@
+"""Rows of `endpoints` and `endpoint_secrets`: who is told, with which secrets, and how that goes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from psycopg.rows import class_row
+
+from oneshelf.storage.database import Transaction, only_row
+
+_COLUMNS = """
+    p.endpoint, p.url, p.event_types, p.allows_http, p.state, p.created_at, p.fail_streak, p.failing_since,
+    p.last_words, p.delivered_at, p.delivered_count, p.failed_count,
+    (select count(*) from deliveries d where d.endpoint = p.endpoint and d.given_up_at is null) as waiting_count,
+    (select count(*) from deliveries d where d.endpoint = p.endpoint and d.given_up_at is not null) as given_up_count,
+    (select extract(epoch from db_now() - min(d.queued_at))::float8 from deliveries d
+     where d.endpoint = p.endpoint and d.given_up_at is null) as oldest_s
+"""
+_SECRETS = """
+    array(select s.secret from endpoint_secrets s
+          where s.endpoint = p.endpoint and (s.expires_at is null or s.expires_at > db_now())
+          order by s.created_at desc, s.secret)
+"""
+
+
+class EndpointRow(NamedTuple):
+    """An endpoint as a person looks at it, without its secrets. Empty `event_types`: all of them.
+
+    `state`: active, paused (by a person), gone (it answered 410), failing (for days, so it is not called any more).
+    `oldest_s`: how long the oldest event that it has not got has waited; None: it has all.
+    """
+
+    endpoint: str
+    url: str
+    event_types: list[str]
+    allows_http: bool
+    state: str
+    created_at: datetime
+    fail_streak: int
+    failing_since: datetime | None
+    last_words: str
+    delivered_at: datetime | None
+    delivered_count: int
+    failed_count: int
+    waiting_count: int
+    given_up_count: int
+    oldest_s: float | None
+
+    @property
+    def is_disabled(self) -> bool:
+        """Whether it is not called until a person says so, and no person said that it should not be."""
+        return self.state in {"gone", "failing"}
+
+
+class Claimed(NamedTuple):
+    """An endpoint that this node holds until the lease runs out. `secrets`: all that are signed with, newest first."""
+
+    endpoint: str
+    url: str
+    allows_http: bool
+    fail_streak: int
+    failing_since: datetime | None
+    secrets: list[str]
+    lease: UUID
+    now: datetime
+
+
+async def define(tx: Transaction, endpoint: str, url: str, *, event_types: Sequence[str], allows_http: bool) -> bool:
+    """Tell this endpoint what happens from now on. False: it was there, and this is where and what it is told now."""
+    cursor = await tx.execute(
+        """
+        insert into endpoints (endpoint, url, event_types, allows_http)
+        values (%(endpoint)s, %(url)s, %(types)s, %(allows_http)s)
+        on conflict (endpoint) do update set
+            url = excluded.url, event_types = excluded.event_types, allows_http = excluded.allows_http
+        returning xmax = 0
+        """,
+        {"endpoint": endpoint, "url": url, "types": list(event_types), "allows_http": allows_http},
+    )
+    (is_new,) = await only_row(cursor)
+    return bool(is_new)
+
+
+async def add_secret(tx: Transaction, endpoint: str, secret: str, *, overlap_s: float) -> None:
+    """Sign with this secret from now on, and with those before it for `overlap_s` more."""
+    await tx.execute(
+        """
+        update endpoint_secrets set expires_at = least(expires_at, db_now() + make_interval(secs => %(overlap_s)s))
+        where endpoint = %(endpoint)s
+        """,
+        {"endpoint": endpoint, "overlap_s": overlap_s},
+    )
+    await tx.execute("delete from endpoint_secrets where expires_at <= db_now()")
+    await tx.execute(
+        "insert into endpoint_secrets (endpoint, secret) values (%(endpoint)s, %(secret)s)",
+        {"endpoint": endpoint, "secret": secret},
+    )
+
+
+async def secrets_of(tx: Transaction, endpoint: str) -> list[str]:
+    """What its events are signed with, newest first. Never shown, never logged."""
+    cursor = await tx.execute(
+        f"select {_SECRETS} from endpoints p where p.endpoint = %(endpoint)s", {"endpoint": endpoint}
+    )
+    row = await cursor.fetchone()
+    return list(row[0]) if row else []
+
+
+async def listed(tx: Transaction, *, only: str | None = None) -> list[EndpointRow]:
+    """All endpoints in the order of their names, or one."""
+    cursor = tx.cursor(row_factory=class_row(EndpointRow))
+    await cursor.execute(
+        f"""
+        select {_COLUMNS} from endpoints p where %(only)s::text is null or p.endpoint = %(only)s order by p.endpoint
+        """,
+        {"only": only},
+    )
+    return await cursor.fetchall()
+
+
+async def remove(tx: Transaction, endpoint: str) -> bool:
+    """Forget an endpoint, its secrets and what it was still to be sent. False: there is none."""
+    gone = await tx.execute("delete from endpoints where endpoint = %(endpoint)s", {"endpoint": endpoint})
+    return gone.rowcount == 1
+
+
+async def set_state(tx: Transaction, endpoint: str, state: str) -> bool:
+    """Pause an endpoint, or call it again: then what waits for it is due, and old failures are forgotten."""
+    changed = await tx.execute(
+        """
+        update endpoints set state = %(state)s, fail_streak = 0, failing_since = null, next_at = db_now()
+        where endpoint = %(endpoint)s
+        """,
+        {"endpoint": endpoint, "state": state},
+    )
+    if state == "active":
+        await make_due(tx, endpoint)
+    return changed.rowcount == 1
+
+
+async def make_due(tx: Transaction, endpoint: str) -> None:
+    """Try at once what waits for another attempt."""
+    await tx.execute(
+        """
+        update deliveries set next_at = db_now()
+        where endpoint = %(endpoint)s and given_up_at is null and next_at > db_now()
+        """,
+        {"endpoint": endpoint},
+    )
+
+
+async def claim(tx: Transaction, *, lease: UUID, lease_s: float) -> Claimed | None:
+    """Take the endpoint whose oldest event has waited longest, if nobody else holds it."""
+    cursor = tx.cursor(row_factory=class_row(Claimed))
+    await cursor.execute(
+        f"""
+        with due as (
+            select p.endpoint from endpoints p
+            where p.state = 'active' and p.next_at <= db_now() and (p.lease_until is null or p.lease_until < db_now())
+              and exists (select from deliveries d where d.endpoint = p.endpoint and d.given_up_at is null
+                          and d.next_at <= db_now())
+            order by p.next_at, p.endpoint limit 1 for update of p skip locked
+        )
+        update endpoints p set lease = %(lease)s, lease_until = db_now() + make_interval(secs => %(lease_s)s)
+        from due where p.endpoint = due.endpoint
+        returning p.endpoint, p.url, p.allows_http, p.fail_streak, p.failing_since,
+                  {_SECRETS} as secrets,
+                  p.lease, db_now() as now
+        """,
+        {"lease": lease, "lease_s": lease_s},
+    )
+    return await cursor.fetchone()
+
+
+async def lock(tx: Transaction, held: Claimed) -> bool:
+    """Hold the endpoint until this transaction ends, if the lease still stands."""
+    cursor = await tx.execute(
+        "select from endpoints where endpoint = %(endpoint)s and lease = %(lease)s for update",
+        {"endpoint": held.endpoint, "lease": held.lease},
+    )
+    return await cursor.fetchone() is not None
+
+
+async def went_well(tx: Transaction, held: Claimed, *, delivered_count: int) -> None:
+    """It took events. What had to wait while it failed is due at once."""
+    await tx.execute(
+        """
+        update endpoints set fail_streak = 0, failing_since = null, last_words = '', delivered_at = db_now(),
+            delivered_count = delivered_count + %(count)s, next_at = db_now(), lease = null, lease_until = null
+        where endpoint = %(endpoint)s
+        """,
+        {"endpoint": held.endpoint, "count": delivered_count},
+    )
+
+
+async def failed(
+    tx: Transaction, held: Claimed, *, words: str, failed_count: int, rest_s: float, state: str = "active"
+) -> None:
+    """It is not called for a while, or (another state) not at all any more."""
+    await tx.execute(
+        """
+        update endpoints set fail_streak = fail_streak + 1, failing_since = coalesce(failing_since, db_now()),
+            last_words = %(words)s, failed_count = failed_count + %(count)s,
+            state = case when state = 'active' then %(state)s else state end,
+            next_at = db_now() + make_interval(secs => %(rest_s)s), lease = null, lease_until = null
+        where endpoint = %(endpoint)s
+        """,
+        {"endpoint": held.endpoint, "words": words, "count": failed_count, "rest_s": rest_s, "state": state},
+    )

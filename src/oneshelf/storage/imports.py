@@ -1,0 +1,129 @@
+"""Rows of `imports`: the files that were brought in. What they did to units is in `commands` and `movements`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+from psycopg.rows import class_row
+
+from oneshelf.domain.identity import Location, Sku
+from oneshelf.domain.ledger import BalanceKey
+from oneshelf.storage import arrays
+from oneshelf.storage.database import Transaction, only_row
+
+_COLUMNS = "import_id, kind, source, file_name, row_count, applied_count, problem_count, problems, began_at, ended_at"
+_ON_HAND = "available + committed + reserved + damaged + quality_control + safety_stock"
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """Why one row of a file is not applied. `line`: as a person counts them; `value`: what stands in the cell."""
+
+    line: int
+    column: str
+    value: str
+    reason: str
+
+
+class ImportRow(NamedTuple):
+    """One file. `problems`: the first of them. `ended_at`: None while it is under way."""
+
+    import_id: str
+    kind: str
+    source: str
+    file_name: str
+    row_count: int
+    applied_count: int
+    problem_count: int
+    problems: list[dict[str, object]]
+    began_at: datetime
+    ended_at: datetime | None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every row of it was applied, so that nothing is left to do."""
+        return self.ended_at is not None and self.problem_count == 0
+
+
+async def find(tx: Transaction, import_id: str) -> ImportRow | None:
+    """The file with this id, if any of it was ever applied."""
+    cursor = tx.cursor(row_factory=class_row(ImportRow))
+    await cursor.execute(f"select {_COLUMNS} from imports where import_id = %(import_id)s", {"import_id": import_id})
+    return await cursor.fetchone()
+
+
+async def last(tx: Transaction, *, kind: str, source: str) -> ImportRow | None:
+    """The file of this kind that came last from this source."""
+    cursor = tx.cursor(row_factory=class_row(ImportRow))
+    await cursor.execute(
+        f"""
+        select {_COLUMNS} from imports where kind = %(kind)s and source = %(source)s and source <> ''
+        order by began_at desc limit 1
+        """,
+        {"kind": kind, "source": source},
+    )
+    return await cursor.fetchone()
+
+
+async def begin(tx: Transaction, *, import_id: str, kind: str, source: str, file_name: str, row_count: int) -> None:
+    """A file begins to be applied, or is taken up again."""
+    await tx.execute(
+        """
+        insert into imports (import_id, kind, source, file_name, row_count)
+        values (%(import_id)s, %(kind)s, %(source)s, %(file_name)s, %(row_count)s)
+        on conflict (import_id) do update set ended_at = null
+        """,
+        {"import_id": import_id, "kind": kind, "source": source, "file_name": file_name, "row_count": row_count},
+    )
+
+
+async def note(tx: Transaction, import_id: str, *, applied_count: int) -> None:
+    """So many of its rows are applied by now."""
+    await tx.execute(
+        "update imports set applied_count = %(applied_count)s where import_id = %(import_id)s",
+        {"import_id": import_id, "applied_count": applied_count},
+    )
+
+
+async def end(
+    tx: Transaction, import_id: str, *, applied_count: int, problem_count: int, problems: Sequence[Problem]
+) -> None:
+    """All of it is done that can be done."""
+    await tx.execute(
+        """
+        update imports set applied_count = %(applied_count)s, problem_count = %(problem_count)s,
+            problems = %(problems)s::jsonb, ended_at = db_now()
+        where import_id = %(import_id)s
+        """,
+        {
+            "import_id": import_id,
+            "applied_count": applied_count,
+            "problem_count": problem_count,
+            "problems": msgspec.json.encode(problems).decode(),
+        },
+    )
+
+
+async def on_hand(tx: Transaction, keys: Collection[BalanceKey]) -> dict[BalanceKey, int]:
+    """Units on hand of these balances, unlocked; those that never held a unit are left out."""
+    cursor = await tx.execute(
+        f"""
+        select b.sku, b.location, {_ON_HAND} from balances b
+        join unnest(%(skus)s::text[], %(locations)s::text[]) as wanted (sku, location)
+          on b.sku = wanted.sku and b.location = wanted.location
+        """,
+        arrays.places(keys),
+    )
+    return {(Sku(sku), Location(location)): units for sku, location, units in await cursor.fetchall()}
+
+
+async def filled_count(tx: Transaction, locations: Collection[Location]) -> int:
+    """Of how many SKUs something lies at these locations, each location counted by itself."""
+    cursor = await tx.execute(
+        f"select count(*) from balances where location = any(%(locations)s::text[]) and {_ON_HAND} > 0",
+        {"locations": sorted(locations)},
+    )
+    (count,) = await only_row(cursor)
+    return int(count)

@@ -1,0 +1,71 @@
+"""Rows of `sessions`: who is logged in. An id is 256 random bits, of which only a hash is kept."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from uuid import UUID
+
+from oneshelf.domain.access import SCOPES_OF, Principal, Role, Via
+from oneshelf.storage.database import Transaction
+
+ID_BYTES = 32
+# OWASP ASVS 5.0, 7.3: without a request of a person so long, and in all so long.
+IDLE_S = 30 * 60
+WHOLE_S = 12 * 3600
+
+
+async def begin(tx: Transaction, user_id: UUID, *, instead_of: str) -> str:
+    """A new session, and its id for the cookie. The one that the browser had before ends, and what is too old goes."""
+    session = secrets.token_urlsafe(ID_BYTES)
+    await tx.execute(
+        "delete from sessions where session_sha256 = %(hash)s or began_at < db_now() - make_interval(secs => %(s)s)",
+        {"hash": _hash(instead_of), "s": WHOLE_S},
+    )
+    await tx.execute(
+        "insert into sessions (session_sha256, user_id) values (%(hash)s, %(user_id)s)",
+        {"hash": _hash(session), "user_id": user_id},
+    )
+    return session
+
+
+async def found(tx: Transaction, session: str, *, is_act: bool) -> Principal | None:
+    """Whose session this is; None where it has ended. `is_act`: a person asked, no page that refreshes itself."""
+    if is_act:
+        await tx.execute(
+            f"update sessions set seen_at = db_now() where session_sha256 = %(hash)s and {_IS_GOOD}", _named(session)
+        )
+    asked = await tx.execute(
+        f"""
+        select u.name, u.role from sessions join users u using (user_id)
+        where session_sha256 = %(hash)s and u.disabled_at is null and {_IS_GOOD}
+        """,
+        _named(session),
+    )
+    row = await asked.fetchone()
+    if row is None:
+        return None
+    return Principal(Via.SESSION, row[0], SCOPES_OF[Role(row[1])], _hash(session).hex()[:12])
+
+
+async def end(tx: Transaction, session: str) -> None:
+    """Log out."""
+    await tx.execute("delete from sessions where session_sha256 = %(hash)s", {"hash": _hash(session)})
+
+
+async def end_all(tx: Transaction, user_id: UUID) -> None:
+    """Log a person out everywhere."""
+    await tx.execute("delete from sessions where user_id = %(user_id)s", {"user_id": user_id})
+
+
+_IS_GOOD = """
+seen_at > db_now() - make_interval(secs => %(idle_s)s) and began_at > db_now() - make_interval(secs => %(whole_s)s)
+"""
+
+
+def _named(session: str) -> dict[str, object]:
+    return {"hash": _hash(session), "idle_s": IDLE_S, "whole_s": WHOLE_S}
+
+
+def _hash(session: str) -> bytes:
+    return hashlib.sha256(session.encode()).digest()

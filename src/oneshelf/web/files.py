@@ -1,0 +1,226 @@
+"""`/v1/imports` and `/v1/exports`: files in, as `oneshelf stock import` takes them, and out."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, BinaryIO, Literal, cast
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, ConfigDict
+from python_multipart import parse_form
+from python_multipart.exceptions import FormParserError
+from starlette.background import BackgroundTask
+from starlette.requests import Request
+from starlette.responses import FileResponse
+
+from oneshelf.domain.file_breaker import Allowance
+from oneshelf.domain.identity import instant_from, location_from, name_from, printable
+from oneshelf.files.exporting import EXPORTS, Format, write_out
+from oneshelf.files.importing import Atomic, Wish, bring_in
+from oneshelf.files.kind import Told
+from oneshelf.files.kinds import kind_named
+from oneshelf.files.report import Report, State, in_words, report_of
+from oneshelf.files.table import Reading
+from oneshelf.storage import imports
+from oneshelf.web.bodies import spool
+from oneshelf.web.engine import EngineOf
+from oneshelf.web.problems import DOCUMENTED, ProblemError, UnreadableError
+from oneshelf.web.questions import only_known_questions
+
+FILE_BYTES_MAX = 50 * 1024 * 1024
+READ_S_MAX = 300.0
+NAME_LENGTH_MAX = 200
+_IMPORT_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
+_EXAMPLE = "sku,location,on_hand,taken_at\nMUG-BLUE,BER,12,2026-11-25T09:00:00Z\n"
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "text/csv": {"schema": {"type": "string", "format": "binary"}, "example": _EXAMPLE},
+            Format.XLSX.media_type: {"schema": {"type": "string", "format": "binary"}},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": ["file"],
+                    "properties": {"file": {"type": "string", "format": "binary"}},
+                }
+            },
+        },
+    }
+}
+
+router = APIRouter(prefix="/v1", tags=["files"], responses=DOCUMENTED, dependencies=[Depends(only_known_questions)])
+
+Kind = Annotated[str, Query(description="skus, locations, listings, counts, receipts or policies.")]
+TakenAt = Annotated[str, Query(description="When the figures were taken, for rows that do not say it; or now.")]
+
+
+class ProblemRowOut(BaseModel):
+    """Why one row is not applied. `line`: as the file numbers them."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    line: int
+    column: str
+    value: str
+    reason: str
+
+
+class EffectOut(BaseModel):
+    """What one row would do."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    line: int
+    row: str
+    effect: str
+
+
+class ImportOut(BaseModel):
+    """What became of a file. `state`: applied, applied_before (nothing was changed), previewed, under_way.
+
+    `undo`: the command that takes it back. Of `problems` and `effects` the first thousand are listed.
+    """
+
+    model_config = ConfigDict(from_attributes=True)
+
+    import_id: str
+    kind: str
+    file_name: str
+    state: str
+    detail: str
+    row_count: int
+    applied_count: int
+    replayed_count: int
+    problem_count: int
+    zeroed_count: int
+    undo: str
+    problems: list[ProblemRowOut]
+    effects: list[EffectOut]
+
+
+@router.post("/imports", openapi_extra=_BODY)
+async def bring(  # noqa: PLR0913  # Its questions are its arguments.
+    request: Request,
+    engine: EngineOf,
+    kind: Kind = "counts",
+    taken_at: TakenAt = "",
+    location: Annotated[str, Query(description="Where, for rows that do not say it.")] = "",
+    preview: Annotated[bool, Query(description="Say what each row would do, and change nothing.")] = False,
+    atomic: Annotated[
+        Literal["file", "row"], Query(description="If a row is wrong: nothing, or all but that row.")
+    ] = "file",
+    source: Annotated[str, Query(description="Who sends such files, such as erp.")] = "",
+    allow: Annotated[str, Query(description="zeros, fewer, or both with a comma: it is meant so.")] = "",
+    ignore: Annotated[str, Query(description="Columns that nobody reads, with commas; * for all unknown.")] = "",
+    name: Annotated[str, Query(description="What the file is called, for the report.")] = "",
+) -> ImportOut:
+    """Bring in a CSV file or an .xlsx workbook: the body, or the part `file` of a form. At most 50 MiB.
+
+    All rows are read and judged before one is applied. The answer comes when all is done; asking again with the same
+    file changes nothing and gives the report, also after an answer that was lost. Refused is a problem (422) with the
+    rows that are wrong.
+    """
+    wish = Wish(
+        kind=kind_named(kind),
+        file_name=printable(name, length_max=NAME_LENGTH_MAX) or "request",
+        told=Told(
+            taken_at=instant_from(taken_at, what="taken_at") if taken_at not in {"", "now"} else None,
+            says_taken_at=bool(taken_at),
+            location=location_from(location) if location else None,
+            actor="api",
+        ),
+        reading=Reading(ignored=frozenset(filter(None, ignore.split(",")))),
+        atomic=Atomic(atomic),
+        source=name_from(source, what="source") if source else "",
+        is_preview=preview,
+        allowed=_allowed(allow),
+    )
+    with tempfile.TemporaryFile() as body:
+        await spool(request, body, bytes_max=FILE_BYTES_MAX, read_s_max=READ_S_MAX)
+        with _file_in(request, body) as file:
+            report = await bring_in(engine.database, engine.clock.new_id, file, wish)
+    engine.wake(["plan"])
+    if report.state is State.REFUSED:
+        rows = [ProblemRowOut.model_validate(one).model_dump() for one in report.problems]
+        raise ProblemError(422, in_words(report), kind="file-refused", members={"problems": rows})
+    return _out(report)
+
+
+@router.get("/imports/{import_id}")
+async def show(engine: EngineOf, import_id: str) -> ImportOut:
+    """A file that was brought in, or how far it is. One that was refused changed nothing, and is not known."""
+    row = None
+    if _IMPORT_ID.fullmatch(import_id):
+        async with engine.database.transaction() as tx:
+            row = await imports.find(tx, import_id)
+    if row is None:
+        raise ProblemError(
+            404, "no file with this id was brought in; one that was refused is not kept", kind="no-import"
+        )
+    return _out(report_of(row))
+
+
+@router.get("/exports/{kind}", response_class=FileResponse)
+async def give(
+    engine: EngineOf,
+    kind: str,
+    written_as: Annotated[Literal["csv", "xlsx"], Query(alias="format", description="How it is written.")] = "csv",
+) -> FileResponse:
+    """All there is of a kind, as of one instant, in the columns that an import reads. No cell is a formula."""
+    if kind not in EXPORTS:
+        raise ProblemError(
+            404, f"there is no kind of file of this name; there are: {', '.join(EXPORTS)}", kind="no-kind"
+        )
+    form, directory = Format(written_as), tempfile.TemporaryDirectory(prefix="oneshelf-file-")
+    try:
+        path = Path(directory.name) / "export"
+        await write_out(engine.database, kind, path, form)
+    except BaseException:
+        directory.cleanup()
+        raise
+    return FileResponse(
+        path, media_type=form.media_type, filename=f"{kind}.{form}", background=BackgroundTask(directory.cleanup)
+    )
+
+
+def _allowed(text: str) -> frozenset[Allowance]:
+    words = set(filter(None, text.split(",")))
+    if strange := sorted(words - set(Allowance)):
+        raise ProblemError(422, f"allow: there is no {strange[0][:40]!r}; there are: {', '.join(Allowance)}")
+    return frozenset(map(Allowance, words))
+
+
+def _out(report: Report) -> ImportOut:
+    fields: dict[str, Any] = {name: getattr(report, name) for name in ImportOut.model_fields if name != "detail"}
+    return ImportOut.model_validate({**fields, "detail": in_words(report)})
+
+
+@contextlib.contextmanager
+def _file_in(request: Request, body: BinaryIO) -> Iterator[BinaryIO]:
+    """The body, or the part `file` of it where it is a form. Raises ProblemError."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise ProblemError(415, "send the body without Content-Encoding")
+    if kind != "multipart/form-data":
+        yield body
+        return
+    found: list[Any] = []
+    headers = {"Content-Type": request.headers["content-type"].encode()}
+    try:
+        parse_form(headers, body, lambda _: None, found.append)
+    except (FormParserError, ValueError):
+        raise UnreadableError("the body is no form: its parts cannot be told apart") from None
+    files = [one for one in found if one.field_name == b"file"]
+    try:
+        if len(files) != 1:
+            raise ProblemError(422, f"the form has {len(files)} parts with the name 'file'; send one")
+        files[0].file_object.seek(0)
+        yield cast(BinaryIO, files[0].file_object)
+    finally:
+        for one in found:
+            one.close()

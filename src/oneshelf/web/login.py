@@ -1,0 +1,172 @@
+"""Logging in and out, and setting a password by a link that is good once: plain forms, which need no script."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import parse_qs
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+from oneshelf.domain.access import Role, Via
+from oneshelf.errors import MalformedError
+from oneshelf.storage import sessions, users
+from oneshelf.web.audit_log import WHO
+from oneshelf.web.auth import Door, principal_of, session_cookie, session_of
+from oneshelf.web.bodies import read_capped
+from oneshelf.web.engine import engine_of
+from oneshelf.web.passwords import Passwords, forget_tries, password_from, take_a_try, user_name_from
+
+FORM_BYTES_MAX = 10_000
+WRONG = "The name or the password is wrong."
+ENDED = "This link is not good any more. Ask an admin for another one: oneshelf user reset NAME"
+STYLE = Path(__file__).parent / "static" / "oneshelf.css"
+
+_environment = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+
+async def login_page(request: Request) -> Response:
+    """The form."""
+    return _page("login.html", next=_next(request.query_params.get("next", "")), name="", words="")
+
+
+async def log_in(request: Request) -> Response:
+    """A new session where name and password are right. Wrong ones, whichever, are told the same after the same time."""
+    form = await _form(request)
+    engine, address = engine_of(request), _address(request)
+    name = form.get("name", "")
+    try:
+        name = user_name_from(name)
+    except MalformedError:
+        name = "nobody"
+    async with engine.database.transaction() as tx:
+        wait_s = await take_a_try(tx, name=name, address=address)
+        kept = await users.login(tx, name)
+    if wait_s:
+        words = f"Too many tries. Wait {wait_s / 60:.0f} min and try again."
+        answer = _page("login.html", status=429, next=_next(form.get("next", "")), name=name, words=words)
+        answer.headers["Retry-After"] = str(int(wait_s) + 1)
+        return answer
+    password = form.get("password", "")[:FORM_BYTES_MAX]
+    passwords: Passwords = request.app.state.passwords
+    is_right = await passwords.is_right(password, kept=kept.password_hash if kept else "")
+    if kept is None or not is_right:
+        return _page("login.html", status=401, next=_next(form.get("next", "")), name=name, words=WRONG)
+    async with engine.database.transaction() as tx:
+        # It may have been changed while the password was compared.
+        if await users.login(tx, name) != kept:
+            return _page("login.html", status=401, next=_next(form.get("next", "")), name=name, words=WRONG)
+        await forget_tries(tx, name=name, address=address)
+        await users.note_login(tx, kept.user_id)
+        session = await sessions.begin(tx, kept.user_id, instead_of=session_of(request))
+    request.scope[WHO] = name
+    answer = RedirectResponse(_next(form.get("next", "")), status_code=303)
+    session_cookie(answer, request, session)
+    return answer
+
+
+async def log_out(request: Request) -> Response:
+    """The session ends on all nodes, on this one at once."""
+    session = session_of(request)
+    async with engine_of(request).database.transaction() as tx:
+        await sessions.end(tx, session)
+    door: Door = request.app.state.door
+    door.forget(session)
+    answer = RedirectResponse("/login", status_code=303)
+    session_cookie(answer, request, "")
+    return answer
+
+
+async def set_up_page(request: Request) -> Response:
+    """The form for a new password, with the link that somebody was given."""
+    link = request.query_params.get("link", "")
+    async with engine_of(request).database.transaction() as tx:
+        whose = await users.invited(tx, link)
+    if whose is None:
+        return _page("set_up.html", status=410, link="", name="", is_first=False, words=ENDED)
+    return _page("set_up.html", link=link, name=whose[1], is_first=whose[0] is None, words="")
+
+
+async def set_up(request: Request) -> Response:
+    """The password is set, and the link is good no more; the first person becomes an admin."""
+    form, engine = await _form(request), engine_of(request)
+    link = form.get("link", "")
+    async with engine.database.transaction() as tx:
+        whose = await users.invited(tx, link)
+    if whose is None:
+        return _page("set_up.html", status=410, link="", name="", is_first=False, words=ENDED)
+    is_first = whose[0] is None
+    try:
+        name = user_name_from(form.get("name", "")) if is_first else whose[1]
+        password = password_from(form.get("password", ""), again=form.get("again", ""), name=name)
+    except MalformedError as problem:
+        said = f"{problem}."
+        return _page("set_up.html", status=422, link=link, name=whose[1], is_first=is_first, words=said)
+    passwords: Passwords = request.app.state.passwords
+    kept = await passwords.hashed(password)
+    async with engine.database.transaction() as tx:
+        # Locked, and read again: of two who use the link at once, one is too late.
+        if await users.invited(tx, link) != whose:
+            return _page("set_up.html", status=410, link="", name="", is_first=False, words=ENDED)
+        user_id = whose[0] or engine.clock.new_id()
+        if is_first:
+            await users.add(tx, user_id, name=name, role=Role.ADMIN, created_by="the link of the first start")
+        await users.set_password(tx, user_id, kept)
+    request.scope[WHO] = name
+    return RedirectResponse("/login", status_code=303)
+
+
+async def account(request: Request) -> Response:
+    """Who is logged in, with which role, and the way out."""
+    principal = principal_of(request.scope)
+    is_session = principal is not None and principal.via is Via.SESSION
+    scopes = sorted(scope.value for scope in principal.scopes) if principal else []
+    return _page("account.html", name=principal.name if principal else "", is_session=is_session, scopes=scopes)
+
+
+async def style(_request: Request) -> Response:
+    """The style of the pages, for those who are not logged in yet."""
+    return FileResponse(STYLE, media_type="text/css")
+
+
+async def _form(request: Request) -> dict[str, str]:
+    """The fields of a form. Raises ProblemError for a body that is too long; what is no form has no fields."""
+    body = await read_capped(request, bytes_max=FORM_BYTES_MAX)
+    try:
+        fields = parse_qs(body.decode(), keep_blank_values=True, max_num_fields=10)
+    except ValueError:
+        return {}
+    return {name: values[0].replace("\0", "") for name, values in fields.items()}
+
+
+def _next(text: str) -> str:
+    """Where to go afterwards: a page of ours, never another site."""
+    is_ours = text.startswith("/") and not text.startswith(("//", "/\\")) and text.isprintable()
+    return text if is_ours else "/"
+
+
+def _address(request: Request) -> str:
+    return request.client.host if request.client else ""
+
+
+def _page(template: str, *, status: int = 200, **context: object) -> Response:
+    return HTMLResponse(_environment.get_template(template).render(context), status_code=status)
+
+
+ROUTES = [
+    Route("/login", login_page, methods=["GET"]),
+    Route("/login", log_in, methods=["POST"]),
+    Route("/login/style.css", style),
+    Route("/logout", log_out, methods=["POST"]),
+    Route("/set-up", set_up_page, methods=["GET"]),
+    Route("/set-up", set_up, methods=["POST"]),
+    Route("/account", account),
+]

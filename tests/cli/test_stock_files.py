@@ -1,0 +1,110 @@
+"""`oneshelf stock import`, as a person types it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import Result
+
+from cli.test_how_to import commands
+from oneshelf.files.kinds import KINDS
+
+pytestmark = pytest.mark.pg
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def counted(run: Run, tmp_path: Path) -> Path:
+    """A file of two counts. The mug and Berlin are known, and the cap."""
+    names = tmp_path / "skus.csv"
+    names.write_text("sku,title\nMUG,A mug\nCAP,A cap\n")
+    run("stock", "import", str(names), "--as", "skus")
+    run("stock", "add-location", "BER")
+    file = tmp_path / "counts.csv"
+    file.write_text("sku,location,on_hand\nMUG,BER,7\nCAP,BER,4\n")
+    return file
+
+
+def on_hand(run: Run) -> dict[str, int]:
+    return {row["sku"]: row["on_hand"] for row in json.loads(run("stock", "list", "--json").stdout)}
+
+
+def told(result: Result) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(result.stdout)
+    return document
+
+
+def test_a_file_is_looked_at_applied_once_and_taken_back(run: Run, counted: Path) -> None:
+    seen = run("stock", "import", str(counted), "--taken-at", "now", "--preview")
+    assert "MUG at BER: 7 on_hand" in seen.output
+    assert "2 of 2 rows would be applied" in seen.output
+    assert on_hand(run) == {}
+    first = told(run("stock", "import", str(counted), "--taken-at", "now", "--json"))
+    assert (first["state"], first["applied_count"]) == ("applied", 2)
+    assert on_hand(run) == {"CAP": 4, "MUG": 7}
+    assert "was applied before" in run("stock", "import", str(counted), "--taken-at", "now").output
+    run("undo", "--scope", "import", "--command", f"{first['import_id']}/*", "--yes")
+    assert on_hand(run) == {"CAP": 0, "MUG": 0}
+
+
+def test_a_bad_row_is_named_with_line_column_and_value(run: Run, counted: Path) -> None:
+    counted.write_text("sku,location,on_hand\nMUG,BER,1e3\n")
+    result = run("stock", "import", str(counted), "--taken-at", "now", exits=1)
+    assert "1e3" in result.output
+    assert "--atomic row" in result.output
+    [problem] = told(run("stock", "import", str(counted), "--taken-at", "now", "--json", exits=1))["problems"]
+    assert (problem["line"], problem["column"], problem["value"]) == (2, "on_hand", "1e3")
+
+
+def test_what_was_typed_wrong_is_said_in_one_line(run: Run, counted: Path) -> None:
+    for typed, said in (
+        (("--as", "sales"), "there is no kind of file 'sales'; there are: skus"),
+        (("--taken-at", "yesterday"), "--taken-at must be an instant"),
+        (("--atomic", "table"), "--atomic must be one of file, row"),
+        (("--allow", "all"), "--allow must be one of zeros, fewer"),
+        (("--column", "sku"), "--column takes name=value"),
+    ):
+        assert said in run("stock", "import", str(counted), *typed, exits=2).output
+    assert "No such file" in run("stock", "import", str(counted.parent / "none.csv"), exits=2).output
+
+
+GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "import-and-export-files.md"
+
+
+def test_the_guide_does_what_it_says(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = GUIDE.read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    for name, content in re.findall(r"```csv (\S+)\n(.*?)```", text, re.S):
+        (tmp_path / name).write_text(content)
+    steps = list(commands(GUIDE.name))
+    assert len(steps) > 6
+    for arguments, said in steps:
+        output = [re.sub(r"\s+", " ", line).strip() for line in run(*arguments).output.splitlines()]
+        for line in said:
+            assert line in output, f"{arguments} did not say {line!r} but {output}"
+
+
+def test_the_guide_names_every_kind_and_column() -> None:
+    text = GUIDE.read_text(encoding="utf-8")
+    for kind in KINDS.values():
+        assert f"`{kind.name}`" in text
+        if kind.name != "policies":
+            assert [name for name in kind.columns if f"`{name}`" not in text and name != "posted_as"] == []
+
+
+def test_what_is_exported_can_be_imported(run: Run, counted: Path) -> None:
+    run("stock", "import", str(counted), "--taken-at", "now")
+    for kind in KINDS:
+        for form in ("csv", "xlsx"):
+            file = counted.parent / f"{kind}.{form}"
+            written = told(run("stock", "export", kind, str(file), "--json"))
+            if written["row_count"]:
+                run("stock", "import", str(file), "--as", kind)
+    assert "must end in .csv or .xlsx" in run("stock", "export", "skus", "skus.pdf", exits=2).output
+    assert [path.name for path in counted.parent.iterdir() if path.name.endswith(".part")] == []

@@ -1,0 +1,36 @@
+"""People by command: a link, a role, and the end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from typer.testing import Result
+
+pytestmark = pytest.mark.pg
+
+Run = Callable[..., Result]
+
+
+def test_a_person_gets_a_link_and_a_role(run: Run) -> None:
+    made = json.loads(run("user", "add", "Anna", "--role", "warehouse", "--json").output)
+    assert made["name"] == "anna"
+    assert made["link"].startswith("http://127.0.0.1:8080/set-up?link=")
+    [listed] = json.loads(run("user", "list", "--json").output)
+    assert (listed["name"], listed["role"], listed["state"]) == ("anna", "warehouse", "invited")
+    assert made["link"].partition("link=")[2] not in run("user", "list").output
+    assert "operator" in run("user", "set-role", "ANNA", "operator").output
+    assert json.loads(run("user", "reset", "anna", "--json").output)["link"] != made["link"]
+    run("user", "disable", "anna")
+    assert json.loads(run("user", "list", "--json").output)[0]["state"] == "disabled"
+    assert "oneshelf user list" in run("user", "reset", "anna", exits=1).output
+    run("user", "enable", "anna")
+
+
+def test_what_cannot_be_done_is_said_with_the_way_out(run: Run) -> None:
+    run("user", "add", "anna")
+    assert "a name is used once" in run("user", "add", "ANNA", exits=1).output
+    for command in (("set-role", "ben", "admin"), ("disable", "ben"), ("reset", "ben")):
+        assert "oneshelf user list" in run("user", *command, exits=1).output
+    assert "viewer, warehouse, operator, admin" in run("user", "add", "ben", "--role", "boss", exits=2).output

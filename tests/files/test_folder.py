@@ -1,0 +1,211 @@
+"""A watched folder: complete files are brought in once, whoever dies, and put away with what became of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from domain.shop import BERLIN
+from files.desk import Desk, open_desk
+from flow.shelf_world import CLOCK
+from flow.test_counts import a_day_passes, receive, sold
+from oneshelf.app import watched_folder
+from oneshelf.config import Settings
+from oneshelf.errors import ConfigurationError, MalformedError
+from oneshelf.files import folder as folders
+from oneshelf.files.folder import Watched, Watcher
+
+pytestmark = pytest.mark.pg
+
+FILE = "sku,location,on_hand\nMUG,BER,7\n"
+
+
+@pytest_asyncio.fixture
+async def desk(dsn: str) -> AsyncIterator[Desk]:
+    async with open_desk(dsn) as opened:
+        await opened.ledger.ask(receive(10))
+        await a_day_passes(opened.ledger)
+        yield opened
+
+
+def watcher(desk: Desk, folder: Path, kind: str = "counts") -> Watcher:
+    return Watcher(desk.ledger.database, CLOCK.new_id, Watched(folder=folder, kind=kind, source="erp"))
+
+
+def lying(folder: Path) -> list[str]:
+    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+
+
+async def test_a_complete_file_is_brought_in_and_put_away_with_a_report(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "night.csv").write_text(FILE)
+    eye = watcher(desk, tmp_path)
+    assert [await eye.look(), await eye.look(), await eye.look()] == [0, 1, 0]
+    assert lying(tmp_path) == ["done/night.csv", "done/night.csv.report.json"]
+    report = json.loads((tmp_path / "done" / "night.csv.report.json").read_text())
+    assert (report["state"], report["applied_count"]) == ("applied", 1)
+    assert "oneshelf undo" in report["undo"]
+    assert await desk.ledger.figures() == {"available": 7}
+
+
+async def test_a_file_that_still_grows_or_is_named_as_unfinished_is_left_alone(desk: Desk, tmp_path: Path) -> None:
+    eye = watcher(desk, tmp_path)
+    for name in ("night.csv.part", ".night.csv", "~night.xlsx", "night.pdf"):
+        (tmp_path / name).write_text(FILE)
+    for text in (FILE[:10], FILE[:24], FILE):
+        (tmp_path / "night.csv").write_text(text)
+        assert await eye.look() == 0
+    assert await eye.look() == 1
+
+
+async def test_what_is_refused_is_put_apart_with_the_reason_and_changes_nothing(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "night.csv").write_text("sku,location,on_hand\nHAT,BER,7\n")
+    before = desk.everything()
+    eye = watcher(desk, tmp_path)
+    await eye.look()
+    await eye.look()
+    assert lying(tmp_path) == ["refused/night.csv", "refused/night.csv.report.json"]
+    report = json.loads((tmp_path / "refused" / "night.csv.report.json").read_text())
+    assert report["problems"][0]["value"] == "HAT"
+    assert desk.everything() == before
+
+
+async def test_the_time_of_the_file_is_when_its_figures_were_taken(desk: Desk, tmp_path: Path) -> None:
+    file = tmp_path / "night.csv"
+    file.write_text(FILE)
+    an_hour_ago = CLOCK.now().timestamp() - 3600
+    os.utime(file, (an_hour_ago, an_hour_ago))
+    await desk.ledger.ask(sold(2))
+    eye = watcher(desk, tmp_path)
+    await eye.look()
+    await eye.look()
+    assert await desk.ledger.figures() == {"available": 5}
+
+
+async def test_the_next_night_may_send_the_same_bytes_under_the_same_name(desk: Desk, tmp_path: Path) -> None:
+    eye, file = watcher(desk, tmp_path), tmp_path / "night.csv"
+    for age_s in (3600, 1800):
+        file.write_text(FILE)
+        os.utime(file, (CLOCK.now().timestamp() - age_s,) * 2)
+        await eye.look()
+        await eye.look()
+    done = [name for name in lying(tmp_path) if not name.endswith(".json")]
+    assert len(done) == 2
+    assert len(await desk.ledger.rows("select from imports")) == 2
+
+
+async def test_a_delivery_that_is_sent_again_comes_in_once(desk: Desk, tmp_path: Path) -> None:
+    eye, file = watcher(desk, tmp_path, "receipts"), tmp_path / "in.csv"
+    for age_s in (3600, 1800):
+        file.write_text("sku,location,received\nMUG,BER,5\n")
+        os.utime(file, (CLOCK.now().timestamp() - age_s,) * 2)
+        await eye.look()
+        await eye.look()
+    assert await desk.ledger.figures() == {"available": 15}
+
+
+# Dying at each point --------------------------------------------------------------------------------------------------
+
+DYING = """
+import asyncio, os, signal, sys
+from pathlib import Path
+from oneshelf.clock import SystemClock
+from oneshelf.files import folder, importing
+from oneshelf.storage import imports
+from oneshelf.storage.database import Database
+
+dsn, directory, where = sys.argv[1:]
+calls = 0
+
+def dies(module, name, *, after, on=1):
+    real = getattr(module, name)
+    def plain(*arguments, **named):
+        global calls
+        calls += 1
+        if not after and calls == on:
+            os.kill(os.getpid(), signal.SIGKILL)
+        done = real(*arguments, **named)
+        if after and calls == on:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return done
+    async def waiting(*arguments, **named):
+        global calls
+        calls += 1
+        if not after and calls == on:
+            os.kill(os.getpid(), signal.SIGKILL)
+        done = await real(*arguments, **named)
+        if after and calls == on:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return done
+    setattr(module, name, waiting if asyncio.iscoroutinefunction(real) else plain)
+
+module, name, when, on = where.split(":")
+dies({"imports": imports, "folder": folder, "kind": importing._Import}[module], name, after=when == "after", on=int(on))
+
+async def main():
+    async with Database.open(dsn) as database:
+        watched = folder.Watched(folder=Path(directory), kind="counts", source="erp", atomic=importing.Atomic.ROW)
+        eye = folder.Watcher(database, SystemClock().new_id, watched)
+        await eye.look()
+        await eye.look()
+
+asyncio.run(main())
+"""
+POINTS = (
+    "imports:begin:before:1",
+    "imports:begin:after:1",
+    "kind:_post:before:1",
+    "kind:_post:after:1",
+    "kind:_post:after:2",
+    "imports:end:before:1",
+    "imports:end:after:1",
+    "folder:bring_in:after:1",
+    "folder:rename:before:1",
+    "folder:rename:after:1",
+    "folder:rename:before:2",
+    "folder:rename:after:2",
+)
+
+
+@pytest.mark.parametrize("point", POINTS)
+async def test_whoever_is_killed_at_any_point_nothing_is_applied_twice(desk: Desk, tmp_path: Path, point: str) -> None:
+    rows = 600  # Two chunks.
+    (tmp_path / "night.csv").write_text("sku,location,delta\n" + "MUG,BER,1\n" * rows)
+    command = [sys.executable, "-c", DYING, desk.dsn, str(tmp_path), point]
+    killed = subprocess.run(command, check=False)  # noqa: ASYNC221  # Nobody else waits.
+    assert killed.returncode == -signal.SIGKILL
+    eye = watcher(desk, tmp_path)
+    await eye.look()
+    await eye.look()
+    assert [name for name in lying(tmp_path) if not name.startswith("done/.")] == [
+        "done/night.csv",
+        "done/night.csv.report.json",
+    ]
+    assert await desk.ledger.figures() == {"available": 10 + rows}
+    await desk.ledger.assert_sound()
+
+
+# What is set --------------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_is_set_or_there_is_none(tmp_path: Path) -> None:
+    assert watched_folder(Settings()) is None
+    said = Settings(
+        import_folder=str(tmp_path), import_location="BER", import_columns="sku=No, on_hand=Qty", import_ignore="*"
+    )
+    watched = watched_folder(said)
+    assert watched is not None
+    assert (watched.kind, watched.source, watched.location) == ("counts", "folder", BERLIN)
+    assert watched.reading.names == {"sku": "No", "on_hand": "Qty"}
+    assert folders.LOOK_EVERY_S > 0
+    with pytest.raises(ConfigurationError, match=r"ONESHELF_IMPORT_FOLDER.*make it"):
+        watched_folder(Settings(import_folder=str(tmp_path / "none")))
+    with pytest.raises(MalformedError, match="no kind of file 'sales'"):
+        watched_folder(Settings(import_folder=str(tmp_path), import_kind="sales"))

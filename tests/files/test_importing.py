@@ -1,0 +1,213 @@
+"""What a file says is applied once, all of it or row by row, and never erases what was sold since it was taken."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from domain.shop import BERLIN, MUG, key
+from files.desk import Desk, open_desk
+from flow.test_counts import a_day_passes, ago, receive, sold
+from oneshelf.domain.command import Receive
+from oneshelf.domain.file_breaker import Allowance
+from oneshelf.domain.identity import Sku
+from oneshelf.domain.undo import opposite, to_undo
+from oneshelf.files.importing import Atomic
+from oneshelf.files.report import State
+from oneshelf.storage import catalog, deeds
+
+pytestmark = pytest.mark.pg
+
+NOW: dict[str, Any] = {"taken_at": None}
+TWO = "sku,location,on_hand\nMUG,BER,7\nCAP,BER,4\n"
+
+
+@pytest_asyncio.fixture
+async def desk(dsn: str) -> AsyncIterator[Desk]:
+    """10 mugs lie in Berlin since yesterday."""
+    async with open_desk(dsn) as opened:
+        await opened.ledger.ask(receive(10))
+        await a_day_passes(opened.ledger)
+        yield opened
+
+
+async def test_a_count_file_is_what_lies_there(desk: Desk) -> None:
+    report = await desk.bring(TWO, **NOW)
+    assert (report.state, report.row_count, report.applied_count) == (State.APPLIED, 2, 2)
+    assert await desk.ledger.figures() == {"available": 7}
+    assert await desk.ledger.figures("CAP") == {"available": 4}
+    await desk.ledger.assert_sound()
+
+
+@pytest.mark.parametrize("said_in", ["a column", "an option"])
+async def test_a_count_of_nine_that_comes_at_eleven_does_not_erase_the_orders_of_ten(desk: Desk, said_in: str) -> None:
+    taken = ago(120)
+    await desk.ledger.ask(sold(2, at=ago(60)))
+    if said_in == "a column":
+        await desk.bring(f"sku,location,on_hand,taken_at\nMUG,BER,9,{taken.isoformat()}\n")
+    else:
+        await desk.bring("sku,location,on_hand\nMUG,BER,9\n", taken_at=taken)
+    assert await desk.ledger.figures() == {"available": 7}
+
+
+async def test_a_figure_without_an_instant_is_refused(desk: Desk) -> None:
+    before = desk.everything()
+    report = await desk.bring(TWO)
+    assert report.state is State.REFUSED
+    assert "--taken-at now" in report.refusal
+    assert desk.everything() == before
+
+
+async def test_the_same_file_again_changes_nothing_and_says_so(desk: Desk) -> None:
+    first = await desk.bring(TWO, **NOW)
+    await desk.ledger.ask(sold(3))
+    before = desk.everything()
+    again = await desk.bring(TWO, **NOW)
+    assert (again.state, again.import_id) == (State.APPLIED_BEFORE, first.import_id)
+    assert desk.everything() == before
+
+
+async def test_the_same_bytes_of_another_instant_are_another_count(desk: Desk) -> None:
+    await desk.bring(TWO, **NOW)
+    await desk.ledger.ask(sold(3))
+    assert (await desk.bring(TWO, taken_at=ago(0))).state is State.APPLIED
+    assert await desk.ledger.figures() == {"available": 4}  # The sale is so near that the lower figure is taken.
+
+
+async def test_a_preview_says_what_each_row_does_and_changes_nothing(desk: Desk) -> None:
+    before = desk.everything()
+    report = await desk.bring(TWO + "HAT,BER,3\nMUG,BER,8\n", **NOW, is_preview=True)
+    assert report.state is State.PREVIEWED
+    assert [(one.line, one.row, one.effect) for one in report.effects] == [
+        (2, "MUG at BER: 7 on_hand", "posted: 3 units moved, 7 available"),
+        (3, "CAP at BER: 4 on_hand", "posted: 4 units moved, 4 available"),
+    ]
+    assert [(one.line, one.column, one.value) for one in report.problems] == [
+        (4, "sku", "HAT"),
+        (5, "", "MUG at BER: 8 on_hand"),
+    ]
+    assert desk.everything() == before
+
+
+async def test_one_bad_row_holds_a_whole_file(desk: Desk) -> None:
+    before = desk.everything()
+    report = await desk.bring(TWO + "HAT,BER,3\n", **NOW)
+    assert report.state is State.REFUSED
+    assert "--atomic row" in report.refusal
+    assert desk.everything() == before
+
+
+async def test_row_by_row_the_good_ones_are_applied_and_the_others_can_follow(desk: Desk) -> None:
+    file = TWO + "HAT,BER,3\n"
+    report = await desk.bring(file, **NOW, atomic=Atomic.ROW)
+    assert (report.state, report.applied_count, report.problem_count) == (State.APPLIED, 2, 1)
+    assert "oneshelf stock add-sku" in report.problems[0].reason
+    await desk.ledger.ask(sold(1))
+    async with desk.ledger.database.transaction() as tx:
+        await catalog.add_skus(tx, {Sku("HAT"): ""})
+    again = await desk.bring(file, **NOW, atomic=Atomic.ROW)
+    assert (again.applied_count, again.replayed_count, again.problem_count) == (1, 2, 0)
+    assert await desk.ledger.figures("HAT") == {"available": 3}
+    assert await desk.ledger.figures() == {"available": 6}
+
+
+async def test_what_the_ledger_refuses_holds_a_whole_file_too(desk: Desk) -> None:
+    before = desk.everything()
+    report = await desk.bring("sku,location,delta\nMUG,BER,-3\nCAP,BER,-1\n", **NOW)
+    assert report.state is State.REFUSED
+    assert [one.line for one in report.problems] == [3]
+    assert desk.everything() == before
+
+
+async def test_differences_of_one_sku_add_up(desk: Desk) -> None:
+    await desk.bring("sku,location,delta,reason\nMUG,BER,-3,broken\nMUG,BER,+1,found\n", **NOW)
+    assert await desk.ledger.figures() == {"available": 8}
+
+
+async def test_a_file_is_taken_back_as_one(desk: Desk) -> None:
+    report = await desk.bring(TWO, **NOW)
+    await desk.ledger.ask(sold(2))
+    assert report.undo == f"oneshelf undo --scope import --command '{report.import_id}/*'"
+    async with desk.ledger.database.transaction() as tx:
+        found = to_undo(await deeds.of_commands(tx, f"{report.import_id}/*", scope="import"))
+    await desk.ledger.ask(*(command for deed in found for command in opposite(deed)))
+    assert await desk.ledger.figures() == {"available": 8}
+    assert await desk.ledger.figures("CAP") == {}
+    await desk.ledger.assert_sound()
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 3, 500])
+async def test_a_file_in_parts_of_any_size_does_the_same(desk: Desk, chunk: int) -> None:
+    file = "sku,location,delta\nMUG,BER,-3\nCAP,BER,2\nCAP,BER,-1\nMUG,BER,4\nNONE,BER,1\nCAP,HAM,6\n"
+    report = await desk.bring(file, **NOW, atomic=Atomic.ROW, chunk=chunk)
+    assert (report.applied_count, report.problem_count) == (5, 1)
+    assert await desk.ledger.figures() == {"available": 11}
+    assert await desk.ledger.figures("CAP") == {"available": 1}
+    assert await desk.ledger.figures("CAP", "HAM") == {"available": 6}
+
+
+# What a person has to look at -----------------------------------------------------------------------------------------
+
+
+async def full_shelf(desk: Desk, count: int) -> list[Sku]:
+    skus = [Sku(f"S{number:02}") for number in range(count)]
+    async with desk.ledger.database.transaction() as tx:
+        await catalog.add_skus(tx, dict.fromkeys(skus, ""))
+    await desk.ledger.ask(*(Receive(key=key(), sku=sku, location=BERLIN, units=5) for sku in skus))
+    return skus
+
+
+async def test_a_file_that_empties_the_shelf_is_held_until_somebody_says_that_it_is_meant_so(desk: Desk) -> None:
+    skus = await full_shelf(desk, 20)
+    file = "sku,location,on_hand\n" + "".join(f"{sku},BER,0\n" for sku in skus)
+    before = desk.everything()
+    report = await desk.bring(file, **NOW)
+    assert report.state is State.REFUSED
+    assert "nothing of 20 of the 21 SKUs" in report.refusal
+    assert "--allow zeros" in report.refusal
+    assert desk.everything() == before
+    assert (await desk.bring(file, **NOW, allowed=frozenset({Allowance.ZEROS}))).state is State.APPLIED
+    assert await desk.ledger.figures("S03") == {}
+
+
+async def test_a_file_that_is_much_shorter_than_the_last_of_its_source_is_held(desk: Desk) -> None:
+    skus = await full_shelf(desk, 20)
+    rows = [f"{sku},BER,6\n" for sku in skus]
+    await desk.bring("sku,location,on_hand\n" + "".join(rows), **NOW, source="erp")
+    short = "sku,location,on_hand\n" + "".join(rows[:5])
+    before = desk.everything()
+    report = await desk.bring(short, **NOW, source="erp")
+    assert "it has 5 rows, and the last one from erp had 20" in report.refusal
+    assert desk.everything() == before
+    assert (await desk.bring(short, **NOW, source="3pl")).state is State.APPLIED
+    assert (await desk.bring(short, taken_at=ago(0), source="erp", allowed=frozenset({Allowance.FEWER}))).is_done
+
+
+# Names ----------------------------------------------------------------------------------------------------------------
+
+
+async def test_skus_and_locations_are_named_by_file(desk: Desk) -> None:
+    report = await desk.bring("sku,title\nHAT,A hat\nMUG,Other\n", "skus")
+    assert (report.applied_count, report.replayed_count) == (1, 1)
+    await desk.bring("location;title\nMUC;Munich, the south\n", "locations")
+    assert await desk.ledger.rows("select title from skus where sku in ('HAT', 'MUG') order by sku") == [
+        {"title": "A hat"},
+        {"title": ""},
+    ]
+    assert await desk.ledger.rows("select title from locations where location = 'MUC'") == [
+        {"title": "Munich, the south"}
+    ]
+
+
+async def test_a_file_may_call_its_columns_as_it_likes(desk: Desk) -> None:
+    file = "Item No\tQty\tBin\nMUG\t6\tA-7\n"
+    said: dict[str, Any] = {
+        "names": {"sku": "item no", "on_hand": "QTY"},
+        "ignored": frozenset({"bin"}),
+        "location": BERLIN,
+    }
+    assert (await desk.bring(file, **NOW, **said)).state is State.APPLIED
+    assert await desk.ledger.figures(MUG) == {"available": 6}
