@@ -29,7 +29,7 @@ NEEDS: Mapping[str, Mapping[str, Scope | None]] = {
     "/channels/{channel}": {"GET": _READ, "POST": _PUBLISH},
     "/drifts": {"GET": _READ},
     "/drifts/{drift_id}": {"GET": _READ, "POST": _PUBLISH},
-    "/errors": {"GET": _READ, "POST": _PUBLISH},
+    "/errors": {"GET": _READ, "POST": _STOCK},
     "/explain": {"GET": _READ},
     "/go-live": {"GET": _READ},
     "/go-live/{channel}": {"GET": _READ, "POST": _PUBLISH},
