@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from starlette.types import Scope
 
 from oneshelf.domain.access import Principal, Via
+from oneshelf.domain.identity import name_from
 from oneshelf.errors import OneshelfError
 from oneshelf.storage import audit_log
 from oneshelf.storage.audit_log import Entry
@@ -50,7 +51,7 @@ class AuditLogOut(BaseModel):
     """Newest first. `next`: give it as `before` for the next page."""
 
     entries: list[EntryOut]
-    next: int | None = Field(examples=[17])
+    next: str | None = Field(examples=["17"])
 
 
 @router.get("/audit-log")
@@ -59,15 +60,16 @@ async def list_entries(
     who: Annotated[
         str | None, Query(max_length=500, description="Of this user, token or operating system user.")
     ] = None,
-    before: Annotated[int | None, Query(ge=1, le=2**63 - 1, description="`next` of the page before.")] = None,
+    before: Annotated[str | None, Query(pattern="^[1-9][0-9]{0,17}$", description="`next` of the page before.")] = None,
     limit: Annotated[int, BeforeValidator(limit_from), Query(ge=1, le=1000, description="At most so many.")] = 100,
 ) -> AuditLogOut:
     """Who did what, by HTTP or by command: everything that changes something, and what was refused."""
+    whose = None if who is None else name_from(who, what="who")
     async with engine.database.transaction() as tx:
-        rows = await audit_log.newest(tx, limit=limit + 1, before=before, who=who)
+        rows = await audit_log.newest(tx, limit=limit + 1, before=None if before is None else int(before), who=whose)
     return AuditLogOut(
         entries=[EntryOut.model_validate(row) for row in rows[:limit]],
-        next=rows[limit - 1].entry_id if len(rows) > limit else None,
+        next=str(rows[limit - 1].entry_id) if len(rows) > limit else None,
     )
 
 

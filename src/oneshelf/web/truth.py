@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 
 from oneshelf.domain.command import Command
-from oneshelf.domain.identity import instant_from, sku_from
+from oneshelf.domain.identity import instant_from, name_from, sku_from
 from oneshelf.domain.outcome import Outcome
 from oneshelf.errors import CannotResolveError, UnknownConflictError
 from oneshelf.flow import entrust
@@ -76,12 +76,12 @@ async def state(request: Request, engine: EngineOf) -> outputs.StatementAnswers:
 
 @router.get("/statements")
 async def list_statements(
-    engine: EngineOf, source: str = "", sku: str | None = None, limit: Limit = 100
+    engine: EngineOf, source: str | None = None, sku: str | None = None, limit: Limit = 100
 ) -> outputs.StatementsOut:
     """What was stated and what became of it, the newest first."""
-    only = None if sku is None else sku_from(sku)
+    only, of = None if sku is None else sku_from(sku), "" if source is None else name_from(source, what="source")
     async with engine.database.transaction() as tx:
-        rows = await statements.newest(tx, source=source, sku=only, limit=limit)
+        rows = await statements.newest(tx, source=of, sku=only, limit=limit)
     return outputs.StatementsOut(statements=[outputs.statement_out(row) for row in rows])
 
 

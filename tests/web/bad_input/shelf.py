@@ -102,7 +102,8 @@ class Shelf:
             for table in self.tables
             if table not in without
         ]
-        return str(self.connection.execute(sql.SQL(" union all ").join(looks)).fetchall())
+        # Of many tables the database looks at several at a time, and tells what is ready first.
+        return str(sorted(self.connection.execute(sql.SQL(" union all ").join(looks)).fetchall()))
 
 
 @asynccontextmanager

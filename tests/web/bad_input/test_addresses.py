@@ -32,7 +32,10 @@ _FORMS = {
     "/channels/{channel}": "act=release&by=Ada",
 }
 PAGE_LENGTH_MAX, ANSWER_LENGTH_MAX = 8_000, 4_000
-NAMED = [one for one in operations() if "{" in one.path]
+# An endpoint is made by its name.
+NAMED = [
+    one for one in operations() if "{" in one.path and (one.method, one.path) != ("PUT", "/v1/endpoints/{endpoint}")
+]
 # Every question with a parameter, and that parameter.
 ASKED = [(one, parameter) for one in described() for parameter in one.parameters if parameter["in"] == "query"]
 
