@@ -8,7 +8,8 @@ import json
 import pytest
 
 from cli.test_cli import SHOP, Cli, cli, rows, shelf
-from oneshelf.app import open_channels
+from oneshelf.app import keyring_of, open_channels
+from oneshelf.config import Settings
 from oneshelf.flow.measure import measure
 from oneshelf.storage.database import Database
 
@@ -19,7 +20,8 @@ pytestmark = pytest.mark.pg
 
 def measured(dsn: str) -> None:
     async def run() -> None:
-        async with Database.open(dsn) as database, open_channels(database) as channels:
+        keyring = keyring_of(Settings())
+        async with Database.open(dsn, keyring=keyring) as database, open_channels(database) as channels:
             await measure(database, channels.by_name, every_s=0)
 
     asyncio.run(run())
