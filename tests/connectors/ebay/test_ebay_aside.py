@@ -175,6 +175,22 @@ def test_variations_that_ended_by_themselves_are_left_to_a_person() -> None:
     played(story, lanes=[TRADING, TRADING], has_control=False, group_share=1.0)
 
 
+def test_a_variation_that_ebay_deletes_with_its_zero_is_proved_to_show_none() -> None:
+    """It has sold nothing, and out-of-stock control is off: afterwards its listing has the others alone."""
+
+    async def story(bench: Bench) -> None:
+        await bench.read(MUG, CAP)
+        await until_accepted(bench, 0)
+        told = await bench.read(MUG, CAP)
+        assert (told[MUG].units, told[CAP].units) == (0, 10)
+        assert "deleted" in told[MUG].note
+        assert isinstance(await pushed(bench, MUG, 5), Refused)
+        a_node(bench, Life())
+        assert MUG not in await bench.read(MUG, CAP), "another process cannot tell it from one that a person took away"
+
+    played(story, lanes=[TRADING, TRADING], has_control=False, group_share=1.0)
+
+
 def test_a_listing_is_not_listed_anew_twice() -> None:
     async def story(bench: Bench) -> None:
         await until_accepted(bench, 0)

@@ -26,6 +26,7 @@ from oneshelf.connectors.ebay.shelf import (
     item_id_in,
     merged,
     shown_aside,
+    shown_deleted,
     shown_in_inventory,
     shown_in_trading,
     sold_twice,
@@ -75,10 +76,19 @@ class Listings:
         self.aside = aside
         self._page_count = 1
         self._looked_at = float("-inf")
+        # Variations of live listings of Seller Hub to which zero was the last that eBay accepted from this process.
+        self.zeroed: set[ChannelSku] = set()
         # SKU -> item ids, as the Trading pages have shown it; of the listings of the other world too.
         self._item_ids: dict[ChannelSku, set[str]] = {}
         # SKU -> item id, of the walk over the Trading pages that is under way.
         self._walked: dict[ChannelSku, str] = {}
+
+    def note_variation(self, channel_sku: ChannelSku, place: InTrading, *, units: int) -> None:
+        """EBay accepted this quantity of a listing, or of one variation of it."""
+        if place.sku and not units:
+            self.zeroed.add(channel_sku)
+        else:
+            self.zeroed.discard(channel_sku)
 
     def is_known_absent(self) -> bool:
         """Whether all that is on sale was looked through just now, so that what was not found there is not on sale."""
@@ -259,6 +269,10 @@ class Listings:
         for ids in self._item_ids.values():
             ids -= gone
         found = {sku: one for sku, one in merged(rows).items() if sku in wanted}
+        for channel_sku in (wanted & self.zeroed) - set(found):
+            place = self.memory.place(channel_sku)
+            if isinstance(place, InTrading) and any(row.reading.group == place.item_id for row in rows):
+                found[channel_sku] = shown_deleted(channel_sku, place)
         for end in ended:
             for channel_sku in wanted & {ChannelSku(sku) for sku in end.skus} - set(found):
                 if await self._went_for_want_of_units(channel_sku, end):

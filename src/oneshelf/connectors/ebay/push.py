@@ -219,6 +219,7 @@ class Pusher:
                 not place.sku and any(item_id == place.item_id for item_id, _ in done)
             )
             if is_done and not trading.is_failure(answer):
+                self._listings.note_variation(write.channel_sku, place, units=write.units)
                 outcomes.append(Accepted())
             else:
                 outcomes.append(await self._of_node(write, place, problems, is_alone=len(writes) == 1))

@@ -9,7 +9,7 @@ inventory-item-to-offer.html (checked 2026-11-26).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from oneshelf.connectors.ebay.inventory import Item, Offer
 from oneshelf.connectors.ebay.trading import Offered
@@ -158,6 +158,15 @@ def shown_aside(channel_sku: ChannelSku, place: InTrading) -> Shown:
         group=place.item_id,
     )
     return Shown(reading, place)
+
+
+def shown_deleted(channel_sku: ChannelSku, place: InTrading) -> Shown:
+    """A variation that its live listing does not have any more, after a zero was written to it.
+
+    Without out-of-stock control eBay deletes a variation that has sold nothing, see `simulator_books.Books.drop`.
+    """
+    told = shown_aside(channel_sku, place).reading
+    return Shown(replace(told, note="eBay has deleted the variation with its zero: add it again at eBay"), place)
 
 
 def sold_twice(shown: Shown) -> Shown:
