@@ -44,4 +44,5 @@ async def link_listings(database: Database, wanted: Sequence[Wanted]) -> list[bo
             await facts.requeue_for_listings(tx, channel, channel_skus)
             await listings.request_look(tx, channel, channel_skus=channel_skus)
         await touched.mark(tx, [one.sku for one in new])
-    return [one in new for one in wanted]
+    news = set(new)
+    return [one in news for one in wanted]
