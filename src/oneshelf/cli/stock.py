@@ -13,6 +13,7 @@ from oneshelf.cli import (
     stock_orders,
     stock_reservations,
     stock_sharing,
+    stock_shipments,
     stock_units,
 )
 from oneshelf.cli.common import PlainErrors, on_database, show_rows, words_in
@@ -89,3 +90,4 @@ stock_offers.register(app)
 stock_orders.register(app)
 stock_reservations.register(app)
 stock_sharing.register(app)
+stock_shipments.register(app)
