@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from oneshelf.cli import (
+    stock_count_tasks,
     stock_counts,
     stock_files,
     stock_offers,
@@ -86,6 +87,7 @@ def list_(
 stock_files.register(app)
 stock_units.register(app)
 stock_counts.register(app)
+stock_count_tasks.register(app)
 stock_offers.register(app)
 stock_orders.register(app)
 stock_reservations.register(app)
