@@ -16,6 +16,7 @@ from oneshelf.cli import (
     stock_sharing,
     stock_shipments,
     stock_units,
+    stock_work,
 )
 from oneshelf.cli.common import PlainErrors, on_database, show_rows, words_in
 from oneshelf.cli.posting import Location_, Sku_
@@ -93,3 +94,4 @@ stock_orders.register(app)
 stock_reservations.register(app)
 stock_sharing.register(app)
 stock_shipments.register(app)
+stock_work.register(app)

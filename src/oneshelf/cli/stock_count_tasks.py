@@ -55,7 +55,7 @@ def count_open(
     by: By = "",
     as_json: Json = False,
 ) -> None:
-    """Open a count of a location. Whoever counts is not told the figure: oneshelf stock count-open C7 BER --limit 20."""
+    """Open a count, of which nobody is told the figures before: oneshelf stock count-open C7 BER --limit 20."""
     from oneshelf.clock import SystemClock
     from oneshelf.domain.count_task import CountWish, SalesClass, Threshold
     from oneshelf.domain.identity import location_from, name_from, sku_from

@@ -33,6 +33,7 @@ from oneshelf.flow import (
     subscribe,
     tally,
     tell,
+    watch,
 )
 from oneshelf.flow.channel import OpenChannel
 from oneshelf.flow.outgoing import Outgoing
@@ -128,6 +129,7 @@ class Supervisor:
             Step("count", lambda: count.post_accepted(database, self._post_all), ("plan",), idle_s=1.0),
             Step("state", self._state, ("plan", "push"), idle_s=5.0),
             Step("explain", lambda: resolve.explain_late(database, self._channels), idle_s=5.0),
+            Step("watch", lambda: watch.watch(database), idle_s=watch.EVERY_S, pace_s=watch.EVERY_S),
             Step("tally", self._tally, ("plan",), idle_s=tally.EVERY_S, pace_s=tally.EVERY_S),
             *self._files(),
             Step("audit", lambda: audit.audit_if_due(database), idle_s=audit.EVERY_S, pace_s=audit.EVERY_S),
