@@ -72,8 +72,8 @@ async def test_the_narrowest_rule_holds(ledger: Ledger) -> None:
     assert await low(ledger) == {"CAP": 5, "MUG": 20}
     await ruled(ledger, 0, sku=CAP)
     assert await low(ledger) == {"MUG": 20}, "0: never"
-    assert await watch.end_rule(ledger.database, ReorderScope())
-    assert not await watch.end_rule(ledger.database, ReorderScope())
+    for _ in range(2):
+        assert await watch.end_rule(ledger.database, ReorderScope()) is None
     assert await low(ledger) == {}
     await ruled(ledger, 1, sku=Sku("SET"))
     assert await low(ledger) == {"SET": 1}, "a rule of its own"
@@ -121,6 +121,7 @@ async def test_two_nodes_that_look_tell_once(ledger: Ledger) -> None:
 
 async def test_a_rule_for_a_sku_that_nobody_named_is_refused(ledger: Ledger) -> None:
     assert await ruled(ledger, 1, sku=Sku("NOBODY")) == UnknownSku(Sku("NOBODY"))
+    assert await watch.end_rule(ledger.database, ReorderScope(sku=Sku("NOBODY"))) == UnknownSku(Sku("NOBODY"))
     with pytest.raises(MalformedError, match="one of them"):
         ReorderRule()
     with pytest.raises(MalformedError, match="one of them"):

@@ -142,16 +142,19 @@ def _set(scope: ReorderScope, rule: ReorderRule, *, by: str, as_json: bool) -> N
 
 
 def _end(scope: ReorderScope, *, as_json: bool) -> None:
+    from oneshelf.domain.outcome import in_words
     from oneshelf.flow import watch
 
-    async def ask(database: Database) -> bool:
+    async def ask(database: Database) -> UnknownSku | None:
         return await watch.end_rule(database, scope)
 
-    was_said = on_database(ask)
+    if refusal := on_database(ask):
+        typer.echo(in_words(refusal), err=True)
+        raise typer.Exit(EXIT_REFUSED)
     if as_json:
-        show_json({"was_said": was_said})
+        show_json({"ended": True})
         return
-    typer.echo(f"{_named(scope)}: the rule has ended" if was_said else f"{_named(scope)}: there was no rule")
+    typer.echo(f"{_named(scope)}: no rule says when it is low")
 
 
 def _show_rules(*, as_json: bool) -> None:

@@ -30,9 +30,11 @@ async def set_rule(database: Database, scope: ReorderScope, rule: ReorderRule, *
     return None
 
 
-async def end_rule(database: Database, scope: ReorderScope) -> bool:
-    """Nothing is said of this scope any more. False where nothing was."""
+async def end_rule(database: Database, scope: ReorderScope) -> UnknownSku | None:
+    """Nothing is said of this scope any more; said again, nothing changes."""
     async with database.transaction() as tx:
-        was_said = await low_stocks.end_rule(tx, scope)
+        if scope.sku is not None and not await catalog.known_skus(tx, [scope.sku]):
+            return UnknownSku(scope.sku)
+        await low_stocks.end_rule(tx, scope)
         await low_stocks.watch(tx)
-    return was_said
+    return None

@@ -331,7 +331,7 @@ async def tasks(
     return await cursor.fetchall()
 
 
-async def lines(tx: Transaction, name: str, *, after: str = "", limit: int) -> list[LineRow]:
+async def lines(tx: Transaction, name: str, *, sku: Sku | None = None, after: str = "", limit: int) -> list[LineRow]:
     """The SKUs of a count. What the ledger had is told once a figure is entered, and not before."""
     cursor = tx.cursor(row_factory=class_row(LineRow))
     await cursor.execute(
@@ -340,9 +340,9 @@ async def lines(tx: Transaction, name: str, *, after: str = "", limit: int) -> l
                l.units_counted - l.variance_units as units_expected, l.variance_units, l.is_doubtful, l.counted_by,
                l.counted_at, l.decided_by, l.reason, l.answer
         from count_lines l join count_tasks t on t.task = l.task join skus s on s.sku = l.sku
-        where l.task = %(task)s and l.sku > %(after)s
+        where l.task = %(task)s and l.sku > %(after)s and (%(sku)s::text is null or l.sku = %(sku)s)
         order by l.sku limit %(limit)s
         """,
-        {"task": name, "after": after, "limit": limit},
+        {"task": name, "sku": sku, "after": after, "limit": limit},
     )
     return await cursor.fetchall()

@@ -62,12 +62,9 @@ async def set_rule(tx: Transaction, scope: ReorderScope, rule: ReorderRule, *, b
     )
 
 
-async def end_rule(tx: Transaction, scope: ReorderScope) -> bool:
-    """Nothing is said of this scope any more. False where nothing was."""
-    cursor = await tx.execute(
-        "delete from reorder_rules where sku = %(sku)s and sku_group = %(sku_group)s", _named(scope)
-    )
-    return cursor.rowcount == 1
+async def end_rule(tx: Transaction, scope: ReorderScope) -> None:
+    """Nothing is said of this scope any more."""
+    await tx.execute("delete from reorder_rules where sku = %(sku)s and sku_group = %(sku_group)s", _named(scope))
 
 
 async def rules(tx: Transaction) -> list[ReorderRow]:
