@@ -40,6 +40,7 @@ NEEDS: Mapping[str, Mapping[str, Scope | None]] = {
     "/skus": {"GET": _READ},
     "/skus/{sku}": {"GET": _READ, "POST": _PUBLISH},
     "/stock": {"GET": _READ, "POST": _STOCK},
+    "/stock/counts/{task}": {"GET": _READ, "POST": _STOCK},
     "/favicon.ico": {"GET": _READ},
     "/metrics": {"GET": _READ},
     "/openapi.json": {"GET": _READ},
