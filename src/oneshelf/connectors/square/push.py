@@ -27,7 +27,7 @@ from oneshelf.connectors.square.api import SquareApi
 from oneshelf.connectors.square.documents import IN_STOCK, Counts, sortable
 from oneshelf.connectors.square.stock import PAGE, Shelf
 from oneshelf.errors import invariant
-from oneshelf.sdk.fault import MisconfiguredError, OutcomeUnknownError, RefusedError
+from oneshelf.sdk.fault import MisconfiguredError, OutcomeUnknownError, RefusedError, RetryLaterError
 from oneshelf.sdk.message import Accepted, Refused, StockWrite, Unknown, WriteOutcome
 
 PATH = "/v2/inventory/changes/batch-create"
@@ -36,6 +36,8 @@ _KEY_SPACE = UUID("5d6a1a52-1f0a-5a53-9b9f-737175617265")
 _TIME_CODES = ("INVALID_TIME", "occurred_at")
 # The date in an answer is cut to whole seconds.
 _DATE_CUT_S = 1.0
+# Clocks that are kept right differ by less than the first. One that is off by more than the second is not kept.
+_BACK_S, _BACK_S_MAX = 1.0, 64.0
 
 
 class Pusher:
@@ -46,6 +48,8 @@ class Pusher:
         self._shelf = shelf
         self._clock = clock
         self._location = location
+        # How far back a stamp lies, since Square has called one the future.
+        self._back_s = 0.0
 
     async def push(self, writes: Sequence[StockWrite]) -> tuple[WriteOutcome, ...]:
         """One outcome per write, of one call for all. Raises RefusedError where Square refuses all of it for one row:
@@ -69,7 +73,7 @@ class Pusher:
             return dict.fromkeys(writes, Unknown(str(lost)))
         except RefusedError as refusal:
             if any(code in str(refusal) for code in _TIME_CODES):
-                raise MisconfiguredError(f"{refusal}; set the clock of this machine right") from None
+                raise self._earlier(str(refusal)) from None
             raise
         # "The current counts for all objects referenced in the request." What they are only a reading proves.
         told = {count.catalog_object_id for count in answer.counts or ()}
@@ -79,6 +83,13 @@ class Pusher:
             else Unknown(f"the answer says nothing of {write.channel_sku}")
             for write in writes
         }
+
+    def _earlier(self, words: str) -> RetryLaterError | MisconfiguredError:
+        """Next time the stamp lies further back. Nothing was written, and no listing is to blame."""
+        self._back_s = max(_BACK_S, 2 * self._back_s)
+        if self._back_s > _BACK_S_MAX:
+            return MisconfiguredError(f"{words}; set the clock of this machine right")
+        return RetryLaterError(words, retry_after_s=_BACK_S)
 
     def _changes(self, writes: Sequence[StockWrite]) -> dict[str, object]:
         occurred_at = self._occurred_at()
@@ -105,4 +116,5 @@ class Pusher:
     def _occurred_at(self) -> str:
         """Now, by Square's clock as far as its answers tell: never in its future."""
         ahead_s = self._api.clock_ahead_s
-        return sortable(self._clock.now() + timedelta(seconds=ahead_s - _DATE_CUT_S if ahead_s < 0 else ahead_s))
+        cut_s = _DATE_CUT_S if ahead_s < 0 else 0.0
+        return sortable(self._clock.now() + timedelta(seconds=ahead_s - cut_s - self._back_s))
