@@ -12,7 +12,7 @@ from oneshelf.connectors.square.push import PATH
 from oneshelf.domain.identity import ChannelSku, instant_from
 from oneshelf.sdk.bisect import push_each
 from oneshelf.sdk.conformance.bench import Bench
-from oneshelf.sdk.conformance.wire import answered
+from oneshelf.sdk.conformance.wire import Sent, answered
 from oneshelf.sdk.fault import MisconfiguredError, RefusedError, RetryLaterError
 from oneshelf.sdk.message import Accepted, Refused, StockWrite
 
@@ -58,7 +58,12 @@ def test_a_sale_while_the_write_is_under_way_stays_subtracted() -> None:
     async def play(bench: Bench) -> None:
         sku = bench.skus[0]
         await bench.read(sku)
-        bench.wire.before = lambda sent: square_of(bench).sell_at_till([(sku, 1)]) if sent.is_write else None
+
+        def somebody_buys(sent: Sent) -> None:
+            if sent.is_write:
+                square_of(bench).sell_at_till([(sku, 1)])
+
+        bench.wire.before = somebody_buys
         await bench.push(bench.write(sku, 7))
         assert bench.shown()[sku] == 6
 

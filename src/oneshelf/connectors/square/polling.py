@@ -61,7 +61,7 @@ def cursor_from(text: str) -> Cursor:
         cursor = msgspec.json.decode(text, type=Cursor)
         for at in (cursor.start, cursor.since, cursor.newest or cursor.since, cursor.asked_at or cursor.since):
             instant(at, "cursor")
-    except (msgspec.DecodeError, MalformedError, UnicodeDecodeError, RecursionError) as problem:
+    except (msgspec.DecodeError, MalformedError, UnicodeError, RecursionError) as problem:
         raise RefusedError(f"not a cursor of this connector: {problem}") from None
     return cursor
 

@@ -287,7 +287,7 @@ class SquareSimulator(ShopSimulator):
                 "state": state_of(sale, self.facts[sale.order_id]),
                 "version": sale.change,
                 "created_at": stamp(sale.placed_at),
-                "updated_at": stamp(sale.changed_at),
+                **({"updated_at": stamp(sale.changed_at)} if name == "order_updated" else {}),
             }
             self.webhooks.send(name.replace("_", "."), name, sale.order_id, {name: told})
 
