@@ -173,10 +173,8 @@ def unknown_in(document: Any, kind: Any, where: str) -> Iterator[str]:
         return
     models = [one for one in _unfolded(kind) if is_typeddict(one) or _is_model(one)]
     if isinstance(document, dict) and models:
-        models = [one for one in models if _is_of(document, one)] or models
-        fields = {
-            field.alias or name: field.annotation for model in models for name, field in model.model_fields.items()
-        }
+        models = [one for one in models if _is_model(one) and _is_of(document, one)] or models
+        fields = {name: of for model in models for name, of in _fields(model)}
         for name, value in document.items():
             if name not in fields:
                 yield f"{where}.{name}"
