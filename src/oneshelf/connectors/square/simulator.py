@@ -280,7 +280,7 @@ class SquareSimulator(ShopSimulator):
                 "inventory.count.updated", "inventory_counts", article.channel_sku, {"inventory_counts": [count]}
             )
         if sale is not None and not self.facts[sale.order_id].is_till:
-            name = "order_created" if sale.changed_at == sale.placed_at else "order_updated"
+            name = "order_updated" if self.facts[sale.order_id].is_told else "order_created"
             told = {
                 "order_id": sale.order_id,
                 "location_id": LOCATION_ID,
@@ -293,6 +293,8 @@ class SquareSimulator(ShopSimulator):
 
     def _changed(self, sale: Sale) -> bool:
         facts = self.facts.setdefault(sale.order_id, SaleFacts())
-        if sale.changed_at == sale.placed_at and not facts.visible_at and self.switches.strikes("order_late"):
+        if not facts.is_told and self.switches.strikes("order_late"):
             facts.visible_at = self.clock.monotonic() + self.chance.uniform(0.0, ORDER_LATE_S) / self.speed
-        return super()._changed(sale)
+        is_changed = super()._changed(sale)
+        facts.is_told = True
+        return is_changed

@@ -22,12 +22,14 @@ class SaleFacts:
     """What Square knows of a sale beside its lines.
 
     `visible_at`: the monotonic instant from which a search finds it. `is_paid`: a buyer who only filled a cart has not.
+    `is_told`: it is no new one any more.
     """
 
     is_till: bool = False
     is_paid: bool = True
     paid_offline_at: datetime | None = None
     visible_at: float = 0.0
+    is_told: bool = False
 
 
 @dataclass(frozen=True, slots=True)
