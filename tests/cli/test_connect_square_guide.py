@@ -1,4 +1,4 @@
-"""The guide to a Square till runs as it is written: in by a consent, told of a sale by its count, written where it sells."""
+"""The guide to a Square till runs as it is written: in by a consent, told of a sale by its count, and written."""
 
 from __future__ import annotations
 

@@ -135,6 +135,7 @@ async def test_what_a_cashier_puts_on_sale_again_is_written_over_until_somebody_
         await stays_verified(world)
         assert (await world.available("MUG"), till.articles[listing].units) == (4, 4)
         await world.receive("MUG", 1, key="came-back")
+        await world.turn()
         await is_available(world, "MUG", 5)
         await stays_verified(world)
         assert till.articles[listing].units == 5
