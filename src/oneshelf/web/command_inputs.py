@@ -7,7 +7,6 @@ from typing import Annotated, Any, Literal, assert_never
 from pydantic import Field, StrictBool
 
 from oneshelf.domain import command as asked
-from oneshelf.domain import warehouse_command as warehouse
 from oneshelf.domain.account import StockState
 from oneshelf.domain.command import ClaimInto, Command, CommandKey, CountedFigure, OrderRef, ReservationKind, ReturnInto
 from oneshelf.errors import MalformedError
@@ -16,14 +15,11 @@ from oneshelf.web.fields import (
     ChannelIn,
     DeltaUnitsIn,
     ErrorIn,
-    ExpectedOnIn,
     HappenedAtIn,
     Input,
     KeyIn,
     LocationIn,
     NumberIn,
-    PercentIn,
-    ReasonIn,
     ReceivedUnitsIn,
     ReservationIdIn,
     SkuIn,
@@ -31,6 +27,15 @@ from oneshelf.web.fields import (
     TtlIn,
     UnitsIn,
     WordsIn,
+)
+from oneshelf.web.warehouse_command_inputs import (
+    AnnounceIn,
+    CloseShipmentIn,
+    OfWarehouseIn,
+    SettleOverIn,
+    UnloadIn,
+    WriteOffIn,
+    warehouse_command,
 )
 
 
@@ -124,69 +129,6 @@ class ArriveIn(Input):
     units: UnitsIn
     is_last: StrictBool = True
     happened_at: HappenedAtIn | None = None
-
-
-class AnnounceIn(Input):
-    """A supplier announces units under the number of a shipment: they are incoming, and nobody is sold them.
-
-    `tolerance_percent`: so much more than announced is taken without asking. One command for each SKU of the shipment.
-    """
-
-    type: Literal["announce"]
-    key: KeyIn = None
-    shipment_id: NumberIn
-    sku: SkuIn
-    location: LocationIn
-    units: ReceivedUnitsIn
-    expected_on: ExpectedOnIn
-    tolerance_percent: PercentIn = 0
-
-
-class UnloadIn(Input):
-    """Units of a shipment are there. Beyond its tolerance they wait in quality control for a person."""
-
-    type: Literal["unload"]
-    key: KeyIn = None
-    shipment_id: NumberIn
-    sku: SkuIn
-    units: ReceivedUnitsIn
-    happened_at: HappenedAtIn | None = None
-
-
-class CloseShipmentIn(Input):
-    """Nothing more comes of this SKU of a shipment: what is still incoming is cancelled."""
-
-    type: Literal["close_shipment"]
-    key: KeyIn = None
-    shipment_id: NumberIn
-    sku: SkuIn
-    reason: ReasonIn
-
-
-class SettleOverIn(Input):
-    """A person has looked at units that came beyond the tolerance of a shipment.
-
-    `into`: `available`, `damaged`, `sent_back` to the supplier, or `settled` where they were moved by hand meanwhile.
-    """
-
-    type: Literal["settle_over"]
-    key: KeyIn = None
-    shipment_id: NumberIn
-    sku: SkuIn
-    units: ReceivedUnitsIn
-    into: warehouse.OverInto
-
-
-class WriteOffIn(Input):
-    """Units are thrown away as they lie: `damaged`, `quality_control`, `safety_stock` or `available`."""
-
-    type: Literal["write_off"]
-    key: KeyIn = None
-    sku: SkuIn
-    location: LocationIn
-    units: ReceivedUnitsIn
-    origin: StockState
-    reason: WordsIn = ""
 
 
 class OrderIn(Input):
@@ -305,7 +247,6 @@ class ReleaseIn(ReleasingIn):
 OfReservationIn = ReserveIn | ExtendIn | ClaimIn | ReleaseIn
 OfOrderIn = ReturnIn | ShipIn
 PlainIn = ReceiveIn | AdjustIn | CountIn | MoveIn | ExpectIn | DispatchIn | ArriveIn
-OfWarehouseIn = AnnounceIn | UnloadIn | CloseShipmentIn | SettleOverIn | WriteOffIn
 AnyCommandIn = PlainIn | OfWarehouseIn | AssembleIn | OfReservationIn | OfOrderIn
 CommandIn = Annotated[AnyCommandIn, Field(discriminator="type")]
 
@@ -326,7 +267,7 @@ def command_of(item: AnyCommandIn, key: CommandKey) -> Command:
         case ReceiveIn() | AdjustIn() | CountIn() | MoveIn() | ExpectIn() | DispatchIn() | ArriveIn():
             return _plain_command(item, key, plain)
         case AnnounceIn() | UnloadIn() | CloseShipmentIn() | SettleOverIn() | WriteOffIn():
-            return _warehouse_command(item, key, plain)
+            return warehouse_command(item, key, plain)
         case _:
             assert_never(item)
 
@@ -347,22 +288,6 @@ def _plain_command(item: PlainIn, key: CommandKey, plain: dict[str, Any]) -> Com
             return asked.Dispatch(key=key, **plain)
         case ArriveIn():
             return asked.Arrive(key=key, **plain)
-        case _:
-            assert_never(item)
-
-
-def _warehouse_command(item: OfWarehouseIn, key: CommandKey, plain: dict[str, Any]) -> Command:
-    match item:
-        case AnnounceIn():
-            return warehouse.Announce(key=key, **plain)
-        case UnloadIn():
-            return warehouse.Unload(key=key, **plain)
-        case CloseShipmentIn():
-            return warehouse.CloseShipment(key=key, **plain)
-        case SettleOverIn():
-            return warehouse.SettleOver(key=key, **plain)
-        case WriteOffIn():
-            return warehouse.WriteOff(key=key, **plain)
         case _:
             assert_never(item)
 
