@@ -233,5 +233,5 @@ async def assembled(
             post=supervisor.poster.post,
             api_token=api_token,
         )
-        application.state.engine = replace(application.state.engine, public_url=public_url)
+        application.state.engine = replace(application.state.engine, public_url=public_url, refresh=channels.refresh)
         yield Assembled(supervisor, application)

@@ -25,6 +25,8 @@ class Engine:
 
     `post` posts commands together with those of other requests, see `workers.poster`. `public_url`: where channels
     reach the engine; empty: nobody said. `feed`: the newest events. `outgoing`: calls endpoints; None: nobody does.
+    `refresh`: has channels that were connected just now opened; None: nothing opens them here.
+    `second_factor`: who has to show one, see `domain.access`.
     """
 
     database: Database
@@ -35,6 +37,8 @@ class Engine:
     feed: EventFeed
     public_url: str = ""
     outgoing: Outgoing | None = None
+    refresh: Callable[[], Awaitable[None]] | None = None
+    second_factor: str = "nobody"
 
 
 def engine_of(request: Request) -> Engine:
