@@ -108,15 +108,18 @@ async def _asked(
     plain = [one for one in kind.settings if not one.is_secret]
     kept = {"location": row.location, **row.settings} if row else {}
     names = ["name", "location", "new_location", *(one.name for one in plain)]
+    filled = {name: told.text(name) if told else kept.get(name, "") for name in names}
+    others = [one for one in plain if one.default is not None]
     context = {
         "kind": kind,
         "row": row,
         "locations": locations,
         "needed": [one for one in plain if one.default is None],
-        "others": [one for one in plain if one.default is not None],
+        "others": others,
+        "is_unusual": any(filled[one.name] for one in others),
         "secrets": [one for one in kind.settings if one.is_secret],
         "kept_secrets": set(row.secrets) if row else set(),
-        "filled": {name: told.text(name) if told else kept.get(name, "") for name in names},
+        "filled": filled,
     }
     return page(request, "connect_kind.html", context, status=422 if said else 200, said=said)
 

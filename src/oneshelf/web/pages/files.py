@@ -25,10 +25,12 @@ from oneshelf.storage.imports import ImportRow
 from oneshelf.web import files as api
 from oneshelf.web.bodies import spool
 from oneshelf.web.engine import Engine, engine_of
-from oneshelf.web.pages.frame import PAGE_ROWS, Form, Said, address, form_of, page, person_of, screen
+from oneshelf.web.pages.frame import Form, Said, address, form_of, page, person_of, screen
 from oneshelf.web.wording import sentence
 
 ROWS_SHOWN = 200
+# The form stands below them.
+FILES_SHOWN = 10
 UNDO_BATCH = 200
 # What each kind of file says.
 MEANINGS = {
@@ -48,13 +50,13 @@ async def listed(request: Request) -> Response:
     before: datetime | None = instant_from(after, what="after") if after else None
     async with engine_of(request).database.transaction() as tx:
         at = await now(tx)
-        rows = await imports.listed(tx, limit=PAGE_ROWS + 1, before=before)
+        rows = await imports.listed(tx, limit=FILES_SHOWN + 1, before=before)
         locations = [one.location for one in await detail_views.location_rows(tx)]
-    following = rows[PAGE_ROWS - 1].began_at.isoformat() if len(rows) > PAGE_ROWS else ""
+    following = rows[FILES_SHOWN - 1].began_at.isoformat() if len(rows) > FILES_SHOWN else ""
     context = {
         "is_live": True,
         "at": at,
-        "imports": rows[:PAGE_ROWS],
+        "imports": rows[:FILES_SHOWN],
         "locations": locations,
         "kinds": {kind: MEANINGS[kind] for kind in KINDS},
         "stock_kinds": [kind.name for kind in KINDS.values() if kind.is_stock],

@@ -108,7 +108,11 @@
     if (event.detail.ctx.response.status < 400) show(false);
   });
   document.addEventListener("htmx:after:swap", () => draw(false));
-  document.addEventListener("DOMContentLoaded", () => draw(false));
+  document.addEventListener("DOMContentLoaded", () => {
+    draw(false);
+    // On a phone the menu is wider than the window.
+    document.querySelector(".menu [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
+  });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw(true));
   window.addEventListener("resize", () => {
     for (const { frame, plot } of charts.values()) plot.setSize({ width: Math.max(frame.clientWidth, 200), height: HEIGHT });
