@@ -158,6 +158,9 @@ async def test_a_file_is_looked_at_applied_and_taken_back(browser: Browser, dsn:
             await page.locator("#bring input[type=file]").set_input_files(tmp_path / "receipts.csv")
             await page.get_by_label("What it says").select_option("receipts")
             await page.get_by_role("button", name="Show what each row would do").click()
+            await expect(page.locator("#outcome [role=alert]")).to_contain_text("received_at")
+            await page.get_by_label("Counts and receipts are of").select_option("now")
+            await page.get_by_role("button", name="Show what each row would do").click()
             await expect(page.locator('#outcome [data-effect="2"]')).to_contain_text("7")
             assert await available(shop) == 0
             await page.get_by_role("button", name="Apply it").click()

@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
-from oneshelf.domain.access import Via
+from oneshelf.domain.access import Scope, Via
 from oneshelf.domain.identity import name_from
 from oneshelf.errors import MalformedError, OneshelfError
 from oneshelf.web import problems, wording
@@ -96,13 +96,17 @@ class Said(NamedTuple):
 def page(
     request: Request, template: str, context: Mapping[str, object], *, status: int = 200, said: Said | None = None
 ) -> Response:
-    """The page, or its refreshed part alone where htmx asks for that."""
-    place = request.url.path
+    """The page, or its refreshed part alone where htmx asks for that.
+
+    A form that htmx sent is answered with 200 whatever it says: it puts nothing else onto the page.
+    """
+    place, is_part = request.url.path, request.headers.get("hx-request") == "true"
     whole = {
         "said": said,
         "is_live": False,
         "searched": "",
-        "layout": _LAYOUTS[request.headers.get("hx-request") == "true"],
+        "is_admin": _is_admin(request),
+        "layout": _LAYOUTS[is_part],
         "place": quote(place) + (f"?{request.url.query}" if request.url.query else ""),
         "section": next(
             (link.address for link in NAVIGATION[1:] if place.startswith((link.address, link.also))),
@@ -110,7 +114,13 @@ def page(
         ),
         **context,
     }
-    return HTMLResponse(_environment.get_template(template).render(whole), status_code=status)
+    shown = _environment.get_template(template).render(whole)
+    return HTMLResponse(shown, status_code=200 if is_part and request.method == "POST" else status)
+
+
+def _is_admin(request: Request) -> bool:
+    principal = principal_of(request.scope)
+    return principal is not None and principal.may(Scope.ADMIN)
 
 
 def screen(asked: Page) -> Page:
