@@ -21,6 +21,8 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 PASSWORD = "five small words make one"
 SKUS = ["MUG-BLUE", "MUG-RED", "PLATE-27CM", "BOWL"]
+# Who is added, by how the page is looked at.
+NAMES = {"1280-light": "carla", "390-dark": "dora", "1280-dark": "emil", "390-light": "frida"}
 COUNTS = "sku,location,on_hand\nMUG-BLUE,BERLIN,40\nMUG-RED,BERLIN,12\nPLATE-27CM,BERLIN,many\nNOBODY,BERLIN,3\n"
 
 # Every page, and words that stand on it.
@@ -124,13 +126,13 @@ async def look_at_what_is_shown_once(visit: Visit, width: int, scheme: Scheme) -
     """A link, a token, a preview, and the picture of a second factor."""
     page, looked = visit.page, f"{width}-{scheme}"
     await page.goto(f"{visit.address}/settings/people")
-    await page.get_by_label("Name").fill(f"carla-{looked}")
+    await page.get_by_label("Name").fill(NAMES[looked])
     await page.get_by_role("button", name="Add, and show the link").click()
     await assert_legible(visit, "Good once", f"people-link-{looked}", scheme)
     await page.locator('[data-person="ben"] summary').click()
     await assert_legible(visit, "Give role", f"people-change-{looked}", scheme)
     await page.goto(f"{visit.address}/settings/tokens")
-    await page.get_by_label("Which program").fill(f"reports {looked}")
+    await page.get_by_label("Which program").fill(f"reports of {NAMES[looked]}")
     await page.get_by_role("button", name="Make it").click()
     await assert_legible(visit, "not shown again", f"token-once-{looked}", scheme)
     await page.goto(f"{visit.address}/files")

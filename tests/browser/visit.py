@@ -23,7 +23,7 @@ Scheme = Literal["light", "dark"]
 WIDTHS: tuple[int, ...] = (1280, 390)
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 # A busy machine shows a page late.
-PATIENCE_MS = int(os.environ.get("PAT", "90000"))
+PATIENCE_MS = 90_000
 expect.set_options(timeout=PATIENCE_MS)
 # axe-core 4.14.1, MPL-2.0, as its package carries it.
 AXE = Path(__file__).parent / "vendor" / "axe-core-4.14.1.min.js"

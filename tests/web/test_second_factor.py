@@ -214,7 +214,7 @@ async def test_who_has_not_said_the_password_is_shown_nothing(house: House) -> N
 
 async def test_a_program_has_no_second_factor(house: House) -> None:
     answer = await house.client.get("/account/second-factor")
-    assert answer.status_code == 403
+    assert answer.status_code == 409
     assert "logged in" in answer.text
 
 

@@ -216,7 +216,7 @@ async def _half(request: Request) -> Person | None:
 def _logged_in(request: Request) -> Person:
     principal = principal_of(request.scope)
     if principal is None or principal.via is not Via.SESSION:
-        raise ProblemError(403, "a second factor is of a person who is logged in", kind="not-a-person")
+        raise ProblemError(409, "a second factor is of a person who is logged in; log in first", kind="not-a-person")
     return Person(principal.name, None)
 
 
