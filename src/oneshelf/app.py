@@ -233,5 +233,10 @@ async def assembled(
             post=supervisor.poster.post,
             api_token=api_token,
         )
-        application.state.engine = replace(application.state.engine, public_url=public_url, refresh=channels.refresh)
+        application.state.engine = replace(
+            application.state.engine,
+            public_url=public_url,
+            failing=supervisor.pulse.failing,
+            refresh=channels.refresh,
+        )
         yield Assembled(supervisor, application)
