@@ -27,10 +27,15 @@ async def shop(dsn: str) -> AsyncIterator[Shop]:
         yield shop
 
 
-async def send(shop: Shop, act: str, text: str, headers: dict[str, str] = OWN, **said: str) -> httpx2.Response:
-    fields = {"kind": "receipts", "taken_at": "now", "act": act, **said}
+async def send(shop: Shop, act: str, text: str, **said: str) -> httpx2.Response:
+    """The form as a browser sends it from its own page."""
+    return await sent(shop, text, {"act": act, **said})
+
+
+async def sent(shop: Shop, text: str, said: dict[str, str], **headers: str) -> httpx2.Response:
+    fields = {"kind": "receipts", "taken_at": "now", **said}
     files = {"file": ("delivery.csv", text.encode(), "text/csv")}
-    return await shop.client.post("/files", data=fields, files=files, headers=headers)
+    return await shop.client.post("/files", data=fields, files=files, headers={**OWN, **headers})
 
 
 async def units(shop: Shop, sku: str = "MUG") -> int:
@@ -44,7 +49,7 @@ async def test_a_preview_names_each_effect_and_each_wrong_cell_and_changes_nothi
     assert re.search(r'data-line="3".*?received.*?<code>some</code>.*?whole number', text, re.S)
     assert re.search(r'data-line="4".*?sku.*?<code>NOBODY</code>', text, re.S)
     assert await units(shop) == 0
-    part = await send(shop, "preview", MIXED, headers={**OWN, "hx-request": "true"}, atomic="row")
+    part = await sent(shop, MIXED, {"act": "preview", "atomic": "row"}, **{"hx-request": "true"})
     assert (part.status_code, "<html" in part.text) == (200, False)
     async with shop.database.transaction() as tx:
         assert await imports.listed(tx, limit=10) == []
@@ -98,7 +103,7 @@ async def test_what_was_sold_since_is_not_taken_back(shop: Shop) -> None:
     ],
 )
 async def test_what_is_said_wrongly_is_refused_on_a_page(shop: Shop, said: dict[str, str], status: int) -> None:
-    answer = await send(shop, said.pop("act", "apply"), GOOD, **said)
+    answer = await sent(shop, GOOD, {"act": "apply", **said})
     assert (answer.status_code, answer.headers["content-type"][:9]) == (status, "text/html")
     assert await units(shop) == 0
 
@@ -114,7 +119,7 @@ async def test_what_is_no_form_with_a_file_is_refused(shop: Shop) -> None:
     assert (await shop.client.post("/files", content=b"--y\r\n", headers=torn)).status_code in {400, 422}
     announced = {**torn, "content-length": str(FILE_BYTES_MAX + 1)}
     assert (await shop.client.post("/files", content=b"", headers=announced)).status_code == 413
-    foreign = await send(shop, "apply", GOOD, headers={"sec-fetch-site": "cross-site"})
+    foreign = await sent(shop, GOOD, {"act": "apply"}, **{"sec-fetch-site": "cross-site"})
     assert foreign.status_code == 403
     assert await units(shop) == 0
 

@@ -21,7 +21,7 @@ from oneshelf.storage import second_factors, secret_keys, users
 from oneshelf.storage.keyring import Keyring, is_sealed
 from oneshelf.web.second_factor import STEP_S, accept, step_of
 from web.access import House, open_house
-from web.test_login import OWN, a_person, is_in, log_in, post
+from web.test_login import OWN, a_person, is_in, log_in
 
 pytestmark = pytest.mark.pg
 
@@ -35,6 +35,11 @@ async def house(dsn: str, tmp_path: Path) -> AsyncIterator[House]:
     async with open_house(dsn) as house:
         house.database.keyring = Keyring(file=tmp_path / "secrets.key")
         yield house
+
+
+async def post(house: House, path: str, **fields: str) -> httpx2.Response:
+    """The form as a browser sends it from its own page."""
+    return await house.client.post(path, data=fields, headers=OWN)
 
 
 def at(seconds: int) -> datetime:
