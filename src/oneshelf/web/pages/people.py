@@ -23,8 +23,8 @@ MAY = {
     Role.OPERATOR: "and say what listings show, and bring in files",
     Role.ADMIN: "and connect channels, and say who may do what",
 }
-# What would keep an admin out of here at once is done by another one.
-_KEEPS_OUT = frozenset({"role", "disable", "reset"})
+# What would keep an admin out of here, or let in whoever has only the session, is done by another one.
+_OF_ANOTHER = frozenset({"role", "disable", "reset", "reset-second-factor"})
 
 
 @screen
@@ -53,8 +53,8 @@ async def change(request: Request) -> Response:
     """Another role, out or in again, out everywhere, or a new link."""
     form, name = await form_of(request), user_name_from(request.path_params["name"])
     act = form.text("act")
-    if act in _KEEPS_OUT and name == person_of(request):
-        words = "This would keep you out of here. Ask another admin, or use oneshelf user on the machine."
+    if act in _OF_ANOTHER and name == person_of(request):
+        words = "This is another admin's to do, or oneshelf user's on the machine: it could keep you out."
         return await _shown(request, Said(words, "bad"), status=409)
     async with engine_of(request).database.transaction() as tx:
         if act == "reset":

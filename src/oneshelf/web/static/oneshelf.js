@@ -110,8 +110,9 @@
   document.addEventListener("htmx:after:swap", () => draw(false));
   document.addEventListener("DOMContentLoaded", () => {
     draw(false);
-    // On a phone the menu is wider than the window.
-    document.querySelector(".menu [aria-current]")?.scrollIntoView({ inline: "center", block: "nearest" });
+    // On a phone the menu is wider than the window. Not scrollIntoView: the next Tab would begin from there.
+    const here = document.querySelector(".menu [aria-current]");
+    if (here) here.parentElement.scrollLeft = here.offsetLeft - (here.parentElement.clientWidth - here.clientWidth) / 2;
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw(true));
   window.addEventListener("resize", () => {
