@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
 from typing import Any
 
 from oneshelf.domain.go_live import Facts
@@ -11,12 +11,18 @@ from oneshelf.storage import breakers, catalog, listings
 from oneshelf.storage.database import Transaction, only_row
 
 FOREIGN_EDIT_DAYS = 7
+# So many are read at once: whoever works them out meanwhile keeps neither the database nor the engine waiting.
+LISTINGS_READ = 1_000
 _STATES = ("on_hand", "available", "committed", "reserved", "damaged", "quality_control", "safety_stock")
 
 
-async def facts(tx: Transaction, channel: Channel) -> list[Facts]:
+async def facts(tx: Transaction, channel: Channel) -> AsyncIterator[Facts]:
     """Every listing of a channel as it stands: what it shows, and what we would have it show."""
-    cursor = await tx.execute(
+    cursor = tx.cursor(name="listings_as_they_stand")
+    cursor.itersize = LISTINGS_READ
+    # All of them are wanted: not the plan that has the first soonest.
+    await tx.execute("set local cursor_tuple_fraction = 1")
+    await cursor.execute(
         """
         select l.channel, l.channel_sku, l.merchant_sku, l.title, l.sku, l.pack_units, l.note,
                case when l.phase = 'parked' then l.parked_reason end,
@@ -48,7 +54,9 @@ async def facts(tx: Transaction, channel: Channel) -> list[Facts]:
         """,
         {"channel": channel, "days": FOREIGN_EDIT_DAYS},
     )
-    return [_facts(row) async for row in cursor]
+    async with cursor:
+        async for row in cursor:
+            yield _facts(row)
 
 
 def _facts(row: tuple[Any, ...]) -> Facts:
