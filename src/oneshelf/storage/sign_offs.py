@@ -32,7 +32,9 @@ async def facts(tx: Transaction, channel: Channel) -> AsyncIterator[Facts]:
                (c.signs_off = 'channel' and c.mode <> 'watch') or l.signed_off_at is not null, l.signed_off_by,
                coalesce(edits.edit_count, 0),
                b.available + b.committed + b.reserved + b.damaged + b.quality_control + b.safety_stock,
-               b.available, b.committed, b.reserved, b.damaged, b.quality_control, b.safety_stock, p.derivation
+               b.available, b.committed, b.reserved, b.damaged, b.quality_control, b.safety_stock,
+               -- Read whole it would be most of the work, for two of its fields.
+               p.derivation -> 'components', p.derivation -> 'in_suspense'
         from listings l
         join channels c on c.channel = l.channel
         left join (
@@ -78,7 +80,7 @@ def _facts(row: tuple[Any, ...]) -> Facts:
         signed_off_by=row[14],
         foreign_edits=row[15],
         balance={state: units or 0 for state, units in zip(_STATES, row[16:23], strict=True)},
-        derivation=row[23] or {},
+        derivation={"components": row[23], "in_suspense": row[24]},
     )
 
 
