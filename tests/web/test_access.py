@@ -96,7 +96,7 @@ async def test_every_route_is_refused_to_a_role_that_has_too_little_and_to_no_ot
         # Each time anew: one of the routes ends it.
         async with house.database.transaction() as tx:
             session = await sessions.begin(tx, user_id, instead_of="")
-        headers = {"cookie": f"oneshelf_session={session}", "origin": "http://shelf.test"}
+        headers = {"cookie": f"oneshelf_session={session}", "origin": "http://shelf.localhost"}
         return await house.ask(method, path, headers=headers)
 
     refused = await judge(house, SCOPES_OF[role], ask)
@@ -199,3 +199,36 @@ async def test_nodes_share_the_rate_of_a_token(house: House, dsn: str) -> None:
     assert (await house.ask("GET", "/v1/skus", token=token)).status_code == 200
     async with open_house(dsn) as second:
         assert (await second.ask("GET", "/v1/skus", token=token)).status_code == 429
+
+
+NAMES_OF_THIS_MACHINE = ("127.0.0.1:8080", "localhost", "shelf.localhost:8080", "[::1]:8080", "192.168.1.7")
+OTHER_NAMES = (
+    "evil.test",
+    "evil.test:8080",
+    "evil_one.test",
+    "localhost.evil.test",
+    "127.0.0.1.evil.test",
+    "[::1",
+    "a b",
+)
+
+
+async def test_as_long_as_nobody_is_known_a_site_whose_name_leads_here_is_not_answered(house: House) -> None:
+    """A browser takes such a site and us for one (DNS rebinding): it would read and write everything."""
+    same_site = {"sec-fetch-site": "same-origin"}
+    for host in NAMES_OF_THIS_MACHINE:
+        assert (await house.ask("GET", "/v1/skus", headers={"host": host, **same_site})).status_code == 200, host
+    for host in OTHER_NAMES:
+        for method, path in (("GET", "/v1/skus"), ("POST", "/v1/locations"), ("GET", "/")):
+            answer = await house.ask(method, path, headers={"host": host, **same_site, "accept": "text/html"})
+            assert (answer.status_code, answer.json()["type"].rpartition(":")[2]) == (403, "not-this-machine"), host
+            assert "oneshelf user add" in answer.json()["detail"]
+
+
+async def test_from_the_first_user_on_the_engine_has_any_name(house: House) -> None:
+    async with house.database.transaction() as tx:
+        await users.add(tx, house.clock.new_id(), name="ann", role=Role.ADMIN, created_by="test")
+    house.later()
+    answer = await house.ask("GET", "/v1/skus", headers={"host": "shelf.example"})
+    assert answer.status_code == 401
+    assert (await house.ask("GET", "/login", headers={"host": "shelf.example"})).status_code == 200
