@@ -26,6 +26,7 @@ from oneshelf.storage import (
     secret_keys,
     sources,
     subscriptions,
+    views,
 )
 from oneshelf.storage.catalog import ChannelRow
 from oneshelf.storage.database import Database
@@ -37,6 +38,8 @@ from oneshelf.telemetry import configure_logging
 CLOCK_OFFSET_S_MAX = 1.0
 # A listener waits for news for some seconds, and then begins again.
 QUEUE_SILENCE_S_MAX = 300.0
+# A running engine audits every minute.
+ENGINE_SILENCE_S_MAX = 300.0
 
 
 def examine(settings: Settings) -> list[Finding]:
@@ -61,7 +64,12 @@ async def _examine(dsn: str, settings: Settings) -> list[Finding]:
         except OneshelfError as problem:
             return [*findings, Finding("schema", is_good=False, detail=str(problem))]
         findings.append(Finding("schema", is_good=True, detail="as this version needs it"))
-        findings += [await _ledger(database), await _sources(database), await _secrets(database)]
+        findings += [
+            await _engine(database),
+            await _ledger(database),
+            await _sources(database),
+            await _secrets(database),
+        ]
         findings += await _endpoints(database)
         return [*findings, *await _channels(database, settings.public_url)]
 
@@ -91,6 +99,22 @@ async def _server(database: Database) -> list[Finding]:
             detail=said if is_near else f"{said}; run an NTP client on both machines",
         ),
     ]
+
+
+async def _engine(database: Database) -> Finding:
+    """Whether anything is at work. What a dead engine did last looks well for as long as nobody asks how old it is."""
+    async with database.transaction() as tx:
+        audit = await audit_positions.status(tx)
+        late = [row.channel for row in await views.channel_rows(tx) if row.is_poll_late]
+    if audit.age_s is None and not late:
+        return Finding("engine", is_good=True, detail="none has been at work yet; run it: oneshelf serve")
+    if audit.age_s is None or audit.age_s > ENGINE_SILENCE_S_MAX:
+        last = "" if audit.age_s is None else f", the last sign of it is {audit.age_s:.0f} s old"
+        return Finding("engine", is_good=False, detail=f"none is at work{last}; nothing is written. Run oneshelf serve")
+    if late:
+        detail = f"at work, but the orders of {', '.join(late)} have not been asked for in three turns of the poll"
+        return Finding("engine", is_good=False, detail=f"{detail}; what each channel last said: oneshelf status")
+    return Finding("engine", is_good=True, detail=f"at work {audit.age_s:.0f} s ago")
 
 
 async def _ledger(database: Database) -> Finding:
