@@ -121,11 +121,21 @@ def sign_off(row: ChannelRow, names: Sequence[str], *, is_agreed: bool, by: str)
 
 
 def require_agreement(channel: str, lines: Sequence[PlanLine], limits: Limits) -> None:
-    """Ask on a terminal. A script may go on unasked where the breaker would let all of it go, else it needs --yes."""
+    """Ask on a terminal. A script may go on unasked where the breaker would let all of it go, else it needs --yes.
+
+    Where no listing was read yet there is no plan that anybody could have seen.
+    """
     from oneshelf.domain.breaker import Figures, HoldReason, reason_to_hold
     from oneshelf.domain.breaker import in_words as hold_in_words
     from oneshelf.domain.go_live import Cause, totals
 
+    if not lines:
+        typer.echo(
+            f"{channel}: nothing was changed: there is no plan to sign off yet. Way out: let oneshelf serve run until "
+            f"oneshelf listing plan {channel} shows its listings; --yes signs off unseen what will be found",
+            err=True,
+        )
+        raise typer.Exit(EXIT_REFUSED)
     whole = totals(lines)
     if whole.written == 0:
         return
