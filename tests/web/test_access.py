@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,6 +14,7 @@ import pytest
 
 from oneshelf.domain.access import SCOPES_OF, Role, Scope, whole
 from oneshelf.storage import sessions, users
+from oneshelf.web.event_stream import STILL_LET_IN_S
 from oneshelf.web.needs import NEEDS, OPEN, each_route
 from web.access import House, open_house
 
@@ -232,3 +234,26 @@ async def test_from_the_first_user_on_the_engine_has_any_name(house: House) -> N
     answer = await house.ask("GET", "/v1/skus", headers={"host": "shelf.example"})
     assert answer.status_code == 401
     assert (await house.ask("GET", "/login", headers={"host": "shelf.example"})).status_code == 200
+
+
+async def test_a_stream_of_events_ends_with_the_token_that_asked_for_it(house: House) -> None:
+    names = ("first", "second")
+    tokens = [await house.token(name, Scope.READ) for name in names]
+    feed = house.app.state.engine.feed
+    readers: list[int] = []
+
+    async def revoke_one_by_one() -> None:
+        for name in names:
+            while feed.reader_count != len(names) - len(readers):  # noqa: ASYNC110  # Nobody tells of it.
+                await asyncio.sleep(0)
+            await house.revoke(name)
+            readers.append(feed.reader_count)
+            house.later(2 * STILL_LET_IN_S)
+
+    async with asyncio.timeout(60):
+        *answers, _ = await asyncio.gather(
+            *(house.ask("GET", "/v1/events", token=token) for token in tokens), revoke_one_by_one()
+        )
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert readers == [2, 1]
+    assert (await house.ask("GET", "/v1/events", token=tokens[0])).status_code == 401

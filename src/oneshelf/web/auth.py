@@ -88,7 +88,7 @@ class Door:
             )
         if needed is OPEN:
             return None
-        principal = await self._identified(request, is_safe=is_safe)
+        principal = await self._identified(request, is_safe=is_safe, is_act=not _refreshes_itself(request))
         if principal is None:
             if request.method == "GET" and _is_page(path) and self._token:
                 shown = request.query_params.get("token", "")
@@ -100,7 +100,13 @@ class Door:
             return _too_little(principal, needed)
         return await self._too_fast(request, principal)
 
-    async def _identified(self, request: Request, *, is_safe: bool) -> Principal | None:
+    async def still_lets_in(self, request: Request) -> bool:
+        """Whether who asked could ask the same again: what goes on being answered ends when a person or token does."""
+        _, needed = self._needs.of(request.method, request.scope["path"])
+        principal = await self._identified(request, is_safe=request.method in _SAFE_METHODS, is_act=False)
+        return needed is OPEN or (principal is not None and principal.may(needed))
+
+    async def _identified(self, request: Request, *, is_safe: bool, is_act: bool) -> Principal | None:
         if self._token:
             if self._has_token(request):
                 return Principal(Via.SETTING, "ONESHELF_API_TOKEN", frozenset(Scope))
@@ -119,7 +125,7 @@ class Door:
                 return principal
         if session := session_of(request):
             is_told = is_safe or not _SAYS_WHERE_FROM.isdisjoint(request.headers.keys())
-            principal = await self._logged_in(session, is_act=not _refreshes_itself(request)) if is_told else None
+            principal = await self._logged_in(session, is_act=is_act) if is_told else None
             if principal is not None:
                 return principal
         return await self._anybody() if not self._token and _is_for_this_machine(request) else None
