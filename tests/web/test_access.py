@@ -251,9 +251,8 @@ async def test_a_stream_of_events_ends_with_the_token_that_asked_for_it(house: H
             house.later(2 * STILL_LET_IN_S)
 
     async with asyncio.timeout(60):
-        *answers, _ = await asyncio.gather(
-            *(house.ask("GET", "/v1/events", token=token) for token in tokens), revoke_one_by_one()
-        )
+        streams = asyncio.gather(*(house.ask("GET", "/v1/events", token=token) for token in tokens))
+        answers, _ = await asyncio.gather(streams, revoke_one_by_one())
     assert [answer.status_code for answer in answers] == [200, 200]
     assert readers == [2, 1]
     assert (await house.ask("GET", "/v1/events", token=tokens[0])).status_code == 401
