@@ -155,7 +155,7 @@ def test_a_channel_is_connected_in_mode_watch_and_its_secrets_are_never_shown(sh
     [row] = json.loads(listed.stdout)
     assert (row["channel"], row["mode"], row["timing"]) == ("shop", "watch", {"poll_orders_s": 5.0})
     for word, mode in (("live", "live"), ("pause", "paused"), ("watch", "watch")):
-        shelf("channel", word, "shop")
+        shelf("channel", word, "shop", *(("--yes",) if word == "live" else ()))
         assert json.loads(shelf("channel", "list", "--json").stdout)[0]["mode"] == mode
 
 
@@ -397,7 +397,7 @@ def state_of_shop(dsn: str) -> tuple[Any, ...]:
 
 def test_a_channel_never_becomes_one_of_another_kind(shelf: Cli, dsn: str) -> None:
     shelf(*SHOP)
-    shelf("channel", "live", "shop")
+    shelf("channel", "live", "shop", "--yes")
     before = state_of_shop(dsn)
     amazon = ("--set", "seller_id=A1EXAMPLE", "--set", "marketplace_id=A1PA6795UKMFR9")
     secrets = ("client_id=c", "client_secret=hush", "refresh_token=hush")
@@ -424,14 +424,14 @@ def test_a_channel_that_may_be_another_shop_now_is_only_watched_until_somebody_s
 ) -> None:
     shelf("stock", "add-location", "ROM")
     shelf(*SHOP)
-    shelf("channel", word, "shop")
+    shelf("channel", word, "shop", *(("--yes",) if word == "live" else ()))
     assert f"was {mode} and is back in mode watch" in shelf(*changed).output
     assert state_of_shop(dsn)[1] == "watch"
 
 
 def test_a_channel_with_a_new_secret_stays_live(shelf: Cli, dsn: str) -> None:
     shelf(*SHOP)
-    shelf("channel", "live", "shop")
+    shelf("channel", "live", "shop", "--yes")
     said = shelf(*SHOP, "--secret", "access_token=shpat_new", "--timing", "poll_orders_s=7")
     assert "watch" not in said.output
     assert state_of_shop(dsn)[1] == "live"

@@ -28,7 +28,7 @@ def script(guide: Path) -> str:
     commands = "\n".join(re.sub(r"^\$ ", "", block, flags=re.M) for block in blocks)
     # On a busy machine the shop may take long to open.
     commands = commands.replace("--retry 30", "--retry 300")
-    for port in ("9801", "8080"):
+    for port in ("9801", "9802", "9803", "8080"):
         commands = commands.replace(port, str(any_free_port()))
     return f"set -euo pipefail\ntrap 'kill $(jobs -p)' EXIT\n{commands}"
 

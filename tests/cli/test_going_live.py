@@ -128,6 +128,15 @@ def test_going_live_on_what_frightens_needs_a_yes_of_somebody(cli: Cli, dsn: str
     assert look(dsn, "select mode from channels") == [("live",)]
 
 
+def test_a_channel_of_which_nothing_was_read_has_no_plan_to_sign_off(cli: Cli, dsn: str) -> None:
+    for words in (("listing", "apply", "shop"), ("channel", "live", "shop")):
+        refused = cli(*words, exits=1)
+        assert "no plan to sign off" in refused.output
+        assert look(dsn, "select mode from channels") == [("watch",)]
+    cli("channel", "live", "shop", "--yes")
+    assert look(dsn, "select mode from channels") == [("live",)]
+
+
 def test_another_shop_behind_the_channel_was_not_signed_off(cli: Cli, dsn: str) -> None:
     five_listings(cli, dsn)
     cli("listing", "apply", "shop", "--yes")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from files.desk import open_desk
-from files.workbooks import archive, with_parts, workbook
+from files.workbooks import archive, far_workbook, long_text_in_each_row, with_parts, workbook
 from flow.test_counts import receive
 from oneshelf.files.csv_table import LINE_BYTES_MAX
 from oneshelf.files.excel_table import UNPACKED_BYTES_MAX
@@ -84,6 +84,9 @@ DAMAGED = {
     "a token of no count": Damage(
         "sku,location,on_hand,token\nMUG,BER,7,00000000-0000-7000-8000-000000000007\n", ("line 2", "count-begin")
     ),
+    "a first line that tells Excel the separator": Damage(
+        "sep=;\nsku;location;on_hand\nMUG;BER;7\n", ("line 1 is 'sep=;'", "delete that")
+    ),
     "a sheet of no workbook": Damage(GOOD, ("no workbook", "leave --sheet out"), {"sheet": "Counts"}),
     "an encoding that nobody knows": Damage(GOOD, ("--encoding", "cp1252"), {"encoding": "utf-7"}),
     "a column that is not there": Damage(GOOD, ("sku=No", "no column 'No'"), {"names": {"sku": "No"}}),
@@ -100,6 +103,12 @@ DAMAGED |= {
     ),
     "a zip bomb": Damage(
         with_parts(GOOD_BOOK, {"xl/media/image1.png": bytes(UNPACKED_BYTES_MAX)}), ("unpacks to more", "CSV UTF-8")
+    ),
+    "a workbook with a cell at the far corner": Damage(
+        far_workbook(1_048_575, 16_383), ("needs more than 1024 MiB", "far from the others", "CSV UTF-8")
+    ),
+    "a workbook that repeats a long text": Damage(
+        long_text_in_each_row(1_000_000, 5_000), ("needs more than 1024 MiB", "long texts", "CSV UTF-8")
     ),
     "an archive that is no workbook": Damage(archive({"a.txt": b"a"}), ("no .xlsx workbook", "save it again")),
     "a workbook with macros": Damage(

@@ -45,3 +45,28 @@ def archive(parts: Mapping[str, bytes]) -> bytes:
         for name, part in parts.items():
             made.writestr(name, part)
     return file.getvalue()
+
+
+def far_workbook(row: int, column: int) -> bytes:
+    """A workbook of a few KB with one cell far from the others: whoever lays out the rectangle needs all memory."""
+    file = io.BytesIO()
+    with xlsxwriter.Workbook(file) as book:
+        sheet: Any = book.add_worksheet()
+        sheet.write(0, 0, "sku")
+        sheet.write(row, column, 7)
+    return file.getvalue()
+
+
+def long_text_in_each_row(length: int, rows: int) -> bytes:
+    """A workbook of a few KB in which every row shows the same long text, which is kept once."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(far_workbook(1, 0))) as whole, zipfile.ZipFile(file, "w", 8) as made:
+        for name in whole.namelist():
+            part = whole.read(name)
+            if name.endswith("sharedStrings.xml"):
+                part = part.replace(b"<si><t>sku</t></si>", b"<si><t>%s</t></si>" % (b"M" * length))
+            if name.endswith("sheet1.xml"):
+                cells = b"".join(b'<row r="%d"><c r="A%d" t="s"><v>0</v></c></row>' % (at, at) for at in range(3, rows))
+                part = part.replace(b"</sheetData>", cells + b"</sheetData>")
+            made.writestr(name, part)
+    return file.getvalue()

@@ -18,7 +18,7 @@ from oneshelf.storage import api_tokens
 from oneshelf.storage.database import Database
 from oneshelf.web.server import create_app
 
-HOST = "http://shelf.test"
+HOST = "http://shelf.localhost"
 
 
 class SetClock(SystemClock):

@@ -244,7 +244,7 @@ async def open_shop(dsn: str, *, api_token: str = "") -> AsyncIterator[Shop]:
         transport = httpx2.ASGITransport(app)
         lane = asyncio.get_running_loop().create_task(run_for_ever(Step("commands", poster.post_next), Pulse()))
         try:
-            async with httpx2.AsyncClient(transport=transport, base_url="http://shelf.test") as client:
+            async with httpx2.AsyncClient(transport=transport, base_url="http://shelf.localhost") as client:
                 yield Shop(database, channels, {}, app, client, woken)
         finally:
             lane.cancel()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -13,6 +14,7 @@ import pytest
 
 from oneshelf.domain.access import SCOPES_OF, Role, Scope, whole
 from oneshelf.storage import sessions, users
+from oneshelf.web.event_stream import STILL_LET_IN_S
 from oneshelf.web.needs import NEEDS, OPEN, each_route
 from web.access import House, open_house
 
@@ -98,7 +100,7 @@ async def test_every_route_is_refused_to_a_role_that_has_too_little_and_to_no_ot
         # Each time anew: one of the routes ends it.
         async with house.database.transaction() as tx:
             session = await sessions.begin(tx, user_id, instead_of="")
-        headers = {"cookie": f"oneshelf_session={session}", "origin": "http://shelf.test"}
+        headers = {"cookie": f"oneshelf_session={session}", "origin": "http://shelf.localhost"}
         return await house.ask(method, path, headers=headers)
 
     refused = await judge(house, SCOPES_OF[role], ask)
@@ -201,3 +203,58 @@ async def test_nodes_share_the_rate_of_a_token(house: House, dsn: str) -> None:
     assert (await house.ask("GET", "/v1/skus", token=token)).status_code == 200
     async with open_house(dsn) as second:
         assert (await second.ask("GET", "/v1/skus", token=token)).status_code == 429
+
+
+NAMES_OF_THIS_MACHINE = ("127.0.0.1:8080", "localhost", "shelf.localhost:8080", "[::1]:8080", "192.168.1.7")
+OTHER_NAMES = (
+    "evil.test",
+    "evil.test:8080",
+    "evil_one.test",
+    "localhost.evil.test",
+    "127.0.0.1.evil.test",
+    "[::1",
+    "a b",
+)
+
+
+async def test_as_long_as_nobody_is_known_a_site_whose_name_leads_here_is_not_answered(house: House) -> None:
+    """A browser takes such a site and us for one (DNS rebinding): it would read and write everything."""
+    same_site = {"sec-fetch-site": "same-origin"}
+    for host in NAMES_OF_THIS_MACHINE:
+        assert (await house.ask("GET", "/v1/skus", headers={"host": host, **same_site})).status_code == 200, host
+    for host in OTHER_NAMES:
+        for method, path in (("GET", "/v1/skus"), ("POST", "/v1/locations"), ("GET", "/")):
+            answer = await house.ask(method, path, headers={"host": host, **same_site, "accept": "text/html"})
+            assert (answer.status_code, answer.json()["type"].rpartition(":")[2]) == (403, "not-this-machine"), host
+            assert "oneshelf user add" in answer.json()["detail"]
+
+
+async def test_from_the_first_user_on_the_engine_has_any_name(house: House) -> None:
+    async with house.database.transaction() as tx:
+        await users.add(tx, house.clock.new_id(), name="ann", role=Role.ADMIN, created_by="test")
+    house.later()
+    answer = await house.ask("GET", "/v1/skus", headers={"host": "shelf.example"})
+    assert answer.status_code == 401
+    assert (await house.ask("GET", "/login", headers={"host": "shelf.example"})).status_code == 200
+
+
+async def test_a_stream_of_events_ends_with_the_token_that_asked_for_it(house: House) -> None:
+    names = ("first", "second")
+    tokens = [await house.token(name, Scope.READ) for name in names]
+    feed = house.app.state.engine.feed
+    readers: list[int] = []
+
+    async def revoke_one_by_one() -> None:
+        for name in names:
+            while feed.reader_count != len(names) - len(readers):  # noqa: ASYNC110  # Nobody tells of it.
+                await asyncio.sleep(0)
+            await house.revoke(name)
+            readers.append(feed.reader_count)
+            house.later(2 * STILL_LET_IN_S)
+
+    async with asyncio.timeout(60):
+        streams = asyncio.gather(*(house.ask("GET", "/v1/events", token=token) for token in tokens))
+        answers, _ = await asyncio.gather(streams, revoke_one_by_one())
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert readers == [2, 1]
+    assert (await house.ask("GET", "/v1/events", token=tokens[0])).status_code == 401

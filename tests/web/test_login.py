@@ -17,7 +17,7 @@ from web.access import House, open_house
 pytestmark = pytest.mark.pg
 
 PASSWORD, OTHER = "seven blue mugs in a row", "another eight mugs there"
-OWN = {"origin": "http://shelf.test"}
+OWN = {"origin": "http://shelf.localhost"}
 MUG = {"skus": [{"sku": "MUG"}]}
 
 
@@ -117,7 +117,7 @@ async def test_another_site_makes_nobodys_browser_do_anything(house: House, head
 async def test_the_cookie_is_for_this_host_alone_and_no_script_reads_it(house: House) -> None:
     await a_person(house)
     answer = await house.client.post(
-        "https://shelf.test/login",
+        "https://shelf.localhost/login",
         data={"name": "anna", "password": PASSWORD},
         headers={"sec-fetch-site": "same-origin"},
     )

@@ -145,7 +145,7 @@ async def test_a_body_past_the_limit_is_refused_without_reading_it_all(
         "query_string": b"",
         "root_path": "",
         "headers": [] if announced is None else [(b"content-length", announced)],
-        "server": ("shelf.test", 80),
+        "server": ("shelf.localhost", 80),
         "client": ("127.0.0.1", 1),
     }
     await shop.app(scope, sender.receive, sender.send)

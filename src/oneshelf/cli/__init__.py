@@ -30,12 +30,12 @@ from oneshelf.cli import (
     undo,
     user,
 )
-from oneshelf.cli.common import PlainErrors
+from oneshelf.cli.common import GroupedHelp
 
 app = typer.Typer(
-    cls=PlainErrors,
+    cls=GroupedHelp,
     name="oneshelf",
-    help="Keeps one true stock count behind every storefront.",
+    help="Keeps one true stock count behind every storefront. Each command has --help, and what it prints --json.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

@@ -72,7 +72,7 @@ def add(
             f"{new.channel} was {former_mode} and is back in mode watch: its location or a setting is another one, so "
             "nothing is written before somebody has looked at it."
         )
-    typer.echo(f"{new.channel} is connected. Next: oneshelf doctor, then oneshelf channel live {new.channel}")
+    typer.echo(f"{new.channel} is connected. Next: oneshelf doctor, then oneshelf listing plan {new.channel}")
 
 
 @app.command("list")

@@ -41,6 +41,17 @@ class PlainErrors(TyperGroup):
             acts.remember(" ".join([*ctx.command_path.split()[1:], str(name)]), command, rest)
         return name, command, rest
 
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        self.format_some(ctx, formatter, "Commands", self.list_commands(ctx))
+
+    def format_some(self, ctx: Any, formatter: Any, title: str, names: Sequence[str]) -> None:
+        """These commands, each with the whole of its first sentence: one that is cut tells nothing."""
+        found = [(name, self.get_command(ctx, name)) for name in names]
+        rows = [(name, one.get_short_help_str(limit=_TEXT_LENGTH_MAX)) for name, one in found if one is not None]
+        if rows:
+            with formatter.section(title):
+                formatter.write_dl(rows)
+
     def invoke(self, ctx: Any) -> Any:
         from oneshelf.errors import OneshelfError
 
@@ -49,6 +60,25 @@ class PlainErrors(TyperGroup):
         except OneshelfError as problem:
             typer.echo(f"oneshelf: {problem}", err=True)
             raise typer.Exit(EXIT_WRONG) from None
+
+
+GROUPS: dict[str, Sequence[str]] = {
+    "Look at what there is": ("status", "sku", "short", "explain", "errors", "doctor", "audit", "audit-log"),
+    "Change what there is": ("stock", "listing", "channel", "policy", "drift", "undo", "reconcile"),
+    "Others who may be right": ("source", "truth", "architecture", "conflict", "endpoint"),
+    "Run it, and who may ask": ("serve", "migrate", "user", "token", "secrets"),
+    "Try it": ("demo", "simulate"),
+}
+
+
+class GroupedHelp(PlainErrors):
+    """The commands by what they are for."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        grouped = {name for names in GROUPS.values() for name in names}
+        rest = {"More": [name for name in self.list_commands(ctx) if name not in grouped]}
+        for title, names in (GROUPS | rest).items():
+            self.format_some(ctx, formatter, title, names)
 
 
 def on_database(work: Callable[[Database], Awaitable[Result]]) -> Result:

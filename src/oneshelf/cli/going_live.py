@@ -38,12 +38,12 @@ def plan(
 ) -> None:
     """What each listing shows, what we would have it show, and why; what frightens most comes first. Writes nothing."""
     from oneshelf.domain.go_live import totals
+    from oneshelf.flow.preview import preview_of_channel
 
     async def read(database: Database) -> list[tuple[ChannelRow, list[PlanLine], tuple[Finding, ...]]]:
         rows = await _rows(database, channel)
         found = await _findings(database, [row.channel for row in rows]) if check else {}
-        async with database.transaction() as tx:
-            return [(row, await lines_of(tx, row.channel), found.get(row.channel, ())) for row in rows]
+        return [(row, await preview_of_channel(database, row.channel), found.get(row.channel, ())) for row in rows]
 
     plans = on_database(read)
     lines = [line for _, of_channel, _ in plans for line in of_channel]
@@ -88,6 +88,7 @@ def apply_(
 def sign_off(row: ChannelRow, names: Sequence[str], *, is_agreed: bool, by: str) -> None:
     """Show the figures, ask, sign off and go live. Exits with 1 where nobody agreed."""
     from oneshelf.errors import ConfigurationError
+    from oneshelf.flow.preview import preview_of_channel
     from oneshelf.storage import breakers, sign_offs
 
     if names and row.signs_off == "channel" and row.mode != "watch":
@@ -100,8 +101,8 @@ def sign_off(row: ChannelRow, names: Sequence[str], *, is_agreed: bool, by: str)
         async with database.transaction() as tx:
             standing = await breakers.standing(tx, row.channel, every_s=0)
             wanted = await _named(tx, row.channel, names) if names else None
-            lines = await lines_of(tx, row.channel)
-            return [line for line in lines if wanted is None or line.channel_sku in wanted], standing.limits
+        lines = await preview_of_channel(database, row.channel)
+        return [line for line in lines if wanted is None or line.channel_sku in wanted], standing.limits
 
     lines, limits = on_database(read)
     typer.echo(in_words(row, lines))
@@ -120,11 +121,21 @@ def sign_off(row: ChannelRow, names: Sequence[str], *, is_agreed: bool, by: str)
 
 
 def require_agreement(channel: str, lines: Sequence[PlanLine], limits: Limits) -> None:
-    """Ask on a terminal. A script may go on unasked where the breaker would let all of it go, else it needs --yes."""
+    """Ask on a terminal. A script may go on unasked where the breaker would let all of it go, else it needs --yes.
+
+    Where no listing was read yet there is no plan that anybody could have seen.
+    """
     from oneshelf.domain.breaker import Figures, HoldReason, reason_to_hold
     from oneshelf.domain.breaker import in_words as hold_in_words
     from oneshelf.domain.go_live import Cause, totals
 
+    if not lines:
+        typer.echo(
+            f"{channel}: nothing was changed: there is no plan to sign off yet. Way out: let oneshelf serve run until "
+            f"oneshelf listing plan {channel} shows its listings; --yes signs off unseen what will be found",
+            err=True,
+        )
+        raise typer.Exit(EXIT_REFUSED)
     whole = totals(lines)
     if whole.written == 0:
         return
@@ -164,14 +175,6 @@ def in_words(row: ChannelRow, lines: Sequence[PlanLine]) -> str:
         f"  it shows {whole.units_now} units in all, we would show {whole.units_then}; "
         f"{whole.written} figures would be written, {whole.signed_off} listings are signed off"
     )
-
-
-async def lines_of(tx: Transaction, channel: Channel) -> list[PlanLine]:
-    """The plan of one channel."""
-    from oneshelf.domain.go_live import plan_of
-    from oneshelf.storage import sign_offs
-
-    return plan_of(await sign_offs.facts(tx, channel))
 
 
 def _worth_showing(lines: Sequence[PlanLine]) -> list[PlanLine]:

@@ -20,12 +20,20 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 MOVEMENTS_SHOWN = 20
-_CHANNELS = (
-    *("channel", "kind", "mode", "held_reason", "verified_count", "unverified_count", "parked_count", "unlinked_count"),
-    *("oldest_unverified_s", "poll_age_s", "is_poll_late", "sweep_age_s", "drift_count", "detection_p95_s"),
-    "corrected_p95_s",
-    *("cancellation_rate", "cancellations_left", "last_fault"),
-)
+# What fits on a terminal: the rest is in --json, and what is wrong is a line of its own.
+_CHANNELS = {
+    "channel": "channel",
+    "mode": "mode",
+    "verified_count": "verified",
+    "unverified_count": "unverified",
+    "parked_count": "parked",
+    "unlinked_count": "unlinked",
+    "drift_count": "drifts",
+    "oldest_unverified_s": "oldest s",
+    "poll_age_s": "poll s",
+    "sweep_age_s": "sweep s",
+    "last_fault": "last fault",
+}
 _LISTINGS = ("channel", "channel_sku", "state", "desired_units", "verified_units", "age_s", "unverified_s")
 _MOVEMENTS = ("posted_at", "units", "from_account", "to_account", "reason", "source")
 _SHORT = (
@@ -84,9 +92,10 @@ def status(as_json: Json = False) -> None:
         last = "" if channel.poll_age_s is None else f", last {channel.poll_age_s:.0f} s ago"
         typer.echo(
             f"ALARM {channel.channel}: its orders have not been asked for in three turns of the poll{last}; "
-            "see its last fault, and whether an engine runs: oneshelf doctor"
+            "whether an engine runs, and what is wrong: oneshelf doctor"
         )
-    show_rows(channels, _CHANNELS, as_json=False, empty="no channel is connected")
+    shown = [{title: getattr(row, name) for name, title in _CHANNELS.items()} for row in channels]
+    show_rows(shown, tuple(_CHANNELS.values()), as_json=False, empty="no channel is connected")
     for row in channels:
         if row.held_s is not None:
             why = hold_in_words(HoldReason(row.held_reason), row.held_figures)

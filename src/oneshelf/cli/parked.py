@@ -1,4 +1,4 @@
-"""Commands for what waits for a person: deliveries that cannot be read, orders that cannot be posted."""
+"""Commands for what waits for a person: deliveries that cannot be read, orders that cannot be posted, and listings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import typer
 
 from oneshelf.cli.common import PlainErrors, on_database, show_rows
 
-app = typer.Typer(cls=PlainErrors, help="Deliveries and orders that wait for a person.", no_args_is_help=True)
+app = typer.Typer(cls=PlainErrors, help="Deliveries, orders and listings that wait for a person.", no_args_is_help=True)
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID...", help="Such as d12 (delivery) or o7 (order).")]
 All = Annotated[bool, typer.Option("--all", help="All of them.")]
@@ -17,13 +17,14 @@ _COLUMNS = ("id", "channel", "what", "received_at", "reason")
 
 @app.command("list")
 def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """What is parked, and why."""
-    from oneshelf.storage import facts, inbox
+    """What is parked, and why. A listing has no id here: oneshelf listing retry CHANNEL LISTING writes it again."""
+    from oneshelf.storage import facts, inbox, publishing
     from oneshelf.storage.database import Database
 
     async def read(database: Database) -> list[dict[str, object]]:
         async with database.transaction() as tx:
             deliveries, orders = await inbox.parked(tx), await facts.parked(tx)
+            listings = await publishing.parked(tx)
         rows: list[dict[str, object]] = [
             dict(zip(_COLUMNS, (f"d{row.inbox_id}", row.channel, row.topic, row.received_at, row.reason), strict=True))
             for row in deliveries
@@ -38,6 +39,10 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
             )
             for row in orders
         ]
+        rows += [
+            dict(zip(_COLUMNS, (None, channel, f"listing {channel_sku}", None, reason), strict=True))
+            for channel, channel_sku, reason in listings
+        ]
         return rows
 
     show_rows(on_database(read), _COLUMNS, as_json=as_json, empty="nothing is parked")
@@ -45,7 +50,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
 
 @app.command()
 def retry(ids: Ids = None, all_: All = False) -> None:
-    """Read or post them again."""
+    """Read deliveries, or post orders, again."""
     typer.echo(f"{_set_state(ids or [], all_, state='new')} are tried again")
 
 
@@ -64,7 +69,10 @@ def _set_state(ids: list[str], all_: bool, *, state: str) -> int:
         raise MalformedError("name ids, or say --all. Way out: oneshelf errors list")
     for name in ids:
         if name[:1] not in {"d", "o"} or not (name[1:].isascii() and name[1:].isdecimal()) or len(name) > 18:
-            raise MalformedError(f"{name[:40]!r} is no id of a parked one, such as d12 or o7")
+            raise MalformedError(
+                f"{name[:40]!r} is no id of a parked one, such as d12 or o7; a listing is written again by "
+                "oneshelf listing retry CHANNEL LISTING"
+            )
     deliveries = None if all_ else [int(name[1:]) for name in ids if name[0] == "d"]
     orders = None if all_ else [int(name[1:]) for name in ids if name[0] == "o"]
 

@@ -24,6 +24,7 @@ class Cause(StrEnum):
 
 # Those that would be written.
 WRITTEN = (Cause.ZERO, Cause.CUT, Cause.RAISE)
+_RANKS = {cause: rank for rank, cause in enumerate(Cause)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,8 +84,13 @@ class Totals:
 
 
 def plan_of(facts: Iterable[Facts]) -> list[PlanLine]:
-    """One line for each listing, what frightens most first: what would end a sale, then the largest changes."""
-    return sorted((line_of(one) for one in facts), key=_by_fright)
+    """One line for each listing, see `in_order`."""
+    return in_order(map(line_of, facts))
+
+
+def in_order(lines: Iterable[PlanLine]) -> list[PlanLine]:
+    """What frightens most first: what would end a sale, then the largest changes."""
+    return sorted(lines, key=_by_fright)
 
 
 def line_of(facts: Facts) -> PlanLine:
@@ -186,7 +192,6 @@ def _warnings(facts: Facts) -> Iterable[str]:
 
 
 def _by_fright(line: PlanLine) -> tuple[int, int, str, str]:
-    rank = list(Cause).index(line.cause)
     # Cuts and raises are one group: the larger change frightens more, whichever way it goes.
-    group = list(Cause).index(Cause.CUT) if line.cause is Cause.RAISE else rank
+    group = _RANKS[Cause.CUT if line.cause is Cause.RAISE else line.cause]
     return group, -abs(line.change or 0), line.channel, line.channel_sku

@@ -31,6 +31,11 @@ def open_csv(path: Path, reading: Reading, known: Sequence[str]) -> Table:
         raise MalformedError(
             "the file is empty; its first line must name the columns. Nothing was changed. Way out: export it again"
         )
+    if first.casefold().startswith("sep="):
+        raise MalformedError(
+            f"line 1 is {first.strip()[:10]!r}, which only Excel reads. Way out: delete that line; the separator is "
+            "told by itself"
+        )
     if '"' in first and first.count('"') % 2:
         raise MalformedError("line 1: a quote is opened and not closed in the header; names of columns need no quotes")
     delimiter = _delimiter(first, {normal(name) for name in known})

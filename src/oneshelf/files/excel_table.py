@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -14,6 +16,9 @@ from oneshelf.files.table import COLUMNS_MAX, Reading, Row, Table
 # A sheet is read whole: this much XML is about 400,000 rows of four cells, and as many MB in memory again.
 UNPACKED_BYTES_MAX = 128 * 2**20
 PARTS_MAX = 1_000
+# What such a sheet takes, and the process around it.
+SHEET_BYTES_MAX = 2**30
+TRIAL_S_MAX = 120
 _PART = 1 << 20
 AGAIN = "Way out: open it, and save it again as .xlsx or as CSV UTF-8"
 
@@ -25,7 +30,9 @@ def open_workbook(path: Path, reading: Reading) -> Table:
 
     try:
         book = python_calamine.CalamineWorkbook.from_path(str(path))
-        sheet = book.get_sheet_by_name(_chosen(book.sheet_names, reading.sheet))
+        name = _chosen(book.sheet_names, reading.sheet)
+        _try(path, name)
+        sheet = book.get_sheet_by_name(name)
         rows = _rows(sheet)
     except (python_calamine.CalamineError, OSError, ValueError) as failure:
         raise MalformedError(f"the workbook cannot be read: {str(failure)[:200]}. {AGAIN}") from None
@@ -64,6 +71,21 @@ def _look_over(path: Path) -> None:
                             )
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as failure:
         raise MalformedError(f"the workbook is damaged or was cut off: {str(failure)[:100]}. {AGAIN}") from None
+
+
+def _try(path: Path, name: str) -> None:
+    """Have it read elsewhere first: what small parts make of it when they are put together is known only then."""
+    trial = [sys.executable, "-P", "-m", "oneshelf.files.sheet_trial", str(path), name, str(SHEET_BYTES_MAX)]
+    try:
+        ended = subprocess.run(trial, check=False, capture_output=True, timeout=TRIAL_S_MAX)  # noqa: S603  # Ours.
+        is_readable = ended.returncode == 0
+    except subprocess.TimeoutExpired:
+        is_readable = False
+    if not is_readable:
+        raise MalformedError(
+            f"the sheet {name!r} needs more than {SHEET_BYTES_MAX // 2**20} MiB to be read: a cell lies far from the "
+            "others, or long texts are repeated. Way out: save it as CSV UTF-8, which is read row by row"
+        )
 
 
 def _chosen(names: list[str], wanted: str) -> str:

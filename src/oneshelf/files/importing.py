@@ -7,8 +7,9 @@ what was applied is answered, not done again.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -24,7 +25,7 @@ from oneshelf.errors import DatabaseUnavailableError, MalformedError
 from oneshelf.files.kind import Applied, Columns, RowKind, Told
 from oneshelf.files.report import SHOWN_MAX, Effect, Report, State, report_of, undo_command
 from oneshelf.files.spool import spooled
-from oneshelf.files.table import CellError, Reading, open_table
+from oneshelf.files.table import CellError, Reading, Table, open_table
 from oneshelf.flow.post import Keep
 from oneshelf.storage import imports
 from oneshelf.storage.database import Database, Transaction
@@ -83,7 +84,7 @@ async def bring_in(
     Raises MalformedError where no use can be made of what was said about the file; a file that is wrong is a report.
     """
     with spooled(origin) as copy:
-        import_id = wish.import_id(copy.digest, adds=_adds(copy.path, wish))
+        import_id = wish.import_id(copy.digest, adds=await _adds(copy.path, wish))
         named = replace(wish, told=replace(wish.told, import_id=import_id))
         async with database.transaction() as tx:
             known = await imports.find(tx, import_id)
@@ -92,11 +93,16 @@ async def bring_in(
         return await _Import(database, new_id, copy.path, named, tell).run()
 
 
-def _adds(path: Path, wish: Wish) -> bool:
+async def _opened(path: Path, wish: Wish) -> Table:
+    """The table in the file. A workbook is read whole, which takes seconds: sales and webhooks go on meanwhile."""
+    return await asyncio.to_thread(open_table, path, wish.reading, wish.kind.columns)
+
+
+async def _adds(path: Path, wish: Wish) -> bool:
     """Whether its rows say by how much something changes. A file that cannot be read says nothing."""
     try:
-        header = open_table(path, wish.reading, wish.kind.columns).header
-        return wish.kind.adds(Columns(header, wish.kind.columns, wish.reading))
+        table = await _opened(path, wish)
+        return wish.kind.adds(Columns(table.header, wish.kind.columns, wish.reading))
     except MalformedError:
         return False
 
@@ -132,7 +138,7 @@ class _Import:
     async def _judge(self) -> None:
         """The first pass: every row is read and held against what there is."""
         seen: set[bytes] = set()
-        for chunk in self._chunks(notes_problems=True):
+        async for chunk in self._chunks(notes_problems=True):
             fit = [one for one in chunk if not self._is_doubled(one, seen)]
             checked = await self.wish.kind.check(self.database, [item for _, item in fit])
             for (line, _), one in zip(fit, checked, strict=True):
@@ -156,10 +162,10 @@ class _Import:
         self._refuse(line, CellError("", self.wish.kind.label(item), reason))
         return True
 
-    def _chunks(self, *, notes_problems: bool = False) -> Iterator[list[Numbered]]:
+    async def _chunks(self, *, notes_problems: bool = False) -> AsyncIterator[list[Numbered]]:
         """The good rows, read anew, with their lines."""
         kind, wish = self.wish.kind, self.wish
-        table = open_table(self.path, wish.reading, kind.columns)
+        table = await _opened(self.path, wish)
         read = kind.reader(Columns(table.header, kind.columns, wish.reading), wish.told)
         chunk: list[Numbered] = []
         for row in table.rows:
@@ -223,7 +229,7 @@ class _Import:
     async def _preview(self) -> None:
         """What each good row would do by itself, tried and rolled back."""
         done = 0
-        for chunk in self._chunks():
+        async for chunk in self._chunks():
             answers = await self._post([item for _, item in chunk], Keep.NOTHING)
             self._note(chunk, answers, keeps_effects=True)
             self.tell("tried", done := done + len(chunk))
@@ -231,7 +237,7 @@ class _Import:
     async def _apply_rows(self) -> Report:
         async with self.database.transaction() as tx:
             await self._begin(tx)
-        for chunk in self._chunks():
+        async for chunk in self._chunks():
             self._note(chunk, await self._post([item for _, item in chunk], Keep.EACH))
             self.tell("applied", self.applied_count + self.replayed_count)
             if self._through % (10 * CHUNK) < CHUNK:
@@ -240,7 +246,7 @@ class _Import:
         return await self._end()
 
     async def _apply_whole(self) -> Report:
-        everything = [one for chunk in self._chunks() for one in chunk]
+        everything = [one async for chunk in self._chunks() for one in chunk]
         answers = await self._post([item for _, item in everything], Keep.ALL_OR_NONE)
         self._note(everything, answers)
         if self.problem_count:

@@ -30,6 +30,7 @@ from oneshelf.storage import (
     secret_keys,
     sources,
     subscriptions,
+    views,
 )
 from oneshelf.storage.catalog import ChannelRow
 from oneshelf.storage.database import Database
@@ -41,6 +42,8 @@ CLOCK_OFFSET_S_MAX = 1.0
 CHANNEL_OFFSET_S_MAX = 5.0
 # A listener waits for news for some seconds, and then begins again.
 QUEUE_SILENCE_S_MAX = 300.0
+# A running engine audits every minute.
+ENGINE_SILENCE_S_MAX = 300.0
 
 
 async def server(database: Database) -> list[Finding]:
@@ -72,8 +75,12 @@ async def server(database: Database) -> list[Finding]:
 
 
 async def engine(database: Database) -> list[Finding]:
-    """The ledger, what systems disagree about, the secrets, and who is sent events. Nobody is called."""
-    return [await _ledger(database), await _sources(database), await _secrets(database), *await _endpoints(database)]
+    """Whether it is at work, the ledger, what systems disagree about, the secrets, and who is sent events.
+
+    Nobody is called.
+    """
+    looks = (_work, _ledger, _sources, _secrets)
+    return [*[await look(database) for look in looks], *await _endpoints(database)]
 
 
 async def channel(database: Database, row: ChannelRow, opened: OpenChannel | None, public_url: str) -> list[Finding]:
@@ -95,6 +102,22 @@ async def channel(database: Database, row: ChannelRow, opened: OpenChannel | Non
     if isinstance(opened.connector, Hears):
         told.append(_queue(opened, opened.connector, heard))
     return told
+
+
+async def _work(database: Database) -> Finding:
+    """Whether anything is at work. What a dead engine did last looks well for as long as nobody asks how old it is."""
+    async with database.transaction() as tx:
+        audit = await audit_positions.status(tx)
+        late = [row.channel for row in await views.channel_rows(tx) if row.is_poll_late]
+    if audit.age_s is None and not late:
+        return Finding("engine", is_good=True, detail="none has been at work yet; run it: oneshelf serve")
+    if audit.age_s is None or audit.age_s > ENGINE_SILENCE_S_MAX:
+        last = "" if audit.age_s is None else f", the last sign of it is {audit.age_s:.0f} s old"
+        return Finding("engine", is_good=False, detail=f"none is at work{last}; nothing is written. Run oneshelf serve")
+    if late:
+        detail = f"at work, but the orders of {', '.join(late)} have not been asked for in three turns of the poll"
+        return Finding("engine", is_good=False, detail=f"{detail}; what each channel last said: oneshelf status")
+    return Finding("engine", is_good=True, detail=f"at work {audit.age_s:.0f} s ago")
 
 
 async def _ledger(database: Database) -> Finding:

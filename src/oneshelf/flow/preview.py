@@ -1,7 +1,7 @@
-"""Tell what a rule would do before it is saved.
+"""Tell what a rule would do before it is saved, and what a channel would show once it is signed off.
 
 Reads: listings, policies, balances. Writes: nothing.
-Next: rule, if somebody likes what it would do.
+Next: rule, or a sign-off, if somebody likes what it would do.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from oneshelf.domain.availability import Derivation
+from oneshelf.domain.go_live import PlanLine, in_order, line_of
+from oneshelf.domain.identity import Channel
 from oneshelf.domain.offering import derive_all
 from oneshelf.domain.outcome import UnknownSku
 from oneshelf.domain.policy import Rule, Scope, UnknownChannel, changed
 from oneshelf.domain.terms import Step
-from oneshelf.storage import offers, policies, views
+from oneshelf.storage import offers, policies, sign_offs, views
 from oneshelf.storage.database import Database
 from oneshelf.storage.listings import ListingKey
 
@@ -46,6 +48,14 @@ class Preview:
     effects: tuple[Effect, ...]
     rest_count: int
     next_key: ListingKey | None
+
+
+async def preview_of_channel(database: Database, channel: Channel) -> list[PlanLine]:
+    """What each listing of a channel shows and would show, what frightens most first."""
+    async with database.transaction() as tx:
+        await views.freeze(tx)
+        lines = [line_of(one) async for one in sign_offs.facts(tx, channel)]
+    return in_order(lines)
 
 
 async def preview(

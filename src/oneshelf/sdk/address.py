@@ -10,10 +10,16 @@ from oneshelf.errors import ConfigurationError
 
 def is_loopback(host: str) -> bool:
     """Whether what is sent to `host` stays on this machine, so that it needs no encryption."""
+    return host == "localhost" or (is_address(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def is_address(host: str) -> bool:
+    """Whether `host` is an address itself, and no name that somebody makes lead to one."""
     try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+        ipaddress.ip_address(host)
     except ValueError:
         return False
+    return True
 
 
 def address_from(text: str, *, what: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
 from typing import Any
 
 from oneshelf.domain.go_live import Facts
@@ -11,12 +11,18 @@ from oneshelf.storage import breakers, catalog, listings
 from oneshelf.storage.database import Transaction, only_row
 
 FOREIGN_EDIT_DAYS = 7
+# So many are read at once: whoever works them out meanwhile keeps neither the database nor the engine waiting.
+LISTINGS_READ = 1_000
 _STATES = ("on_hand", "available", "committed", "reserved", "damaged", "quality_control", "safety_stock")
 
 
-async def facts(tx: Transaction, channel: Channel) -> list[Facts]:
+async def facts(tx: Transaction, channel: Channel) -> AsyncIterator[Facts]:
     """Every listing of a channel as it stands: what it shows, and what we would have it show."""
-    cursor = await tx.execute(
+    cursor = tx.cursor(name="listings_as_they_stand")
+    cursor.itersize = LISTINGS_READ
+    # All of them are wanted: not the plan that has the first soonest.
+    await tx.execute("set local cursor_tuple_fraction = 1")
+    await cursor.execute(
         """
         select l.channel, l.channel_sku, l.merchant_sku, l.title, l.sku, l.pack_units, l.note,
                case when l.phase = 'parked' then l.parked_reason end,
@@ -26,7 +32,9 @@ async def facts(tx: Transaction, channel: Channel) -> list[Facts]:
                (c.signs_off = 'channel' and c.mode <> 'watch') or l.signed_off_at is not null, l.signed_off_by,
                coalesce(edits.edit_count, 0),
                b.available + b.committed + b.reserved + b.damaged + b.quality_control + b.safety_stock,
-               b.available, b.committed, b.reserved, b.damaged, b.quality_control, b.safety_stock, p.derivation
+               b.available, b.committed, b.reserved, b.damaged, b.quality_control, b.safety_stock,
+               -- Read whole it would be most of the work, for two of its fields.
+               p.derivation -> 'components', p.derivation -> 'in_suspense'
         from listings l
         join channels c on c.channel = l.channel
         left join (
@@ -48,7 +56,9 @@ async def facts(tx: Transaction, channel: Channel) -> list[Facts]:
         """,
         {"channel": channel, "days": FOREIGN_EDIT_DAYS},
     )
-    return [_facts(row) async for row in cursor]
+    async with cursor:
+        async for row in cursor:
+            yield _facts(row)
 
 
 def _facts(row: tuple[Any, ...]) -> Facts:
@@ -70,7 +80,7 @@ def _facts(row: tuple[Any, ...]) -> Facts:
         signed_off_by=row[14],
         foreign_edits=row[15],
         balance={state: units or 0 for state, units in zip(_STATES, row[16:23], strict=True)},
-        derivation=row[23] or {},
+        derivation={"components": row[23], "in_suspense": row[24]},
     )
 
 

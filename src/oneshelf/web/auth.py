@@ -7,7 +7,7 @@ import hmac
 import math
 from dataclasses import dataclass
 from typing import cast
-from urllib.parse import parse_qsl, quote, urlencode
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -15,6 +15,7 @@ from starlette.types import Scope as AsgiScope
 
 from oneshelf.clock import Clock
 from oneshelf.domain.access import ANYBODY, Principal, Scope, Via
+from oneshelf.sdk.address import is_address
 from oneshelf.storage import access, access_limits, api_tokens, sessions, users
 from oneshelf.storage.database import Database
 from oneshelf.web import audit_log
@@ -87,7 +88,7 @@ class Door:
             )
         if needed is OPEN:
             return None
-        principal = await self._identified(request, is_safe=is_safe)
+        principal = await self._identified(request, is_safe=is_safe, is_act=not _refreshes_itself(request))
         if principal is None:
             if request.method == "GET" and _is_page(path) and self._token:
                 shown = request.query_params.get("token", "")
@@ -99,13 +100,19 @@ class Door:
             return _too_little(principal, needed)
         return await self._too_fast(request, principal)
 
-    async def _identified(self, request: Request, *, is_safe: bool) -> Principal | None:
+    async def still_lets_in(self, request: Request) -> bool:
+        """Whether who asked could ask the same again: what goes on being answered ends when a person or token does."""
+        _, needed = self._needs.of(request.method, request.scope["path"])
+        principal = await self._identified(request, is_safe=request.method in _SAFE_METHODS, is_act=False)
+        return needed is OPEN or (principal is not None and principal.may(needed))
+
+    async def _identified(self, request: Request, *, is_safe: bool, is_act: bool) -> Principal | None:
         if self._token:
             if self._has_token(request):
                 return Principal(Via.SETTING, "ONESHELF_API_TOKEN", frozenset(Scope))
             if is_safe and _same(request.cookies.get(COOKIE, "").encode(), self._cookie.encode()):
                 return Principal(Via.SETTING, "ONESHELF_API_TOKEN (page)", frozenset({Scope.READ}))
-        elif self._is_open_until > self._clock.monotonic():
+        elif self._is_open_until > self._clock.monotonic() and _is_for_this_machine(request):
             return ANYBODY
         presented = _presented(request)
         if presented:
@@ -118,10 +125,10 @@ class Door:
                 return principal
         if session := session_of(request):
             is_told = is_safe or not _SAYS_WHERE_FROM.isdisjoint(request.headers.keys())
-            principal = await self._logged_in(session, is_act=not _refreshes_itself(request)) if is_told else None
+            principal = await self._logged_in(session, is_act=is_act) if is_told else None
             if principal is not None:
                 return principal
-        return None if self._token else await self._anybody()
+        return await self._anybody() if not self._token and _is_for_this_machine(request) else None
 
     async def _logged_in(self, session: str, *, is_act: bool) -> Principal | None:
         """Whose session this is. A page that refreshes itself keeps nobody logged in who has gone away."""
@@ -147,6 +154,11 @@ class Door:
 
     async def _turned_away(self, request: Request) -> Response:
         """A person with a browser is led to the log-in, everybody else is told what to send."""
+        if not self._token and not _is_for_this_machine(request):
+            async with self._database.transaction() as tx:
+                is_known = await access.is_anybody_known(tx)
+            if not is_known:
+                return _not_this_machine()
         if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
             async with self._database.transaction() as tx:
                 has_users = await users.is_any(tx)
@@ -255,6 +267,15 @@ def _unknown() -> Response:
     )
 
 
+def _not_this_machine() -> Response:
+    return problem(
+        403,
+        "nobody is known here yet, so only this machine is answered, as http://127.0.0.1 or http://localhost. Under "
+        "another name make the first user: oneshelf user add NAME --role admin, or set ONESHELF_API_TOKEN",
+        kind="not-this-machine",
+    )
+
+
 def _too_little(principal: Principal, needed: Scope) -> Response:
     has = sorted(scope.value for scope in principal.scopes)
     return problem(
@@ -289,6 +310,19 @@ def _is_from_elsewhere(request: Request) -> bool:
         return site not in {"none", "same-origin"}
     host = request.headers.get("host")
     return any(origin.partition("://")[2] != host for origin in request.headers.getlist("origin"))
+
+
+def _is_for_this_machine(request: Request) -> bool:
+    """Whether it was asked for by an address, or by a name that is always this machine.
+
+    A site may have its own name lead to 127.0.0.1: then its pages ask us from the browser of whoever sits here, and to
+    the browser that is one site (DNS rebinding). What they cannot do is to call us by another name than theirs.
+    """
+    try:
+        host = urlsplit(f"//{request.headers.get('host', '')}").hostname or ""
+    except ValueError:
+        return False
+    return not host or host == "localhost" or host.endswith(".localhost") or is_address(host)
 
 
 def _is_page(path: str) -> bool:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Query
+from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
 from oneshelf.domain.event import Event, Wanted, event_types_from
 from oneshelf.domain.identity import channel_from, sku_from
 from oneshelf.errors import MalformedError
 from oneshelf.flow.follow import position_in
+from oneshelf.web.auth import Door
 from oneshelf.web.engine import Engine, EngineOf
 from oneshelf.web.event_feed import LOOK_EVERY_S, EventFeed
 from oneshelf.web.problems import DOCUMENTED, ProblemError
 from oneshelf.web.questions import only_known_questions
 
 HEARTBEAT_S = 15.0
+# A stream outlives what it was asked for with: so often it is asked whether that still holds.
+STILL_LET_IN_S = 5.0
 READERS_MAX = 100
 NAMES_MAX = 100
 MEDIA_TYPE = "text/event-stream"
@@ -45,7 +49,8 @@ class EventStreamResponse(StreamingResponse):
     response_class=EventStreamResponse,
     responses={200: {"description": "A stream without an end.", "content": {MEDIA_TYPE: {"example": _EXAMPLE}}}},
 )
-async def follow_events(
+async def follow_events(  # noqa: PLR0913  # Its questions are its arguments.
+    request: Request,
     engine: EngineOf,
     types: Names = "",
     skus: Names = "",
@@ -53,7 +58,10 @@ async def follow_events(
     after: After = "",
     last_event_id: LastEventId = "",
 ) -> EventStreamResponse:
-    """Follow what happens: from now on, or on from the event named. The header is stronger than `after`."""
+    """Follow what happens: from now on, or on from the event named. The header is stronger than `after`.
+
+    It ends within seconds after the token, the session or the person that asked for it.
+    """
     wanted = Wanted(
         event_types=frozenset(event_types_from(_names(types))),
         skus=frozenset(map(sku_from, _names(skus))),
@@ -71,17 +79,24 @@ async def follow_events(
             kind="too-many-readers",
             headers={"Retry-After": "30"},
         )
-    stream = _stream(engine, feed, wanted, await feed.start(cursor))
+    door: Door = request.app.state.door
+    stream = _stream(engine, feed, wanted, await feed.start(cursor), lambda: door.still_lets_in(request))
     return EventStreamResponse(stream, headers={"X-Accel-Buffering": "no"})
 
 
-async def _stream(engine: Engine, feed: EventFeed, wanted: Wanted, cursor: int) -> AsyncGenerator[bytes]:
+async def _stream(
+    engine: Engine, feed: EventFeed, wanted: Wanted, cursor: int, is_let_in: Callable[[], Awaitable[bool]]
+) -> AsyncGenerator[bytes]:
     """Whoever reads slowly holds one page here, and the next one is read when that is gone."""
     feed.reader_count += 1
     try:
         yield f"retry: {RETRY_MS}\nid: {cursor}\n\n".encode()
-        said_at = engine.clock.monotonic()
+        said_at = asked_at = engine.clock.monotonic()
         while True:
+            if engine.clock.monotonic() - asked_at >= STILL_LET_IN_S:
+                if not await is_let_in():
+                    return
+                asked_at = engine.clock.monotonic()
             found, cursor = await feed.read(wanted, cursor)
             if found:
                 yield b"".join(map(_written, found))

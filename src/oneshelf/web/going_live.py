@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 
-from oneshelf.domain.go_live import plan_of, totals
+from oneshelf.domain.go_live import PlanLine, totals
 from oneshelf.domain.identity import Channel, ChannelSku, channel_from
-from oneshelf.storage import breakers, catalog, listings, sign_offs, views
+from oneshelf.flow.preview import preview_of_channel
+from oneshelf.storage import breakers, catalog, listings, sign_offs
 from oneshelf.storage.database import Transaction
 from oneshelf.telemetry import get_logger
 from oneshelf.web import described
@@ -80,11 +82,20 @@ class ReleasedOut(_Output):
 @router.get("/channels/{channel}/plan")
 async def show_plan(engine: EngineOf, channel: str) -> PlanOut:
     """What each listing of a channel shows, what we would have it show, and why. Asks no channel, writes nothing."""
+    row, lines = await plan_read(engine, channel)
+    return plan_out(row, lines, shown=lines)
+
+
+async def plan_read(engine: Engine, channel: str) -> tuple[catalog.ChannelRow, list[PlanLine]]:
+    """The channel, and its whole plan. Raises ProblemError 404."""
     name = channel_from(channel)
     async with engine.database.transaction() as tx:
-        await views.freeze(tx)
         row = await _known(tx, name)
-        lines = plan_of(await sign_offs.facts(tx, name))
+    return row, await preview_of_channel(engine.database, name)
+
+
+def plan_out(row: catalog.ChannelRow, lines: Sequence[PlanLine], *, shown: Sequence[PlanLine]) -> PlanOut:
+    """The figures of the whole plan, with those of its lines that are shown."""
     whole = totals(lines)
     return PlanOut(
         channel=row.channel,
@@ -97,7 +108,7 @@ async def show_plan(engine: EngineOf, channel: str) -> PlanOut:
         signed_off=whole.signed_off,
         units_now=whole.units_now,
         units_then=whole.units_then,
-        listings=[PlanLineOut.model_validate(line) for line in lines],
+        listings=[PlanLineOut.model_validate(line) for line in shown],
     )
 
 

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 import pytest
 
 from connectors.ebay.desk import CAP, INVENTORY, MUG, TRADING, calls, ebay_of, played, pushed
-from oneshelf.connectors.ebay.push import is_day_used_up, seconds_to_the_next_day
+from oneshelf.connectors.ebay.push import seconds_to_the_next_day
 from oneshelf.connectors.ebay.simulator_books import Lane
+from oneshelf.connectors.ebay.zero import is_day_used_up, way_out
 from oneshelf.domain.identity import ChannelSku
 from oneshelf.sdk.conformance.bench import Bench
 from oneshelf.sdk.message import Accepted, Refused, StockWrite, Throttled, Unknown
@@ -150,6 +151,8 @@ def test_a_day_may_end_at_midnight_or_when_it_does_in_california() -> None:
 )
 def test_only_a_day_that_is_used_up_is_waited_for(words: str, is_used_up: bool) -> None:
     assert is_day_used_up(words) is is_used_up
+    # Out-of-stock control has nothing to do with it where the day is used up.
+    assert ("once the day is over" in way_out(words), "out-of-stock" in way_out(words)) == (is_used_up, not is_used_up)
 
 
 # Zero ---------------------------------------------------------------------------------------------------------

@@ -45,11 +45,11 @@ async def ask(shelf: Shelf, one: Operation, path: str) -> httpx2.Response:
     """Send a right body, if the route takes one, to this address as it is spelled."""
     if form := _FORMS.get(one.path) if one.method == "POST" else None:
         headers = {"content-type": "application/x-www-form-urlencoded"}
-        return await shelf.client.post(f"http://shelf.test{path}", content=form, headers=headers)
+        return await shelf.client.post(f"http://shelf.localhost{path}", content=form, headers=headers)
     body = _BODIES.get((one.method, one.path))
     content = None if body is None else json.dumps(body).replace("{key}", f"a{next(_keys)}")
     headers = {"content-type": "application/json"}
-    return await shelf.client.request(one.method, f"http://shelf.test{path}", content=content, headers=headers)
+    return await shelf.client.request(one.method, f"http://shelf.localhost{path}", content=content, headers=headers)
 
 
 def spelled(one: Operation, text: str) -> str:

@@ -67,7 +67,7 @@ async def ask(shelf: Shelf, one: Operation, **headers: Any) -> httpx2.Response:
     given = {"authorization": f"Bearer {TOKEN}", "content-type": "application/json", **headers}
     request = httpx2.Request(
         one.method,
-        f"http://shelf.test{address(one)}",
+        f"http://shelf.localhost{address(one)}",
         content=content,
         headers=[
             (name.replace("_", "-").encode(), _bytes(value)) for name, value in given.items() if value is not None
@@ -125,13 +125,13 @@ async def test_another_site_sends_no_command(guarded: Shelf, one: Operation, row
     foreign: list[dict[str, Any]] = [
         {"sec_fetch_site": "cross-site"},
         {"sec_fetch_site": "same-site"},
-        {"sec_fetch_site": "same-site", "origin": "http://shelf.test"},
+        {"sec_fetch_site": "same-site", "origin": "http://shelf.localhost"},
         {"sec_fetch_site": "none of these"},
         {"origin": "https://evil.test"},
         {"origin": "null"},
-        {"origin": "http://shelf.test.evil.test"},
-        {"origin": "http://shelf.test:8080"},
-        {"origin": "shelf.test"},
+        {"origin": "http://shelf.localhost.evil.test"},
+        {"origin": "http://shelf.localhost:8080"},
+        {"origin": "shelf.localhost"},
         {"origin": ""},
         {"origin": b"http://\xff"},
         {"origin": "http://[::1"},
@@ -145,7 +145,11 @@ async def test_another_site_sends_no_command(guarded: Shelf, one: Operation, row
 @of_rows(59)
 async def test_a_page_of_our_own_is_not_another_site(guarded: Shelf, row: str) -> None:
     [one] = [one for one in COMMANDS if one.path == "/v1/skus"]
-    for headers in ({"origin": "http://shelf.test"}, {"sec_fetch_site": "same-origin"}, {"sec_fetch_site": "none"}):
+    for headers in (
+        {"origin": "http://shelf.localhost"},
+        {"sec_fetch_site": "same-origin"},
+        {"sec_fetch_site": "none"},
+    ):
         assert (await ask(guarded, one, **headers)).status_code == 200
 
 
@@ -171,8 +175,8 @@ async def test_no_spelling_of_an_address_opens_a_closed_one(guarded: Shelf, row:
         "//v1/skus", "/healthz/../v1/skus", "/healthz/", "/Healthz", "/healthz%2f..%2fv1%2fskus", "/healthz;x",
         "/healthz%00", "/webhooks", "/v1/skus/../../healthz/x",
     ):  # fmt: skip
-        request = httpx2.Request("GET", f"http://shelf.test{path}")
+        request = httpx2.Request("GET", f"http://shelf.localhost{path}")
         assert (await guarded.client.send(request)).status_code in {401, 404}, path
     for path in ("/webhooks/../v1/skus", "/webhooks/%2e%2e/v1/skus", "/webhooks//v1/skus", "/webhooks/"):
-        request = httpx2.Request("POST", f"http://shelf.test{path}", content=b"{}")
+        request = httpx2.Request("POST", f"http://shelf.localhost{path}", content=b"{}")
         assert (await guarded.client.send(request)).status_code in {401, 404}, path

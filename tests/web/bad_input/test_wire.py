@@ -28,7 +28,7 @@ BODY = json.dumps(
     {"commands": [{"type": "receive", "key": "smuggled", "sku": PART, "location": BERLIN, "units": 1}]}
 ).encode()
 CHUNKED = b"%x\r\n%s\r\n0\r\n\r\n" % (len(BODY), BODY)
-POST = b"POST /v1/commands HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n"
+POST = b"POST /v1/commands HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 LENGTH = b"Content-Length: %d\r\n" % len(BODY)
 HIDDEN = POST + LENGTH + b"\r\n" + BODY
 TE = b"Transfer-Encoding: chunked\r\n"
@@ -133,7 +133,7 @@ async def test_a_body_that_ends_too_early_is_not_done(wire: Wire, framing: bytes
 async def test_a_body_that_is_too_long_is_answered_before_it_has_come(
     wire: Wire, path: str, most: int, row: str
 ) -> None:
-    head = b"POST %s HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n" % path.encode()
+    head = b"POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n" % path.encode()
     reader, writer = await asyncio.open_connection("127.0.0.1", wire.port)
     if row == "17":
         writer.write(head + b"Content-Length: 10000000\r\nExpect: 100-continue\r\n\r\n")

@@ -7,7 +7,6 @@ createOrReplaceInventoryItem (checked 2026-11-26).
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
@@ -18,7 +17,7 @@ from oneshelf.connectors.ebay.inventory import BATCH_MAX, RowResult
 from oneshelf.connectors.ebay.json_reading import error_words
 from oneshelf.connectors.ebay.listings import LOOK_ALL_S, Listings
 from oneshelf.connectors.ebay.shelf import InInventory, InTrading, Place
-from oneshelf.connectors.ebay.zero import ZeroStrategy
+from oneshelf.connectors.ebay.zero import ZeroStrategy, is_day_used_up
 from oneshelf.domain.identity import ChannelSku
 from oneshelf.errors import MalformedError, invariant
 from oneshelf.sdk.bisect import push_each
@@ -35,8 +34,6 @@ PAUSE_S = 1.0
 CONCURRENT_S = 2.0
 # One lost reply is bad luck. After two in a batch the way to eBay is broken, and each more costs a deadline.
 LOST_REPLIES_MAX = 2
-# eBay documents no number for it.
-_DAILY_LIMIT = re.compile(r"\b250\b|\blimit|\bmaximum")
 _DAY_ENDS_AT_HOURS = (0, 7, 8)
 
 Send = Callable[[Sequence[StockWrite]], Awaitable[Sequence[WriteOutcome]]]
@@ -271,12 +268,6 @@ def _is_about(problem: trading.Problem, place: InTrading) -> bool:
     if place.item_id not in problem.about and place.item_id not in problem.words:
         return False
     return not place.sku or place.sku in problem.about or problem.about <= {place.item_id}
-
-
-def is_day_used_up(words: str) -> bool:
-    """Whether the listing has been changed as often as eBay allows in a day."""
-    said = words.lower()
-    return "revis" in said and "selling limit" not in said and _DAILY_LIMIT.search(said) is not None
 
 
 def seconds_to_the_next_day(now: datetime) -> float:

@@ -8,6 +8,7 @@ trading-user-guide/out-of-stock.html (checked 2026-11-26).
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from dataclasses import replace
 
@@ -22,7 +23,8 @@ from oneshelf.sdk.fault import ChannelFault, RefusedError
 from oneshelf.sdk.message import Accepted, Refused, Throttled, Unknown, WriteOutcome
 
 SETTLES_S = 5.0
-WAY_OUT = "switch out-of-stock control on at eBay (Site preferences), or end it by hand"
+# eBay documents no number for it.
+_DAILY_LIMIT = re.compile(r"\b250\b|\blimit|\bmaximum")
 
 
 class ZeroStrategy:
@@ -43,7 +45,7 @@ class ZeroStrategy:
             # Nothing is on sale now, so that nobody refuses the zero any more: it tells whoever looks that we did it.
             await self._offers.set(place.item, ())
         except RefusedError as refusal:
-            return Refused(f"zero is refused ({words}), and so is taking it off sale ({refusal}): {WAY_OUT}")
+            return Refused(f"zero is refused ({words}), and so is taking it off sale ({refusal}): {way_out(words)}")
         except ChannelFault as fault:
             return Unknown(f"zero is refused ({words}); taking it off sale: {fault}")
         self._listings.memory.put(channel_sku, replace(place, is_live=False))
@@ -89,7 +91,7 @@ class ZeroStrategy:
         would be another one afterwards. `words`: why zero was refused."""
         if place.sku or item_id_in(channel_sku):
             what = "one of several variations" if place.sku else "a listing without a SKU"
-            return Refused(f"zero is refused ({words}), and {what} is not ended for it: {WAY_OUT}")
+            return Refused(f"zero is refused ({words}), and {what} is not ended for it: {way_out(words)}")
         try:
             await self._listings.aside.note(channel_sku, place.item_id)
             answer = await self._api.trading_write("EndFixedPriceItem", trading.end_item(place.item_id))
@@ -98,7 +100,7 @@ class ZeroStrategy:
         problems = trading.errors_in(answer)
         if trading.is_failure(answer) and not any(one.code in trading.ENDED_ALREADY for one in problems):
             refusal = trading.words_of(problems)
-            return Refused(f"zero is refused ({words}), and so is ending the listing ({refusal}): {WAY_OUT}")
+            return Refused(f"zero is refused ({words}), and so is ending the listing ({refusal}): {way_out(words)}")
         self._listings.memory.put(channel_sku, replace(place, is_live=False))
         return Accepted()
 
@@ -119,3 +121,16 @@ class ZeroStrategy:
         await self._on_sale_again(channel_sku)
         self._listings.memory.put(channel_sku, InTrading(trading.new_item_id(answer), place.sku))
         return Accepted()
+
+
+def is_day_used_up(words: str) -> bool:
+    """Whether the listing has been changed as often as eBay allows in a day."""
+    said = words.lower()
+    return "revis" in said and "selling limit" not in said and _DAILY_LIMIT.search(said) is not None
+
+
+def way_out(words: str) -> str:
+    """What a person can do about a listing that sells on. `words`: why its zero was refused."""
+    if is_day_used_up(words):
+        return "end it by hand, or write it again once the day is over at eBay: oneshelf listing retry"
+    return "switch out-of-stock control on at eBay (Site preferences), or end it by hand"

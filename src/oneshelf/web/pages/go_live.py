@@ -60,14 +60,16 @@ async def sign_off(request: Request) -> Response:
 
 
 async def _shown(request: Request, form: Form | None = None, said: Said | None = None) -> Response:
-    told = await api.show_plan(engine_of(request), request.path_params["channel"])
+    row, whole = await api.plan_read(engine_of(request), request.path_params["channel"])
     only = request.query_params.get("cause", "")
-    lines = [line for line in told.listings if only in ("", line.cause)]
+    lines = [line for line in whole if only in ("", line.cause)]
+    told = api.plan_out(row, whole, shown=lines[:LINES_SHOWN])
     context = {
         "plan": told,
+        "listing_count": len(whole),
         "only": only,
-        "lines": lines[:LINES_SHOWN],
-        "hidden_count": max(0, len(lines) - LINES_SHOWN),
+        "lines": told.listings,
+        "hidden_count": len(lines) - len(told.listings),
         "causes": {cause.value: words for cause, words in CAUSES.items()},
         "written": [cause.value for cause in (Cause.ZERO, Cause.CUT, Cause.RAISE)],
         "by": form.text("by") if form else "",
