@@ -146,7 +146,10 @@ async def told_known(asked: AsyncCursor[tuple[Any, ...]]) -> Known:
 
 
 class NewChannel(NamedTuple):
-    """A channel to be connected. `timing`: seconds that overrule the declared ones, see `flow.channel`."""
+    """A channel to be connected. `timing`: seconds that overrule the declared ones, see `flow.channel`.
+
+    `shows_figures`: see `sdk.capability`.
+    """
 
     channel: Channel
     kind: str
@@ -154,6 +157,7 @@ class NewChannel(NamedTuple):
     settings: Mapping[str, str]
     secrets: Mapping[str, str]
     timing: Mapping[str, float]
+    shows_figures: bool = True
 
     def __repr__(self) -> str:
         return f"NewChannel({self.channel!r}, {self.kind!r})"
@@ -178,11 +182,12 @@ async def add_channel(tx: Transaction, new: NewChannel, *, keyring: Keyring | No
             )
         ),
         "timing": Jsonb(dict(new.timing)),
+        "shows_figures": new.shows_figures,
     }
     added = await tx.execute(
         """
-        insert into channels (channel, kind, location, settings, secrets, timing)
-        values (%(channel)s, %(kind)s, %(location)s, %(settings)s, %(secrets)s, %(timing)s)
+        insert into channels (channel, kind, location, settings, secrets, timing, shows_figures)
+        values (%(channel)s, %(kind)s, %(location)s, %(settings)s, %(secrets)s, %(timing)s, %(shows_figures)s)
         on conflict (channel) do nothing
         """,
         columns,
