@@ -14,14 +14,14 @@ from oneshelf.domain.command import Component
 from oneshelf.domain.identity import Channel, Location, Sku
 from oneshelf.domain.ledger import Backorder, BackorderKind, BalanceKey
 from oneshelf.domain.probing import Ability
-from oneshelf.errors import ConfigurationError
+from oneshelf.errors import ConfigurationError, MalformedError
 from oneshelf.storage import arrays, listings, secret_keys
 from oneshelf.storage.database import Transaction
 from oneshelf.storage.keyring import Keyring
 
 _CHANNEL_COLUMNS = (
     "channel, kind, mode, location, settings, secrets, timing, created_at, paused_until, fail_streak, last_fault, "
-    "signs_off, held_at, held_reason, fallbacks"
+    "signs_off, held_at, held_reason, fallbacks, shows_figures"
 )
 
 
@@ -31,6 +31,7 @@ class ChannelRow(NamedTuple):
     `held_at`: since when the breaker lets nothing through but what was sold, for `held_reason`; None usually.
     `secrets`: as they are stored, to be opened by `secret_keys`.
     `fallbacks`: declared ability -> `reason` and `since`, of those that a probe has shown to be lost.
+    `shows_figures`: see `sdk.capability`.
     """
 
     channel: Channel
@@ -48,6 +49,7 @@ class ChannelRow(NamedTuple):
     held_at: datetime | None
     held_reason: str
     fallbacks: dict[str, dict[str, str]]
+    shows_figures: bool = True
 
     @property
     def lost(self) -> set[Ability]:
@@ -192,6 +194,8 @@ async def add_channel(tx: Transaction, new: NewChannel, *, keyring: Keyring | No
         """,
         columns,
     )
+    if not new.shows_figures:
+        await _plan_around(tx, new.location)
     if added.rowcount == 1:
         return ""
     cursor = tx.cursor(row_factory=class_row(ChannelRow))
@@ -219,11 +223,26 @@ async def add_channel(tx: Transaction, new: NewChannel, *, keyring: Keyring | No
     return "" if mode == old.mode else old.mode
 
 
+async def _plan_around(tx: Transaction, location: Location) -> None:
+    """What tills may sell unseen at this location may be another figure now: its guarded listings are planned."""
+    await tx.execute(
+        """
+        insert into touched (sku)
+        select s.sku from skus s join balances b on b.sku = s.sku and b.location = %(location)s
+        where s.is_guarded or s.mode = 'auto' order by s.sku
+        """,
+        {"location": location},
+    )
+
+
 async def set_mode(tx: Transaction, channel: Channel, mode: str) -> bool:
     """Watch, go live, or pause. False for an unknown channel. The SKUs whose shares that changes are planned.
 
-    Live: to all listings, linked now or later, unless the channel is signed off listing by listing.
+    Live: to all listings, linked now or later, unless the channel is signed off listing by listing. Raises
+    MalformedError for one that shows no figure.
     """
+    if mode == "live":
+        await _refuse_without_figures(tx, channel)
     await tx.execute(
         """
         insert into touched (sku)
@@ -245,6 +264,16 @@ async def set_mode(tx: Transaction, channel: Channel, mode: str) -> bool:
         {"mode": mode, "channel": channel},
     )
     return cursor.rowcount == 1
+
+
+async def _refuse_without_figures(tx: Transaction, channel: Channel) -> None:
+    cursor = await tx.execute(
+        "select from channels where channel = %(channel)s and not shows_figures", {"channel": channel}
+    )
+    if await cursor.fetchone() is not None:
+        raise MalformedError(
+            f"{channel} shows no figure, so there is nothing to write to it; what it tells counts already"
+        )
 
 
 async def channels(tx: Transaction) -> list[ChannelRow]:
