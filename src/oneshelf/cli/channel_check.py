@@ -74,8 +74,8 @@ def writes_of(row: ChannelRow) -> dict[str, object]:
         return {"declared": None, "writes": None, "key_life_s": None}
     relied_on = effective(kind.capability, row.lost)
     return {
-        "declared": kind.capability.write_kind.value,
-        "writes": relied_on.write_kind.value,
+        "declared": kind.capability.writes,
+        "writes": relied_on.writes,
         "key_life_s": relied_on.key_life_s,
     }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 
 from oneshelf.app import database_dsn, keyring_of, open_channels
@@ -19,6 +20,7 @@ from oneshelf.storage import (
     audit_positions,
     catalog,
     conflicts,
+    devices,
     endpoints,
     health,
     probes,
@@ -29,6 +31,7 @@ from oneshelf.storage import (
 )
 from oneshelf.storage.catalog import ChannelRow
 from oneshelf.storage.database import Database
+from oneshelf.storage.devices import DeviceRow
 from oneshelf.storage.migrate import check, reach
 from oneshelf.storage.probes import ProbeRow
 from oneshelf.storage.subscriptions import SubscriptionCheck
@@ -176,6 +179,7 @@ async def _channels(database: Database, public_url: str) -> list[Finding]:
             rows = await catalog.channels(tx)
             written = await probes.newest(tx, has_written=True)
             announced = await subscriptions.checks(tx)
+            told_by = await devices.listed(tx)
             heard = {row.channel: await schedules.progress(tx, row.channel, LISTENING) for row in rows}
         for row in rows:
             opened = channels.by_name.get(row.channel)
@@ -191,6 +195,9 @@ async def _channels(database: Database, public_url: str) -> list[Finding]:
                 Finding(f"channel {row.channel}: {found.what}", is_good=found.is_good, detail=found.detail)
                 for found in told
             ]
+            if not row.shows_figures:
+                findings += _devices(row, [one for one in told_by if one.channel == row.channel])
+                continue
             findings.append(_abilities(row, opened, written.get(row.channel)))
             if isinstance(opened.connector, Subscribes):
                 findings.append(_webhooks(opened, announced.get(row.channel), public_url))
@@ -198,6 +205,28 @@ async def _channels(database: Database, public_url: str) -> list[Finding]:
                 findings.append(_queue(opened, opened.connector, heard[row.channel]))
     if not rows:
         findings.append(Finding("channels", is_good=True, detail="none is connected yet; see oneshelf channel add"))
+    return findings
+
+
+def _devices(row: ChannelRow, told_by: Sequence[DeviceRow]) -> list[Finding]:
+    """Whether its devices are heard, with no number missing and nothing that contradicts."""
+    what = f"channel {row.channel}: devices"
+    if not told_by:
+        detail = f"none has told anything yet; tills post to /webhooks/{row.channel}, signed with webhook_secret"
+        return [Finding(what, is_good=True, detail=detail)]
+    more = f"oneshelf channel devices {row.channel}"
+    findings = []
+    for one in told_by:
+        wrong = []
+        if one.is_offline:
+            wrong.append(f"off line: told nothing for {one.silent_s:,.0f} s, its heartbeat is {one.heartbeat_s:g} s")
+        if one.missing_count:
+            wrong.append(f"{one.missing_count} numbers are missing, the oldest for {one.gap_age_s or 0.0:,.0f} s")
+        if asked := one.refused_count + one.conflict_count:
+            wrong.append(f"{asked} of its events move nothing and wait for a person")
+        good = f"{one.told_count} events told, the last {one.silent_s:,.0f} s ago"
+        detail = f"{'; '.join(wrong)}; see {more}" if wrong else good
+        findings.append(Finding(f"channel {row.channel}: device {one.device}", is_good=not wrong, detail=detail))
     return findings
 
 

@@ -69,6 +69,11 @@ class Capability:
     # False: it shows no figure of its own. It is never read, written or polled; its devices tell what they sold.
     shows_figures: bool = True
 
+    @property
+    def writes(self) -> str:
+        """How a quantity is written, in a word."""
+        return self.write_kind.value if self.shows_figures else "never"
+
 
 def effective(declared: Capability, lost: Collection[Ability]) -> Capability:
     """What the engine relies on: what is declared, one step down for each ability that a probe has shown to be lost.

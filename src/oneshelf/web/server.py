@@ -45,6 +45,7 @@ from oneshelf.web import (
     reservations,
     sharing,
     source_inputs,
+    tills,
     truth,
     webhooks,
     windows,
@@ -193,6 +194,7 @@ def create_app(
     app.include_router(files.router)
     app.include_router(policies.router)
     app.include_router(truth.router)
+    app.include_router(tills.router)
     app.include_router(windows.router)
     app.include_router(going_live.router)
     app.include_router(audit_log.router)
