@@ -1,6 +1,7 @@
 """Simulated tills: a shelf, buyers, and devices that go off line and come back with a burst of what they sold.
 
-Under `/_sim/devices` stands what each device used and has told; POST sets one on line or off line. Faults: `offline` (a
+Under `/_sim/devices` stands what each device used and has told; POST sets one on line or off line, `/_sim/heartbeat`
+lets one say that it is on. Faults: `offline` (a
 device is off the network for a while), `duplicate` (a burst is sent twice), `reorder` (a burst comes in pieces, in any
 order), `gap` (an event is told much later than the others), `equivocation` (a number is told again with other content).
 """
@@ -49,6 +50,7 @@ class TillSimulator(Simulator):
         return [
             Route("/_sim/devices", self._show_devices, methods=["GET"]),
             Route("/_sim/devices", self._control(self._set_device), methods=["POST"]),
+            Route("/_sim/heartbeat", self._control(lambda asked: self.beat(asked["device"])), methods=["POST"]),
         ]
 
     def account(self, *, address: str, webhook_secrets: Sequence[str] = ("hush",)) -> SimulatedAccount:
