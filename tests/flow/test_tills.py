@@ -13,10 +13,12 @@ from flow.till_world import SECRET, TILL, Tills, ago, back, event, line, open_ti
 from oneshelf.connectors.till.simulator_devices import signed_headers
 from oneshelf.domain.command import Count, Receive
 from oneshelf.domain.identity import ChannelSku, Sku
+from oneshelf.domain.last_unit import Way
 from oneshelf.flow.link import Wanted, link_listings
 from oneshelf.flow.receive import receive_webhook
 from oneshelf.sdk.fault import SignatureError
 from oneshelf.sdk.message import Request
+from oneshelf.storage import detail_views, short_list
 
 pytestmark = pytest.mark.pg
 
@@ -150,6 +152,9 @@ async def test_what_was_sold_beyond_the_shelf_is_short_and_paid_by_what_comes_in
         await tills.tell(sale(1, 3))
         assert await tills.ledger.figures() == {}
         assert [(row["units_shipped"], row["units_short"]) for row in await tills.lines()] == [(1, 2)]
+        async with tills.ledger.database.transaction() as tx:
+            [advised] = (await short_list.advised(tx, await detail_views.short_rows(tx))).values()
+        assert advised.advice.way is Way.COUNT
         await tills.ledger.ask(Receive(key=key(), sku=MUG, location=BERLIN, units=5))
         assert await tills.ledger.figures() == {"available": 3}
         assert [(row["units_shipped"], row["units_short"]) for row in await tills.lines()] == [(3, 0)]
