@@ -135,7 +135,10 @@ async def save(tx: Transaction, heard: Mapping[DeviceKey, Heard]) -> None:
         )
 
 
-_SETTING_S = "coalesce(nullif(c.settings ->> 'heartbeat_s', ''), '900')::float8"
+_HEARTBEAT_S = r"""
+    case when btrim(c.settings ->> 'heartbeat_s') ~ '^[0-9]{1,7}(\.[0-9]{1,9})?$'
+         then (c.settings ->> 'heartbeat_s')::float8 else 900 end
+"""
 
 
 async def listed(tx: Transaction, channel: Channel | None = None) -> list[DeviceRow]:
@@ -144,13 +147,13 @@ async def listed(tx: Transaction, channel: Channel | None = None) -> list[Device
     await cursor.execute(
         f"""
         select d.channel, d.device, c.location, d.highest, d.told_count, d.heard_at, silence.silent_s,
-               {_SETTING_S} as heartbeat_s, silence.silent_s > {_SETTING_S} as is_offline, d.clock_ahead_s,
+               silence.heartbeat_s, silence.silent_s > silence.heartbeat_s as is_offline, d.clock_ahead_s,
                gaps.gap_count, gaps.missing_count, gaps.gap_age_s, events.refused_count, events.waiting_count,
                (select count(distinct sequence) from device_conflicts k
                 where k.channel = d.channel and k.device = d.device) as conflict_count
         from devices d join channels c on c.channel = d.channel
         cross join lateral (
-            select extract(epoch from db_now() - d.heard_at)::float8 as silent_s
+            select extract(epoch from db_now() - d.heard_at)::float8 as silent_s, {_HEARTBEAT_S} as heartbeat_s
         ) as silence
         cross join lateral (
             select count(*) as gap_count, coalesce(sum(g.last - g.first + 1), 0)::bigint as missing_count,

@@ -54,7 +54,7 @@ create table device_events (
 create unique index device_receipts on device_events (channel, receipt_device, receipt)
     where kind <> 'void' and state = 'told';
 create index device_voids_waiting on device_events (channel, receipt_device, receipt) where state = 'waiting';
-create index device_events_refused on device_events (channel, received_at) where state = 'refused';
+create index device_events_open on device_events (channel, device) where state <> 'told';
 
 -- The same number told again with other content: the first is what counts, and a person has to look.
 create table device_conflicts (
@@ -91,5 +91,6 @@ from (
 
 -- Location -> units of each SKU that its tills may sell before we hear of it.
 create view till_allowances as
-select location, sum(coalesce(nullif(settings ->> 'allowance_units', ''), '1')::bigint)::bigint as units
-from channels where not shows_figures group by location;
+select location, sum(case when told ~ '^[0-9]{1,10}$' then told::bigint else 1 end)::bigint as units
+from channels cross join lateral btrim(settings ->> 'allowance_units') as told
+where not shows_figures group by location;
