@@ -77,8 +77,10 @@ async def interpret(database: Database, channels: Mapping[Channel, OpenChannel])
                 said.add(message, row, channels[row.channel])
                 if isinstance(message, DeviceNews) and message.unread:
                     parked[row.inbox_id] = _unread(message)
-        orders = await numbering.number(tx, said.numbered) if said.numbered else []
-        await facts.add(tx, [*said.snapshots, *orders])
+        snapshots = said.snapshots
+        if said.numbered:
+            snapshots += await numbering.number(tx, said.numbered)
+        await facts.add(tx, snapshots)
         await _pause(tx, said.lost)
         for channel, order_ids in sorted(said.wanted.items()):
             await wanted_orders.want(tx, channel, order_ids)
