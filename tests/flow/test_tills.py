@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from itertools import permutations
+from typing import Any
 
 import pytest
 
@@ -129,7 +130,7 @@ async def test_a_return_goes_where_it_is_put(
     dsn: str, disposition: str, figures: dict[str, int], has_receipt: bool
 ) -> None:
     async with open_tills(dsn, {"MUG": 5}) as tills:
-        more = {"of_receipt": "R-1"} if has_receipt else {}
+        more: dict[str, Any] = {"of_receipt": "R-1"} if has_receipt else {}
         await tills.tell(event("return", 2, returned=[back(2, disposition)], **more), sale(1))
         assert await tills.ledger.figures() == figures
         await tills.ledger.assert_sound()
