@@ -28,6 +28,7 @@ from oneshelf.web import (
     api,
     audit_log,
     commands,
+    count_tasks,
     counts,
     drifts,
     endpoints,
@@ -47,6 +48,8 @@ from oneshelf.web import (
     source_inputs,
     tills,
     truth,
+    warehouse,
+    warehouse_inputs,
     webhooks,
     windows,
 )
@@ -57,7 +60,13 @@ from oneshelf.web.needs import Needs
 from oneshelf.web.passwords import Passwords
 from oneshelf.web.plain_route import PlainRoutes
 
-BODIES = (*inputs.DOCUMENTED, *policy_inputs.DOCUMENTED, *source_inputs.DOCUMENTED, *endpoints.BODIES)
+BODIES = (
+    *inputs.DOCUMENTED,
+    *policy_inputs.DOCUMENTED,
+    *source_inputs.DOCUMENTED,
+    *warehouse_inputs.DOCUMENTED,
+    *endpoints.BODIES,
+)
 STATIC = Path(__file__).parent / "static"
 # No route answers with one of these itself.
 _HEADERS = [
@@ -186,6 +195,8 @@ def create_app(
     app.state.engine = Engine(database=database, channels=channels, clock=clock, wake=wake, post=post, feed=feed)
     app.state.door, app.state.passwords = door, Passwords()
     app.include_router(counts.router)
+    app.include_router(count_tasks.router)
+    app.include_router(warehouse.router)
     app.include_router(reservations.router)
     app.include_router(sharing.router)  # Before the routes that would take its addresses for a SKU.
     app.include_router(api.router)
