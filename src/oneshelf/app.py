@@ -136,9 +136,9 @@ class OpenChannels:
         buckets = [(limit.operation, limit.rate_per_s, limit.burst) for limit in capability.limits]
         async with self._database.transaction() as tx:
             await limits.ensure(tx, row.channel, buckets)
-            await schedules.ensure(
-                tx, row.channel, {"orders": capability.poll_orders_s, "stock": capability.sweep_stock_s}
-            )
+            if capability.shows_figures:
+                every_s = {"orders": capability.poll_orders_s, "stock": capability.sweep_stock_s}
+                await schedules.ensure(tx, row.channel, every_s)
         return OpenChannel(
             name=row.channel,
             kind=row.kind,

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
 from itertools import count
+from typing import Any
 from uuid import UUID
 
 from oneshelf.domain.account import Account, Outside, StockState
@@ -98,7 +99,7 @@ def release(reservation_id: UUID) -> Release:
     return Release(key=key(), reservation_id=reservation_id)
 
 
-def tell(of: Shelf, units: int, *, order_id: str = "o1", placed_at: datetime = NOON, **said: int) -> OrderPosted:
+def tell(of: Shelf, units: int, *, order_id: str = "o1", placed_at: datetime = NOON, **said: Any) -> OrderPosted:
     """The channel tells of an order of `units` mugs."""
     is_pending = bool(said.pop("is_pending", 0))
     listing = ChannelSku("six mugs" if said.pop("pack_units", 1) == 6 else "mug")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -37,7 +39,7 @@ from oneshelf.domain.outcome import Claimed, IsBundle, NotThatManyShipped, Poste
 from oneshelf.errors import MalformedError
 
 
-def order_duos(on: Shelf, units: int, **said: int) -> None:
+def order_duos(on: Shelf, units: int, **said: Any) -> None:
     line = OrderLine("l1", ChannelSku("duo"), units, **said)
     post_order(on, OrderSnapshot(SHOP, "o1", "1", NOON, False, (line,)), LINKS)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count, permutations
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -56,7 +57,7 @@ def order(*lines: OrderLine, order_id: str = "o1", version: str = "1", is_pendin
     return OrderSnapshot(SHOP, order_id, version, PLACED, is_pending, lines)
 
 
-def line(units: int, listing: str = "mug", line_id: str = "l1", **said: int) -> OrderLine:
+def line(units: int, listing: str = "mug", line_id: str = "l1", **said: Any) -> OrderLine:
     return OrderLine(line_id, ChannelSku(listing), units, **said)
 
 

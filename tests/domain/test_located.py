@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import permutations
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from oneshelf.domain.order import OrderLine, OrderSnapshot, is_older, located
 from oneshelf.errors import MalformedError
 
 
-def line(units: int = 3, *, elsewhere: int | None = 0, **said: int) -> OrderLine:
+def line(units: int = 3, *, elsewhere: int | None = 0, **said: Any) -> OrderLine:
     return OrderLine("l1", ChannelSku("mug"), units, units_elsewhere=elsewhere, **said)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -36,7 +37,7 @@ def reservation(outcome: Outcome) -> UUID:
     return outcome.reservation_id
 
 
-def order(units: int, order_id: str = "o1", **said: int) -> OrderSnapshot:
+def order(units: int, order_id: str = "o1", **said: Any) -> OrderSnapshot:
     return OrderSnapshot(SHOP, order_id, "1", NOON, False, (OrderLine("l1", ChannelSku("mug"), units, **said),))
 
 

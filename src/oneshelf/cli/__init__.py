@@ -9,6 +9,7 @@ from oneshelf.cli import (
     audit_log,
     channel,
     channel_check,
+    channel_devices,
     channel_measures,
     conflict,
     demo,
@@ -47,6 +48,7 @@ simulation.register(app)
 look.register(app)
 explain.register(app)
 channel_check.register(channel.app)
+channel_devices.register(channel.app)
 channel_measures.register(channel.app)
 matrix.register(channel.app)
 undo.register(app)

@@ -11,7 +11,14 @@ from typing import Any
 READS = frozenset(
     {
         *("audit", "audit-log", "explain", "short", "sku", "status", "doctor"),
-        *("channel list", "channel matrix", "channel state-changes", "channel sweep-plan", "channel windows"),
+        *(
+            "channel devices",
+            "channel list",
+            "channel matrix",
+            "channel state-changes",
+            "channel sweep-plan",
+            "channel windows",
+        ),
         *("drift list", "drift show", "errors list", "listing list", "listing plan", "listing unlinked"),
         *("policy history", "policy list", "policy preview", "secrets list", "secrets new-key"),
         *("architecture plan", "architecture show", "source list", "source statements"),

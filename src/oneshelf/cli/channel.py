@@ -72,7 +72,11 @@ def add(
             f"{new.channel} was {former_mode} and is back in mode watch: its location or a setting is another one, so "
             "nothing is written before somebody has looked at it."
         )
-    typer.echo(f"{new.channel} is connected. Next: oneshelf doctor, then oneshelf listing plan {new.channel}")
+    if new.shows_figures:
+        then = f"then oneshelf listing plan {new.channel}"
+    else:
+        then = f"then let its devices post to /webhooks/{new.channel}, and look: oneshelf channel devices"
+    typer.echo(f"{new.channel} is connected. Next: oneshelf doctor, {then}")
 
 
 @app.command("list")

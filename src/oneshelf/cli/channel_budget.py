@@ -15,7 +15,10 @@ BUSIEST = 3
 
 
 async def plans(tx: Transaction, only: Channel | None) -> list[dict[str, object]]:
-    """How the stock of each channel (or of `only` this one) is read, and what of its changes was used, for a person."""
+    """How the stock of each channel (or of `only` this one) is read, and what of its changes was used, for a person.
+
+    One that shows no figure is left out.
+    """
     from oneshelf.domain.sweep_plan import sweep_plan
     from oneshelf.flow.channel import read_budget, with_timing
     from oneshelf.sdk.kinds import kind_named, load_kinds
@@ -26,7 +29,7 @@ async def plans(tx: Transaction, only: Channel | None) -> list[dict[str, object]
     places = await sweep_places.places(tx)
     found = []
     for row in await catalog.channels(tx):
-        if only not in {None, row.channel}:
+        if only not in {None, row.channel} or not row.shows_figures:
             continue
         capability = with_timing(kind_named(kinds, row.kind).capability, row.timing)
         listing_count, hot_count = counts[row.channel]

@@ -56,9 +56,9 @@ def check(
     else:
         show_rows([as_told(one) for one in checks], _COLUMNS, as_json=False, empty="nothing was tried")
         typer.echo(in_words(after))
-        for line in budget_in_words(budget):
+        for line in budget_in_words(budget) if budget else ():
             typer.echo(line)
-        if not write:
+        if not write and after.shows_figures:
             typer.echo(f"writes were not tried; to do so: oneshelf channel check {channel} --listing LISTING --write")
     if any(one.verdict is Verdict.FAILS for one in checks):
         raise typer.Exit(EXIT_REFUSED)
@@ -74,14 +74,16 @@ def writes_of(row: ChannelRow) -> dict[str, object]:
         return {"declared": None, "writes": None, "key_life_s": None}
     relied_on = effective(kind.capability, row.lost)
     return {
-        "declared": kind.capability.write_kind.value,
-        "writes": relied_on.write_kind.value,
+        "declared": kind.capability.writes,
+        "writes": relied_on.writes,
         "key_life_s": relied_on.key_life_s,
     }
 
 
 def in_words(row: ChannelRow) -> str:
     """How the channel is written, and what it was shown to lack, since when, and the way out."""
+    if not row.shows_figures:
+        return f"{row.channel} shows no figure: nothing is read from it or written to it. See oneshelf channel devices"
     told = writes_of(row)
     lines = [f"{row.channel} declares {told['declared']}, and is written so: {told['writes']}"]
     for ability, fallback in row.fallbacks.items():
@@ -145,7 +147,7 @@ async def _find(database: Database, channel: Channel, listing: str) -> tuple[Cha
 
 async def _probe(
     database: Database, channel: Channel, channel_sku: ChannelSku | None, *, writes: bool
-) -> tuple[tuple[Check, ...], ChannelRow, dict[str, object]]:
+) -> tuple[tuple[Check, ...], ChannelRow, dict[str, object] | None]:
     from oneshelf.app import open_channels
     from oneshelf.cli.channel_budget import plans
     from oneshelf.clock import SystemClock
@@ -158,5 +160,5 @@ async def _probe(
             raise ConfigurationError(f"{channel} cannot be opened; oneshelf doctor says why")
         checks = await probe(database, opened, SystemClock(), channel_sku=channel_sku, writes=writes)
     async with database.transaction() as tx:
-        [budget] = await plans(tx, channel)
-    return checks, await _row(database, channel), budget
+        budgets = await plans(tx, channel)
+    return checks, await _row(database, channel), budgets[0] if budgets else None

@@ -139,7 +139,7 @@ def sweep_plan(channel: One = "", as_json: Json = False) -> None:
     rows = [
         {**plan, "pass_share": f"{plan['pass_share']:.2%}", "hot_share": f"{plan['hot_share']:.2%}"} for plan in found
     ]
-    show_rows(rows, _PLAN, as_json=False, empty="no channel is connected")
+    show_rows(rows, _PLAN, as_json=False, empty="no channel that shows a figure is connected")
     for plan in found:
         for line in what_stands_out(plan):
             typer.echo(f"{plan['channel']}: {line}")

@@ -166,6 +166,8 @@ def in_words(row: ChannelRow, lines: Sequence[PlanLine]) -> str:
 
     whole = totals(lines)
     if not lines:
+        if not row.shows_figures:
+            return f"{row.channel} shows no figure, so there is nothing to write to it; what it tells counts already"
         return f"{row.channel} ({row.mode}): no listing has been read yet; run oneshelf serve in mode watch first"
     by_listing = ", signed off listing by listing" if row.signs_off == "listing" else ""
     held = ", held by the breaker: see oneshelf status" if row.held_at else ""

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 Some_ = Annotated[list[str] | None, typer.Argument(metavar="[SKU...]", help="The SKUs; or --all, or --group.")]
 Skus_ = Annotated[list[str], typer.Argument(metavar="SKU...", help="The SKUs.")]
-_EXPOSED = ("sku", "mode", "is_guarded", "location", "available", "sellable_by_listings", "exposure_units")
+_EXPOSED = (
+    *("sku", "mode", "is_guarded", "location", "available", "sellable_by_listings", "till_allowance_units"),
+    "exposure_units",
+)
 _SHOWN = ("channel", "channel_sku", "phase", "desired_units", "verified_units", "rights_units", "is_live")
 LOOK_EVERY_S = 0.5
 
@@ -103,7 +106,7 @@ def freeze(
 
 
 def exposure(as_json: Json = False) -> None:
-    """SKUs of which units could be sold twice now at worst: what listings may sell, less what is available."""
+    """SKUs of which units could be sold twice now at worst: what listings and tills may sell, less what is there."""
     from oneshelf.storage import rights
 
     async def read(database: Database) -> list[Sharing]:

@@ -16,9 +16,11 @@ from oneshelf.domain.outcome import CountedShort, Posted
 from oneshelf.domain.seen import (
     FIGURE_STATES,
     Begun,
+    Certainty,
     LookedBack,
     Ruling,
     Since,
+    certainty,
     is_quoted,
     not_seen,
     seen_anyway,
@@ -55,6 +57,7 @@ def count(
     moved = abs(missing)
     units_short = _correct(shelf, command, missing)
     _fill_seen(shelf, command)
+    _settle_counters(shelf, command)
     shelf.fill_shortages()
     available = shelf.available(command.sku, command.location)
     if command.token is not None or command.as_of is not None:
@@ -75,6 +78,23 @@ def _fill_seen(shelf: Shelf, command: Count) -> None:
                 reason = Reason.SEEN_BY_COUNT
                 shelf.move(line.sku, origin=found, target=available, units=units, reason=reason, source=line.source)
                 fill(shelf, line, units)
+
+
+def _settle_counters(shelf: Shelf, command: Count) -> None:
+    """What had left over a counter before the count, and nobody had counted: it is not in the figure, nor missing."""
+    key = (command.sku, command.location)
+    ruling, is_dated = shelf.rulings[key], command.token is not None or command.as_of is not None
+    for line in list(shelf.lines.values()):
+        left_at, units = line.handed_over_at, line.units_short
+        if left_at is None or not units or (line.sku, line.location) != key:
+            continue
+        if is_dated and certainty(left_at, ruling.counted_at, error_s=ruling.error_s) is not Certainty.SEEN:
+            continue
+        found, available = Account(Outside.FOUND), Account(StockState.AVAILABLE, line.location)
+        shelf.move(
+            line.sku, origin=found, target=available, units=units, reason=Reason.SEEN_BY_COUNT, source=line.source
+        )
+        fill(shelf, line, units)
 
 
 def _rule(shelf: Shelf, command: Count, *, now: datetime) -> None:

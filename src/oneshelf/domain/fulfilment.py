@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from oneshelf.domain.account import Account, Outside, StockState
 from oneshelf.domain.command import Component
+from oneshelf.domain.handover import hand_over
 from oneshelf.domain.identity import ChannelSku, Location, Sku
 from oneshelf.domain.late import give_what_was_seen
 from oneshelf.domain.ledger import Shelf
@@ -66,13 +67,14 @@ def post_order(shelf: Shelf, snapshot: OrderSnapshot, links: Mapping[ChannelSku,
     unlinked: list[ChannelSku] = []
     for line in snapshot.lines:
         positions = shelf.positions(snapshot.channel, snapshot.order_id, line.line_id)
+        is_new = not positions
         if not positions:
             link = links.get(line.channel_sku)
             if link is None:
                 unlinked.append(line.channel_sku)
                 continue
             positions = _new_positions(shelf, snapshot, line, link)
-            for position in positions:
+            for position in positions if snapshot.handed_over is None else ():
                 sold = (line.units_open + line.units_shipped) * position.pack_units
                 give_what_was_seen(shelf, position, sold - position.units_committed - position.units_shipped)
         # Each position of a bundle remembers the same figure: the listing was lowered once.
@@ -80,6 +82,9 @@ def post_order(shelf: Shelf, snapshot: OrderSnapshot, links: Mapping[ChannelSku,
         off_listing[line.channel_sku] = off_listing.get(line.channel_sku, 0) + change
         for position in positions:
             position.units_off_listing = line.units_off_listing
+            if snapshot.handed_over is not None:
+                hand_over(shelf, position, line, snapshot.handed_over, is_new=is_new)
+                continue
             _confirm_payment(shelf, position, snapshot)
             _ship(shelf, position, line.units_shipped * position.pack_units)
             _restock(shelf, position, line.units_returned * position.pack_units)
@@ -93,9 +98,10 @@ def _check_plausible(shelf: Shelf, snapshot: OrderSnapshot, line: OrderLine, lin
     positions = shelf.positions(snapshot.channel, snapshot.order_id, line.line_id)
     packs = [position.pack_units for position in positions] or [units for _, units in (link.counted if link else ())]
     pack_units = max(packs, default=1)
-    if line.units_ordered * pack_units > LINE_UNITS_MAX:
+    units = max(line.units_ordered, line.units_brought)
+    if units * pack_units > LINE_UNITS_MAX:
         raise MalformedError(
-            f"order {snapshot.order_id}, line {line.line_id}: {line.units_ordered} of {line.channel_sku} are more than "
+            f"order {snapshot.order_id}, line {line.line_id}: {units} of {line.channel_sku} are more than "
             f"the {LINE_UNITS_MAX} units that one line may move"
         )
 

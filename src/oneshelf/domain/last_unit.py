@@ -22,6 +22,7 @@ class Claimant:
     """An order line or a reservation that holds units of a SKU at a location, or waits for some.
 
     `source` names it; `promised_to` is the order, or the holder. `is_locked`: paid, locked or partly picked.
+    `has_left`: it was sold over a counter, so it waits for nothing and only the books are short.
     """
 
     source: str
@@ -31,6 +32,7 @@ class Claimant:
     placed_at: datetime
     units_held: int
     units_short: int
+    has_left: bool = False
 
     @property
     def units(self) -> int:
@@ -45,6 +47,7 @@ class Claimant:
 class Way(StrEnum):
     """How a short order gets out of it, the cheapest first."""
 
+    COUNT = "count"  # it has left over a counter: a count of the place puts the books right
     TRANSFER = "transfer"  # units lie at another location
     WAIT = "wait"  # units are incoming
     HOLD_BACK = "hold back"  # an order of a lower rank has not shipped: its units serve this one
@@ -85,15 +88,16 @@ def advise(
 
     No unit is promised to two of them; the first in rank has the first choice.
     """
-    given = grant(claimants, sum(one.units_held for one in claimants))
+    waiting = [one for one in claimants if not one.has_left]
+    given = grant(waiting, sum(one.units_held for one in waiting))
     spare = {
         one: one.units_held - given[one.source]
-        for one in sorted(claimants, key=lambda one: one.rank, reverse=True)
+        for one in sorted(waiting, key=lambda one: one.rank, reverse=True)
         if one.units_held > given[one.source]
     }
     left, coming = dict(elsewhere), incoming
-    advice = {}
-    for one in sorted((each for each in claimants if each.units_short), key=lambda each: each.rank):
+    advice = {one.source: Advice(loses=False, way=Way.COUNT) for one in claimants if one.has_left and one.units_short}
+    for one in sorted((each for each in waiting if each.units_short), key=lambda each: each.rank):
         loses = given[one.source] < one.units
         sources = _taken(one.units_short, {name: left[name] for name in sorted(left, key=lambda at: (-left[at], at))})
         from_others = _taken(one.units_short, {each.promised_to: units for each, units in spare.items()})

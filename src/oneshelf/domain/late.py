@@ -5,7 +5,8 @@ In whatever order a count and the movements around it are told, the figures end 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from oneshelf.domain.account import Account, Outside, StockState
@@ -26,14 +27,10 @@ def post_late(
     """Decide with `post` a command that happened before now. The shelf must hold the rulings of its balances."""
     if happened_at > now + timedelta(seconds=CLOCK_ERROR_S):
         return InFuture(command.sku, happened_at, now)
-    told = _ToldLate(shelf, happened_at, str(command.key))
-    shelf.happened_at = happened_at
-    told.give_before(command)
-    shelf.after_move = told.take_back
-    try:
+    with told_late(shelf, happened_at, str(command.key)) as told:
+        told.give_before(command)
+        shelf.after_move = told.take_back
         outcome = post()
-    finally:
-        shelf.happened_at = shelf.after_move = None
     shelf.fill_shortages()
     if (
         not isinstance(outcome, Posted)
@@ -44,6 +41,16 @@ def post_late(
     location = command.origin if isinstance(command, Dispatch) else command.location
     available = shelf.available(command.sku, location)
     return PostedLate(outcome.units_moved, available, told.units_seen, told.units_ambiguous)
+
+
+@contextmanager
+def told_late(shelf: Shelf, happened_at: datetime, source: str) -> Iterator[ToldLate]:
+    """What is moved in here happened then. Who sets `shelf.after_move` to `take_back` lets the counts judge it."""
+    shelf.happened_at = happened_at
+    try:
+        yield ToldLate(shelf, happened_at, source)
+    finally:
+        shelf.happened_at = shelf.after_move = None
 
 
 def give_what_was_seen(shelf: Shelf, line: LinePosition, units: int) -> None:
@@ -58,8 +65,8 @@ def give_what_was_seen(shelf: Shelf, line: LinePosition, units: int) -> None:
         )
 
 
-class _ToldLate:
-    """One command that is told late, and what the counts have to say to it."""
+class ToldLate:
+    """One thing that is told late, and what the counts have to say to it."""
 
     def __init__(self, shelf: Shelf, happened_at: datetime, source: str) -> None:
         self.shelf = shelf
@@ -73,17 +80,17 @@ class _ToldLate:
         """Units that a count has found gone are not there for the command that took them: give them back first."""
         match command:
             case Adjust(delta_units=delta) if delta < 0:
-                self._give(command.sku, command.location, -delta)
+                self.give(command.sku, command.location, -delta)
             case Move(origin=StockState.AVAILABLE, units=units):
-                self._give(command.sku, command.location, units, target=command.target)
+                self.give(command.sku, command.location, units, target=command.target)
             case Dispatch(units=units) if (command.sku, command.transfer_id) not in self.shelf.transfers:
-                self._give(command.sku, command.origin, units)
+                self.give(command.sku, command.origin, units)
             case Ship():
                 self._give_to_order(command)
             case _:
                 pass
 
-    def _give(
+    def give(
         self,
         sku: Sku,
         location: Location,
@@ -92,6 +99,7 @@ class _ToldLate:
         origin: StockState = StockState.AVAILABLE,
         target: StockState | Outside = Outside.SHRINKAGE,
     ) -> None:
+        """Give back what a count has found gone, before it goes."""
         ruling = self.shelf.rulings.get((sku, location))
         change = Moved(units, origin, target).change(ruling.figure) if ruling else 0
         if ruling and change < 0 and self._known(ruling) is Certainty.SEEN:
@@ -109,7 +117,7 @@ class _ToldLate:
         lacking = command.units - sum(line.units_committed for line in lines)
         if not 0 < lacking <= sum(line.units_short for line in lines):
             return
-        self._give(*place, lacking, origin=StockState.COMMITTED, target=Outside.CUSTOMER)
+        self.give(*place, lacking, origin=StockState.COMMITTED, target=Outside.CUSTOMER)
         left = self.units_given
         for line in lines:
             units = min(left, line.units_short)

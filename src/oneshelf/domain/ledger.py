@@ -352,7 +352,25 @@ def fill(shelf: Shelf, promise: Promise, units: int) -> None:
     )
     shelf.shorten(promise, -units)
     if isinstance(promise, LinePosition):
-        if promise.is_pending:
+        if promise.handed_over_at is not None:
+            _leave(shelf, promise, promise.handed_over_at, units)
+        elif promise.is_pending:
             promise.units_pending += units
         else:
             promise.units_committed += units
+
+
+def _leave(shelf: Shelf, line: LinePosition, at: datetime, units: int) -> None:
+    """What was sold over a counter and nobody had counted is found to have left then. No count has a say in it now."""
+    told, judge = shelf.happened_at, shelf.after_move
+    shelf.happened_at, shelf.after_move = at, None
+    shelf.move(
+        line.sku,
+        origin=inside(StockState.COMMITTED, line.location),
+        target=Account(Outside.CUSTOMER),
+        units=units,
+        reason=Reason.SHIPPED,
+        source=line.source,
+    )
+    shelf.happened_at, shelf.after_move = told, judge
+    line.units_shipped += units

@@ -20,6 +20,9 @@ class LinePosition:
 
     `pack_units`: units of this SKU in one sold unit of the listing. What came back of the shipped units is told twice:
     `units_restocked` by the channel, which has put them on sale again, and `units_returned` by people of ours.
+
+    `handed_over_at`: by then all of it had left over a counter, also what it is short of. `units_brought`: what a
+    customer put on the counter.
     """
 
     sku: Sku
@@ -38,6 +41,8 @@ class LinePosition:
     units_off_listing: int = 0
     units_returned: int = 0
     units_restocked: int = 0
+    handed_over_at: datetime | None = None
+    units_brought: int = 0
 
     @property
     def key(self) -> LineKey:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from oneshelf.domain.command import ReturnInto
 from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.errors import MalformedError
 
@@ -24,6 +25,8 @@ class OrderLine:
     Where a channel ships from several locations and its listing is about one of them, `units_shipped` are those from
     there. `units_elsewhere` of the open ones will leave from others (None: this message does not tell from where), and
     `units_shipped_elsewhere` have. They are on nobody's shelf here, and lower no listing of this channel.
+
+    `units_brought`: a customer put so many on the counter, whoever had sold them, and they went `brought_into` a state.
     """
 
     line_id: str
@@ -35,11 +38,13 @@ class OrderLine:
     units_returned: int = 0
     units_elsewhere: int | None = 0
     units_shipped_elsewhere: int = 0
+    units_brought: int = 0
+    brought_into: ReturnInto = ReturnInto.AVAILABLE
 
     def __post_init__(self) -> None:
         elsewhere = min(self.units_elsewhere or 0, self.units_shipped_elsewhere)
         least = min(self.units_ordered, self.units_cancelled, self.units_relisted, elsewhere)
-        if min(least, self.units_shipped, self.units_returned) < 0:
+        if min(least, self.units_shipped, self.units_returned, self.units_brought) < 0:
             raise MalformedError(f"order line {self.line_id} has a negative number of units")
         if self.units_open_anywhere < 0:
             shipped = self.units_shipped + self.units_shipped_elsewhere
@@ -86,11 +91,22 @@ class OrderLine:
 
 
 @dataclass(frozen=True, slots=True)
+class HandedOver:
+    """The goods changed hands when the order was made: they had left by `left_at`, and came back from `came_at` on.
+
+    Such an order is told once as it was sold, and perhaps once more as taken back.
+    """
+
+    left_at: datetime
+    came_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class OrderSnapshot:
     """A channel's order at one of the channel's versions.
 
     `version` is the channel's own, as text that sorts (an ISO instant in UTC); newer replaces older whatever the
-    order of arrival. `is_pending`: sold, but the payment is not yet confirmed.
+    order of arrival. `is_pending`: sold, but the payment is not yet confirmed. `handed_over`: of a sale at a counter.
     """
 
     channel: Channel
@@ -99,6 +115,7 @@ class OrderSnapshot:
     placed_at: datetime
     is_pending: bool
     lines: tuple[OrderLine, ...]
+    handed_over: HandedOver | None = None
 
     def __post_init__(self) -> None:
         line_ids = [line.line_id for line in self.lines]

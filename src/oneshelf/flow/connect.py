@@ -43,7 +43,9 @@ def checked_channel(
     config = ChannelConfig(channel=channel, settings=settings, secrets=secrets)
     chosen.open(config, channel=channel, http=http, clock=clock)
     seconds = {key: _seconds(key, text) for key, text in timing.items()}
-    return NewChannel(channel, kind, location_from(location), settings, secrets, seconds)
+    return NewChannel(
+        channel, kind, location_from(location), settings, secrets, seconds, chosen.capability.shows_figures
+    )
 
 
 async def connect(database: Database, new: NewChannel) -> str:

@@ -6,6 +6,7 @@ Next: a person, who mends what is found.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from oneshelf.clock import SystemClock
@@ -23,6 +24,7 @@ from oneshelf.sdk.message import Finding
 from oneshelf.storage import (
     audit_positions,
     conflicts,
+    devices,
     endpoints,
     health,
     probes,
@@ -34,6 +36,7 @@ from oneshelf.storage import (
 )
 from oneshelf.storage.catalog import ChannelRow
 from oneshelf.storage.database import Database
+from oneshelf.storage.devices import DeviceRow
 from oneshelf.storage.probes import ProbeRow
 from oneshelf.storage.subscriptions import SubscriptionCheck
 
@@ -91,11 +94,14 @@ async def channel(database: Database, row: ChannelRow, opened: OpenChannel | Non
     async with database.transaction() as tx:
         written = await probes.newest(tx, has_written=True)
         announced = await subscriptions.checks(tx)
+        told_by = await devices.listed(tx, row.channel)
         heard = await schedules.progress(tx, row.channel, LISTENING)
     try:
         told = list(await opened.connector.preflight())
     except CHANNEL_FAILURES as fault:
         told = [Finding("answers", is_good=False, detail=words_of(fault))]
+    if not row.shows_figures:
+        return [*told, *_devices(row, told_by)]
     told += [*_clock(opened), _abilities(row, opened, written.get(row.channel))]
     if isinstance(opened.connector, Subscribes):
         told.append(_webhooks(opened, announced.get(row.channel), public_url))
@@ -205,6 +211,27 @@ def _clock(opened: OpenChannel) -> list[Finding]:
     said = f"{abs(ahead_s):.1f} s {'ahead of' if ahead_s > 0 else 'behind'} ours" if ahead_s else "as ours"
     detail = said if is_near else f"{said}; run an NTP client here, its signatures and orders are judged by time"
     return [Finding("clock of the channel", is_good=is_near, detail=detail)]
+
+
+def _devices(row: ChannelRow, told_by: Sequence[DeviceRow]) -> list[Finding]:
+    """Whether its devices are heard, with no number missing and nothing that contradicts."""
+    if not told_by:
+        detail = f"none has told anything yet; tills post to /webhooks/{row.channel}, signed with webhook_secret"
+        return [Finding("devices", is_good=True, detail=detail)]
+    more = f"oneshelf channel devices {row.channel}"
+    findings = []
+    for one in told_by:
+        wrong = []
+        if one.is_offline:
+            wrong.append(f"off line: told nothing for {one.silent_s:,.0f} s, its heartbeat is {one.heartbeat_s:g} s")
+        if one.missing_count:
+            wrong.append(f"{one.missing_count} numbers are missing, the oldest for {one.gap_age_s or 0.0:,.0f} s")
+        if asked := one.refused_count + one.conflict_count:
+            wrong.append(f"{asked} of its events move nothing and wait for a person")
+        good = f"{one.told_count} events told, the last {one.silent_s:,.0f} s ago"
+        detail = f"{'; '.join(wrong)}; see {more}" if wrong else good
+        findings.append(Finding(f"device {one.device}", is_good=not wrong, detail=detail))
+    return findings
 
 
 def _abilities(row: ChannelRow, opened: OpenChannel, newest: ProbeRow | None) -> Finding:

@@ -15,7 +15,7 @@ from oneshelf.domain.availability import Derivation, bounded
 from oneshelf.domain.identity import Location, Sku
 from oneshelf.domain.ledger import Balance
 from oneshelf.domain.offering import derive_all
-from oneshelf.storage import explanations, offers, past, policies, rights, views
+from oneshelf.storage import devices, explanations, offers, past, policies, rights, views
 from oneshelf.storage.database import Database, Transaction, now
 from oneshelf.storage.drifts import DriftRow
 from oneshelf.storage.listings import ListingKey
@@ -88,7 +88,9 @@ async def _now(tx: Transaction, key: ListingKey, names: explanations.ListingName
     is_due = derivation.units != row.desired_units
     if row.desired_units is not None and any(guard.is_guarded for guard in guards.values()):
         # How the units are split depends on what each listing may sell meanwhile: the plan is the one that has done it.
-        derivation, is_due = bounded(derivation, row.desired_units), False
+        [place] = [one.location for one in sold if one.key == key]
+        kept = (await devices.allowances(tx)).get(place, 0)
+        derivation, is_due = bounded(derivation, row.desired_units, kept_for_tills=kept), False
     figures = (
         Figure(name="desired", units=row.desired_units, version=row.desired_version, at=row.desired_at),
         Figure(name="sent", units=row.sent_units, version=row.sent_version, at=row.sent_at),

@@ -1,7 +1,7 @@
 """Read deliveries: what do they say in our words?
 
 Reads: new inbox rows. Writes: facts, wishes to look at listings, to ask for an order or to poll them all, a pause of a
-channel that lets us in no longer; a delivery that cannot be read is parked.
+channel that lets us in no longer, the numbers of devices; a delivery that cannot be read is parked.
 Next: post, confirm, fetch.
 """
 
@@ -15,9 +15,10 @@ from typing import assert_never
 from oneshelf.domain.identity import Channel, printable
 from oneshelf.domain.order import OrderSnapshot
 from oneshelf.errors import MalformedError
+from oneshelf.flow import numbering
 from oneshelf.flow.channel import NEEDS_PERSON_PAUSE_S, WORDS_LENGTH_MAX, OpenChannel
 from oneshelf.sdk.contract import FetchesOrders
-from oneshelf.sdk.message import AccessLost, Delivery, Ignored, Message, OrderHint, StockHint
+from oneshelf.sdk.message import AccessLost, Delivery, DeviceNews, Ignored, Message, OrderHint, StockHint
 from oneshelf.storage import catalog, facts, inbox, listings, schedules, wanted_orders
 from oneshelf.storage.database import Database, Transaction
 from oneshelf.telemetry import get_logger
@@ -38,6 +39,7 @@ class _Said:
     with_order_hints: set[Channel] = field(default_factory=set)
     wanted: dict[Channel, set[str]] = field(default_factory=dict)
     lost: dict[Channel, str] = field(default_factory=dict)
+    numbered: list[numbering.Telling] = field(default_factory=list)
 
     def add(self, message: Message, row: inbox.InboxRow, channel: OpenChannel) -> None:
         match message:
@@ -49,6 +51,8 @@ class _Said:
                 self.with_order_hints.add(row.channel)
             case StockHint():
                 self.hints.setdefault(row.channel, []).append(message)
+            case DeviceNews():
+                self.numbered.append(numbering.Telling(row.channel, message, row.received_at))
             case AccessLost(reason=reason):
                 self.lost[row.channel] = printable(reason, length_max=WORDS_LENGTH_MAX)
             case Ignored():
@@ -71,7 +75,11 @@ async def interpret(database: Database, channels: Mapping[Channel, OpenChannel])
                 continue
             for message in messages:
                 said.add(message, row, channels[row.channel])
+                if isinstance(message, DeviceNews) and message.unread:
+                    parked[row.inbox_id] = _unread(message)
         snapshots = said.snapshots
+        if said.numbered:
+            snapshots += await numbering.number(tx, said.numbered)
         await facts.add(tx, snapshots)
         await _pause(tx, said.lost)
         for channel, order_ids in sorted(said.wanted.items()):
@@ -86,6 +94,12 @@ async def interpret(database: Database, channels: Mapping[Channel, OpenChannel])
     for channel, reason in said.lost.items():
         log.warning("channel.access_lost", channel=channel, reason=reason[:200])
     return len(rows)
+
+
+def _unread(news: DeviceNews) -> str:
+    """Why a delivery waits of which the rest counts. Sent again with what was wrong put right, nothing counts twice."""
+    words = f"{len(news.unread)} of its events cannot be read, the other {len(news.events)} count: "
+    return printable(words + "; ".join(news.unread), length_max=inbox.REASON_LENGTH_MAX)
 
 
 async def _pause(tx: Transaction, lost: Mapping[Channel, str]) -> None:

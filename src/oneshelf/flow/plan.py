@@ -20,7 +20,18 @@ from oneshelf.domain.listing import Listing, Phase
 from oneshelf.domain.offering import Offered, Stock, derive_all
 from oneshelf.domain.rights import Mode, Seller, Standing, desired, is_guarded, scarcest
 from oneshelf.domain.terms import Beyond
-from oneshelf.storage import backorders, balances, budgets, demand, hearing, policies, publications, rights, touched
+from oneshelf.storage import (
+    backorders,
+    balances,
+    budgets,
+    demand,
+    devices,
+    hearing,
+    policies,
+    publications,
+    rights,
+    touched,
+)
 from oneshelf.storage.database import Database, Transaction, now
 from oneshelf.storage.listings import ListingKey
 
@@ -89,18 +100,26 @@ async def _derive(tx: Transaction, plannable: Sequence[publications.Plannable], 
 
 
 class _Bounds(NamedTuple):
-    """Figures of listings that sell a guarded SKU; None: this one stays as it is until its write is settled."""
+    """Figures of listings that sell a guarded SKU; None: this one stays as it is until its write is settled.
+
+    `tills`: location -> units that tills there may sell unseen.
+    """
 
     figures: dict[ListingKey, int | None]
     frozen: set[Sku]
+    tills: Mapping[Location, int]
 
 
 class _Shared(NamedTuple):
-    """SKUs that are not simply pooled, and those of them that are guarded now. `frozen`: nothing of these is sold."""
+    """SKUs that are not simply pooled, and those of them that are guarded now. `frozen`: nothing of these is sold.
+
+    `tills`: location -> units that tills there may sell unseen.
+    """
 
     guards: Mapping[Sku, rights.Guard]
     guarded: set[Sku]
     frozen: set[Sku]
+    tills: Mapping[Location, int]
 
 
 async def _shared(
@@ -113,16 +132,22 @@ async def _shared(
     # Of a component that a bundle has brought in, not all listings are here: it stays as it is.
     whole = {sku for candidate, _ in derived if candidate.listing.sku in claimed for sku in candidate.needs}
     mine = {sku: guard for sku, guard in guards.items() if sku in counted and (sku in claimed or sku in whole)}
-    are_guarded = await _are_guarded(tx, mine, derived, shelves, beyond)
+    tills = await devices.allowances(tx) if guards else {}
+    are_guarded = await _are_guarded(tx, mine, derived, shelves, beyond, tills)
     # A bundle has no units of its own to share: its components have.
     are_guarded.update((sku, sku in frozen) for sku in guards if sku not in counted)
     await rights.set_guarded(tx, {sku: now for sku, now in are_guarded.items() if now is not guards[sku].is_guarded})
     guarded = {sku for sku, guard in guards.items() if are_guarded.get(sku, guard.is_guarded)}
-    return _Shared(guards, guarded, frozen)
+    return _Shared(guards, guarded, frozen, tills)
 
 
 async def _are_guarded(
-    tx: Transaction, guards: Mapping[Sku, rights.Guard], derived: Derived, shelves: Shelves, beyond: BeyondShelf
+    tx: Transaction,
+    guards: Mapping[Sku, rights.Guard],
+    derived: Derived,
+    shelves: Shelves,
+    beyond: BeyondShelf,
+    tills: Mapping[Location, int],
 ) -> dict[Sku, bool]:
     """Whether what the listings of each of these SKUs may sell is bounded. All that sell them are in `derived`."""
     if not guards:
@@ -146,7 +171,9 @@ async def _are_guarded(
         found[sku] = is_guarded(
             guard.mode,
             was_guarded=guard.is_guarded,
-            available=scarcest(shelves[sku][place].available for place in places if place in shelves[sku]),
+            available=scarcest(
+                shelves[sku][place].available - tills.get(place, 0) for place in places if place in shelves[sku]
+            ),
             threshold=_threshold(guard, unknown, silent_s),
             is_tight=sku in tight,
             is_exempt=sku in exempt or any((sku, place) in beyond for place in places),
@@ -169,7 +196,7 @@ async def _guard(
     guarded, frozen = shared.guarded, shared.frozen
     bound = [(one, by_policy) for one, by_policy in derived if not guarded.isdisjoint((*one.needs, one.listing.sku))]
     if not bound:
-        return _Bounds({}, frozen)
+        return _Bounds({}, frozen, shared.tills)
     granted = await rights.granted(tx, guarded)
     rates = await demand.rates(tx, {(one.listing.sku, one.listing.channel) for one, _ in bound})
     figures: dict[ListingKey, int | None] = {}
@@ -194,7 +221,9 @@ async def _guard(
             if one.listing.rights is not None and not guarded.isdisjoint(one.needs)
         }
         available = {
-            sku: max(0, balance_of[place].available - shared.guards[sku].allowance_units) if place in balance_of else 0
+            sku: max(0, balance_of[place].available - shared.guards[sku].allowance_units - shared.tills.get(place, 0))
+            if place in balance_of
+            else 0
             for sku, balance_of in shelves.items()
             if sku in guarded
         }
@@ -203,7 +232,7 @@ async def _guard(
             (one.listing.key, _figure(one.listing, sellers.get(one.listing.key), wanted, caps[one.listing.key]))
             for one, _ in here
         )
-    return _Bounds(figures, frozen)
+    return _Bounds(figures, frozen, shared.tills)
 
 
 def _weight(derivation: Derivation, rate_per_s: float) -> Fraction:
@@ -259,7 +288,7 @@ def _plans(derived: Derived, bounds: _Bounds) -> list[publications.Planned]:
             units = bounds.figures[listing.key]
             if units is None:
                 continue
-            derivation = bounded(pooled, units)
+            derivation = bounded(pooled, units, kept_for_tills=bounds.tills.get(candidate.location, 0))
         is_other = listing.desired_units != derivation.units
         # A figure of which nothing is counted yet is not written to a channel: it keeps version 0. To sell nothing
         # needs no count.

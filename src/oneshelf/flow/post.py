@@ -130,9 +130,9 @@ async def _post_batch(database: Database, new_id: Callable[[], UUID], *, limit: 
         connected_at = {row.channel: row.created_at for row in await catalog.channels(tx)}
         stored = await orders.lock(tx, _seen(claimed))
         links = await listings.lock_links(tx, _listing_keys(claimed))
-        shelf, now = await shelves.open_for_orders(
-            tx, new_id, stored, {(sku, link.location) for link in links.values() for sku, _ in link.counted}
-        )
+        counted = {(sku, link.location) for link in links.values() for sku, _ in link.counted}
+        is_late = any(fact.snapshot.handed_over for fact in claimed)
+        shelf, now = await shelves.open_for_orders(tx, new_id, stored, counted, asks_rulings=is_late)
         expire(shelf, now=now)
         batch = _decide(claimed, stored, links, shelf, connected_at)
         await shelves.write(tx, shelf, now=now)

@@ -36,6 +36,8 @@ async def probe(
 
     Raises ConfigurationError where this listing cannot be written now; then nothing was sent.
     """
+    if channel_sku is not None and not channel.capability.shows_figures:
+        raise ConfigurationError(f"{channel.name} shows no figure, so there is no listing of it to try")
     prober = Prober(
         channel.connector, channel.declared or channel.capability, clock, clock_ahead_s=channel.clock_ahead_s
     )

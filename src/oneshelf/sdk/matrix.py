@@ -20,6 +20,16 @@ _WRITES = {
 }
 
 
+_NO_FIGURES = "it shows no figure"
+# What is true of a channel that shows no figure.
+_WITHOUT = {
+    "learns of changes by": "its devices, which tell what they sold, by number and perhaps hours later",
+    "writes": "never",
+    "orders that are not paid yet": "none: what is sold over a counter has left",
+    "an order may show late by": "as long as its device is off line; a number that is missing is shown",
+}
+
+
 def row_of(kind: ConnectorKind) -> dict[str, Any]:
     """One kind in figures, for JSON."""
     declared = kind.capability
@@ -27,10 +37,10 @@ def row_of(kind: ConnectorKind) -> dict[str, Any]:
     return {
         "kind": kind.name,
         "title": kind.title,
-        "updates": "webhooks and polls" if declared.has_webhooks else "polls",
-        "compares": declared.write_kind is WriteKind.COMPARE_AND_SET,
+        "updates": _ways(declared),
+        "compares": declared.shows_figures and declared.write_kind is WriteKind.COMPARE_AND_SET,
         **asdict(declared),
-        "write_kind": declared.write_kind.value,
+        "write_kind": declared.writes,
         "tier": quality.tier,
         "rules": {
             rule: {"status": quality.standing(rule).status, "reason": quality.standing(rule).reason} for rule in RULES
@@ -42,6 +52,15 @@ def row_of(kind: ConnectorKind) -> dict[str, Any]:
 def lines_of(kind: ConnectorKind) -> dict[str, str]:
     """What a person compares, in words: property -> text."""
     declared = kind.capability
+    lines = _lines(kind, declared)
+    return (
+        lines
+        if declared.shows_figures
+        else {what: _WITHOUT.get(what, _NO_FIGURES) for what in lines} | {"tier": lines["tier"]}
+    )
+
+
+def _lines(kind: ConnectorKind, declared: Capability) -> dict[str, str]:
     return {
         "learns of changes by": _updates(declared),
         "changes it never announces": ", ".join(declared.silent_states) or "none" if declared.has_webhooks else "all",
@@ -100,7 +119,10 @@ def _page(kind: ConnectorKind) -> Iterator[str]:
     yield from (f"# {kind.title}", "", f"Written by `{COMMAND}`.", "", "| | |", "|---|---|")
     for what, text in lines_of(kind).items():
         yield f"| {what} | {text} |"
-    yield from ("", f"A write is {kind.capability.write_kind.value}: {_WRITES[kind.capability.write_kind]}.", "")
+    if kind.capability.shows_figures:
+        yield from ("", f"A write is {kind.capability.write_kind.value}: {_WRITES[kind.capability.write_kind]}.", "")
+    else:
+        yield from ("", "It shows no figure of its own: nothing is read from it, written to it or polled.", "")
     yield from ("## Settings", "", "| name | |", "|---|---|")
     for setting in kind.settings:
         default = f" Default: `{setting.default}`." if setting.default is not None else ""
@@ -119,6 +141,14 @@ def _page(kind: ConnectorKind) -> Iterator[str]:
     if quality.cannot_happen:
         yield from ("Situations of the suite that this channel cannot come into:", "")
         yield from (f"- {check.replace('_', ' ')}: {reason}." for check, reason in quality.cannot_happen.items())
+    if not kind.capability.shows_figures:
+        yield "Checks that read, write or poll do not apply to it, and are printed as such: `shows_figures is false`."
+
+
+def _ways(declared: Capability) -> str:
+    if not declared.shows_figures:
+        return "its devices"
+    return "webhooks and polls" if declared.has_webhooks else "polls"
 
 
 def _updates(declared: Capability) -> str:

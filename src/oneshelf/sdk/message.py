@@ -9,6 +9,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from oneshelf.domain.account import StockState
+from oneshelf.domain.device import DeviceAlive, DeviceEvent
 from oneshelf.domain.identity import ChannelSku
 from oneshelf.domain.order import OrderSnapshot
 from oneshelf.errors import invariant
@@ -75,7 +76,23 @@ class AccessLost:
     reason: str
 
 
-Message = OrderSnapshot | OrderHint | StockHint | AccessLost | Ignored
+@dataclass(frozen=True, slots=True)
+class DeviceNews:
+    """What devices at counters told by number. The same number with the same content says nothing new.
+
+    `sent_at`: by the clock of the device that sent it, None where it does not say; `clock_error_s`: by how much that
+    clock may be wrong beyond what `sent_at` shows. `unread`: what of the delivery cannot be read, and why; the rest of
+    it counts.
+    """
+
+    events: tuple[DeviceEvent, ...]
+    alive: tuple[DeviceAlive, ...] = ()
+    sent_at: datetime | None = None
+    clock_error_s: int = 0
+    unread: tuple[str, ...] = ()
+
+
+Message = OrderSnapshot | OrderHint | StockHint | AccessLost | DeviceNews | Ignored
 
 
 @dataclass(frozen=True, slots=True)

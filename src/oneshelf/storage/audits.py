@@ -123,7 +123,7 @@ _RULES = {
         with moved as (
             select sku, units from summed_accounts where location = '' and account = 'customer' and units <> 0
         ), kept as (
-            select sku, sum(units_shipped - greatest(units_returned, units_restocked)) as units
+            select sku, sum(units_shipped - greatest(units_returned, units_restocked) - units_brought) as units
             from {lines} l group by 1
         )
         select sku as place,

@@ -14,14 +14,14 @@ from oneshelf.domain.command import Component
 from oneshelf.domain.identity import Channel, Location, Sku
 from oneshelf.domain.ledger import Backorder, BackorderKind, BalanceKey
 from oneshelf.domain.probing import Ability
-from oneshelf.errors import ConfigurationError
+from oneshelf.errors import ConfigurationError, MalformedError
 from oneshelf.storage import arrays, listings, secret_keys
 from oneshelf.storage.database import Transaction
 from oneshelf.storage.keyring import Keyring
 
 _CHANNEL_COLUMNS = (
     "channel, kind, mode, location, settings, secrets, timing, created_at, paused_until, fail_streak, last_fault, "
-    "signs_off, held_at, held_reason, fallbacks"
+    "signs_off, held_at, held_reason, fallbacks, shows_figures"
 )
 
 
@@ -31,6 +31,7 @@ class ChannelRow(NamedTuple):
     `held_at`: since when the breaker lets nothing through but what was sold, for `held_reason`; None usually.
     `secrets`: as they are stored, to be opened by `secret_keys`.
     `fallbacks`: declared ability -> `reason` and `since`, of those that a probe has shown to be lost.
+    `shows_figures`: see `sdk.capability`.
     """
 
     channel: Channel
@@ -48,6 +49,7 @@ class ChannelRow(NamedTuple):
     held_at: datetime | None
     held_reason: str
     fallbacks: dict[str, dict[str, str]]
+    shows_figures: bool = True
 
     @property
     def lost(self) -> set[Ability]:
@@ -146,7 +148,10 @@ async def told_known(asked: AsyncCursor[tuple[Any, ...]]) -> Known:
 
 
 class NewChannel(NamedTuple):
-    """A channel to be connected. `timing`: seconds that overrule the declared ones, see `flow.channel`."""
+    """A channel to be connected. `timing`: seconds that overrule the declared ones, see `flow.channel`.
+
+    `shows_figures`: see `sdk.capability`.
+    """
 
     channel: Channel
     kind: str
@@ -154,6 +159,7 @@ class NewChannel(NamedTuple):
     settings: Mapping[str, str]
     secrets: Mapping[str, str]
     timing: Mapping[str, float]
+    shows_figures: bool = True
 
     def __repr__(self) -> str:
         return f"NewChannel({self.channel!r}, {self.kind!r})"
@@ -178,15 +184,18 @@ async def add_channel(tx: Transaction, new: NewChannel, *, keyring: Keyring | No
             )
         ),
         "timing": Jsonb(dict(new.timing)),
+        "shows_figures": new.shows_figures,
     }
     added = await tx.execute(
         """
-        insert into channels (channel, kind, location, settings, secrets, timing)
-        values (%(channel)s, %(kind)s, %(location)s, %(settings)s, %(secrets)s, %(timing)s)
+        insert into channels (channel, kind, location, settings, secrets, timing, shows_figures)
+        values (%(channel)s, %(kind)s, %(location)s, %(settings)s, %(secrets)s, %(timing)s, %(shows_figures)s)
         on conflict (channel) do nothing
         """,
         columns,
     )
+    if not new.shows_figures:
+        await _plan_around(tx, new.location)
     if added.rowcount == 1:
         return ""
     cursor = tx.cursor(row_factory=class_row(ChannelRow))
@@ -214,11 +223,26 @@ async def add_channel(tx: Transaction, new: NewChannel, *, keyring: Keyring | No
     return "" if mode == old.mode else old.mode
 
 
+async def _plan_around(tx: Transaction, location: Location) -> None:
+    """What tills may sell unseen at this location may be another figure now: its guarded listings are planned."""
+    await tx.execute(
+        """
+        insert into touched (sku)
+        select s.sku from skus s join balances b on b.sku = s.sku and b.location = %(location)s
+        where s.is_guarded or s.mode = 'auto' order by s.sku
+        """,
+        {"location": location},
+    )
+
+
 async def set_mode(tx: Transaction, channel: Channel, mode: str) -> bool:
     """Watch, go live, or pause. False for an unknown channel. The SKUs whose shares that changes are planned.
 
-    Live: to all listings, linked now or later, unless the channel is signed off listing by listing.
+    Live: to all listings, linked now or later, unless the channel is signed off listing by listing. Raises
+    MalformedError for one that shows no figure.
     """
+    if mode == "live":
+        await _refuse_without_figures(tx, channel)
     await tx.execute(
         """
         insert into touched (sku)
@@ -240,6 +264,16 @@ async def set_mode(tx: Transaction, channel: Channel, mode: str) -> bool:
         {"mode": mode, "channel": channel},
     )
     return cursor.rowcount == 1
+
+
+async def _refuse_without_figures(tx: Transaction, channel: Channel) -> None:
+    cursor = await tx.execute(
+        "select from channels where channel = %(channel)s and not shows_figures", {"channel": channel}
+    )
+    if await cursor.fetchone() is not None:
+        raise MalformedError(
+            f"{channel} shows no figure, so there is nothing to write to it; what it tells counts already"
+        )
 
 
 async def channels(tx: Transaction) -> list[ChannelRow]:

@@ -103,8 +103,9 @@ async def exposure(tx: Transaction, *, limit: int) -> Exposure:
             select g.sku, g.location, coalesce(b.available, 0) as available,
                    case when not g.has_unread then g.units end as sellable,
                    case when not g.has_unread then greatest(0, g.units - coalesce(b.available, 0)
-                       + case when s.is_guarded then s.allowance_units else 0 end) end as exposed
+                       + case when s.is_guarded then s.allowance_units else 0 end + coalesce(t.units, 0)) end as exposed
             from granted g join skus s on s.sku = g.sku
+            left join till_allowances t on t.location = g.location
             left join balances b on b.sku = g.sku and b.location = g.location
         )
         select sku, location, available, sellable::bigint, exposed::bigint,

@@ -22,7 +22,7 @@ OrderKey = tuple[Channel, str]
 _LINE_COLUMNS = """
     sku, location, channel, order_id, line_id, channel_sku, placed_at, is_pending, pack_units,
     units_pending, units_committed, units_shipped, units_short, units_off_listing, units_returned,
-    units_restocked
+    units_restocked, handed_over_at, units_brought
 """
 
 
@@ -168,13 +168,14 @@ async def save_lines(tx: Transaction, lines: Iterable[LinePosition]) -> None:
             %(channel_sku)s::text[], %(placed_at)s::timestamptz[], %(is_pending)s::boolean[], %(pack_units)s::int[],
             %(units_pending)s::bigint[], %(units_committed)s::bigint[], %(units_shipped)s::bigint[],
             %(units_short)s::bigint[], %(units_off_listing)s::bigint[], %(units_returned)s::bigint[],
-            %(units_restocked)s::bigint[])
+            %(units_restocked)s::bigint[], %(handed_over_at)s::timestamptz[], %(units_brought)s::bigint[])
         on conflict (sku, channel, order_id, line_id) do update set
             channel_sku = excluded.channel_sku, is_pending = excluded.is_pending,
             units_pending = excluded.units_pending,
             units_committed = excluded.units_committed, units_shipped = excluded.units_shipped,
             units_short = excluded.units_short, units_off_listing = excluded.units_off_listing,
-            units_returned = excluded.units_returned, units_restocked = excluded.units_restocked
+            units_returned = excluded.units_returned, units_restocked = excluded.units_restocked,
+            handed_over_at = excluded.handed_over_at, units_brought = excluded.units_brought
         """,
         {column.strip(): [getattr(line, column.strip()) for line in ordered] for column in _LINE_COLUMNS.split(",")},
     )

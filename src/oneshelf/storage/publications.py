@@ -69,6 +69,7 @@ async def lock_for_planning(tx: Transaction, skus: Collection[Sku]) -> list[Plan
                exists (select from drifts d
                        where d.channel = l.channel and d.channel_sku = l.channel_sku and d.resolved_at is null)
         from listings l join channels c on c.channel = l.channel join reached on reached.sku = l.sku
+        where c.shows_figures
         order by l.channel, l.channel_sku
         for update of l
         """,

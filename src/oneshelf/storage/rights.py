@@ -231,7 +231,8 @@ class Sharing(NamedTuple):
     """How a SKU is shared by its listings at a location, and the worst case of it.
 
     `sellable_by_listings`: units that they may sell as far as anyone can know; None: one was never read.
-    `exposure_units`: units that could be sold twice now, if every listing sold all that it may.
+    `till_allowance_units`: what tills there may sell before we hear of it. `exposure_units`: units that could be sold
+    twice now, if every listing, and every till, sold all that it may.
     """
 
     sku: Sku
@@ -239,6 +240,7 @@ class Sharing(NamedTuple):
     is_guarded: bool
     guard_at_units: int | None
     allowance_units: int
+    till_allowance_units: int
     location: Location
     available: int
     sellable_by_listings: int | None
@@ -246,14 +248,16 @@ class Sharing(NamedTuple):
 
 
 _SHARING = """
-    select s.sku, s.mode, s.is_guarded, s.guard_at_units, s.allowance_units, g.location,
+    select s.sku, s.mode, s.is_guarded, s.guard_at_units, s.allowance_units,
+           coalesce(t.units, 0) as till_allowance_units, g.location,
            coalesce(b.available, 0) as available,
            case when not g.has_unread then coalesce(g.units, 0) end as sellable_by_listings,
            case when not g.has_unread
                 then greatest(0, coalesce(g.units, 0) + case when s.is_guarded then s.allowance_units else 0 end
-                                 - coalesce(b.available, 0)) end as exposure_units
+                                 + coalesce(t.units, 0) - coalesce(b.available, 0)) end as exposure_units
     from granted g
     join skus s on s.sku = g.sku
+    left join till_allowances t on t.location = g.location
     left join balances b on b.sku = g.sku and b.location = g.location
 """
 

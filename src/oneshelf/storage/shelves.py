@@ -36,9 +36,14 @@ from oneshelf.storage.orders import OrderKey
 
 
 async def open_for_orders(
-    tx: Transaction, new_id: Callable[[], UUID], order_keys: Collection[OrderKey], linked: Collection[BalanceKey]
+    tx: Transaction,
+    new_id: Callable[[], UUID],
+    order_keys: Collection[OrderKey],
+    linked: Collection[BalanceKey],
+    *,
+    asks_rulings: bool = False,
 ) -> tuple[Shelf, datetime]:
-    """All that these (locked) orders can move, and the present instant.
+    """All that these (locked) orders can move, and the present instant. `asks_rulings`: something is told of the past.
 
     Lines are read again after the lock: another post may have filled them.
     """
@@ -51,7 +56,7 @@ async def open_for_orders(
     held = await reservations.told(due)
     shelf = Shelf(balances=locked, lines=lines, reservations=held, new_id=new_id)
     # An order that a figure had seen before it came to us is in that figure already.
-    shelf.rulings = await counts.rulings(tx, keys, only_quoting=True)
+    shelf.rulings = await counts.rulings(tx, keys, only_quoting=not asks_rulings)
     return shelf, await now(tx)
 
 

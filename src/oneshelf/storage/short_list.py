@@ -77,14 +77,15 @@ async def _claimants(tx: Transaction, skus: Sequence[Sku]) -> list[_Found]:
         )
         select l.sku, l.location, 'order ' || l.channel || '/' || l.order_id || '/' || l.line_id,
                'order ' || l.channel || '/' || l.order_id, l.channel, c.kind, c.cancellation_cost, b.budget_left,
-               l.placed_at, not l.is_pending or l.units_shipped > 0, l.units_pending + l.units_committed, l.units_short
+               l.placed_at, not l.is_pending or l.units_shipped > 0, l.units_pending + l.units_committed, l.units_short,
+               l.handed_over_at is not null
         from places join order_lines l using (sku, location)
         left join channels c on c.channel = l.channel
         left join cancellation_budgets b on b.channel = l.channel and b.channel_sku = ''
         where l.units_pending + l.units_committed + l.units_short > 0
         union all
         select r.sku, r.location, 'reservation ' || r.reservation_id, r.holder, null, '', null, null, r.created_at,
-               r.kind in ('lock', 'allocation'), r.units - r.units_short, r.units_short
+               r.kind in ('lock', 'allocation'), r.units - r.units_short, r.units_short, false
         from places join reservations r using (sku, location) where r.state = 'held'
         """,
         {"skus": arrays.texts(skus)},
@@ -103,6 +104,7 @@ async def _claimants(tx: Transaction, skus: Sequence[Sku]) -> list[_Found]:
                 placed_at=placed_at,
                 units_held=held,
                 units_short=short,
+                has_left=has_left,
             ),
         )
         for (
@@ -118,6 +120,7 @@ async def _claimants(tx: Transaction, skus: Sequence[Sku]) -> list[_Found]:
             is_locked,
             held,
             short,
+            has_left,
         ) in await cursor.fetchall()
     ]
 

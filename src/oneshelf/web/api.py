@@ -164,7 +164,7 @@ async def list_channels(engine: EngineOf) -> outputs.ChannelsOut:
         await views.freeze(tx)
         rows = await views.channel_rows(tx)
         announced = await subscriptions.checks(tx)
-    writes = {name: opened.capability.write_kind.value for name, opened in engine.channels.items()}
+    writes = {name: opened.capability.writes for name, opened in engine.channels.items()}
     told = [
         {**row._asdict(), "writes": writes.get(row.channel), "webhooks": announced.get(row.channel)} for row in rows
     ]

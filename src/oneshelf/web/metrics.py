@@ -12,7 +12,17 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from oneshelf.domain.drift import Cause
-from oneshelf.storage import audit_positions, blind_windows, canaries, conflicts, drifts, endpoints, health, views
+from oneshelf.storage import (
+    audit_positions,
+    blind_windows,
+    canaries,
+    conflicts,
+    devices,
+    drifts,
+    endpoints,
+    health,
+    views,
+)
 from oneshelf.storage.audit_positions import AuditStatus
 from oneshelf.storage.migrate import MIGRATIONS, read_migrations
 from oneshelf.web.engine import engine_of
@@ -165,6 +175,26 @@ def _of_detection(found: Sequence[canaries.Detection]) -> list[Metric]:
     return [measured, corrected, objective]
 
 
+def _of_devices(found: Sequence[devices.DeviceRow]) -> list[Metric]:
+    """Which devices are silent, and what of their numbers is missing or waits for a person."""
+    meanings = {
+        "device_silent_seconds": "Since the device told anything.",
+        "device_offline": "1: it has told nothing for longer than its heartbeat.",
+        "device_missing_numbers": "Numbers that it used and has not told.",
+        "device_oldest_gap_seconds": "How long the oldest of them is missing; 0: none is.",
+        "device_questions": "Events that move nothing and wait for a person, or for the sale that they void.",
+    }
+    families = [
+        GaugeMetricFamily(f"oneshelf_{name}", said, labels=["channel", "device"]) for name, said in meanings.items()
+    ]
+    for row in found:
+        asked = row.refused_count + row.conflict_count + row.waiting_count
+        figures = (row.silent_s, float(row.is_offline), row.missing_count, row.gap_age_s or 0.0, asked)
+        for family, value in zip(families, figures, strict=True):
+            family.add_metric([row.channel, row.device], value)
+    return list(families)
+
+
 def _of_endpoints(found: Sequence[endpoints.EndpointRow]) -> list[Metric]:
     """What waits for whoever is sent events, for how long, and what failed."""
     meanings = {
@@ -207,7 +237,7 @@ async def metrics(request: Request) -> Response:
         audit = await audit_positions.status(tx)
         own = _of_endpoints(await endpoints.listed(tx))
         own += [*_of_drifts(await drifts.open_by_cause(tx)), *_of_detection(await canaries.detections(tx))]
-        own += _of_conflicts(await conflicts.open_by_kind(tx))
+        own += [*_of_conflicts(await conflicts.open_by_kind(tx)), *_of_devices(await devices.listed(tx))]
         reckoned, windows = await blind_windows.reckoned(tx), await blind_windows.windows(tx)
     own.append(_of_steps(engine_of(request).failing))
     registry = CollectorRegistry()

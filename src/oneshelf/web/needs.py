@@ -111,6 +111,8 @@ NEEDS: Mapping[str, Mapping[str, Scope | None]] = {
     "/v1/conflicts/{conflict_id}": {"GET": _READ},
     "/v1/conflicts/{conflict_id}/ruling": {"PUT": _PUBLISH},
     "/v1/listings": {"GET": _READ},
+    "/v1/tills/{channel}/stock": {"GET": _READ},
+    "/v1/tills/{channel}/devices": {"GET": _READ},
     "/v1/channels": {"GET": _READ},
     "/v1/channels/{channel}/plan": {"GET": _READ},
     "/v1/channels/{channel}/windows": {"GET": _READ},

@@ -34,8 +34,9 @@ class ShortOut(BaseModel):
 
     `loses`: by rank somebody else has the units: what is locked or picked comes first, then the channel where a
     cancellation costs most, then the time of the order, then its name. `way_out`: the cheapest one: `transfer` from the
-    locations `through`, `wait` for what is incoming, `hold back` the orders `through`, or `cancel` at this `cost`.
-    `cancellations_left`: of those that the channel forgives; null where its kind has no rule.
+    locations `through`, `wait` for what is incoming, `hold back` the orders `through`, or `cancel` at this `cost`;
+    of what has left over a counter `count`. `cancellations_left`: of those that the channel forgives; null where its
+    kind has no rule.
     """
 
     since: datetime

@@ -47,6 +47,7 @@ from oneshelf.web import (
     second_factor,
     sharing,
     source_inputs,
+    tills,
     truth,
     warehouse,
     warehouse_inputs,
@@ -212,6 +213,7 @@ def create_app(
     app.include_router(files.router)
     app.include_router(policies.router)
     app.include_router(truth.router)
+    app.include_router(tills.router)
     app.include_router(windows.router)
     app.include_router(going_live.router)
     app.include_router(audit_log.router)

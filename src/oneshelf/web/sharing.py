@@ -32,6 +32,7 @@ class PlaceOut(BaseModel):
     sku: str
     mode: str
     is_guarded: bool
+    till_allowance_units: int
     location: str
     available: int
     sellable_by_listings: int | None

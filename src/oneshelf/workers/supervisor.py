@@ -184,7 +184,7 @@ class Supervisor:
         return {
             name
             for name, channel in self._channels.items()
-            if channel.capability.write_kind is not WriteKind.COMPARE_AND_SET
+            if channel.capability.write_kind is not WriteKind.COMPARE_AND_SET and channel.capability.shows_figures
         }
 
     async def _tally(self) -> int:
@@ -195,6 +195,8 @@ class Supervisor:
 
     def _channel_steps(self, channel: OpenChannel) -> list[Step]:
         database, clock, name = self._database, self._clock, channel.name
+        if not channel.capability.shows_figures:
+            return []  # It tells us, and there is nothing to ask it.
         steps: Mapping[str, tuple[Callable[[], Awaitable[int]], tuple[str, ...], float, float]] = {
             "poll": (lambda: receive.poll_orders(database, channel, clock), ("interpret",), 0.25, 0),
             "push": (lambda: push.push(database, channel, clock), (f"confirm {name}",), 0.25, 0.02),

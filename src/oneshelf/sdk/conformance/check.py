@@ -46,7 +46,8 @@ class Check:
     """One rule. `name` is the rule in words, `why` the first words of its docstring.
 
     `rule`: the line of `quality.toml` that it belongs to. `proves`: the members of `Capability` that it tries.
-    `is_repeated`: it is run twice, and has to send the same requests both times.
+    `is_repeated`: it is run twice, and has to send the same requests both times. `asks`: it reads, writes or polls,
+    which is never done at a channel that shows no figure.
     """
 
     name: str
@@ -56,13 +57,18 @@ class Check:
     unless: Unless
     run: Run
     is_repeated: bool = False
+    asks: bool = False
 
     def exemption(self, capability: Capability) -> str:
         """Why it does not apply to a channel that declares this; empty: it applies."""
+        if self.asks and not capability.shows_figures:
+            return "shows_figures is false"
         return self.unless(capability)
 
 
 CHECKS: dict[str, Check] = {}
+# Rules of which every check reads, writes or polls.
+ASKING_RULES = frozenset({"polling", "orders", "stock", "writes", "feed", "faults", "limits"})
 
 
 def _always(_capability: Capability) -> str:
@@ -70,7 +76,12 @@ def _always(_capability: Capability) -> str:
 
 
 def check(
-    rule: str, *, proves: tuple[str, ...] = (), unless: Unless = _always, is_repeated: bool = False
+    rule: str,
+    *,
+    proves: tuple[str, ...] = (),
+    unless: Unless = _always,
+    is_repeated: bool = False,
+    asks: bool = False,
 ) -> Callable[[Run], Run]:
     """Add a function to the suite under its own name."""
 
@@ -78,7 +89,9 @@ def check(
         name = getattr(run, "__name__", "")
         if name in CHECKS or not run.__doc__:
             raise TypeError(f"a check needs a name of its own and a docstring that says why: {name}")
-        CHECKS[name] = Check(name, run.__doc__.strip(), rule, proves, unless, run, is_repeated)
+        CHECKS[name] = Check(
+            name, run.__doc__.strip(), rule, proves, unless, run, is_repeated, asks or rule in ASKING_RULES
+        )
         return run
 
     return add
@@ -93,6 +106,10 @@ def no_webhooks(declared: Capability) -> str:
 
 def webhooks(declared: Capability) -> str:
     return "has_webhooks is true" if declared.has_webhooks else ""
+
+
+def figures_shown(declared: Capability) -> str:
+    return "shows_figures is true" if declared.shows_figures else ""
 
 
 def no_lag(declared: Capability) -> str:

@@ -99,7 +99,7 @@ async def a_preflight_of_a_good_account_finds_all_good(bench: Bench) -> None:
     expect(bench.shown() == before, "a preflight changed what is on sale")
 
 
-@check("settings")
+@check("settings", asks=True)
 async def a_preflight_finds_revoked_credentials(bench: Bench) -> None:
     """Somebody took our access away. The finding says so, and what to do; it is not an exception."""
     for has_called in (False, True):
@@ -202,7 +202,7 @@ async def no_secret_is_ever_said(bench: Bench) -> None:
                 expect(hit is None, f"{name}: a secret is said in {text.replace(hit or '', '[the secret]'):.200}")
 
 
-@check("secrecy")
+@check("secrecy", asks=True)
 async def secrets_travel_in_headers_or_forms_alone(bench: Bench) -> None:
     """An address is written into the log of every machine on the way."""
     await bench.fetched()
@@ -213,7 +213,7 @@ async def secrets_travel_in_headers_or_forms_alone(bench: Bench) -> None:
         expect(not hit, f"the secret {hit} stands in the address of a request")
 
 
-@check("secrecy")
+@check("secrecy", asks=True)
 async def secrets_leave_this_machine_encrypted_or_not_at_all(bench: Bench) -> None:
     """A person types http:// in the place of https://, and the token crosses the open net."""
     addresses = [name for name, value in bench.config.settings.items() if value.startswith(ADDRESS)]
@@ -234,7 +234,7 @@ async def secrets_leave_this_machine_encrypted_or_not_at_all(bench: Bench) -> No
 # Repeatability ------------------------------------------------------------------------------------------------
 
 
-@check("repeatability", is_repeated=True)
+@check("repeatability", is_repeated=True, asks=True)
 async def the_same_seed_sends_the_same_requests(bench: Bench) -> None:
     """A failure in the simulation comes with a seed. With a clock or dice of its own, it could not be repeated."""
     random = Random(f"{bench.seed}:life")

@@ -13,7 +13,7 @@ from oneshelf.domain.order import OrderSnapshot
 from oneshelf.errors import MalformedError
 from oneshelf.sdk.conformance.bench import CHANNEL, SOON_S, Bench
 from oneshelf.sdk.conformance.check import check, expect, fail, must_happen
-from oneshelf.sdk.message import AccessLost, Delivery, Ignored, Message, OrderHint, StockHint
+from oneshelf.sdk.message import AccessLost, Delivery, DeviceNews, Ignored, Message, OrderHint, StockHint
 
 # What no channel says, in the place of each value of a document.
 WRONG_VALUES: tuple[Any, ...] = (
@@ -62,9 +62,11 @@ def read_safely(bench: Bench, delivery: Delivery, what: str) -> tuple[Message, .
 
 def _is_sound(message: Message, what: str) -> None:
     expect(
-        isinstance(message, OrderSnapshot | OrderHint | StockHint | AccessLost | Ignored),
+        isinstance(message, OrderSnapshot | OrderHint | StockHint | AccessLost | DeviceNews | Ignored),
         f"{what}: a {type(message).__name__}",
     )
+    if isinstance(message, DeviceNews):
+        _are_sound(message, what)
     if not isinstance(message, OrderSnapshot):
         return
     expect(message.channel == CHANNEL, f"{what}: an order of the channel {message.channel!r}")
@@ -82,6 +84,15 @@ def _is_sound(message: Message, what: str) -> None:
         expect(is_counted, f"{what}: units of {counts}")
         expect(type(line.channel_sku) is str and line.channel_sku, f"{what}: a line without a listing")
         expect(_is_text(line.channel_sku) and _is_text(message.order_id), f"{what}: a name that is no text")
+
+
+def _are_sound(news: DeviceNews, what: str) -> None:
+    for event in news.events:
+        expect(event.at.utcoffset() == timedelta(0), f"{what}: at {event.at} is not in UTC")
+        expect(type(event.sequence) is int and event.sequence > 0, f"{what}: the number {event.sequence}")
+        names = (event.device, event.receipt, event.receipt_device, *(line.channel_sku for line in event.lines))
+        expect(all(name and _is_text(name) for name in names), f"{what}: a name that is no text")
+        expect(all(0 < line.units <= UNITS_MAX for line in event.lines), f"{what}: units of {event.lines}")
 
 
 def _is_text(name: str) -> bool:
@@ -118,7 +129,7 @@ async def cut_bytes_are_malformed_and_nothing_else(bench: Bench) -> None:
 
 
 def _says_orders(messages: tuple[Message, ...] | None) -> bool:
-    return any(isinstance(one, OrderSnapshot) for one in messages or ())
+    return any(isinstance(one, OrderSnapshot | DeviceNews) for one in messages or ())
 
 
 @check("parsing")

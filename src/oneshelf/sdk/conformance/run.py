@@ -11,6 +11,7 @@ from pathlib import Path
 from oneshelf.errors import InvariantError
 from oneshelf.sdk.capability import Capability
 from oneshelf.sdk.conformance import (
+    devices,
     faults,
     feed,
     house,
@@ -29,7 +30,7 @@ from oneshelf.sdk.quality import PROVED_BY, Quality, quality_of
 from oneshelf.sdk.virtual_time import StalledError, VirtualClock, run_virtually
 
 # Imported for the checks that they add.
-MODULES = (parsing, signatures, polling, orders, stock, stock_file, writes, feed, faults, house)
+MODULES = (parsing, signatures, polling, orders, stock, stock_file, writes, feed, devices, faults, house)
 SEED = 7
 
 

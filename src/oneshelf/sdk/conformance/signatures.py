@@ -89,7 +89,8 @@ async def a_wrong_or_missing_signature_is_refused(bench: Bench) -> None:
     expect(needed, "without any one of its headers the request is still taken: which one is the signature?")
     for name, value in needed.items():
         for wrong in ("", " ", "A", value[:-2], value + "=", value + "\n", value.swapcase(), "é" + value, "x" * 10_000):
-            await _refuses(bench, Request({**request.headers, name: wrong}, request.body), f"{name}: {wrong!r:.30}")
+            if wrong != value:  # Of a number the other letters are the same ones.
+                await _refuses(bench, Request({**request.headers, name: wrong}, request.body), f"{name}: {wrong!r:.30}")
     await _refuses(bench, Request({}, request.body), "no header at all")
 
 
@@ -142,7 +143,7 @@ async def a_channel_without_webhooks_takes_none(bench: Bench) -> None:
     expect(not bench.hooks.got, "the simulator sends webhooks, and has_webhooks is false")
 
 
-@check("signatures", proves=("has_webhooks",), unless=no_webhooks)
+@check("signatures", proves=("has_webhooks",), unless=no_webhooks, asks=True)
 async def a_sale_is_told_by_webhook_as_by_poll(bench: Bench) -> None:
     """The same order comes both ways. Where they differ, the ledger moves units back and forth."""
     start = await bench.poll(None)
@@ -165,7 +166,7 @@ async def a_sale_is_told_by_webhook_as_by_poll(bench: Bench) -> None:
         expect(located(order, same) == same, f"webhook: {order}; poll: {same}")
 
 
-@check("signatures", proves=("has_webhooks", "silent_states"), unless=no_webhooks)
+@check("signatures", proves=("has_webhooks", "silent_states"), unless=no_webhooks, asks=True)
 async def a_change_of_the_figure_is_announced_unless_it_is_declared_silent(bench: Bench) -> None:
     """What is announced is looked at within seconds; what is silent has to be found by sweeps, and says so."""
     (sku, *_rest) = bench.skus

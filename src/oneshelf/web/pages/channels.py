@@ -10,7 +10,7 @@ from starlette.routing import Route
 
 from oneshelf.domain.identity import channel_from
 from oneshelf.errors import MalformedError
-from oneshelf.storage import blind_windows, catalog, subscriptions
+from oneshelf.storage import blind_windows, catalog, device_events, devices, subscriptions
 from oneshelf.storage.database import now
 from oneshelf.web import going_live
 from oneshelf.web.engine import engine_of
@@ -64,6 +64,8 @@ async def _shown(request: Request, said: Said | None = None) -> Response:
     engine = engine_of(request)
     async with engine.database.transaction() as tx:
         measured = await blind_windows.windows(tx, channel=name)
+        told_by = await devices.listed(tx, name)
+        gaps, questions = await devices.gaps_of(tx, name), await device_events.questions(tx, name)
     opened = engine.channels.get(name)
     context = {
         **told,
@@ -71,7 +73,11 @@ async def _shown(request: Request, said: Said | None = None) -> Response:
         "channels": found,
         "measured": measured,
         "parts_told": blind_windows.PARTS,
-        "writes": opened.capability.write_kind.value if opened else "",
+        "writes": opened.capability.writes if opened else "",
+        "shows_figures": opened is None or opened.capability.shows_figures,
+        "devices": told_by,
+        "gaps": gaps,
+        "questions": questions,
         "modes": MODES,
     }
     return page(request, "channel.html", context, said=said)
