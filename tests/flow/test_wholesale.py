@@ -11,13 +11,13 @@ import pytest
 
 from domain.shop import BERLIN, CAP, MUG, claim, demand, hold, key
 from flow.shelf_world import CLOCK, Ledger, open_ledger
-from oneshelf.domain.command import CommandKey, Count, OrderRef, Receive, Return, ReturnInto
+from oneshelf.domain.command import Count, OrderRef, Receive, Return, ReturnInto
 from oneshelf.domain.identity import Location, Sku
 from oneshelf.domain.outcome import Done, Posted, Short
 from oneshelf.domain.policy import Scope, rule_of
 from oneshelf.domain.wholesale import WHOLESALE, Refusal, RefusalKind, WantedLine, WholesaleWish
 from oneshelf.flow import allocate, rule
-from oneshelf.flow.allocate import Shipment, Shown
+from oneshelf.flow.allocate import Leaving, Shown
 
 pytestmark = pytest.mark.pg
 
@@ -75,8 +75,8 @@ async def shown(ledger: Ledger, order_id: str = "ACME/PO-1") -> list[tuple[int, 
 
 
 async def ship(ledger: Ledger, *shipments: tuple[str, int], name: str = "s1", order_id: str = "ACME/PO-1") -> Any:
-    said = [Shipment(line_id=line_id, units=units) for line_id, units in shipments]
-    return await allocate.ship(ledger.database, CLOCK.new_id, order_id, said, key=CommandKey(scope="test", key=name))
+    said = [Leaving(line_id=line_id, units=units) for line_id, units in shipments]
+    return await allocate.ship(ledger.database, CLOCK.new_id, order_id, said, shipment=name)
 
 
 async def test_the_channels_keep_half_of_what_is_there_unless_a_rule_says_otherwise(dsn: str) -> None:
@@ -154,7 +154,7 @@ async def test_a_shipment_happens_once_and_never_beyond_what_is_allocated(dsn: s
         assert figures(again) == [(8, 2, 3, 3, 0)]
         other = await ship(ledger, ("1", 1), name="s2")
         assert isinstance(other, Refusal)
-        assert other.kind is RefusalKind.KEY_REUSED
+        assert other.kind is RefusalKind.SHIPMENT_REUSED
         assert await ledger.figures() == {"available": 5, "reserved": 2}
         # Everything that is there, said without numbers.
         assert figures(await ship(ledger, name="s3")) == [(8, 0, 3, 5, 0)]

@@ -24,7 +24,6 @@ NO_LEDGER: Mapping[str, str] = {
 WITHOUT_SKU: Mapping[str, str] = {
     "commands": "one answer for a key, and a command may name many SKUs",
     "orders": "one lock for all lines of an order, which may be of many SKUs",
-    "wholesale_orders": "one lock for all lines of an order, which may be of many SKUs",
     "facts": "the queue of posting",
     "untold": "the queue of telling, emptied within a second",
 }

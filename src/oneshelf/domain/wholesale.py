@@ -13,7 +13,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from oneshelf.domain.command import OrderRef
-from oneshelf.domain.identity import Channel, Location, Sku
+from oneshelf.domain.identity import Channel, Location, Sku, name_from
 from oneshelf.domain.ledger import BalanceKey
 from oneshelf.domain.policy import Policy
 from oneshelf.errors import MalformedError
@@ -24,6 +24,14 @@ LINES_MAX = 1_000
 VERSION_MAX = 1_000_000
 # Where no rule says it. The channels keep half of what is there: a large order does not empty a shop unasked.
 DEFAULT_PERCENT = 50
+
+
+def order_id_of(customer: object, po_number: object) -> str:
+    """The name of an order, CUSTOMER/PO, from names of outside. Raises MalformedError."""
+    name = name_from(customer, what="customer")
+    if "/" in name:
+        raise MalformedError(f"customer {name!r} holds a slash; an order is CUSTOMER/PO")
+    return f"{name}/{name_from(po_number, what='purchase order number')}"
 
 
 class OrderState(StrEnum):
@@ -59,8 +67,7 @@ class WholesaleWish:
     cancel_after: date | None = None
 
     def __post_init__(self) -> None:
-        if "/" in self.customer:
-            raise MalformedError(f"customer {self.customer!r} holds a slash; an order is CUSTOMER/PO")
+        order_id_of(self.customer, self.po_number)
         if not 1 <= len(self.lines) <= LINES_MAX:
             raise MalformedError(f"a wholesale order has {len(self.lines)} lines; it must have 1 to {LINES_MAX}")
         ids = [line.line_id for line in self.lines]
@@ -160,7 +167,7 @@ class RefusalKind(StrEnum):
     NO_SUCH_LINE = "no-such-line"
     NOT_ALLOCATED = "not-allocated"
     CLOSED = "order-closed"
-    KEY_REUSED = "idempotency-key-reused"
+    SHIPMENT_REUSED = "shipment-reused"
 
 
 @dataclass(frozen=True, slots=True)

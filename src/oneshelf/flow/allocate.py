@@ -25,6 +25,7 @@ from oneshelf.domain.ledger import BalanceKey
 from oneshelf.domain.reach import Reach
 from oneshelf.domain.reservation import expire
 from oneshelf.domain.wholesale import (
+    WHOLESALE,
     OrderState,
     Refusal,
     RefusalKind,
@@ -67,7 +68,7 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shipment:
+class Leaving:
     """Units of a line that leave."""
 
     line_id: str
@@ -134,28 +135,31 @@ async def allocate(database: Database, new_id: NewId, *, keys: Collection[Balanc
 
 
 async def ship(
-    database: Database, new_id: NewId, order_id: str, shipments: Sequence[Shipment], *, key: CommandKey
+    database: Database, new_id: NewId, order_id: str, leaving: Sequence[Leaving], *, shipment: str
 ) -> Shown | Refusal:
-    """Units leave for the customer: all of `shipments`, each once for a key; none named: all that the order holds."""
-    fingerprint = hashlib.sha256(msgspec.json.encode([order_id, shipments])).digest()
+    """Units leave for the customer; none named: all that the order holds. Each number of a shipment happens once."""
+    key = CommandKey(scope=WHOLESALE, key=hashlib.sha256(f"{order_id}\n{shipment}".encode()).hexdigest())
+    fingerprint = hashlib.sha256(msgspec.json.encode([order_id, leaving])).digest()
     is_replayed = True
     try:
         async with database.transaction() as tx:
             found = await wholesale.lock(tx, [order_id])
             given = (await commands.told_given(await commands.ask_given(tx, [key]))).get(key)
             if given is not None and given.fingerprint != fingerprint:
-                words = f"the idempotency key {key.key} was used before for another shipment; take a new key"
-                return Refusal(RefusalKind.KEY_REUSED, words)
+                words = (
+                    f"shipment {shipment} of {order_id} left before, with other units; give each a number of its own"
+                )
+                return Refusal(RefusalKind.SHIPMENT_REUSED, words)
             if order_id not in found:
                 return no_such_order(order_id)
             if given is None:
                 is_replayed = False
-                if refusal := await _ship(tx, new_id, found[order_id], shipments):
+                if refusal := await _ship(tx, new_id, found[order_id], leaving):
                     return refusal
                 await commands.give(tx, [commands.Answer(key, fingerprint, "Posted", b'{"shipped":true}')])
     except RowExistsError:
         # Somebody said the same at the same time and was faster.
-        return await ship(database, new_id, order_id, shipments, key=key)
+        return await ship(database, new_id, order_id, leaving, shipment=shipment)
     return await show(database, order_id, is_replayed=is_replayed)
 
 
@@ -205,6 +209,12 @@ async def show(database: Database, order_id: str, *, is_replayed: bool = False) 
     return Shown(order, lines.get(order_id, []), is_replayed) if order else no_such_order(order_id)
 
 
+def fingerprint_of(wish: WholesaleWish) -> bytes:
+    """What is the same for the same order, whatever the sequence of its lines and the number of its version."""
+    stated = replace(wish, version=1, lines=tuple(sorted(wish.lines, key=lambda line: line.line_id)))
+    return hashlib.sha256(msgspec.json.encode(stated)).digest()
+
+
 class _NotKeptError(Exception):
     """It was decided and is taken back, with all that was written of it."""
 
@@ -212,7 +222,7 @@ class _NotKeptError(Exception):
 async def _keep(tx: Transaction, new_id: NewId, wish: WholesaleWish, *, came_by: str) -> bool | Refusal:
     if refusal := await _unknown(tx, wish):
         return refusal
-    fingerprint = hashlib.sha256(msgspec.json.encode(_stated(wish))).digest()
+    fingerprint = fingerprint_of(wish)
     at = await now(tx)
     new = new_order(wish, fingerprint=fingerprint, came_by=came_by, now=at)
     is_over = new.expires_at is not None and new.expires_at <= at
@@ -235,11 +245,6 @@ async def _keep(tx: Transaction, new_id: NewId, wish: WholesaleWish, *, came_by:
     await _write(tx, opened, [order])
     await _wait(tx, [order])
     return True
-
-
-def _stated(wish: WholesaleWish) -> WholesaleWish:
-    """What the customer says, whatever the order of the lines and the number of the version."""
-    return replace(wish, version=1, lines=tuple(sorted(wish.lines, key=lambda line: line.line_id)))
 
 
 async def _unknown(tx: Transaction, wish: WholesaleWish) -> Refusal | None:
@@ -302,14 +307,14 @@ def _resumed(opened: Opened, order: WholesaleOrder) -> bool | Refusal:
     return is_news
 
 
-async def _ship(tx: Transaction, new_id: NewId, order: WholesaleOrder, shipments: Sequence[Shipment]) -> Refusal | None:
+async def _ship(tx: Transaction, new_id: NewId, order: WholesaleOrder, leaving: Sequence[Leaving]) -> Refusal | None:
     lines = {line.line_id: line for line in order.lines}
-    for one in shipments:
+    for one in leaving:
         if one.line_id not in lines:
             return no_such_line(order, one.line_id)
     opened = await _open(tx, new_id, [order], [(order, line) for line in order.lines], claims=True)
     held = {name: allocation.units_allocated(opened.shelf, line) for name, line in lines.items()}
-    wanted = list(shipments) or [Shipment(line_id=name, units=units) for name, units in held.items() if units]
+    wanted = list(leaving) or [Leaving(line_id=name, units=units) for name, units in held.items() if units]
     if not wanted:
         words = f"order {order.order_id} holds nothing that could ship; see: oneshelf wholesale show {order.order_id}"
         return Refusal(RefusalKind.NOT_ALLOCATED, words)

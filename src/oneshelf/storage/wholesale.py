@@ -63,6 +63,14 @@ class OrderRow(NamedTuple):
         return self.units_ordered - self.units_allocated - self.units_shipped - self.units_cancelled
 
 
+class Wanted(NamedTuple):
+    """Which orders a list is of. `is_short`: those that wait for units."""
+
+    customer: str | None = None
+    states: Collection[OrderState] = tuple(OrderState)
+    is_short: bool = False
+
+
 async def add(tx: Transaction, order: WholesaleOrder) -> bool:
     """Keep a new order, locked, with its lines. False where there is one of this number."""
     cursor = await tx.execute(
@@ -254,27 +262,25 @@ async def backordered(tx: Transaction, skus: Collection[Sku]) -> dict[BalanceKey
     return {(Sku(sku), Location(location)): units async for sku, location, units in cursor}
 
 
-async def listed(
-    tx: Transaction,
-    *,
-    customer: str | None = None,
-    state: OrderState | None = None,
-    is_short: bool = False,
-    after: str | None = None,
-    limit: int,
-) -> list[OrderRow]:
+async def listed(tx: Transaction, wanted: Wanted, *, after: str | None = None, limit: int) -> list[OrderRow]:
     """Orders, those that have to leave first at the top; those without a day last. `after`: an order of the list."""
     return await _shown(
         tx,
         """
         (%(customer)s::text is null or o.customer = %(customer)s)
-        and (%(state)s::text is null or o.state = %(state)s)
+        and o.state = any(%(states)s::text[])
         and (not %(is_short)s or o.units_ordered > o.units_allocated + o.units_shipped + o.units_cancelled)
         and (%(after)s::text is null or (coalesce(o.ship_by, 'infinity'), o.order_id)
              > (select coalesce(a.ship_by, 'infinity'), a.order_id from wholesale_orders a
                 where a.order_id = %(after)s))
         """,
-        {"customer": customer, "state": state, "is_short": is_short, "after": after, "limit": limit},
+        {
+            "customer": wanted.customer,
+            "states": [state.value for state in wanted.states],
+            "is_short": wanted.is_short,
+            "after": after,
+            "limit": limit,
+        },
     )
 
 

@@ -47,6 +47,8 @@ from oneshelf.web import (
     source_inputs,
     truth,
     webhooks,
+    wholesale,
+    wholesale_bodies,
     windows,
 )
 from oneshelf.web.auth import Door
@@ -56,7 +58,13 @@ from oneshelf.web.needs import Needs
 from oneshelf.web.passwords import Passwords
 from oneshelf.web.plain_route import PlainRoutes
 
-BODIES = (*inputs.DOCUMENTED, *policy_inputs.DOCUMENTED, *source_inputs.DOCUMENTED, *endpoints.BODIES)
+BODIES = (
+    *inputs.DOCUMENTED,
+    *policy_inputs.DOCUMENTED,
+    *source_inputs.DOCUMENTED,
+    *endpoints.BODIES,
+    *wholesale_bodies.BODIES,
+)
 STATIC = Path(__file__).parent / "static"
 # No route answers with one of these itself.
 _HEADERS = [
@@ -193,6 +201,7 @@ def create_app(
     app.include_router(files.router)
     app.include_router(policies.router)
     app.include_router(truth.router)
+    app.include_router(wholesale.router)
     app.include_router(windows.router)
     app.include_router(going_live.router)
     app.include_router(audit_log.router)

@@ -140,6 +140,10 @@ async def open_shelf(dsn: str, *, api_token: str = "") -> AsyncIterator[Shelf]:
                     '{"source": "erp", "document": "S-1", "units": 6, "value": 6}',
                 ),
             )
+            lines = [{"line_id": "1", "sku": SKU, "units": 50_000}, {"line_id": "2", "sku": PART, "units": 9}]
+            for number in ("PO-1", "PO-2"):
+                order = {"customer": "acme", "po_number": number, "location": BERLIN, "lines": lines}
+                assert (await shop.client.post("/v1/wholesale/orders", json=order)).is_success
             connection.execute("insert into endpoints (endpoint, url) values ('erp', 'https://erp.example/stock')")
             yield Shelf(shop, dsn, connection, _tables(connection))
 

@@ -49,6 +49,8 @@ def address(one: Operation) -> str:
         "kind": "counts",
         "drift_id": "0199d000-0000-7000-8000-000000000000",
         "endpoint": "erp",
+        "customer": "acme",
+        "po_number": "PO-1",
         "conflict_id": "0199aaaa-0000-7000-8000-000000000001",
     }
     path = one.path

@@ -49,3 +49,25 @@ create table wholesale_lines (
 create index wholesale_lines_of_order on wholesale_lines (order_id);
 create index wholesale_lines_waiting on wholesale_lines (look_at) where look_at is not null;
 create index wholesale_lines_by_place on wholesale_lines (sku, location, placed_at) where look_at is not null;
+
+-- Customers who send purchase orders as EDI X12, and by which names they and we go there, such as ZZ:ACME.
+create table x12_partners (
+    customer      text collate "C" primary key,
+    their_id      text collate "C" not null unique,
+    our_id        text collate "C" not null,
+    location      text collate "C" not null references locations,
+    version       text not null check (version in ('004010', '005010')),
+    -- The number of the last interchange that we wrote for them.
+    last_control  bigint not null default 0 check (last_control >= 0),
+    set_at        timestamptz not null default db_now()
+);
+
+-- Interchanges that were read. A number that comes again says the same, or it is refused.
+create table x12_interchanges (
+    their_id        text collate "C" not null,
+    control_number  text collate "C" not null,
+    digest          bytea not null,
+    order_ids       text[] not null,
+    received_at     timestamptz not null default db_now(),
+    primary key (their_id, control_number)
+);
