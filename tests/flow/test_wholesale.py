@@ -221,11 +221,17 @@ async def test_what_a_count_takes_from_an_order_waits_again_and_is_never_given_t
         await place(ledger, wish(("1", MUG, 8)))
         await ledger.ask(Count(key=key(), sku=MUG, location=BERLIN, units=5))
         assert await shown(ledger) == [(8, 5, 3, 0, 0)]
+        # What was lost is a backorder as any other: the policy says when it comes back.
+        await state(ledger, wholesale_percent=50)
+        await ledger.ask(receive(4))
         await run(ledger)
-        await ledger.ask(receive(20))
+        assert await shown(ledger) == [(8, 5, 3, 0, 0)]
+        await ledger.ask(receive(16))
         await run(ledger)
         assert await shown(ledger) == [(8, 8, 0, 0, 0)]
         assert await ledger.figures() == {"available": 17, "reserved": 8}
+        await ledger.ask(Count(key=key(), sku=MUG, location=BERLIN, units=0))
+        assert await shown(ledger) == [(8, 0, 8, 0, 0)]
         await ledger.assert_sound()
 
 

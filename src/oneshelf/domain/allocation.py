@@ -7,7 +7,7 @@ from datetime import datetime
 
 from oneshelf.domain.account import StockState, inside
 from oneshelf.domain.command import Claim, CommandKey, ReservationKind, Ship
-from oneshelf.domain.ledger import BalanceKey, Reservation, ReservationState, Shelf
+from oneshelf.domain.ledger import FOR_WHOLESALE, BalanceKey, Reservation, ReservationState, Shelf
 from oneshelf.domain.movement import Reason
 from oneshelf.domain.order_command import post_order_command
 from oneshelf.domain.outcome import Done
@@ -42,7 +42,7 @@ def allocate(shelf: Shelf, order: WholesaleOrder, line: WholesaleLine, units: in
         kind=ReservationKind.ALLOCATION,
         units=units,
         created_at=now,
-        holder=f"wholesale {line.order_id} line {line.line_id}",
+        holder=f"{FOR_WHOLESALE}{line.order_id} line {line.line_id}",
         expires_at=order.expires_at,
     )
     shelf.add(part)
@@ -57,20 +57,8 @@ def allocate(shelf: Shelf, order: WholesaleOrder, line: WholesaleLine, units: in
     line.reservation_ids.append(part.reservation_id)
 
 
-def settle(shelf: Shelf, order: WholesaleOrder, line: WholesaleLine, *, now: datetime) -> None:
-    """What a count took from a line waits as all its backorders do, and not before them."""
-    parts = _parts(shelf, line)
-    line.reservation_ids = [part.reservation_id for part in parts]
-    for part in parts:
-        if part.units_short:
-            held = part.units_held
-            _end(shelf, line, part)
-            allocate(shelf, order, line, held, now=now)
-
-
 def take_back(shelf: Shelf, order: WholesaleOrder, line: WholesaleLine, units: int, *, now: datetime) -> int:
     """`units` of a line are free again, at most what it holds; the last that it got go first. Returns how many."""
-    settle(shelf, order, line, now=now)
     left = max(0, units)
     for part in reversed(_parts(shelf, line)):
         held = part.units_held
@@ -96,7 +84,6 @@ def ship(shelf: Shelf, order: WholesaleOrder, line: WholesaleLine, units: int, *
 
     They go the way of every reservation that finds its order: claimed for it, and shipped.
     """
-    settle(shelf, order, line, now=now)
     left = units
     for part in _parts(shelf, line):
         if left == 0:
@@ -165,7 +152,6 @@ def share_out(
     left = dict(rooms)
     total = 0
     for order, line in sorted(waiting, key=lambda one: one[1].age):
-        settle(shelf, order, line, now=now)
         wanted = line.units_open - units_allocated(shelf, line)
         units = max(0, min(wanted, left.get(line.balance, 0), shelf.free(*line.balance)))
         allocate(shelf, order, line, units, now=now)
@@ -175,9 +161,10 @@ def share_out(
 
 
 def _parts(shelf: Shelf, line: WholesaleLine) -> list[Reservation]:
-    """What holds units for a line, the oldest first. Whoever ended one of them left a backorder."""
-    found = (part for name in line.reservation_ids for part in shelf.parts(name))
-    return [part for part in found if part.is_held and (part.sku, part.location) == line.balance]
+    """What holds units for a line, the oldest first. Whoever ended one of them (a count, a day) left a backorder."""
+    found = [part for name in line.reservation_ids for part in shelf.parts(name) if part.is_held]
+    line.reservation_ids = [part.reservation_id for part in found]
+    return found
 
 
 def _end(shelf: Shelf, line: WholesaleLine, part: Reservation) -> None:

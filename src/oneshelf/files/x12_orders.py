@@ -183,8 +183,8 @@ async def _keep(database: Database, new_id: NewId, judged: _Judged) -> Brought:
         sender, control = judged.interchange.sender, judged.interchange.control
         await x12_partners.note_read(tx, sender, control, digest=judged.digest, order_ids=order_ids)
         documents = [*x12_documents.receipt(judged.interchange), *map(_acknowledgment, orders)]
-        answer = await _written(tx, judged.partner, documents) if documents else ""
-    return Brought(orders, answer=answer)
+        told = await _written(tx, judged.partner, documents) if documents else ""
+    return Brought(orders, answer=told)
 
 
 def _acknowledgment(one: Shown) -> tuple[str, list[Elements]]:
