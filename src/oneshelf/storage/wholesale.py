@@ -10,6 +10,7 @@ from psycopg.rows import class_row
 
 from oneshelf.domain.identity import Location, Sku
 from oneshelf.domain.ledger import BalanceKey
+from oneshelf.domain.policy import Scope
 from oneshelf.domain.wholesale import OrderState, WholesaleLine, WholesaleOrder
 from oneshelf.storage import arrays
 from oneshelf.storage.database import Transaction
@@ -258,6 +259,20 @@ async def backordered(tx: Transaction, skus: Collection[Sku]) -> dict[BalanceKey
         ) as waiting where units > 0 group by 1, 2
         """,
         {"skus": arrays.texts(sorted(skus))},
+    )
+    return {(Sku(sku), Location(location)): units async for sku, location, units in cursor}
+
+
+async def available_in(tx: Transaction, scope: Scope, *, limit: int) -> dict[BalanceKey, int]:
+    """What lies free of the SKUs that a rule for this scope reaches, at each of their locations; the first by name."""
+    cursor = await tx.execute(
+        """
+        select b.sku, b.location, b.available from balances b join skus s on s.sku = b.sku
+        where (%(sku)s::text is null or b.sku = %(sku)s)
+          and (%(sku_group)s::text is null or s.sku_group = %(sku_group)s)
+        order by b.sku, b.location limit %(limit)s
+        """,
+        {"sku": scope.sku, "sku_group": scope.sku_group, "limit": limit},
     )
     return {(Sku(sku), Location(location)): units async for sku, location, units in cursor}
 
