@@ -126,7 +126,8 @@ async def allocate(database: Database, new_id: NewId, *, keys: Collection[Balanc
         opened.shelf.fill_shortages()
         rooms = await rooms_of(tx, {key: opened.shelf.available(*key) for key in wanted})
         done += allocation.share_out(opened.shelf, lines, rooms, now=opened.now)
-        await _write(tx, opened, orders)
+        await shelves.write(tx, opened.shelf, now=opened.now)
+        await wholesale.save_lines(tx, [line for _, line in lines])
         short = [line for _, line in lines if line.units_open > allocation.units_allocated(opened.shelf, line)]
         is_short = {line.key for line in short}
         await wholesale.look_in(tx, short, wait_s=WAITS_S)
