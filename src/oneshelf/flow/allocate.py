@@ -97,6 +97,8 @@ async def keep(
     answers: dict[str, bool | Refusal] = {}
     with suppress(_NotKeptError):
         async with database.transaction() as tx:
+            # Orders before balances, as everywhere: a changed order locks its balances.
+            await wholesale.lock(tx, {wish.order_id for wish in wishes})
             for wish in sorted(wishes, key=lambda wish: wish.order_id):
                 answers[wish.order_id] = await _keep(tx, new_id, wish, came_by=came_by)
             if is_trial or any(isinstance(answer, Refusal) for answer in answers.values()):
