@@ -210,6 +210,20 @@ async def test_the_same_interchange_again_changes_nothing_and_its_number_means_n
 
 
 @pytest.mark.pg
+async def test_a_file_whose_reader_died_before_it_was_noted_is_read_again_and_nothing_twice(ledger: Ledger) -> None:
+    replaced = interchange(ORDER.replace("BEG*00", "BEG*05"), control="000000102")
+    await bring(ledger, WHOLE)
+    for text in (WHOLE, replaced, replaced):
+        await bring(ledger, text)
+        await ledger.rows("delete from x12_interchanges returning 1")
+    assert await lines(ledger) == [("MUG", 4, 4, 0, 0), ("CAP", 2, 1, 1, 0)]
+    found = await allocate.show(ledger.database, "Acme/PO-1")
+    assert isinstance(found, Shown)
+    assert found.order.version == 1
+    await ledger.assert_sound()
+
+
+@pytest.mark.pg
 async def test_a_replacement_states_the_order_anew_and_a_cancellation_ends_it(ledger: Ledger) -> None:
     await bring(ledger, WHOLE)
     replaced = ORDER.replace("BEG*00", "BEG*05").replace("*4*EA", "*9*EA").replace("2*6", "2*11")

@@ -259,6 +259,19 @@ async def test_unknown_names_and_bundles_are_refused_and_nothing_is_kept(dsn: st
         assert await ledger.rows("select 1 from wholesale_orders") == []
 
 
+async def test_an_order_that_was_kept_when_the_engine_died_is_filled_by_the_next(dsn: str) -> None:
+    async with open_ledger(dsn, {"MUG": 10}) as ledger:
+        one = wish(("1", MUG, 4))
+        assert await allocate.keep(ledger.database, CLOCK.new_id, [one], came_by="test") == [True]
+        assert await shown(ledger) == [(4, 0, 4, 0, 0)]
+        assert await allocate.allocate(ledger.database, CLOCK.new_id) == 4
+        assert await shown(ledger) == [(4, 4, 0, 0, 0)]
+        # Whoever got no answer says it again.
+        assert (await place(ledger, one)).is_replayed
+        assert await ledger.figures() == {"available": 6, "reserved": 4}
+        await ledger.assert_sound()
+
+
 async def test_many_who_order_and_buy_at_once_get_exactly_what_is_there(dsn: str) -> None:
     async with open_ledger(dsn, {"MUG": 40}) as ledger:
 
