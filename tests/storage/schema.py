@@ -14,6 +14,7 @@ NO_LEDGER: Mapping[str, str] = {
     "publications": "what was desired for a listing; read by listing, of which the SKU is a part of the key",
     "drifts": "a reading of a listing; the SKU is there to be shown",
     "policies": "a rule may name no SKU at all: its key begins with the channel",
+    "reorder_rules": "a rule may name no SKU at all: its key begins with the group",
     "policy_changes": "who changed which rule, in the order of time",
     "truth_rules": "a rule may name no SKU at all: its key begins with the group",
     "truth_rule_changes": "who changed which rule, in the order of time",

@@ -27,6 +27,7 @@ SOME = {
     "endpoint": "erp",
     "customer": "acme",
     "po_number": "PO-1",
+    "task": "C-1",
     "import_id": "0199f000-0000-7000-8000-000000000000",
     "kind": "skus",
     "conflict_id": "0199e000-0000-7000-8000-000000000000",

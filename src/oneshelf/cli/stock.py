@@ -7,13 +7,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from oneshelf.cli import (
+    stock_count_tasks,
     stock_counts,
     stock_files,
     stock_offers,
     stock_orders,
     stock_reservations,
     stock_sharing,
+    stock_shipments,
     stock_units,
+    stock_work,
 )
 from oneshelf.cli.common import PlainErrors, on_database, show_rows, words_in
 from oneshelf.cli.posting import Location_, Sku_
@@ -85,7 +88,10 @@ def list_(
 stock_files.register(app)
 stock_units.register(app)
 stock_counts.register(app)
+stock_count_tasks.register(app)
 stock_offers.register(app)
 stock_orders.register(app)
 stock_reservations.register(app)
 stock_sharing.register(app)
+stock_shipments.register(app)
+stock_work.register(app)

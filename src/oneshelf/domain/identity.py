@@ -103,13 +103,13 @@ def instant_from(value: object, *, what: str) -> datetime:
 
 
 def day_from(value: object, *, what: str) -> date:
-    """A day from ISO 8601, such as 2026-12-01. Raises MalformedError."""
+    """A day, from ISO 8601 such as 2026-12-01. Raises MalformedError."""
     try:
-        day = date.fromisoformat(value if isinstance(value, str) and len(value) == 10 else "")
+        day = date.fromisoformat(value if isinstance(value, str) and len(value) == len("2026-12-01") else "")
     except ValueError:
         raise MalformedError(f"{what} must be a day in ISO 8601, such as 2026-12-01") from None
     if not 1970 < day.year < 9999:
-        raise MalformedError(f"{what} is of the year {day.year}; nothing is shipped then")
+        raise MalformedError(f"{what} is of the year {day.year}; nobody expects anything then")
     return day
 
 

@@ -28,6 +28,7 @@ from oneshelf.web import (
     api,
     audit_log,
     commands,
+    count_tasks,
     counts,
     drifts,
     endpoints,
@@ -46,6 +47,8 @@ from oneshelf.web import (
     sharing,
     source_inputs,
     truth,
+    warehouse,
+    warehouse_inputs,
     webhooks,
     wholesale,
     wholesale_bodies,
@@ -62,6 +65,7 @@ BODIES = (
     *inputs.DOCUMENTED,
     *policy_inputs.DOCUMENTED,
     *source_inputs.DOCUMENTED,
+    *warehouse_inputs.DOCUMENTED,
     *endpoints.BODIES,
     *wholesale_bodies.BODIES,
 )
@@ -193,6 +197,8 @@ def create_app(
     app.state.engine = Engine(database=database, channels=channels, clock=clock, wake=wake, post=post, feed=feed)
     app.state.door, app.state.passwords = door, Passwords()
     app.include_router(counts.router)
+    app.include_router(count_tasks.router)
+    app.include_router(warehouse.router)
     app.include_router(reservations.router)
     app.include_router(sharing.router)  # Before the routes that would take its addresses for a SKU.
     app.include_router(api.router)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -34,6 +34,7 @@ from oneshelf.flow import (
     subscribe,
     tally,
     tell,
+    watch,
 )
 from oneshelf.flow.channel import OpenChannel
 from oneshelf.flow.outgoing import Outgoing
@@ -127,8 +128,10 @@ class Supervisor:
             Step("plan", lambda: plan.plan(database, blind=self._blind()), ("push",), pace_s=0.05),
             Step("resolve", self._resolve, ("plan", "push", "book"), idle_s=0.5),
             Step("book", lambda: post.post_moves(database, clock.new_id), ("plan",), idle_s=0.5),
+            Step("count", lambda: count.post_accepted(database, self._post_all), ("plan",), idle_s=1.0),
             Step("state", self._state, ("plan", "push"), idle_s=5.0),
             Step("explain", lambda: resolve.explain_late(database, self._channels), idle_s=5.0),
+            Step("watch", lambda: watch.watch(database), idle_s=watch.EVERY_S, pace_s=watch.EVERY_S),
             Step("tally", self._tally, ("plan",), idle_s=tally.EVERY_S, pace_s=tally.EVERY_S),
             *self._files(),
             Step("audit", lambda: audit.audit_if_due(database), idle_s=audit.EVERY_S, pace_s=audit.EVERY_S),
@@ -154,6 +157,9 @@ class Supervisor:
     async def _post(self, command: Command) -> tuple[Outcome, bool]:
         [answered] = await self.poster.post([command])
         return answered.outcome, answered.was_replayed
+
+    async def _post_all(self, commands: Sequence[Command]) -> list[Outcome]:
+        return [answered.outcome for answered in await self.poster.post(commands)]
 
     def _files(self) -> list[Step]:
         if self.watched is None:

@@ -51,6 +51,7 @@ def address(one: Operation) -> str:
         "endpoint": "erp",
         "customer": "acme",
         "po_number": "PO-1",
+        "task": "C-1",
         "conflict_id": "0199aaaa-0000-7000-8000-000000000001",
     }
     path = one.path

@@ -32,6 +32,9 @@ REPEATABLE = {
     # Customer, purchase order number and version are the key of an order, its own number that of a shipment.
     ("POST", "/v1/wholesale/orders"), ("POST", "/v1/wholesale/shipments"), ("POST", "/v1/wholesale/cancellations"),
     ("POST", "/v1/wholesale/releases"), ("POST", "/v1/wholesale/resumptions"),
+    # A count has a number, and what is said of it a round.
+    ("POST", "/v1/count-tasks"), ("POST", "/v1/count-tasks/{task}/entries"),
+    ("POST", "/v1/count-tasks/{task}/decisions"), ("PUT", "/v1/reorder-rules"), ("DELETE", "/v1/reorder-rules"),
     ("PUT", "/v1/endpoints/{endpoint}"), ("POST", "/v1/endpoints/{endpoint}/replay"),
 }  # fmt: skip
 KEYED = [one for one in EXAMPLES if one.route not in REPEATABLE]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from oneshelf.web.pages import (
     channels,
+    counts,
     drifts,
     errors,
     explain,
@@ -19,6 +20,6 @@ from oneshelf.web.pages import (
 
 ROUTES = [
     route
-    for screen in (home, skus, explain, drifts, errors, short, orders, wholesale, stock, go_live, rules, channels)
+    for screen in (home, skus, explain, drifts, errors, short, orders, wholesale, stock, counts, go_live, rules, channels)
     for route in screen.ROUTES
 ]
