@@ -20,6 +20,20 @@ from oneshelf.web.pages import (
 
 ROUTES = [
     route
-    for screen in (home, skus, explain, drifts, errors, short, orders, wholesale, stock, counts, go_live, rules, channels)
+    for screen in (
+        home,
+        skus,
+        explain,
+        drifts,
+        errors,
+        short,
+        orders,
+        wholesale,
+        stock,
+        counts,
+        go_live,
+        rules,
+        channels,
+    )
     for route in screen.ROUTES
 ]
