@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, expect
 
-from browser.test_dashboard import (
+from browser.visit import (
     barriers,
     browser,
     looking_at,

@@ -68,6 +68,11 @@ def opposite(deed: Deed) -> list[Command]:
     return commands
 
 
+def opposites(deeds: Iterable[Deed]) -> list[Command]:
+    """All commands that take these deeds back, each deed's in its order."""
+    return [command for deed in deeds for command in opposite(deed)]
+
+
 def keys_of(deed: Deed) -> list[str]:
     """All keys under which an opposite of this deed may have been posted."""
     key = key_of(deed.source, deed.sku, deed.location)

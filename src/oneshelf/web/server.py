@@ -44,6 +44,7 @@ from oneshelf.web import (
     policy_inputs,
     problems,
     reservations,
+    second_factor,
     sharing,
     source_inputs,
     truth,
@@ -191,7 +192,14 @@ def create_app(
         redoc_url=None,
         # What there is to measure is under /metrics; asking each time whether anybody else listens costs a reservation.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
-        routes=[*commands.ROUTES, *webhooks.ROUTES, *metrics.ROUTES, *login.ROUTES, *pages.ROUTES],
+        routes=[
+            *commands.ROUTES,
+            *webhooks.ROUTES,
+            *metrics.ROUTES,
+            *login.ROUTES,
+            *second_factor.ROUTES,
+            *pages.ROUTES,
+        ],
     )
     feed = EventFeed(database, clock)
     app.state.engine = Engine(database=database, channels=channels, clock=clock, wake=wake, post=post, feed=feed)

@@ -36,7 +36,7 @@ from oneshelf.flow import (
     tell,
     watch,
 )
-from oneshelf.flow.channel import OpenChannel
+from oneshelf.flow.channel import OpenChannel, announced_at
 from oneshelf.flow.outgoing import Outgoing
 from oneshelf.sdk.capability import WriteKind
 from oneshelf.sdk.contract import FetchesOrders, Hears, Subscribes
@@ -230,7 +230,7 @@ class Supervisor:
         if has_queue:
             listener = hear.Listener(database, channel, clock)
             steps = {**steps, "hear": (listener.listen, ("interpret",), 0.25, 0)}
-        address = subscribe.announced_at(channel, self._public_url)
+        address = announced_at(channel, self._public_url)
         if address and isinstance(channel.connector, Subscribes):
             watchdog = subscribe.Watchdog(database, channel, clock, address=address)
             steps = {**steps, "subscribe": (watchdog.keep, (f"poll {name}", f"sweep {name}"), 5.0, 5.0)}

@@ -3,37 +3,34 @@
 from __future__ import annotations
 
 from oneshelf.web.pages import (
+    activity,
     channels,
+    conflicts,
+    connect,
     counts,
     drifts,
     errors,
+    events,
     explain,
+    files,
     go_live,
     home,
     orders,
+    people,
     rules,
+    settings,
     short,
     skus,
     stock,
+    tokens,
     wholesale,
 )
 
 ROUTES = [
     route
     for screen in (
-        home,
-        skus,
-        explain,
-        drifts,
-        errors,
-        short,
-        orders,
-        wholesale,
-        stock,
-        counts,
-        go_live,
-        rules,
-        channels,
+        *(home, skus, explain, drifts, conflicts, errors, short, orders, wholesale, stock, counts, files, go_live),
+        *(rules, connect, channels, settings, people, tokens, activity, events),
     )
     for route in screen.ROUTES
 ]
