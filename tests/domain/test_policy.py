@@ -21,6 +21,7 @@ from oneshelf.domain.policy import (
     LOW,
     MOST,
     NO_POLICY,
+    OF_WHOLESALE,
     TERMS,
     Policy,
     Rule,
@@ -85,7 +86,10 @@ def test_the_order_of_scopes_is_total_and_a_channel_makes_each_narrower() -> Non
     assert reaching == set(SCOPES)
 
 
-@pytest.mark.parametrize("term", [*TERMS, *(LOW + term for term in TERMS if term != "low_stock_at")])
+OF_LISTINGS = [term for term in TERMS if term not in OF_WHOLESALE]
+
+
+@pytest.mark.parametrize("term", [*OF_LISTINGS, *(LOW + term for term in OF_LISTINGS if term != "low_stock_at")])
 def test_term_by_term_the_narrowest_rule_that_states_it_wins(term: str) -> None:
     for stating in range(1, 2 ** len(SCOPES)):
         chosen = [scope for at, scope in enumerate(SCOPES) if stating >> at & 1]
@@ -95,6 +99,16 @@ def test_term_by_term_the_narrowest_rule_that_states_it_wins(term: str) -> None:
         narrowest = chosen[-1]
         assert won.stated()[term] == value_of(term.removeprefix(LOW), narrowest.rank)
         assert won.said_by[term] == str(narrowest)
+
+
+@pytest.mark.parametrize("term", sorted(OF_WHOLESALE))
+def test_what_wholesale_may_take_is_said_of_no_channel(term: str) -> None:
+    with pytest.raises(MalformedError, match="is about its listings"):
+        rule_of(Scope(sku=MUG, channel=SHOP), {term: 5})
+    rules = [rule_of(scope, {term: scope.rank}) for scope in SCOPES if scope.channel is None]
+    assert effective(rules, sku=MUG, sku_group=GROUP, channel=SHOP).stated()[term] == max(
+        scope.rank for scope in SCOPES if scope.channel is None
+    )
 
 
 def test_the_order_in_which_rules_are_told_changes_nothing() -> None:

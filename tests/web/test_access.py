@@ -27,6 +27,8 @@ SOME = {
     "channel_sku": "plate",
     "reservation_id": "0199c000-0000-7000-8000-000000000000",
     "endpoint": "erp",
+    "customer": "acme",
+    "po_number": "PO-1",
     "task": "C-1",
     "import_id": "0199f000-0000-7000-8000-000000000000",
     "kind": "skus",

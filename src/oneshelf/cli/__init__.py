@@ -30,6 +30,8 @@ from oneshelf.cli import (
     truth,
     undo,
     user,
+    wholesale,
+    wholesale_x12,
 )
 from oneshelf.cli.common import GroupedHelp
 
@@ -53,6 +55,7 @@ channel_measures.register(channel.app)
 matrix.register(channel.app)
 undo.register(app)
 audit_log.register(app)
+wholesale_x12.register(wholesale.app)
 app.add_typer(channel.app, name="channel")
 app.add_typer(listing.app, name="listing")
 app.add_typer(stock.app, name="stock")
@@ -67,6 +70,7 @@ app.add_typer(parked.app, name="errors")
 app.add_typer(secret.app, name="secrets")
 app.add_typer(token.app, name="token")
 app.add_typer(user.app, name="user")
+app.add_typer(wholesale.app, name="wholesale")
 
 
 def main() -> None:

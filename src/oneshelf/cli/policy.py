@@ -177,8 +177,21 @@ def preview(
     typer.echo("")
     changing = sum(effect.now_units != effect.would_units for effect in wished.effects)
     typer.echo(f"{scope}: {changing} of these {len(wished.effects)} listings would change; nothing was saved")
+    if wished.wholesale:
+        _show_wholesale(wished)
     if wished.rest_count:
         typer.echo(f"{wished.rest_count} more listings are in it; --limit {PAGE} shows more, the API shows all")
+
+
+def _show_wholesale(wished: Preview) -> None:
+    from dataclasses import asdict
+
+    typer.echo("")
+    columns = ("sku", "location", "available", "allocated", "now", "would")
+    rows = [asdict(one) for one in wished.wholesale]
+    shown = [{**row, "now": row["now_units"], "would": row["would_units"]} for row in rows]
+    typer.echo("Wholesale may take so many more:")
+    show_rows(shown, columns, as_json=False, empty="")
 
 
 @app.command()

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from oneshelf.storage.database import Database
 
 KINDS = "skus, locations, listings, counts, receipts or policies"
+READ = "skus, locations, listings, counts, receipts, policies or wholesale-orders"
 _PROBLEMS = ("line", "column", "value", "reason")
 _EFFECTS = ("line", "row", "effect")
 _TOLD_EVERY = 50_000
@@ -31,7 +32,7 @@ def register(app: typer.Typer) -> None:
 
 def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="CSV or .xlsx; its first row names the columns.")],
-    kind: Annotated[str, typer.Option("--as", metavar="KIND", help=f"What is in it: {KINDS}.")] = "counts",
+    kind: Annotated[str, typer.Option("--as", metavar="KIND", help=f"What is in it: {READ}.")] = "counts",
     taken_at: Annotated[
         str,
         typer.Option(

@@ -281,7 +281,7 @@ class ReservationKind(StrEnum):
 
     HOLD = "hold"  # a checkout; it expires
     LOCK = "lock"  # the payment is authorised; until it ships
-    ALLOCATION = "allocation"  # for one channel, or one wholesale order
+    ALLOCATION = "allocation"  # for one channel, or one wholesale order, which may have a last day
     PENDING = "pending"  # sold elsewhere, payment not yet confirmed
 
 

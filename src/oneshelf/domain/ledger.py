@@ -26,6 +26,9 @@ from oneshelf.domain.seen import Context, Ruling
 from oneshelf.domain.shipment import Shipment, ShipmentKey
 from oneshelf.errors import broken
 
+# How the holder of what is set aside for a wholesale order begins.
+FOR_WHOLESALE = "wholesale "
+
 BalanceKey = tuple[Sku, Location]
 TransferKey = tuple[Sku, str]
 ReservationKey = tuple[Sku, UUID, Location]
@@ -106,6 +109,11 @@ class Reservation(msgspec.Struct, kw_only=True):
     @property
     def source(self) -> str:
         return f"reservation {self.reservation_id}"
+
+    @property
+    def waits(self) -> bool:
+        """Whether it gets back what a count took from it. Of a wholesale order, the order waits, as its policy says."""
+        return self.kind is not ReservationKind.ALLOCATION or not self.holder.startswith(FOR_WHOLESALE)
 
     def has_expired(self, *, now: datetime) -> bool:
         """Whether it is past its time, whatever the sweep has reached."""
@@ -301,6 +309,14 @@ class Shelf:
         else:
             self.changed_reservations.add(promise.key)
         self._count_short(promise, units)
+
+    def lose(self, part: Reservation, units: int) -> None:
+        """Held units are gone, and the reservation does not wait for them. The caller moves them."""
+        if units < part.units:
+            part.units -= units
+        else:
+            part.units_short, part.state = part.units, ReservationState.RELEASED
+        self.changed_reservations.add(part.key)
 
     def end(self, part: Reservation, state: ReservationState) -> None:
         """The reservation is held no longer. What it was short of stays written down, and waits for nothing."""

@@ -55,9 +55,13 @@ class Rules:
 
     def policy_of(self, offered: Offered) -> Policy:
         """What holds for a listing."""
+        return self.policy_for(offered.sku, offered.channel)
+
+    def policy_for(self, sku: Sku, channel: Channel) -> Policy:
+        """What holds for the listings of a SKU on a channel."""
         if not self._by_scope:
             return NO_POLICY
-        sku, group, channel = offered.sku, self._groups.get(offered.sku), offered.channel
+        group = self._groups.get(sku)
         # Looked up: to try all rules for each listing would cost their product.
         scopes = [Scope(), Scope(channel=channel), Scope(sku=sku), Scope(sku=sku, channel=channel)]
         if group is not None:

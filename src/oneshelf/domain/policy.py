@@ -65,6 +65,8 @@ class Terms:
 
     Of the SKU's own units: `buffer_units`, `stop_sell_at`, `low_stock_at`, `allocation_units`, `backorder_units`,
     `preorder_units`. Of what the listing shows (packs, where it sells packs): `cap_units`, `floor_units`, `min_units`.
+    Of no listing, but of how much wholesale orders may take: `wholesale_percent`, `wholesale_leaves_units`
+    (`domain.wholesale.room`).
     """
 
     percent: int | None = None
@@ -81,6 +83,8 @@ class Terms:
     margin_weight: int | None = None
     penalty_weight: int | None = None
     low_stock_at: int | None = None
+    wholesale_percent: int | None = None
+    wholesale_leaves_units: int | None = None
 
     def __post_init__(self) -> None:
         for name, value in self.stated().items():
@@ -108,10 +112,13 @@ TERMS = tuple(one.name for one in fields(Terms))
 MOST: Mapping[str, int] = {
     **{name: UNITS_MAX for name in TERMS if name not in FLAGS},
     "percent": PERCENT_MAX,
+    "wholesale_percent": PERCENT_MAX,
     "margin_weight": WEIGHT_MAX,
     "penalty_weight": WEIGHT_MAX,
 }
 NO_TERMS = Terms()
+# What no listing follows from.
+OF_WHOLESALE = frozenset({"wholesale_percent", "wholesale_leaves_units"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +132,12 @@ class Rule:
     def __post_init__(self) -> None:
         if self.low.low_stock_at is not None:
             raise MalformedError("low_stock_at says when the terms in low hold; it cannot be one of them")
+        stated = [name for name in self.stated() if name.removeprefix(LOW) in OF_WHOLESALE]
+        if stated and self.scope.channel is not None:
+            raise MalformedError(
+                f"{stated[0]} says what wholesale may take, and a rule for channel {self.scope.channel} is about its "
+                "listings; state it for a SKU, a group or everything"
+            )
 
     def stated(self) -> dict[str, int | bool]:
         """Name -> value of all that is stated, those of `low` as `low.percent` and the like."""

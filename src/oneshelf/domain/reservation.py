@@ -32,7 +32,7 @@ def expire(shelf: Shelf, *, now: datetime) -> int:
     """
     due = sorted((part for part in shelf.reservations.values() if part.has_expired(now=now)), key=lambda part: part.key)
     for part in due:
-        _give_back(shelf, part, ReservationState.EXPIRED, Reason.EXPIRED)
+        give_back(shelf, part, ReservationState.EXPIRED, Reason.EXPIRED)
     shelf.fill_shortages()
     return len(due)
 
@@ -136,7 +136,7 @@ def _release(shelf: Shelf, command: Release) -> Released | Ended:
         return parts
     released = Released(command.reservation_id, _units_held(parts))
     for part in parts:
-        _give_back(shelf, part, ReservationState.RELEASED, Reason.RELEASED)
+        give_back(shelf, part, ReservationState.RELEASED, Reason.RELEASED)
     shelf.fill_shortages()
     return released
 
@@ -154,7 +154,8 @@ def _units_held(parts: Parts) -> int:
     return sum(part.units_held for part in parts)
 
 
-def _give_back(shelf: Shelf, part: Reservation, state: ReservationState, reason: Reason) -> None:
+def give_back(shelf: Shelf, part: Reservation, state: ReservationState, reason: Reason) -> None:
+    """The reservation is held no longer, and its units are free; nobody gets them yet."""
     units = part.units_held
     shelf.end(part, state)
     shelf.move(

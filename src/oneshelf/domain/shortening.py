@@ -48,7 +48,10 @@ def _shorten(shelf: Shelf, promise: LinePosition | Reservation, missing: int, ta
     if isinstance(promise, Reservation):
         taken = min(missing, promise.units_held)
         promise.units_lost += taken
-        shelf.shorten(promise, taken)
+        if promise.waits:
+            shelf.shorten(promise, taken)
+        elif taken:
+            shelf.lose(promise, taken)
         take(StockState.RESERVED, taken)
         return taken
     from_pending = min(missing, promise.units_pending)

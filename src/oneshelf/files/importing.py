@@ -177,7 +177,7 @@ class _Import:
                 chunk.append((row.line, read(row)))
             except CellError as problem:
                 self._refuse(row.line, problem)
-            if len(chunk) >= wish.chunk:
+            if len(chunk) >= (WHOLE_ROWS_MAX if kind.is_whole else wish.chunk):
                 yield chunk
                 chunk = []
         if chunk:
@@ -212,6 +212,10 @@ class _Import:
                 f"it has {self.row_count} rows, and the last one from {wish.source} had {rows_before}: it was probably "
                 "cut off. If it is meant so, say --allow fewer"
             )
+        if wish.kind.is_whole and wish.atomic is Atomic.ROW:
+            return f"rows of {wish.kind.name} belong together; leave out --atomic row"
+        if self.problem_count and wish.kind.is_whole:
+            return f"{self.problem_count} of {self.row_count} rows cannot be applied. Way out: mend them"
         if self.problem_count and wish.atomic is Atomic.FILE:
             return (
                 f"{self.problem_count} of {self.row_count} rows cannot be applied. Way out: mend them, or apply the "

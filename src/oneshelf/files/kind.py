@@ -73,6 +73,11 @@ class RowKind(Protocol[Item]):
         """Whether its rows lock balances while they are applied."""
         ...
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether rows belong together, so that a file is applied as a whole or not at all."""
+        ...
+
     def adds(self, columns: Columns) -> bool:
         """Whether a row says by how much something changes, so that the same file later is the same news."""
         ...

@@ -11,9 +11,10 @@ from oneshelf.files.link_rows import Links
 from oneshelf.files.name_rows import Locations, Skus
 from oneshelf.files.rule_rows import Policies
 from oneshelf.files.stock_rows import Counts, Receipts
+from oneshelf.files.wholesale_rows import WholesaleOrders
 
 KINDS: Mapping[str, RowKind[Any]] = {
-    kind.name: kind for kind in (Skus(), Locations(), Links(), Counts(), Receipts(), Policies())
+    kind.name: kind for kind in (Skus(), Locations(), Links(), Counts(), Receipts(), Policies(), WholesaleOrders())
 }
 
 

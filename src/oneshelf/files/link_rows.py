@@ -20,6 +20,7 @@ class Links:
     name = "listings"
     columns = ("channel", "channel_sku", "sku", "pack_units")
     is_stock = False
+    is_whole = False
 
     def adds(self, columns: Columns) -> bool:
         """It says what is so."""

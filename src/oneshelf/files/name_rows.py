@@ -25,6 +25,7 @@ class Names:
     """SKUs or locations. Names are added; what was named before keeps its title."""
 
     is_stock = False
+    is_whole = False
 
     def __init__(self, name: str, column: str, gate: Callable[[object], str]) -> None:
         self.name = name

@@ -26,6 +26,7 @@ class Policies:
     name = "policies"
     columns = ("sku", "group", "channel", *ALL_TERMS)
     is_stock = False
+    is_whole = False
 
     def adds(self, columns: Columns) -> bool:
         """It says what is so."""

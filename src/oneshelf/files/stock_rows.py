@@ -42,6 +42,7 @@ class _StockKind:
     """What counts and receipts share: names that have to be known, balances that are locked, answers of the ledger."""
 
     is_stock = True
+    is_whole = False
 
     async def check(self, database: Database, items: Sequence[StockItem]) -> list[Checked]:
         """Each row beside what is known and on hand."""

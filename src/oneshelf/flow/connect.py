@@ -12,6 +12,7 @@ import httpx2
 
 from oneshelf.clock import SystemClock
 from oneshelf.domain.identity import Channel, channel_from, location_from
+from oneshelf.domain.wholesale import WHOLESALE
 from oneshelf.errors import ConfigurationError
 from oneshelf.flow.channel import TIMING_NAMES
 from oneshelf.sdk.http import ChannelHttp
@@ -36,6 +37,8 @@ def checked_channel(
 ) -> NewChannel:
     """A channel whose settings its connector accepts. Raises ConfigurationError, MalformedError. Calls nobody."""
     channel = channel_from(name)
+    if channel == WHOLESALE:
+        raise ConfigurationError(f"{name} is what orders of wholesale customers go by; give the channel another name")
     chosen = kind_named(load_kinds(), kind)
     clock = SystemClock()
     # Nothing is called: the client only has to be there.

@@ -1,7 +1,7 @@
 """Work out what each listing should show.
 
-Reads: touched SKUs, bundles, balances, policies, what listings may sell. Writes: the desired figure of their listings
-with its derivation; whether a SKU is guarded.
+Reads: touched SKUs, bundles, balances, policies, what listings may sell, what wholesale orders wait for. Writes: the
+desired figure of their listings with its derivation; whether a SKU is guarded.
 Next: push.
 """
 
@@ -20,6 +20,7 @@ from oneshelf.domain.listing import Listing, Phase
 from oneshelf.domain.offering import Offered, Stock, derive_all
 from oneshelf.domain.rights import Mode, Seller, Standing, desired, is_guarded, scarcest
 from oneshelf.domain.terms import Beyond
+from oneshelf.flow.room import rooms
 from oneshelf.storage import (
     backorders,
     balances,
@@ -31,6 +32,7 @@ from oneshelf.storage import (
     publications,
     rights,
     touched,
+    wholesale,
 )
 from oneshelf.storage.database import Database, Transaction, now
 from oneshelf.storage.listings import ListingKey
@@ -198,6 +200,7 @@ async def _guard(
     if not bound:
         return _Bounds({}, frozen, shared.tills)
     granted = await rights.granted(tx, guarded)
+    earmarked = await _earmarked(tx, guarded, shelves)
     rates = await demand.rates(tx, {(one.listing.sku, one.listing.channel) for one, _ in bound})
     figures: dict[ListingKey, int | None] = {}
     for place in sorted({one.location for one, _ in bound}):
@@ -221,7 +224,13 @@ async def _guard(
             if one.listing.rights is not None and not guarded.isdisjoint(one.needs)
         }
         available = {
-            sku: max(0, balance_of[place].available - shared.guards[sku].allowance_units - shared.tills.get(place, 0))
+            sku: max(
+                0,
+                balance_of[place].available
+                - shared.guards[sku].allowance_units
+                - shared.tills.get(place, 0)
+                - earmarked.get((sku, place), 0),
+            )
             if place in balance_of
             else 0
             for sku, balance_of in shelves.items()
@@ -233,6 +242,19 @@ async def _guard(
             for one, _ in here
         )
     return _Bounds(figures, frozen, shared.tills)
+
+
+async def _earmarked(tx: Transaction, guarded: Collection[Sku], shelves: Shelves) -> dict[BalanceKey, int]:
+    """Units of guarded SKUs that wholesale orders wait for and may have: no listing is to sell them.
+
+    They are set aside once no listing may, so listings are cut for them first.
+    """
+    waiting = await wholesale.backordered(tx, guarded)
+    if not waiting:
+        return {}
+    available = {(sku, at): shelves[sku][at].available for sku, at in waiting if at in shelves.get(sku, {})}
+    left = await rooms(tx, available)
+    return {key: min(waiting[key], units) for key, units in left.items()}
 
 
 def _weight(derivation: Derivation, rate_per_s: float) -> Fraction:

@@ -1,6 +1,6 @@
 """Tell what a rule would do before it is saved, and what a channel would show once it is signed off.
 
-Reads: listings, policies, balances. Writes: nothing.
+Reads: listings, policies, balances, what wholesale holds. Writes: nothing.
 Next: rule, or a sign-off, if somebody likes what it would do.
 """
 
@@ -14,10 +14,12 @@ from oneshelf.domain.go_live import PlanLine, in_order, line_of
 from oneshelf.domain.identity import Channel
 from oneshelf.domain.offering import derive_all
 from oneshelf.domain.outcome import UnknownSku
-from oneshelf.domain.policy import Rule, Scope, UnknownChannel, changed
+from oneshelf.domain.policy import LOW, OF_WHOLESALE, Rule, Scope, UnknownChannel, changed
 from oneshelf.domain.terms import Step
-from oneshelf.storage import offers, policies, sign_offs, views
-from oneshelf.storage.database import Database
+from oneshelf.domain.wholesale import WHOLESALE
+from oneshelf.flow.room import places
+from oneshelf.storage import offers, policies, sign_offs, views, wholesale
+from oneshelf.storage.database import Database, Transaction
 from oneshelf.storage.listings import ListingKey
 
 
@@ -40,14 +42,27 @@ class Effect:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WholesaleEffect:
+    """How many units of a balance wholesale may take more by the rules as they are, and how many it would be."""
+
+    sku: str
+    location: str
+    available: int
+    allocated: int
+    now_units: int
+    would_units: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
     """The effects on the listings of a page, in their order. `rest_count`: listings in the scope that come after them;
-    `next_key`: the last of this page, to go on with."""
+    `next_key`: the last of this page, to go on with. `wholesale`: of a rule that speaks of it, as many balances."""
 
     rule: Rule
     effects: tuple[Effect, ...]
     rest_count: int
     next_key: ListingKey | None
+    wholesale: tuple[WholesaleEffect, ...] = ()
 
 
 async def preview_of_channel(database: Database, channel: Channel) -> list[PlanLine]:
@@ -85,6 +100,8 @@ async def preview(
         sold = await offers.of_skus(tx, {sku for _, sku in page})
         rules = await policies.rules_of(tx, {(one.sku, one.channel) for one in sold})
         stock = await offers.stock_of(tx, sold)
+        is_of_wholesale = {name.removeprefix(LOW) for name in changes} & OF_WHOLESALE
+        of_wholesale = await _of_wholesale(tx, rule, limit=limit) if is_of_wholesale else ()
     now = derive_all(sold, rules, stock)
     then = derive_all(sold, rules.with_wish(scope, rule if rule.stated() else None), stock)
     on_page = {key for key, _ in page}
@@ -94,7 +111,31 @@ async def preview(
         for key in [one.key]
         if key in on_page or (now[key].units != then[key].units and not rules.is_reached(one, scope))
     ]
-    return Preview(rule=rule, effects=tuple(effects), rest_count=rest, next_key=last if rest else None)
+    return Preview(
+        rule=rule,
+        effects=tuple(effects),
+        rest_count=rest,
+        next_key=last if rest else None,
+        wholesale=of_wholesale,
+    )
+
+
+async def _of_wholesale(tx: Transaction, rule: Rule, *, limit: int) -> tuple[WholesaleEffect, ...]:
+    """What wholesale may take of the balances in the scope of a rule, without it and with it."""
+    available = await wholesale.available_in(tx, rule.scope, limit=limit)
+    rules = await policies.rules_of(tx, {(sku, WHOLESALE) for sku, _ in available})
+    then = rules.with_wish(rule.scope, rule if rule.stated() else None)
+    return tuple(
+        WholesaleEffect(
+            sku=sku,
+            location=location,
+            available=place.available,
+            allocated=place.allocated,
+            now_units=place.units(rules),
+            would_units=place.units(then),
+        )
+        for (sku, location), place in sorted((await places(tx, available)).items())
+    )
 
 
 def _effect(key: ListingKey, sku: str, now: Derivation, then: Derivation, *, is_in_scope: bool) -> Effect:

@@ -126,8 +126,9 @@ async def save(tx: Transaction, reservations: Iterable[Reservation]) -> None:
             %(units_short)s::bigint[], %(units_lost)s::bigint[], %(state)s::text[], %(holder)s::text[],
             %(expires_at)s::timestamptz[], %(created_at)s::timestamptz[])
         on conflict (sku, reservation_id, location) do update set
-            kind = excluded.kind, units_short = excluded.units_short, units_lost = excluded.units_lost,
-            state = excluded.state, holder = excluded.holder, expires_at = excluded.expires_at
+            kind = excluded.kind, units = excluded.units, units_short = excluded.units_short,
+            units_lost = excluded.units_lost, state = excluded.state, holder = excluded.holder,
+            expires_at = excluded.expires_at
         """,
         {
             "sku": arrays.texts([one.sku for one in ordered]),

@@ -58,6 +58,8 @@ class LowIn(Input):
     may_oversell: _FlagTerm = None
     margin_weight: _WeightTerm = None
     penalty_weight: _WeightTerm = None
+    wholesale_percent: _PercentTerm = None
+    wholesale_leaves_units: _UnitsTerm = None
 
 
 class TermsIn(LowIn):

@@ -105,13 +105,26 @@ class EffectOut(_Output):
     is_in_scope: bool
 
 
+class WholesaleEffectOut(_Output):
+    """How many units of a SKU at a location wholesale may take more, now and by this rule."""
+
+    sku: str
+    location: str
+    available: int
+    allocated: int
+    now_units: int
+    would_units: int
+
+
 class PreviewOut(_Output):
-    """Nothing of this is saved. `rest_count`: listings in the scope after this page; `next`: where they begin."""
+    """Nothing of this is saved. `rest_count`: listings in the scope after this page; `next`: where they begin.
+    `wholesale`: of a rule that says what wholesale may take, as many balances."""
 
     policy: PolicyOut
     effects: list[EffectOut]
     rest_count: int
     next: str | None
+    wholesale: list[WholesaleEffectOut]
 
 
 class ShelfOut(BalanceOut):
@@ -209,6 +222,7 @@ def preview_out(wished: Preview) -> PreviewOut:
         effects=[EffectOut.model_validate(effect) for effect in wished.effects],
         rest_count=wished.rest_count,
         next="/".join(wished.next_key) if wished.next_key else None,
+        wholesale=[WholesaleEffectOut.model_validate(effect) for effect in wished.wholesale],
     )
 
 

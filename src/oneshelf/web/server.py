@@ -52,6 +52,8 @@ from oneshelf.web import (
     warehouse,
     warehouse_inputs,
     webhooks,
+    wholesale,
+    wholesale_bodies,
     windows,
 )
 from oneshelf.web.auth import Door
@@ -67,6 +69,7 @@ BODIES = (
     *source_inputs.DOCUMENTED,
     *warehouse_inputs.DOCUMENTED,
     *endpoints.BODIES,
+    *wholesale_bodies.BODIES,
 )
 STATIC = Path(__file__).parent / "static"
 # No route answers with one of these itself.
@@ -214,6 +217,7 @@ def create_app(
     app.include_router(policies.router)
     app.include_router(truth.router)
     app.include_router(tills.router)
+    app.include_router(wholesale.router)
     app.include_router(windows.router)
     app.include_router(going_live.router)
     app.include_router(audit_log.router)

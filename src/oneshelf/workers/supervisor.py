@@ -14,6 +14,7 @@ from oneshelf.domain.outcome import Outcome
 from oneshelf.errors import DatabaseUnavailableError
 from oneshelf.files.folder import LOOK_EVERY_S, Watched, Watcher
 from oneshelf.flow import (
+    allocate,
     audit,
     confirm,
     count,
@@ -122,6 +123,7 @@ class Supervisor:
             Step("interpret", lambda: interpret.interpret(database, self._channels), ("post", "confirm", "fetch")),
             Step("post", lambda: post.post_facts(database, clock.new_id), ("plan", "weigh")),
             Step("expire", lambda: post.post_expiries(database, clock.new_id), ("plan",), idle_s=0.5),
+            Step("allocate", lambda: allocate.allocate(database, clock.new_id), ("plan",), idle_s=1.0),
             Step("forget", self._forget, idle_s=60.0),
             Step("plan", lambda: plan.plan(database, blind=self._blind()), ("push",), pace_s=0.05),
             Step("resolve", self._resolve, ("plan", "push", "book"), idle_s=0.5),

@@ -105,6 +105,7 @@ _LOW = {
     "margin_weight": 4, "penalty_weight": 5,
 }  # fmt: skip
 _POLICY = {"terms": {**_LOW, "low_stock_at": 8}, "low": _LOW}
+_WHOLESALE = {"wholesale_percent": 40, "wholesale_leaves_units": 6}
 _OF_SKU, _OF_GROUP = {"sku": SKU, "channel": "paper"}, {"sku_group": "crockery", "channel": "paper"}
 
 _TRUTH = {"strategy": "leader", "leader": "erp", "tolerance_units": 1, "conservative": True}
@@ -127,6 +128,8 @@ def _stated(**members: Any) -> Body:
 
 
 _HOLD = (("reservation_id", "{hold}"),)
+# An order of which much is allocated.
+_ACME = {"customer": "acme", "po_number": "PO-1"}
 _PAPER = (("channel", "paper"),)
 _RESERVATION = {
     "key": "{key}", "kind": "hold", "lines": _LINES, "ttl_s": 600, "holder": "cart 7", "allow_partial": True,
@@ -191,6 +194,11 @@ EXAMPLES = [
         )
         for scope, name in ((_OF_SKU, "of a SKU"), (_OF_GROUP, "of a group"))
     ),
+    *(
+        Example(method, path, {**scope, "terms": _WHOLESALE, "low": _WHOLESALE}, name)
+        for method, path in (("PUT", "/v1/policies"), ("POST", "/v1/policies/preview"))
+        for scope, name in (({"sku": SKU}, "of a SKU"), ({"sku_group": "crockery"}, "of a group"))
+    ),
     Example("PUT", "/v1/policies/groups", {"sku": SKU, "sku_group": "crockery"}),
     Example("POST", "/v1/channels/{channel}/sign-off", {"by": "Ada", "listings": [SKU]}, names=_PAPER),
     Example("POST", "/v1/channels/{channel}/release", {"by": "Ada"}, names=_PAPER),
@@ -234,6 +242,26 @@ EXAMPLES = [
         {"by": "Ada", "reason": "I counted"},
         names=(("conflict_id", CONFLICT),),
     ),
+    Example(
+        "POST",
+        "/v1/wholesale/orders",
+        {
+            "customer": "acme",
+            "po_number": "{number}",
+            "version": 1,
+            "location": BERLIN,
+            "ship_by": "2031-12-01",
+            "cancel_after": "2031-12-15",
+            "lines": [{"line_id": "1", "sku": SKU, "units": 2}, {"line_id": "2", "sku": PART, "units": 1}],
+        },
+    ),
+    Example(
+        "POST",
+        "/v1/wholesale/shipments",
+        {**_ACME, "shipment": "{number}", "lines": [{"line_id": "1", "units": 1}]},
+    ),
+    Example("POST", "/v1/wholesale/cancellations", {**_ACME, "lines": ["2"]}),
+    *(Example("POST", f"/v1/wholesale/{what}", {**_ACME, "po_number": "PO-2"}) for what in ("releases", "resumptions")),
     Example("POST", "/v1/skus", {"skus": [{"sku": SKU, "title": "Blue mug"}]}),
     Example("POST", "/v1/locations", {"locations": [{"location": COLOGNE, "title": "Shop in Cologne"}]}),
 ]

@@ -155,6 +155,10 @@ async def open_shelf(dsn: str, *, api_token: str = "") -> AsyncIterator[Shelf]:
                     '{"source": "erp", "document": "S-1", "units": 6, "value": 6}',
                 ),
             )
+            lines = [{"line_id": "1", "sku": SKU, "units": 50_000}, {"line_id": "2", "sku": PART, "units": 9}]
+            for number in ("PO-1", "PO-2"):
+                order = {"customer": "acme", "po_number": number, "location": BERLIN, "lines": lines}
+                assert (await shop.client.post("/v1/wholesale/orders", json=order)).is_success
             for task in (COUNT, COUNT_TO_RULE):
                 wish = CountWish(task=task, location=Location(BERLIN), skus=(Sku(SKU),))
                 assert await open_task(shop.database, shop.clock.new_id, wish, by="test") == 1

@@ -51,6 +51,8 @@ def address(one: Operation) -> str:
         "name": "nobody",
         "drift_id": "0199d000-0000-7000-8000-000000000000",
         "endpoint": "erp",
+        "customer": "acme",
+        "po_number": "PO-1",
         "task": "C-1",
         "conflict_id": "0199aaaa-0000-7000-8000-000000000001",
     }

@@ -29,6 +29,9 @@ REPEATABLE = {
     # A document number is the key of a statement.
     ("PUT", "/v1/sources"), ("POST", "/v1/statements"), ("PUT", "/v1/truth-rules"), ("DELETE", "/v1/truth-rules"),
     ("POST", "/v1/truth-rules/preview"), ("PUT", "/v1/conflicts/{conflict_id}/ruling"),
+    # Customer, purchase order number and version are the key of an order, its own number that of a shipment.
+    ("POST", "/v1/wholesale/orders"), ("POST", "/v1/wholesale/shipments"), ("POST", "/v1/wholesale/cancellations"),
+    ("POST", "/v1/wholesale/releases"), ("POST", "/v1/wholesale/resumptions"),
     # A count has a number, and what is said of it a round.
     ("POST", "/v1/count-tasks"), ("POST", "/v1/count-tasks/{task}/entries"),
     ("POST", "/v1/count-tasks/{task}/decisions"), ("PUT", "/v1/reorder-rules"), ("DELETE", "/v1/reorder-rules"),

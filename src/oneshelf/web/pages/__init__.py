@@ -23,13 +23,14 @@ from oneshelf.web.pages import (
     skus,
     stock,
     tokens,
+    wholesale,
 )
 
 ROUTES = [
     route
     for screen in (
-        *(home, skus, explain, drifts, conflicts, errors, short, orders, stock, counts, files, go_live, rules),
-        *(connect, channels, settings, people, tokens, activity, events),
+        *(home, skus, explain, drifts, conflicts, errors, short, orders, wholesale, stock, counts, files, go_live),
+        *(rules, connect, channels, settings, people, tokens, activity, events),
     )
     for route in screen.ROUTES
 ]

@@ -40,6 +40,7 @@ MEANINGS = {
     "counts": "what lies where, as it was counted",
     "receipts": "what came in",
     "policies": "what listings may show",
+    "wholesale-orders": "what wholesale customers order",
 }
 
 

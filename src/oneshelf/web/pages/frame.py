@@ -50,6 +50,7 @@ NAVIGATION = (
     Link("/errors", "Errors"),
     Link("/short", "Short list"),
     Link("/orders", "Orders"),
+    Link("/wholesale", "Wholesale"),
     Link("/stock", "Stock"),
     Link("/go-live", "Go live"),
     Link("/rules", "Rules"),
