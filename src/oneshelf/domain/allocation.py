@@ -217,16 +217,9 @@ def part_from(text: str) -> Part:
     return Part(channel=channel_from(name), kind=_choice(PoolKind, kind or "hard", what="kind"), **share)
 
 
-class Plans:
-    """Plans that may reach some SKUs, by scope."""
-
-    def __init__(self, plans: Iterable[AllocationPlan] = ()) -> None:
-        self._by_scope = {plan.scope: plan for plan in plans}
-
-    def reaching(self, scopes: Iterable[Scope]) -> AllocationPlan | None:
-        """The narrowest plan of these scopes."""
-        found = [self._by_scope[scope] for scope in scopes if scope in self._by_scope]
-        return max(found, key=lambda plan: plan.scope.rank, default=None)
+def narrowest(plans: Iterable[AllocationPlan]) -> AllocationPlan | None:
+    """The plan that holds where all of these reach."""
+    return max(plans, key=lambda plan: plan.scope.rank, default=None)
 
 
 def dealt(units: int, weights: Mapping[Key, int]) -> dict[Key, int]:

@@ -7,9 +7,8 @@ however many steps they are heard of.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from copy import deepcopy
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from fractions import Fraction
@@ -124,11 +123,15 @@ class Pools:
         invariant(self.units == available, f"pools hold {self.units}, available are {available}")
         invariant(self.rest >= 0 and all(pool.left >= 0 for pool in self.pools), f"a pool is below zero: {self}")
 
+    def copied(self) -> Pools:
+        """The same, to be changed."""
+        return replace(self, pools=[replace(pool) for pool in self.pools])
+
     def less(self, in_suspense: Mapping[Channel, int]) -> Pools:
         """The same without the units that these channels no longer show, for which an order may still come."""
         if not any(in_suspense.values()):
             return self
-        found = deepcopy(self)
+        found = self.copied()
         for channel in sorted(in_suspense):
             found._draw(channel, in_suspense[channel])
         return found
@@ -251,11 +254,6 @@ def carve(  # noqa: PLR0913  # all that pools begin with
     carved = Pools(plan=plan, pools=pools, version=version, carved_at=at, why=why, refill_at=plan.next_refill(at))
     carved._share(available)
     return carved
-
-
-def channels_of(pools: Sequence[Pool]) -> set[Channel]:
-    """The channels that have a pool."""
-    return {pool.channel for pool in pools}
 
 
 def _out_of(pool: Pool, units: int) -> int:
