@@ -17,6 +17,7 @@ READS = frozenset(
         *("architecture plan", "architecture show", "source list", "source statements"),
         *("truth history", "truth list", "truth preview"),
         *("stock backorders", "stock bundles", "stock exposure", "stock list", "token list", "user list"),
+        *("stock pools list", "stock pools preview", "stock pools show"),
     }
 )
 

@@ -11,6 +11,7 @@ from oneshelf.cli import (
     stock_files,
     stock_offers,
     stock_orders,
+    stock_pools,
     stock_reservations,
     stock_sharing,
     stock_units,
@@ -89,3 +90,4 @@ stock_offers.register(app)
 stock_orders.register(app)
 stock_reservations.register(app)
 stock_sharing.register(app)
+app.add_typer(stock_pools.app, name="pools")

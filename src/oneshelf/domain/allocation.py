@@ -162,6 +162,7 @@ class AllocationPlan:
 
 def plan_of(scope: Scope, stated: Mapping[str, Any]) -> AllocationPlan:
     """A plan from what `AllocationPlan.stated` tells. Raises MalformedError, which names what is wrong."""
+    _refuse_null(stated)
     if unknown := stated.keys() - {"pools", "refill", "overflow", "refill_at", "rebalance_points"}:
         raise MalformedError(f"an allocation plan has no {sorted(unknown)[0][:40]!r}")
     pools = stated.get("pools")
@@ -181,12 +182,18 @@ def plan_of(scope: Scope, stated: Mapping[str, Any]) -> AllocationPlan:
 def _part_of(stated: Any) -> Part:
     if not isinstance(stated, dict) or stated.keys() - {"channel", "percent", "units", "kind"}:
         raise MalformedError("a pool has a channel, percent or units, and a kind")
+    _refuse_null(stated)
     return Part(
         channel=channel_from(stated.get("channel")),
         percent=stated.get("percent"),
         units=stated.get("units"),
         kind=_choice(PoolKind, stated.get("kind", PoolKind.HARD), what="kind"),
     )
+
+
+def _refuse_null(stated: Mapping[str, Any]) -> None:
+    if empty := [name for name, value in stated.items() if value is None]:
+        raise MalformedError(f"{empty[0]} is null; leave out what is not stated")
 
 
 def _choice(kind: type[Choice], value: object, *, what: str) -> Choice:
@@ -253,7 +260,7 @@ def _turns(weights: tuple[int, ...]) -> tuple[int, ...]:
 def rebalanced(parts: Sequence[Part], sold: Mapping[Channel, int], *, points: int) -> dict[Channel, int]:
     """The percentages of these parts, moved towards their parts of the sales by at most `points` each.
 
-    Their sum stays what it was, so nothing is taken from the rest or from fixed pools. `sold`: channel -> units of one
+    Their sum stays what it was: nothing is taken from the rest or from fixed pools. `sold`: channel -> units of one
     and the same while.
     """
     stated = {part.channel: part.percent for part in parts if part.percent is not None}

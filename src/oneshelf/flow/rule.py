@@ -83,9 +83,9 @@ async def end_rule(database: Database, scope: Scope, *, actor: str) -> Rule | Un
 
 @dataclass(frozen=True, slots=True)
 class PlanPut:
-    """Done: this plan, None: none, holds for the scope now, and so many listings are in it."""
+    """Done: this plan holds for its scope now, and so many listings are in it."""
 
-    plan: AllocationPlan | None
+    plan: AllocationPlan
     listing_count: int
 
 
@@ -99,15 +99,17 @@ async def put_plan(database: Database, plan: AllocationPlan, *, actor: str) -> P
         return PlanPut(plan, await offers.count_in_scope(tx, plan.scope))
 
 
-async def end_plan(database: Database, scope: Scope, *, actor: str) -> PlanPut | UnknownSku | UnknownChannel:
-    """Have no allocation plan for this scope any more. Tells the plan that it had, None where it had none."""
+async def end_plan(
+    database: Database, scope: Scope, *, actor: str
+) -> AllocationPlan | UnknownSku | UnknownChannel | None:
+    """Have no allocation plan for this scope any more. The plan that it had, or None where it had none."""
     async with database.transaction() as tx:
         if refusal := await allocations.unknown(tx, scope, None):
             return refusal
         await allocations.lock(tx)
         ended = await allocations.find(tx, scope)
         await allocations.put(tx, scope, None, actor=actor)
-        return PlanPut(ended, await offers.count_in_scope(tx, scope))
+    return ended
 
 
 async def refill_pools(database: Database, sku: Sku) -> int | UnknownSku:
