@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field, PlainValidator, TypeAdapter, WithJsonSchema
 
 from oneshelf.domain.allocation import PARTS_MAX, AllocationPlan, PoolKind, Refill, plan_of
-from oneshelf.domain.identity import NAME_LENGTH_MAX, UNITS_MAX
+from oneshelf.domain.identity import NAME_LENGTH_MAX, UNITS_MAX, Sku
 from oneshelf.domain.policy import PERCENT_MAX, Scope
 from oneshelf.errors import MalformedError
 from oneshelf.web.fields import Input, SkuIn
@@ -58,10 +58,17 @@ class AllocationIn(PlanScopeIn):
     ] = None
 
 
-DOCUMENTED = (AllocationIn, PlanScopeIn)
+class RefillIn(Input):
+    """The SKU whose pools are to be refilled."""
+
+    sku: SkuIn
+
+
+DOCUMENTED = (AllocationIn, PlanScopeIn, RefillIn)
 
 _ALLOCATION = TypeAdapter(AllocationIn)
 _SCOPE = TypeAdapter(PlanScopeIn)
+_REFILL = TypeAdapter(RefillIn)
 
 
 def allocation_from(document: object) -> AllocationPlan:
@@ -77,6 +84,12 @@ def allocation_from(document: object) -> AllocationPlan:
 def plan_scope_from(document: object) -> Scope:
     """The scope of a plan that a body names. Raises MalformedError."""
     return _scope(parsed(_SCOPE, document))
+
+
+def refilled_sku_from(document: object) -> Sku:
+    """The SKU whose pools are to be refilled. Raises MalformedError."""
+    item: RefillIn = parsed(_REFILL, document)
+    return item.sku
 
 
 def _scope(item: PlanScopeIn) -> Scope:

@@ -16,7 +16,7 @@ from oneshelf.flow.rule import end_plan, put_plan, refill_pools
 from oneshelf.storage import allocations, pools
 from oneshelf.web import allocation_outputs as outputs
 from oneshelf.web import described
-from oneshelf.web.allocation_inputs import allocation_from, plan_scope_from
+from oneshelf.web.allocation_inputs import allocation_from, plan_scope_from, refilled_sku_from
 from oneshelf.web.api import After, Limit, pair_from, unknown_sku
 from oneshelf.web.bodies import read_json
 from oneshelf.web.engine import EngineOf
@@ -94,10 +94,14 @@ async def show_pools(engine: EngineOf, sku: str, refilled: Refilled = "no") -> o
     return outputs.sku_pools_out(name, held, carvings)
 
 
-@router.post("/skus/{sku:path}/pools/refill")
-async def refill(engine: EngineOf, sku: str) -> outputs.RefillingOut:
-    """Have all that is available of a SKU shared anew among its pools; what is sold is counted anew from then on."""
-    name = sku_from(sku)
+@router.post("/policies/allocations/refill", openapi_extra=described.body("RefillIn"))
+async def refill(request: Request, engine: EngineOf) -> outputs.RefillingOut:
+    """Have all that is available of a SKU shared anew among its pools; what is sold is counted anew from then on.
+
+    Asked for twice before it is done it is done once. `GET /v1/skus/{sku}/pools?refilled=yes` tells before what it
+    would do.
+    """
+    name = refilled_sku_from(await read_json(request))
     outcome = await refill_pools(engine.database, name)
     if isinstance(outcome, UnknownSku):
         raise unknown_sku(name)

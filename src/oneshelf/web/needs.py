@@ -36,6 +36,7 @@ NEEDS: Mapping[str, Mapping[str, Scope | None]] = {
     "/orders": {"GET": _READ},
     "/rules": {"GET": _READ, "POST": _PUBLISH},
     "/rules/history": {"GET": _READ},
+    "/rules/pools": {"GET": _READ, "POST": _PUBLISH},
     "/short": {"GET": _READ},
     "/skus": {"GET": _READ},
     "/skus/{sku}": {"GET": _READ, "POST": _PUBLISH},
@@ -48,7 +49,6 @@ NEEDS: Mapping[str, Mapping[str, Scope | None]] = {
     "/v1/skus/{sku}/movements": {"GET": _READ},
     "/v1/skus/{sku}/sharing": {"GET": _READ, "PUT": _PUBLISH},
     "/v1/skus/{sku}/pools": {"GET": _READ},
-    "/v1/skus/{sku}/pools/refill": {"POST": _PUBLISH},
     "/v1/sharing": {"PUT": _PUBLISH},
     "/v1/exposures": {"GET": _READ},
     "/v1/locations": {"GET": _READ, "POST": _STOCK},
@@ -72,6 +72,7 @@ NEEDS: Mapping[str, Mapping[str, Scope | None]] = {
     "/v1/drift-detection": {"GET": _READ},
     "/v1/policies": {"GET": _READ, "PUT": _PUBLISH, "DELETE": _PUBLISH},
     "/v1/policies/allocations": {"GET": _READ, "PUT": _PUBLISH, "DELETE": _PUBLISH},
+    "/v1/policies/allocations/refill": {"POST": _PUBLISH},
     # Only reads, as the one of policies.
     "/v1/policies/allocations/preview": {"POST": _READ},
     "/v1/policies/groups": {"PUT": _PUBLISH},

@@ -153,6 +153,7 @@ EXAMPLES = [
         for pool in _POOLS
     ),
     *(Example("DELETE", "/v1/policies/allocations", scope) for scope in ({"sku": SKU}, {"sku_group": "crockery"})),
+    Example("POST", "/v1/policies/allocations/refill", {"sku": SKU}),
     Example("PUT", "/v1/policies/groups", {"sku": SKU, "sku_group": "crockery"}),
     Example("POST", "/v1/channels/{channel}/sign-off", {"by": "Ada", "listings": [SKU]}, names=_PAPER),
     Example("POST", "/v1/channels/{channel}/release", {"by": "Ada"}, names=_PAPER),

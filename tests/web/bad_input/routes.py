@@ -86,7 +86,6 @@ def operations() -> list[Operation]:
 
 # Their address says it all. Done twice they do no more than once, but a test is sent again, and a secret is made anew.
 NOTHING_TO_SAY = {
-    ("POST", "/v1/skus/{sku}/pools/refill"),
     ("DELETE", "/v1/endpoints/{endpoint}"),
     ("POST", "/v1/endpoints/{endpoint}/pause"),
     ("POST", "/v1/endpoints/{endpoint}/resume"),
