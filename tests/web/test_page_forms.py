@@ -205,9 +205,9 @@ async def test_a_plan_shows_its_pools_before_it_is_saved_and_keeps_its_order(sho
     assert "has ended" in said(await sent(shop, "/rules/pools", {"sku": "MUG", "act": "end"}))
     for wrong, words in (
         ({"share paper": "most"}, "80%"),
-        ({}, "no channel has a share"),
+        ({}, "channel has a share"),
         ({"share paper": "80%", "refill": "daily"}, "03:00"),
-        ({"share paper": "80%", "rebalance_points": "ten"}, "rebalance_points"),
+        ({"share paper": "80%", "rebalance_points": "ten"}, "Follow sales by"),
     ):
         answer = await sent(shop, "/rules/pools", {"sku": "MUG", **wrong, "act": "save"})
         assert (answer.status_code, words in answer.text) == (422, True), answer.text

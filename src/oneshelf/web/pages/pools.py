@@ -89,6 +89,8 @@ async def _plan(request: Request, scope: Scope, form: Form) -> AllocationPlan:
     stated = AllocationPlan(scope=scope, parts=tuple(parts)).stated()
     more: Mapping[str, object] = form.filled("overflow", "refill", "refill_at")
     points = form.number("rebalance_points") if form.text("rebalance_points") else 0
+    if isinstance(points, str):
+        raise MalformedError(f"Follow sales by: {points[:40]!r} is no whole number of points")
     return plan_of(scope, {**stated, **more, "rebalance_points": points})
 
 
