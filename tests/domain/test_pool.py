@@ -171,6 +171,12 @@ def test_what_a_channel_sells_beyond_its_pool_comes_off_the_rest_then_soft_pools
     assert after(pools, sold(OWN, 15)) == {"own": 0, "amz": 0, "ebay": 15, "rest": 0}
 
 
+def test_what_others_gave_for_a_hard_pool_does_not_come_back_to_it() -> None:
+    pools = carved(plan("own=80%", "amz=15%"), 100)
+    assert after(pools, sold(AMZ, 18)) == {"own": 80, "amz": 0, "rest": 2}
+    assert after(pools, Change(What.CANCELLED, 10, AMZ)) == {"own": 80, "amz": 7, "rest": 5}
+
+
 def test_a_soft_pool_that_is_sold_out_takes_half_of_another_soft_one() -> None:
     pools = carved(plan("own=60%:soft", "amz=20%:soft", "ebay=20%"), 100)
     assert after(pools, sold(AMZ, 20)) == {"own": 30, "amz": 30, "ebay": 20, "rest": 0}
@@ -211,6 +217,7 @@ def test_pools_and_rest_are_what_is_available_whatever_happens(
         assert pools.units == there
         assert min(left(pools).values()) >= 0
         assert sum(pools.limit(name).units for name in NAMES) <= there
+        assert all(pool.left <= pool.carved for pool in pools.pools if not pool.part.is_soft), "never above its share"
     if history:
         once.follow([change for change, _ in history], available=history[-1][1], version=pools.version)
         assert once == pools, "heard of at once or one by one"

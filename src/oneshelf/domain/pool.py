@@ -153,11 +153,7 @@ class Pools:
                 self._by_channel[change.channel].sold += change.units
                 self._draw(change.channel, change.units)
             case What.CANCELLED if change.channel in self._by_channel:
-                pool = self._by_channel[change.channel]
-                back = min(change.units, pool.sold)
-                pool.sold -= back
-                pool.left += back
-                self._free(change.units - back)
+                self._give_back(self._by_channel[change.channel], change.units)
             case What.CANCELLED | What.FREED:
                 self._free(change.units)
             case What.CAME:
@@ -184,6 +180,14 @@ class Pools:
             parts = split(units, {name: Fraction(there) for name, there in left.items()}, left) if left else {}
             for name, part in parts.items():
                 self._by_channel[name].left -= part
+
+    def _give_back(self, pool: Pool, units: int) -> None:
+        """Units that were sold come back to their pool; of a hard one, those that others gave for it to all."""
+        owed = 0 if pool.part.is_soft else max(0, pool.moved)
+        back = min(units, pool.sold)
+        pool.sold -= back
+        pool.left += back - min(back, owed)
+        self._free(units - back + min(back, owed))
 
     def _free(self, units: int) -> None:
         """Units that were taken come back: what the rest gave first."""
