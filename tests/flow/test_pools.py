@@ -149,7 +149,15 @@ async def test_the_narrowest_plan_holds_and_who_is_not_named_sells_nothing(dsn: 
         await allocate(ledger, plan("shop=8", scope=Scope(sku_group="heads")))
         await allocate(ledger, plan("market=90%", scope=Scope(sku=MUG)))
         assert await shown(ledger) == {"mug": 0, "mug!": 90, "six": 15, "cap": 8}
-        for scope in (Scope(sku=MUG), Scope(sku_group="heads"), Scope()):
+        await allocate(ledger, plan("market=90%", scope=Scope(sku=CAP)))
+        assert (await shown(ledger))["cap"] == 0, "nobody who sells it is named"
+        assert await held(ledger, CAP) == {"rest": 10}
+        await rule.end_plan(ledger.database, Scope(sku=CAP), actor="test")
+        await allocate(ledger, plan("market=90%", scope=Scope()))
+        await rule.end_plan(ledger.database, Scope(sku=MUG), actor="test")
+        assert (await shown(ledger))["mug!"] == 90
+        assert [str(one.plan.scope) for one in (await told(ledger)).values()] == ["everything"]
+        for scope in (Scope(sku_group="heads"), Scope()):
             await rule.end_plan(ledger.database, scope, actor="test")
         assert await shown(ledger) == {"mug": 100, "mug!": 100, "six": 16, "cap": 10}
         assert await stored(ledger) == {}

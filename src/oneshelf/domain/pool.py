@@ -123,15 +123,15 @@ class Pools:
         invariant(self.units == available, f"pools hold {self.units}, available are {available}")
         invariant(self.rest >= 0 and all(pool.left >= 0 for pool in self.pools), f"a pool is below zero: {self}")
 
-    def copied(self) -> Pools:
-        """The same, to be changed."""
-        return replace(self, pools=[replace(pool) for pool in self.pools])
+    def copied(self, plan: AllocationPlan) -> Pools:
+        """The same, to be changed, by a plan that says the same."""
+        return replace(self, plan=plan, pools=[replace(pool) for pool in self.pools])
 
     def less(self, in_suspense: Mapping[Channel, int]) -> Pools:
         """The same without the units that these channels no longer show, for which an order may still come."""
         if not any(in_suspense.values()):
             return self
-        found = self.copied()
+        found = self.copied(self.plan)
         for channel in sorted(in_suspense):
             found._draw(channel, in_suspense[channel])
         return found

@@ -60,29 +60,27 @@ async def _brought_up(
     if not plans:
         return {}
     sellers = await allocations.sellers_of(tx, plans)
-    wanted = {
-        key: channels
-        for key, channels in sellers.items()
-        if key[1] in shelves[key[0]] and plans[key[0]].parts_of(channels)
-    }
+    # Where none of the channels that sell it is named, all of it is the rest, and they show nothing.
+    wanted = {key: channels for key, channels in sellers.items() if key[1] in shelves[key[0]]}
     held: dict[BalanceKey, Pools] = {}
     anew: dict[BalanceKey, str] = {}
     behind: dict[BalanceKey, tuple[pools.Followed, int]] = {}
     for key, channels in wanted.items():
-        was, balance = stored.get(key), shelves[key[0]][key[1]]
+        was, balance, plan = stored.get(key), shelves[key[0]][key[1]], plans[key[0]]
         if was is None:
             anew[key] = "the plan is new"
-        elif not was.pools.is_of(plans[key[0]], channels):
+        elif not was.pools.is_of(plan, channels):
             anew[key] = "the plan or who sells changed"
         elif key[0] in wish.refilled or (was.pools.refill_at is not None and was.pools.refill_at <= at):
             anew[key] = "a refill"
         elif was.pools.version < balance.version:
             behind[key] = (was, balance.version)
         else:
-            held[key] = was.pools
+            # A plan of another scope may say the same.
+            held[key] = was.pools if was.pools.plan == plan else was.pools.copied(plan)
     changes = await pools.changes_of(tx, behind) if behind else {}
     for key, (was, version) in behind.items():
-        held[key] = was.pools.copied()
+        held[key] = was.pools.copied(plans[key[0]])
         held[key].follow(changes.get(key, []), available=shelves[key[0]][key[1]].available, version=version)
     return held | await _carved(tx, shelves, {key: (plans[key[0]], wanted[key], why) for key, why in anew.items()}, at)
 
