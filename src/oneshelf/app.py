@@ -233,5 +233,7 @@ async def assembled(
             post=supervisor.poster.post,
             api_token=api_token,
         )
-        application.state.engine = replace(application.state.engine, public_url=public_url)
+        application.state.engine = replace(
+            application.state.engine, public_url=public_url, failing=supervisor.pulse.failing
+        )
         yield Assembled(supervisor, application)

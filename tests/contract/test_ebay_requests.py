@@ -47,6 +47,7 @@ async def _everything(bench: Bench) -> None:
     await bench.fetched()
     await bench.read(*bench.skus)
     await bench.read(CAP)
+    await bench.read("GONE")
     order_id = bench.placed((MUG, 2))
     await bench.live(3600.0)
     line_id = bench.booked(order_id).lines[0].line_id
@@ -79,7 +80,14 @@ def test_every_request_of_the_connector_obeys_ebays_contracts() -> None:
     rest = {"getInventoryItems", "bulkGetInventoryItem", "getOffers", "bulkUpdatePriceQuantity"}
     orders = {"getOrders", "getOrder", "getShippingFulfillments", "getRateLimits"}
     news = {"getConfig", "getDestinations", "createDestination", "getPublicKey"}
-    xml = {"GetMyeBaySelling", "GetItem", "ReviseInventoryStatus", "EndFixedPriceItem", "GetUserPreferences"}
+    xml = {
+        "GetMyeBaySelling",
+        "GetItem",
+        "ReviseInventoryStatus",
+        "EndFixedPriceItem",
+        "GetUserPreferences",
+        "GetSellerList",
+    }
     assert set(tally) >= rest | {"withdrawOffer", "publishOffer"} | orders | news | xml
 
 

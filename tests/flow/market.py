@@ -66,6 +66,8 @@ class Market(Generic[Place]):
     paper: PaperConnector
     channels: Mapping[Channel, OpenChannel]
     wiretap: Wiretap
+    # The engine begins anew at the marketplace: what only its process knew is gone.
+    restart: Callable[[], Awaitable[None]]
     has_news: Callable[[], bool] = lambda: False
     is_listening: bool = True
     paper_orders: int = 0
@@ -292,4 +294,10 @@ async def _market(
             elsewhere = OpenChannel(name=SHOP, kind="paper", connector=paper, capability=CAPABILITY)
             channels = {MARKET: opened.by_name[MARKET], SHOP: elsewhere}
             assert channels[MARKET].capability.write_kind is WriteKind.BLIND_SET
-            yield make(pin, clock, place, paper, channels, wiretap)
+
+            async def restart() -> None:
+                again = OpenChannels(pin.database, clock, client)
+                await again.refresh()
+                channels[MARKET] = again.by_name[MARKET]
+
+            yield make(pin, clock, place, paper, channels, wiretap, restart)

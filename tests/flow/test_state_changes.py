@@ -103,6 +103,21 @@ async def test_two_engines_that_see_it_at_once_move_the_units_once(dsn: str) -> 
         assert [one["units"] for one in await moves(world)] == [2]
 
 
+async def test_units_moved_after_a_write_that_seems_lost_move_though_none_is_held_back(dsn: str) -> None:
+    """Such a drift is told by the write, not by a fall that waits for its order: nothing of it is in suspense."""
+    async with open_world(dsn, skus={"MUG": 5}) as world:
+        await set_rule(world, Rule.ASK)
+        merchant_moves(world, 1, "available", "safety_stock")
+        await world.until(opens(world, cause="silent state change"), what="a person is asked")
+        async with world.database.transaction() as tx:
+            await tx.execute("update drifts set cause = 'lost write'")
+            await tx.execute("update listings set suspense_units = 0")
+        (drift,) = await world.drifts()
+        await by_hand(world, drift["drift_id"], How.ADOPT)
+        await world.until(shows(world, 4), what="both channels sell what is left")
+        assert await states(world) == {"available": 4, "safety_stock": 1}
+
+
 async def test_a_sale_at_the_same_time_is_not_taken_for_a_move_nor_the_move_for_a_sale(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 6}) as world:
         world.sell(SHOP, "MUG", 1)

@@ -242,7 +242,13 @@ def ebay_config() -> tuple[dict[str, str], dict[str, str]]:
     return ({**account.settings, "orders_lag_s": "0.5"}, dict(account.secrets))
 
 
-MARKETS = {"amazon": amazon_config, "ebay": ebay_config}
+def square_config() -> tuple[dict[str, str], dict[str, str]]:
+    """Settings and secrets that the Square simulator takes."""
+    account = load_kinds()["square"].simulator(seed=1, speed=SPEED, clock=CLOCK).account(address=MARKET_ADDRESS)
+    return ({**account.settings, "orders_lag_s": "0.2"}, dict(account.secrets))
+
+
+MARKETS = {"amazon": amazon_config, "ebay": ebay_config, "square": square_config}
 
 
 async def deliver(world: World, channel: Channel, request: Request) -> bool:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 import pytest
 
+from oneshelf.simulation import many
 from oneshelf.simulation.faults import BY_NAME, HEAVY, OFF
-from oneshelf.simulation.run import live
+from oneshelf.simulation.run import Outcome, live
 
 pytestmark = [pytest.mark.pg, pytest.mark.timeout(600)]
 
@@ -27,6 +30,21 @@ def test_what_was_run_before_in_the_same_sessions_changes_nothing(dsn: str) -> N
     first = live(dsn, 4, active_s=SHORT_S)
     live(dsn, 5, mode="pooled", active_s=SHORT_S, grades={**CALM, "crash": HEAVY, "deadlock": HEAVY})
     assert live(dsn, 4, active_s=SHORT_S).trace == first.trace
+
+
+def test_what_is_run_beside_it_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    traces: defaultdict[int, set[str]] = defaultdict(set)
+
+    class Noted(many.Tally):
+        def add(self, outcome: Outcome) -> None:
+            traces[outcome.seed].add(outcome.trace)
+            super().add(outcome)
+
+    monkeypatch.setattr(many, "Tally", Noted)
+    monkeypatch.setenv("PYTHONHASHSEED", many.HASH_SEED)
+    with many.workplace() as directory:
+        many.simulate(directory, [1380, 1383] * 4, grades=None, workers=2, tell=lambda *_: None)
+    assert {seed: len(told) for seed, told in traces.items()} == {1380: 1, 1383: 1}
 
 
 def test_another_seed_gives_another_run(dsn: str) -> None:

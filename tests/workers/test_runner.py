@@ -168,6 +168,28 @@ async def test_a_failing_step_is_tried_again_and_stops_no_other() -> None:
     ]
 
 
+async def test_a_step_that_fails_is_named_until_it_succeeds() -> None:
+    pulse, again, go_on = Pulse(), asyncio.Event(), asyncio.Event()
+    runs = 0
+
+    async def work() -> int:
+        nonlocal runs
+        runs += 1
+        if runs == 1:
+            raise ValueError("a row that no step can save")
+        again.set()
+        await go_on.wait()
+        return 0
+
+    with capture_logs():
+        async with running(pulse, step(work, "book")):
+            await again.wait()
+            assert pulse.failing == {"book": 1}
+            go_on.set()
+            await turns()
+            assert pulse.failing == {}
+
+
 async def test_a_bug_stops_everything() -> None:
     pulse = Pulse()
     healthy, buggy = Work(), Work(1, InvariantError("two and two are five"))

@@ -26,7 +26,10 @@ from oneshelf.telemetry import get_logger
 
 LEASE_S = 60.0
 HURRY_ORDERS_S = 1.0
+# What the answer left out is asked for again: soon, and ever more seldom the longer ago it was proved.
 MISSING_LOOK_S = 30.0
+MISSING_LOOK_S_MAX = 3600.0
+MISSING_LOOK_SHARE = 0.1
 
 log = get_logger(__name__)
 
@@ -103,7 +106,9 @@ def _shows_something_else(done: Read) -> bool:
 def _read(listing: Listing, units: int | None, asked: _Asked, at: datetime, channel: OpenChannel) -> Read:
     """A listing that the answer leaves out proves nothing: look again later."""
     if units is None:
-        return Read(replace(listing, look_at=at + timedelta(seconds=MISSING_LOOK_S)), Verdict.NOT_YET)
+        proved_s = (at - listing.verified_at).total_seconds() if listing.verified_at else 0.0
+        wait_s = min(MISSING_LOOK_S_MAX, max(MISSING_LOOK_S, MISSING_LOOK_SHARE * proved_s))
+        return Read(replace(listing, look_at=at + timedelta(seconds=wait_s)), Verdict.NOT_YET)
     before = asked.listings[listing.key]
     return read(
         listing,

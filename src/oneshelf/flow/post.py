@@ -231,8 +231,7 @@ async def post_expiries(database: Database, new_id: Callable[[], UUID]) -> int:
 async def post_moves(database: Database, new_id: Callable[[], UUID]) -> int:
     """Move units in the ledger as somebody moved them at a channel, for one batch of drifts. Returns how many drifts.
 
-    All of it is one transaction: the movements, what the listing held back, what is accounted for of its states, and
-    that it was done. Whatever dies in the middle, or does the same beside it, the units move once.
+    All of it is one transaction: whatever dies in the middle, or does the same beside it, the units move once.
     """
     async with database.transaction() as tx:
         wanted = await bookings.claim(tx, limit=BATCH)
@@ -280,7 +279,8 @@ class _Moved:
         source = f"drift {drift.drift_id}:{drift.booking_count}"
         done = book(shelf, (link.sku, link.location), moves, pack_units=link.pack_units, source=source)
         units = units_of(done)
-        self.changed.append(replace(listing, suspense_units=listing.suspense_units - max(0, units)))
+        # Of a write that seems lost nothing is held back.
+        self.changed.append(replace(listing, suspense_units=max(0, listing.suspense_units - max(0, units))))
         self.accounted[drift.key] = with_moves(seen.accounted, moves)
         if units == missing != 0:
             self.whole.append(drift.drift_id)

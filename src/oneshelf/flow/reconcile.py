@@ -118,11 +118,12 @@ async def _stored(database: Database, channel: OpenChannel, due: schedules.Due, 
         log.warning("stock_file.failed", channel=channel.name, ending=part.ending.value, words=part.words)
     # Before the first whole pass nobody knows what a partial file lacks: pages tell it at once, and not the next time.
     is_over = part.ending is Ending.WHOLE or (part.ending is Ending.PARTIAL and due.covered_until is not None)
+    pass_begun_at = part.asked_at if part.is_from_file else begun_at
     async with database.transaction() as tx:
         await _record(tx, channel, part)
-        if is_over and part.is_from_file and due.covered_until is not None:
-            # A file proves no absence: what the last pass proved and this one did not is asked for, one by one.
-            await publishing.look_at_unseen(tx, channel.name, since=due.covered_until, before=part.asked_at)
+        if is_over and due.covered_until is not None and (part.is_from_file or not due.cursor):
+            # Absence proves nothing: what was proved before, and not by this pass, is asked for.
+            await publishing.look_at_unseen(tx, channel.name, before=pass_begun_at)
         covered_until = min(begun_at, part.asked_at) if part.is_from_file else begun_at
         is_ours = await schedules.advance(
             tx,

@@ -76,10 +76,15 @@ class Sale:
 
 
 class ShopSimulator(Simulator):
-    """A shop without a wire. `calls`: so many are granted a second, and at once; the rest are refused as throttled."""
+    """A shop without a wire. `calls`: so many are granted a second, and at once; the rest are refused as throttled.
 
-    def __init__(self, *, kind: str, seed: int, speed: float, clock: Clock, calls: Limit) -> None:
-        super().__init__(kind=kind, seed=seed, speed=speed, clock=clock, faults=FAULTS)
+    `more_faults`: switches of the channel's own, besides those that all shops have.
+    """
+
+    def __init__(
+        self, *, kind: str, seed: int, speed: float, clock: Clock, calls: Limit, more_faults: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(kind=kind, seed=seed, speed=speed, clock=clock, faults=(*FAULTS, *more_faults))
         self._calls = calls
         self._calls_left, self._counted_at = float(calls.burst), clock.monotonic()
         self.articles: dict[str, Article] = {}
@@ -103,7 +108,7 @@ class ShopSimulator(Simulator):
         async def respond(request: Request) -> Response:
             if self.is_revoked or request.headers.get("authorization") != f"Bearer {token}":
                 return JSONResponse({"error": "unauthorised"}, status_code=401)
-            if self.switches.strikes("throttle") or not self._is_granted():
+            if self.switches.strikes("throttle") or not self.is_granted():
                 headers = {"Retry-After": f"{THROTTLED_S / self.speed:g}"}
                 return JSONResponse({"error": "slow down"}, status_code=429, headers=headers)
             if self.is_stormy() or self.switches.strikes("server_error"):
@@ -113,7 +118,8 @@ class ShopSimulator(Simulator):
 
         return respond
 
-    def _is_granted(self) -> bool:
+    def is_granted(self) -> bool:
+        """Whether the shop has a call left now; then it is spent."""
         now = self.clock.monotonic()
         more = (now - self._counted_at) * self._calls.rate_per_s * self.speed
         self._calls_left, self._counted_at = min(float(self._calls.burst), self._calls_left + more), now

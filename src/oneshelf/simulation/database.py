@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _LOOK_S = 0.004
 _BEGUN = {TransactionStatus.IDLE, TransactionStatus.INTRANS}
 _ENDS = {b"COMMIT", b"ROLLBACK"}
+# What the driver calls the round trip that ends a transaction.
+_EXIT = "_exit_gen"
 
 
 class SimulatedDatabase:
@@ -213,7 +215,7 @@ class SteppedConnection(AsyncConnection[tuple[Any, ...]]):
         if self._pipeline is None or not self._pipeline.result_queue:
             await self.node.step("database")
             database.tell_time()
-            self._maybe_fail()
+            self._maybe_fail(is_end=getattr(gen, "__name__", "") == _EXIT)
         try:
             result = await self._answered(gen)
         except BaseException as failure:
@@ -237,12 +239,13 @@ class SteppedConnection(AsyncConnection[tuple[Any, ...]]):
             self.node.database.ledger_changed()
         self.node.database.transaction_ended()
 
-    def _maybe_fail(self) -> None:
+    def _maybe_fail(self, *, is_end: bool) -> None:
         faults = self.node.faults
         if faults.strikes("connection_lost"):
             self.abandon()
             raise psycopg.OperationalError("the connection broke")
-        if not self._num_transactions or self.pgconn.transaction_status != TransactionStatus.INTRANS:
+        # A transaction whose end was not sent would still be open, and the next one would go on in it.
+        if is_end or not self._num_transactions or self.pgconn.transaction_status != TransactionStatus.INTRANS:
             return
         if faults.strikes("deadlock"):
             raise psycopg.errors.DeadlockDetected("deadlock detected")

@@ -11,7 +11,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
@@ -19,9 +19,6 @@ from time import monotonic
 from typing import Any
 
 import msgspec
-import psycopg
-from psycopg import sql
-from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from oneshelf.simulation.faults import BY_NAME, OFF, without
 from oneshelf.simulation.run import Outcome, live
@@ -109,40 +106,41 @@ def simulate(
     workers: int,
     tell: Callable[[Tally, float], None],
 ) -> Tally:
-    """Run these seeds, with these faults or those that each draws. `tell`: how far it is, and the seconds so far."""
+    """Run these seeds, with these faults or those that each draws. `tell`: how far it is, and the seconds so far.
+
+    Each process has a server of its own: what a transaction sees as under way are those of all databases of a server,
+    and a run must not see another one.
+    """
     began, tally = monotonic(), Tally()
-    with EmbeddedPostgres(directory / "postgres", durable=False, settings=SETTINGS) as server:
-        migrate(server.dsn)
-        names = [f"run{number}" for number in range(workers)]
-        _copy(server.dsn, names)
-        with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            free, shares = [make_conninfo(server.dsn, dbname=name) for name in names], _shares(seeds)
-            running: dict[Any, str] = {}
-            while True:
-                while free and (share := next(shares, None)):
-                    dsn = free.pop()
-                    running[pool.submit(_run, dsn, share, grades)] = dsn
-                if not running:
-                    break
-                done, _ = wait(running, return_when=FIRST_COMPLETED)
-                for future in done:
-                    free.append(running.pop(future))
-                    for outcome in future.result():
-                        tally.add(outcome)
-                tell(tally, monotonic() - began)
+    with ExitStack() as stack:
+        free = [stack.enter_context(_migrated(directory / f"postgres{number}")) for number in range(workers)]
+        pool, shares = ProcessPoolExecutor(workers, mp_context=get_context("spawn")), _shares(seeds)
+        stack.enter_context(pool)
+        running: dict[Any, str] = {}
+        while True:
+            while free and (share := next(shares, None)):
+                dsn = free.pop()
+                running[pool.submit(_run, dsn, share, grades)] = dsn
+            if not running:
+                break
+            done, _ = wait(running, return_when=FIRST_COMPLETED)
+            for future in done:
+                free.append(running.pop(future))
+                for outcome in future.result():
+                    tally.add(outcome)
+            tell(tally, monotonic() - began)
     return tally
 
 
 def shrunk(directory: Path, outcome: Outcome, *, tell: Callable[[str], None]) -> Outcome:
     """The same seed with as few faults as still break something: those that do not matter are left out, in turn."""
     smallest = outcome
-    with EmbeddedPostgres(directory / "shrink", durable=False, settings=SETTINGS) as server:
-        migrate(server.dsn)
+    with _migrated(directory / "shrink") as dsn:
         for name in BY_NAME:
             if smallest.grades[name] == OFF:
                 continue
             tell(f"without {name}")
-            tried = live(server.dsn, outcome.seed, grades=without(smallest.grades, [name]))
+            tried = live(dsn, outcome.seed, grades=without(smallest.grades, [name]))
             if tried.violation:
                 smallest = tried
     return smallest
@@ -191,9 +189,9 @@ def _shares(seeds: Sequence[int]) -> Iterator[Sequence[int]]:
         yield seeds[start : start + SHARE]
 
 
-def _copy(dsn: str, names: Sequence[str]) -> None:
-    """A database for each process, like the migrated one."""
-    template = sql.Identifier(str(conninfo_to_dict(dsn)["dbname"]))
-    with psycopg.connect(make_conninfo(dsn, dbname="template1"), autocommit=True) as connection:
-        for name in names:
-            connection.execute(sql.SQL("create database {} template {}").format(sql.Identifier(name), template))
+@contextmanager
+def _migrated(directory: Path) -> Iterator[str]:
+    """A server for one run at a time: the DSN of its database."""
+    with EmbeddedPostgres(directory, durable=False, settings=SETTINGS) as server:
+        migrate(server.dsn)
+        yield server.dsn

@@ -63,6 +63,11 @@ class Node:
         """Whether it is up or coming up."""
         return self._task is not None and not self._task.done()
 
+    @property
+    def failing(self) -> Sequence[str]:
+        """Its steps that ended with what nobody expected, and have not succeeded since."""
+        return sorted(self.engine.supervisor.pulse.failing) if self.engine else ()
+
     def start(self, *, is_alone: bool) -> None:
         """Begin to run. Leases of the dead are free at once if no other node runs."""
         ahead_s = self.kernel.random.uniform(-CLOCK_S, CLOCK_S) if self.faults.strikes("clock") else 0.0

@@ -344,6 +344,8 @@ class _Run:
             for node in self._network.nodes:
                 if node.bug:
                     raise ViolationError(f"{node.name} stopped of a bug: {node.bug}")
+                for step in node.failing:
+                    raise ViolationError(f"{node.name}: no step fails but of its surroundings, and {step} did")
             if self._violation is not None:
                 raise self._violation
 

@@ -344,11 +344,10 @@ async def compare(tx: Transaction, channel: Channel, shown: Mapping[ChannelSku, 
     )
 
 
-async def look_at_unseen(tx: Transaction, channel: Channel, *, since: datetime, before: datetime) -> int:
-    """Have those listings read that were last proved in this span, and that nobody looks at anyway. Returns how many.
+async def look_at_unseen(tx: Transaction, channel: Channel, *, before: datetime) -> int:
+    """Have those listings read that were last proved before the present pass began, and that nobody looks at anyway.
 
-    `since`: when the pass before was begun; `before`: when the present one was. One that is gone is asked for once a
-    pass finds it missing, and not again at each.
+    Returns how many.
     """
     cursor = await tx.execute(
         """
@@ -356,11 +355,11 @@ async def look_at_unseen(tx: Transaction, channel: Channel, *, since: datetime, 
         from (
             select channel, channel_sku from listings
             where channel = %(channel)s and sku is not null and phase = 'idle' and note = '' and look_at is null
-              and verified_at >= %(since)s and verified_at < %(before)s
+              and verified_at < %(before)s
             order by channel, channel_sku for update skip locked
         ) as unseen
         where l.channel = unseen.channel and l.channel_sku = unseen.channel_sku
         """,
-        {"channel": channel, "since": since, "before": before},
+        {"channel": channel, "before": before},
     )
     return cursor.rowcount

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated, cast
 
 from fastapi import Depends
@@ -23,6 +23,8 @@ from oneshelf.web.event_feed import EventFeed
 class Engine:
     """`channels` is the live mapping: channels come and go while the server runs. `wake` names steps with work.
 
+    `failing`: see `workers.runner.Pulse`.
+
     `post` posts commands together with those of other requests, see `workers.poster`. `public_url`: where channels
     reach the engine; empty: nobody said. `feed`: the newest events. `outgoing`: calls endpoints; None: nobody does.
     """
@@ -33,6 +35,7 @@ class Engine:
     wake: Callable[[Iterable[str]], None]
     post: Callable[[Sequence[Command]], Awaitable[list[Answered]]]
     feed: EventFeed
+    failing: Mapping[str, int] = field(default_factory=dict)
     public_url: str = ""
     outgoing: Outgoing | None = None
 

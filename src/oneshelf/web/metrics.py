@@ -190,6 +190,14 @@ def _of_endpoints(found: Sequence[endpoints.EndpointRow]) -> list[Metric]:
     return list(families)
 
 
+def _of_steps(failing: Mapping[str, int]) -> Metric:
+    """Steps of this process that fail; none is the rule."""
+    family = GaugeMetricFamily("oneshelf_step_failures", "Failures in a row, not of its surroundings.", labels=["step"])
+    for step, count in sorted(failing.items()):
+        family.add_metric([step], count)
+    return family
+
+
 async def metrics(request: Request) -> Response:
     """All metrics, computed now."""
     async with engine_of(request).database.transaction() as tx:
@@ -201,6 +209,7 @@ async def metrics(request: Request) -> Response:
         own += [*_of_drifts(await drifts.open_by_cause(tx)), *_of_detection(await canaries.detections(tx))]
         own += _of_conflicts(await conflicts.open_by_kind(tx))
         reckoned, windows = await blind_windows.reckoned(tx), await blind_windows.windows(tx)
+    own.append(_of_steps(engine_of(request).failing))
     registry = CollectorRegistry()
     registry.register(_Scrape(overview, channels, audit, own))
     registry.register(BlindWindows(reckoned, windows))

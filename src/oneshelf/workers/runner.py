@@ -18,9 +18,11 @@ class Pulse:
     """Lets whoever made work wake the step that does it, within this process.
 
     A wake-up is a courtesy that saves milliseconds. The rows are the queue: a step also looks by itself.
+    `failing`: step -> how often in a row it ended with what nobody expected; those alone that do so now.
     """
 
     def __init__(self) -> None:
+        self.failing: dict[str, int] = {}
         self._events: dict[str, asyncio.Event] = {}
 
     def listen(self, name: str) -> None:
@@ -75,9 +77,11 @@ async def run_for_ever(step: Step, pulse: Pulse) -> None:
             is_database_away = True
         except Exception:
             failures += 1
+            pulse.failing[step.name] = failures
             log.exception("step.failed", step=step.name, failures=failures)
         else:
             failures = 0
+            pulse.failing.pop(step.name, None)
             if is_database_away:
                 log.info("database.available", step=step.name)
             is_database_away = False

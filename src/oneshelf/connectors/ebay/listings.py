@@ -17,6 +17,7 @@ from oneshelf.clock import Clock
 from oneshelf.connectors.ebay import inventory, trading
 from oneshelf.connectors.ebay.api import INVENTORY, EbayApi, document_of
 from oneshelf.connectors.ebay.aside import Aside
+from oneshelf.connectors.ebay.ended import EndedLately
 from oneshelf.connectors.ebay.inventory import BATCH_MAX, Item, Offer
 from oneshelf.connectors.ebay.shelf import (
     InInventory,
@@ -74,6 +75,7 @@ class Listings:
         self.memory = Memory()
         # Listings that were taken off sale for want of units, and that go on sale again when there are some.
         self.aside = aside
+        self._ended = EndedLately(api, clock=clock)
         self._page_count = 1
         self._looked_at = float("-inf")
         # Variations of live listings of Seller Hub to which zero was the last that eBay accepted from this process.
@@ -128,25 +130,29 @@ class Listings:
         found = []
         for item in items:
             offers = await self._offers(item.sku)
-            is_aside = await self._is_aside(ChannelSku(item.sku), offers)
+            is_aside = await self._is_aside(item, offers)
             found.append(shown_in_inventory(item, offers, is_aside=is_aside))
         return [shown for shown in found if shown is not None]
 
-    async def _is_aside(self, channel_sku: ChannelSku, offers: Sequence[Offer]) -> bool:
-        """Whether an item whose offer is not live went off sale for want of units.
+    async def _is_aside(self, item: Item, offers: Sequence[Offer]) -> bool:
+        """Whether an item whose offer is not live went off sale for want of units, and has some again.
 
-        Either we withdrew it, or eBay ended it, as it was sold out; a figure of ours may arrive after that.
+        Either we withdrew it, or eBay ended it, as it was sold out; a figure of ours may arrive after that, or an order
+        be cancelled.
         """
+        channel_sku = ChannelSku(item.sku)
         if self.aside.item_id(channel_sku) is not None:
             return True
-        known = self.memory.place(channel_sku)
-        if any(offer.is_live for offer in offers) or not isinstance(known, InInventory):
+        if not offers or not item.units or any(offer.is_live for offer in offers):
             return False
-        listing_id = known.offers[0].listing_id if known.is_live else ""
-        _rows, ended = await self._item(listing_id) if listing_id else ([], None)
+        known = self.memory.place(channel_sku)
+        if isinstance(known, InInventory) and known.is_live:
+            _rows, ended = await self._item(known.offers[0].listing_id)
+        else:
+            ended = await self._ended.of(channel_sku)
         if ended is None or ended.is_by_somebody:
             return False
-        await self.aside.note(channel_sku, listing_id)
+        await self.aside.note(channel_sku, ended.item_id)
         return True
 
     async def _offers(self, sku: str) -> tuple[Offer, ...]:
@@ -258,7 +264,10 @@ class Listings:
         if (unknown and is_due) or len(asked) > self._page_count:
             rows = await self._all_active()
             on_sale = {row.reading.channel_sku for row in rows}
-            asked = sorted(set().union(*(ids for sku, ids in item_ids.items() if sku not in on_sale)))
+            item_ids = {sku: ids for sku, ids in item_ids.items() if sku not in on_sale}
+            unknown = [sku for sku in unknown if sku not in on_sale]
+            asked = sorted(set().union(*item_ids.values()))
+        asked.extend(sorted({end.item_id for sku in unknown if (end := await self._ended_unseen(sku)) is not None}))
         ended: list[Ended] = []
         for item_id in asked:
             live, end = await self._latest(item_id)
@@ -279,6 +288,12 @@ class Listings:
                     place = InTrading(end.item_id, channel_sku if end.is_variations else "", is_live=False)
                     found[channel_sku] = shown_aside(channel_sku, place)
         return found
+
+    async def _ended_unseen(self, channel_sku: ChannelSku) -> Ended | None:
+        """How a listing ended that this process has never seen on sale."""
+        if isinstance(self.memory.place(channel_sku), InInventory):
+            return None
+        return await self._ended.of(channel_sku)
 
     async def _went_for_want_of_units(self, channel_sku: ChannelSku, end: Ended) -> bool:
         """Whether we ended the listing, or eBay did, as it was sold out. What a person ended is left alone."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 # What comes from outside is read by defusedxml alone.
 from xml.etree.ElementTree import Element, ParseError, SubElement, tostring
@@ -62,6 +63,7 @@ class Offered:
 @dataclass(frozen=True, slots=True)
 class Ended:
     """A listing that is not on sale any more. `relisted_as`: the item id under which it came back, or empty.
+    `ended_at`: an instant as eBay writes it, such as `2026-11-26T08:00:00.000Z`.
 
     `is_by_somebody`: the seller, or eBay's staff, ended it early. What is sold out ends by itself, without a reason:
     https://developer.ebay.com/devzone/xml/docs/Reference/eBay/extra/gtitm.rspns.itm.lstngdtls.endngrsn.html
@@ -73,6 +75,7 @@ class Ended:
     is_variations: bool
     relisted_as: str
     is_by_somebody: bool
+    ended_at: str
 
 
 # Requests -----------------------------------------------------------------------------------------------------
@@ -105,6 +108,19 @@ def active_list(page: int) -> bytes:
     pagination = SubElement(chosen, "Pagination")
     text(pagination, "EntriesPerPage", str(PAGE))
     text(pagination, "PageNumber", str(page))
+    return encoded(root)
+
+
+def ended_list(since: datetime, until: datetime, page: int) -> bytes:
+    """GetSellerList: a page of what ended between these, and of what is going to be renewed then."""
+    root = request("GetSellerList")
+    text(root, "DetailLevel", "ReturnAll")
+    text(root, "EndTimeFrom", _instant(since))
+    text(root, "EndTimeTo", _instant(until))
+    pagination = SubElement(root, "Pagination")
+    text(pagination, "EntriesPerPage", str(PAGE))
+    text(pagination, "PageNumber", str(page))
+    text(root, "IncludeVariations", "true")
     return encoded(root)
 
 
@@ -241,6 +257,13 @@ def listings_in(answer: Element) -> tuple[list[Offered], int]:
     return found, pages
 
 
+def ended_on(answer: Element) -> tuple[list[Ended], bool]:
+    """What has ended, of a page of GetSellerList, and whether there are more pages. Raises MalformedError."""
+    items = answer.iterfind(f"{_tag('ItemArray')}/{_tag('Item')}")
+    found = [ended for item in items if (ended := ended_in(item)) is not None]
+    return found, child_text(answer, "HasMoreItems") == "true"
+
+
 def offered_in(item: Element) -> Iterator[Offered]:
     """The listing, or its variations. What cannot be read has no units. Raises MalformedError without an item id."""
     item_id = child_text(item, "ItemID")
@@ -269,11 +292,12 @@ def ended_in(item: Element) -> Ended | None:
     if not offered or offered[0].is_active:
         return None
     details = item.find(_tag("ListingDetails"))
-    relisted_as, reason = (
-        child_text(details, name) if details is not None else "" for name in ("RelistedItemID", "EndingReason")
+    relisted_as, reason, ended_at = (
+        child_text(details, name) if details is not None else ""
+        for name in ("RelistedItemID", "EndingReason", "EndTime")
     )
     skus = tuple(one.sku for one in offered)
-    return Ended(offered[0].item_id, skus, offered[0].is_variation, relisted_as, bool(reason))
+    return Ended(offered[0].item_id, skus, offered[0].is_variation, relisted_as, bool(reason), ended_at)
 
 
 def _available(node: Element) -> int | None:
@@ -304,6 +328,10 @@ def child_text(parent: Element, name: str) -> str:
     """The text of a child; empty where there is none."""
     child = parent.find(_tag(name))
     return (child.text or "").strip() if child is not None else ""
+
+
+def _instant(at: datetime) -> str:
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
 def _ack(answer: Element) -> str:

@@ -1,0 +1,7 @@
+"""Square passes the suite that every connector has to pass."""
+
+from __future__ import annotations
+
+from oneshelf.sdk.conformance import suite
+
+TestSquare = suite("square")
