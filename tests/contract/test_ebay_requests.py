@@ -16,6 +16,7 @@ from connectors.amazon.harness import Exchange
 from connectors.ebay.desk import CAP, INVENTORY, MUG, TRADING, played, pushed
 from contract import ebay_specs as specs
 from oneshelf.connectors.ebay.signature import is_signed, key_from, signature_from
+from oneshelf.domain.identity import ChannelSku
 from oneshelf.sdk.conformance.bench import HOOK_ADDRESS, Bench
 from oneshelf.sdk.contract import FetchesOrders, Subscribes
 from oneshelf.sdk.fault import RefusedError
@@ -47,7 +48,7 @@ async def _everything(bench: Bench) -> None:
     await bench.fetched()
     await bench.read(*bench.skus)
     await bench.read(CAP)
-    await bench.read("GONE")
+    await bench.read(ChannelSku("GONE"))
     order_id = bench.placed((MUG, 2))
     await bench.live(3600.0)
     line_id = bench.booked(order_id).lines[0].line_id
