@@ -383,5 +383,7 @@ class Auditor:
         for sku in guarded & free.keys():
             # Who has to be emptied first, for a unit or two on top of many, is not.
             left = free[sku] - offered[sku]
-            if left < 0 or left > (0 if self._world.is_compared else max(1, offered[sku] // 4)):
+            # Where each has a pool, nobody else takes these.
+            idle = len(self._world.channels) if self._world.shares else 0 if self._world.is_compared else 1
+            if left < 0 or left > (idle and max(idle, offered[sku] // 4)):
                 yield f"{sku} is guarded: {offered[sku]} are offered, {free[sku]} are free"
