@@ -234,6 +234,9 @@ async def assembled(
             api_token=api_token,
         )
         application.state.engine = replace(
-            application.state.engine, public_url=public_url, failing=supervisor.pulse.failing
+            application.state.engine,
+            public_url=public_url,
+            failing=supervisor.pulse.failing,
+            refresh=channels.refresh,
         )
         yield Assembled(supervisor, application)

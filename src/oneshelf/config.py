@@ -77,6 +77,11 @@ class Settings(BaseSettings):
         default="",
         description="Networks that are not public and hold endpoints of events, such as 10.1.2.0/24. Empty: none.",
     )
+    second_factor: str = Field(
+        default="nobody",
+        pattern="^(nobody|admins|everybody)$",
+        description="Who has to show a second factor beside the password: nobody, admins or everybody.",
+    )
     log_level: str = Field(
         default="INFO", pattern="(?i)^(debug|info|warning|error)$", description="Least level to log."
     )

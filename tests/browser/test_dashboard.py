@@ -2,80 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import shutil
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from itertools import product
-from pathlib import Path
-from typing import Literal
 
 import psycopg
 import pytest
-import pytest_asyncio
-import uvicorn
-from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
+from playwright.async_api import Browser, expect
 
+from browser.visit import Scheme, Visit, assert_legible, browser, looking_at, looks, photograph, served, violations
 from oneshelf.domain.identity import ChannelSku
 from oneshelf.storage import drift_views
 from web.paper import Shop, open_shop
 
+__all__ = ["browser"]  # A fixture.
+
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 SKUS = ["MUG-BLUE", "MUG-RED", "PLATE-27CM", "BOWL", "TEAPOT", "VASE-TALL", "CANDLE", "APRON-L"]
-Scheme = Literal["light", "dark"]
-WIDTHS: tuple[int, ...] = (1280, 390)
-SCHEMES: tuple[Scheme, ...] = ("light", "dark")
-# A busy machine shows a page late.
-PATIENCE_MS = 90_000
-expect.set_options(timeout=PATIENCE_MS)
-# axe-core 4.14.1, MPL-2.0, as its package carries it.
-AXE = Path(__file__).parent / "vendor" / "axe-core-4.14.1.min.js"
-WATCH_FOR_VIOLATIONS = """
-    window.violations = [];
-    document.addEventListener("securitypolicyviolation", (event) => window.violations.push(event.violatedDirective));
-"""
-
-
-@dataclass
-class Visit:
-    """A page of the shop that is open in the browser, and what the browser complained of."""
-
-    shop: Shop
-    page: Page
-    address: str
-    complaints: list[str] = field(default_factory=list)
-
-    def note(self, message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"}:
-            self.complaints.append(message.text)
-
-
-@asynccontextmanager
-async def served(shop: Shop) -> AsyncIterator[str]:
-    """The shop's pages on a port of this machine."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        server = uvicorn.Server(uvicorn.Config(shop.app, log_config=None, lifespan="off", ws="none"))
-        async with asyncio.TaskGroup() as group:
-            group.create_task(server.serve(sockets=[listener]))
-            try:
-                yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-            finally:
-                server.should_exit = True
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    """One browser for all of them; each visitor has a profile of its own."""
-    async with async_playwright() as playwright:
-        opened = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        yield opened
-        await opened.close()
 
 
 @asynccontextmanager
@@ -86,25 +29,6 @@ async def visited(browser: Browser, dsn: str, *, is_busy: bool = True) -> AsyncI
             await trade(shop)
         async with served(shop) as address, looking_at(browser, shop, address) as visit:
             yield visit
-
-
-@asynccontextmanager
-async def looking_at(
-    browser: Browser, shop: Shop, address: str, *, width: int = 1280, scheme: Scheme = "light"
-) -> AsyncIterator[Visit]:
-    """A visitor with a window and a profile of its own."""
-    context = await browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
-    await context.add_init_script(WATCH_FOR_VIOLATIONS)
-    context.set_default_timeout(PATIENCE_MS)
-    page = await context.new_page()
-    visit = Visit(shop, page, address)
-    page.on("console", visit.note)
-    page.on("pageerror", lambda error: visit.complaints.append(str(error)))
-    try:
-        await page.goto(address)
-        yield visit
-    finally:
-        await context.close()
 
 
 async def trade(shop: Shop) -> None:
@@ -137,18 +61,6 @@ async def trade(shop: Shop) -> None:
     # The engine has not planned it yet: pages tell what it comes to.
     shares = {"pools": [{"channel": "web-shop", "percent": 80}, {"channel": "market", "units": 20, "kind": "soft"}]}
     assert (await shop.client.put("/v1/policies/allocations", json={"sku": "BOWL", **shares})).status_code == 200
-
-
-async def photograph(visit: Visit, name: str) -> None:
-    """Keep a picture where ONESHELF_SCREENSHOTS names a directory."""
-    directory = os.environ.get("ONESHELF_SCREENSHOTS")
-    if directory:
-        await visit.page.screenshot(path=Path(directory) / f"{name}.png", full_page=True)
-
-
-async def violations(visit: Visit) -> list[str]:
-    found: list[str] = await visit.page.evaluate("window.violations")
-    return found
 
 
 def sums(dsn: str) -> dict[str, int]:
@@ -203,28 +115,10 @@ async def test_every_page_is_whole_legible_and_usable_wide_and_narrow_in_light_a
                         await assert_usable(visit, name, f"{name}-{width}-{scheme}", scheme)
 
 
-def looks() -> list[tuple[int, Scheme]]:
-    """Each width and each scheme; all four where somebody wants pictures: neither has to do with the other."""
-    if "ONESHELF_SCREENSHOTS" in os.environ:
-        return list(product(WIDTHS, SCHEMES))
-    return list(zip(WIDTHS, SCHEMES, strict=True))
-
-
 async def assert_usable(visit: Visit, name: str, picture: str, scheme: Scheme) -> None:
     path, words = PAGES[name]
     await visit.page.goto(visit.address + path.replace("{drift}", await drift_of(visit.shop)))
-    await expect(visit.page.locator("main")).to_contain_text(words)
-    for chart in await visit.page.locator(".chart").all():
-        await expect(chart.locator("canvas")).to_be_visible()
-    await photograph(visit, picture)
-    is_wider = "document.documentElement.scrollWidth > document.documentElement.clientWidth"
-    assert not await visit.page.evaluate(is_wider)
-    ground = await visit.page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
-    assert (ground == "rgb(16, 19, 21)") is (scheme == "dark")
-    assert await barriers(visit) == []
-    if name in {"missing", "problem"}:  # The browser complains of their status.
-        visit.complaints.clear()
-    assert (visit.complaints, await violations(visit)) == ([], [])
+    await assert_legible(visit, words, picture, scheme, is_refused=name in {"missing", "problem"})
 
 
 async def drift_of(shop: Shop) -> str:
@@ -232,18 +126,6 @@ async def drift_of(shop: Shop) -> str:
     async with shop.database.transaction() as tx:
         rows = await drift_views.listed(tx, only_open=False, limit=100)
     return str(rows[-1].drift_id)
-
-
-async def barriers(visit: Visit) -> list[str]:
-    """What axe-core finds serious or critical on this page."""
-    await visit.page.evaluate(AXE.read_text())
-    found = await visit.page.evaluate("axe.run({resultTypes: ['violations']})")
-    return [
-        f"{one['id']}: {one['help']}: {node['html'][:200]}"
-        for one in found["violations"]
-        if one["impact"] in {"serious", "critical"}
-        for node in one["nodes"]
-    ]
 
 
 async def test_the_pages_show_the_figures_of_the_database(browser: Browser, dsn: str) -> None:

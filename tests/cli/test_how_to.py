@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Callable, Iterator
@@ -85,3 +86,12 @@ def test_taking_back(cli: Cli, dsn: str) -> None:
 
 def test_two_in_the_morning(cli: Cli) -> None:
     follow(cli, "two-in-the-morning.md")
+
+
+def test_working_in_the_warehouse(cli: Cli) -> None:
+    cli("stock", "add-location", "HAM")
+    cli("stock", "receive", "MUG-BLUE", "BER", "1")
+    reserved = json.loads(cli("stock", "reserve", "MUG-BLUE", "BER", "1", "--kind", "lock", "--json"))
+    cli("stock", "claim", reserved["figures"]["reservation_id"], "my-shop/1001")
+    cli("stock", "ship", "my-shop/1001", "MUG-BLUE", "BER", "1")
+    follow(cli, "work-in-the-warehouse.md")

@@ -31,6 +31,15 @@ def test_a_person_gets_a_link_and_a_role(run: Run) -> None:
 def test_what_cannot_be_done_is_said_with_the_way_out(run: Run) -> None:
     run("user", "add", "anna")
     assert "a name is used once" in run("user", "add", "ANNA", exits=1).output
-    for command in (("set-role", "ben", "admin"), ("disable", "ben"), ("reset", "ben")):
+    unknown = (("set-role", "ben", "admin"), ("disable", "ben"), ("reset", "ben"), ("sign-out", "ben"))
+    for command in (*unknown, ("reset-second-factor", "ben")):
         assert "oneshelf user list" in run("user", *command, exits=1).output
     assert "viewer, warehouse, operator, admin" in run("user", "add", "ben", "--role", "boss", exits=2).output
+
+
+def test_a_lost_second_factor_is_forgotten(run: Run) -> None:
+    run("user", "add", "anna")
+    assert "logged out everywhere" in run("user", "sign-out", "ANNA").output
+    assert "as before" in run("user", "reset-second-factor", "anna").output
+    told = json.loads(run("user", "reset-second-factor", "anna", "--json").output)
+    assert told == {"name": "anna", "had_second_factor": False}

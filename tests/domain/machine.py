@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -47,6 +47,15 @@ from oneshelf.domain.identity import ChannelSku, Location, Sku
 from oneshelf.domain.ledger import Backorder, BackorderKind
 from oneshelf.domain.order import OrderLine, OrderSnapshot
 from oneshelf.domain.outcome import Outcome, Reserved
+from oneshelf.domain.warehouse_command import (
+    WRITE_OFF_STATES,
+    Announce,
+    CloseShipment,
+    OverInto,
+    SettleOver,
+    Unload,
+    WriteOff,
+)
 
 SET = Sku("SET")
 SKUS, LOCATIONS = (MUG, CAP), (BERLIN, HAMBURG)
@@ -62,6 +71,8 @@ some = st.integers(0, 10**6)
 
 # A rule that draws nothing is taken most often: without a limit, beginnings of counts were most of a history.
 BEGUN_MAX = 6
+
+DAY = date(2026, 12, 1)
 
 COUNTED = {"on_hand": ON_HAND, "unshipped": UNSHIPPED, "available": ("available",)}
 
@@ -390,6 +401,43 @@ class LedgerMachine(RuleBasedStateMachine):
         self.paper.expire()
         command = Arrive(key=key(), transfer_id=name, sku=sku, units=units, is_last=is_last)
         self.check(command, self.paper.arrive(name, sku, units, is_last=is_last))
+
+    @rule(name=st.sampled_from("st"), place=places, units=few, percent=st.sampled_from([0, 50]))
+    def announce(self, name: str, place: tuple[Sku, Location], units: int, percent: int) -> None:
+        self.paper.expire()
+        command = Announce(
+            key=key(),
+            shipment_id=name,
+            sku=place[0],
+            location=place[1],
+            units=units,
+            expected_on=DAY,
+            tolerance_percent=percent,
+        )
+        self.check(command, self.paper.announce(name, place, units, percent))
+
+    @rule(name=st.sampled_from("st"), sku=st.sampled_from(SKUS), units=few)
+    def unload(self, name: str, sku: Sku, units: int) -> None:
+        self.paper.expire()
+        self.check(Unload(key=key(), shipment_id=name, sku=sku, units=units), self.paper.unload(name, sku, units))
+
+    @rule(name=st.sampled_from("st"), sku=st.sampled_from(SKUS))
+    def close_shipment(self, name: str, sku: Sku) -> None:
+        self.paper.expire()
+        command = CloseShipment(key=key(), shipment_id=name, sku=sku, reason="sold out")
+        self.check(command, self.paper.close(name, sku))
+
+    @rule(name=st.sampled_from("st"), sku=st.sampled_from(SKUS), units=few, into=st.sampled_from(OverInto))
+    def settle_over(self, name: str, sku: Sku, units: int, into: OverInto) -> None:
+        self.paper.expire()
+        command = SettleOver(key=key(), shipment_id=name, sku=sku, units=units, into=into)
+        self.check(command, self.paper.settle_over(name, sku, units, into.value))
+
+    @rule(place=places, units=few, origin=st.sampled_from(WRITE_OFF_STATES))
+    def write_off(self, place: tuple[Sku, Location], units: int, origin: StockState) -> None:
+        self.paper.expire()
+        command = WriteOff(key=key(), sku=place[0], location=place[1], units=units, origin=origin)
+        self.check(command, self.paper.change(place, units, f"{place[1]} {origin}", "shrinkage"))
 
     @rule(seconds=st.sampled_from([600, 1500]))
     def wait(self, seconds: int) -> None:

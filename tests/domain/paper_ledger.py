@@ -48,6 +48,19 @@ class Line:
         return max(self.returned, self.resold)
 
 
+@dataclass
+class Parcel:
+    """What a supplier announced of a SKU, and what is known of it since."""
+
+    place: Place
+    coming: int
+    announced: int
+    percent: int
+    taken_over: int = 0
+    held: int = 0
+    is_closed: bool = False
+
+
 class PaperLedger:
     """All accounts, reservations, order lines and transfers. `number` counts up: later things have higher ones."""
 
@@ -56,6 +69,7 @@ class PaperLedger:
         self.notes: dict[str, Note] = {}
         self.orders: dict[str, list[Line]] = {}
         self.transfers: dict[tuple[str, str], dict[str, int]] = {}
+        self.parcels: dict[tuple[str, str], Parcel] = {}
         self.recipes: dict[str, dict[str, int]] = {}
         self.made_of: dict[str, dict[str, int]] = {}
         self.caps: dict[Place, int] = {}
@@ -119,6 +133,10 @@ class PaperLedger:
             there = self.there(place, origin.split(" ")[1])
             is_short = origin.endswith(" available")
             return {"kind": "Short", "available": there} if is_short else {"kind": "TooFew", "there": there}
+        coming = self.there(place, "incoming") if origin == f"{location} incoming" else 0
+        announced = sum(one.coming for one in self.parcels.values() if one.place == place)
+        if coming and announced and coming - announced < units:
+            return {"kind": "IsAnnounced", "incoming": coming, "announced": announced}
         self.shift(sku, units, origin, target)
         self.tidy()
         return {"kind": "Posted", "units_moved": units, "available": self.there(place)}
@@ -468,3 +486,59 @@ class PaperLedger:
         self.transfers[sku, name] = {target: missing - lost}
         self.tidy()
         return {"kind": "Arrived", "units": units, "units_over": over, "units_lost": lost}
+
+    # Shipments ------------------------------------------------------------------------------------------------------
+
+    def announce(self, name: str, place: Place, units: int, percent: int) -> Answer:
+        sku, location = place
+        if (sku, name) in self.parcels:
+            return {"kind": "ShipmentExists", "units_announced": self.parcels[sku, name].announced}
+        self.parcels[sku, name] = Parcel(place, units, units, percent)
+        self.shift(sku, units, "supplier", f"{location} incoming")
+        return {"kind": "Posted", "units_moved": units, "available": self.there(place)}
+
+    def unload(self, name: str, sku: str, units: int) -> Answer:
+        parcel = self.parcels.get((sku, name))
+        if parcel is None or parcel.is_closed:
+            return {"kind": "ShipmentClosed" if parcel else "NoSuchShipment"}
+        at = parcel.place[1]
+        came = min(units, parcel.coming)
+        may_take = int(parcel.announced * parcel.percent / 100) - parcel.taken_over
+        over = max(0, min(units - came, may_take))
+        held = units - came - over
+        self.shift(sku, came, f"{at} incoming", f"{at} available")
+        self.shift(sku, over, "supplier", f"{at} available")
+        self.shift(sku, held, "supplier", f"{at} quality_control")
+        parcel.coming -= came
+        parcel.taken_over += over
+        parcel.held += held
+        self.tidy()
+        answer: Answer = {"kind": "Unloaded", "units": units, "units_over": over, "units_held": held}
+        return answer | {"units_open": parcel.coming, "available": self.there(parcel.place)}
+
+    def close(self, name: str, sku: str) -> Answer:
+        parcel = self.parcels.get((sku, name))
+        if parcel is None or parcel.is_closed:
+            return {"kind": "ShipmentClosed" if parcel else "NoSuchShipment"}
+        gone, parcel.coming, parcel.is_closed = parcel.coming, 0, True
+        self.shift(sku, gone, f"{parcel.place[1]} incoming", "supplier")
+        return {"kind": "Posted", "units_moved": gone}
+
+    def settle_over(self, name: str, sku: str, units: int, into: str) -> Answer:
+        parcel = self.parcels.get((sku, name))
+        if parcel is None:
+            return {"kind": "NoSuchShipment"}
+        if parcel.held < units:
+            return {"kind": "NotThatManyOver", "held": parcel.held}
+        at, is_there = parcel.place[1], into == "settled"
+        if not is_there and self.there(parcel.place, "quality_control") < units:
+            return {"kind": "TooFew", "there": self.there(parcel.place, "quality_control")}
+        parcel.held -= units
+        if into == "sent_back":
+            self.shift(sku, units, f"{at} quality_control", "supplier")
+        else:
+            parcel.taken_over += units
+            if not is_there:
+                self.shift(sku, units, f"{at} quality_control", f"{at} {into}")
+        self.tidy()
+        return {"kind": "Posted", "units_moved": 0 if is_there else units}

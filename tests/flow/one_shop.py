@@ -18,8 +18,8 @@ from oneshelf.connectors.shopify.simulator_shop import LOCATION_ID
 from oneshelf.connectors.shopify.simulator_tokens import CLIENT_ID, CLIENT_SECRET
 from oneshelf.domain.identity import Sku
 from oneshelf.flow import interpret, post, receive
-from oneshelf.flow.channel import OpenChannel
-from oneshelf.flow.subscribe import Watchdog, announced_at
+from oneshelf.flow.channel import OpenChannel, announced_at
+from oneshelf.flow.subscribe import Watchdog
 from oneshelf.sdk.simulator import CatalogueItem
 from oneshelf.storage import catalog, schedules
 from oneshelf.storage.database import Database

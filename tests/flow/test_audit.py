@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from datetime import date, timedelta
 
 import psycopg
 import pytest
@@ -25,6 +25,7 @@ from oneshelf.domain.command import (
 from oneshelf.domain.identity import ChannelSku
 from oneshelf.domain.order import OrderLine, OrderSnapshot
 from oneshelf.domain.outcome import Reserved
+from oneshelf.domain.warehouse_command import Announce, Unload
 from oneshelf.errors import AnotherAuditError, DatabaseUnavailableError
 from oneshelf.flow import plan
 from oneshelf.flow.audit import Audit, audit, audit_if_due, audit_new
@@ -37,6 +38,7 @@ BALANCE = "a balance is the sum of its movements"
 COMMITTED = "committed units are those that order lines hold"
 RESERVED = "reserved units are those that reservations and unpaid order lines hold"
 ENDED = "a reservation ended once, and its units went in and out"
+INCOMING = "incoming units are there for all that shipments announce"
 TRANSIT = "units in transit are those that transfers have under way"
 CUSTOMERS = "what customers have is what was shipped and has not come back"
 WAITS = "no order waits for units that are free"
@@ -75,6 +77,7 @@ PLANTED = [
     ("update reservations set units = units + 1 where state = 'claimed' returning 1", [ENDED], "reservation"),
     ("delete from reservations where state = 'claimed' returning 1", [ENDED], "reservation"),
     ("update transfers set units_arrived = units_arrived + 1 returning 1", [TRANSIT], "transfer"),
+    ("update shipments set units_announced = units_announced + 1 returning 1", [INCOMING], "shipment"),
     (
         "update order_lines set units_returned = 1 where units_shipped > 0 and channel_sku <> '' returning 1",
         [CUSTOMERS],
@@ -123,6 +126,10 @@ async def trade(ledger: Ledger) -> None:
     )
     await ledger.ask(Dispatch(key=key(), transfer_id="t", sku=MUG, origin=BERLIN, target=HAMBURG, units=3))
     await ledger.ask(Arrive(key=key(), transfer_id="t", sku=MUG, units=1, is_last=False))
+    await ledger.ask(
+        Announce(key=key(), shipment_id="PO-7", sku=MUG, location=HAMBURG, units=3, expected_on=date(2026, 12, 1))
+    )
+    await ledger.ask(Unload(key=key(), shipment_id="PO-7", sku=MUG, units=1))
 
 
 def rules_of(found: Audit) -> list[str]:

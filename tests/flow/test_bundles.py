@@ -14,6 +14,7 @@ from oneshelf.domain.command import Component, Receive
 from oneshelf.domain.identity import ChannelSku, Location, Sku
 from oneshelf.domain.order import OrderLine, OrderSnapshot
 from oneshelf.domain.outcome import Claimed, IsBundle, Posted, Reserved, Short, UnknownLocation
+from oneshelf.domain.warehouse_command import Announce, Unload
 from oneshelf.flow import define, plan
 
 pytestmark = pytest.mark.pg
@@ -200,4 +201,22 @@ async def test_a_basket_of_bundles_is_claimed_before_and_after_the_channel_tells
             {"available": 3, "committed": 6},
             {"available": 7, "committed": 2},
         )
+        await ledger.assert_sound()
+
+
+async def test_components_that_lie_in_two_places_are_no_bundle_until_they_are_unloaded_in_one(dsn: str) -> None:
+    async with open_ledger(dsn, {"MUG": 8}) as ledger:
+        await ledger.define_duo()
+        await link(ledger)
+        await ledger.ask(Receive(key=key(), sku=CAP, location=HAMBURG, units=9))
+        assert (await planned(ledger))["duo"] == 0
+        refused = await ledger.ask_one(hold(demand(DUO, 1)))
+        assert refused == Short(CAP, BERLIN, asked=1, available=0)
+        coming = Announce(key=key(), shipment_id="PO-7", sku=CAP, location=BERLIN, units=3, expected_on=SOON.date())
+        assert isinstance(await ledger.ask_one(coming), Posted)
+        assert (await planned(ledger))["duo"] == 0, "incoming is sold to nobody"
+        await ledger.ask(Unload(key=key(), shipment_id="PO-7", sku=CAP, units=3))
+        assert await planned(ledger) == {"mug": 8, "cap": 3, "duo": 3, "duos": 1}
+        assert isinstance(await ledger.ask_one(hold(demand(DUO, 3), demand(MUG, 2))), Reserved)
+        assert await planned(ledger) == {"mug": 0, "cap": 0, "duo": 0, "duos": 0}
         await ledger.assert_sound()

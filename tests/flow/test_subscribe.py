@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from flow.one_shop import CREDENTIALS, OneShop, open_shop
 from flow.world import SHOP
 from oneshelf.connectors.shopify.simulator_tokens import SCOPES
-from oneshelf.flow.subscribe import webhook_address
+from oneshelf.flow.channel import webhook_address
 from oneshelf.storage import subscriptions
 from oneshelf.storage.subscriptions import SubscriptionCheck
 

@@ -15,6 +15,7 @@ NO_LEDGER: Mapping[str, str] = {
     "drifts": "a reading of a listing; the SKU is there to be shown",
     "allocation_plans": "a plan may name no SKU at all: its key begins with the group",
     "policies": "a rule may name no SKU at all: its key begins with the channel",
+    "reorder_rules": "a rule may name no SKU at all: its key begins with the group",
     "policy_changes": "who changed which rule, in the order of time",
     "truth_rules": "a rule may name no SKU at all: its key begins with the group",
     "truth_rule_changes": "who changed which rule, in the order of time",

@@ -113,7 +113,9 @@ async def test_what_is_no_number_is_refused_on_a_page_that_leads_on(shop: Shop, 
     assert await available(shop) == 10
 
 
-FORMS = ["/stock", "/errors", "/rules", "/rules/pools", "/skus/MUG", "/go-live/paper", "/channels/paper"]
+FORMS = ["/connect/shopify", "/settings/people", "/settings/tokens", "/settings/events", f"/files/{'0' * 32}"]
+FORMS += [f"/conflicts/{'0' * 32}", "/settings/people/eve", "/settings/tokens/till", "/settings/events/erp"]
+FORMS += ["/stock", "/errors", "/rules", "/rules/pools", "/skus/MUG", "/go-live/paper", "/channels/paper"]
 FORMS += [f"/drifts/{'0' * 32}"]
 
 

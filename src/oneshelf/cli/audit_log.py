@@ -28,7 +28,7 @@ def audit_log(
 
     async def read(database: Database) -> list[entries.EntryRow]:
         async with database.transaction() as tx:
-            return await entries.newest(tx, limit=limit, before=before, who=who or None)
+            return await entries.newest(tx, entries.Sought(who=who or None, before=before), limit=limit)
 
     rows = on_database(read)
     if as_json:

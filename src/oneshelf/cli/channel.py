@@ -55,10 +55,7 @@ def add(
 
     A new location or setting may mean another account or shop: the channel is back in mode watch then.
     """
-    from oneshelf.cli.connect import checked_channel
-    from oneshelf.errors import ConfigurationError
-    from oneshelf.storage import catalog
-    from oneshelf.storage.database import Database
+    from oneshelf.flow.connect import checked_channel, connect
 
     secrets = {**pairs_in(secret or (), option="--secret"), **_from_environment(secret_env or ())}
     new = checked_channel(
@@ -69,16 +66,7 @@ def add(
         secrets=secrets,
         timing=pairs_in(timing or (), option="--timing"),
     )
-
-    async def connect(database: Database) -> str:
-        async with database.transaction() as tx:
-            if not await catalog.known_locations(tx, [new.location]):
-                raise ConfigurationError(
-                    f"no location {new.location!r}. Name it first: oneshelf stock add-location {new.location}"
-                )
-            return await catalog.add_channel(tx, new, keyring=database.keyring)
-
-    former_mode = on_database(connect)
+    former_mode = on_database(lambda database: connect(database, new))
     if former_mode:
         typer.echo(
             f"{new.channel} was {former_mode} and is back in mode watch: its location or a setting is another one, so "

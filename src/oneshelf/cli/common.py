@@ -10,7 +10,7 @@ import typer
 from typer.core import TyperGroup
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import date, datetime
     from enum import StrEnum
     from uuid import UUID
 
@@ -128,6 +128,13 @@ def instant_in(text: str, *, what: str) -> datetime | None:
     from oneshelf.domain.identity import instant_from
 
     return instant_from(text, what=what) if text else None
+
+
+def day_in(text: str, *, what: str) -> date:
+    """A day typed by a person. Raises MalformedError, see `domain.identity.day_from`."""
+    from oneshelf.domain.identity import day_from
+
+    return day_from(text, what=what)
 
 
 def uuid_in(text: str, *, what: str, origin: str) -> UUID:
@@ -256,7 +263,7 @@ def _figure(row: object, column: str) -> Any:
 
 
 def _cell(value: object) -> str:
-    from datetime import datetime
+    from datetime import date, datetime
 
     from rich.markup import escape
 
@@ -264,6 +271,8 @@ def _cell(value: object) -> str:
         return "-"
     if isinstance(value, datetime):
         return value.isoformat(timespec="seconds").replace("+00:00", "Z")
+    if isinstance(value, date):
+        return value.isoformat()
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):

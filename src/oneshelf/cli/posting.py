@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,7 @@ from oneshelf.cli.common import EXIT_REFUSED, on_database, show_json
 
 if TYPE_CHECKING:
     from oneshelf.domain.command import Command, CommandKey
+    from oneshelf.flow.post import Answered
 
 Sku_ = Annotated[str, typer.Argument(metavar="SKU", help="The SKU.")]
 Location_ = Annotated[str, typer.Argument(metavar="LOCATION", help="Where the units are.")]
@@ -32,40 +33,79 @@ NEGATIVE = {"ignore_unknown_options": True}
 
 def post(key: str, command: Callable[[CommandKey], Command], *, as_json: bool) -> None:
     """Post one command and say the answer. Exits with 1 on a refusal."""
-    import msgspec
+    [(numbered, answered)] = _posted(key, [command])
+    _say(numbered, answered, as_json=as_json)
+    if not _is_done(answered):
+        raise typer.Exit(EXIT_REFUSED)
 
+
+def post_all(key: str, commands: Sequence[Callable[[CommandKey], Command]], *, as_json: bool) -> None:
+    """Post commands that belong together, all or none, and say each answer. Exits with 1 on a refusal.
+
+    The n-th has the key with /n behind it.
+    """
+    told = _posted(key, commands)
+    if as_json:
+        show_json([_shown(numbered, answered) for numbered, answered in told])
+    is_done = all(_is_done(answered) for _, answered in told)
+    for numbered, answered in () if as_json else told:
+        if is_done or not _is_done(answered):
+            _say(numbered, answered, as_json=False)
+    if not is_done:
+        if not as_json:
+            typer.echo("nothing of it was done", err=True)
+        raise typer.Exit(EXIT_REFUSED)
+
+
+def _posted(key: str, commands: Sequence[Callable[[CommandKey], Command]]) -> list[tuple[CommandKey, Answered]]:
     from oneshelf.clock import SystemClock
     from oneshelf.domain.command import CommandKey
-    from oneshelf.domain.outcome import Done, in_words
-    from oneshelf.flow.post import Answered, post_commands
+    from oneshelf.flow.post import Keep, post_commands
     from oneshelf.storage.database import Database
 
     clock = SystemClock()
-    numbered = CommandKey(scope="cli", key=key or str(clock.new_id()))
-    wanted = command(numbered)
+    given = key or str(clock.new_id())
+    names = [given] if len(commands) == 1 else [f"{given}/{number}" for number in range(1, len(commands) + 1)]
+    keys = [CommandKey(scope="cli", key=name) for name in names]
+    wanted = [command(numbered) for command, numbered in zip(commands, keys, strict=True)]
+    # A single refusal is kept with its key; of several nothing is, so that the same keys may be used once it is right.
+    keep = Keep.EACH if len(wanted) == 1 else Keep.ALL_OR_NONE
 
-    async def ask(database: Database) -> Answered:
-        [answered] = await post_commands(database, clock.new_id, [wanted])
-        return answered
+    async def ask(database: Database) -> list[Answered]:
+        return await post_commands(database, clock.new_id, wanted, keep=keep)
 
-    answered = on_database(ask)
-    outcome = answered.outcome
-    is_done = isinstance(outcome, Done)
+    return list(zip(keys, on_database(ask), strict=True))
+
+
+def _is_done(answered: Answered) -> bool:
+    from oneshelf.domain.outcome import Done
+
+    return isinstance(answered.outcome, Done)
+
+
+def _say(numbered: CommandKey, answered: Answered, *, as_json: bool) -> None:
+    from oneshelf.domain.outcome import in_words
+
     if as_json:
-        show_json(
-            {
-                "outcome": _word(type(outcome).__name__),
-                "detail": in_words(outcome),
-                "figures": msgspec.to_builtins(outcome),
-                "replayed": answered.was_replayed,
-                "key": numbered.key,
-            }
-        )
-    else:
-        again = " (answered before; nothing was done again)" if answered.was_replayed else ""
-        typer.echo(f"{in_words(outcome)}{again}\nidempotency key: {numbered.key}", err=not is_done)
-    if not is_done:
-        raise typer.Exit(EXIT_REFUSED)
+        show_json(_shown(numbered, answered))
+        return
+    again = " (answered before; nothing was done again)" if answered.was_replayed else ""
+    words = f"{in_words(answered.outcome)}{again}\nidempotency key: {numbered.key}"
+    typer.echo(words, err=not _is_done(answered))
+
+
+def _shown(numbered: CommandKey, answered: Answered) -> dict[str, Any]:
+    import msgspec
+
+    from oneshelf.domain.outcome import in_words
+
+    return {
+        "outcome": _word(type(answered.outcome).__name__),
+        "detail": in_words(answered.outcome),
+        "figures": msgspec.to_builtins(answered.outcome),
+        "replayed": answered.was_replayed,
+        "key": numbered.key,
+    }
 
 
 def _word(kind: str) -> str:

@@ -27,7 +27,7 @@ def list_(as_json: Json = False) -> None:
     rows, current = on_database(read)
     told = [
         {
-            "channel": row.channel,
+            "channel": f"user {row.channel}" if row.table == secret_keys.FACTORS else row.channel,
             "secret": row.name,
             "is_handed_out": row.table == secret_keys.KEPT,
             "key": row.key_id or None,

@@ -76,7 +76,9 @@ async def _run(settings: Settings, listener: socket.socket, on_ready: Ready) -> 
         token = settings.api_token.get_secret_value()
         async with assembled(database, SystemClock(), api_token=token, public_url=settings.public_url) as engine:
             engine.supervisor.watched, engine.supervisor.outgoing = watched, outgoing
-            engine.application.state.engine = replace(engine.application.state.engine, outgoing=outgoing)
+            engine.application.state.engine = replace(
+                engine.application.state.engine, outgoing=outgoing, second_factor=settings.second_factor
+            )
             address, link = _address(settings.host, listener), await _first_link(database)
 
             def on_started() -> None:

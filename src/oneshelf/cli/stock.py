@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from oneshelf.cli import (
+    stock_count_tasks,
     stock_counts,
     stock_files,
     stock_offers,
@@ -14,7 +15,9 @@ from oneshelf.cli import (
     stock_pools,
     stock_reservations,
     stock_sharing,
+    stock_shipments,
     stock_units,
+    stock_work,
 )
 from oneshelf.cli.common import PlainErrors, on_database, show_rows, words_in
 from oneshelf.cli.posting import Location_, Sku_
@@ -86,8 +89,11 @@ def list_(
 stock_files.register(app)
 stock_units.register(app)
 stock_counts.register(app)
+stock_count_tasks.register(app)
 stock_offers.register(app)
 stock_orders.register(app)
 stock_reservations.register(app)
 stock_sharing.register(app)
+stock_shipments.register(app)
+stock_work.register(app)
 app.add_typer(stock_pools.app, name="pools")

@@ -94,10 +94,10 @@ async def _read(
 async def _take_back(database: Database, deeds: Sequence[Deed]) -> list[Answered]:
     """Post the opposites in batches. What was posted before a crash is answered again, and not done again."""
     from oneshelf.clock import SystemClock
-    from oneshelf.domain.undo import opposite
+    from oneshelf.domain.undo import opposites
     from oneshelf.flow.post import post_commands
 
-    commands = [command for deed in deeds for command in opposite(deed)]
+    commands = opposites(deeds)
     answers: list[Answered] = []
     for start in range(0, len(commands), _BATCH):
         answers += await post_commands(database, SystemClock().new_id, commands[start : start + _BATCH])

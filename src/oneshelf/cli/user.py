@@ -87,6 +87,22 @@ def enable(name: Name) -> None:
     _set_disabled(name, is_disabled=False)
 
 
+@app.command("sign-out")
+def sign_out(name: Name) -> None:
+    """Log a person out everywhere. The password stays good."""
+    from oneshelf.storage import users
+    from oneshelf.storage.database import Database
+
+    chosen = _named(name)
+
+    async def change(database: Database) -> bool:
+        async with database.transaction() as tx:
+            return await users.sign_out(tx, chosen)
+
+    _known(chosen, on_database(change))
+    typer.echo(f"{chosen} is logged out everywhere")
+
+
 @app.command()
 def reset(name: Name, as_json: Json = False) -> None:
     """Forget a person's password, log them out everywhere, and print a new link: good once, for a day."""
@@ -102,6 +118,26 @@ def reset(name: Name, as_json: Json = False) -> None:
     link = on_database(change)
     _known(chosen, bool(link))
     _say_link(chosen, link, as_json=as_json)
+
+
+@app.command("reset-second-factor")
+def reset_second_factor(name: Name, as_json: Json = False) -> None:
+    """Forget a person's second factor and recovery codes, and log them out everywhere. The password stays good."""
+    from oneshelf.storage import second_factors, users
+    from oneshelf.storage.database import Database
+
+    chosen = _named(name)
+
+    async def change(database: Database) -> tuple[bool, bool]:
+        async with database.transaction() as tx:
+            return await users.sign_out(tx, chosen), await second_factors.forget(tx, chosen)
+
+    is_known, was_on = on_database(change)
+    _known(chosen, is_known)
+    if as_json:
+        show_json({"name": chosen, "had_second_factor": was_on})
+    else:
+        typer.echo(f"{chosen} logs in with the password alone" + ("" if was_on else ", as before"))
 
 
 def _set_disabled(name: str, *, is_disabled: bool) -> None:

@@ -35,6 +35,11 @@ SCOPES_OF: dict[Role, frozenset[Scope]] = {
 }
 
 
+def needs_second_factor(role: Role, *, rule: str) -> bool:
+    """Whether whoever has this role has to show a second factor. `rule`: nobody, admins or everybody."""
+    return rule == "everybody" or (rule == "admins" and role is Role.ADMIN)
+
+
 class Via(StrEnum):
     """How somebody came in."""
 

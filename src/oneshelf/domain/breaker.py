@@ -27,6 +27,12 @@ BY_HAND = frozenset(
         Reason.ASSEMBLED,
         Reason.DISASSEMBLED,
         Reason.EXPECTED,
+        Reason.ANNOUNCED,
+        Reason.UNLOADED,
+        Reason.UNLOADED_OVER,
+        Reason.ANNOUNCEMENT_ENDED,
+        Reason.OVER_SETTLED,
+        Reason.WRITTEN_OFF,
     }
 )
 

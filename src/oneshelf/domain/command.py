@@ -15,6 +15,7 @@ import msgspec
 
 from oneshelf.domain.account import Outside, StockState
 from oneshelf.domain.identity import UNITS_MAX, Channel, Location, Sku
+from oneshelf.domain.warehouse_command import ShipmentCommand, Unload, WriteOff
 from oneshelf.errors import MalformedError
 
 KEY_LENGTH_MAX = 255
@@ -356,12 +357,12 @@ class Release:
 
 # What may be told late: `happened_at` is when it really happened, if that was not now. What a count had seen of it then
 # does not change the count.
-Dated = Receive | Adjust | Move | Dispatch | Arrive | Return | Ship
-StockCommand = Receive | Adjust | Expect | Move | Assemble | Disassemble
+Dated = Receive | Adjust | Move | Dispatch | Arrive | Return | Ship | Unload
+StockCommand = Receive | Adjust | Expect | Move | Assemble | Disassemble | WriteOff
 ReservationCommand = Reserve | Extend | Claim | Release
 TransferCommand = Dispatch | Arrive
 OrderCommand = Return | Ship | Cancel
-Command = StockCommand | Count | ReservationCommand | TransferCommand | OrderCommand
+Command = StockCommand | Count | ReservationCommand | TransferCommand | OrderCommand | ShipmentCommand
 
 
 def _require_units(units: int, sku: Sku) -> None:

@@ -30,6 +30,7 @@ class EventType(StrEnum):
 
     STOCK_CHANGED = "stock.changed"  # a SKU's figures; a level: the newest is told
     STOCK_OVERSOLD = "stock.oversold"  # units of a SKU that were sold and are not there; a level
+    STOCK_LOW = "stock.low"  # a SKU fell to its reorder point, or is well above it again; a level
     ORDER_POSTED = "order.posted"  # the ledger has taken an order
     ORDER_CHANGED = "order.changed"  # the channel told something else of an order, and the ledger took that
     ORDER_SHORT = "order.short"  # an order misses units, or does not any more
@@ -43,7 +44,13 @@ class EventType(StrEnum):
 
 
 LEVELS = frozenset(
-    {EventType.STOCK_CHANGED, EventType.STOCK_OVERSOLD, EventType.LISTING_VERIFIED, EventType.LISTING_PARKED}
+    {
+        EventType.STOCK_CHANGED,
+        EventType.STOCK_OVERSOLD,
+        EventType.STOCK_LOW,
+        EventType.LISTING_VERIFIED,
+        EventType.LISTING_PARKED,
+    }
 )
 
 

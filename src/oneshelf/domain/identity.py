@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import NewType
 
 from oneshelf.errors import MalformedError
@@ -100,6 +100,17 @@ def instant_from(value: object, *, what: str) -> datetime:
     if not 1970 < instant.year < 9999:
         raise MalformedError(f"{what} is of the year {instant.year}; nobody counted then")
     return instant
+
+
+def day_from(value: object, *, what: str) -> date:
+    """A day, from ISO 8601 such as 2026-12-01. Raises MalformedError."""
+    try:
+        day = date.fromisoformat(value if isinstance(value, str) and len(value) == len("2026-12-01") else "")
+    except ValueError:
+        raise MalformedError(f"{what} must be a day in ISO 8601, such as 2026-12-01") from None
+    if not 1970 < day.year < 9999:
+        raise MalformedError(f"{what} is of the year {day.year}; nobody expects anything then")
+    return day
 
 
 def _shown(value: object) -> str:

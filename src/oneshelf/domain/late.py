@@ -17,6 +17,7 @@ from oneshelf.domain.line import LinePosition
 from oneshelf.domain.movement import CORRECTIONS, Movement, Reason
 from oneshelf.domain.outcome import Outcome, Posted
 from oneshelf.domain.seen import Certainty, Moved, Ruling, certainty, is_quoted
+from oneshelf.domain.warehouse_command import Unload
 
 
 def post_late(
@@ -34,7 +35,11 @@ def post_late(
     finally:
         shelf.happened_at = shelf.after_move = None
     shelf.fill_shortages()
-    if not isinstance(outcome, Posted) or isinstance(command, Arrive) or not told.units_seen + told.units_ambiguous:
+    if (
+        not isinstance(outcome, Posted)
+        or isinstance(command, Arrive | Unload)
+        or not told.units_seen + told.units_ambiguous
+    ):
         return outcome
     location = command.origin if isinstance(command, Dispatch) else command.location
     available = shelf.available(command.sku, location)

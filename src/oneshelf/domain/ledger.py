@@ -23,6 +23,7 @@ from oneshelf.domain.line import LineKey, LinePosition
 from oneshelf.domain.movement import Movement, Reason
 from oneshelf.domain.outcome import NoRoom
 from oneshelf.domain.seen import Context, Ruling
+from oneshelf.domain.shipment import Shipment, ShipmentKey
 from oneshelf.errors import broken
 
 BalanceKey = tuple[Sku, Location]
@@ -152,6 +153,7 @@ class Shelf:
         lines: Iterable[LinePosition] = (),
         reservations: Iterable[Reservation] = (),
         transfers: Iterable[Transfer] = (),
+        shipments: Iterable[Shipment] = (),
         bundles: Bundles | None = None,
         backorders: Mapping[BalanceKey, Backorder] | None = None,
         granted: Mapping[BalanceKey, int] | None = None,
@@ -161,6 +163,7 @@ class Shelf:
         self.lines: dict[LineKey, LinePosition] = {}
         self.reservations = {reservation.key: reservation for reservation in reservations}
         self.transfers = {transfer.key: transfer for transfer in transfers}
+        self.shipments = {shipment.key: shipment for shipment in shipments}
         self.bundles: Bundles = bundles or {}
         self.backorders = backorders or {}
         self.granted = granted or {}  # Units of guarded SKUs that listings may sell.
@@ -171,6 +174,7 @@ class Shelf:
         self.changed_balances: set[BalanceKey] = set()
         self.changed_reservations: set[ReservationKey] = set()
         self.changed_transfers: set[TransferKey] = set()
+        self.changed_shipments: set[ShipmentKey] = set()
         # What the counts of this batch had seen; and of each balance the count that rules it, where a batch asks.
         self.contexts: dict[CommandKey, Context] = {}
         self.rulings: dict[BalanceKey, Ruling] = {}
@@ -234,6 +238,10 @@ class Shelf:
 
     def available(self, sku: Sku, location: Location) -> int:
         return self.balances[sku, location].available
+
+    def announced(self, key: BalanceKey) -> int:
+        """Incoming units that shipments have announced, of those on the shelf."""
+        return sum(one.units_open for one in self.shipments.values() if (one.sku, one.location) == key)
 
     def free(self, sku: Sku, location: Location) -> int:
         """What can be promised: available, and of a guarded SKU not to be sold off any listing."""

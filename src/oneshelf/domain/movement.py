@@ -18,6 +18,7 @@ class Reason(StrEnum):
 
     RECEIVED = "received"
     ADJUSTED = "adjusted"
+    WRITTEN_OFF = "written_off"
     COUNTED = "counted"
     PENDING = "pending"  # sold, payment not yet confirmed
     COMMITTED = "committed"
@@ -28,6 +29,11 @@ class Reason(StrEnum):
     RELEASED = "released"
     EXPIRED = "expired"
     EXPECTED = "expected"
+    ANNOUNCED = "announced"  # with a shipment
+    UNLOADED = "unloaded"
+    UNLOADED_OVER = "unloaded_over"  # more came than was announced
+    ANNOUNCEMENT_ENDED = "announcement_ended"  # it will not come
+    OVER_SETTLED = "over_settled"  # somebody has looked at what came beyond the tolerance
     MOVED = "moved"
     DISPATCHED = "dispatched"
     ARRIVED = "arrived"

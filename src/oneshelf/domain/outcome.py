@@ -26,6 +26,7 @@ from oneshelf.domain.count_outcome import (
     counted_in_words,
 )
 from oneshelf.domain.identity import UNITS_MAX, Channel, Location, Sku
+from oneshelf.domain.shipment_outcome import OfShipment, ShipmentDone, ShipmentRefusal, shipment_in_words
 
 
 class Posted(msgspec.Struct, frozen=True):
@@ -258,18 +259,20 @@ class AnsweredBefore:
     kind: str
 
 
-Done = Posted | Reserved | Claimed | Released | CountedShort | Arrived | CountDone
+Done = Posted | Reserved | Claimed | Released | CountedShort | Arrived | CountDone | ShipmentDone
 OfShelf = Short | TooFew | NoRoom | IsBundle
 OfReservation = NoSuchReservation | ReservationEnded | NotAHold
 OfTransfer = NoSuchTransfer | TransferExists | TransferEnded
 OfOrder = NoSuchLine | NotThatManyShipped | NotThatManyHeld
 OfCommand = UnknownSku | UnknownLocation | KeyReused | AnsweredBefore
-Refusal = OfShelf | OfReservation | OfTransfer | OfOrder | CountRefusal | OfCommand
+Refusal = OfShelf | OfReservation | OfTransfer | OfOrder | CountRefusal | ShipmentRefusal | OfCommand
 Outcome = Done | Refusal
 
 
 def in_words(outcome: Outcome) -> str:
     """The outcome as one sentence for a person."""
+    if isinstance(outcome, OfShipment):
+        return shipment_in_words(outcome)
     match outcome:
         case Posted() | Reserved() | Claimed() | Released() | CountedShort() | Arrived():
             return _done_in_words(outcome)

@@ -37,8 +37,11 @@ from oneshelf.domain.movement import Reason
 from oneshelf.domain.order_command import post_order_command
 from oneshelf.domain.outcome import IsBundle, NoRoom, Outcome, Posted, Short, TooFew
 from oneshelf.domain.reach import balances_of
+from oneshelf.domain.receiving import post_shipment
 from oneshelf.domain.reservation import post_reservation
+from oneshelf.domain.shipment_outcome import IsAnnounced
 from oneshelf.domain.transfer import post_transfer
+from oneshelf.domain.warehouse_command import Announce, CloseShipment, SettleOver, Unload, WriteOff
 
 
 def post_command(shelf: Shelf, command: Command, *, now: datetime) -> Outcome:
@@ -59,12 +62,14 @@ def _post(shelf: Shelf, command: Command, *, now: datetime) -> Outcome:
     match command:
         case Reserve() | Extend() | Claim() | Release():
             outcome = post_reservation(shelf, command, now=now)
-        case Receive() | Adjust() | Expect() | Move() | Assemble() | Disassemble():
+        case Receive() | Adjust() | Expect() | Move() | Assemble() | Disassemble() | WriteOff():
             outcome = _post_stock(shelf, command)
         case Count():
             outcome = count(shelf, command, now=now)
         case Dispatch() | Arrive():
             outcome = post_transfer(shelf, command, now=now)
+        case Announce() | Unload() | CloseShipment() | SettleOver():
+            outcome = post_shipment(shelf, command, now=now)
         case Return() | Ship() | Cancel():
             outcome = post_order_command(shelf, command)
         case _:
@@ -82,7 +87,7 @@ def _refuse_stock(command: Command, bundles: Bundles) -> IsBundle | None:
     return None
 
 
-def _post_stock(shelf: Shelf, command: StockCommand) -> Posted | Short | TooFew | NoRoom:
+def _post_stock(shelf: Shelf, command: StockCommand) -> Posted | Short | TooFew | NoRoom | IsAnnounced:
     available = Account(StockState.AVAILABLE, command.location)
     match command:
         case Assemble() | Disassemble():
@@ -100,18 +105,21 @@ def _post_stock(shelf: Shelf, command: StockCommand) -> Posted | Short | TooFew 
         case Move(units=units):
             origin, target = Account(command.origin, command.location), Account(command.target, command.location)
             return _shift(shelf, command, origin, target, units, Reason.MOVED)
+        case WriteOff(units=units):
+            origin = Account(command.origin, command.location)
+            return _shift(shelf, command, origin, Account(Outside.SHRINKAGE), units, Reason.WRITTEN_OFF)
         case _:
             assert_never(command)
 
 
 def _shift(
     shelf: Shelf,
-    command: Receive | Adjust | Expect | Move,
+    command: Receive | Adjust | Expect | Move | WriteOff,
     origin: Account,
     target: Account,
     units: int,
     reason: Reason,
-) -> Posted | Short | TooFew | NoRoom:
+) -> Posted | Short | TooFew | NoRoom | IsAnnounced:
     sku, location = command.sku, command.location
     if isinstance(origin.name, StockState):
         there = shelf.balances[sku, location].units[origin.name]
@@ -119,6 +127,9 @@ def _shift(
             return Short(sku, location, asked=units, available=there)
         if there < units:
             return TooFew(sku, location, origin.name, asked=units, there=there)
+        announced = shelf.announced((sku, location)) if origin.name is StockState.INCOMING else 0
+        if there - announced < units and announced:
+            return IsAnnounced(sku, location, asked=units, incoming=there, announced=announced)
     elif refusal := shelf.no_room(sku, location, units):
         return refusal
     shelf.move(sku, origin=origin, target=target, units=units, reason=reason, source=str(command.key))

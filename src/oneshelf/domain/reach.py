@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import assert_never
 from uuid import UUID
 
+from oneshelf.domain.account import StockState
 from oneshelf.domain.bundle import Bundles
 from oneshelf.domain.command import (
     Adjust,
@@ -29,16 +30,23 @@ from oneshelf.domain.command import (
     Reserve,
     Return,
     Ship,
+    TransferCommand,
 )
 from oneshelf.domain.identity import Location, Sku
 from oneshelf.domain.ledger import BalanceKey, TransferKey
+from oneshelf.domain.shipment import ShipmentKey
+from oneshelf.domain.warehouse_command import Announce, CloseShipment, SettleOver, ShipmentCommand, Unload, WriteOff
+
+# These name a SKU; its location is known from where its units were sent to.
+UNDER_WAY = (Arrive, Unload, CloseShipment, SettleOver)
 
 
 @dataclass(slots=True)
 class Reach:
     """Names in commands. `claims`: reservation -> the orders that want it. `counted`: as a whole, promises and all.
 
-    `looking_back`: counts that say what they had seen. `asks_rulings`: something is told of the past.
+    `announced`: of which all open shipments are asked for. `looking_back`: counts that say what they had seen.
+    `asks_rulings`: something is told of the past.
     """
 
     balances: set[BalanceKey] = field(default_factory=set)
@@ -47,6 +55,8 @@ class Reach:
     claims: dict[UUID, set[OrderRef]] = field(default_factory=dict)
     orders: set[OrderRef] = field(default_factory=set)
     transfers: set[TransferKey] = field(default_factory=set)
+    shipments: set[ShipmentKey] = field(default_factory=set)
+    announced: set[BalanceKey] = field(default_factory=set)
     arriving: set[Sku] = field(default_factory=set)
     looking_back: list[Count] = field(default_factory=list)
     asks_rulings: bool = False
@@ -79,16 +89,24 @@ def reach_of(commands: Iterable[Command], bundles: Bundles | None = None) -> Rea
                 reach.counted.add((command.sku, command.location))
             case Return() | Ship() | Cancel():
                 reach.orders.add(command.order)
-            case Dispatch():
-                reach.transfers.add((command.sku, command.transfer_id))
-            case Arrive():
-                reach.transfers.add((command.sku, command.transfer_id))
-                reach.arriving.add(command.sku)
-            case Count() | Receive() | Adjust() | Expect() | Move() | Reserve() | Assemble() | Disassemble():
+            case Dispatch() | Arrive() | Announce() | Unload() | CloseShipment() | SettleOver():
+                _name_under_way(reach, command)
+            case Expect() | Move(origin=StockState.INCOMING):
+                reach.announced.add((command.sku, command.location))
+            case Count() | Receive() | Adjust() | Move() | Reserve() | Assemble() | Disassemble() | WriteOff():
                 pass
             case _:
                 assert_never(command)
     return reach
+
+
+def _name_under_way(reach: Reach, command: TransferCommand | ShipmentCommand) -> None:
+    if isinstance(command, Dispatch | Arrive):
+        reach.transfers.add((command.sku, command.transfer_id))
+    else:
+        reach.shipments.add((command.sku, command.shipment_id))
+    if isinstance(command, UNDER_WAY):
+        reach.arriving.add(command.sku)
 
 
 def _look_back(reach: Reach, command: Command) -> None:
@@ -108,9 +126,11 @@ def balances_of(command: Command) -> list[BalanceKey]:
             return [(sku, command.location) for sku in (command.sku, *(part.sku for part in command.components))]
         case Dispatch():
             return [(command.sku, command.origin), (command.sku, command.target)]
-        case Extend() | Claim() | Release() | Arrive():
+        case Extend() | Claim() | Release() | Arrive() | Unload() | CloseShipment() | SettleOver():
             return []
-        case Receive() | Adjust() | Count() | Expect() | Move() | Return() | Ship() | Cancel():
+        case (
+            Receive() | Adjust() | Count() | Expect() | Move() | Return() | Ship() | Cancel() | Announce() | WriteOff()
+        ):
             return [(command.sku, command.location)]
         case _:
             assert_never(command)

@@ -17,7 +17,7 @@ from oneshelf.domain.movement import Reason
 
 SCOPE = "undo"
 # What can be taken back. Transfers and kits have commands of their own that lead back.
-REVERSIBLE = (Reason.RECEIVED, Reason.ADJUSTED, Reason.COUNTED, Reason.SEEN_BY_COUNT, Reason.MOVED)
+REVERSIBLE = (Reason.RECEIVED, Reason.ADJUSTED, Reason.COUNTED, Reason.SEEN_BY_COUNT, Reason.MOVED, Reason.WRITTEN_OFF)
 _KEYS = UUID("5b0c7a54-2f0e-5d0c-9b1f-756e646f0001")
 
 
@@ -66,6 +66,11 @@ def opposite(deed: Deed) -> list[Command]:
         if moved[state] < 0:
             commands.append(_move(deed, f"{key}/{state}", -moved[state], StockState.AVAILABLE, state))
     return commands
+
+
+def opposites(deeds: Iterable[Deed]) -> list[Command]:
+    """All commands that take these deeds back, each deed's in its order."""
+    return [command for deed in deeds for command in opposite(deed)]
 
 
 def keys_of(deed: Deed) -> list[str]:

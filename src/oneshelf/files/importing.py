@@ -234,7 +234,7 @@ class _Import:
         for chunk in self._chunks():
             self._note(chunk, await self._post([item for _, item in chunk], Keep.EACH))
             self.tell("applied", self.applied_count + self.replayed_count)
-            if self.applied_count % (100 * CHUNK) < CHUNK:
+            if self._through % (10 * CHUNK) < CHUNK:
                 async with self.database.transaction() as tx:
                     await imports.note(tx, self.wish.told.import_id, applied_count=self._through)
         return await self._end()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from urllib.parse import quote
 
 from oneshelf.domain.identity import Channel, ChannelSku, printable
 from oneshelf.domain.listing import Terms
@@ -12,7 +13,7 @@ from oneshelf.domain.state_change import States, kept_from
 from oneshelf.domain.sweep_plan import Budget
 from oneshelf.errors import MalformedError
 from oneshelf.sdk.capability import Capability
-from oneshelf.sdk.contract import Connector
+from oneshelf.sdk.contract import Connector, Hears
 from oneshelf.sdk.fault import ChannelFault, NeedsPersonError, RetryLaterError
 from oneshelf.sdk.message import StockReading
 from oneshelf.storage import catalog
@@ -28,6 +29,9 @@ UNDOCUMENTED_CALLS_PER_S = 1.0
 SUSPENSE_LAGS = 5
 TIMING_NAMES = ("apply_s", "poll_orders_s", "stale_s", "suspense_s", "sweep_stock_s", "zombie_s")
 WRITE_LEASE_S = 60.0
+# The task of a channel whose queue is listened to, and how often it is seen that a channel goes on telling us.
+LISTENING = "queue"
+SUBSCRIPTIONS_EVERY_S = 3600.0
 # A call takes at most its deadline: what is sent before this has been answered while the lease still stands.
 SEND_BEFORE_S = WRITE_LEASE_S - 25.0
 
@@ -68,6 +72,19 @@ class OpenChannel:
             copy_s=SEND_BEFORE_S + self.capability.zombie_s,
             stale_s=self.capability.stale_s,
         )
+
+
+def webhook_address(public_url: str, channel: Channel) -> str:
+    """Where a channel sends its deliveries, at the address under which the engine is reached from outside."""
+    return f"{public_url.rstrip('/')}/webhooks/{quote(channel, safe='')}"
+
+
+def announced_at(channel: OpenChannel, public_url: str) -> str:
+    """Where a channel sends its news: its own queue, or our webhooks. Empty: we cannot be reached."""
+    connector = channel.connector
+    if isinstance(connector, Hears) and connector.has_queue:
+        return connector.queue_name
+    return webhook_address(public_url, channel.name) if public_url else ""
 
 
 def read_budget(capability: Capability) -> Budget:

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 from oneshelf.clock import Clock
 from oneshelf.errors import MalformedError
-from oneshelf.flow.channel import CHANNEL_FAILURES, NEEDS_PERSON_PAUSE_S, OpenChannel, words_of
+from oneshelf.flow.channel import CHANNEL_FAILURES, LISTENING, NEEDS_PERSON_PAUSE_S, OpenChannel, words_of
 from oneshelf.sdk.contract import Hears
 from oneshelf.sdk.fault import ChannelFault, NeedsPersonError
 from oneshelf.storage import inbox, schedules
 from oneshelf.storage.database import Database
 from oneshelf.telemetry import get_logger
 
-TASK = "queue"
 # It waits for news by itself: as soon as one round ends, the next begins.
 EVERY_S = 0.001
 # One wait for news, and one acknowledgement, each within the deadline of a call.
@@ -45,8 +44,8 @@ class Listener:
             return 0
         async with self._database.transaction() as tx:
             if not self._has_begun:
-                await schedules.ensure(tx, name, {TASK: EVERY_S})
-            due = await schedules.claim(tx, name, TASK, lease=self._clock.new_id(), lease_s=LEASE_S)
+                await schedules.ensure(tx, name, {LISTENING: EVERY_S})
+            due = await schedules.claim(tx, name, LISTENING, lease=self._clock.new_id(), lease_s=LEASE_S)
         self._has_begun = True
         if due is None:
             return 0

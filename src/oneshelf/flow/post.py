@@ -1,8 +1,8 @@
 """Move stock: the only writer of the ledger.
 
 Reads: new facts (order snapshots), commands, holds that are past their time, drifts whose units lie in another state.
-Writes: commands, movements, balances, reservations, transfers, orders and their lines, what orders took off each
-listing, what a listing held back for such a drift; marks the SKUs whose listings must be planned again.
+Writes: commands, movements, balances, reservations, transfers, shipments, orders and their lines, what orders took off
+each listing, what a listing held back for such a drift; marks the SKUs whose listings must be planned again.
 Next: plan.
 """
 
@@ -20,7 +20,7 @@ from uuid import UUID
 import msgspec
 
 from oneshelf.domain.bundle import Bundles
-from oneshelf.domain.command import Arrive, Command, CommandKey
+from oneshelf.domain.command import Command, CommandKey
 from oneshelf.domain.fulfilment import Link, post_order
 from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku
 from oneshelf.domain.ledger import Shelf
@@ -28,7 +28,7 @@ from oneshelf.domain.listing import Listing
 from oneshelf.domain.order import OrderSnapshot, is_older, located, turnovers
 from oneshelf.domain.outcome import AnsweredBefore, Done, KeyReused, Outcome, UnknownLocation, UnknownSku
 from oneshelf.domain.posting import post_command
-from oneshelf.domain.reach import Reach, balances_of, reach_of
+from oneshelf.domain.reach import UNDER_WAY, Reach, balances_of, reach_of
 from oneshelf.domain.reservation import expire
 from oneshelf.domain.state_change import States, book, in_words, moves_behind, units_of, with_moves
 from oneshelf.errors import DatabaseRefusedError, DatabaseUnavailableError, MalformedError, RowExistsError
@@ -313,7 +313,7 @@ def _unknown(
     command: Command, skus: Collection[Sku], locations: Collection[Location]
 ) -> UnknownSku | UnknownLocation | None:
     names = balances_of(command)
-    for sku in (command.sku,) if isinstance(command, Arrive) else (sku for sku, _ in names):
+    for sku in (command.sku,) if isinstance(command, UNDER_WAY) else (sku for sku, _ in names):
         if sku not in skus:
             return UnknownSku(sku)
     for _, location in names:

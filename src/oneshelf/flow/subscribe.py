@@ -6,13 +6,18 @@ Next: receive, which polls what nobody told.
 
 from __future__ import annotations
 
-from urllib.parse import quote
-
 from oneshelf.clock import Clock
-from oneshelf.domain.identity import Channel, printable
+from oneshelf.domain.identity import printable
 from oneshelf.errors import MalformedError
-from oneshelf.flow.channel import CHANNEL_FAILURES, WORDS_LENGTH_MAX, OpenChannel, report_fault, words_of
-from oneshelf.sdk.contract import Hears, Subscribes
+from oneshelf.flow.channel import (
+    CHANNEL_FAILURES,
+    SUBSCRIPTIONS_EVERY_S,
+    WORDS_LENGTH_MAX,
+    OpenChannel,
+    report_fault,
+    words_of,
+)
+from oneshelf.sdk.contract import Subscribes
 from oneshelf.sdk.fault import RefusedError
 from oneshelf.sdk.message import Subscriptions
 from oneshelf.storage import schedules, subscriptions
@@ -20,7 +25,6 @@ from oneshelf.storage.database import Database
 from oneshelf.telemetry import get_logger
 
 TASK = "subscriptions"
-EVERY_S = 3600.0
 # Some calls for each topic, of which there are two dozen.
 LEASE_S = 300.0
 # After a look that was not whole, or not possible.
@@ -29,19 +33,6 @@ AGAIN_S = 300.0
 AT_MOST_EVERY_S = 60.0
 
 log = get_logger(__name__)
-
-
-def webhook_address(public_url: str, channel: Channel) -> str:
-    """Where a channel sends its deliveries, at the address under which the engine is reached from outside."""
-    return f"{public_url.rstrip('/')}/webhooks/{quote(channel, safe='')}"
-
-
-def announced_at(channel: OpenChannel, public_url: str) -> str:
-    """Where a channel sends its news: its own queue, or our webhooks. Empty: we cannot be reached."""
-    connector = channel.connector
-    if isinstance(connector, Hears) and connector.has_queue:
-        return connector.queue_name
-    return webhook_address(public_url, channel.name) if public_url else ""
 
 
 class Watchdog:
@@ -64,7 +55,7 @@ class Watchdog:
             return 0
         async with self._database.transaction() as tx:
             if not self._has_begun:
-                await schedules.ensure(tx, name, {TASK: EVERY_S})
+                await schedules.ensure(tx, name, {TASK: SUBSCRIPTIONS_EVERY_S})
                 await schedules.hurry(tx, name, TASK, at_most_every_s=AT_MOST_EVERY_S)
             due = await schedules.claim(tx, name, TASK, lease=self._clock.new_id(), lease_s=LEASE_S)
         self._has_begun = True

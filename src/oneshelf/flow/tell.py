@@ -60,6 +60,7 @@ async def _happened(tx: Transaction, taken: Sequence[Taken]) -> list[News]:
     if not taken:
         return []
     news = await told_figures.oversold(tx, _of(taken, frozenset({EventType.STOCK_OVERSOLD})))
+    news += await told_figures.low(tx, _of(taken, frozenset({EventType.STOCK_LOW})))
     news += await told_figures.orders(tx, _of(taken, _ORDERS))
     news += await told_figures.listings(tx, _of(taken, _LISTINGS))
     news += await told_figures.drifts(tx, _of(taken, _DRIFTS))

@@ -54,15 +54,31 @@ async def add(tx: Transaction, entry: Entry) -> None:
     )
 
 
-async def newest(tx: Transaction, *, limit: int, before: int | None = None, who: str | None = None) -> list[EntryRow]:
-    """The last acts first, those before an entry, those of somebody."""
+class Sought(NamedTuple):
+    """Which entries: of somebody, of one way in, with a piece of the act or of what it was done to, only refused ones.
+
+    `before`: those older than this entry.
+    """
+
+    who: str | None = None
+    via: str | None = None
+    about: str = ""
+    only_refused: bool = False
+    before: int | None = None
+
+
+async def newest(tx: Transaction, sought: Sought, *, limit: int) -> list[EntryRow]:
+    """The last acts first."""
     cursor = tx.cursor(row_factory=class_row(EntryRow))
     await cursor.execute(
         """
         select entry_id, at, via, who, credential, address, act, object, result from audit_log
         where (%(before)s::bigint is null or entry_id < %(before)s) and (%(who)s::text is null or who = %(who)s)
+          and (%(via)s::text is null or via = %(via)s)
+          and (%(about)s = '' or strpos(lower(act || ' ' || object), lower(%(about)s)) > 0)
+          and (not %(only_refused)s or result ~ '^([45]|failed)')
         order by entry_id desc limit %(limit)s
         """,
-        {"before": before, "who": who, "limit": limit},
+        {**sought._asdict(), "limit": limit},
     )
     return await cursor.fetchall()

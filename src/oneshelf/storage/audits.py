@@ -108,6 +108,17 @@ _RULES = {
                sku, '' as location, 'in_transit' as account, null as source
         from moved m full join kept k using (sku) where coalesce(m.units, 0) <> coalesce(k.units, 0)
     """,
+    "incoming units are there for all that shipments announce": """
+        with kept as (
+            select sku, location, sum(units_announced - units_received - units_cancelled) as units
+            from {shipments} s where units_received + units_cancelled < units_announced group by 1, 2
+        )
+        select concat_ws(' ', k.sku, k.location) as place,
+               format('incoming %%s, shipments %%s', coalesce(b.incoming, 0), k.units) as figures,
+               k.sku, k.location, 'incoming' as account, null as source
+        from kept k left join {balances} b on b.sku = k.sku and b.location = k.location
+        where coalesce(b.incoming, 0) < k.units
+    """,
     "what customers have is what was shipped and has not come back": """
         with moved as (
             select sku, units from summed_accounts where location = '' and account = 'customer' and units <> 0

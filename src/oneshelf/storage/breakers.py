@@ -17,7 +17,8 @@ _BELIEF = "l.base_units - (l.net_units - l.base_net)"
 # As the index `movements_by_hand` has them.
 BY_HAND = """reason in (
     'received', 'adjusted', 'counted', 'seen_by_count', 'moved', 'dispatched', 'arrived', 'arrived_over', 'assembled',
-    'disassembled', 'expected')"""
+    'disassembled', 'expected', 'announced', 'unloaded', 'unloaded_over', 'announcement_ended', 'over_settled',
+    'written_off')"""
 
 # Beside each listing `l`: the last figure that was let go, and what has moved since at the balances it came from.
 _SINCE_SENT = f"""

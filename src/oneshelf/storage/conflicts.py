@@ -44,6 +44,14 @@ _COLUMNS = """
 """
 
 
+class ConflictPlace(NamedTuple):
+    """Where a list of conflicts goes on: behind this one."""
+
+    is_closed: bool
+    opened_at: datetime
+    conflict_id: UUID
+
+
 class NewConflict(NamedTuple):
     """A disagreement as it is found. Found again, its figures are the newest."""
 
@@ -135,7 +143,13 @@ async def find(tx: Transaction, conflict_id: UUID, *, locked: bool = False) -> C
 
 
 async def listed(
-    tx: Transaction, *, only_open: bool = False, sku: Sku | None = None, limit: int = 100
+    tx: Transaction,
+    *,
+    only_open: bool = False,
+    sku: Sku | None = None,
+    kind: str | None = None,
+    behind: ConflictPlace | None = None,
+    limit: int = 100,
 ) -> list[ConflictRow]:
     """Open ones first, then the newest."""
     cursor = tx.cursor(row_factory=class_row(ConflictRow))
@@ -143,9 +157,18 @@ async def listed(
         f"""
         select {_COLUMNS} from conflicts
         where (not %(only_open)s or state = 'open') and (%(sku)s::text is null or sku = %(sku)s)
-        order by state <> 'open', opened_at desc, conflict_id limit %(limit)s
+          and (%(kind)s::text is null or kind = %(kind)s)
+          and (%(is_closed)s::boolean is null or (state <> 'open') > %(is_closed)s
+               or ((state <> 'open') = %(is_closed)s and (opened_at, conflict_id) < (%(opened_at)s, %(conflict_id)s)))
+        order by state <> 'open', opened_at desc, conflict_id desc limit %(limit)s
         """,
-        {"only_open": only_open, "sku": sku, "limit": limit},
+        {
+            "only_open": only_open,
+            "sku": sku,
+            "kind": kind,
+            "limit": limit,
+            **(behind or ConflictPlace(None, None, None))._asdict(),  # type: ignore[arg-type]  # nowhere: all of them
+        },
     )
     return await cursor.fetchall()
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from psycopg.rows import class_row
 
 from oneshelf.domain.identity import Channel, Location, Sku
+from oneshelf.domain.ledger import BalanceKey
 from oneshelf.storage.database import Transaction
 from oneshelf.storage.orders import OrderKey
 
@@ -81,6 +82,16 @@ class BalanceRow(NamedTuple):
     safety_stock: int
     incoming: int
     version: int
+
+
+class InspectionRow(NamedTuple):
+    """Units of a SKU at a location that somebody has to look at. `since`: when the last of them came there."""
+
+    sku: Sku
+    location: Location
+    quality_control: int
+    damaged: int
+    since: datetime | None
 
 
 _SUMS = """
@@ -201,5 +212,37 @@ async def balance_rows(
         order by sku, location
         """,
         {"sku": sku, "location": location},
+    )
+    return await cursor.fetchall()
+
+
+async def inspection_rows(
+    tx: Transaction,
+    *,
+    sku: Sku | None = None,
+    location: Location | None = None,
+    after: BalanceKey | None = None,
+    limit: int,
+) -> list[InspectionRow]:
+    """Balances with units in quality control or damaged, by SKU and location."""
+    cursor = tx.cursor(row_factory=class_row(InspectionRow))
+    await cursor.execute(
+        """
+        select b.sku, b.location, b.quality_control, b.damaged, (
+            select m.posted_at from movements m
+            where m.sku = b.sku and m.to_location = b.location and m.to_account in ('quality_control', 'damaged')
+            order by m.movement_id desc limit 1) as since
+        from balances b
+        where b.quality_control + b.damaged > 0 and (b.sku, b.location) > (%(after_sku)s, %(after_location)s)
+          and (%(sku)s::text is null or b.sku = %(sku)s) and (%(location)s::text is null or b.location = %(location)s)
+        order by b.sku, b.location limit %(limit)s
+        """,
+        {
+            "sku": sku,
+            "location": location,
+            "after_sku": after[0] if after else "",
+            "after_location": after[1] if after else "",
+            "limit": limit,
+        },
     )
     return await cursor.fetchall()

@@ -54,6 +54,19 @@ async def find(tx: Transaction, import_id: str) -> ImportRow | None:
     return await cursor.fetchone()
 
 
+async def listed(tx: Transaction, *, limit: int, before: datetime | None = None) -> list[ImportRow]:
+    """The files that were brought in, the newest first; those that began before an instant."""
+    cursor = tx.cursor(row_factory=class_row(ImportRow))
+    await cursor.execute(
+        f"""
+        select {_COLUMNS} from imports where %(before)s::timestamptz is null or began_at < %(before)s
+        order by began_at desc, import_id limit %(limit)s
+        """,
+        {"before": before, "limit": limit},
+    )
+    return await cursor.fetchall()
+
+
 async def last(tx: Transaction, *, kind: str, source: str) -> ImportRow | None:
     """The file of this kind that came last from this source."""
     cursor = tx.cursor(row_factory=class_row(ImportRow))

@@ -1,4 +1,4 @@
-"""Rows of `secret_keys`: which key seals. What `channels` and `kept_secrets` hold is sealed and opened here."""
+"""Rows of `secret_keys`: which key seals. What is sealed is sealed and opened here."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import NamedTuple
 
 from psycopg.types.json import Jsonb
 
-from oneshelf.domain.identity import Channel
 from oneshelf.errors import ConfigurationError, KeyMissingError
 from oneshelf.storage.database import Database, Transaction
 from oneshelf.storage.keyring import PREFIX, Keyring, is_sealed, key_of
 
 BATCH = 100
-TYPED, KEPT = "channels", "kept_secrets"
-_COLUMNS = {TYPED: "secrets", KEPT: "kept"}
+TYPED, KEPT, FACTORS = "channels", "kept_secrets", "second_factors"
+# Whose the values of a row are, and where they stand.
+_COLUMNS = {TYPED: ("channel", "secrets"), KEPT: ("channel", "kept"), FACTORS: ("person", "sealed")}
 
 
 async def sealed(
-    tx: Transaction, keyring: Keyring, values: Mapping[str, str], *, table: str, channel: Channel
+    tx: Transaction, keyring: Keyring, values: Mapping[str, str], *, table: str, channel: str
 ) -> dict[str, str]:
-    """The values of a channel as they are stored. As they are where this program was given no keys.
+    """The values of a channel, or of a person, as they are stored. As they are where this program was given no keys.
 
     Raises KeyMissingError where the key that seals is not on this machine.
     """
@@ -30,13 +30,13 @@ async def sealed(
     return {name: keyring.seal(text, key_id=key_id, place=(table, channel, name)) for name, text in values.items()}
 
 
-def opened(keyring: Keyring, values: Mapping[str, str], *, table: str, channel: Channel) -> dict[str, str]:
+def opened(keyring: Keyring, values: Mapping[str, str], *, table: str, channel: str) -> dict[str, str]:
     """What was stored, as it was told. Raises KeyMissingError or ConfigurationError, see `Keyring.open`."""
     return {name: keyring.open(text, place=(table, channel, name)) for name, text in values.items()}
 
 
 class SealedRow(NamedTuple):
-    """The secrets of one channel. `key_id`: the key that seals, "" for plain text."""
+    """A secret of one channel, or of one person. `key_id`: the key that seals, "" for plain text."""
 
     table: str
     channel: str
@@ -118,14 +118,14 @@ async def seal_anew(database: Database, *, progress: Callable[[int], None] = lam
 
 
 async def _seal_batch(database: Database, table: str) -> int:
-    column = _COLUMNS[table]
+    owner, column = _COLUMNS[table]
     async with database.transaction() as tx:
         key_id = await current(tx)
         found = await tx.execute(
             f"""
-            select channel, {column} from {table} where exists (
+            select {owner}, {column} from {table} where exists (
                 select from jsonb_each_text({column}) as one where not starts_with(one.value, %(prefix)s))
-            order by channel limit %(limit)s for update
+            order by {owner} limit %(limit)s for update
             """,
             {"prefix": f"{PREFIX}{key_id}:" if key_id else PREFIX, "limit": BATCH},
         )
@@ -138,7 +138,7 @@ async def _seal_batch(database: Database, table: str) -> int:
             f"""
             update {table} t set {column} = anew.value
             from unnest(%(channels)s::text[], %(values)s::jsonb[]) as anew (channel, value)
-            where t.channel = anew.channel
+            where t.{owner} = anew.channel
             """,
             {"channels": [channel for channel, _ in rows], "values": [Jsonb(values) for values in anew]},
         )
@@ -172,6 +172,7 @@ def _missing(key_id: str, keyring: Keyring) -> KeyMissingError:
     )
 
 
-async def _all(tx: Transaction, table: str) -> list[tuple[Channel, dict[str, str]]]:
-    found = await tx.execute(f"select channel, {_COLUMNS[table]} from {table} order by channel")
-    return [(Channel(channel), values) for channel, values in await found.fetchall()]
+async def _all(tx: Transaction, table: str) -> list[tuple[str, dict[str, str]]]:
+    owner, column = _COLUMNS[table]
+    found = await tx.execute(f"select {owner}, {column} from {table} order by {owner}")
+    return await found.fetchall()

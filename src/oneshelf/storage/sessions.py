@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from typing import NamedTuple
 from uuid import UUID
 
 from oneshelf.domain.access import SCOPES_OF, Principal, Role, Via
@@ -13,18 +14,31 @@ ID_BYTES = 32
 # OWASP ASVS 5.0, 7.3: without a request of a person so long, and in all so long.
 IDLE_S = 30 * 60
 WHOLE_S = 12 * 3600
+# From the right password to the second factor.
+WAITS_S = 10 * 60
 
 
-async def begin(tx: Transaction, user_id: UUID, *, instead_of: str) -> str:
-    """A new session, and its id for the cookie. The one that the browser had before ends, and what is too old goes."""
+class Half(NamedTuple):
+    """Somebody who has said the right password, and no second factor yet."""
+
+    user_id: UUID
+    name: str
+    role: Role
+
+
+async def begin(tx: Transaction, user_id: UUID, *, instead_of: str, waits_for_second: bool = False) -> str:
+    """A new session, and its id for the cookie. The one that the browser had before ends, and what is too old goes.
+
+    `waits_for_second`: the password alone was right, and nobody is let in with it.
+    """
     session = secrets.token_urlsafe(ID_BYTES)
     await tx.execute(
         "delete from sessions where session_sha256 = %(hash)s or began_at < db_now() - make_interval(secs => %(s)s)",
         {"hash": _hash(instead_of), "s": WHOLE_S},
     )
     await tx.execute(
-        "insert into sessions (session_sha256, user_id) values (%(hash)s, %(user_id)s)",
-        {"hash": _hash(session), "user_id": user_id},
+        "insert into sessions (session_sha256, user_id, waits_for_second) values (%(hash)s, %(user_id)s, %(waits)s)",
+        {"hash": _hash(session), "user_id": user_id, "waits": waits_for_second},
     )
     return session
 
@@ -48,6 +62,20 @@ async def found(tx: Transaction, session: str, *, is_act: bool) -> Principal | N
     return Principal(Via.SESSION, row[0], SCOPES_OF[Role(row[1])], _hash(session).hex()[:12])
 
 
+async def waiting(tx: Transaction, session: str) -> Half | None:
+    """Who has said the right password in this session, and no second factor yet; None where nobody has, or too late."""
+    found = await tx.execute(
+        """
+        select u.user_id, u.name, u.role from sessions join users u using (user_id)
+        where session_sha256 = %(hash)s and waits_for_second and u.disabled_at is null
+          and began_at > db_now() - make_interval(secs => %(waits_s)s)
+        """,
+        {"hash": _hash(session), "waits_s": WAITS_S},
+    )
+    row = await found.fetchone()
+    return Half(row[0], row[1], Role(row[2])) if row else None
+
+
 async def end(tx: Transaction, session: str) -> None:
     """Log out."""
     await tx.execute("delete from sessions where session_sha256 = %(hash)s", {"hash": _hash(session)})
@@ -59,7 +87,8 @@ async def end_all(tx: Transaction, user_id: UUID) -> None:
 
 
 _IS_GOOD = """
-seen_at > db_now() - make_interval(secs => %(idle_s)s) and began_at > db_now() - make_interval(secs => %(whole_s)s)
+not waits_for_second and seen_at > db_now() - make_interval(secs => %(idle_s)s)
+and began_at > db_now() - make_interval(secs => %(whole_s)s)
 """
 
 

@@ -16,6 +16,7 @@ from oneshelf.domain.command import CommandKey
 from oneshelf.domain.identity import Location, Sku
 from oneshelf.domain.ledger import BalanceKey, Shelf
 from oneshelf.domain.reach import Reach
+from oneshelf.domain.shipment import Shipment
 from oneshelf.errors import DatabaseRefusedError, DatabaseUnavailableError
 from oneshelf.storage import (
     balances,
@@ -25,6 +26,7 @@ from oneshelf.storage import (
     movements,
     orders,
     reservations,
+    shipments,
     touched,
     transfers,
 )
@@ -106,12 +108,16 @@ async def open_for_commands(
     ):
         raise BundlesFoundError(known.bundles)
     under_way = await transfers.load(tx, reach.transfers) if reach.transfers else []
+    announced: list[Shipment] = []
+    if reach.shipments or reach.announced:
+        announced = await shipments.load(tx, reach.shipments, reach.announced)
     # What began after its place was asked for lies in a balance that is not locked: for this batch it is not there yet.
     shelf = Shelf(
         balances=locked,
         lines=[line for line in lines if (line.sku, line.location) in locked],
         reservations=[part for part in await reservations.told(due, *held) if (part.sku, part.location) in locked],
         transfers=[one for one in under_way if (one.sku, one.target) in locked],
+        shipments=[one for one in announced if (one.sku, one.location) in locked],
         bundles=known.bundles,
         backorders=known.backorders,
         granted=known.granted,
@@ -128,7 +134,7 @@ async def open_for_commands(
 async def _reached(tx: Transaction, reach: Reach) -> tuple[set[BalanceKey], set[OrderKey]]:
     """The balances to be locked, and the orders that commands name, which are locked now."""
     places = set(reach.balances)
-    if not (reach.reservations or reach.orders or reach.transfers):
+    if not (reach.reservations or reach.orders or reach.transfers or reach.shipments):
         return places, set()
     of_reservations = await reservations.balances_of(tx, reach.reservations)
     places |= {key for of_one in of_reservations.values() for key in of_one}
@@ -140,6 +146,8 @@ async def _reached(tx: Transaction, reach: Reach) -> tuple[set[BalanceKey], set[
         places |= {(line.sku, line.location) for line in await orders.lines_of(tx, named)}
     if reach.transfers:
         places |= {(one.sku, one.target) for one in await transfers.load(tx, reach.transfers)}
+    if reach.shipments:
+        places |= {(one.sku, one.location) for one in await shipments.load(tx, reach.shipments, ())}
     return places, named
 
 
@@ -174,4 +182,5 @@ async def write(tx: Transaction, shelf: Shelf, *, now: datetime) -> None:
     await counts.rule(tx, {key: shelf.rulings[key] for key in shelf.changed_rulings})
     await orders.save_lines(tx, [shelf.lines[key] for key in shelf.changed_lines])
     await transfers.save(tx, [shelf.transfers[key] for key in shelf.changed_transfers])
+    await shipments.save(tx, [shelf.shipments[key] for key in shelf.changed_shipments])
     await touched.mark(tx, [sku for sku, _ in shelf.changed_balances])

@@ -94,6 +94,29 @@ async def oversold(tx: Transaction, taken: Collection[Taken]) -> list[News]:
     ]
 
 
+async def low(tx: Transaction, taken: Collection[Taken]) -> list[News]:
+    """Whether these SKUs are low, and what is there and on its way, over all locations."""
+    cursor = await tx.execute(
+        f"""
+        select w.untold_id, w.sku, w.happened_at, jsonb_build_object(
+                'sku', w.sku, 'is_low', l.sku is not null, 'reorder_at', l.reorder_at,
+                'available', coalesce(b.available, 0), 'incoming', coalesce(b.incoming, 0))
+        from (select name as sku, max(untold_id) as untold_id, max(happened_at) as happened_at
+              from {_WANTED} group by name) as w
+        left join low_stocks l on l.sku = w.sku
+        left join lateral (
+            select sum(available) as available, sum(incoming) as incoming from balances where sku = w.sku
+        ) as b on true
+        """,
+        _columns(taken),
+    )
+    kind = EventType.STOCK_LOW.value
+    return [
+        News(number, kind, f"sku {sku}", _slot(kind, f"sku {sku}"), figures, at, skus=(sku,))
+        async for number, sku, at, figures in cursor
+    ]
+
+
 async def orders(tx: Transaction, taken: Collection[Taken]) -> list[News]:
     """The orders as they are now, each type of each once: what their lines hold of the ledger. No buyer."""
     cursor = await tx.execute(

@@ -28,6 +28,7 @@ class UserRow(NamedTuple):
     created_by: str
     last_login_at: datetime | None
     session_count: int
+    has_second_factor: bool
 
 
 class Login(NamedTuple):
@@ -57,7 +58,9 @@ async def listed(tx: Transaction) -> list[UserRow]:
         """
         select name, role, case when disabled_at is not null then 'disabled' when password_hash is null then 'invited'
             else 'good' end as state, created_at, created_by, last_login_at,
-            (select count(*) from sessions s where s.user_id = u.user_id) as session_count
+            (select count(*) from sessions s where s.user_id = u.user_id and not waits_for_second) as session_count,
+            exists (select from second_factors f where f.person = u.name and confirmed_at is not null)
+                as has_second_factor
         from users u order by name collate "C"
         """
     )
@@ -77,6 +80,14 @@ async def set_role(tx: Transaction, name: str, role: Role) -> bool:
 async def set_disabled(tx: Transaction, name: str, *, is_disabled: bool) -> bool:
     """Let a person in no more, or again, and end the sessions and links. False for an unknown name."""
     return await _changed(tx, name, "disabled_at = case when %(is)s then db_now() end", **{"is": is_disabled})
+
+
+async def sign_out(tx: Transaction, name: str) -> bool:
+    """Log a person out everywhere; password and role stay. False for an unknown name."""
+    found = await (await tx.execute("select user_id from users where name = %(name)s", {"name": name})).fetchone()
+    if found is not None:
+        await sessions.end_all(tx, found[0])
+    return found is not None
 
 
 async def invite(tx: Transaction, name: str) -> str:

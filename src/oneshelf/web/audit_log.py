@@ -26,7 +26,7 @@ router = APIRouter(prefix="/v1", tags=["access"], responses=DOCUMENTED, dependen
 
 # Who has logged in with this request.
 WHO = "oneshelf.who"
-FORMS = frozenset({"/login", "/set-up"})
+FORMS = frozenset({"/login", "/login/second", "/set-up"})
 
 log = get_logger(__name__)
 
@@ -66,7 +66,8 @@ async def list_entries(
     """Who did what, by HTTP or by command: everything that changes something, and what was refused."""
     whose = None if who is None else name_from(who, what="who")
     async with engine.database.transaction() as tx:
-        rows = await audit_log.newest(tx, limit=limit + 1, before=None if before is None else int(before), who=whose)
+        sought = audit_log.Sought(who=whose, before=None if before is None else int(before))
+        rows = await audit_log.newest(tx, sought, limit=limit + 1)
     return AuditLogOut(
         entries=[EntryOut.model_validate(row) for row in rows[:limit]],
         next=str(rows[limit - 1].entry_id) if len(rows) > limit else None,

@@ -28,6 +28,15 @@ from oneshelf.web.fields import (
     UnitsIn,
     WordsIn,
 )
+from oneshelf.web.warehouse_command_inputs import (
+    AnnounceIn,
+    CloseShipmentIn,
+    OfWarehouseIn,
+    SettleOverIn,
+    UnloadIn,
+    WriteOffIn,
+    warehouse_command,
+)
 
 
 class ReceiveIn(Input):
@@ -238,7 +247,7 @@ class ReleaseIn(ReleasingIn):
 OfReservationIn = ReserveIn | ExtendIn | ClaimIn | ReleaseIn
 OfOrderIn = ReturnIn | ShipIn
 PlainIn = ReceiveIn | AdjustIn | CountIn | MoveIn | ExpectIn | DispatchIn | ArriveIn
-AnyCommandIn = PlainIn | AssembleIn | OfReservationIn | OfOrderIn
+AnyCommandIn = PlainIn | OfWarehouseIn | AssembleIn | OfReservationIn | OfOrderIn
 CommandIn = Annotated[AnyCommandIn, Field(discriminator="type")]
 
 
@@ -257,6 +266,8 @@ def command_of(item: AnyCommandIn, key: CommandKey) -> Command:
             return kind(key=key, **plain)
         case ReceiveIn() | AdjustIn() | CountIn() | MoveIn() | ExpectIn() | DispatchIn() | ArriveIn():
             return _plain_command(item, key, plain)
+        case AnnounceIn() | UnloadIn() | CloseShipmentIn() | SettleOverIn() | WriteOffIn():
+            return warehouse_command(item, key, plain)
         case _:
             assert_never(item)
 

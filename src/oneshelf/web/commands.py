@@ -37,6 +37,14 @@ from oneshelf.domain.outcome import (
     UnknownSku,
     in_words,
 )
+from oneshelf.domain.shipment_outcome import (
+    IsAnnounced,
+    NoSuchShipment,
+    NotThatManyOver,
+    ShipmentClosed,
+    ShipmentExists,
+    Unloaded,
+)
 from oneshelf.flow.post import Answered
 from oneshelf.web import described
 from oneshelf.web.bodies import read_json
@@ -73,6 +81,12 @@ _OUTCOMES: dict[type[Outcome], tuple[str, int]] = {
     CountOutdated: ("count_outdated", 409),
     BeforeHistory: ("before_history", 409),
     InFuture: ("in_future", 422),
+    Unloaded: ("unloaded", 200),
+    NoSuchShipment: ("no_such_shipment", 404),
+    ShipmentExists: ("shipment_exists", 409),
+    ShipmentClosed: ("shipment_closed", 409),
+    NotThatManyOver: ("not_that_many_over", 409),
+    IsAnnounced: ("is_announced", 409),
     UnknownSku: ("unknown_sku", 404),
     UnknownLocation: ("unknown_location", 404),
     KeyReused: ("key_reused", 422),

@@ -21,6 +21,11 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
         ]
     },
     "CountBeginIn": {"location": "BER", "skus": ["MUG-BLUE"]},
+    "CountTaskIn": {"task": "week-48", "location": "BER", "limit": 20, "threshold_units": 1, "by": "Ben"},
+    "CountEntryIn": {"sku": "MUG-BLUE", "units": 11, "by": "Ada", "round": 1},
+    "CountDecisionIn": {"sku": "MUG-BLUE", "ruling": "recount", "by": "Ben", "reason": "look behind it", "round": 1},
+    "ReorderRuleIn": {"sku": "MUG-BLUE", "units": 12, "by": "Ben"},
+    "ReorderScopeIn": {"sku": "CAP"},
     "BundleIn": {"components": [{"sku": "MUG-BLUE", "units": 2}, {"sku": "CAP", "units": 1}]},
     "BackorderIn": {**_MUG, "cap_units": 20, "kind": "backorder"},
     "DriftResolutionIn": {"how": "wait", "wait_s": 3600},

@@ -27,6 +27,8 @@ class Engine:
 
     `post` posts commands together with those of other requests, see `workers.poster`. `public_url`: where channels
     reach the engine; empty: nobody said. `feed`: the newest events. `outgoing`: calls endpoints; None: nobody does.
+    `refresh`: has channels that were connected just now opened; None: nothing opens them here.
+    `second_factor`: who has to show one, see `domain.access`.
     """
 
     database: Database
@@ -38,6 +40,8 @@ class Engine:
     failing: Mapping[str, int] = field(default_factory=dict)
     public_url: str = ""
     outgoing: Outgoing | None = None
+    refresh: Callable[[], Awaitable[None]] | None = None
+    second_factor: str = "nobody"
 
 
 def engine_of(request: Request) -> Engine:

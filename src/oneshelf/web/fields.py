@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from oneshelf.domain.identity import (
     Location,
     Sku,
     channel_from,
+    day_from,
     instant_from,
     location_from,
     name_from,
@@ -26,6 +27,7 @@ from oneshelf.domain.identity import (
 )
 from oneshelf.errors import MalformedError
 
+PERCENT_MAX = 100
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 
 
@@ -76,6 +78,16 @@ def _happened_at(value: object) -> datetime:
     return instant_from(value, what="happened_at")
 
 
+def _expected_on(value: object) -> date:
+    return day_from(value, what="expected_on")
+
+
+def _percent(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= PERCENT_MAX:
+        raise MalformedError(f"a percentage must be a whole number from 0 to {PERCENT_MAX}")
+    return value
+
+
 def _number_given(value: object) -> str:
     return name_from(value, what="number")
 
@@ -110,6 +122,10 @@ def _signer(value: object) -> str:
     return name_from(value, what="by")
 
 
+def _reason(value: object) -> str:
+    return name_from(value, what="reason")
+
+
 def _words(value: object) -> str:
     return "" if value == "" else name_from(value, what="text")
 
@@ -125,6 +141,7 @@ def _whole_number(least: int) -> WithJsonSchema:
 SkuIn = Annotated[Sku, PlainValidator(sku_from), _text(NAME_LENGTH_MAX)]
 LocationIn = Annotated[Location, PlainValidator(location_from), _text(NAME_LENGTH_MAX)]
 WordsIn = Annotated[str, PlainValidator(_words), _text(NAME_LENGTH_MAX, 0)]
+ReasonIn = Annotated[str, PlainValidator(_reason), _text(NAME_LENGTH_MAX)]
 SignerIn = Annotated[str, PlainValidator(_signer), _text(NAME_LENGTH_MAX)]
 UnitsIn = Annotated[int, PlainValidator(_units), _whole_number(0)]
 ReceivedUnitsIn = Annotated[int, PlainValidator(_received_units), _whole_number(1)]
@@ -169,6 +186,10 @@ HappenedAtIn = Annotated[
     PlainValidator(_happened_at),
     _INSTANT,
     Field(description="When it happened, if it is told late. What a count had seen of it does not change the count."),
+]
+ExpectedOnIn = Annotated[date, PlainValidator(_expected_on), WithJsonSchema({"type": "string", "format": "date"})]
+PercentIn = Annotated[
+    int, PlainValidator(_percent), WithJsonSchema({"type": "integer", "minimum": 0, "maximum": PERCENT_MAX})
 ]
 KeyIn = Annotated[
     Any,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO, Literal, cast
+from typing import Annotated, Any, BinaryIO, Literal, NamedTuple, cast
 
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict
@@ -34,7 +34,7 @@ from oneshelf.web.questions import only_known_questions
 FILE_BYTES_MAX = 50 * 1024 * 1024
 READ_S_MAX = 300.0
 NAME_LENGTH_MAX = 200
-_IMPORT_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
+IMPORT_ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 _EXAMPLE = "sku,location,on_hand,taken_at\nMUG-BLUE,BER,12,2026-11-25T09:00:00Z\n"
 _BODY = {
     "requestBody": {
@@ -125,21 +125,7 @@ async def bring(  # noqa: PLR0913  # Its questions are its arguments.
     file changes nothing and gives the report, also after an answer that was lost. Refused is a problem (422) with the
     rows that are wrong.
     """
-    wish = Wish(
-        kind=kind_named(kind),
-        file_name=printable(name, length_max=NAME_LENGTH_MAX) or "request",
-        told=Told(
-            taken_at=instant_from(taken_at, what="taken_at") if taken_at not in {"", "now"} else None,
-            says_taken_at=bool(taken_at),
-            location=location_from(location) if location else None,
-            actor="api",
-        ),
-        reading=Reading(ignored=frozenset(filter(None, ignore.split(",")))),
-        atomic=Atomic(atomic),
-        source=name_from(source, what="source") if source else "",
-        is_preview=preview,
-        allowed=_allowed(allow),
-    )
+    wish = wish_of(Words(kind, name or "request", taken_at, location, preview, atomic, source, allow, ignore))
     with tempfile.TemporaryFile() as body:
         await spool(request, body, bytes_max=FILE_BYTES_MAX, read_s_max=READ_S_MAX)
         with _file_in(request, body) as file:
@@ -155,7 +141,7 @@ async def bring(  # noqa: PLR0913  # Its questions are its arguments.
 async def show(engine: EngineOf, import_id: str) -> ImportOut:
     """A file that was brought in, or how far it is. One that was refused changed nothing, and is not known."""
     row = None
-    if _IMPORT_ID.fullmatch(import_id):
+    if IMPORT_ID.fullmatch(import_id):
         async with engine.database.transaction() as tx:
             row = await imports.find(tx, import_id)
     if row is None:
@@ -203,16 +189,35 @@ def _out(report: Report) -> ImportOut:
 @contextlib.contextmanager
 def _file_in(request: Request, body: BinaryIO) -> Iterator[BinaryIO]:
     """The body, or the part `file` of it where it is a form. Raises ProblemError."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
-        raise ProblemError(415, "send the body without Content-Encoding")
-    if kind != "multipart/form-data":
+    if not _is_form(request):
         yield body
         return
+    with sent(request, body) as form:
+        yield form.file
+
+
+class Sent(NamedTuple):
+    """A form with one file. `fields`: name -> all that was sent under it."""
+
+    fields: Mapping[str, list[str]]
+    file: BinaryIO
+    file_name: str
+
+
+@contextlib.contextmanager
+def sent(request: Request, body: BinaryIO) -> Iterator[Sent]:
+    """The form in a body that was read already. Raises ProblemError, and UnreadableError for what is no such form."""
+    if not _is_form(request):
+        raise ProblemError(415, "this address takes the form of its page; a program sends to /v1/imports")
     found: list[Any] = []
+    fields: dict[str, list[str]] = {}
+
+    def note(field: Any) -> None:
+        fields.setdefault(field.field_name.decode(), []).append((field.value or b"").decode())
+
     headers = {"Content-Type": request.headers["content-type"].encode()}
     try:
-        parse_form(headers, body, lambda _: None, found.append)
+        parse_form(headers, body, note, found.append)
     except (FormParserError, ValueError):
         raise UnreadableError("the body is no form: its parts cannot be told apart") from None
     files = [one for one in found if one.field_name == b"file"]
@@ -220,7 +225,48 @@ def _file_in(request: Request, body: BinaryIO) -> Iterator[BinaryIO]:
         if len(files) != 1:
             raise ProblemError(422, f"the form has {len(files)} parts with the name 'file'; send one")
         files[0].file_object.seek(0)
-        yield cast(BinaryIO, files[0].file_object)
+        called = (files[0].file_name or b"").decode(errors="replace")
+        yield Sent(fields, cast(BinaryIO, files[0].file_object), called)
     finally:
         for one in found:
             one.close()
+
+
+def _is_form(request: Request) -> bool:
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise ProblemError(415, "send the body without Content-Encoding")
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower() == "multipart/form-data"
+
+
+class Words(NamedTuple):
+    """What is said about a file, as it was typed. `allow`, `ignore`: with commas."""
+
+    kind: str
+    name: str
+    taken_at: str = ""
+    location: str = ""
+    is_preview: bool = False
+    atomic: str = "file"
+    source: str = ""
+    allow: str = ""
+    ignore: str = ""
+    actor: str = "api"
+
+
+def wish_of(words: Words) -> Wish:
+    """How a file is to be brought in. Raises MalformedError and ProblemError."""
+    return Wish(
+        kind=kind_named(words.kind),
+        file_name=printable(words.name, length_max=NAME_LENGTH_MAX) or "request",
+        told=Told(
+            taken_at=instant_from(words.taken_at, what="taken_at") if words.taken_at not in {"", "now"} else None,
+            says_taken_at=bool(words.taken_at),
+            location=location_from(words.location) if words.location else None,
+            actor=words.actor,
+        ),
+        reading=Reading(ignored=frozenset(filter(None, words.ignore.split(",")))),
+        atomic=Atomic(words.atomic),
+        source=name_from(words.source, what="source") if words.source else "",
+        is_preview=words.is_preview,
+        allowed=_allowed(words.allow),
+    )

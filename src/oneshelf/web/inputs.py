@@ -173,7 +173,7 @@ def reservation_command_from(document: object, *, header_key: str | None, **name
 
 
 def _command(document: object, where: str, header_key: str | None) -> Command:
-    item = _parsed(_COMMAND, document, where)
+    item = parsed(_COMMAND, document, where)
     key = _key(item.key, where, header_key)
     try:
         return command_of(item, key)
@@ -183,26 +183,26 @@ def _command(document: object, where: str, header_key: str | None) -> Command:
 
 def count_begin_from(document: object) -> CountBeginIn:
     """Where a count begins. Raises MalformedError."""
-    return _parsed(_COUNT_BEGIN, document, "body")
+    return parsed(_COUNT_BEGIN, document, "body")
 
 
 def bundle_from(sku: str, document: object) -> BundleWish:
     """The bundle that a SKU is to be. Raises MalformedError."""
-    item = _parsed(_BUNDLE, document, "body")
+    item = parsed(_BUNDLE, document, "body")
     components = tuple(Component(sku=part.sku, units=part.units) for part in item.components)
     return BundleWish(sku=sku_from(sku), components=components)
 
 
 def backorder_from(document: object) -> tuple[Sku, Location, Backorder | None]:
     """A SKU, a location and how far units may be promised there beyond the shelf. Raises MalformedError."""
-    item = _parsed(_BACKORDER, document, "body")
+    item = parsed(_BACKORDER, document, "body")
     policy = Backorder(kind=item.kind, cap_units=item.cap_units) if item.cap_units else None
     return item.sku, item.location, policy
 
 
 def drift_resolution_from(document: object) -> DriftResolutionIn:
     """What a person wants done with a drift. Raises MalformedError."""
-    item = _parsed(_DRIFT_RESOLUTION, document, "body")
+    item = parsed(_DRIFT_RESOLUTION, document, "body")
     if item.wait_s and item.how is not How.WAIT:
         raise MalformedError(f"wait_s goes with how: wait, not with {item.how}")
     return item
@@ -210,23 +210,23 @@ def drift_resolution_from(document: object) -> DriftResolutionIn:
 
 def sign_off_from(document: object) -> SignOffIn:
     """What is signed off. Raises MalformedError."""
-    return _parsed(_SIGN_OFF, document, "body")
+    return parsed(_SIGN_OFF, document, "body")
 
 
 def release_from(document: object) -> LetGoIn:
     """Who lets go what was held. Raises MalformedError."""
-    return _parsed(_RELEASE, document, "body")
+    return parsed(_RELEASE, document, "body")
 
 
 def sharing_from(document: object) -> SharingIn:
     """How the listings of a SKU share its units. Raises MalformedError."""
-    return _parsed(_SHARING, document, "body")
+    return parsed(_SHARING, document, "body")
 
 
 def sku_titles_from(document: object) -> dict[Sku, str]:
     """SKU -> title. Raises MalformedError."""
     items = _items(document, "skus", items_max=NAMES_MAX)
-    names = [_parsed(_SKU_NAME, item, f"skus.{at}") for at, item in enumerate(items)]
+    names = [parsed(_SKU_NAME, item, f"skus.{at}") for at, item in enumerate(items)]
     titles = {name.sku: name.title for name in names}
     if len(titles) != len(names):
         raise MalformedError("skus: a SKU is named twice")
@@ -236,7 +236,7 @@ def sku_titles_from(document: object) -> dict[Sku, str]:
 def location_titles_from(document: object) -> dict[Location, str]:
     """location -> title. Raises MalformedError."""
     items = _items(document, "locations", items_max=1_000)
-    names = [_parsed(_LOCATION_NAME, item, f"locations.{at}") for at, item in enumerate(items)]
+    names = [parsed(_LOCATION_NAME, item, f"locations.{at}") for at, item in enumerate(items)]
     return {name.location: name.title for name in names}
 
 
@@ -249,7 +249,8 @@ def _items(document: object, name: str, *, items_max: int) -> list[object]:
     return items
 
 
-def _parsed(adapter: TypeAdapter[T], item: object, where: str) -> T:
+def parsed(adapter: TypeAdapter[T], item: object, where: str) -> T:
+    """What was sent, as its model says. Raises MalformedError with the place."""
     try:
         return adapter.validate_python(item)
     except ValidationError as failure:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlencode
 
 from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from oneshelf.domain.access import Role, Via
+from oneshelf.domain.access import Role, Via, needs_second_factor
 from oneshelf.errors import MalformedError
-from oneshelf.storage import sessions, users
+from oneshelf.storage import second_factors, sessions, users
 from oneshelf.web.audit_log import WHO
 from oneshelf.web.auth import Door, principal_of, session_cookie, session_of
 from oneshelf.web.bodies import read_capped
@@ -31,7 +31,10 @@ async def login_page(request: Request) -> Response:
 
 
 async def log_in(request: Request) -> Response:
-    """A new session where name and password are right. Wrong ones, whichever, are told the same after the same time."""
+    """A new session where name and password are right, or one that waits for the second factor.
+
+    Wrong ones, whichever, are told the same after the same time.
+    """
     form = await _form(request)
     engine, address = engine_of(request), _address(request)
     name = form.get("name", "")
@@ -63,10 +66,17 @@ async def log_in(request: Request) -> Response:
                 request, "login.html", {"next": _next(form.get("next", "")), "name": name, "words": WRONG}, status=401
             )
         await forget_tries(tx, name=name, address=address)
-        await users.note_login(tx, kept.user_id)
-        session = await sessions.begin(tx, kept.user_id, instead_of=session_of(request))
+        asks_more = await second_factors.is_confirmed(tx, name) or needs_second_factor(
+            kept.role, rule=engine.second_factor
+        )
+        if not asks_more:
+            await users.note_login(tx, kept.user_id)
+        session = await sessions.begin(tx, kept.user_id, instead_of=session_of(request), waits_for_second=asks_more)
     request.scope[WHO] = name
-    answer = RedirectResponse(_next(form.get("next", "")), status_code=303)
+    following = _next(form.get("next", ""))
+    if asks_more:
+        following = "/login/second?" + urlencode({"next": following})
+    answer = RedirectResponse(following, status_code=303)
     session_cookie(answer, request, session)
     return answer
 
@@ -129,11 +139,11 @@ async def account(request: Request) -> Response:
     principal = principal_of(request.scope)
     is_session = principal is not None and principal.via is Via.SESSION
     scopes = sorted(scope.value for scope in principal.scopes) if principal else []
-    return page(
-        request,
-        "account.html",
-        {"name": principal.name if principal else "", "is_session": is_session, "scopes": scopes},
-    )
+    name = principal.name if principal else ""
+    async with engine_of(request).database.transaction() as tx:
+        has_second_factor = is_session and await second_factors.is_confirmed(tx, name)
+    context = {"name": name, "is_session": is_session, "scopes": scopes, "has_second_factor": has_second_factor}
+    return page(request, "account.html", context)
 
 
 async def style(_request: Request) -> Response:

@@ -17,11 +17,12 @@ from oneshelf.storage import backorders, bundles, catalog, detail_views, short_l
 from oneshelf.web import described, outputs
 from oneshelf.web.api import Limit, unknown_sku
 from oneshelf.web.bodies import read_json
+from oneshelf.web.cursor import CURSOR_LENGTH_MAX
 from oneshelf.web.engine import EngineOf
 from oneshelf.web.inputs import backorder_from, bundle_from
 from oneshelf.web.problems import DOCUMENTED, ProblemError
 from oneshelf.web.questions import only_known_questions
-from oneshelf.web.short_cursor import CURSOR_LENGTH_MAX, cursor_of, place_from
+from oneshelf.web.short_cursor import cursor_of, place_from
 
 router = APIRouter(prefix="/v1", tags=["offers"], responses=DOCUMENTED, dependencies=[Depends(only_known_questions)])
 

@@ -30,6 +30,7 @@ from oneshelf.web import (
     api,
     audit_log,
     commands,
+    count_tasks,
     counts,
     drifts,
     endpoints,
@@ -45,9 +46,12 @@ from oneshelf.web import (
     policy_inputs,
     problems,
     reservations,
+    second_factor,
     sharing,
     source_inputs,
     truth,
+    warehouse,
+    warehouse_inputs,
     webhooks,
     windows,
 )
@@ -63,6 +67,7 @@ BODIES = (
     *policy_inputs.DOCUMENTED,
     *allocation_inputs.DOCUMENTED,
     *source_inputs.DOCUMENTED,
+    *warehouse_inputs.DOCUMENTED,
     *endpoints.BODIES,
 )
 STATIC = Path(__file__).parent / "static"
@@ -187,12 +192,21 @@ def create_app(
         redoc_url=None,
         # What there is to measure is under /metrics; asking each time whether anybody else listens costs a reservation.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
-        routes=[*commands.ROUTES, *webhooks.ROUTES, *metrics.ROUTES, *login.ROUTES, *pages.ROUTES],
+        routes=[
+            *commands.ROUTES,
+            *webhooks.ROUTES,
+            *metrics.ROUTES,
+            *login.ROUTES,
+            *second_factor.ROUTES,
+            *pages.ROUTES,
+        ],
     )
     feed = EventFeed(database, clock)
     app.state.engine = Engine(database=database, channels=channels, clock=clock, wake=wake, post=post, feed=feed)
     app.state.door, app.state.passwords = door, Passwords()
     app.include_router(counts.router)
+    app.include_router(count_tasks.router)
+    app.include_router(warehouse.router)
     app.include_router(reservations.router)
     app.include_router(sharing.router)  # Before the routes that would take its addresses for a SKU.
     app.include_router(allocations.router)

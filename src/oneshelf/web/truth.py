@@ -17,6 +17,7 @@ from oneshelf.flow.entrust import Unknown
 from oneshelf.flow.overrule import overrule
 from oneshelf.flow.state import Post, settle, take
 from oneshelf.storage import conflicts, sources, statements, truth_rules
+from oneshelf.storage.conflicts import ConflictRow
 from oneshelf.storage.statements import FigureKey
 from oneshelf.web import described
 from oneshelf.web import source_outputs as outputs
@@ -27,6 +28,7 @@ from oneshelf.web.policy_inputs import change_number_from
 from oneshelf.web.problems import DOCUMENTED, ProblemError
 from oneshelf.web.questions import only_known_questions
 from oneshelf.web.source_inputs import (
+    RulingIn,
     conflict_id_from,
     ruling_from,
     source_from,
@@ -159,19 +161,28 @@ async def list_conflicts(
 @router.get("/conflicts/{conflict_id}")
 async def show_conflict(engine: EngineOf, conflict_id: str) -> outputs.ConflictOut:
     """One conflict."""
-    wanted = conflict_id_from(conflict_id)
-    async with engine.database.transaction() as tx:
-        row = await conflicts.find(tx, wanted)
-    if row is None:
-        raise ProblemError(404, f"no conflict {wanted}; those there are: GET /v1/conflicts", kind="no-such-conflict")
-    return outputs.conflict_out(row)
+    return outputs.conflict_out(await found(engine, conflict_id))
 
 
 @router.put("/conflicts/{conflict_id}/ruling", openapi_extra=described.body("RulingIn"))
 async def put_ruling(request: Request, engine: EngineOf, conflict_id: str) -> outputs.RulingOut:
     """What was beaten is right. Asked twice, units move once."""
-    wanted, wish = conflict_id_from(conflict_id), ruling_from(await read_json(request))
-    post = _post(engine)
+    return await ruled(engine, conflict_id, ruling_from(await read_json(request)))
+
+
+async def found(engine: Engine, conflict_id: str) -> ConflictRow:
+    """One conflict. Raises ProblemError."""
+    wanted = conflict_id_from(conflict_id)
+    async with engine.database.transaction() as tx:
+        row = await conflicts.find(tx, wanted)
+    if row is None:
+        raise ProblemError(404, f"no conflict {wanted}; those there are: GET /v1/conflicts", kind="no-such-conflict")
+    return row
+
+
+async def ruled(engine: Engine, conflict_id: str, wish: RulingIn) -> outputs.RulingOut:
+    """A person's word about a conflict, done once. Raises ProblemError."""
+    wanted, post = conflict_id_from(conflict_id), _post(engine)
 
     async def again(key: FigureKey) -> int:
         return await settle(engine.database, engine.clock.new_id, post, key)

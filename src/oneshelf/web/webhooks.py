@@ -12,9 +12,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from oneshelf.domain.identity import Channel
-from oneshelf.flow.channel import CHANNEL_FAILURES, OpenChannel
+from oneshelf.flow.channel import CHANNEL_FAILURES, OpenChannel, webhook_address
 from oneshelf.flow.receive import receive_webhook
-from oneshelf.flow.subscribe import webhook_address
 from oneshelf.sdk.contract import AnswersChallenge, LearnsKeys
 from oneshelf.sdk.fault import SignatureError
 from oneshelf.sdk.message import Request as Webhook

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
@@ -33,8 +33,9 @@ from oneshelf.flow import (
     subscribe,
     tally,
     tell,
+    watch,
 )
-from oneshelf.flow.channel import OpenChannel
+from oneshelf.flow.channel import OpenChannel, announced_at
 from oneshelf.flow.outgoing import Outgoing
 from oneshelf.sdk.capability import WriteKind
 from oneshelf.sdk.contract import FetchesOrders, Hears, Subscribes
@@ -125,8 +126,10 @@ class Supervisor:
             Step("plan", lambda: plan.plan(database, blind=self._blind()), ("push",), pace_s=0.05),
             Step("resolve", self._resolve, ("plan", "push", "book"), idle_s=0.5),
             Step("book", lambda: post.post_moves(database, clock.new_id), ("plan",), idle_s=0.5),
+            Step("count", lambda: count.post_accepted(database, self._post_all), ("plan",), idle_s=1.0),
             Step("state", self._state, ("plan", "push"), idle_s=5.0),
             Step("explain", lambda: resolve.explain_late(database, self._channels), idle_s=5.0),
+            Step("watch", lambda: watch.watch(database), idle_s=watch.EVERY_S, pace_s=watch.EVERY_S),
             Step("tally", self._tally, ("plan",), idle_s=tally.EVERY_S, pace_s=tally.EVERY_S),
             *self._files(),
             Step("audit", lambda: audit.audit_if_due(database), idle_s=audit.EVERY_S, pace_s=audit.EVERY_S),
@@ -152,6 +155,9 @@ class Supervisor:
     async def _post(self, command: Command) -> tuple[Outcome, bool]:
         [answered] = await self.poster.post([command])
         return answered.outcome, answered.was_replayed
+
+    async def _post_all(self, commands: Sequence[Command]) -> list[Outcome]:
+        return [answered.outcome for answered in await self.poster.post(commands)]
 
     def _files(self) -> list[Step]:
         if self.watched is None:
@@ -222,7 +228,7 @@ class Supervisor:
         if has_queue:
             listener = hear.Listener(database, channel, clock)
             steps = {**steps, "hear": (listener.listen, ("interpret",), 0.25, 0)}
-        address = subscribe.announced_at(channel, self._public_url)
+        address = announced_at(channel, self._public_url)
         if address and isinstance(channel.connector, Subscribes):
             watchdog = subscribe.Watchdog(database, channel, clock, address=address)
             steps = {**steps, "subscribe": (watchdog.keep, (f"poll {name}", f"sweep {name}"), 5.0, 5.0)}

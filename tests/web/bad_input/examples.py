@@ -19,6 +19,8 @@ COLOGNE = "KÖLN"
 DRIFT = "0199aaaa-0000-7000-8000-000000000000"
 # An open conflict that nobody has decided upon.
 CONFLICT = "0199aaaa-0000-7000-8000-000000000001"
+# Counts that are open: one to be entered, one to be looked at.
+COUNT, COUNT_TO_RULE = "C-1", "C-2"
 Body = dict[str, Any]
 
 
@@ -63,6 +65,9 @@ _DISPATCH = {
     "units": 2, "happened_at": "{now}",
 }  # fmt: skip
 
+_ANNOUNCE = _lot(type="announce", shipment_id="{number}", units=5, expected_on="2026-12-01", tolerance_percent=0)
+_UNLOAD = {"type": "unload", "key": "{key}", "shipment_id": "{number}", "sku": SKU, "units": 7, "happened_at": "{now}"}
+
 # type of command -> the command, and what has to be done first
 _COMMANDS: list[tuple[Body, tuple[Body, ...]]] = [
     (_lot(type="receive", units=7, happened_at="{now}"), ()),
@@ -75,6 +80,13 @@ _COMMANDS: list[tuple[Body, tuple[Body, ...]]] = [
     ({"type": "arrive", "key": "{key}", "transfer_id": "{number}", "sku": SKU, "units": 2, "is_last": True,
       "happened_at": "{now}"},
      (_DISPATCH,)),
+    (_ANNOUNCE, ()),
+    (_UNLOAD, (_ANNOUNCE,)),
+    ({"type": "close_shipment", "key": "{key}", "shipment_id": "{number}", "sku": SKU, "reason": "sold out"},
+     (_ANNOUNCE,)),
+    ({"type": "settle_over", "key": "{key}", "shipment_id": "{number}", "sku": SKU, "units": 2, "into": "damaged"},
+     (_ANNOUNCE, {**_UNLOAD, "happened_at": None})),
+    (_lot(type="write_off", units=1, origin="available", reason="broken"), ()),
     (_lot(type="return", order=_ORDER, units=1, into="damaged", line_id="", happened_at="{now}"), (_CLAIM, _SHIP)),
     (_SHIP, (_CLAIM,)),
     (_lot(type="cancel", order=_ORDER, units=1), (_CLAIM,)),
@@ -135,6 +147,42 @@ EXAMPLES = [
     ),
     Example("POST", "/v1/reservations/{reservation_id}/release", {"key": "{key}"}, names=_HOLD),
     Example("POST", "/v1/counts", {"location": BERLIN, "skus": [SKU, PART]}),
+    *(
+        Example(
+            "POST",
+            "/v1/count-tasks",
+            {
+                "task": "{number}",
+                "location": BERLIN,
+                **which,
+                "limit": 20,
+                "threshold_units": 1,
+                "threshold_percent": 2,
+                "by": "Ben",
+            },
+        )
+        for which in (
+            {"skus": [SKU]},
+            {"pattern": "*", "sales_classes": ["A", "C"], "only_drifting": True},
+        )
+    ),
+    Example(
+        "POST",
+        "/v1/count-tasks/{task}/entries",
+        {"sku": SKU, "units": 400_000, "by": "Ada", "round": 1},
+        names=(("task", COUNT),),
+    ),
+    Example(
+        "POST",
+        "/v1/count-tasks/{task}/decisions",
+        {"sku": SKU, "ruling": "recount", "by": "Ben", "reason": "so", "round": 1},
+        names=(("task", COUNT_TO_RULE),),
+    ),
+    *(
+        Example("PUT", "/v1/reorder-rules", {**scope, **point, "by": "Ben"})
+        for scope, point in (({"sku": SKU}, {"units": 5}), ({"sku_group": "crockery"}, {"cover_days": 14}))
+    ),
+    *(Example("DELETE", "/v1/reorder-rules", scope) for scope in ({"sku": SKU}, {"sku_group": "crockery"})),
     Example("PUT", "/v1/bundles/{sku}", {"components": _PARTS}, names=(("sku", BUNDLE),)),
     Example("PUT", "/v1/backorders", {"sku": SKU, "location": BERLIN, "cap_units": 4, "kind": "backorder"}),
     *(

@@ -14,9 +14,24 @@ import httpx2
 import psycopg
 from psycopg import sql
 
-from oneshelf.domain.identity import Location
+from oneshelf.domain.count_task import CountWish
+from oneshelf.domain.identity import Location, Sku
+from oneshelf.flow.count import open_task
 from oneshelf.storage import catalog
-from web.bad_input.examples import BERLIN, BUNDLE, COLOGNE, CONFLICT, DRIFT, KIT, PART, SKU, Body, Example
+from web.bad_input.examples import (
+    BERLIN,
+    BUNDLE,
+    COLOGNE,
+    CONFLICT,
+    COUNT,
+    COUNT_TO_RULE,
+    DRIFT,
+    KIT,
+    PART,
+    SKU,
+    Body,
+    Example,
+)
 from web.paper import Shop, open_shop
 
 PROBLEM = "application/problem+json"
@@ -140,6 +155,9 @@ async def open_shelf(dsn: str, *, api_token: str = "") -> AsyncIterator[Shelf]:
                     '{"source": "erp", "document": "S-1", "units": 6, "value": 6}',
                 ),
             )
+            for task in (COUNT, COUNT_TO_RULE):
+                wish = CountWish(task=task, location=Location(BERLIN), skus=(Sku(SKU),))
+                assert await open_task(shop.database, shop.clock.new_id, wish, by="test") == 1
             connection.execute("insert into endpoints (endpoint, url) values ('erp', 'https://erp.example/stock')")
             yield Shelf(shop, dsn, connection, _tables(connection))
 

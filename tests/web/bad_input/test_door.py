@@ -22,6 +22,7 @@ TOKEN = "a long random text"
 # signature instead, and those with which a person comes in: by a password, or by a link that is good once.
 OPEN = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/webhooks/{channel}"), ("POST", "/webhooks/{channel}")}
 OPEN |= {("GET", "/login"), ("POST", "/login"), ("GET", "/login/style.css"), ("GET", "/set-up"), ("POST", "/set-up")}
+OPEN |= {("GET", "/login/second"), ("POST", "/login/second")}
 OPERATIONS = operations()
 CLOSED = [one for one in OPERATIONS if (one.method, one.path) not in OPEN]
 COMMANDS = [one for one in CLOSED if one.method in WRITING]
@@ -47,8 +48,10 @@ def address(one: Operation) -> str:
         "reservation_id": "0199c000-0000-7000-8000-000000000000",
         "import_id": "0" * 32,
         "kind": "counts",
+        "name": "nobody",
         "drift_id": "0199d000-0000-7000-8000-000000000000",
         "endpoint": "erp",
+        "task": "C-1",
         "conflict_id": "0199aaaa-0000-7000-8000-000000000001",
     }
     path = one.path

@@ -31,6 +31,9 @@ REPEATABLE = {
     # A document number is the key of a statement.
     ("PUT", "/v1/sources"), ("POST", "/v1/statements"), ("PUT", "/v1/truth-rules"), ("DELETE", "/v1/truth-rules"),
     ("POST", "/v1/truth-rules/preview"), ("PUT", "/v1/conflicts/{conflict_id}/ruling"),
+    # A count has a number, and what is said of it a round.
+    ("POST", "/v1/count-tasks"), ("POST", "/v1/count-tasks/{task}/entries"),
+    ("POST", "/v1/count-tasks/{task}/decisions"), ("PUT", "/v1/reorder-rules"), ("DELETE", "/v1/reorder-rules"),
     ("PUT", "/v1/endpoints/{endpoint}"), ("POST", "/v1/endpoints/{endpoint}/replay"),
 }  # fmt: skip
 KEYED = [one for one in EXAMPLES if one.route not in REPEATABLE]

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 from oneshelf.web.pages import (
+    activity,
     channels,
+    conflicts,
+    connect,
+    counts,
     drifts,
     errors,
+    events,
     explain,
+    files,
     go_live,
     home,
     orders,
+    people,
     pools,
     rules,
+    settings,
     short,
     skus,
     stock,
+    tokens,
 )
 
 ROUTES = [
     route
-    for screen in (home, skus, explain, drifts, errors, short, orders, stock, go_live, rules, pools, channels)
+    for screen in (
+        *(home, skus, explain, drifts, conflicts, errors, short, orders, stock, counts, files, go_live, rules, pools),
+        *(connect, channels, settings, people, tokens, activity, events),
+    )
     for route in screen.ROUTES
 ]

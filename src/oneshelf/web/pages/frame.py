@@ -17,9 +17,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
+from oneshelf.domain.access import Scope, Via
 from oneshelf.domain.identity import name_from
 from oneshelf.errors import MalformedError, OneshelfError
 from oneshelf.web import problems, wording
+from oneshelf.web.auth import principal_of
 from oneshelf.web.bodies import read_capped
 
 Page = Callable[[Request], Awaitable[Response]]
@@ -37,19 +39,23 @@ class Link(NamedTuple):
 
     address: str
     label: str
+    also: str = "-"  # Addresses that begin so are of this page too.
 
 
 NAVIGATION = (
     Link("/", "Home"),
     Link("/skus", "SKUs"),
     Link("/drifts", "Drift"),
+    Link("/conflicts", "Conflicts"),
     Link("/errors", "Errors"),
     Link("/short", "Short list"),
     Link("/orders", "Orders"),
     Link("/stock", "Stock"),
     Link("/go-live", "Go live"),
     Link("/rules", "Rules"),
-    Link("/channels", "Channels"),
+    Link("/channels", "Channels", "/connect"),
+    Link("/files", "Files"),
+    Link("/settings", "Settings"),
 )
 
 _environment = Environment(
@@ -90,20 +96,31 @@ class Said(NamedTuple):
 def page(
     request: Request, template: str, context: Mapping[str, object], *, status: int = 200, said: Said | None = None
 ) -> Response:
-    """The page, or its refreshed part alone where htmx asks for that."""
-    place = request.url.path
+    """The page, or its refreshed part alone where htmx asks for that.
+
+    A form that htmx sent is answered with 200 whatever it says: it puts nothing else onto the page.
+    """
+    place, is_part = request.url.path, request.headers.get("hx-request") == "true"
     whole = {
         "said": said,
         "is_live": False,
         "searched": "",
-        "layout": _LAYOUTS[request.headers.get("hx-request") == "true"],
+        "is_admin": _is_admin(request),
+        "layout": _LAYOUTS[is_part],
         "place": quote(place) + (f"?{request.url.query}" if request.url.query else ""),
         "section": next(
-            (link.address for link in NAVIGATION[1:] if place.startswith(link.address)), "/" if place == "/" else ""
+            (link.address for link in NAVIGATION[1:] if place.startswith((link.address, link.also))),
+            "/" if place == "/" else "",
         ),
         **context,
     }
-    return HTMLResponse(_environment.get_template(template).render(whole), status_code=status)
+    shown = _environment.get_template(template).render(whole)
+    return HTMLResponse(shown, status_code=200 if is_part and request.method == "POST" else status)
+
+
+def _is_admin(request: Request) -> bool:
+    principal = principal_of(request.scope)
+    return principal is not None and principal.may(Scope.ADMIN)
 
 
 def screen(asked: Page) -> Page:
@@ -169,6 +186,12 @@ async def form_of(request: Request) -> Form:
     except ValueError:
         raise problems.UnreadableError("the form cannot be read: it is not UTF-8, or has too many fields") from None
     return Form(fields)
+
+
+def person_of(request: Request) -> str:
+    """Who is logged in; empty where nobody is told apart, or a program asks."""
+    principal = principal_of(request.scope)
+    return principal.name if principal is not None and principal.via is Via.SESSION else ""
 
 
 def typed(request: Request, name: str, *, what: str) -> str:

@@ -1,20 +1,27 @@
-"""Stock: receive, count, adjust, move between states, and send to another location. Each form is one command."""
+"""Stock: what waits for somebody, and what happens to units by hand. Each form is one command, or opens a count."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from oneshelf.domain.account import StockState
-from oneshelf.domain.command import CountedFigure
+from oneshelf.domain.command import CountedFigure, ReturnInto
 from oneshelf.domain.outcome import Done, in_words
+from oneshelf.domain.warehouse_command import WRITE_OFF_STATES, OverInto
 from oneshelf.errors import MalformedError
 from oneshelf.flow.count import CountBegun, begin_count
-from oneshelf.storage import detail_views
+from oneshelf.storage import count_tasks, detail_views, low_stocks, shipments, transfers, views
+from oneshelf.storage.database import Transaction, now
+from oneshelf.web import count_tasks as counting
+from oneshelf.web import warehouse
 from oneshelf.web.engine import Engine, engine_of
 from oneshelf.web.inputs import commands_from, count_begin_from
-from oneshelf.web.pages.frame import Form, Said, form_of, page, screen, typed
+from oneshelf.web.pages.frame import PAGE_ROWS, Form, Said, form_of, page, screen, typed
+from oneshelf.web.warehouse_inputs import count_wish_from
 from oneshelf.web.wording import sentence
 
 # The fields of each form besides its SKU and key: those with units, and the others.
@@ -23,14 +30,36 @@ _FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "count": (("units",), ("location", "figure", "token")),
     "adjust": (("delta_units",), ("location", "reason")),
     "move": (("units",), ("location", "origin", "target")),
+    "write_off": (("units",), ("location", "origin", "reason")),
+    "return": (("units",), ("location", "into")),
+    "announce": (("units", "tolerance_percent"), ("shipment_id", "location", "expected_on")),
+    "unload": (("units",), ("shipment_id",)),
+    "close_shipment": ((), ("shipment_id", "reason")),
+    "settle_over": (("units",), ("shipment_id", "into")),
     "dispatch": (("units",), ("origin", "target", "transfer_id")),
     "arrive": (("units",), ("transfer_id",)),
+    "assemble": (("units",), ("location",)),
+    "disassemble": (("units",), ("location",)),
+}
+_JUMPS = {
+    "low-title": "Low stock",
+    "shipments-title": "Shipments",
+    "transfers-title": "Transfers",
+    "counts-title": "Counts",
+    "inspections-title": "To look at",
+    "receive": "Receive",
+    "count": "Count one",
+    "open": "Count many",
+    "move": "Move",
+    "return": "Return",
+    "unload": "Unload",
+    "assemble": "Kits",
 }
 
 
 @screen
 async def forms(request: Request) -> Response:
-    """The forms, filled with what the address says."""
+    """What waits for somebody, and the forms, filled with what the address says."""
     return await _shown(request, typed(request, "sku", what="SKU"), typed(request, "location", what="location"))
 
 
@@ -42,6 +71,8 @@ async def ask(request: Request) -> Response:
     place = form.text("location") or form.text("origin")
     if form.text("type") == "begin":
         return await _begin(request, engine, sku, place)
+    if form.text("type") == "open":
+        return await _open(request, engine, form)
     [command] = commands_from({"commands": [_told(form)]}, header_key=None)
     [answered] = await engine.post([command])
     is_done = isinstance(answered.outcome, Done)
@@ -56,7 +87,33 @@ def _told(form: Form) -> dict[str, object]:
         raise MalformedError("this form is not known; load the page again")
     numbers, texts = _FIELDS[kind]
     told: dict[str, object] = {"type": kind, **form.filled("key", "sku", *texts)}
+    if kind == "return":
+        told["order"] = form.filled("channel", "order_id")
+    if kind == "arrive":
+        told["is_last"] = not form.text("more_to_come")
+    if kind in ("assemble", "disassemble"):
+        told["components"] = _components(form.text("components"))
     return told | {name: form.number(name) for name in numbers}
+
+
+def _components(text: str) -> list[dict[str, object]]:
+    """One for each line: a SKU, which may hold blanks, and behind the last blank how many of it."""
+    components: list[dict[str, object]] = []
+    for line in filter(None, map(str.strip, text.splitlines())):
+        sku, _, units = line.rpartition(" ")
+        if not sku or not (units.isascii() and units.isdigit() and len(units) < 10):
+            raise MalformedError(f"a component is a SKU, a blank and how many of it, such as MUG 2; not {line[:60]!r}")
+        components.append({"sku": sku, "units": int(units)})
+    return components
+
+
+async def _open(request: Request, engine: Engine, form: Form) -> Response:
+    texts = form.filled("task", "location", "pattern", "by")
+    numbers = {name: form.number(name) for name in ("limit", "threshold_units", "threshold_percent")}
+    wish, by = count_wish_from({**texts, **numbers, "only_drifting": bool(form.text("only_drifting"))})
+    sku_count = await counting.opened(engine, wish, by=by)
+    said = Said(f"{sku_count:,} SKUs are to be counted in {wish.task}: open it above, and count.")
+    return await _shown(request, "", wish.location, said=said)
 
 
 async def _begin(request: Request, engine: Engine, sku: str, place: str) -> Response:
@@ -72,19 +129,47 @@ async def _shown(
     request: Request, sku: str, place: str, *, said: Said | None = None, status: int = 200, token: str = ""
 ) -> Response:
     engine = engine_of(request)
+    state = request.query_params.get("state", "")
     async with engine.database.transaction() as tx:
+        await views.freeze(tx)
         locations = [row.location for row in await detail_views.location_rows(tx)]
+        work = await _work(tx)
+    states = [state.value for state in StockState if state is not StockState.INCOMING]
     context = {
+        "is_live": True,
+        "jumps": _JUMPS,
         "sku": sku,
         "location": place,
+        "shipment": typed(request, "shipment", what="shipment"),
+        "transfer": typed(request, "transfer", what="transfer"),
+        "state": state if state in states else StockState.AVAILABLE.value,
         "locations": locations,
         "token": token,
         "keys": {kind: f"page-{engine.clock.new_id()}" for kind in _FIELDS},
         "transfer_id": engine.clock.new_id(),
-        "states": [state.value for state in StockState if state is not StockState.INCOMING],
+        "count_number": f"{engine.clock.now():%Y-%m-%d-%H%M%S}",
+        "states": states,
+        "loose": [state.value for state in WRITE_OFF_STATES],
         "figures": [figure.value for figure in CountedFigure],
+        "dispositions": [into.value for into in ReturnInto],
+        "over_into": [into.value for into in OverInto],
+        **work,
     }
     return page(request, "stock.html", context, said=said, status=status)
+
+
+async def _work(tx: Transaction) -> dict[str, Any]:
+    """What waits for somebody, the first of each."""
+    overdue_s = warehouse.OVERDUE_DAYS * warehouse.DAY_S
+    return {
+        "at": await now(tx),
+        "low": await low_stocks.rows(tx, limit=PAGE_ROWS),
+        "rule_count": len(await low_stocks.rules(tx)),
+        "shipments": await shipments.rows(tx, limit=PAGE_ROWS),
+        "transfers": await transfers.rows(tx, overdue_s=overdue_s, limit=PAGE_ROWS),
+        "counts": await count_tasks.tasks(tx, limit=PAGE_ROWS),
+        "inspections": await detail_views.inspection_rows(tx, limit=PAGE_ROWS),
+    }
 
 
 ROUTES = [Route("/stock", forms), Route("/stock", ask, methods=["POST"])]

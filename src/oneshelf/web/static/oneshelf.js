@@ -1,4 +1,5 @@
-// Draws the charts, says when the figures on the page are old, and leaves the engine alone while nobody looks.
+// Draws the charts, says when the figures on the page are old, copies what is shown once, and leaves the engine alone
+// while nobody looks.
 "use strict";
 (() => {
   const HEIGHT = 210;
@@ -72,6 +73,32 @@
     document.body.classList.toggle("is-stale", isStale);
   };
 
+  document.addEventListener("click", async (event) => {
+    const button = event.target.closest("[data-copy]");
+    if (!button) return;
+    const source = document.getElementById(button.dataset.copy);
+    // Where the wire is not encrypted there is no clipboard: it is chosen, to be copied by hand.
+    if (!navigator.clipboard) return getSelection().selectAllChildren(source);
+    await navigator.clipboard.writeText(source.textContent);
+    button.textContent = "Copied";
+  });
+  // What takes a while says so.
+  const busy = (button) => {
+    if (!button || !button.dataset.busy || button.dataset.idle) return;
+    button.dataset.idle = button.textContent;
+    button.textContent = button.dataset.busy;
+    button.setAttribute("aria-busy", "true");
+  };
+  document.addEventListener("submit", (event) => busy(event.submitter));
+  document.addEventListener("htmx:before:request", (event) => busy(event.target));
+  document.addEventListener("htmx:finally:request", (event) => {
+    const button = event.target;
+    if (!button.dataset || !button.dataset.idle) return;
+    button.textContent = button.dataset.idle;
+    button.removeAttribute("aria-busy");
+    delete button.dataset.idle;
+    document.getElementById("outcome").focus();
+  });
   document.addEventListener("htmx:config:request", (event) => {
     if (document.hidden) event.preventDefault();
   });
@@ -81,7 +108,12 @@
     if (event.detail.ctx.response.status < 400) show(false);
   });
   document.addEventListener("htmx:after:swap", () => draw(false));
-  document.addEventListener("DOMContentLoaded", () => draw(false));
+  document.addEventListener("DOMContentLoaded", () => {
+    draw(false);
+    // On a phone the menu is wider than the window. Not scrollIntoView: the next Tab would begin from there.
+    const here = document.querySelector(".menu [aria-current]");
+    if (here) here.parentElement.scrollLeft = here.offsetLeft - (here.parentElement.clientWidth - here.clientWidth) / 2;
+  });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw(true));
   window.addEventListener("resize", () => {
     for (const { frame, plot } of charts.values()) plot.setSize({ width: Math.max(frame.clientWidth, 200), height: HEIGHT });

@@ -1,0 +1,97 @@
+"""Connect a channel: look through what a person tells of it, and keep it, in mode watch.
+
+Reads: its settings and secrets as they are kept. Writes: channels. Next: receive, which polls it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import httpx2
+
+from oneshelf.clock import SystemClock
+from oneshelf.domain.identity import Channel, channel_from, location_from
+from oneshelf.errors import ConfigurationError
+from oneshelf.flow.channel import TIMING_NAMES
+from oneshelf.sdk.http import ChannelHttp
+from oneshelf.sdk.kinds import kind_named, load_kinds
+from oneshelf.sdk.limits import Unlimited
+from oneshelf.sdk.message import ChannelConfig
+from oneshelf.storage import catalog, secret_keys
+from oneshelf.storage.catalog import ChannelRow, NewChannel
+from oneshelf.storage.database import Database
+
+TIMING_S_MAX = 7 * 86_400.0
+
+
+def checked_channel(
+    *,
+    kind: str,
+    name: str,
+    location: str,
+    settings: Mapping[str, str],
+    secrets: Mapping[str, str],
+    timing: Mapping[str, str],
+) -> NewChannel:
+    """A channel whose settings its connector accepts. Raises ConfigurationError, MalformedError. Calls nobody."""
+    channel = channel_from(name)
+    chosen = kind_named(load_kinds(), kind)
+    clock = SystemClock()
+    # Nothing is called: the client only has to be there.
+    http = ChannelHttp(httpx2.AsyncClient(), clock=clock, limiter=Unlimited())
+    config = ChannelConfig(channel=channel, settings=settings, secrets=secrets)
+    chosen.open(config, channel=channel, http=http, clock=clock)
+    seconds = {key: _seconds(key, text) for key, text in timing.items()}
+    return NewChannel(channel, kind, location_from(location), settings, secrets, seconds)
+
+
+async def connect(database: Database, new: NewChannel) -> str:
+    """Keep the channel, in mode watch; said again, or after a crash, it is kept once.
+
+    Returns the mode that it had, where another location or setting has set it back to watch. Raises ConfigurationError.
+    """
+    async with database.transaction() as tx:
+        if not await catalog.known_locations(tx, [new.location]):
+            raise ConfigurationError(
+                f"no location {new.location!r}. Name it first: oneshelf stock add-location {new.location}"
+            )
+        return await catalog.add_channel(tx, new, keyring=database.keyring)
+
+
+async def found(database: Database, name: Channel) -> ChannelRow | None:
+    """The channel as it is kept, its secrets sealed; None where there is none of this name."""
+    async with database.transaction() as tx:
+        return next((row for row in await catalog.channels(tx) if row.channel == name), None)
+
+
+def with_kept(
+    database: Database, row: ChannelRow | None, settings: Mapping[str, str], secrets: Mapping[str, str]
+) -> dict[str, str]:
+    """The secrets that were typed, and those that are kept of the others.
+
+    Another address is told no secret that was typed for the one of before: ConfigurationError, as where one does not
+    open. Raises KeyMissingError.
+    """
+    if row is None:
+        return dict(secrets)
+    left = {name: text for name, text in row.secrets.items() if name not in secrets}
+    names = settings.keys() | row.settings.keys()
+    moved = [name for name in sorted(names) if settings.get(name, "") != row.settings.get(name, "")]
+    if left and any(settings.get(name, "").startswith("http") for name in moved):
+        raise ConfigurationError(
+            f"{', '.join(moved)} is another one, so the secrets have to be typed anew: {', '.join(sorted(left))}"
+        )
+    return {**secret_keys.opened(database.keyring, left, table=secret_keys.TYPED, channel=row.channel), **secrets}
+
+
+def _seconds(name: str, text: str) -> float:
+    if name not in TIMING_NAMES:
+        raise ConfigurationError(f"unknown timing {name!r}; there are: {', '.join(TIMING_NAMES)}")
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= TIMING_S_MAX:
+        raise ConfigurationError(f"timing {name} takes seconds above 0 and up to a week, not {text[:40]!r}")
+    return seconds

@@ -1,0 +1,119 @@
+"""People: who may log in, and as what. A password is set by its owner alone, by a link that is shown once."""
+
+from __future__ import annotations
+
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from oneshelf.domain.access import Role
+from oneshelf.errors import MalformedError
+from oneshelf.storage import second_factors, users
+from oneshelf.storage.database import Transaction, now
+from oneshelf.web.auth import principal_of
+from oneshelf.web.engine import engine_of
+from oneshelf.web.pages.frame import Said, form_of, page, person_of, screen
+from oneshelf.web.passwords import user_name_from
+
+MAY = {
+    Role.VIEWER: "see everything but Settings",
+    Role.WAREHOUSE: "and move, count and reserve units",
+    Role.OPERATOR: "and say what listings show, and bring in files",
+    Role.ADMIN: "and connect channels, and say who may do what",
+}
+# What would keep an admin out of here, or let in whoever has only the session, is done by another one.
+_OF_ANOTHER = frozenset({"role", "disable", "reset", "reset-second-factor"})
+
+
+@screen
+async def listed(request: Request) -> Response:
+    """All people."""
+    return await _shown(request)
+
+
+@screen
+async def add(request: Request) -> Response:
+    """Add a person, and show the link with which they set a password. A name is used once, so twice adds nobody."""
+    form, engine = await form_of(request), engine_of(request)
+    name, role = user_name_from(form.text("name")), _role_from(form.text("role"))
+    principal = principal_of(request.scope)
+    by = principal.name if principal else ""
+    async with engine.database.transaction() as tx:
+        is_new = await users.add(tx, engine.clock.new_id(), name=name, role=role, created_by=by)
+        link = await users.invite(tx, name) if is_new else ""
+    if not is_new:
+        return await _shown(request, Said(f"There is, or was, a user {name}: a name is used once.", "bad"), status=409)
+    return await _shown(request, Said(f"{name} is added as {role.value}."), link=link, whose=name)
+
+
+@screen
+async def change(request: Request) -> Response:
+    """Another role, out or in again, out everywhere, or a new link."""
+    form, name = await form_of(request), user_name_from(request.path_params["name"])
+    act = form.text("act")
+    if act in _OF_ANOTHER and name == person_of(request):
+        words = "This is another admin's to do, or oneshelf user's on the machine: it could keep you out."
+        return await _shown(request, Said(words, "bad"), status=409)
+    async with engine_of(request).database.transaction() as tx:
+        if act == "reset":
+            link = await users.invite(tx, name)
+            is_known, words = bool(link), f"The password of {name} is good no more."
+        else:
+            link = ""
+            is_known, words = await _changed(tx, name, act, form.text("role"))
+    if not is_known:
+        return await _shown(request, Said(f"There is no user {name} that this can be done to.", "bad"), status=404)
+    return await _shown(request, Said(words), link=link, whose=name)
+
+
+async def _changed(tx: Transaction, name: str, act: str, role: str) -> tuple[bool, str]:
+    match act:
+        case "role":
+            wanted = _role_from(role)
+            return await users.set_role(tx, name, wanted), f"{name} is {wanted.value}, and has to log in again."
+        case "disable":
+            return await users.set_disabled(tx, name, is_disabled=True), f"{name} is let in no more."
+        case "enable":
+            return await users.set_disabled(tx, name, is_disabled=False), f"{name} is let in again."
+        case "reset-second-factor":
+            await second_factors.forget(tx, name)
+            return await users.sign_out(tx, name), f"{name} logs in with the password alone, and sets another one up."
+        case "sign-out":
+            return await users.sign_out(tx, name), f"{name} is logged out everywhere."
+        case _:
+            raise MalformedError("say what to do: role, disable, enable, sign-out, reset or reset-second-factor")
+
+
+def _role_from(text: str) -> Role:
+    try:
+        return Role(text)
+    except ValueError:
+        raise MalformedError(f"a role is one of {', '.join(Role)}") from None
+
+
+async def _shown(
+    request: Request, said: Said | None = None, *, status: int = 200, link: str = "", whose: str = ""
+) -> Response:
+    engine = engine_of(request)
+    async with engine.database.transaction() as tx:
+        at = await now(tx)
+        rows = await users.listed(tx)
+    base = engine.public_url or str(request.base_url).rstrip("/")
+    context = {
+        "at": at,
+        "people": rows,
+        "me": person_of(request),
+        "roles": {role.value: words for role, words in MAY.items()},
+        "link": f"{base}/set-up?{urlencode({'link': link})}" if link else "",
+        "whose": whose,
+    }
+    return page(request, "people.html", context, said=said, status=status)
+
+
+ROUTES = [
+    Route("/settings/people", listed),
+    Route("/settings/people", add, methods=["POST"]),
+    Route("/settings/people/{name:path}", change, methods=["POST"]),
+]
