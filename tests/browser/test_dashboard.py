@@ -58,6 +58,9 @@ async def trade(shop: Shop) -> None:
     rule = {"channel": "market", "terms": {"buffer_units": 2}}
     assert (await shop.client.put("/v1/policies", json=rule)).status_code == 200
     await shop.plan_and_look()
+    # The engine has not planned it yet: pages tell what it comes to.
+    shares = {"pools": [{"channel": "web-shop", "percent": 80}, {"channel": "market", "units": 20, "kind": "soft"}]}
+    assert (await shop.client.put("/v1/policies/allocations", json={"sku": "BOWL", **shares})).status_code == 200
 
 
 def sums(dsn: str) -> dict[str, int]:
@@ -91,6 +94,7 @@ PAGES = {
     "plan": ("/go-live/kiosk", "Sign off"),
     "rules": ("/rules", "keep back"),
     "history": ("/rules/history", "buffer units"),
+    "pools": ("/rules/pools?sku=BOWL", "The pools of"),
     "channels": ("/channels", "kiosk"),
     "channel": ("/channels/market", "Stop writing to it"),
     "missing": ("/skus/NOBODY", "No SKU NOBODY"),

@@ -320,10 +320,10 @@ async def test_what_a_first_measurement_makes_scarce_is_planned_though_nothing_m
     await shop.settle()
     await measured(shop)
     async with shop.database.transaction() as tx:
-        assert await touched.claim(tx, limit=9) == [Sku("CAP")], "50 mugs are plenty for one a day"
+        assert (await touched.claim(tx, limit=9)).skus == [Sku("CAP")], "50 mugs are plenty for one a day"
     await measured(shop)
     async with shop.database.transaction() as tx:
-        assert await touched.claim(tx, limit=9) == []
+        assert (await touched.claim(tx, limit=9)).skus == []
 
 
 async def test_a_channel_that_was_just_connected_is_measured_at_once(shop: Shop) -> None:

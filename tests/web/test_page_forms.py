@@ -115,7 +115,8 @@ async def test_what_is_no_number_is_refused_on_a_page_that_leads_on(shop: Shop, 
 
 FORMS = ["/connect/shopify", "/settings/people", "/settings/tokens", "/settings/events", f"/files/{'0' * 32}"]
 FORMS += [f"/conflicts/{'0' * 32}", "/settings/people/eve", "/settings/tokens/till", "/settings/events/erp"]
-FORMS += ["/stock", "/errors", "/rules", "/skus/MUG", "/go-live/paper", "/channels/paper", f"/drifts/{'0' * 32}"]
+FORMS += ["/stock", "/errors", "/rules", "/rules/pools", "/skus/MUG", "/go-live/paper", "/channels/paper"]
+FORMS += [f"/drifts/{'0' * 32}"]
 
 
 @pytest.mark.parametrize("path", FORMS)
@@ -187,6 +188,31 @@ async def test_a_rule_shows_its_effect_before_it_is_saved_and_keeps_terms_withou
     assert "buffer units" in (await shop.client.get("/rules/history")).text
     assert "has ended" in said(await sent(shop, "/rules", {"sku": "MUG", "act": "end"}))
     assert (await shop.client.get("/v1/policies")).json()["policies"] == []
+
+
+async def test_a_plan_shows_its_pools_before_it_is_saved_and_keeps_its_order(shop: Shop) -> None:
+    await a_mug(shop)
+    wish: dict[str, str | list[str]] = {"sku": "MUG", "share paper": "80%", "kind paper": "soft", "refill": "manual"}
+    shown = await sent(shop, "/rules/pools", {**wish, "act": "preview"})
+    assert re.search(r'data-would="MUG/paper".*?<td class="n strong">8</td>', shown.text, re.S)
+    assert re.search(r'data-effect="paper/MUG".*?>10</td><td class="n strong">8</td>', shown.text, re.S)
+    assert (await shop.client.get("/v1/policies/allocations")).json()["allocations"] == []
+    assert "Saved" in said(await sent(shop, "/rules/pools", {**wish, "act": "save"}))
+    await shop.settle()
+    page = (await shop.client.get("/rules/pools?sku=MUG")).text
+    assert re.search(r'data-pool="paper".*?<td class="n strong">8</td>', page, re.S)
+    assert 'value="80%"' in page
+    assert "paper" in (await shop.client.get("/rules/history")).text
+    assert "shared anew" in said(await sent(shop, "/rules/pools", {"sku": "MUG", "act": "refill"}))
+    assert "has ended" in said(await sent(shop, "/rules/pools", {"sku": "MUG", "act": "end"}))
+    for wrong, words in (
+        ({"share paper": "most"}, "80%"),
+        ({}, "channel has a share"),
+        ({"share paper": "80%", "refill": "daily"}, "03:00"),
+        ({"share paper": "80%", "rebalance_points": "ten"}, "Follow sales by"),
+    ):
+        answer = await sent(shop, "/rules/pools", {"sku": "MUG", **wrong, "act": "save"})
+        assert (answer.status_code, words in answer.text) == (422, True), answer.text
 
 
 async def test_a_rule_with_what_is_no_number_is_refused_by_the_name_of_its_field(shop: Shop) -> None:

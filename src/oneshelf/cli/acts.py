@@ -25,6 +25,7 @@ READS = frozenset(
         *("truth history", "truth list", "truth preview"),
         *("stock backorders", "stock bundles", "stock exposure", "stock list", "token list", "user list"),
         *("wholesale list", "wholesale partners", "wholesale show"),
+        *("stock pools list", "stock pools preview", "stock pools show"),
     }
 )
 

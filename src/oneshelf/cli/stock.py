@@ -12,6 +12,7 @@ from oneshelf.cli import (
     stock_files,
     stock_offers,
     stock_orders,
+    stock_pools,
     stock_reservations,
     stock_sharing,
     stock_shipments,
@@ -95,3 +96,4 @@ stock_reservations.register(app)
 stock_sharing.register(app)
 stock_shipments.register(app)
 stock_work.register(app)
+app.add_typer(stock_pools.app, name="pools")

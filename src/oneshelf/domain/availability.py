@@ -186,6 +186,7 @@ def _offer(derivation: Derivation) -> Offer:
         beyond=given.beyond,
         computed_buffer_units=given.computed_buffer_units,
         allocated_elsewhere=given.allocated_elsewhere,
+        pool=given.pool,
     )
 
 

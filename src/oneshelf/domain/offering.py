@@ -11,7 +11,8 @@ from oneshelf.domain.command import Component
 from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku
 from oneshelf.domain.ledger import Balance, BalanceKey
 from oneshelf.domain.policy import NO_POLICY, Policy, Rule, Scope, effective
-from oneshelf.domain.terms import NOTHING_BEYOND, UNCONDITIONAL, Beyond, Conditions
+from oneshelf.domain.pool import Pools
+from oneshelf.domain.terms import NOTHING_BEYOND, UNCONDITIONAL, Beyond, Conditions, PoolLimit
 
 OfferKey = tuple[Channel, ChannelSku]
 
@@ -39,11 +40,15 @@ class Offered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stock:
-    """The counted SKUs at one instant. `in_suspense`: SKU -> units, and how often they changed."""
+    """The counted SKUs at one instant. `in_suspense`: SKU -> units, and how often they changed.
+
+    `pools`: of the balances that an allocation plan reaches, less what is in suspense.
+    """
 
     shelves: Mapping[Sku, Mapping[Location, Balance]]
     in_suspense: Mapping[Sku, tuple[int, int]]
     beyond: Mapping[BalanceKey, Beyond] = field(default_factory=dict)
+    pools: Mapping[BalanceKey, Pools] = field(default_factory=dict)
 
 
 class Rules:
@@ -95,11 +100,14 @@ def derive_all(
     alike: dict[tuple[object, ...], Derivation] = {}
     for one, policy in listed:
         buffer, elsewhere = buffers.get(one.key, 0), set_aside[one.sku, one.location]
+        pool = _pool(one, stock)
         # Most listings of a SKU show the same for the same reasons.
-        why = (one.sku, one.location, one.pack_units, one.components, id(policy), buffer, elsewhere)
+        why = (one.sku, one.location, one.pack_units, one.components, id(policy), buffer, elsewhere, pool)
         derivation = alike.get(why)
         if derivation is None:
-            conditions = Conditions(policy=policy, computed_buffer_units=buffer, allocated_elsewhere=elsewhere)
+            conditions = Conditions(
+                policy=policy, computed_buffer_units=buffer, allocated_elsewhere=elsewhere, pool=pool
+            )
             derivation = alike[why] = _derive(one, stock, conditions)
         found[one.key] = derivation
     return found
@@ -111,6 +119,22 @@ def _set_aside(one: Offered, policy: Policy, stock: Stock) -> int:
         return 0
     available_to_sell = _derive(one, stock, UNCONDITIONAL).available_to_sell
     return policy.at(available_to_sell).terms.allocation_units or 0
+
+
+def _pool(one: Offered, stock: Stock) -> PoolLimit | None:
+    """What its channel's pool lets it show; of a bundle, of whole bundles, that of its scarcest component."""
+    if not stock.pools:
+        return None
+    if not one.components:
+        pools = stock.pools.get((one.sku, one.location))
+        return pools.limit(one.channel) if pools is not None else None
+    limits = []
+    for part in one.components:
+        if pools := stock.pools.get((part.sku, one.location)):
+            limit = pools.limit(one.channel)
+            words = f"{limit.words} of {part.sku}, {part.units} in each"
+            limits.append(replace(limit, units=limit.units // part.units, words=words))
+    return min(limits, key=lambda limit: limit.units, default=None)
 
 
 def _derive(one: Offered, stock: Stock, conditions: Conditions) -> Derivation:

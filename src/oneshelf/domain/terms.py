@@ -4,7 +4,8 @@ The steps, in this order; each rounds down, and is left out where no rule states
 
 1. `stop_sell_at`: with so many or fewer available to sell the listing shows 0, and no other step follows.
 2. `allocation_units`: so many are set aside for this listing, so it shows at most these. Listings of the same SKU that
-   have no allocation leave to it what others have set aside.
+   have no allocation leave to it what others have set aside. Of an allocation plan: at most what is left in the pool
+   of its channel.
 3. `percent` of what is left.
 4. `buffer_units`, or what was measured where `computed_buffer` says so, the larger of both, is kept back.
 5. What may be promised beyond the shelf (a backorder or preorder of the ledger, less what is short already) is offered
@@ -45,18 +46,28 @@ class Beyond:
 NOTHING_BEYOND = Beyond()
 
 
+@dataclass(frozen=True, slots=True)
+class PoolLimit:
+    """What the pool of a listing's channel lets it show, why in words, and the plan that says so (`domain.pool`)."""
+
+    units: int
+    words: str
+    rule: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conditions:
     """What the figure of a listing follows from beside its shelf. `beyond`: units of the SKU, or whole bundles.
 
     `computed_buffer_units`: what was measured for this listing, 0 when unknown. `allocated_elsewhere`: units that other
-    listings of the SKU have set aside.
+    listings of the SKU have set aside. `pool`: what an allocation plan lets it show; None: no plan reaches it.
     """
 
     policy: Policy = NO_POLICY
     beyond: Beyond = NOTHING_BEYOND
     computed_buffer_units: int = 0
     allocated_elsewhere: int = 0
+    pool: PoolLimit | None = None
 
 
 UNCONDITIONAL = Conditions()
@@ -76,10 +87,10 @@ class _Walk:
     units: int
     steps: list[Step] = field(default_factory=list)
 
-    def to(self, units: int, name: str, *terms: str) -> None:
-        """Take a step: to `units`, because of these terms."""
+    def to(self, units: int, name: str, *terms: str, rule: str = "") -> None:
+        """Take a step: to `units`, because of these terms, or of what `rule` says."""
         said = dict.fromkeys(self.policy.said_by[term] for term in terms if term in self.policy.said_by)
-        self.steps.append(Step(name, self.units, units, "; ".join(said)))
+        self.steps.append(Step(name, self.units, units, rule or "; ".join(said)))
         self.units = units
 
 
@@ -121,6 +132,8 @@ def _of_the_shelf(way: _Walk, offer: Offer) -> None:
     elif offer.allocated_elsewhere:
         left = max(0, way.units - offer.allocated_elsewhere)
         way.to(left, f"{offer.allocated_elsewhere} are set aside for other listings")
+    if offer.pool is not None:
+        way.to(min(way.units, offer.pool.units), offer.pool.words, rule=offer.pool.rule)
     if terms.percent is not None:
         way.to(way.units * terms.percent // 100, f"{terms.percent} percent", "percent")
     if terms.buffer_units is not None or terms.computed_buffer:

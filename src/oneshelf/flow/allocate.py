@@ -18,7 +18,7 @@ from uuid import UUID
 
 import msgspec
 
-from oneshelf.domain import allocation
+from oneshelf.domain import allocating
 from oneshelf.domain.bundle import named
 from oneshelf.domain.command import CommandKey
 from oneshelf.domain.ledger import BalanceKey
@@ -127,10 +127,10 @@ async def allocate(database: Database, new_id: NewId, *, keys: Collection[Balanc
         opened = await _open(tx, new_id, orders, lines, places=wanted)
         opened.shelf.fill_shortages()
         rooms = await rooms_of(tx, {key: opened.shelf.available(*key) for key in wanted})
-        done += allocation.share_out(opened.shelf, lines, rooms, now=opened.now)
+        done += allocating.share_out(opened.shelf, lines, rooms, now=opened.now)
         await shelves.write(tx, opened.shelf, now=opened.now)
         await wholesale.save_lines(tx, [line for _, line in lines])
-        short = [line for _, line in lines if line.units_open > allocation.units_allocated(opened.shelf, line)]
+        short = [line for _, line in lines if line.units_open > allocating.units_allocated(opened.shelf, line)]
         is_short = {line.key for line in short}
         await wholesale.look_in(tx, short, wait_s=WAITS_S)
         await wholesale.look_in(tx, [line for _, line in lines if line.key not in is_short], wait_s=HAS_ALL_S)
@@ -197,7 +197,7 @@ async def end(
         of_it = [line for line in order.lines if not line_ids or line.line_id in line_ids]
         is_news = any(line.units_open for line in of_it)
         for line in of_it:
-            allocation.cancel(opened.shelf, order, line, now=opened.now)
+            allocating.cancel(opened.shelf, order, line, now=opened.now)
         order.close_if_done()
         return is_news
 
@@ -241,7 +241,7 @@ async def _keep(tx: Transaction, new_id: NewId, wish: WholesaleWish, *, came_by:
         words = f"order {wish.order_id}: cancel_after {wish.cancel_after} is over; nothing of it is wanted any more"
         return Refusal(RefusalKind.OVERDUE, words)
     opened = await _open(tx, new_id, [order], [(order, line) for line in order.lines])
-    if refused := allocation.amend(opened.shelf, order, wish, now=opened.now):
+    if refused := allocating.amend(opened.shelf, order, wish, now=opened.now):
         return refused
     order.fingerprint = fingerprint
     opened.shelf.fill_shortages()
@@ -297,7 +297,7 @@ def _released(opened: Opened, order: WholesaleOrder) -> bool | Refusal:
         return closed(order)
     is_news = order.state is not OrderState.RELEASED
     for line in order.lines if is_news else ():
-        allocation.take_back(opened.shelf, order, line, line.units_open, now=opened.now)
+        allocating.take_back(opened.shelf, order, line, line.units_open, now=opened.now)
     order.state = OrderState.RELEASED
     return is_news
 
@@ -316,7 +316,7 @@ async def _ship(tx: Transaction, new_id: NewId, order: WholesaleOrder, leaving: 
         if one.line_id not in lines:
             return no_such_line(order, one.line_id)
     opened = await _open(tx, new_id, [order], [(order, line) for line in order.lines], claims=True)
-    held = {name: allocation.units_allocated(opened.shelf, line) for name, line in lines.items()}
+    held = {name: allocating.units_allocated(opened.shelf, line) for name, line in lines.items()}
     wanted = list(leaving) or [Leaving(line_id=name, units=units) for name, units in held.items() if units]
     if not wanted:
         words = f"order {order.order_id} holds nothing that could ship; see: oneshelf wholesale show {order.order_id}"
@@ -331,7 +331,7 @@ async def _ship(tx: Transaction, new_id: NewId, order: WholesaleOrder, leaving: 
                 f"line {name} of {order.order_id}: {units} of {lines[name].sku} are to ship and {held[name]} are "
                 f"allocated; {lines[name].units_open - held[name]} wait for units",
             )
-        allocation.ship(opened.shelf, order, lines[name], units, now=opened.now)
+        allocating.ship(opened.shelf, order, lines[name], units, now=opened.now)
     order.close_if_done()
     opened.shelf.fill_shortages()
     await _write(tx, opened, [order])

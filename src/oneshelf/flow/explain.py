@@ -7,7 +7,7 @@ Next: whoever asked.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TypedDict
 
@@ -15,6 +15,7 @@ from oneshelf.domain.availability import Derivation, bounded
 from oneshelf.domain.identity import Location, Sku
 from oneshelf.domain.ledger import Balance
 from oneshelf.domain.offering import derive_all
+from oneshelf.flow.pooling import sellable_now
 from oneshelf.storage import devices, explanations, offers, past, policies, rights, views
 from oneshelf.storage.database import Database, Transaction, now
 from oneshelf.storage.drifts import DriftRow
@@ -81,6 +82,7 @@ async def _now(tx: Transaction, key: ListingKey, names: explanations.ListingName
     sold = await offers.of_skus(tx, [names.sku])
     rules = await policies.rules_of(tx, {(one.sku, one.channel) for one in sold})
     stock = await offers.stock_of(tx, sold)
+    stock = replace(stock, pools=await sellable_now(tx, stock.shelves, at=present))
     derivation = derive_all(sold, rules, stock)[key]
     guards = await rights.guards(tx, {names.sku, *(one.sku for one in derivation.components)})
     rows = (await views.listings_of(tx, [names.sku]))[names.sku]

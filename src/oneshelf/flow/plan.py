@@ -1,7 +1,8 @@
 """Work out what each listing should show.
 
-Reads: touched SKUs, bundles, balances, policies, what listings may sell, what wholesale orders wait for. Writes: the
-desired figure of their listings with its derivation; whether a SKU is guarded.
+Reads: touched SKUs, bundles, balances, policies, allocation plans, what listings may sell, what wholesale orders wait
+for. Writes: the desired figure of their listings with its derivation; whether a SKU is guarded; the pools of its
+allocation plan.
 Next: push.
 """
 
@@ -20,6 +21,7 @@ from oneshelf.domain.listing import Listing, Phase
 from oneshelf.domain.offering import Offered, Stock, derive_all
 from oneshelf.domain.rights import Mode, Seller, Standing, desired, is_guarded, scarcest
 from oneshelf.domain.terms import Beyond
+from oneshelf.flow.pooling import keep_pools
 from oneshelf.flow.room import rooms
 from oneshelf.storage import (
     backorders,
@@ -49,7 +51,7 @@ Derived = list[tuple[publications.Plannable, Derivation]]
 async def plan(database: Database, *, blind: Collection[Channel] = ()) -> int:
     """Plan one batch of touched SKUs. `blind`: channels that do not compare what is written. Returns how many SKUs."""
     async with database.transaction() as tx:
-        skus = await touched.claim(tx, limit=BATCH)
+        skus, has_pools = await touched.claim(tx, limit=BATCH)
         if not skus:
             return 0
         plannable = await publications.lock_for_planning(tx, skus)
@@ -60,11 +62,18 @@ async def plan(database: Database, *, blind: Collection[Channel] = ()) -> int:
         has_bundle = any(candidate.components for candidate in plannable)
         in_suspense = await publications.in_suspense(tx, counted) if has_bundle else _in_suspense(plannable)
         beyond = await backorders.beyond(tx, counted)
-        derived = await _derive(tx, plannable, Stock(shelves=shelves, in_suspense=in_suspense, beyond=beyond))
+        pools = await keep_pools(tx, shelves, _whole(plannable, skus), at=at) if has_pools else {}
+        stock = Stock(shelves=shelves, in_suspense=in_suspense, beyond=beyond, pools=pools)
+        derived = await _derive(tx, plannable, stock)
         shared = await _shared(tx, skus, derived, shelves, beyond)
         bounds = await _guard(tx, shared, derived, shelves, blind)
         await publications.set_desired(tx, _plans(derived, bounds), at=at)
     return len(skus)
+
+
+def _whole(plannable: Sequence[publications.Plannable], claimed: Collection[Sku]) -> set[Sku]:
+    """SKUs of which all listings are here. Of a component that a bundle has brought in they are not."""
+    return {*claimed, *(sku for one in plannable if one.listing.sku in claimed for sku in one.needs)}
 
 
 def _in_suspense(plannable: Sequence[publications.Plannable]) -> dict[Sku, tuple[int, int]]:
@@ -131,9 +140,8 @@ async def _shared(
     counted = {sku for candidate, _ in derived for sku in candidate.needs}
     guards = await rights.guards(tx, counted | {candidate.listing.sku for candidate, _ in derived})
     frozen = {sku for sku, guard in guards.items() if guard.mode is Mode.FROZEN}
-    # Of a component that a bundle has brought in, not all listings are here: it stays as it is.
-    whole = {sku for candidate, _ in derived if candidate.listing.sku in claimed for sku in candidate.needs}
-    mine = {sku: guard for sku, guard in guards.items() if sku in counted and (sku in claimed or sku in whole)}
+    whole = _whole([candidate for candidate, _ in derived], claimed)
+    mine = {sku: guard for sku, guard in guards.items() if sku in counted and sku in whole}
     tills = await devices.allowances(tx) if guards else {}
     are_guarded = await _are_guarded(tx, mine, derived, shelves, beyond, tills)
     # A bundle has no units of its own to share: its components have.
@@ -258,7 +266,9 @@ async def _earmarked(tx: Transaction, guarded: Collection[Sku], shelves: Shelves
 
 
 def _weight(derivation: Derivation, rate_per_s: float) -> Fraction:
-    """Its part of the sales, in tenths of units a day, times what a sale there is worth."""
+    """Its part of the sales, in tenths of units a day, times what a sale there is worth; of a pool, what is left."""
+    if derivation.conditions.pool is not None:
+        return max(LEAST_WEIGHT, Fraction(derivation.conditions.pool.units))
     return max(1, round(rate_per_s * 864_000)) * max(LEAST_WEIGHT, Fraction(derivation.conditions.policy.split_weight))
 
 

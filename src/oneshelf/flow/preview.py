@@ -1,25 +1,29 @@
-"""Tell what a rule would do before it is saved, and what a channel would show once it is signed off.
+"""Tell what a rule or an allocation plan would do before it is saved, and what a channel would show once signed off.
 
-Reads: listings, policies, balances, what wholesale holds. Writes: nothing.
+Reads: listings, policies, allocation plans, balances, what wholesale holds. Writes: nothing.
 Next: rule, or a sign-off, if somebody likes what it would do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
+from oneshelf.domain.allocation import AllocationPlan
 from oneshelf.domain.availability import Derivation
 from oneshelf.domain.go_live import PlanLine, in_order, line_of
-from oneshelf.domain.identity import Channel
-from oneshelf.domain.offering import derive_all
+from oneshelf.domain.identity import Channel, Location, Sku
+from oneshelf.domain.offering import Offered, Rules, Stock, derive_all
 from oneshelf.domain.outcome import UnknownSku
 from oneshelf.domain.policy import LOW, OF_WHOLESALE, Rule, Scope, UnknownChannel, changed
+from oneshelf.domain.pool import Pools
 from oneshelf.domain.terms import Step
 from oneshelf.domain.wholesale import WHOLESALE
+from oneshelf.flow.pooling import Wish, pools_now, sellable, sellable_now
 from oneshelf.flow.room import places
-from oneshelf.storage import offers, policies, sign_offs, views, wholesale
-from oneshelf.storage.database import Database, Transaction
+from oneshelf.storage import allocations, balances, catalog, offers, policies, sign_offs, views, wholesale
+from oneshelf.storage.database import Database, Transaction, now
 from oneshelf.storage.listings import ListingKey
 
 
@@ -73,6 +77,28 @@ async def preview_of_channel(database: Database, channel: Channel) -> list[PlanL
     return in_order(lines)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolEffect:
+    """The pools of a SKU at a location as they are and as they would be; None: there are none."""
+
+    sku: Sku
+    location: Location
+    now: Pools | None
+    would: Pools | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanPreview:
+    """What an allocation plan would do. The page is of listings, as in `Preview`; `pools` are those that they sell."""
+
+    scope: Scope
+    plan: AllocationPlan | None
+    pools: tuple[PoolEffect, ...]
+    effects: tuple[Effect, ...]
+    rest_count: int
+    next_key: ListingKey | None
+
+
 async def preview(
     database: Database,
     scope: Scope,
@@ -94,29 +120,15 @@ async def preview(
             return refusal
         before = None if replaces else await policies.find(tx, scope)
         rule = changed(before or Rule(scope=scope), changes)
-        page = await offers.in_scope(tx, scope, after=after, limit=limit)
-        last = page[-1][0] if page else after
-        rest = await offers.count_in_scope(tx, scope, after=last)
-        sold = await offers.of_skus(tx, {sku for _, sku in page})
-        rules = await policies.rules_of(tx, {(one.sku, one.channel) for one in sold})
-        stock = await offers.stock_of(tx, sold)
+        page = await _page(tx, scope, after=after, limit=limit)
+        stock = replace(page.stock, pools=await sellable_now(tx, page.stock.shelves, at=await now(tx)))
         is_of_wholesale = {name.removeprefix(LOW) for name in changes} & OF_WHOLESALE
         of_wholesale = await _of_wholesale(tx, rule, limit=limit) if is_of_wholesale else ()
-    now = derive_all(sold, rules, stock)
-    then = derive_all(sold, rules.with_wish(scope, rule if rule.stated() else None), stock)
-    on_page = {key for key, _ in page}
-    effects = [
-        _effect(key, one.sku, now[key], then[key], is_in_scope=key in on_page)
-        for one in sold
-        for key in [one.key]
-        if key in on_page or (now[key].units != then[key].units and not rules.is_reached(one, scope))
-    ]
+    before_it = derive_all(page.sold, page.rules, stock)
+    then = derive_all(page.sold, page.rules.with_wish(scope, rule if rule.stated() else None), stock)
+    effects = _effects(page, scope, before_it, then)
     return Preview(
-        rule=rule,
-        effects=tuple(effects),
-        rest_count=rest,
-        next_key=last if rest else None,
-        wholesale=of_wholesale,
+        rule=rule, effects=effects, rest_count=page.rest_count, next_key=page.next_key, wholesale=of_wholesale
     )
 
 
@@ -135,6 +147,84 @@ async def _of_wholesale(tx: Transaction, rule: Rule, *, limit: int) -> tuple[Who
             would_units=place.units(then),
         )
         for (sku, location), place in sorted((await places(tx, available)).items())
+    )
+
+
+async def preview_plan(
+    database: Database,
+    scope: Scope,
+    plan: AllocationPlan | None,
+    *,
+    after: ListingKey | None = None,
+    limit: int = 100,
+) -> PlanPreview | UnknownSku | UnknownChannel:
+    """What it would do to have this allocation plan for its scope, None: no plan. As `preview`, nothing is saved."""
+    async with database.transaction() as tx:
+        await views.freeze(tx)
+        if refusal := await allocations.unknown(tx, scope, plan):
+            return refusal
+        page = await _page(tx, scope, after=after, limit=limit)
+        at, wish = await now(tx), Wish(scope=scope, plan=plan)
+        shelves = page.stock.shelves
+        held = await pools_now(tx, shelves, at=at)
+        would = await pools_now(tx, shelves, at=at, wish=wish)
+        as_is = replace(page.stock, pools=await sellable(tx, held))
+        wished = replace(page.stock, pools=await sellable(tx, would))
+    return PlanPreview(
+        scope=scope,
+        plan=plan,
+        pools=tuple(
+            PoolEffect(sku=key[0], location=key[1], now=held.get(key), would=would.get(key))
+            for key in sorted(held.keys() | would.keys())
+        ),
+        effects=_effects(
+            page, scope, derive_all(page.sold, page.rules, as_is), derive_all(page.sold, page.rules, wished)
+        ),
+        rest_count=page.rest_count,
+        next_key=page.next_key,
+    )
+
+
+async def pools_of(database: Database, sku: Sku, *, is_refilled: bool = False) -> dict[Location, Pools] | UnknownSku:
+    """The pools of a SKU now, by location; `is_refilled`: as a refill would make them. Nothing is saved."""
+    async with database.transaction() as tx:
+        await views.freeze(tx)
+        if not await catalog.known_skus(tx, [sku]):
+            return UnknownSku(sku)
+        wish = Wish(refilled=frozenset([sku]) if is_refilled else frozenset())
+        held = await pools_now(tx, await balances.read(tx, [sku]), at=await now(tx), wish=wish)
+    return {location: one for (_, location), one in sorted(held.items())}
+
+
+class _Page(NamedTuple):
+    """The listings of a page, and all that are derived with them: `sold`, all listings of their SKUs."""
+
+    keys: set[ListingKey]
+    rest_count: int
+    next_key: ListingKey | None
+    sold: list[Offered]
+    rules: Rules
+    stock: Stock
+
+
+async def _page(tx: Transaction, scope: Scope, *, after: ListingKey | None, limit: int) -> _Page:
+    page = await offers.in_scope(tx, scope, after=after, limit=limit)
+    last = page[-1][0] if page else after
+    rest = await offers.count_in_scope(tx, scope, after=last)
+    sold = await offers.of_skus(tx, {sku for _, sku in page})
+    rules = await policies.rules_of(tx, {(one.sku, one.channel) for one in sold})
+    stock = await offers.stock_of(tx, sold)
+    return _Page({key for key, _ in page}, rest, last if rest else None, sold, rules, stock)
+
+
+def _effects(
+    page: _Page, scope: Scope, now: Mapping[ListingKey, Derivation], then: Mapping[ListingKey, Derivation]
+) -> tuple[Effect, ...]:
+    return tuple(
+        _effect(key, one.sku, now[key], then[key], is_in_scope=key in page.keys)
+        for one in page.sold
+        for key in [one.key]
+        if key in page.keys or (now[key].units != then[key].units and not page.rules.is_reached(one, scope))
     )
 
 

@@ -1,7 +1,8 @@
-"""Say what each listing may show of what is available to sell: the rule of a scope, and how all SKUs are shared.
+"""Say what each listing may show of what is available to sell: the rule of a scope, its allocation plan, and how all
+SKUs are shared.
 
-Reads: names, policies. Writes: policies and who changed them, the group of a SKU, the modes of many; marks the SKUs
-whose listings must be planned again.
+Reads: names, policies, allocation plans. Writes: these and who changed them, when pools are due to be refilled, the
+group of a SKU, the modes of many; marks the SKUs whose listings must be planned again.
 Next: plan.
 """
 
@@ -10,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from oneshelf.domain.allocation import AllocationPlan
 from oneshelf.domain.identity import Sku
 from oneshelf.domain.outcome import UnknownSku
 from oneshelf.domain.policy import Rule, Scope, UnknownChannel, changed
 from oneshelf.domain.rights import Mode
-from oneshelf.storage import offers, policies, rights
+from oneshelf.storage import allocations, catalog, offers, policies, pools, rights
 from oneshelf.storage.database import Database
 
 
@@ -77,6 +79,43 @@ async def end_rule(database: Database, scope: Scope, *, actor: str) -> Rule | Un
         ended = await policies.find(tx, scope)
         await policies.put(tx, Rule(scope=scope), actor=actor)
     return ended
+
+
+@dataclass(frozen=True, slots=True)
+class PlanPut:
+    """Done: this plan holds for its scope now, and so many listings are in it."""
+
+    plan: AllocationPlan
+    listing_count: int
+
+
+async def put_plan(database: Database, plan: AllocationPlan, *, actor: str) -> PlanPut | UnknownSku | UnknownChannel:
+    """Have this allocation plan, and no other, for its scope. Saying it again changes nothing, and refills nothing."""
+    async with database.transaction() as tx:
+        if refusal := await allocations.unknown(tx, plan.scope, plan):
+            return refusal
+        await allocations.lock(tx)
+        await allocations.put(tx, plan.scope, plan, actor=actor)
+        return PlanPut(plan, await offers.count_in_scope(tx, plan.scope))
+
+
+async def end_plan(
+    database: Database, scope: Scope, *, actor: str
+) -> AllocationPlan | UnknownSku | UnknownChannel | None:
+    """Have no allocation plan for this scope any more. The plan that it had, or None where it had none."""
+    async with database.transaction() as tx:
+        if refusal := await allocations.unknown(tx, scope, None):
+            return refusal
+        await allocations.lock(tx)
+        ended = await allocations.find(tx, scope)
+        await allocations.put(tx, scope, None, actor=actor)
+    return ended
+
+
+async def refill_pools(database: Database, sku: Sku) -> int | UnknownSku:
+    """Have all that is available of a SKU shared anew among its pools. Returns at how many locations it has some."""
+    async with database.transaction() as tx:
+        return await pools.ask_refill(tx, sku) if await catalog.known_skus(tx, [sku]) else UnknownSku(sku)
 
 
 async def put_in_group(database: Database, sku: Sku, sku_group: str | None, *, actor: str) -> UnknownSku | None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from psycopg import Connection
 
+from oneshelf.simulation.pool_auditor import broken, unshared
 from oneshelf.simulation.world import Known, World, sku_of
 
 
@@ -83,12 +84,14 @@ _UNEXPLAINED = """
     ), summed as (
         select channel, channel_sku, version, units, sum(there) as there, sum(was) as was,
                min((derivation ->> 'in_suspense')::bigint) as in_suspense,
-               bool_and(derivation ? 'guarded_from') as is_guarded
+               bool_and(derivation ? 'guarded_from') as is_guarded, bool_and(derivation ? 'pool') as is_shared
         from told group by 1, 2, 3, 4
     )
     select channel, channel_sku, version, units, there, was, in_suspense from summed
     where there <> was
-       or case when is_guarded then units > greatest(0, there) else units <> greatest(0, there - in_suspense) end
+       or case when is_guarded then units > greatest(0, there)
+               when is_shared then units > greatest(0, there - in_suspense)
+               else units <> greatest(0, there - in_suspense) end
 """
 
 
@@ -124,6 +127,8 @@ class Auditor:
         self.look_count += 1
         for rule, found in self._session.execute(_LOOK, prepare=True):
             raise ViolationError(f"{rule}: {found}")
+        for found in broken(self._session, self._world.shares) if self._world.shares else ():
+            raise ViolationError(found)
         self._refuse_invented_orders()
         if self._world.is_guarded:
             self.look_at_channels()
@@ -364,15 +369,21 @@ class Auditor:
             if sku not in free:
                 continue  # Nothing of it was ever counted, so nothing is said of it.
             offered[sku] += shown or 0
-            wanted = desired if sku in guarded else free.get(sku, 0)
+            wanted = desired if sku in guarded or self._world.shares else free.get(sku, 0)
             if not shown == desired == verified == wanted or phase not in {"idle", "accepted"}:
                 yield (
                     f"{channel} {channel_sku} shows {shown}, should show {desired}, proved {verified}, "
                     f"{free.get(sku, 0)} are free, {phase}"
                 )
         yield from (f"{channel} {channel_sku} is not known" for channel, channel_sku in truth)
+        if self._world.shares:
+            for sku in free.keys() - guarded:
+                yield from unshared(self._world.shares, sku=sku, offered=offered[sku], free=free[sku])
+            guarded &= free.keys() if self._world.shares.sells_all else set()
         for sku in guarded & free.keys():
             # Who has to be emptied first, for a unit or two on top of many, is not.
             left = free[sku] - offered[sku]
-            if left < 0 or left > (0 if self._world.is_compared else max(1, offered[sku] // 4)):
+            # Where each has a pool, nobody else takes these.
+            idle = len(self._world.channels) if self._world.shares else 0 if self._world.is_compared else 1
+            if left < 0 or left > (idle and max(idle, offered[sku] // 4)):
                 yield f"{sku} is guarded: {offered[sku]} are offered, {free[sku]} are free"

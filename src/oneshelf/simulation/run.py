@@ -14,7 +14,9 @@ from oneshelf.connectors.amazon.simulator import AmazonSimulator
 from oneshelf.connectors.ebay.simulator import EbaySimulator
 from oneshelf.connectors.shopify.simulator import ShopifySimulator
 from oneshelf.connectors.shopify.simulator_tokens import CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN
+from oneshelf.domain.allocation import plan_of
 from oneshelf.domain.identity import Channel, Location, Sku
+from oneshelf.domain.policy import Scope
 from oneshelf.domain.rights import Mode
 from oneshelf.sdk.simulator import CatalogueItem, Simulator
 from oneshelf.simulation.auditor import Auditor, ViolationError
@@ -24,11 +26,12 @@ from oneshelf.simulation.honesty import Haste, Honesty, find_out
 from oneshelf.simulation.kernel import Kernel, SimulatedClock, StalledError
 from oneshelf.simulation.network import ENGINE_PORT, HOST, Network
 from oneshelf.simulation.node import PATIENCE, Node, turning_points
+from oneshelf.simulation.pool_auditor import drawn_shares
 from oneshelf.simulation.scenarios import SCENARIOS
 from oneshelf.simulation.shops import CHANNELS, TIMING, WEBHOOK_SECRET, account, simulators
 from oneshelf.simulation.staged import Staged, heard_by_queue, put_twins_on_sale
 from oneshelf.simulation.world import LOCATION, OTHER_LOCATION, World
-from oneshelf.storage import catalog, rights
+from oneshelf.storage import allocations, catalog, rights
 from oneshelf.storage.catalog import NewChannel
 from oneshelf.workers.supervisor import REFRESH_S
 
@@ -85,8 +88,9 @@ def live(  # noqa: PLR0913  # one run, and all that may be asked of it
 
     With a `scenario` (of `SCENARIOS`, or one of the caller's own) that alone happens, and no fault but that the engine
     dies at its `crash_at`-th step, if given.
-    `mode`: of all SKUs; default: drawn. Of a guarded SKU no unit may be sold twice, so nobody but the engine changes
-    what its listings show, no order is later than declared, and no unit is lost: nobody can promise these.
+    `mode`: of all SKUs; default: drawn, and on some days an allocation plan with it. Of a guarded SKU no unit may be
+    sold twice, so nobody but the engine changes what its listings show, no order is later than declared, and no unit
+    is lost: nobody can promise these.
     `lies`: switches of the Shopify simulator that are always on, so that it does not do what is declared; all that
     it shows is bought just as a write arrives there. `is_probed`: that was found out first.
     `is_hourly`: the engine gets into Shopify by tokens of an hour, and is told of what it subscribes to itself; the
@@ -119,6 +123,8 @@ def live(  # noqa: PLR0913  # one run, and all that may be asked of it
                 outcome,
                 play,
                 Honesty(frozenset(lies), is_probed, is_hourly),
+                # Where nobody has said how SKUs are shared, that is drawn too.
+                is_drawn=not (mode or play),
             ).live(active_s, crash_at)
         )
     except (ViolationError, StalledError) as failure:
@@ -150,6 +156,8 @@ class _Run:
         outcome: Outcome,
         play: Staged | None,
         honesty: Honesty,
+        *,
+        is_drawn: bool,
     ) -> None:
         self._random = Random(f"{seed}:scene")  # noqa: S311  # as above
         self._kernel = kernel
@@ -163,6 +171,8 @@ class _Run:
         self._channels = self._simulators(seed)
         self._world = World(str(seed), kernel, self._network, faults, self._channels)
         self._world.is_guarded = outcome.mode == Mode.GUARDED
+        if is_drawn:
+            self._world.shares = drawn_shares(seed, list(self._channels))
         self._world.is_honest = not honesty.lies
         self._world.is_compared &= "ignores_compare" not in honesty.lies
         self._auditor = Auditor(database.session, self._world)
@@ -304,6 +314,10 @@ class _Run:
                     await put_twins_on_sale(tx, name, simulator, self._play.twins.get(name, ()))
             wanted = Mode(self._outcome.mode)
             await rights.set_mode(tx, [Sku(sku) for sku in skus], wanted, guard_at_units=GUARD_AT_UNITS)
+            if self._world.shares:
+                self._faults.saw("a plan shares all SKUs among the channels")
+                plan = plan_of(Scope(), self._world.shares.stated())
+                await allocations.put(tx, plan.scope, plan, actor="world")
         await clerk.stop()
 
     def _shown(self, channel: str) -> int:

@@ -20,6 +20,7 @@ from oneshelf.simulation.faults import Faults
 from oneshelf.simulation.kernel import Kernel
 from oneshelf.simulation.network import ENGINE_PORT, HOST, Network
 from oneshelf.simulation.node import Node
+from oneshelf.simulation.pool_auditor import Shares
 
 LOCATION, OTHER_LOCATION = "BER", "HAM"
 SHOPIFY, AMAZON, EBAY = "shopify", "amazon", "ebay"
@@ -96,6 +97,8 @@ class World:
         self.edited: set[tuple[str, str]] = set()
         self.is_closed = False
         self.is_guarded = False
+        # How the channels share every SKU; None: each shows all there is.
+        self.shares: Shares | None = None
         # Whether all channels do what their connectors declare.
         self.is_honest = True
         # Whether a channel compares what is written with what it shows.

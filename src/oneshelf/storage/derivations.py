@@ -10,7 +10,7 @@ from oneshelf.domain.availability import ComponentFigure, Derivation
 from oneshelf.domain.identity import Location, Sku
 from oneshelf.domain.ledger import BackorderKind
 from oneshelf.domain.policy import NO_POLICY, policy_from
-from oneshelf.domain.terms import NOTHING_BEYOND, Beyond, Conditions, Step
+from oneshelf.domain.terms import NOTHING_BEYOND, Beyond, Conditions, PoolLimit, Step
 
 
 def document(derivation: Derivation) -> dict[str, Any]:
@@ -34,6 +34,8 @@ def document(derivation: Derivation) -> dict[str, Any]:
         found["computed_buffer_units"] = given.computed_buffer_units
     if given.allocated_elsewhere:
         found["allocated_elsewhere"] = given.allocated_elsewhere
+    if given.pool is not None:
+        found["pool"] = [given.pool.units, given.pool.words, given.pool.rule]
     if derivation.guarded_from is not None:
         found["guarded_from"] = derivation.guarded_from
     if derivation.steps:
@@ -76,6 +78,7 @@ def _conditions_from(stored: dict[str, Any]) -> Conditions:
         beyond=Beyond(beyond["units"], BackorderKind(beyond["kind"])) if beyond else NOTHING_BEYOND,
         computed_buffer_units=stored.get("computed_buffer_units", 0),
         allocated_elsewhere=stored.get("allocated_elsewhere", 0),
+        pool=PoolLimit(*stored["pool"]) if "pool" in stored else None,
     )
 
 

@@ -124,7 +124,7 @@ async def put(tx: Transaction, rule: Rule, *, actor: str) -> None:
             """,
             _key(rule.scope),
         )
-    await _note(tx, _key(rule.scope), before.stated() if before else {}, stated, actor=actor)
+    await note(tx, rule.scope, before.stated() if before else {}, stated, actor=actor)
     await touched.mark_scope(tx, rule.scope)
 
 
@@ -138,7 +138,7 @@ async def put_in_group(tx: Transaction, sku: Sku, sku_group: str | None, *, acto
     if before != after:
         named = {"sku": sku, "sku_group": sku_group}
         await tx.execute("update skus set sku_group = %(sku_group)s where sku = %(sku)s", named)
-        await _note(tx, _key(Scope(sku=sku)), before, after, actor=actor)
+        await note(tx, Scope(sku=sku), before, after, actor=actor)
         await touched.mark(tx, [sku])
     return True
 
@@ -191,13 +191,12 @@ def _key(scope: Scope) -> dict[str, str]:
     return {"channel": scope.channel or "", "sku_group": scope.sku_group or "", "sku": scope.sku or ""}
 
 
-async def _note(
-    tx: Transaction, key: Mapping[str, str], before: Stated | Any, after: Stated | Any, *, actor: str
-) -> None:
+async def note(tx: Transaction, scope: Scope, before: Stated | Any, after: Stated | Any, *, actor: str) -> None:
+    """Write down who changed what is stated for a scope."""
     await tx.execute(
         """
         insert into policy_changes (actor, channel, sku_group, sku, before, after)
         values (%(actor)s, %(channel)s, %(sku_group)s, %(sku)s, %(before)s, %(after)s)
         """,
-        {**key, "actor": actor, "before": Jsonb(before), "after": Jsonb(after)},
+        {**_key(scope), "actor": actor, "before": Jsonb(before), "after": Jsonb(after)},
     )

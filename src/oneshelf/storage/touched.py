@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from typing import NamedTuple
 
 from oneshelf.domain.identity import Sku
 from oneshelf.domain.policy import Scope
@@ -17,17 +18,33 @@ async def mark(tx: Transaction, skus: Iterable[Sku]) -> None:
         await tx.execute("insert into touched (sku) select unnest(%(skus)s::text[])", {"skus": arrays.texts(ordered)})
 
 
-async def claim(tx: Transaction, *, limit: int) -> list[Sku]:
-    """Take SKUs to plan, oldest mark first, each once. They are back if this transaction fails."""
+class Claimed(NamedTuple):
+    """SKUs to plan. `has_pools`: some SKUs, perhaps none of these, are shared by an allocation plan or were."""
+
+    skus: list[Sku]
+    has_pools: bool
+
+
+async def claim(tx: Transaction, *, limit: int) -> Claimed:
+    """Take SKUs to plan, oldest mark first, each once, and those whose pools are due to be refilled.
+
+    They are back if this transaction fails.
+    """
     cursor = await tx.execute(
         """
-        delete from touched where touch_id in (
-            select touch_id from touched order by touch_id for update skip locked limit %(limit)s
-        ) returning sku
+        with claimed as (
+            delete from touched where touch_id in (
+                select touch_id from touched order by touch_id for update skip locked limit %(limit)s
+            ) returning sku
+        )
+        select sku, exists (select from allocation_plans) or exists (select from pools) from claimed
+        union all
+        (select sku, true from pools where refill_at <= db_now() order by refill_at limit %(limit)s)
         """,
         {"limit": limit},
     )
-    return sorted({Sku(sku) async for (sku,) in cursor})
+    rows = await cursor.fetchall()
+    return Claimed(sorted({Sku(sku) for sku, _ in rows}), any(has_pools for _, has_pools in rows))
 
 
 async def mark_measured(tx: Transaction, skus: Collection[Sku]) -> None:

@@ -35,6 +35,14 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
     "SharingOfManyIn": {"mode": "auto", "sku_group": "mugs"},
     "PolicyIn": {"terms": {"buffer_units": 1, "low_stock_at": 5}, "low": {"cap_units": 2}},
     "ScopeIn": {"sku": "MUG-BLUE"},
+    "AllocationIn": {
+        "sku": "MUG-BLUE",
+        "pools": [{"channel": "my-shop", "percent": 80}, {"channel": "my-amz", "percent": 15}],
+        "refill": "daily",
+        "refill_at": "03:00",
+    },
+    "RefillIn": {"sku": "CAP"},
+    "PlanScopeIn": {"sku_group": "mugs"},
     "GroupingIn": {"sku": "MUG-BLUE", "sku_group": "mugs"},
     "SourceIn": {"source": "erp", "title": "The ERP in the office", "error_s": 30},
     "StatementsIn": {

@@ -47,6 +47,7 @@ NEEDS: Mapping[str, Mapping[str, Scope | None]] = {
     "/orders": {"GET": _READ},
     "/rules": {"GET": _READ, "POST": _PUBLISH},
     "/rules/history": {"GET": _READ},
+    "/rules/pools": {"GET": _READ, "POST": _PUBLISH},
     "/settings": {"GET": _READ},
     "/settings/people": {"GET": _ADMIN, "POST": _ADMIN},
     "/settings/people/{name}": {"POST": _ADMIN},
@@ -68,6 +69,7 @@ NEEDS: Mapping[str, Mapping[str, Scope | None]] = {
     "/v1/skus/{sku}": {"GET": _READ},
     "/v1/skus/{sku}/movements": {"GET": _READ},
     "/v1/skus/{sku}/sharing": {"GET": _READ, "PUT": _PUBLISH},
+    "/v1/skus/{sku}/pools": {"GET": _READ},
     "/v1/sharing": {"PUT": _PUBLISH},
     "/v1/exposures": {"GET": _READ},
     "/v1/locations": {"GET": _READ, "POST": _STOCK},
@@ -99,6 +101,10 @@ NEEDS: Mapping[str, Mapping[str, Scope | None]] = {
     "/v1/drifts/{drift_id}/resolution": {"PUT": _PUBLISH},
     "/v1/drift-detection": {"GET": _READ},
     "/v1/policies": {"GET": _READ, "PUT": _PUBLISH, "DELETE": _PUBLISH},
+    "/v1/policies/allocations": {"GET": _READ, "PUT": _PUBLISH, "DELETE": _PUBLISH},
+    "/v1/policies/allocations/refill": {"POST": _PUBLISH},
+    # Only reads, as the one of policies.
+    "/v1/policies/allocations/preview": {"POST": _READ},
     "/v1/policies/groups": {"PUT": _PUBLISH},
     "/v1/policies/history": {"GET": _READ},
     # Only reads; what it is asked about does not fit into an address.

@@ -15,7 +15,7 @@ from oneshelf.web.inputs import SharingIn
 from oneshelf.web.problems import in_words
 
 
-def _as_said(value: Any) -> Any:
+def as_said(value: Any) -> Any:
     """`domain.policy.Terms` looks at it, and names the term that is wrong."""
     if value is None:
         raise MalformedError("a term is null; leave out what is not stated")
@@ -36,10 +36,10 @@ GroupIn = Annotated[
     PlainValidator(group_from),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": NAME_LENGTH_MAX}),
 ]
-_UnitsTerm = Annotated[int | None, PlainValidator(_as_said), _whole(UNITS_MAX)]
-_PercentTerm = Annotated[int | None, PlainValidator(_as_said), _whole(PERCENT_MAX)]
-_WeightTerm = Annotated[int | None, PlainValidator(_as_said), _whole(WEIGHT_MAX)]
-_FlagTerm = Annotated[bool | None, PlainValidator(_as_said), WithJsonSchema({"type": "boolean"})]
+_UnitsTerm = Annotated[int | None, PlainValidator(as_said), _whole(UNITS_MAX)]
+_PercentTerm = Annotated[int | None, PlainValidator(as_said), _whole(PERCENT_MAX)]
+_WeightTerm = Annotated[int | None, PlainValidator(as_said), _whole(WEIGHT_MAX)]
+_FlagTerm = Annotated[bool | None, PlainValidator(as_said), WithJsonSchema({"type": "boolean"})]
 
 
 class LowIn(Input):
@@ -109,25 +109,25 @@ _SHARING = TypeAdapter(SharingOfManyIn)
 
 def policy_rule_from(document: object) -> Rule:
     """The rule that a body states. Raises MalformedError."""
-    item: PolicyIn = _parsed(_POLICY, document)
+    item: PolicyIn = parsed(_POLICY, document)
     low = {LOW + name: value for name, value in item.low if value is not None}
     return rule_of(_scope(item), {name: value for name, value in item.terms if value is not None} | low)
 
 
 def scope_from(document: object) -> Scope:
     """The scope that a body names. Raises MalformedError."""
-    return _scope(_parsed(_SCOPE, document))
+    return _scope(parsed(_SCOPE, document))
 
 
 def grouping_from(document: object) -> GroupingIn:
     """A SKU and its group. Raises MalformedError."""
-    item: GroupingIn = _parsed(_GROUPING, document)
+    item: GroupingIn = parsed(_GROUPING, document)
     return item
 
 
 def sharing_of_many_from(document: object) -> SharingOfManyIn:
     """How many SKUs share their units. Raises MalformedError."""
-    item: SharingOfManyIn = _parsed(_SHARING, document)
+    item: SharingOfManyIn = parsed(_SHARING, document)
     return item
 
 
@@ -159,7 +159,7 @@ def _scope(item: ScopeIn) -> Scope:
     return Scope(sku=item.sku, sku_group=item.sku_group, channel=item.channel)
 
 
-def _parsed(adapter: TypeAdapter[Any], document: object) -> Any:
+def parsed(adapter: TypeAdapter[Any], document: object) -> Any:
     try:
         return adapter.validate_python(document)
     except ValidationError as failure:

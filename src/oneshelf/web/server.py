@@ -25,6 +25,8 @@ from oneshelf.flow.post import Answered
 from oneshelf.storage.database import Database
 from oneshelf.telemetry import get_logger
 from oneshelf.web import (
+    allocation_inputs,
+    allocations,
     api,
     audit_log,
     commands,
@@ -66,6 +68,7 @@ from oneshelf.web.plain_route import PlainRoutes
 BODIES = (
     *inputs.DOCUMENTED,
     *policy_inputs.DOCUMENTED,
+    *allocation_inputs.DOCUMENTED,
     *source_inputs.DOCUMENTED,
     *warehouse_inputs.DOCUMENTED,
     *endpoints.BODIES,
@@ -210,6 +213,7 @@ def create_app(
     app.include_router(warehouse.router)
     app.include_router(reservations.router)
     app.include_router(sharing.router)  # Before the routes that would take its addresses for a SKU.
+    app.include_router(allocations.router)
     app.include_router(api.router)
     app.include_router(offers.router)
     app.include_router(drifts.router)

@@ -108,6 +108,9 @@ _POLICY = {"terms": {**_LOW, "low_stock_at": 8}, "low": _LOW}
 _WHOLESALE = {"wholesale_percent": 40, "wholesale_leaves_units": 6}
 _OF_SKU, _OF_GROUP = {"sku": SKU, "channel": "paper"}, {"sku_group": "crockery", "channel": "paper"}
 
+_ALLOCATION = {"overflow": "paper", "refill": "daily", "refill_at": "03:30", "rebalance_points": 5}
+_POOLS = ({"channel": "paper", "percent": 80, "kind": "soft"}, {"channel": "paper", "units": 9, "kind": "hard"})
+
 _TRUTH = {"strategy": "leader", "leader": "erp", "tolerance_units": 1, "conservative": True}
 _DOCUMENT = {"source": "paper", "number": "o-1", "shipped": True}
 _STATEMENTS: tuple[Body, ...] = (
@@ -199,6 +202,14 @@ EXAMPLES = [
         for method, path in (("PUT", "/v1/policies"), ("POST", "/v1/policies/preview"))
         for scope, name in (({"sku": SKU}, "of a SKU"), ({"sku_group": "crockery"}, "of a group"))
     ),
+    *(
+        Example(method, "/v1/policies/allocations" + more, {**scope, **_ALLOCATION, "pools": [pool]})
+        for method, more in (("PUT", ""), ("POST", "/preview"))
+        for scope in ({"sku": SKU}, {"sku_group": "crockery"})
+        for pool in _POOLS
+    ),
+    *(Example("DELETE", "/v1/policies/allocations", scope) for scope in ({"sku": SKU}, {"sku_group": "crockery"})),
+    Example("POST", "/v1/policies/allocations/refill", {"sku": SKU}),
     Example("PUT", "/v1/policies/groups", {"sku": SKU, "sku_group": "crockery"}),
     Example("POST", "/v1/channels/{channel}/sign-off", {"by": "Ada", "listings": [SKU]}, names=_PAPER),
     Example("POST", "/v1/channels/{channel}/release", {"by": "Ada"}, names=_PAPER),

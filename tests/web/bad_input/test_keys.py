@@ -23,6 +23,8 @@ REPEATABLE = {
     ("POST", "/v1/skus"), ("POST", "/v1/locations"), ("POST", "/v1/counts"), ("PUT", "/v1/bundles/{sku}"),
     ("PUT", "/v1/backorders"), ("PUT", "/v1/skus/{sku}/sharing"), ("PUT", "/v1/sharing"),
     ("PUT", "/v1/policies"), ("DELETE", "/v1/policies"),
+    ("PUT", "/v1/policies/allocations"), ("DELETE", "/v1/policies/allocations"),
+    ("POST", "/v1/policies/allocations/preview"), ("POST", "/v1/policies/allocations/refill"),
     ("PUT", "/v1/policies/groups"), ("POST", "/v1/policies/preview"),
     ("POST", "/v1/channels/{channel}/sign-off"),
     ("POST", "/v1/channels/{channel}/release"),

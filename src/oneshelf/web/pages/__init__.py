@@ -17,6 +17,7 @@ from oneshelf.web.pages import (
     home,
     orders,
     people,
+    pools,
     rules,
     settings,
     short,
@@ -30,7 +31,7 @@ ROUTES = [
     route
     for screen in (
         *(home, skus, explain, drifts, conflicts, errors, short, orders, wholesale, stock, counts, files, go_live),
-        *(rules, connect, channels, settings, people, tokens, activity, events),
+        *(rules, pools, connect, channels, settings, people, tokens, activity, events),
     )
     for route in screen.ROUTES
 ]
