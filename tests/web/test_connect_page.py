@@ -27,7 +27,7 @@ from oneshelf.storage.keyring import Keyring, is_sealed
 pytestmark = pytest.mark.pg
 
 SHOP = "http://127.0.0.1:9801"
-OWN = {"origin": "http://shelf.test"}
+OWN = {"origin": "http://shelf.localhost"}
 TYPED = {
     "name": "web-shop",
     "new_location": "BERLIN",
@@ -60,7 +60,7 @@ async def open_desk(dsn: str, keys: Path) -> AsyncIterator[Desk]:
     async with (
         Database.open(dsn, connections_max=6, keyring=Keyring(file=keys / "secrets.key")) as database,
         assembled(database, clock, client=httpx2.AsyncClient(mounts={SHOP: transport})) as engine,
-        httpx2.AsyncClient(transport=httpx2.ASGITransport(engine.application), base_url="http://shelf.test") as browser,
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(engine.application), base_url="http://shelf.localhost") as browser,
     ):
         yield Desk(database, browser)
 

@@ -44,7 +44,7 @@ async def test_the_first_person_is_added_by_whoever_is_there_and_then_the_door_c
     assert "Nobody is told apart yet" in (await house.client.get("/settings/people")).text
     answer = await post(house, "/settings/people", name="Anna", role="admin")
     link = once(answer)
-    assert link.startswith("http://shelf.test/set-up?link=")
+    assert link.startswith("http://shelf.localhost/set-up?link=")
     assert (await set_up(house, link.partition("link=")[2])).status_code == 303
     house.later()
     assert not await is_in(house)

@@ -43,7 +43,7 @@ async def test_what_two_pooled_listings_may_sell_twice_is_shown_as_exposure(shop
     await shop.command("k1", type="receive", sku="MUG", units=5)
     await shop.settle()
     place = {"sku": "MUG", "mode": "pooled", "is_guarded": False, "location": BERLIN, "available": 5}
-    exposed = {**place, "sellable_by_listings": 10, "exposure_units": 5}
+    exposed = {**place, "sellable_by_listings": 10, "exposure_units": 5, "till_allowance_units": 0}
     assert (await shop.client.get("/v1/exposures")).json() == {"exposures": [exposed], "next": None}
     await shop.client.put("/v1/skus/MUG/sharing", json={"mode": "guarded"})
     await shop.settle()

@@ -31,6 +31,12 @@ _FORMS = {
     "/go-live/{channel}": "which=all&by=Ada",
     "/channels/{channel}": "act=release&by=Ada",
     "/stock/counts/{task}": "act=enter&sku=PLATE&units=1&by=Ada&round=1",
+    "/conflicts/{conflict_id}": "by=Ada",
+    "/files/{import_id}": "act=undo",
+    "/connect/{kind}": "name=corner&location=BERLIN",
+    "/settings/people/{name}": "act=disable",
+    "/settings/tokens/{name}": "act=revoke",
+    "/settings/events/{endpoint}": "act=pause",
 }
 PAGE_LENGTH_MAX, ANSWER_LENGTH_MAX = 8_000, 4_000
 # An endpoint is made by its name.

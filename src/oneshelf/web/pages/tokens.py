@@ -61,7 +61,7 @@ async def end(request: Request) -> Response:
         is_ended = await api_tokens.revoke(tx, name)
     said = Said(f"{name} is revoked; engines turn it away within a second.") if is_ended else None
     return await _shown(
-        request, said or Said(f"There is no good token {name}.", "bad"), status=200 if is_ended else 404
+        request, said or Said(f"There is no good token {name:.80}.", "bad"), status=200 if is_ended else 404
     )
 
 
