@@ -60,7 +60,9 @@ async def open_desk(dsn: str, keys: Path) -> AsyncIterator[Desk]:
     async with (
         Database.open(dsn, connections_max=6, keyring=Keyring(file=keys / "secrets.key")) as database,
         assembled(database, clock, client=httpx2.AsyncClient(mounts={SHOP: transport})) as engine,
-        httpx2.AsyncClient(transport=httpx2.ASGITransport(engine.application), base_url="http://shelf.localhost") as browser,
+        httpx2.AsyncClient(
+            transport=httpx2.ASGITransport(engine.application), base_url="http://shelf.localhost"
+        ) as browser,
     ):
         yield Desk(database, browser)
 

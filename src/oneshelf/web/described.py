@@ -41,7 +41,7 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
         "refill": "daily",
         "refill_at": "03:00",
     },
-    "RefillIn": {"sku": "CAP"},
+    "RefillIn": {"sku": "BOWL"},
     "PlanScopeIn": {"sku_group": "mugs"},
     "GroupingIn": {"sku": "MUG-BLUE", "sku_group": "mugs"},
     "SourceIn": {"source": "erp", "title": "The ERP in the office", "error_s": 30},

@@ -110,8 +110,10 @@ def order_cursor(after: str) -> str | None:
     """The order after which a list goes on. Raises MalformedError."""
     if not after:
         return None
-    if "/" not in after or printable(after, length_max=len(after)) != after:
+    customer, slash, _ = after.partition("/")
+    if not slash or printable(after, length_max=len(after)) != after:
         raise MalformedError("after must be the `next` of another page")
+    name_from(customer, what="customer")
     return after
 
 

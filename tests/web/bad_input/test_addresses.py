@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from web.bad_input.examples import EXAMPLES, SKU
-from web.bad_input.routes import Operation, described, operations
+from web.bad_input.routes import Operation, described, document, operations
 from web.bad_input.rows import of_rows
 from web.bad_input.shelf import Shelf, complaints
 from web.bad_input.test_door import address
@@ -100,6 +100,8 @@ async def test_an_address_that_names_nothing_is_refused(shelf: Shelf, one: Opera
 def _wrong_values(schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Row, and the text of a parameter as it stands in the address. All of them mean nothing."""
     [schema] = [one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"]
+    if "$ref" in schema:
+        schema = document()["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
     if schema.get("format") == "date-time":
         yield from (("28", quote(text, safe="")) for text in ZONELESS)
         yield from (("29", quote(text, safe="")) for text in IMPOSSIBLE)
