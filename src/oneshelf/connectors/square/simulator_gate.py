@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from oneshelf.connectors.square.simulator import SquareSimulator
 
 # They open this simulator only.
-ACCESS_TOKEN = "EAAAsimulated-personal"  # noqa: S105
+ACCESS_TOKEN = "EAAAsimulated-personal"  # noqa: S105  # of the simulator: opens nothing else
 CLIENT_ID = "sq0idp-simulated"
-CLIENT_SECRET = "sq0csp-simulated"  # noqa: S105
-REFRESH_TOKEN = "EQAAsimulated-refresh"  # noqa: S105
+CLIENT_SECRET = "sq0csp-simulated"  # noqa: S105  # as above
+REFRESH_TOKEN = "EQAAsimulated-refresh"  # noqa: S105  # as above
 # "OAuth access tokens expire in 30 days": ObtainTokenResponse.
 TOKEN_LIFE_S = 30 * 86_400.0
 SCOPES = (

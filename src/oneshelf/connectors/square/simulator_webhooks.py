@@ -34,7 +34,7 @@ class Webhooks:
         self._simulator = simulator
         self._client = client
         self._is_ours = client is None
-        self._random = Random(f"square:{simulator.seed}:webhooks")  # noqa: S311
+        self._random = Random(f"square:{simulator.seed}:webhooks")  # noqa: S311  # repeatable, not a secret
         self.address = ""
         self.key = ""
         self.delivered = 0

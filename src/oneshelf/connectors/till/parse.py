@@ -109,12 +109,9 @@ def _device(raw: Mapping[str, Any], name: str) -> str:
 
 
 def _sequence(value: object, *, least: int) -> int:
-    is_number = isinstance(value, int) and not isinstance(value, bool)
-    if not is_number or not least <= value <= SEQUENCE_MAX:  # type: ignore[operator]
-        raise MalformedError(
-            f"sequence must be a whole number from {least} on: each event of a device has the next one"
-        )
-    return value  # type: ignore[return-value]
+    if isinstance(value, int) and not isinstance(value, bool) and least <= value <= SEQUENCE_MAX:
+        return value
+    raise MalformedError(f"sequence must be a whole number from {least} on: each event of a device has the next one")
 
 
 def _lines(raw: Mapping[str, Any], name: str, read: Callable[[Any], DeviceLine]) -> tuple[DeviceLine, ...]:
