@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -21,10 +22,14 @@ from oneshelf.storage import (
     drifts,
     endpoints,
     health,
+    home_views,
+    low_stocks,
+    on_call_views,
     views,
 )
 from oneshelf.storage.audit_positions import AuditStatus
 from oneshelf.storage.migrate import MIGRATIONS, read_migrations
+from oneshelf.web import on_call_metrics
 from oneshelf.web.engine import engine_of
 from oneshelf.web.problems import problem
 from oneshelf.web.window_metrics import BlindWindows
@@ -33,6 +38,7 @@ _COUNTERS = CollectorRegistry()
 WEBHOOKS_REFUSED = Counter(
     "oneshelf_webhooks_refused", "Webhooks without a right signature.", ["channel"], registry=_COUNTERS
 )
+_VERSION = version("oneshelf")
 _SCHEMA_VERSION = len(read_migrations(MIGRATIONS))
 
 
@@ -220,17 +226,10 @@ def _of_endpoints(found: Sequence[endpoints.EndpointRow]) -> list[Metric]:
     return list(families)
 
 
-def _of_steps(failing: Mapping[str, int]) -> Metric:
-    """Steps of this process that fail; none is the rule."""
-    family = GaugeMetricFamily("oneshelf_step_failures", "Failures in a row, not of its surroundings.", labels=["step"])
-    for step, count in sorted(failing.items()):
-        family.add_metric([step], count)
-    return family
-
-
 async def metrics(request: Request) -> Response:
     """All metrics, computed now."""
-    async with engine_of(request).database.transaction() as tx:
+    engine = engine_of(request)
+    async with engine.database.transaction() as tx:
         await views.freeze(tx)
         channels = await views.channel_rows(tx)
         overview = await views.overview(tx, channels=channels)
@@ -239,7 +238,17 @@ async def metrics(request: Request) -> Response:
         own += [*_of_drifts(await drifts.open_by_cause(tx)), *_of_detection(await canaries.detections(tx))]
         own += [*_of_conflicts(await conflicts.open_by_kind(tx)), *_of_devices(await devices.listed(tx))]
         reckoned, windows = await blind_windows.reckoned(tx), await blind_windows.windows(tx)
-    own.append(_of_steps(engine_of(request).failing))
+        own += on_call_metrics.of_channels(channels, await on_call_views.rights(tx), reckoned)
+        own += on_call_metrics.of_money(
+            overview,
+            await home_views.exposure(tx, limit=1),
+            shared_too_much=await on_call_views.shared_too_much(tx),
+            low_count=await low_stocks.count(tx),
+        )
+        own += on_call_metrics.of_database(await on_call_views.size(tx))
+    own += on_call_metrics.of_queues(overview)
+    own += on_call_metrics.of_steps(engine.steps.failing, engine.steps.done, engine.steps.ages_s())
+    own.append(on_call_metrics.of_engine(_VERSION))
     registry = CollectorRegistry()
     registry.register(_Scrape(overview, channels, audit, own))
     registry.register(BlindWindows(reckoned, windows))
@@ -254,11 +263,13 @@ async def healthz(_request: Request) -> Response:
 async def readyz(request: Request) -> Response:
     """The database answers and has the tables that this code knows."""
     async with engine_of(request).database.transaction() as tx:
-        version = await health.schema_version(tx)
-    if version != _SCHEMA_VERSION:
-        detail = f"the database is at migration {version}, this oneshelf knows {_SCHEMA_VERSION}: run oneshelf migrate"
+        migration = await health.schema_version(tx)
+    if migration != _SCHEMA_VERSION:
+        detail = (
+            f"the database is at migration {migration}, this oneshelf knows {_SCHEMA_VERSION}: run oneshelf migrate"
+        )
         return problem(503, detail, kind="unready", headers={"Retry-After": "5"})
-    return JSONResponse({"status": "ready", "migration": version})
+    return JSONResponse({"status": "ready", "migration": migration})
 
 
 ROUTES = [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]
