@@ -19,10 +19,11 @@ import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from flow.follower import listening
+from flow.follower import listening, outgoing
 from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.flow import audit, follow, tell
 from oneshelf.flow.measure import measure
+from oneshelf.flow.outgoing import Outgoing
 from oneshelf.storage import catalog
 from oneshelf.web.engine import StepFigures
 from oneshelf.workers.runner import Step, run_for_ever
@@ -92,14 +93,14 @@ async def fails() -> int:
 
 
 @asynccontextmanager
-async def steps_at_work(shop: Shop) -> AsyncIterator[None]:
+async def steps_at_work(shop: Shop, out: Outgoing) -> AsyncIterator[None]:
     """The steps of an engine, and one that fails."""
 
     async def refresh() -> None:
         await asyncio.sleep(0)
 
     supervisor = Supervisor(shop.database, shop.clock, shop.channels, refresh)
-    pulse = supervisor.pulse
+    supervisor.outgoing, pulse = out, supervisor.pulse
     steps = StepFigures(pulse.failing, pulse.done, pulse.ages_s)
     shop.app.state.engine = replace(shop.app.state.engine, steps=steps)
     async with asyncio.TaskGroup() as group:
@@ -115,7 +116,7 @@ async def steps_at_work(shop: Shop) -> AsyncIterator[None]:
 @pytest.fixture
 async def scraped(dsn: str) -> Mapping[str, Labels]:
     """The metrics of an engine at work, of which everything that may have a figure has one."""
-    async with open_shop(dsn) as shop, listening() as receiver:
+    async with open_shop(dsn) as shop, listening() as receiver, outgoing() as out:
         await shop.name_skus("MUG")
         for name in ("left", "right"):
             (await shop.connect(name)).books[ChannelSku("MUG")] = 0
@@ -131,7 +132,7 @@ async def scraped(dsn: str) -> Mapping[str, Labels]:
         await tell.tell(shop.database, shop.clock.new_id)
         await with_a_till(shop)
         await shop.client.post("/webhooks/left", content=b"{}")
-        async with steps_at_work(shop):
+        async with steps_at_work(shop, out):
             await shop.command("more", type="receive", sku="MUG", units=1)
             text = (await shop.client.get("/metrics")).text
     found: dict[str, Labels] = {}

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from oneshelf.clock import SystemClock
+from oneshelf.domain.event import EventType
 from oneshelf.errors import OneshelfError
 from oneshelf.flow.channel import (
     CHANNEL_FAILURES,
@@ -22,6 +23,7 @@ from oneshelf.flow.channel import (
 from oneshelf.sdk.contract import Hears, Subscribes
 from oneshelf.sdk.message import Finding
 from oneshelf.storage import (
+    alerts,
     audit_positions,
     conflicts,
     devices,
@@ -82,7 +84,7 @@ async def engine(database: Database) -> list[Finding]:
 
     Nobody is called.
     """
-    looks = (_work, _ledger, _sources, _secrets)
+    looks = (_work, _ledger, _alerts, _sources, _secrets)
     return [*[await look(database) for look in looks], *await _endpoints(database)]
 
 
@@ -171,6 +173,17 @@ async def _secrets(database: Database) -> Finding:
     return Finding(
         "secrets", is_good=True, detail=f"{len(rows)}, sealed by the key {current} of {database.keyring.where}"
     )
+
+
+async def _alerts(database: Database) -> Finding:
+    """What is wrong now by the engine's own look. That something runs low is for whoever buys, and no fault."""
+    async with database.transaction() as tx:
+        counts = await alerts.open_by_kind(tx)
+    found = ", ".join(
+        f"{kind.removeprefix('alert.').replace('_', ' ')}: {count}" for kind, count in counts.items() if count
+    )
+    is_good = not any(count for kind, count in counts.items() if kind != EventType.ALERT_LOW_STOCK)
+    return Finding("alerts", is_good=is_good, detail=f"{found}; see oneshelf alert list" if found else "none is open")
 
 
 async def _endpoints(database: Database) -> list[Finding]:

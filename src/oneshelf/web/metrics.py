@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from oneshelf.domain.drift import Cause
 from oneshelf.storage import (
+    alerts,
     audit_positions,
     blind_windows,
     canaries,
@@ -245,6 +246,7 @@ async def metrics(request: Request) -> Response:
             shared_too_much=await on_call_views.shared_too_much(tx),
             low_count=await low_stocks.count(tx),
         )
+        own.append(on_call_metrics.of_alerts(await alerts.open_by_kind(tx)))
         own += on_call_metrics.of_database(await on_call_views.size(tx))
     own += on_call_metrics.of_queues(overview)
     own += on_call_metrics.of_steps(engine.steps.failing, engine.steps.done, engine.steps.ages_s())

@@ -122,6 +122,14 @@ def of_steps(failing: Mapping[str, int], done: Mapping[str, int], ended_s: Mappi
     return [failures, work, age]
 
 
+def of_alerts(open_by_kind: Mapping[str, int]) -> Metric:
+    """What the engine itself tells people of."""
+    family = GaugeMetricFamily("oneshelf_alerts_open", "Alerts that are open.", labels=["kind"])
+    for kind, count in open_by_kind.items():
+        family.add_metric([kind], count)
+    return family
+
+
 def of_engine(version: str) -> Metric:
     """Which engine this is."""
     return InfoMetricFamily("oneshelf_engine", "This engine.", value={"version": version})

@@ -14,6 +14,7 @@ from oneshelf.domain.outcome import Outcome
 from oneshelf.errors import DatabaseUnavailableError
 from oneshelf.files.folder import LOOK_EVERY_S, Watched, Watcher
 from oneshelf.flow import (
+    alert,
     allocate,
     audit,
     confirm,
@@ -176,6 +177,7 @@ class Supervisor:
             return await deliver.deliver(database, clock, outgoing)
 
         return [
+            Step("alert", lambda: alert.alert(database), ("tell",), idle_s=alert.EVERY_S, pace_s=alert.EVERY_S),
             Step("tell", lambda: tell.tell(database, clock.new_id), ("deliver",), pace_s=0.1),
             Step("forget events", lambda: tell.forget(database), idle_s=60.0),
             *(Step(f"deliver {number}", work, idle_s=0.5) for number in range(1, DELIVERERS + 1)),
