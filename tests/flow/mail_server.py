@@ -33,6 +33,7 @@ class MailServer:
     """What came in. `refuses`: recipients; `answer`: to every mail."""
 
     port: int = 0
+    is_tls: bool = False
     answer: str = "250 taken"
     refuses: set[str] = field(default_factory=set)
     mails: list[EmailMessage] = field(default_factory=list)
@@ -52,7 +53,7 @@ class MailServer:
         mail = message_from_bytes(envelope.content, policy=default)
         assert isinstance(mail, EmailMessage)
         self.mails.append(mail)
-        self.was_encrypted.append(session.ssl is not None)
+        self.was_encrypted.append(session.ssl is not None or self.is_tls)
         return self.answer
 
     @property
@@ -66,9 +67,11 @@ class MailServer:
 
 
 @asynccontextmanager
-async def serving(*, certificate: Path | None = None, needs_login: bool = False) -> AsyncIterator[MailServer]:
-    """A mail server; with a certificate it asks for STARTTLS."""
-    handler = MailServer()
+async def serving(
+    *, certificate: Path | None = None, needs_login: bool = False, is_tls: bool = False
+) -> AsyncIterator[MailServer]:
+    """A mail server; with a certificate it asks for STARTTLS, or speaks TLS from the first byte on."""
+    handler = MailServer(is_tls=is_tls)
     tls = None
     if certificate is not None:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -78,13 +81,14 @@ async def serving(*, certificate: Path | None = None, needs_login: bool = False)
         return SMTP(
             handler,
             hostname="localhost",
-            tls_context=tls,
-            require_starttls=tls is not None,
+            tls_context=None if is_tls else tls,
+            require_starttls=tls is not None and not is_tls,
             auth_required=needs_login,
             authenticator=handler.authenticate if needs_login else None,
         )
 
-    server = await asyncio.get_running_loop().create_server(greet, "127.0.0.1", 0)
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(greet, "127.0.0.1", 0, ssl=tls if is_tls else None)
     handler.port = server.sockets[0].getsockname()[1]
     try:
         yield handler

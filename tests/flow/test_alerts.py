@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -192,6 +193,43 @@ async def test_a_server_without_starttls_gets_nothing_where_it_was_asked_for(led
         await mailed_to(ledger.database, server, security=Security.STARTTLS)
         reply = await following.attempt(ledger.database, out, "erp", new_id=CLOCK.new_id())
     assert (reply.is_delivered, server.mails, "STARTTLS" in reply.words) == (False, [], True)
+
+
+async def test_encryption_from_the_first_byte_on_is_spoken_too(ledger: Ledger, tmp_path: Path) -> None:
+    certificate, tls = certificate_of(tmp_path)
+    async with serving(certificate=certificate, is_tls=True) as server, outgoing(tls=tls) as out:
+        await mailed_to(ledger.database, server, security=Security.TLS)
+        reply = await following.attempt(ledger.database, out, "erp", new_id=CLOCK.new_id())
+        assert (reply.is_delivered, server.was_encrypted) == (True, [True])
+    async with serving(certificate=certificate, is_tls=True) as server, outgoing() as strict:
+        await mailed_to(ledger.database, server, security=Security.TLS)
+        reply = await following.attempt(ledger.database, strict, "erp", new_id=CLOCK.new_id())
+        assert (reply.is_delivered, server.mails) == (False, [])
+
+
+async def test_a_server_that_never_comes_to_the_point_is_hung_up_on(ledger: Ledger) -> None:
+    has_ended = asyncio.Event()
+
+    async def greet(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                writer.write(b"220-wait a little\r\n")
+                await writer.drain()
+                await CLOCK.sleep(0.02)
+        except ConnectionError:
+            has_ended.set()
+        finally:
+            writer.close()
+
+    tarpit = await asyncio.start_server(greet, "127.0.0.1", 0)
+    async with outgoing(deadline_s=0.5) as out:
+        server = MailServer(port=tarpit.sockets[0].getsockname()[1])
+        await mailed_to(ledger.database, server)
+        reply = await following.attempt(ledger.database, out, "erp", new_id=CLOCK.new_id())
+        assert reply.words == "no answer within 0.5 s"
+        async with asyncio.timeout(30):
+            await has_ended.wait()
+    tarpit.close()
 
 
 async def test_one_recipient_that_is_refused_keeps_the_mail_from_nobody_else(ledger: Ledger) -> None:

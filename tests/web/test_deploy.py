@@ -76,10 +76,10 @@ def grouped_by(expr: Any) -> Iterator[tuple[str, set[str]]]:
     """Labels by which something is added up or matched, each with the metrics of which it is asked."""
     if isinstance(expr, promql_parser.AggregateExpr) and expr.modifier is not None:
         for label in expr.modifier.labels:
-            yield label, {one.name for one in selectors(expr.expr)}
+            yield label, {str(one.name) for one in selectors(expr.expr)}
     if isinstance(expr, promql_parser.BinaryExpr) and expr.modifier is not None and expr.modifier.matching is not None:
         for label in expr.modifier.matching.labels:
-            yield label, {one.name for one in selectors(expr)}
+            yield label, {str(one.name) for one in selectors(expr)}
     for part in ("lhs", "rhs", "expr"):
         if (inner := getattr(expr, part, None)) is not None:
             yield from grouped_by(inner)
@@ -159,7 +159,7 @@ async def test_rules_and_dashboard_ask_for_what_the_engine_tells(scraped: Mappin
     for place, text in exprs():
         expr = promql_parser.parse(text)
         for selector in selectors(expr):
-            labels = scraped.get(selector.name)
+            labels = scraped.get(str(selector.name))
             if labels is None:
                 wrong.append(f"{place}: no metric {selector.name}")
                 continue
@@ -180,7 +180,7 @@ async def test_rules_and_dashboard_ask_for_what_the_engine_tells(scraped: Mappin
 @pytest.mark.pg
 async def test_what_a_rule_or_a_panel_says_names_labels_that_there_are(scraped: Mapping[str, Labels]) -> None:
     def labels_of(text: str) -> set[str]:
-        names = {one.name for one in selectors(promql_parser.parse(text))}
+        names = {str(one.name) for one in selectors(promql_parser.parse(text))}
         return {label for name in names for label in scraped[name]}
 
     for rule in RULES:

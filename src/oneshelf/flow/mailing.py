@@ -8,11 +8,11 @@ import smtplib
 import socket
 import ssl
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
-from typing import Any
 
 from oneshelf.domain import alert_words
 from oneshelf.domain.delivery import Reply
@@ -46,18 +46,49 @@ async def mail(
 ) -> Reply:
     """One attempt, in a thread. Whatever the server says is an answer. Raises OSError where it is not reached.
 
-    The deadline is of each answer of the server; the whole has the caller's.
+    The deadline is of each word of the server. Who waits for the whole may end it: then the connection ends too.
     """
-    return await asyncio.to_thread(_mail, mailbox, message, address, password, tls, deadline_s)
-
-
-def _mail(
-    mailbox: Mailbox, message: EmailMessage, address: str, password: str, tls: ssl.SSLContext, deadline_s: float
-) -> Reply:
+    line = _Line(mailbox, address, tls, deadline_s)
     try:
-        with _connected(mailbox, address, tls, deadline_s) as server:
+        return await asyncio.to_thread(_mail, line, message, password)
+    except asyncio.CancelledError:
+        line.end()
+        raise
+
+
+class _Line:
+    """The connection of one attempt. A thread talks on it, and the loop may end it."""
+
+    def __init__(self, mailbox: Mailbox, address: str, tls: ssl.SSLContext, deadline_s: float) -> None:
+        self.mailbox = mailbox
+        self.address = address
+        self.tls = tls
+        self.deadline_s = deadline_s
+        self.server: smtplib.SMTP | None = None
+
+    def connected(self) -> smtplib.SMTP:
+        kind = _CheckedTls if self.mailbox.security is Security.TLS else _Checked
+        return kind(self)
+
+    def opened_by(self, server: smtplib.SMTP, port: int) -> socket.socket:
+        """To the address that was looked at, and not to what the name resolves to by now."""
+        self.server = server
+        return socket.create_connection((self.address, port), self.deadline_s)
+
+    def end(self) -> None:
+        """Whoever waits for a word of the server waits no longer."""
+        opened = getattr(self.server, "sock", None)
+        if opened is not None:
+            with suppress(OSError, ValueError):
+                opened.shutdown(socket.SHUT_RDWR)
+
+
+def _mail(line: _Line, message: EmailMessage, password: str) -> Reply:
+    mailbox = line.mailbox
+    try:
+        with line.connected() as server:
             if mailbox.security is Security.STARTTLS:
-                server.starttls(context=tls)
+                server.starttls(context=line.tls)
             if mailbox.user:
                 server.login(mailbox.user, password)
             refused = server.send_message(message)
@@ -75,34 +106,24 @@ def _mail(
     return Reply(_TAKEN, f"{_TAKEN} taken")
 
 
-def _connected(mailbox: Mailbox, address: str, tls: ssl.SSLContext, deadline_s: float) -> smtplib.SMTP:
-    if mailbox.security is Security.TLS:
-        return _CheckedTls(mailbox.server, mailbox.port, address=address, timeout=deadline_s, context=tls)
-    return _Checked(mailbox.server, mailbox.port, address=address, timeout=deadline_s)
-
-
 class _Checked(smtplib.SMTP):
-    """Connects to the address that was looked at, and not to what the name resolves to by now."""
+    """Connects where the line leads. The certificate has to be of the name, not of the address."""
 
-    def __init__(self, host: str, port: int, *, address: str, **named: Any) -> None:
-        self._address = address
-        super().__init__(host, port, **named)
+    def __init__(self, line: _Line) -> None:
+        self._line = line
+        super().__init__(line.mailbox.server, line.mailbox.port, timeout=line.deadline_s)
 
-    def _get_socket(self, _host: str, port: int, timeout: float) -> socket.socket:
-        return socket.create_connection((self._address, port), timeout)
+    def _get_socket(self, _host: str, port: int, _timeout: float) -> socket.socket:
+        return self._line.opened_by(self, port)
 
 
-class _CheckedTls(smtplib.SMTP_SSL):
-    """The same, encrypted from the first byte on. The certificate has to be of the name."""
+class _CheckedTls(_Checked):
+    """The same, encrypted from the first byte on."""
 
-    def __init__(self, host: str, port: int, *, address: str, context: ssl.SSLContext, timeout: float) -> None:
-        self._address, self._name, self._tls = address, host, context
-        super().__init__(host, port, timeout=timeout, context=context)
-
-    def _get_socket(self, _host: str, port: int, timeout: float) -> socket.socket:
-        plain = socket.create_connection((self._address, port), timeout)
+    def _get_socket(self, _host: str, port: int, _timeout: float) -> socket.socket:
+        plain = self._line.opened_by(self, port)
         try:
-            return self._tls.wrap_socket(plain, server_hostname=self._name)
+            return self._line.tls.wrap_socket(plain, server_hostname=self._line.mailbox.server)
         except BaseException:
             plain.close()
             raise

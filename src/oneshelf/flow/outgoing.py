@@ -60,8 +60,12 @@ class Outgoing:
     async def send(self, held: Claimed, event: Event) -> Reply:
         """One attempt. Whatever goes wrong is an answer with words that hold no secret and no URL."""
         body = event.body()
-        headers = signed(event.event_id, body, secrets=held.secrets, at=held.now)
-        return await self._tried(self._post(held.url, body, headers, allows_http=held.allows_http))
+
+        async def sent() -> Reply:
+            headers = signed(event.event_id, body, secrets=held.secrets, at=held.now)
+            return await self._post(held.url, body, headers, allows_http=held.allows_http)
+
+        return await self._tried(sent)
 
     async def chat(self, held: Claimed, events: Sequence[Event], *, url: str) -> Reply:
         """One message about these alerts, as Slack's incoming webhooks take it. The URL alone lets it in."""
@@ -69,7 +73,7 @@ class Outgoing:
         # What would be a link or a mention there is only text: a SKU calls nobody.
         escaped = words.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
         body = json.dumps({"text": escaped}).encode()
-        return await self._tried(self._post(url, body, {}, allows_http=held.allows_http))
+        return await self._tried(lambda: self._post(url, body, {}, allows_http=held.allows_http))
 
     async def mail(self, held: Claimed, events: Sequence[Event], *, mailbox: Mailbox, password: str) -> Reply:
         """One mail about these alerts."""
@@ -82,13 +86,13 @@ class Outgoing:
                 mailbox, message, address=address, password=password, tls=tls, deadline_s=self._deadline_s
             )
 
-        return await self._tried(sent())
+        return await self._tried(sent)
 
-    async def _tried(self, attempt: Awaitable[Reply]) -> Reply:
+    async def _tried(self, attempt: Callable[[], Awaitable[Reply]]) -> Reply:
         invariant(not is_inside_transaction(), "an endpoint would be called inside a transaction")
         try:
             async with asyncio.timeout(self._deadline_s):
-                return await attempt
+                return await attempt()
         except MalformedError as problem:
             return Reply(None, str(problem))
         except TimeoutError:
