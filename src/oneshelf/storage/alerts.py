@@ -67,7 +67,8 @@ _STANDING = f"""
       and (d.waiting_for <> '' or d.opened_at <= db_now() - make_interval(secs => %(drift_s)s))
     union all
     select 'alert.zero_failed', l.channel, l.channel_sku, jsonb_build_object(
-               'channel', l.channel, 'listing', l.channel_sku, 'sku', l.sku, 'units', l.rights_units * l.pack_units,
+               'channel', l.channel, 'listing', l.channel_sku, 'sku', l.sku,
+               'units', (l.rights_units - l.suspense_units) * l.pack_units,
                'reason', l.parked_reason)
     from listings l join channels c on c.channel = l.channel where {ZERO_FAILS}
 """

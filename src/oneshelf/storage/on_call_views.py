@@ -13,9 +13,10 @@ from oneshelf.domain.identity import Channel
 from oneshelf.storage.database import Transaction, only_row
 
 # A listing that is to show 0 where something can still be bought: what it showed, what a write on its way may have made
-# of it, or a reading that nobody has explained. Held by the breaker it counts too, for it sells. `l`, `c`.
+# of it, or a reading that nobody has explained. What fell off it and is in suspense is bought already. Held by the
+# breaker it counts too, for it sells. `l`, `c`.
 ZERO_FAILS = """
-    l.desired_units = 0 and l.rights_units > 0 and l.sku is not null and l.note = '' and c.mode = 'live'
+    l.desired_units = 0 and l.rights_units > l.suspense_units and l.sku is not null and l.note = '' and c.mode = 'live'
     and c.shows_figures and (c.signs_off = 'channel' or l.signed_off_at is not null)
 """
 # SKU, location -> units that its listings may sell beyond what is there, though they are to share its units. Rights are

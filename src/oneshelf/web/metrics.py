@@ -32,6 +32,7 @@ from oneshelf.storage.audit_positions import AuditStatus
 from oneshelf.storage.migrate import MIGRATIONS, read_migrations
 from oneshelf.web import on_call_metrics
 from oneshelf.web.engine import engine_of
+from oneshelf.web.pages.counted import tally_of
 from oneshelf.web.problems import problem
 from oneshelf.web.window_metrics import BlindWindows
 
@@ -228,12 +229,13 @@ def _of_endpoints(found: Sequence[endpoints.EndpointRow]) -> list[Metric]:
 
 
 async def metrics(request: Request) -> Response:
-    """All metrics, computed now."""
+    """All metrics, computed now; what reads a large catalogue is of its last count, see `pages.counted`."""
     engine = engine_of(request)
+    counted = await tally_of(engine.database, engine.clock.monotonic).read()
+    channels = counted.channels
     async with engine.database.transaction() as tx:
         await views.freeze(tx)
-        channels = await views.channel_rows(tx)
-        overview = await views.overview(tx, channels=channels)
+        overview = counted.overview._replace(**await home_views.waiting(tx))
         audit = await audit_positions.status(tx)
         own = _of_endpoints(await endpoints.listed(tx))
         own += [*_of_drifts(await drifts.open_by_cause(tx)), *_of_detection(await canaries.detections(tx))]
@@ -242,7 +244,7 @@ async def metrics(request: Request) -> Response:
         own += on_call_metrics.of_channels(channels, await on_call_views.rights(tx), reckoned)
         own += on_call_metrics.of_money(
             overview,
-            await home_views.exposure(tx, limit=1),
+            counted.exposure,
             shared_too_much=await on_call_views.shared_too_much(tx),
             low_count=await low_stocks.count(tx),
         )
