@@ -308,7 +308,8 @@ async def test_a_step_that_hangs_in_its_first_turn_has_an_age() -> None:
     pulse = Pulse()
 
     async def hang() -> int:
-        return await asyncio.get_running_loop().create_future()
+        await asyncio.Event().wait()
+        return 0
 
     async with running(pulse, step(hang, "plan")):
         await turns()
