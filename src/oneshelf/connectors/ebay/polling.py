@@ -41,9 +41,9 @@ class OrderCursor(msgspec.Struct, frozen=True, kw_only=True):
 
     `since`: nothing that changed before is asked for. `after`: the beginning of the next window, `before` its end;
     None: all until now. `offset`, `total`: within a window that cannot be cut; `restarts`: how often it has moved.
-    `asked_at`: when this poll began. `covered_at`: when the last poll that missed nothing began. `deep_at`: when that one
-    began after which the window went back by days. `unpaid`: the lines of orders that nobody has paid yet, with the
-    order as which each is known.
+    `asked_at`: when this poll began. `covered_at`: when the last poll that missed nothing began. `deep_at`: of the last
+    one after which the window went back by days. `unpaid`: the lines of orders that nobody has paid yet, with the order
+    as which each is known.
     """
 
     since: datetime
