@@ -95,6 +95,16 @@ class _Scrape(Collector):
             "Failed calls in a row.",
             [channel.fail_streak for channel in self._channels],
         )
+        yield self._by_channel(
+            "feed_seconds",
+            "How old the feed is that the channel works through; 0: there is none.",
+            [channel.feed_age_s or 0.0 for channel in self._channels],
+        )
+        yield self._by_channel(
+            "feed_stuck_seconds",
+            "Since it has taken longer than the channel says; 0: it has not.",
+            [channel.feed_stuck_s or 0.0 for channel in self._channels],
+        )
         for name, meaning in (
             ("cancellation_rate", "Cancelled, of the orders of the channel's window."),
             ("cancellations_left", "How many more the channel forgives."),
