@@ -126,11 +126,12 @@ async def test_a_feed_that_is_stuck_is_an_alarm_and_its_listings_say_why_they_wa
     assert "5001 is IN_PROGRESS; it carries 1 listings still" in text
     assert "5001 is IN_PROGRESS" in await page(shop, "/skus/MUG")
     metrics = await page(shop, "/metrics")
-    assert re.search(r'oneshelf_feed_seconds{channel="paper"} 1200\.', metrics)
-    assert re.search(r'oneshelf_feed_stuck_seconds{channel="paper"} 300\.', metrics)
+    for name, least in (("feed_seconds", 1200), ("feed_stuck_seconds", 300)):
+        [found] = re.findall(rf'^oneshelf_{name}{{channel="paper"}} ([0-9.]+)$', metrics, re.M)
+        assert least <= float(found) < least + 300
     [told] = (await shop.client.get("/v1/channels")).json()["channels"]
     assert (told["feed_listing_count"], told["feed_words"]) == (1, "5001 is IN_PROGRESS")
-    assert 1200 <= told["feed_age_s"] < 1300
+    assert 1200 <= told["feed_age_s"] < 1500
 
 
 async def test_a_channel_that_is_only_watched_is_not_called_late(shop: Shop) -> None:

@@ -95,16 +95,6 @@ class _Scrape(Collector):
             "Failed calls in a row.",
             [channel.fail_streak for channel in self._channels],
         )
-        yield self._by_channel(
-            "feed_seconds",
-            "How old the feed is that the channel works through; 0: there is none.",
-            [channel.feed_age_s or 0.0 for channel in self._channels],
-        )
-        yield self._by_channel(
-            "feed_stuck_seconds",
-            "Since it has taken longer than the channel says; 0: it has not.",
-            [channel.feed_stuck_s or 0.0 for channel in self._channels],
-        )
         for name, meaning in (
             ("cancellation_rate", "Cancelled, of the orders of the channel's window."),
             ("cancellations_left", "How many more the channel forgives."),
@@ -129,6 +119,17 @@ class _Scrape(Collector):
         for channel, value in zip(self._channels if channels is None else channels, values, strict=True):
             family.add_metric([channel.channel], value)
         return family
+
+
+def _of_feeds(channels: Sequence[views.ChannelHealth]) -> list[Metric]:
+    """The feed of many figures that each channel works through."""
+    age = GaugeMetricFamily("oneshelf_feed_seconds", "How old the feed under way is; 0: none is.", labels=["channel"])
+    meaning = "Since it has taken longer than the channel says; 0: it has not."
+    stuck = GaugeMetricFamily("oneshelf_feed_stuck_seconds", meaning, labels=["channel"])
+    for one in channels:
+        age.add_metric([one.channel], one.feed_age_s or 0.0)
+        stuck.add_metric([one.channel], one.feed_stuck_s or 0.0)
+    return [age, stuck]
 
 
 def _of_drifts(found: Sequence[drifts.OpenDrifts]) -> list[Metric]:
@@ -248,6 +249,7 @@ async def metrics(request: Request) -> Response:
         own = _of_endpoints(await endpoints.listed(tx))
         own += [*_of_drifts(await drifts.open_by_cause(tx)), *_of_detection(await canaries.detections(tx))]
         own += [*_of_conflicts(await conflicts.open_by_kind(tx)), *_of_devices(await devices.listed(tx))]
+        own += _of_feeds(channels)
         reckoned, windows = await blind_windows.reckoned(tx), await blind_windows.windows(tx)
     own.append(_of_steps(engine_of(request).failing))
     registry = CollectorRegistry()
