@@ -89,8 +89,8 @@ def _words(told: Sequence[dict[str, Any]], seconds: int) -> str:
         *(_row(one) for one in told),
         "",
         "Oversold: units for which nothing was there at the end, and at the worst moment. In stuck feeds: figures in a "
-        "feed that Amazon never worked through, which were let go of and written one by one. S to proof: from the last "
-        "sale until every listing was proved.",
+        "feed that Amazon never worked through, which were let go of and written one by one, but for those that are "
+        "parked. S to proof: from the last sale until every listing was proved.",
     ]
     if parked:
         lines += ["", "Parked, in the words of the channel:", "", *parked]
