@@ -129,6 +129,17 @@ class _Scrape(Collector):
         return family
 
 
+def _of_feeds(channels: Sequence[views.ChannelHealth]) -> list[Metric]:
+    """The feed of many figures that each channel works through."""
+    age = GaugeMetricFamily("oneshelf_feed_seconds", "How old the feed under way is; 0: none is.", labels=["channel"])
+    meaning = "Since it has taken longer than the channel says; 0: it has not."
+    stuck = GaugeMetricFamily("oneshelf_feed_stuck_seconds", meaning, labels=["channel"])
+    for one in channels:
+        age.add_metric([one.channel], one.feed_age_s or 0.0)
+        stuck.add_metric([one.channel], one.feed_stuck_s or 0.0)
+    return [age, stuck]
+
+
 def _of_drifts(found: Sequence[drifts.OpenDrifts]) -> list[Metric]:
     """How many are open of each cause, how many of them a person has to decide, and the age of the oldest."""
     counts: dict[str, list[float]] = {cause.value: [0, 0, 0] for cause in Cause}
@@ -240,6 +251,7 @@ async def metrics(request: Request) -> Response:
         own = _of_endpoints(await endpoints.listed(tx))
         own += [*_of_drifts(await drifts.open_by_cause(tx)), *_of_detection(await canaries.detections(tx))]
         own += [*_of_conflicts(await conflicts.open_by_kind(tx)), *_of_devices(await devices.listed(tx))]
+        own += _of_feeds(channels)
         reckoned, windows = await blind_windows.reckoned(tx), await blind_windows.windows(tx)
         own += on_call_metrics.of_channels(channels, await on_call_views.rights(tx), reckoned)
         own += on_call_metrics.of_money(
