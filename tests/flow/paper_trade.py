@@ -1,8 +1,8 @@
 """One SKU at one location on paper: what is on the shelf follows from the set of facts that were told, in no order.
 
-Nothing here is of the engine. A fact is a sale, a void, a return, a receipt or a count, each with the minute in which it
-happened; or a version of a marketplace order. What wholesale and marketplaces ship has no minute of its own: it happens
-when it is told, which is after every dated fact.
+Nothing here is of the engine. A fact is a sale, a void, a return, a receipt or a count, each with the minute in which
+it happened; or a version of a marketplace order. What wholesale and marketplaces ship has no minute of its own: it
+happens when it is told, which is after every dated fact.
 """
 
 from __future__ import annotations

@@ -15,8 +15,8 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
 from hypothesis import event as note
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.shop import BERLIN, SHOP, key
@@ -31,7 +31,7 @@ from oneshelf.flow import allocate
 from oneshelf.flow.allocate import Leaving, Shown
 from oneshelf.storage import catalog
 
-pytestmark = [pytest.mark.pg, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.pg, pytest.mark.timeout(120)]
 
 # What is told is hours old: one minute here is ten, since no clock is better than some.
 LAST_MINUTE, MINUTES = 30, 10
@@ -108,7 +108,9 @@ class Trade:
             self.met["shipped uncounted"] += uncounted > 0
         told = OrderLine("1", ChannelSku(self.name), fact.units, fact.cancelled, fact.cancelled, fact.shipped)
         version = f"{fact.version:03}"
-        await self.tills.ledger.tell(OrderSnapshot(SHOP, f"{self.name}/{fact.order}", version, self.began, False, (told,)))
+        await self.tills.ledger.tell(
+            OrderSnapshot(SHOP, f"{self.name}/{fact.order}", version, self.began, False, (told,))
+        )
 
     def told_by_till(self, fact: Sale | Void | Back) -> dict[str, Any]:
         device, number, at = f"{self.name.lower()}", fact.receipt, self.at(fact.minute)
@@ -314,7 +316,7 @@ def test_no_interleaving_loses_a_unit_counts_one_twice_or_makes_available_negati
                     await trade.do(act)
                     await trade.agrees()
 
-        @settings(max_examples=120)
+        @settings(max_examples=40)
         @given(stories())
         def told(story: tuple[int, list[list[Fact]], list[list[Act]]]) -> None:
             note("scarce" if story[0] < PLENTY else "plenty")

@@ -199,7 +199,8 @@ async def _looked_back(tx: Transaction, wanted: Sequence[Count]) -> dict[Command
                    sum(units)::bigint as units
             from movements
             where sku = w.sku and movement_id >= w.first_id and w.location in (from_location, to_location)
-              and reason not in ('counted', 'seen_by_count', 'shipped_uncounted') and coalesce(happened_at, posted_at) > w.seen_until
+              and reason not in ('counted', 'seen_by_count', 'shipped_uncounted')
+              and coalesce(happened_at, posted_at) > w.seen_until
             group by 1, 2, 3
         ) as m
         """,

@@ -18,6 +18,7 @@ from oneshelf.sdk.conformance import (
     orders,
     parsing,
     polling,
+    purchase_orders,
     signatures,
     stock,
     stock_file,
@@ -30,7 +31,20 @@ from oneshelf.sdk.quality import PROVED_BY, Quality, quality_of
 from oneshelf.sdk.virtual_time import StalledError, VirtualClock, run_virtually
 
 # Imported for the checks that they add.
-MODULES = (parsing, signatures, polling, orders, stock, stock_file, writes, feed, devices, faults, house)
+MODULES = (
+    parsing,
+    signatures,
+    polling,
+    orders,
+    stock,
+    stock_file,
+    writes,
+    feed,
+    devices,
+    purchase_orders,
+    faults,
+    house,
+)
 SEED = 7
 
 
