@@ -94,6 +94,8 @@ class Trade:
                     await self.tills.ledger.ask(counted)
                 case Ordered():
                     await self.tells_order(fact, await self.state())
+                case Sale() | Void() | Back():
+                    pass
             self.paper.tell(fact)
 
     async def tells_order(self, fact: Ordered, before: State) -> None:

@@ -116,14 +116,14 @@ def _parse(channel: OpenChannel, delivery: Delivery) -> tuple[Message, ...]:
     """What the connector reads. A connector may be anybody's code: one that fails parks this delivery, no other."""
     try:
         messages = channel.connector.parse(delivery)
-        if any(isinstance(message, PurchaseOrders) for message in messages):
-            raise MalformedError("it orders, and this kind of channel declares that it takes no orders: report this")
-        return messages
     except MalformedError:
         raise
     except Exception as failure:
         log.exception("connector.failed", channel=channel.name, topic=delivery.topic)
         raise MalformedError(f"the connector failed on it with {type(failure).__name__}: report this") from failure
+    if any(isinstance(message, PurchaseOrders) for message in messages):
+        raise MalformedError("it orders, and this kind of channel declares that it takes no orders: report this")
+    return messages
 
 
 async def _request_looks(tx: Transaction, hints: Mapping[Channel, list[StockHint]]) -> None:

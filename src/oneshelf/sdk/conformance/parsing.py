@@ -14,13 +14,13 @@ from oneshelf.errors import MalformedError
 from oneshelf.sdk.conformance.bench import CHANNEL, SOON_S, Bench
 from oneshelf.sdk.conformance.check import check, expect, fail, must_happen
 from oneshelf.sdk.message import (
+from oneshelf.sdk.purchase import PurchaseOrders
     AccessLost,
     Delivery,
     DeviceNews,
     Ignored,
     Message,
     OrderHint,
-    PurchaseOrders,
     StockHint,
 )
 
