@@ -14,7 +14,6 @@ from oneshelf.errors import MalformedError
 from oneshelf.sdk.conformance.bench import CHANNEL, SOON_S, Bench
 from oneshelf.sdk.conformance.check import check, expect, fail, must_happen
 from oneshelf.sdk.message import (
-from oneshelf.sdk.purchase import PurchaseOrders
     AccessLost,
     Delivery,
     DeviceNews,
@@ -23,6 +22,7 @@ from oneshelf.sdk.purchase import PurchaseOrders
     OrderHint,
     StockHint,
 )
+from oneshelf.sdk.purchase import PurchaseOrders
 
 # What no channel says, in the place of each value of a document.
 WRONG_VALUES: tuple[Any, ...] = (
