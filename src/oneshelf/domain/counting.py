@@ -88,13 +88,15 @@ def _owe_at_counters(shelf: Shelf, command: Count, units: int) -> int:
     they are where the count is told first. Returns how many units are.
     """
     key, short = (command.sku, command.location), 0
+    if units <= 0:
+        return 0
     ruling = shelf.rulings[key]
     sold = [
         (line.handed_over_at, line.key, line)
         for line in shelf.lines.values()
         if line.handed_over_at and (line.sku, line.location) == key and not is_quoted(ruling.documents, line.source)
     ]
-    for left_at, _, line in sorted(sold, reverse=True, key=lambda one: one[:2]) if units > 0 else ():
+    for left_at, _, line in sorted(sold, reverse=True, key=lambda one: one[:2]):
         lacking = min(units - short, line.units_shipped - line.units_back)
         if lacking > 0 and certainty(left_at, ruling.counted_at, error_s=ruling.error_s) is not Certainty.SEEN:
             not_yet_left(shelf, line, lacking, left_at=left_at)
@@ -199,10 +201,11 @@ def _correct(shelf: Shelf, command: Count, missing: int) -> int:
             source=str(command.key),
         )
         return 0
-    for state in _UNPROMISED:
+    for state in _UNPROMISED if missing else ():
         taken = min(missing, balance.units[state]) if state in states else 0
-        _lose(shelf, command, state, taken)
-        missing -= taken
+        if taken:
+            _lose(shelf, command, state, taken)
+            missing -= taken
     units_short = missing
     if missing > 0:
         lost = shorten_promises(shelf, key, missing, take=lambda state, units: _lose(shelf, command, state, units))

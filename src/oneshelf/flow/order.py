@@ -13,9 +13,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from oneshelf.domain.fulfilment import Link
-from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku, printable
+from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku, printable, units_from
 from oneshelf.domain.wholesale import Refusal, RefusalKind, WantedLine, WholesaleOrder, WholesaleWish, order_id_of
-from oneshelf.errors import MalformedError
+from oneshelf.errors import DatabaseRefusedError, MalformedError
 from oneshelf.flow import ordering
 from oneshelf.flow.channel import OpenChannel
 from oneshelf.sdk.message import Delivery
@@ -65,7 +65,7 @@ async def order(database: Database, new_id: ordering.NewId, channels: Mapping[Ch
             if said is not None and await _take(tx, new_id, channel, said):
                 await inbox.read_again(tx, channel, reason_begins=WAITS)
             await inbox.mark_done(tx, [inbox_id])
-    except (_NotKeptError, MalformedError) as problem:
+    except (_NotKeptError, MalformedError, DatabaseRefusedError) as problem:
         reason = printable(str(problem), length_max=inbox.REASON_LENGTH_MAX)
         async with database.transaction() as tx:
             if isinstance(problem, _NotKeptError) and problem.unlinked:
@@ -145,7 +145,8 @@ def _wish(buyer: _Buyer, said: PurchaseOrder) -> WholesaleWish:
                 [name],
             )
         link = buyer.links[number]
-        lines.append(WantedLine(line_id=line.line_id, sku=Sku(link.sku), units=line.units * link.pack_units))
+        units = units_from(line.units * link.pack_units, what=f"line {line.line_id} of {said.po_number}: units")
+        lines.append(WantedLine(line_id=line.line_id, sku=link.sku, units=units))
     return WholesaleWish(
         customer=buyer.customer,
         po_number=said.po_number,
