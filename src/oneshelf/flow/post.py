@@ -52,7 +52,6 @@ BATCH = 500
 TRIES_MAX = 5
 # Commands that are decided before the database is given something to write; of a large batch a fifth of them.
 SLICE = 32
-SLICES_MAX = 5
 # A client that asks again later than that is told that it was answered, and not what.
 ANSWERS_KEPT_S = 7 * 86_400.0
 FORGOTTEN_MAX = 5_000
@@ -196,12 +195,11 @@ async def _post_firsts(
         expire(opened.shelf, now=opened.now)
         has_unknown = not (reach.skus <= opened.skus and reach.locations <= opened.locations)
         outcomes: dict[CommandKey, Outcome] = {}
-        slice_count = max(SLICE, -(-len(firsts) // SLICES_MAX))
         for key, (command, _) in firsts.items():
             if key not in given:
                 unknown = _unknown(command, opened.skus, opened.locations) if has_unknown else None
                 outcomes[key] = unknown or post_command(opened.shelf, command, now=opened.now)
-                if len(outcomes) % slice_count == 0:
+                if len(outcomes) % max(SLICE, len(firsts) // 5) == 0:
                     await shelves.write_ahead(tx, opened.shelf, now=opened.now)
         if not _is_kept(keep, outcomes.values()):
             raise _NotKeptError(given, outcomes)
