@@ -2,7 +2,8 @@
 
 Fills a private PostgreSQL with so many SKUs, of which each has units and a movement of the day before; writes a CSV
 file that counts them all as of an hour ago, and brings it in, row by row, in a process of its own: seconds of each
-pass, rows a second, and the memory that this process took at most. Then the same file again.
+pass, rows a second, and the memory that this process took at most. Then the same file again. `--kind skus`: a file of
+so many SKUs that are new.
 """
 
 from __future__ import annotations
@@ -47,11 +48,12 @@ def main(options: Sequence[str]) -> None:
     """Measure, and write the table."""
     parser = argparse.ArgumentParser(prog="benchmarks files", description=__doc__)
     parser.add_argument("--rows", type=int, default=100_000, help="rows of the file")
+    parser.add_argument("--kind", choices=("counts", "skus"), default="counts", help="what is in the file")
     parser.add_argument("--dsn", default="", help=argparse.SUPPRESS)
     parser.add_argument("--file", default="", help=argparse.SUPPRESS)
     asked = parser.parse_args(options)
     if asked.file:
-        sys.stdout.write(json.dumps(asyncio.run(_bring(asked.dsn, Path(asked.file)))))
+        sys.stdout.write(json.dumps(asyncio.run(_bring(asked.dsn, asked.kind, Path(asked.file)))))
         return
     with tempfile.TemporaryDirectory(prefix="oneshelf-bench-") as directory:
         path = Path(directory) / "counts.csv"
@@ -62,10 +64,18 @@ def main(options: Sequence[str]) -> None:
                 connection.execute(_FILL.format(rows=asked.rows))
                 row = connection.execute("select to_char(db_now() - interval '1 hour', 'YYYY-MM-DD\"T\"HH24:MI:SSOF')")
                 taken_at = (row.fetchone() or ("",))[0]
-            _write(path, asked.rows, taken_at)
-            first, second = _apart(server.dsn, path), _apart(server.dsn, path)
+            write = _write if asked.kind == "counts" else _write_skus
+            write(path, asked.rows, taken_at)
+            first, second = _apart(server.dsn, asked.kind, path), _apart(server.dsn, asked.kind, path)
             described = asyncio.run(machine(server.dsn))
-        _tell(described, asked.rows, path.stat().st_size, first, second)
+        _tell(described, asked, path.stat().st_size, first, second)
+
+
+def _write_skus(path: Path, rows: int, _taken_at: str) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.write("sku,title\n")
+        for number in range(1, rows + 1):
+            file.write(f"NEW-{number:07},Mug number {number}\n")
 
 
 def _write(path: Path, rows: int, taken_at: str) -> None:
@@ -75,22 +85,22 @@ def _write(path: Path, rows: int, taken_at: str) -> None:
             file.write(f"SKU-{number:07},BER,{15 + number % 10},{taken_at}:00\n")
 
 
-def _apart(dsn: str, path: Path) -> dict[str, Any]:
+def _apart(dsn: str, kind: str, path: Path) -> dict[str, Any]:
     """Bring it in by a process of its own, whose memory is measured."""
-    command = [sys.executable, "-m", "benchmarks", "files", "--dsn", dsn, "--file", str(path)]
+    command = [sys.executable, "-m", "benchmarks", "files", "--dsn", dsn, "--kind", kind, "--file", str(path)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     figures: dict[str, Any] = json.loads(done.stdout)
     return figures
 
 
-async def _bring(dsn: str, path: Path) -> dict[str, Any]:
+async def _bring(dsn: str, kind: str, path: Path) -> dict[str, Any]:
     began, passed = time.monotonic(), {"checked": 0.0, "applied": 0.0}
 
     def tell(stage: str, row_count: int) -> None:
         del row_count
         passed[stage] = time.monotonic() - began
 
-    wish = Wish(kind=kind_named("counts"), file_name=path.name, told=Told(), atomic=Atomic.ROW)
+    wish = Wish(kind=kind_named(kind), file_name=path.name, told=Told(), atomic=Atomic.ROW)
     async with Database.open(dsn) as database:
         with path.open("rb") as origin:
             report = await bring_in(database, SystemClock().new_id, origin, wish, tell)
@@ -107,15 +117,19 @@ async def _bring(dsn: str, path: Path) -> dict[str, Any]:
     }
 
 
-def _tell(described: str, rows: int, size: int, first: dict[str, Any], second: dict[str, Any]) -> None:
+def _tell(described: str, asked: argparse.Namespace, size: int, first: dict[str, Any], second: dict[str, Any]) -> None:
+    rows = asked.rows
+    what = {
+        "counts": f"{rows:,} counts, {size / 1e6:.0f} MB, each of another SKU, as of an hour ago",
+        "skus": f"{rows:,} new SKUs, {size / 1e6:.0f} MB",
+    }[asked.kind]
     assert first["applied"] == rows, first
     assert second["state"] == "applied_before", second
     text = "\n".join(
         [
-            f'{described} `make bench ARGS="files --rows {rows}"`',
+            f'{described} `make bench ARGS="files --kind {asked.kind} --rows {rows}"`',
             "",
-            f"A CSV file of {rows:,} counts, {size / 1e6:.0f} MB, each of another SKU, as of an hour ago, brought in "
-            "row by row by a process of its own; every row moves units or finds that nothing is missing.",
+            f"A CSV file of {what}, brought in row by row by a process of its own.",
             "",
             "| | seconds | rows a second | of these the CPU of the process | MB of the process at most |",
             "|---|---:|---:|---:|---:|",
@@ -126,4 +140,4 @@ def _tell(described: str, rows: int, size: int, first: dict[str, Any], second: d
         ]
     )
     print(text)
-    written(text, section="files")
+    written(text, section="files" if asked.kind == "counts" else "files of skus")

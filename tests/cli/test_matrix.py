@@ -18,7 +18,7 @@ from oneshelf.sdk.matrix import COMMAND, pages_of
 from oneshelf.sdk.quality import RULES, TIERS, Quality, Standing, quality_from, quality_of
 
 DOCS = Path(__file__).parents[2] / "docs" / "connectors"
-OURS = ("amazon", "ebay", "shopify", "square", "till")
+OURS = ("amazon", "ebay", "shopify", "square", "till", "wholesale")
 ALL_DONE = {rule: Standing("done") for rule in RULES}
 
 

@@ -372,7 +372,7 @@ class PaperLedger:
             at_hand = {"committed": line.committed, "reserved": line.pending, "available": self.there(line.place)}
             gone = min(units, at_hand.get(state, units))
             if state == "found":
-                self.shift(sku, gone, "found", f"{location} committed")
+                self.shift(sku, gone, "found", f"{location} committed", by_count=True)
             self.shift(sku, gone, f"{location} {'committed' if state == 'found' else state}", "customer")
             units -= gone
             if state == "committed":

@@ -14,9 +14,9 @@ from flow.shelf_world import CLOCK, Ledger, open_ledger
 from oneshelf.domain.identity import Location
 from oneshelf.errors import MalformedError
 from oneshelf.files import x12_orders
-from oneshelf.files.x12 import BYTES_MAX, Address, X12Error, read, written
 from oneshelf.flow import allocate
 from oneshelf.flow.allocate import Shown
+from oneshelf.sdk.x12 import BYTES_MAX, Address, X12Error, read, written
 from oneshelf.storage.x12_partners import Partner
 
 

@@ -11,7 +11,6 @@ import pytest
 from domain.shop import BERLIN, MUG, key
 from flow.shelf_world import CLOCK
 from flow.till_world import SECRET, TILL, Tills, ago, back, event, line, open_tills, sale
-from oneshelf.connectors.till.simulator_devices import signed_headers
 from oneshelf.domain.command import Count, Receive
 from oneshelf.domain.identity import ChannelSku, Sku
 from oneshelf.domain.last_unit import Way
@@ -19,6 +18,7 @@ from oneshelf.flow.link import Wanted, link_listings
 from oneshelf.flow.receive import receive_webhook
 from oneshelf.sdk.fault import SignatureError
 from oneshelf.sdk.message import Request
+from oneshelf.sdk.simulated_sender import signed_headers
 from oneshelf.storage import detail_views, short_list
 
 pytestmark = pytest.mark.pg

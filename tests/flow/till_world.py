@@ -15,13 +15,13 @@ import httpx2
 from domain.shop import BERLIN
 from flow.shelf_world import CLOCK, Ledger, open_ledger
 from oneshelf.connectors.till import CONNECTOR
-from oneshelf.connectors.till.simulator_devices import signed_headers
 from oneshelf.domain.identity import Channel
 from oneshelf.flow import interpret, post, receive
 from oneshelf.flow.channel import OpenChannel
 from oneshelf.sdk.http import ChannelHttp
 from oneshelf.sdk.limits import Unlimited
 from oneshelf.sdk.message import ChannelConfig, Request
+from oneshelf.sdk.simulated_sender import signed_headers
 from oneshelf.storage import catalog, device_events, devices
 
 TILL = Channel("till")

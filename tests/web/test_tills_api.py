@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from flow.till_world import SECRET, TILL, Event, ago, event, opened_till, sale
 from oneshelf.cli import app
-from oneshelf.connectors.till.simulator_devices import signed_headers
 from oneshelf.flow import interpret, post
+from oneshelf.sdk.simulated_sender import signed_headers
 from oneshelf.storage import catalog
 from web.paper import BERLIN, Shop, open_shop
 

@@ -38,7 +38,7 @@ async def test_an_authentic_delivery_is_stored_as_it_came_before_it_is_acknowled
     answer = await shop.deliver("paper", BODY, delivery_id="d1")
     assert (answer.status_code, answer.content) == (200, b"")
     assert stored(dsn) == [("paper", "d1", BODY)]
-    assert shop.woken == ["interpret"]
+    assert shop.woken == ["interpret", "order"]
 
 
 async def test_a_delivery_that_comes_twice_is_stored_once_and_acknowledged_twice(shop: Shop, dsn: str) -> None:

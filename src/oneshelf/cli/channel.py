@@ -75,7 +75,8 @@ def add(
     if new.shows_figures:
         then = f"then oneshelf listing plan {new.channel}"
     else:
-        then = f"then let its devices post to /webhooks/{new.channel}, and look: oneshelf channel devices"
+        look = "wholesale list" if new.takes_purchase_orders else "channel devices"
+        then = f"then let it post to /webhooks/{new.channel}, and look: oneshelf {look}"
     typer.echo(f"{new.channel} is connected. Next: oneshelf doctor, {then}")
 
 

@@ -83,7 +83,7 @@ def writes_of(row: ChannelRow) -> dict[str, object]:
 def in_words(row: ChannelRow) -> str:
     """How the channel is written, and what it was shown to lack, since when, and the way out."""
     if not row.shows_figures:
-        return f"{row.channel} shows no figure: nothing is read from it or written to it. See oneshelf channel devices"
+        return f"{row.channel} shows no figure: nothing is read from it or written to it"
     told = writes_of(row)
     lines = [f"{row.channel} declares {told['declared']}, and is written so: {told['writes']}"]
     for ability, fallback in row.fallbacks.items():

@@ -38,7 +38,7 @@ def devices(name: Name = "", as_json: Annotated[bool, typer.Option("--json", hel
         async with database.transaction() as tx:
             if only is not None:
                 await refuse_unknown_channel(tx, only)
-            channels = [only] if only else [row.channel for row in await catalog.channels(tx) if not row.shows_figures]
+            channels = [only] if only else [row.channel for row in await catalog.channels(tx) if row.has_devices]
             gaps = [{"channel": one, **gap._asdict()} for one in channels for gap in await rows_of.gaps_of(tx, one)]
             asked = [
                 {"channel": one, **question._asdict()}

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from datetime import date
 
     from oneshelf.domain.wholesale import Refusal
-    from oneshelf.flow.allocate import NewId, Shown
+    from oneshelf.flow.allocate import Shown
+    from oneshelf.flow.ordering import NewId
     from oneshelf.storage.database import Database
     from oneshelf.storage.wholesale import LineRow, OrderRow
 

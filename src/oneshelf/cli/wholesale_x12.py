@@ -75,8 +75,8 @@ def read_x12(
     """Bring in purchase orders (850), all of the file or nothing. The same file again changes nothing."""
     from oneshelf.clock import SystemClock
     from oneshelf.errors import ConfigurationError
-    from oneshelf.files.x12 import BYTES_MAX
     from oneshelf.files.x12_orders import bring_in
+    from oneshelf.sdk.x12 import BYTES_MAX
 
     try:
         with file.open("rb") as opened:

@@ -10,6 +10,7 @@ from uuid import UUID
 from oneshelf.domain.account import Account, Outside, StockState
 from oneshelf.domain.command import CLOCK_ERROR_S, Count, CountedFigure
 from oneshelf.domain.count_outcome import BeforeHistory, Counted, CountOutdated, InFuture, NoSuchCount
+from oneshelf.domain.handover import not_yet_left
 from oneshelf.domain.ledger import BalanceKey, Shelf, fill
 from oneshelf.domain.movement import Movement, Reason
 from oneshelf.domain.outcome import CountedShort, Posted
@@ -56,6 +57,8 @@ def count(
     missing = there - units
     moved = abs(missing)
     units_short = _correct(shelf, command, missing)
+    owed = _owe_at_counters(shelf, command, units - command.units - since.units)
+    units_short, ambiguous = units_short + owed, ambiguous - owed
     _fill_seen(shelf, command)
     _settle_counters(shelf, command)
     shelf.fill_shortages()
@@ -78,6 +81,28 @@ def _fill_seen(shelf: Shelf, command: Count) -> None:
                 reason = Reason.SEEN_BY_COUNT
                 shelf.move(line.sku, origin=found, target=available, units=units, reason=reason, source=line.source)
                 fill(shelf, line, units)
+
+
+def _owe_at_counters(shelf: Shelf, command: Count, units: int) -> int:
+    """More has left over counters since the count than it had found: the latest sales are short of these units, as
+    they are where the count is told first. Returns how many units are.
+    """
+    key, short = (command.sku, command.location), 0
+    if units <= 0:
+        return 0
+    ruling = shelf.rulings[key]
+    sold = [
+        (line.handed_over_at, line.key, line)
+        for line in shelf.lines.values()
+        if line.handed_over_at and (line.sku, line.location) == key and not is_quoted(ruling.documents, line.source)
+    ]
+    for left_at, _, line in sorted(sold, reverse=True, key=lambda one: one[:2]):
+        lacking = min(units - short, line.units_shipped - line.units_back)
+        if lacking > 0 and certainty(left_at, ruling.counted_at, error_s=ruling.error_s) is not Certainty.SEEN:
+            not_yet_left(shelf, line, lacking, left_at=left_at)
+            _lose(shelf, command, StockState.AVAILABLE, lacking)
+            short += lacking
+    return short
 
 
 def _settle_counters(shelf: Shelf, command: Count) -> None:
@@ -176,10 +201,11 @@ def _correct(shelf: Shelf, command: Count, missing: int) -> int:
             source=str(command.key),
         )
         return 0
-    for state in _UNPROMISED:
+    for state in _UNPROMISED if missing else ():
         taken = min(missing, balance.units[state]) if state in states else 0
-        _lose(shelf, command, state, taken)
-        missing -= taken
+        if taken:
+            _lose(shelf, command, state, taken)
+            missing -= taken
     units_short = missing
     if missing > 0:
         lost = shorten_promises(shelf, key, missing, take=lambda state, units: _lose(shelf, command, state, units))

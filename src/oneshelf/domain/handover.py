@@ -6,6 +6,8 @@ whatever order the counter's sales, returns and voids are told. Each count is as
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from oneshelf.domain.account import Account, Outside, StockState
 from oneshelf.domain.late import told_late
 from oneshelf.domain.ledger import Shelf
@@ -48,10 +50,53 @@ def _take_back(shelf: Shelf, position: LinePosition, units: int, handed_over: Ha
     if units <= 0:
         return
     from_short = min(units, position.units_short)
-    shelf.shorten(position, -from_short)
+    _unsell(shelf, position, from_short, handed_over)
     back = units - from_short
     _come(shelf, position, StockState.AVAILABLE, back, Reason.CANCELLED, handed_over)
     position.units_shipped -= back
+
+
+def _unsell(shelf: Shelf, position: LinePosition, units: int, handed_over: HandedOver) -> None:
+    """Units that nobody knew of had left and are back. Now it is as before; a count between the two instants will not
+    have found them, whenever it is told.
+    """
+    available = Account(StockState.AVAILABLE, position.location)
+    _correct(shelf, position, Account(Outside.FOUND), available, units)
+    shelf.shorten(position, -units)
+    _move_then(shelf, position, available, Account(Outside.CUSTOMER), units, Reason.SHIPPED, handed_over.left_at)
+    _move_then(shelf, position, Account(Outside.CUSTOMER), available, units, Reason.CANCELLED, handed_over.came_at)
+    _correct(shelf, position, available, Account(Outside.SHRINKAGE), units)
+
+
+def not_yet_left(shelf: Shelf, position: LinePosition, units: int, *, left_at: datetime) -> None:
+    """Units of a sale turn out not to have been there: the line is short of them, and they are available.
+
+    The caller takes them off the shelf.
+    """
+    available = Account(StockState.AVAILABLE, position.location)
+    _move_then(shelf, position, Account(Outside.CUSTOMER), available, units, Reason.CANCELLED, left_at)
+    position.units_shipped -= units
+    shelf.shorten(position, units)
+
+
+def _correct(shelf: Shelf, position: LinePosition, origin: Account, target: Account, units: int) -> None:
+    shelf.move(
+        position.sku, origin=origin, target=target, units=units, reason=Reason.SEEN_BY_COUNT, source=position.source
+    )
+
+
+def _move_then(  # noqa: PLR0913  # A movement and its instant.
+    shelf: Shelf,
+    position: LinePosition,
+    origin: Account,
+    target: Account,
+    units: int,
+    reason: Reason,
+    at: datetime,
+) -> None:
+    """It happened then, and no count has a say in it now."""
+    with told_late(shelf, at, position.source):
+        shelf.move(position.sku, origin=origin, target=target, units=units, reason=reason, source=position.source)
 
 
 def _bring(shelf: Shelf, position: LinePosition, line: OrderLine, handed_over: HandedOver) -> None:

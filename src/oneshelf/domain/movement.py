@@ -46,8 +46,8 @@ class Reason(StrEnum):
     SHIPPED_UNCOUNTED = "shipped_uncounted"  # it left, so it was there, although no count knew it
 
 
-# Movements that make the ledger follow a count. They are no news to another count, which replaces them.
-CORRECTIONS = (Reason.COUNTED, Reason.SEEN_BY_COUNT)
+# Movements that make the ledger follow what somebody has seen. They are no news to a count: it replaces them.
+CORRECTIONS = (Reason.COUNTED, Reason.SEEN_BY_COUNT, Reason.SHIPPED_UNCOUNTED)
 
 
 class Movement(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,7 +21,7 @@ from oneshelf.errors import MalformedError
 # Who takes these orders, as all others are named by their channel.
 WHOLESALE = Channel("wholesale")
 LINES_MAX = 1_000
-VERSION_MAX = 1_000_000
+VERSION_MAX = 999_999_999
 # Where no rule says it. The channels keep half of what is there: a large order does not empty a shop unasked.
 DEFAULT_PERCENT = 50
 

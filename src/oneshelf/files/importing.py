@@ -32,6 +32,8 @@ from oneshelf.storage.database import Database, Transaction
 from oneshelf.storage.imports import Problem
 
 CHUNK = 500
+# Chunks that are posted at the same time.
+TOGETHER = 2
 # All of them are locked until the last one is decided: with more of them, sales would wait for too long.
 WHOLE_ROWS_MAX = 20_000
 TRIES_MAX = 5
@@ -241,13 +243,32 @@ class _Import:
     async def _apply_rows(self) -> Report:
         async with self.database.transaction() as tx:
             await self._begin(tx)
+        subject = self.wish.kind.subject
+        together: list[list[Numbered]] = []
         async for chunk in self._chunks():
-            self._note(chunk, await self._post([item for _, item in chunk], Keep.EACH))
+            # Where rows of two chunks may be about the same thing, the second waits for the first.
+            stands_alone = not all(subject(item) for _, item in chunk)
+            if stands_alone or len(together) == TOGETHER:
+                await self._apply_chunks(together)
+                together = []
+            together.append(chunk)
+            if stands_alone:
+                await self._apply_chunks(together)
+                together = []
+        await self._apply_chunks(together)
+        return await self._end()
+
+    async def _apply_chunks(self, chunks: list[list[Numbered]]) -> None:
+        """Each in a transaction of its own: while the database writes one, another is decided."""
+        posting = [self._post([item for _, item in chunk], Keep.EACH) for chunk in chunks]
+        for chunk, answers in zip(chunks, await asyncio.gather(*posting, return_exceptions=True), strict=True):
+            if isinstance(answers, BaseException):
+                raise answers
+            self._note(chunk, answers)
             self.tell("applied", self.applied_count + self.replayed_count)
             if self._through % (10 * CHUNK) < CHUNK:
                 async with self.database.transaction() as tx:
                     await imports.note(tx, self.wish.told.import_id, applied_count=self._through)
-        return await self._end()
 
     async def _apply_whole(self) -> Report:
         everything = [one async for chunk in self._chunks() for one in chunk]

@@ -111,6 +111,7 @@ class Counts(_StockKind):
         place = place_reader(columns, told)
         figure, moment, token = columns.cell(stated[0]), moment_reader(columns, "taken_at", told), columns.cell("token")
         error, reason = columns.cell("clock_error_s"), columns.cell("reason")
+        has_token, has_error = "token" in columns, "clock_error_s" in columns
         kind = None if stated[0] == DELTA else CountedFigure(stated[0])
 
         def read(row: Row) -> StockItem:
@@ -124,9 +125,9 @@ class Counts(_StockKind):
                     key=key, sku=sku, location=location, delta_units=units, reason=why, happened_at=moment(row)
                 )
             units = units_in(kind.value, figure(row))
-            quoted = _token(token(row))
+            quoted = _token(token(row)) if has_token else None
             as_of = None if quoted else moment(row)
-            error_s = _error_s(error(row)) if as_of else None
+            error_s = _error_s(error(row)) if as_of and has_error else None
             return Count(
                 key=key,
                 sku=sku,

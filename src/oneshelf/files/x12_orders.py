@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-from oneshelf.domain.wholesale import Refusal
+from oneshelf.domain.identity import Sku
+from oneshelf.domain.wholesale import Refusal, WantedLine, WholesaleWish
 from oneshelf.errors import MalformedError, RowExistsError
 from oneshelf.files import x12_documents
-from oneshelf.files.x12 import Address, Elements, Interchange, TransactionSet, X12Error, read, shown, written
-from oneshelf.files.x12_documents import PurchaseOrder, Purpose
 from oneshelf.flow import allocate
 from oneshelf.flow.allocate import Shown
+from oneshelf.flow.ordering import fingerprint_of
 from oneshelf.flow.room import rooms
+from oneshelf.sdk.x12 import Address, Elements, Interchange, X12Error, is_name, read, shown, written
+from oneshelf.sdk.x12_order import Purpose, X12Order, is_order, order_in
 from oneshelf.storage import catalog, wholesale, x12_partners
 from oneshelf.storage.database import Database, Transaction, now
 from oneshelf.storage.x12_partners import Partner
@@ -39,12 +41,9 @@ class Brought:
 async def know_partner(database: Database, partner: Partner) -> None:
     """Have this partner. Raises MalformedError for names that no interchange can hold, and for unknown locations."""
     for name in (partner.their_id, partner.our_id):
-        qualifier, _, name_id = name.partition(":")
-        is_name = name_id.isascii() and name_id.isprintable() and name_id == name_id.strip() and len(name_id) <= 15
-        if len(qualifier) != 2 or not qualifier.isascii() or not qualifier.isalnum() or not name_id or not is_name:
-            raise MalformedError(f"{shown(name)} must be QUALIFIER:ID, such as ZZ:ACME: two signs, a colon, up to 15")
-        if any(sign in name_id for sign in "*>~^:"):
-            raise MalformedError(f"{shown(name)} holds a sign that separates elements")
+        if not is_name(name):
+            words = "two signs, a colon, up to 15 without one that separates elements"
+            raise MalformedError(f"{shown(name)} must be QUALIFIER:ID, such as ZZ:ACME: {words}")
     if partner.version not in VERSIONS:
         raise MalformedError(f"version {shown(partner.version)} is not written; there are: {', '.join(VERSIONS)}")
     try:
@@ -90,13 +89,21 @@ async def advise(database: Database, customer: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class _PurchaseOrder:
+    """An 850, and what it states of ours."""
+
+    said: X12Order
+    wish: WholesaleWish | None
+
+
+@dataclass(frozen=True, slots=True)
 class _Judged:
     """An interchange that can be kept. `before`: its orders, where it was read before."""
 
     interchange: Interchange
     partner: Partner
     digest: bytes
-    orders: list[PurchaseOrder]
+    orders: list[_PurchaseOrder]
     before: list[str] | None
 
 
@@ -117,40 +124,53 @@ async def _judge(database: Database, interchange: Interchange, digest: bytes) ->
                 f"ISA13 {shown(interchange.control)} of {partner.customer} was read before, in another file; each "
                 "interchange has a number of its own"
             )
-        known = await x12_partners.skus_of(tx, x12_documents.numbers_in(interchange))
-        orders = [
-            x12_documents.purchase_order(one, customer=partner.customer, location=partner.location, known=known)
-            for one in interchange.sets
-            if _is_order(one)
-        ]
-        orders = [await _versioned(tx, one) for one in orders]
-    numbers = [one.po_number for one in orders]
+        said = [order_in(one) for one in interchange.sets if is_order(one)]
+        known = await x12_partners.skus_of(tx, {name for one in said for line, _ in one.lines for name in line.numbers})
+        orders = [await _versioned(tx, _PurchaseOrder(one, _wish(one, partner, known))) for one in said]
+    numbers = [one.said.po_number for one in orders]
     for one in orders:
-        if numbers.count(one.po_number) > 1:
-            raise one.head.error(f"order {shown(one.po_number)} stands in this file twice; nobody knows which counts")
+        if numbers.count(one.said.po_number) > 1:
+            raise one.said.head.error(
+                f"order {shown(one.said.po_number)} stands in this file twice; nobody knows which counts"
+            )
     return _Judged(interchange, partner, digest, orders, given[1] if given else None)
 
 
-def _is_order(document: TransactionSet) -> bool:
-    """Whether a set is a purchase order. Their receipts of what we wrote (997, 999) say nothing about units."""
-    if document.code in {"997", "999"}:
-        return False
-    if document.code != "850":
-        raise document.head.error(
-            f"ST01 {shown(document.code)} is not read; there are 850 (purchase order) and 997. A changed order is an "
-            "850 with BEG01 05"
+def _wish(said: X12Order, partner: Partner, known: Collection[Sku]) -> WholesaleWish | None:
+    """What an 850 states, as version 1; None: nothing of it is wanted. `known`: of its numbers, those that are SKUs."""
+    if said.purpose is Purpose.CANCELLATION:
+        return None
+    lines = []
+    for line, segment in said.lines:
+        sku = next((sku for sku in map(Sku, line.numbers) if sku in known), None)
+        if sku is None:
+            names = ", ".join(map(shown, line.numbers[:5]))
+            raise segment.error(
+                f"PO106 and what follows names no SKU, but {names}. Way out: oneshelf stock add-sku, or the partner "
+                "sends our number as VN"
+            )
+        lines.append(WantedLine(line_id=line.line_id, sku=sku, units=line.units))
+    try:
+        return WholesaleWish(
+            customer=partner.customer,
+            po_number=said.po_number,
+            location=partner.location,
+            lines=tuple(lines),
+            ship_by=said.ship_by,
+            cancel_after=said.cancel_after,
         )
-    return True
+    except MalformedError as failure:
+        raise said.head.error(str(failure)) from None
 
 
-async def _versioned(tx: Transaction, order: PurchaseOrder) -> PurchaseOrder:
+async def _versioned(tx: Transaction, order: _PurchaseOrder) -> _PurchaseOrder:
     """A replacement is the version after the one that we have, unless it says the same."""
-    if order.wish is None or order.purpose is not Purpose.REPLACE:
+    if order.wish is None or order.said.purpose is not Purpose.REPLACE:
         return order
     kept = (await wholesale.lock(tx, [order.wish.order_id])).get(order.wish.order_id)
     if kept is None:
         return order
-    is_same = allocate.fingerprint_of(order.wish) == kept.fingerprint
+    is_same = fingerprint_of(order.wish) == kept.fingerprint
     return replace(order, wish=replace(order.wish, version=kept.version + (not is_same)))
 
 
@@ -160,23 +180,24 @@ async def _keep(database: Database, new_id: NewId, judged: _Judged) -> Brought:
         return Brought([one for one in found if isinstance(one, Shown)], is_replayed=True)
     is_test = judged.interchange.is_test
     wishes = [one.wish for one in judged.orders if one.wish is not None]
+    customer = judged.partner.customer
     cancelled = [one for one in judged.orders if one.wish is None]
     for one in cancelled:
-        if isinstance(await allocate.show(database, f"{one.customer}/{one.po_number}"), Refusal):
-            raise one.head.error(f"it cancels order {shown(one.po_number)}, which nobody has sent")
+        if isinstance(await allocate.show(database, f"{customer}/{one.said.po_number}"), Refusal):
+            raise one.said.head.error(f"it cancels order {shown(one.said.po_number)}, which nobody has sent")
     answers = await allocate.keep(database, new_id, wishes, came_by="x12", is_trial=is_test)
     for wish, answer in zip(wishes, answers, strict=True):
         if isinstance(answer, Refusal):
             [order] = [one for one in judged.orders if one.wish is wish]
-            raise X12Error(order.head.number, order.head.tag, answer.words)
+            raise X12Error(order.said.head.number, order.said.head.tag, answer.words)
     if is_test:
         return Brought(is_test=True)
     await allocate.allocate(
         database, new_id, keys={(line.sku, wish.location) for wish in wishes for line in wish.lines}
     )
     for one in cancelled:
-        await allocate.end(database, new_id, f"{one.customer}/{one.po_number}")
-    order_ids = [f"{one.customer}/{one.po_number}" for one in judged.orders]
+        await allocate.end(database, new_id, f"{customer}/{one.said.po_number}")
+    order_ids = [f"{customer}/{one.said.po_number}" for one in judged.orders]
     found = [await allocate.show(database, order_id) for order_id in order_ids]
     orders = [one for one in found if isinstance(one, Shown)]
     async with database.transaction() as tx:

@@ -13,35 +13,30 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from uuid import UUID
+from dataclasses import dataclass
 
 import msgspec
 
 from oneshelf.domain import allocating
-from oneshelf.domain.bundle import named
 from oneshelf.domain.command import CommandKey
 from oneshelf.domain.ledger import BalanceKey
-from oneshelf.domain.reach import Reach
-from oneshelf.domain.reservation import expire
 from oneshelf.domain.wholesale import (
     WHOLESALE,
     OrderState,
     Refusal,
     RefusalKind,
-    WholesaleLine,
     WholesaleOrder,
     WholesaleWish,
     closed,
-    new_order,
     no_such_line,
     no_such_order,
-    out_of_date,
 )
 from oneshelf.errors import RowExistsError
+from oneshelf.flow import ordering
+from oneshelf.flow.ordering import NewId
 from oneshelf.flow.room import rooms as rooms_of
-from oneshelf.storage import catalog, commands, shelves, touched, wholesale
-from oneshelf.storage.database import Database, Transaction, now
+from oneshelf.storage import commands, shelves, wholesale
+from oneshelf.storage.database import Database, Transaction
 from oneshelf.storage.shelves import Opened
 from oneshelf.storage.wholesale import LineRow, OrderRow
 from oneshelf.telemetry import get_logger
@@ -52,8 +47,6 @@ ORDERS_MAX = 500
 # How soon a line is looked at again: one that waits for units, and one that has all of them.
 WAITS_S = 5.0
 HAS_ALL_S = 60.0
-
-NewId = Callable[[], UUID]
 
 log = get_logger(__name__)
 
@@ -97,10 +90,7 @@ async def keep(
     answers: dict[str, bool | Refusal] = {}
     with suppress(_NotKeptError):
         async with database.transaction() as tx:
-            # Orders before balances, as everywhere: a changed order locks its balances.
-            await wholesale.lock(tx, {wish.order_id for wish in wishes})
-            for wish in sorted(wishes, key=lambda wish: wish.order_id):
-                answers[wish.order_id] = await _keep(tx, new_id, wish, came_by=came_by)
+            answers = await ordering.keep(tx, new_id, wishes, came_by=came_by)
             if is_trial or any(isinstance(answer, Refusal) for answer in answers.values()):
                 raise _NotKeptError
     return [answers[wish.order_id] for wish in wishes]
@@ -124,7 +114,7 @@ async def allocate(database: Database, new_id: NewId, *, keys: Collection[Balanc
             return done
         orders = [order for order in (await wholesale.lock(tx, waiting)).values() if order.state is OrderState.OPEN]
         lines = [(order, line) for order in orders for line in order.lines if line.balance in wanted]
-        opened = await _open(tx, new_id, orders, lines, places=wanted)
+        opened = await ordering.open_lines(tx, new_id, orders, lines, places=wanted)
         opened.shelf.fill_shortages()
         rooms = await rooms_of(tx, {key: opened.shelf.available(*key) for key in wanted})
         done += allocating.share_out(opened.shelf, lines, rooms, now=opened.now)
@@ -194,12 +184,7 @@ async def end(
         known = {line.line_id for line in order.lines}
         if strange := sorted(set(line_ids) - known):
             return no_such_line(order, strange[0])
-        of_it = [line for line in order.lines if not line_ids or line.line_id in line_ids]
-        is_news = any(line.units_open for line in of_it)
-        for line in of_it:
-            allocating.cancel(opened.shelf, order, line, now=opened.now)
-        order.close_if_done()
-        return is_news
+        return ordering.cancel(opened, order, [one for one in order.lines if not line_ids or one.line_id in line_ids])
 
     return await _change(database, new_id, order_id, cancelled)
 
@@ -212,59 +197,8 @@ async def show(database: Database, order_id: str, *, is_replayed: bool = False) 
     return Shown(order, lines.get(order_id, []), is_replayed) if order else no_such_order(order_id)
 
 
-def fingerprint_of(wish: WholesaleWish) -> bytes:
-    """What is the same for the same order, whatever the sequence of its lines and the number of its version."""
-    stated = replace(wish, version=1, lines=tuple(sorted(wish.lines, key=lambda line: line.line_id)))
-    return hashlib.sha256(msgspec.json.encode(stated)).digest()
-
-
 class _NotKeptError(Exception):
     """It was decided and is taken back, with all that was written of it."""
-
-
-async def _keep(tx: Transaction, new_id: NewId, wish: WholesaleWish, *, came_by: str) -> bool | Refusal:
-    if refusal := await _unknown(tx, wish):
-        return refusal
-    fingerprint = fingerprint_of(wish)
-    at = await now(tx)
-    new = new_order(wish, fingerprint=fingerprint, came_by=came_by, now=at)
-    is_over = new.expires_at is not None and new.expires_at <= at
-    if not is_over and await wholesale.add(tx, new):
-        await _wait(tx, [new])
-        return True
-    order = (await wholesale.lock(tx, [wish.order_id])).get(wish.order_id)
-    if order and wish.version == order.version and fingerprint == order.fingerprint:
-        return False
-    if order and wish.version <= order.version:
-        return out_of_date(order, wish)
-    if is_over or order is None:
-        words = f"order {wish.order_id}: cancel_after {wish.cancel_after} is over; nothing of it is wanted any more"
-        return Refusal(RefusalKind.OVERDUE, words)
-    opened = await _open(tx, new_id, [order], [(order, line) for line in order.lines])
-    if refused := allocating.amend(opened.shelf, order, wish, now=opened.now):
-        return refused
-    order.fingerprint = fingerprint
-    opened.shelf.fill_shortages()
-    await _write(tx, opened, [order])
-    await _wait(tx, [order])
-    return True
-
-
-async def _unknown(tx: Transaction, wish: WholesaleWish) -> Refusal | None:
-    skus = {line.sku for line in wish.lines}
-    known = await catalog.told_known(await catalog.ask_known(tx, skus, [wish.location]))
-    if wish.location not in known.locations:
-        words = f"no location {wish.location}. Way out: oneshelf stock add-location {wish.location}"
-        return Refusal(RefusalKind.UNKNOWN_LOCATION, words)
-    for line in wish.lines:
-        if line.sku not in known.skus:
-            words = f"line {line.line_id}: no SKU {line.sku}. Way out: oneshelf stock add-sku {line.sku}"
-            return Refusal(RefusalKind.UNKNOWN_SKU, words)
-        if line.sku in known.bundles:
-            parts = named(known.bundles[line.sku])
-            words = f"line {line.line_id}: {line.sku} is a bundle; order its components: {parts}"
-            return Refusal(RefusalKind.IS_BUNDLE, words)
-    return None
 
 
 async def _change(
@@ -279,14 +213,13 @@ async def _change(
         if order_id not in found:
             return no_such_order(order_id)
         order = found[order_id]
-        opened = await _open(tx, new_id, [order], [(order, line) for line in order.lines])
+        opened = await ordering.open_lines(tx, new_id, [order], [(order, line) for line in order.lines])
         is_news = change(opened, order)
         if isinstance(is_news, Refusal):
             return is_news
         if is_news:
             opened.shelf.fill_shortages()
-            await _write(tx, opened, [order])
-            await _wait(tx, [order])
+            await ordering.write(tx, opened, [order])
     if is_news:
         log.info("wholesale.changed", order=order_id, state=order.state.value)
     return await show(database, order_id, is_replayed=not is_news)
@@ -315,7 +248,7 @@ async def _ship(tx: Transaction, new_id: NewId, order: WholesaleOrder, leaving: 
     for one in leaving:
         if one.line_id not in lines:
             return no_such_line(order, one.line_id)
-    opened = await _open(tx, new_id, [order], [(order, line) for line in order.lines], claims=True)
+    opened = await ordering.open_lines(tx, new_id, [order], [(order, line) for line in order.lines], claims=True)
     held = {name: allocating.units_allocated(opened.shelf, line) for name, line in lines.items()}
     wanted = list(leaving) or [Leaving(line_id=name, units=units) for name, units in held.items() if units]
     if not wanted:
@@ -334,42 +267,5 @@ async def _ship(tx: Transaction, new_id: NewId, order: WholesaleOrder, leaving: 
         allocating.ship(opened.shelf, order, lines[name], units, now=opened.now)
     order.close_if_done()
     opened.shelf.fill_shortages()
-    await _write(tx, opened, [order])
-    await _wait(tx, [order])
+    await ordering.write(tx, opened, [order])
     return None
-
-
-async def _open(
-    tx: Transaction,
-    new_id: NewId,
-    orders: Collection[WholesaleOrder],
-    lines: Collection[tuple[WholesaleOrder, WholesaleLine]],
-    *,
-    places: Collection[BalanceKey] = (),
-    claims: bool = False,
-) -> Opened:
-    """The shelf of these lines, and the holds on it that are past their time taken back.
-
-    `claims`: something is to ship, so the ledger's own rows of the orders are locked too.
-    """
-    held = {name: order.ref for order, line in lines for name in line.reservation_ids}
-    reach = Reach(balances={*places, *(line.balance for _, line in lines)}, reservations=set(held))
-    if claims:
-        reach.claims = {name: {ref} for name, ref in held.items()}
-    opened = await shelves.open_for_commands(tx, new_id, [], reach)
-    expire(opened.shelf, now=opened.now)
-    return opened
-
-
-async def _write(tx: Transaction, opened: Opened, orders: Collection[WholesaleOrder]) -> None:
-    await shelves.write(tx, opened.shelf, now=opened.now)
-    await wholesale.save(tx, orders)
-
-
-async def _wait(tx: Transaction, orders: Collection[WholesaleOrder]) -> None:
-    """The lines of these orders are looked at next, or never again; what waits is planned for."""
-    for order in orders:
-        is_open = order.state is OrderState.OPEN
-        await wholesale.look_in(tx, [line for line in order.lines if is_open and line.units_open], wait_s=0.0)
-        await wholesale.look_in(tx, [line for line in order.lines if not (is_open and line.units_open)], wait_s=None)
-        await touched.mark(tx, [line.sku for line in order.lines])

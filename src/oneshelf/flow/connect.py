@@ -49,7 +49,14 @@ def checked_channel(
     chosen.open(config, channel=channel, http=http, clock=clock)
     seconds = {key: _seconds(key, text) for key, text in timing.items()}
     return NewChannel(
-        channel, kind, location_from(location), settings, secrets, seconds, chosen.capability.shows_figures
+        channel,
+        kind,
+        location_from(location),
+        settings,
+        secrets,
+        seconds,
+        shows_figures=chosen.capability.shows_figures,
+        takes_purchase_orders=chosen.capability.takes_purchase_orders,
     )
 
 

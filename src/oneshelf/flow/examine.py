@@ -104,6 +104,8 @@ async def channel(database: Database, row: ChannelRow, opened: OpenChannel | Non
         told = list(await opened.connector.preflight())
     except CHANNEL_FAILURES as fault:
         told = [Finding("answers", is_good=False, detail=words_of(fault))]
+    if row.takes_purchase_orders:
+        return told
     if not row.shows_figures:
         return [*told, *_devices(row, told_by)]
     told += [*_clock(opened), _abilities(row, opened, written.get(row.channel))]

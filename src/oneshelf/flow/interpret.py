@@ -19,6 +19,7 @@ from oneshelf.flow import numbering
 from oneshelf.flow.channel import NEEDS_PERSON_PAUSE_S, WORDS_LENGTH_MAX, OpenChannel
 from oneshelf.sdk.contract import FetchesOrders
 from oneshelf.sdk.message import AccessLost, Delivery, DeviceNews, Ignored, Message, OrderHint, StockHint
+from oneshelf.sdk.purchase import PurchaseOrders
 from oneshelf.storage import catalog, facts, inbox, listings, schedules, wanted_orders
 from oneshelf.storage.database import Database, Transaction
 from oneshelf.telemetry import get_logger
@@ -55,7 +56,7 @@ class _Said:
                 self.numbered.append(numbering.Telling(row.channel, message, row.received_at))
             case AccessLost(reason=reason):
                 self.lost[row.channel] = printable(reason, length_max=WORDS_LENGTH_MAX)
-            case Ignored():
+            case Ignored() | PurchaseOrders():
                 pass
             case _:
                 assert_never(message)
@@ -64,7 +65,9 @@ class _Said:
 async def interpret(database: Database, channels: Mapping[Channel, OpenChannel]) -> int:
     """Read one batch of deliveries of the open channels, oldest first. Returns how many."""
     async with database.transaction() as tx:
-        rows = await inbox.claim_new(tx, list(channels), limit=BATCH)
+        # What buyers order is kept delivery by delivery, see `order`.
+        selling = [name for name, one in channels.items() if not one.capability.takes_purchase_orders]
+        rows = await inbox.claim_new(tx, selling, limit=BATCH)
         parked: dict[int, str] = {}
         said = _Said()
         for row in rows:
@@ -112,12 +115,15 @@ async def _pause(tx: Transaction, lost: Mapping[Channel, str]) -> None:
 def _parse(channel: OpenChannel, delivery: Delivery) -> tuple[Message, ...]:
     """What the connector reads. A connector may be anybody's code: one that fails parks this delivery, no other."""
     try:
-        return channel.connector.parse(delivery)
+        messages = channel.connector.parse(delivery)
     except MalformedError:
         raise
     except Exception as failure:
         log.exception("connector.failed", channel=channel.name, topic=delivery.topic)
         raise MalformedError(f"the connector failed on it with {type(failure).__name__}: report this") from failure
+    if any(isinstance(message, PurchaseOrders) for message in messages):
+        raise MalformedError("it orders, and this kind of channel declares that it takes no orders: report this")
+    return messages
 
 
 async def _request_looks(tx: Transaction, hints: Mapping[Channel, list[StockHint]]) -> None:

@@ -50,7 +50,7 @@ from oneshelf.telemetry import get_logger
 
 BATCH = 500
 TRIES_MAX = 5
-# Commands that are decided before the database is given something to write.
+# Commands that are decided before the database is given something to write; of a large batch a fifth of them.
 SLICE = 32
 # A client that asks again later than that is told that it was answered, and not what.
 ANSWERS_KEPT_S = 7 * 86_400.0
@@ -199,7 +199,7 @@ async def _post_firsts(
             if key not in given:
                 unknown = _unknown(command, opened.skus, opened.locations) if has_unknown else None
                 outcomes[key] = unknown or post_command(opened.shelf, command, now=opened.now)
-                if len(outcomes) % SLICE == 0:
+                if len(outcomes) % max(SLICE, len(firsts) // 5) == 0:
                     await shelves.write_ahead(tx, opened.shelf, now=opened.now)
         if not _is_kept(keep, outcomes.values()):
             raise _NotKeptError(given, outcomes)

@@ -70,6 +70,8 @@ class Capability:
     movable_states: tuple[str, ...] = ()  # stock states between which it moves units for us, see contract.MovesUnits
     # False: it shows no figure of its own. It is never read, written or polled; its devices tell what they sold.
     shows_figures: bool = True
+    # Its orders are not sales: they wait for units, and are answered. It shows no figure, see purchase.PurchaseOrders.
+    takes_purchase_orders: bool = False
 
     @property
     def writes(self) -> str:

@@ -28,6 +28,13 @@ _WITHOUT = {
     "orders that are not paid yet": "none: what is sold over a counter has left",
     "an order may show late by": "as long as its device is off line; a number that is missing is shown",
 }
+# What is true of one that orders from us.
+_ORDERS = {
+    **_WITHOUT,
+    "learns of changes by": "its buyers, who state each order anew under a higher version",
+    "orders that are not paid yet": "set aside as soon as the policy leaves units, until they ship or are cancelled",
+    "an order may show late by": "as long as its buyer is; nothing was sold before it comes",
+}
 
 
 def row_of(kind: ConnectorKind) -> dict[str, Any]:
@@ -53,11 +60,10 @@ def lines_of(kind: ConnectorKind) -> dict[str, str]:
     """What a person compares, in words: property -> text."""
     declared = kind.capability
     lines = _lines(kind, declared)
-    return (
-        lines
-        if declared.shows_figures
-        else {what: _WITHOUT.get(what, _NO_FIGURES) for what in lines} | {"tier": lines["tier"]}
-    )
+    if declared.shows_figures:
+        return lines
+    said = _ORDERS if declared.takes_purchase_orders else _WITHOUT
+    return {what: said.get(what, _NO_FIGURES) for what in lines} | {"tier": lines["tier"]}
 
 
 def _lines(kind: ConnectorKind, declared: Capability) -> dict[str, str]:
@@ -147,6 +153,8 @@ def _page(kind: ConnectorKind) -> Iterator[str]:
 
 
 def _ways(declared: Capability) -> str:
+    if declared.takes_purchase_orders:
+        return "its buyers"
     if not declared.shows_figures:
         return "its devices"
     if declared.has_queue:

@@ -13,6 +13,7 @@ from oneshelf.domain.device import DeviceAlive, DeviceEvent
 from oneshelf.domain.identity import ChannelSku
 from oneshelf.domain.order import OrderSnapshot
 from oneshelf.errors import invariant
+from oneshelf.sdk.purchase import PurchaseOrders
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +93,7 @@ class DeviceNews:
     unread: tuple[str, ...] = ()
 
 
-Message = OrderSnapshot | OrderHint | StockHint | AccessLost | DeviceNews | Ignored
+Message = OrderSnapshot | OrderHint | StockHint | AccessLost | DeviceNews | PurchaseOrders | Ignored
 
 
 @dataclass(frozen=True, slots=True)

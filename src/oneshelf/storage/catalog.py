@@ -21,7 +21,7 @@ from oneshelf.storage.keyring import Keyring
 
 _CHANNEL_COLUMNS = (
     "channel, kind, mode, location, settings, secrets, timing, created_at, paused_until, fail_streak, last_fault, "
-    "signs_off, held_at, held_reason, fallbacks, shows_figures"
+    "signs_off, held_at, held_reason, fallbacks, shows_figures, takes_purchase_orders"
 )
 
 
@@ -31,7 +31,7 @@ class ChannelRow(NamedTuple):
     `held_at`: since when the breaker lets nothing through but what was sold, for `held_reason`; None usually.
     `secrets`: as they are stored, to be opened by `secret_keys`.
     `fallbacks`: declared ability -> `reason` and `since`, of those that a probe has shown to be lost.
-    `shows_figures`: see `sdk.capability`.
+    `shows_figures`, `takes_purchase_orders`: see `sdk.capability`.
     """
 
     channel: Channel
@@ -50,6 +50,12 @@ class ChannelRow(NamedTuple):
     held_reason: str
     fallbacks: dict[str, dict[str, str]]
     shows_figures: bool = True
+    takes_purchase_orders: bool = False
+
+    @property
+    def has_devices(self) -> bool:
+        """Whether devices at counters tell what they sold."""
+        return not self.shows_figures and not self.takes_purchase_orders
 
     @property
     def lost(self) -> set[Ability]:
@@ -150,7 +156,7 @@ async def told_known(asked: AsyncCursor[tuple[Any, ...]]) -> Known:
 class NewChannel(NamedTuple):
     """A channel to be connected. `timing`: seconds that overrule the declared ones, see `flow.channel`.
 
-    `shows_figures`: see `sdk.capability`.
+    `shows_figures`, `takes_purchase_orders`: see `sdk.capability`.
     """
 
     channel: Channel
@@ -160,6 +166,7 @@ class NewChannel(NamedTuple):
     secrets: Mapping[str, str]
     timing: Mapping[str, float]
     shows_figures: bool = True
+    takes_purchase_orders: bool = False
 
     def __repr__(self) -> str:
         return f"NewChannel({self.channel!r}, {self.kind!r})"
@@ -185,11 +192,13 @@ async def add_channel(tx: Transaction, new: NewChannel, *, keyring: Keyring | No
         ),
         "timing": Jsonb(dict(new.timing)),
         "shows_figures": new.shows_figures,
+        "takes_purchase_orders": new.takes_purchase_orders,
     }
     added = await tx.execute(
         """
-        insert into channels (channel, kind, location, settings, secrets, timing, shows_figures)
-        values (%(channel)s, %(kind)s, %(location)s, %(settings)s, %(secrets)s, %(timing)s, %(shows_figures)s)
+        insert into channels (channel, kind, location, settings, secrets, timing, shows_figures, takes_purchase_orders)
+        values (%(channel)s, %(kind)s, %(location)s, %(settings)s, %(secrets)s, %(timing)s, %(shows_figures)s,
+                %(takes_purchase_orders)s)
         on conflict (channel) do nothing
         """,
         columns,

@@ -140,13 +140,13 @@ async def _begun(tx: Transaction, wanted: Sequence[Count]) -> dict[CommandKey, B
         join counts c on c.sku = w.sku and c.token = w.token
         cross join lateral (
             select from_account, to_account, sum(units)::bigint as units,
-                   reason not in ('counted', 'seen_by_count') and not exists (
+                   reason not in ('counted', 'seen_by_count', 'shipped_uncounted') and not exists (
                        select from unnest(c.documents) as d (document) where starts_with(source, d.document))
                    and happened_at > c.begun_at - make_interval(secs => c.error_s) as is_ambiguous
             from movements
             where sku = c.sku and version > c.version and c.location in (from_location, to_location)
-              and (reason in ('counted', 'seen_by_count') or happened_at is not null)
-              and (reason in ('counted', 'seen_by_count')
+              and (reason in ('counted', 'seen_by_count', 'shipped_uncounted') or happened_at is not null)
+              and (reason in ('counted', 'seen_by_count', 'shipped_uncounted')
                    or happened_at <= c.begun_at + make_interval(secs => c.error_s)
                    or exists (select from unnest(c.documents) as d (document) where starts_with(source, d.document)))
             group by 1, 2, 4
@@ -199,7 +199,8 @@ async def _looked_back(tx: Transaction, wanted: Sequence[Count]) -> dict[Command
                    sum(units)::bigint as units
             from movements
             where sku = w.sku and movement_id >= w.first_id and w.location in (from_location, to_location)
-              and reason not in ('counted', 'seen_by_count') and coalesce(happened_at, posted_at) > w.seen_until
+              and reason not in ('counted', 'seen_by_count', 'shipped_uncounted')
+              and coalesce(happened_at, posted_at) > w.seen_until
             group by 1, 2, 3
         ) as m
         """,
@@ -218,6 +219,21 @@ async def _looked_back(tx: Transaction, wanted: Sequence[Count]) -> dict[Command
         wanted[number].key: LookedBack(moved=tuple(moved.get(number, ())), first_at=first_at)
         async for number, first_at in cursor
     }
+
+
+def seen_until(looking_back: Sequence[Count], contexts: Mapping[CommandKey, Context]) -> dict[BalanceKey, datetime]:
+    """Until when these counts had surely seen what happened at their balances; of several the earliest."""
+    found: dict[BalanceKey, datetime] = {}
+    for count in looking_back:
+        context, key = contexts.get(count.key), (count.sku, count.location)
+        if isinstance(context, Begun):
+            until = context.begun_at - timedelta(seconds=context.error_s)
+        elif count.as_of is not None:
+            until, _ = _band(count)
+        else:
+            continue
+        found[key] = min(until, found.get(key, until))
+    return found
 
 
 def _band(count: Count) -> tuple[datetime, datetime]:

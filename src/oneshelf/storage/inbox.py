@@ -91,10 +91,21 @@ async def park(tx: Transaction, reasons: dict[int, str]) -> None:
             """
             update inbox i set state = 'parked', reason = new.reason
             from unnest(%(ids)s::bigint[], %(reasons)s::text[]) as new (inbox_id, reason)
-            where i.inbox_id = new.inbox_id
+            where i.inbox_id = new.inbox_id and i.state = 'new'
             """,
             {"ids": list(reasons), "reasons": [reason[:REASON_LENGTH_MAX] for reason in reasons.values()]},
         )
+
+
+async def read_again(tx: Transaction, channel: Channel, *, reason_begins: str) -> None:
+    """What of this channel is parked for such a reason is read again: what it waited for may have come."""
+    await tx.execute(
+        """
+        update inbox set state = 'new'
+        where state = 'parked' and channel = %(channel)s and starts_with(reason, %(begins)s)
+        """,
+        {"channel": channel, "begins": reason_begins},
+    )
 
 
 async def parked(tx: Transaction, *, limit: int = 500) -> list[ParkedDelivery]:

@@ -155,6 +155,22 @@ async def lines_holding(tx: Transaction, keys: Collection[BalanceKey]) -> list[L
     return await cursor.fetchall()
 
 
+async def lines_handed_over(tx: Transaction, since: Mapping[BalanceKey, datetime]) -> list[LinePosition]:
+    """The order lines of these (locked) balances whose units left over a counter after the instant of each."""
+    keys = sorted(since)
+    cursor = tx.cursor(row_factory=class_row(LinePosition))
+    await cursor.execute(
+        f"""
+        select {_LINE_COLUMNS} from order_lines
+        join unnest(%(skus)s::text[], %(locations)s::text[], %(since)s::timestamptz[]) as wanted (sku, location, since)
+            using (sku, location)
+        where units_shipped > 0 and handed_over_at > wanted.since
+        """,
+        {**arrays.places(keys), "since": arrays.instants(since[key] for key in keys)},
+    )
+    return await cursor.fetchall()
+
+
 async def save_lines(tx: Transaction, lines: Iterable[LinePosition]) -> None:
     """Store what these lines hold now. Their balances are locked."""
     ordered = sorted(lines, key=lambda line: (line.sku, line.key))

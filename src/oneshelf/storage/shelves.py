@@ -130,9 +130,12 @@ async def open_for_commands(
     )
     if reach.asks_rulings:
         shelf.rulings = await counts.rulings(tx, locked)
-        shelf.contexts = await counts.contexts(
-            tx, [one for one in reach.looking_back if (one.sku, one.location) in locked]
-        )
+        looking_back = [one for one in reach.looking_back if (one.sku, one.location) in locked]
+        shelf.contexts = await counts.contexts(tx, looking_back)
+        seen_until = counts.seen_until(looking_back, shelf.contexts)
+        for line in await orders.lines_handed_over(tx, seen_until) if seen_until else ():
+            if line.key not in shelf.lines:
+                shelf.add_line(line)
     return Opened(shelf, await told_now(instant), known.skus, known.locations, await commands.told_given(given))
 
 

@@ -322,7 +322,7 @@ async def not_seen(tx: Transaction, rows: Sequence[StatementRow]) -> dict[UUID, 
                    coalesce(coalesce(happened_at, posted_at) <= %(missed_from)s, false) as is_ambiguous
             from movements
             where sku = %(sku)s and movement_id >= %(first_id)s and %(location)s in (from_location, to_location)
-              and reason not in ('counted', 'seen_by_count')
+              and reason not in ('counted', 'seen_by_count', 'shipped_uncounted')
               and (%(seen_until)s::timestamptz is null or coalesce(happened_at, posted_at) > %(seen_until)s)
               and not exists (
                   select from unnest(%(documents)s::text[]) as d (document)

@@ -72,22 +72,44 @@ class Wanted(NamedTuple):
     is_short: bool = False
 
 
-async def add(tx: Transaction, order: WholesaleOrder) -> bool:
-    """Keep a new order, locked, with its lines. False where there is one of this number."""
+async def add(tx: Transaction, orders: Iterable[WholesaleOrder]) -> set[str]:
+    """Keep new orders, locked, with their lines. Returns their ids, without those of which there is one already."""
+    ordered = sorted(orders, key=lambda one: one.order_id)
+    if not ordered:
+        return set()
     cursor = await tx.execute(
         """
         insert into wholesale_orders (order_id, customer, po_number, version, fingerprint, location, ship_by,
                                       cancel_after, expires_at, state, came_by, placed_at, changed_at)
-        values (%(order_id)s, %(customer)s, %(po_number)s, %(version)s, %(fingerprint)s, %(location)s, %(ship_by)s,
-                %(cancel_after)s, %(expires_at)s, %(state)s, %(came_by)s, %(placed_at)s, %(placed_at)s)
+        select order_id, customer, po_number, version, fingerprint, location, ship_by, cancel_after, expires_at, state,
+               came_by, placed_at, placed_at
+        from unnest(%(order_ids)s::text[], %(customers)s::text[], %(po_numbers)s::text[], %(versions)s::bigint[],
+                    %(fingerprints)s::bytea[], %(locations)s::text[], %(ship_by)s::date[], %(cancel_after)s::date[],
+                    %(expires_at)s::timestamptz[], %(states)s::text[], %(came_by)s::text[],
+                    %(placed_at)s::timestamptz[])
+            as new (order_id, customer, po_number, version, fingerprint, location, ship_by, cancel_after, expires_at,
+                    state, came_by, placed_at)
+        order by order_id collate "C"
         on conflict do nothing returning order_id
         """,
-        _named(order) | {"placed_at": order.placed_at, "came_by": order.came_by},
+        {
+            "order_ids": [one.order_id for one in ordered],
+            "customers": [one.customer for one in ordered],
+            "po_numbers": [one.po_number for one in ordered],
+            "versions": [one.version for one in ordered],
+            "fingerprints": [one.fingerprint for one in ordered],
+            "locations": [one.location for one in ordered],
+            "ship_by": [one.ship_by for one in ordered],
+            "cancel_after": [one.cancel_after for one in ordered],
+            "expires_at": [one.expires_at for one in ordered],
+            "states": [one.state.value for one in ordered],
+            "came_by": [one.came_by for one in ordered],
+            "placed_at": [one.placed_at for one in ordered],
+        },
     )
-    if await cursor.fetchone() is None:
-        return False
-    await save_lines(tx, order.lines)
-    return True
+    added = {order_id async for (order_id,) in cursor}
+    await save_lines(tx, [line for one in ordered if one.order_id in added for line in one.lines])
+    return added
 
 
 async def save(tx: Transaction, orders: Iterable[WholesaleOrder]) -> None:

@@ -125,7 +125,7 @@ async def show_till_devices(engine: EngineOf, channel: str) -> DevicesOut:
 
 async def _till(tx: Transaction, channel: Channel) -> ChannelRow:
     """Raises ProblemError 404 where no tills are connected under this name."""
-    tills = {row.channel: row for row in await catalog.channels(tx) if not row.shows_figures}
+    tills = {row.channel: row for row in await catalog.channels(tx) if row.has_devices}
     if channel not in tills:
         there = ", ".join(tills) or "none"
         raise ProblemError(404, f"no tills {channel!r}; there are: {there}", kind="unknown-channel")

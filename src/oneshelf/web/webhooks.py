@@ -48,7 +48,7 @@ async def receive(request: Request) -> Response:
         log.warning("webhook.key_unknown", channel=channel.name, fault=type(fault).__name__)
         return Response(status_code=412)
     if is_new:
-        engine.wake(["interpret"])
+        engine.wake(["interpret", "order"])
     return Response(status_code=200)
 
 

@@ -25,6 +25,7 @@ from oneshelf.flow import (
     hear,
     interpret,
     measure,
+    order,
     plan,
     post,
     push,
@@ -122,6 +123,7 @@ class Supervisor:
         return [
             *lanes,
             Step("interpret", lambda: interpret.interpret(database, self._channels), ("post", "confirm", "fetch")),
+            Step("order", lambda: order.order(database, clock.new_id, self._channels), ("allocate",)),
             Step("post", lambda: post.post_facts(database, clock.new_id), ("plan", "weigh")),
             Step("expire", lambda: post.post_expiries(database, clock.new_id), ("plan",), idle_s=0.5),
             Step("allocate", lambda: allocate.allocate(database, clock.new_id), ("plan",), idle_s=1.0),

@@ -14,13 +14,15 @@ from typing import Any
 from uuid import UUID
 
 import httpx2
+import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
 from oneshelf.clock import Clock
-from oneshelf.connectors.till.simulator_devices import BURST_MAX, Device, Event, Sender
+from oneshelf.connectors.till.simulator_devices import BURST_MAX, Device, Event
 from oneshelf.errors import MalformedError
+from oneshelf.sdk.simulated_sender import Sender
 from oneshelf.sdk.simulator import BookLine, BookListing, BookOrder, CatalogueItem, SimulatedAccount, Simulator
 
 FAULTS = ("offline", "duplicate", "reorder", "gap", "equivocation")
@@ -266,7 +268,9 @@ class TillSimulator(Simulator):
         document: object = {"sent_at": self._stamp(device), "events": list(events)}
         delivery_id = str(UUID(int=self.random.getrandbits(128), version=4))
         at = self.channel_now() + timedelta(seconds=device.skew_s)
-        return await self.sender.post(document, delivery_id=delivery_id, timestamp=int(at.timestamp()))
+        return await self.sender.post(
+            msgspec.json.encode(document), delivery_id=delivery_id, timestamp=int(at.timestamp())
+        )
 
     def _stamp(self, device: Device) -> str:
         return (self.channel_now() + timedelta(seconds=device.skew_s)).isoformat()

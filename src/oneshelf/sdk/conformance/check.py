@@ -112,6 +112,14 @@ def figures_shown(declared: Capability) -> str:
     return "shows_figures is true" if declared.shows_figures else ""
 
 
+def no_devices(declared: Capability) -> str:
+    return figures_shown(declared) or ("takes_purchase_orders is true" if declared.takes_purchase_orders else "")
+
+
+def no_purchase_orders(declared: Capability) -> str:
+    return "" if declared.takes_purchase_orders else "takes_purchase_orders is false"
+
+
 def no_lag(declared: Capability) -> str:
     return "" if declared.orders_lag_s > 0 else "orders_lag_s is 0"
 

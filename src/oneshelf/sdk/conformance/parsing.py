@@ -13,7 +13,16 @@ from oneshelf.domain.order import OrderSnapshot
 from oneshelf.errors import MalformedError
 from oneshelf.sdk.conformance.bench import CHANNEL, SOON_S, Bench
 from oneshelf.sdk.conformance.check import check, expect, fail, must_happen
-from oneshelf.sdk.message import AccessLost, Delivery, DeviceNews, Ignored, Message, OrderHint, StockHint
+from oneshelf.sdk.message import (
+    AccessLost,
+    Delivery,
+    DeviceNews,
+    Ignored,
+    Message,
+    OrderHint,
+    StockHint,
+)
+from oneshelf.sdk.purchase import PurchaseOrders
 
 # What no channel says, in the place of each value of a document.
 WRONG_VALUES: tuple[Any, ...] = (
@@ -62,11 +71,17 @@ def read_safely(bench: Bench, delivery: Delivery, what: str) -> tuple[Message, .
 
 def _is_sound(message: Message, what: str) -> None:
     expect(
-        isinstance(message, OrderSnapshot | OrderHint | StockHint | AccessLost | DeviceNews | Ignored),
+        isinstance(message, OrderSnapshot | OrderHint | StockHint | AccessLost | DeviceNews | PurchaseOrders | Ignored),
         f"{what}: a {type(message).__name__}",
     )
     if isinstance(message, DeviceNews):
         _are_sound(message, what)
+    if isinstance(message, PurchaseOrders):
+        for order in message.orders:
+            names = (order.po_number, *(name for line in order.lines for name in (line.line_id, *line.numbers)))
+            expect(all(name and _is_text(name) for name in names), f"{what}: a name that is no text")
+            expect(all(0 < line.units <= UNITS_MAX for line in order.lines), f"{what}: units of {order.lines}")
+            expect(all(line.numbers for line in order.lines), f"{what}: a line without an article")
     if not isinstance(message, OrderSnapshot):
         return
     expect(message.channel == CHANNEL, f"{what}: an order of the channel {message.channel!r}")
@@ -129,7 +144,7 @@ async def cut_bytes_are_malformed_and_nothing_else(bench: Bench) -> None:
 
 
 def _says_orders(messages: tuple[Message, ...] | None) -> bool:
-    return any(isinstance(one, OrderSnapshot | DeviceNews) for one in messages or ())
+    return any(isinstance(one, OrderSnapshot | DeviceNews | PurchaseOrders) for one in messages or ())
 
 
 @check("parsing")

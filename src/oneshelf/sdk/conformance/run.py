@@ -20,6 +20,7 @@ from oneshelf.sdk.conformance import (
     orders,
     parsing,
     polling,
+    purchase_orders,
     signatures,
     stock,
     stock_file,
@@ -32,7 +33,22 @@ from oneshelf.sdk.quality import PROVED_BY, Quality, quality_of
 from oneshelf.sdk.virtual_time import StalledError, VirtualClock, run_virtually
 
 # Imported for the checks that they add.
-MODULES = (parsing, signatures, polling, orders, stock, stock_file, writes, moves, feed, news, devices, faults, house)
+MODULES = (
+    parsing,
+    signatures,
+    polling,
+    orders,
+    stock,
+    stock_file,
+    writes,
+    moves,
+    feed,
+    news,
+    devices,
+    purchase_orders,
+    faults,
+    house,
+)
 SEED = 7
 
 

@@ -75,6 +75,7 @@ async def _shown(request: Request, said: Said | None = None) -> Response:
         "parts_told": blind_windows.PARTS,
         "writes": opened.capability.writes if opened else "",
         "shows_figures": opened is None or opened.capability.shows_figures,
+        "takes_orders": opened is not None and opened.capability.takes_purchase_orders,
         "devices": told_by,
         "gaps": gaps,
         "questions": questions,

@@ -42,7 +42,7 @@ async def decide(request: Request) -> Response:
     async with engine.database.transaction() as tx:
         count = await inbox.set_parked_state(tx, None if is_all else _of("d", ids), state=state)
         count += await facts.set_parked_state(tx, None if is_all else _of("o", ids), state=state)
-    engine.wake(["interpret", "post"])
+    engine.wake(["interpret", "order", "post"])
     return await _shown(request, Said(f"{count:,} {'is' if count == 1 else 'are'} {words}."))
 
 

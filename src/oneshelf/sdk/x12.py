@@ -92,6 +92,14 @@ def shown(value: str) -> str:
     return repr(printable(value, length_max=_SHOWN))
 
 
+def is_name(text: str) -> bool:
+    """Whether this is what a party goes by, as QUALIFIER:ID, and an interchange can hold it."""
+    qualifier, _, name_id = text.partition(":")
+    is_text = name_id.isascii() and name_id.isprintable() and name_id == name_id.strip() and 1 <= len(name_id) <= 15
+    is_qualifier = len(qualifier) == 2 and qualifier.isascii() and qualifier.isalnum()
+    return is_text and is_qualifier and not any(sign in name_id for sign in "*>~^:")
+
+
 def read(content: bytes) -> Interchange:
     """The interchange in a file. Raises X12Error, and MalformedError for what is no X12 at all."""
     if len(content) > BYTES_MAX:
@@ -226,7 +234,7 @@ def _count(segment: Segment, count: int, what: str) -> None:
 
 _ELEMENT, _COMPONENT, _TERMINATOR = "*", ">", "~"
 # Of each document: the functional code of its group.
-_GROUP_OF = {"855": "PR", "846": "IB", "997": "FA"}
+_GROUP_OF = {"850": "PO", "855": "PR", "846": "IB", "997": "FA"}
 
 Elements = Sequence[str | int]
 
