@@ -15,6 +15,7 @@ from oneshelf.connectors.till.simulator_devices import signed_headers
 from oneshelf.domain.command import Count, Receive
 from oneshelf.domain.identity import ChannelSku, Sku
 from oneshelf.domain.last_unit import Way
+from oneshelf.flow import interpret
 from oneshelf.flow.link import Wanted, link_listings
 from oneshelf.flow.receive import receive_webhook
 from oneshelf.sdk.fault import SignatureError
@@ -315,3 +316,21 @@ async def test_a_till_is_never_planned(dsn: str) -> None:
     async with open_tills(dsn, {"MUG": 9}) as tills:
         await tills.tell(sale(1))
         assert await tills.ledger.rows("select 1 from granted") == []
+
+
+async def test_a_fleet_that_comes_back_is_read_in_parts_that_a_transaction_can_hold(dsn: str) -> None:
+    """Sixty tills at once were more than one transaction may take, and it was begun anew for ever."""
+    async with open_tills(dsn, {"MUG": 99_999}) as tills:
+        for device in range(12):
+            events = [sale(number, 1, device=f"till-{device}", at=ago(60)) for number in range(1, 1_001)]
+            await tills.store({"sent_at": ago(0).isoformat(), "events": events})
+        reads = [await interpret.interpret(tills.ledger.database, {TILL: tills.channel})]
+        while reads[-1]:
+            reads.append(await interpret.interpret(tills.ledger.database, {TILL: tills.channel}))
+        assert sum(reads) == 12
+        assert max(reads) < 12
+        assert (await tills.device("till-11")).told_count == 1_000
+        async with tills.ledger.database.transaction() as tx:
+            [(waiting,)] = await (await tx.execute("select count(*) from facts where state = 'new'")).fetchall()
+        assert waiting == 12_000
+        await tills.forget()

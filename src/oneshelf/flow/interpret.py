@@ -24,6 +24,8 @@ from oneshelf.storage.database import Database, Transaction
 from oneshelf.telemetry import get_logger
 
 BATCH = 500
+# As much as one delivery may have.
+BATCH_BYTES = 2**20
 # However many hints come, orders are not polled for them more often than that.
 HINTED_POLL_S_MIN = 15.0
 
@@ -64,7 +66,7 @@ class _Said:
 async def interpret(database: Database, channels: Mapping[Channel, OpenChannel]) -> int:
     """Read one batch of deliveries of the open channels, oldest first. Returns how many."""
     async with database.transaction() as tx:
-        rows = await inbox.claim_new(tx, list(channels), limit=BATCH)
+        rows = await inbox.claim_new(tx, list(channels), limit=BATCH, bytes_max=BATCH_BYTES)
         parked: dict[int, str] = {}
         said = _Said()
         for row in rows:

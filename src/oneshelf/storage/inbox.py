@@ -64,16 +64,27 @@ async def store(
     return cursor.rowcount
 
 
-async def claim_new(tx: Transaction, channels: Collection[Channel], *, limit: int) -> list[InboxRow]:
-    """Deliveries of these channels to read, oldest first, held until this transaction ends."""
+async def claim_new(tx: Transaction, channels: Collection[Channel], *, limit: int, bytes_max: int) -> list[InboxRow]:
+    """Deliveries of these channels to read, oldest first, held until this transaction ends.
+
+    As many as fit into `bytes_max`, one at least: a transaction that reads for too long is ended by the database, and
+    would be tried again for ever.
+    """
     cursor = tx.cursor(row_factory=class_row(InboxRow))
     await cursor.execute(
         """
-        select inbox_id, channel, topic, body, received_at from inbox
-        where state = 'new' and channel = any(%(channels)s::text[])
-        order by inbox_id limit %(limit)s for update skip locked
+        with held as materialized (
+            select inbox_id, channel, topic, body, received_at from inbox
+            where state = 'new' and channel = any(%(channels)s::text[])
+            order by inbox_id limit %(limit)s for update skip locked
+        )
+        select inbox_id, channel, topic, body, received_at from (
+            select held.*, sum(octet_length(body)) over (order by inbox_id) - octet_length(body) as bytes_before
+            from held
+        ) as summed where bytes_before = 0 or bytes_before + octet_length(body) <= %(bytes_max)s
+        order by inbox_id
         """,
-        {"channels": list(channels), "limit": limit},
+        {"channels": list(channels), "limit": limit, "bytes_max": bytes_max},
     )
     return await cursor.fetchall()
 
