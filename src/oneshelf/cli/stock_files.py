@@ -52,7 +52,10 @@ def import_(
     ] = "",
     allow: Annotated[
         list[str] | None,
-        typer.Option(metavar="zeros|fewer", help="It is meant so: that much becomes 0; so few rows. Repeat for both."),
+        typer.Option(
+            metavar="zeros|fewer|again",
+            help="It is meant so: that much becomes 0; so few rows; what was taken back counts again. Repeat for more.",
+        ),
     ] = None,
     column: Annotated[
         list[str] | None, typer.Option(metavar="OURS=THEIRS", help="How the file calls a column, such as sku=ItemNo.")
