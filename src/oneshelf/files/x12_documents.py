@@ -15,7 +15,7 @@ from enum import StrEnum
 from oneshelf.domain.identity import UNITS_MAX, Location, Sku, day_from, name_from
 from oneshelf.domain.wholesale import WantedLine, WholesaleWish
 from oneshelf.errors import MalformedError
-from oneshelf.files.x12 import Elements, Interchange, Segment, TransactionSet, shown
+from oneshelf.files.x12 import Elements, Interchange, Segment, TransactionSet, X12Error, shown
 from oneshelf.storage.wholesale import LineRow, OrderRow
 
 # Units of one each. Cases and packs hold as many as nobody says here.
@@ -76,6 +76,8 @@ def purchase_order(
             ship_by=_day(of_order, _SHIP_BY),
             cancel_after=_day(of_order, _CANCEL_AFTER),
         )
+    except X12Error:
+        raise
     except MalformedError as failure:
         raise first.error(str(failure)) from None
     return PurchaseOrder(purpose=purpose, customer=customer, po_number=po_number, head=first, wish=wish)
@@ -215,10 +217,13 @@ def receipt(interchange: Interchange) -> list[tuple[str, list[Elements]]]:
     Nobody acknowledges an acknowledgment (group FA).
     """
     found: list[tuple[str, list[Elements]]] = []
+    sets_of: dict[str, list[TransactionSet]] = {}
+    for one in interchange.sets:
+        sets_of.setdefault(one.group, []).append(one)
     for code, control in interchange.groups:
         if code == "FA":
             continue
-        sets = [one for one in interchange.sets if one.group == control]
+        sets = sets_of.get(control, [])
         said: list[Elements] = [("AK1", code, control)]
         for one in sets:
             said += [("AK2", one.code, one.control), ("AK5", "A")]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import UUID
 
-from oneshelf.domain.wholesale import Refusal
+from oneshelf.domain.wholesale import OrderState, Refusal
 from oneshelf.errors import MalformedError, RowExistsError
 from oneshelf.files import x12_documents
 from oneshelf.files.x12 import Address, Elements, Interchange, TransactionSet, X12Error, read, shown, written
@@ -124,10 +124,11 @@ async def _judge(database: Database, interchange: Interchange, digest: bytes) ->
             if _is_order(one)
         ]
         orders = [await _versioned(tx, one) for one in orders]
-    numbers = [one.po_number for one in orders]
+    seen: set[str] = set()
     for one in orders:
-        if numbers.count(one.po_number) > 1:
+        if one.po_number in seen:
             raise one.head.error(f"order {shown(one.po_number)} stands in this file twice; nobody knows which counts")
+        seen.add(one.po_number)
     return _Judged(interchange, partner, digest, orders, given[1] if given else None)
 
 
@@ -144,13 +145,24 @@ def _is_order(document: TransactionSet) -> bool:
 
 
 async def _versioned(tx: Transaction, order: PurchaseOrder) -> PurchaseOrder:
-    """A replacement is the version after the one that we have, unless it says the same."""
-    if order.wish is None or order.purpose is not Purpose.REPLACE:
+    """What says the same as the order that we have is that one, whatever it is called; a replacement is the next.
+
+    An order that was cancelled before anything of it left is wanted again where it is stated anew.
+    """
+    if order.wish is None:
         return order
     kept = (await wholesale.lock(tx, [order.wish.order_id])).get(order.wish.order_id)
     if kept is None:
         return order
+    is_replaced = order.purpose is Purpose.REPLACE
     is_same = allocate.fingerprint_of(order.wish) == kept.fingerprint
+    if is_same and is_replaced and kept.state is OrderState.CLOSED:
+        is_same = any(line.units_shipped for line in kept.lines)
+    if not is_same and not is_replaced:
+        raise order.head.error(
+            f"order {shown(order.po_number)} was sent before, and says something else. Way out: a changed order has "
+            "BEG01 05; another order has a number of its own"
+        )
     return replace(order, wish=replace(order.wish, version=kept.version + (not is_same)))
 
 
