@@ -15,7 +15,7 @@ from oneshelf.connectors.till.simulator_devices import signed_headers
 from oneshelf.domain.command import Count, Receive
 from oneshelf.domain.identity import ChannelSku, Sku
 from oneshelf.domain.last_unit import Way
-from oneshelf.flow import interpret
+from oneshelf.flow import interpret, post
 from oneshelf.flow.link import Wanted, link_listings
 from oneshelf.flow.receive import receive_webhook
 from oneshelf.sdk.fault import SignatureError
@@ -333,4 +333,18 @@ async def test_a_fleet_that_comes_back_is_read_in_parts_that_a_transaction_can_h
         async with tills.ledger.database.transaction() as tx:
             [(waiting,)] = await (await tx.execute("select count(*) from facts where state = 'new'")).fetchall()
         assert waiting == 12_000
+        await tills.forget()
+
+
+async def test_long_receipts_are_posted_in_parts_that_a_transaction_can_hold(dsn: str) -> None:
+    async with open_tills(dsn, {"MUG": 99_999}) as tills:
+        for first in range(1, 41, 10):
+            await tills.post([sale(n, lines=[line(units=1)] * 500, at=ago(60)) for n in range(first, first + 10)])
+        posted = [await post.post_facts(tills.ledger.database, CLOCK.new_id)]
+        while posted[-1]:
+            posted.append(await post.post_facts(tills.ledger.database, CLOCK.new_id))
+        assert sum(posted) == 40
+        assert max(posted) < 40
+        assert await available(tills) == 99_999 - 40 * 500
+        await tills.ledger.assert_sound()
         await tills.forget()
