@@ -135,8 +135,8 @@ async def test_a_person_settles_a_device(shop: Shop, dsn: str, monkeypatch: pyte
     assert "there are: till-1" in unknown[1]
 
     async def device() -> dict[str, Any]:
-        [row] = (await shop.client.get(f"/v1/tills/{TILL}/devices")).json()["devices"]
-        return row
+        told: list[dict[str, Any]] = (await shop.client.get(f"/v1/tills/{TILL}/devices")).json()["devices"]
+        return told[0]
 
     # What is refused for good is shown until somebody has seen it, and a device that is gone is not off line for ever.
     await tell(shop, sale(4, receipt="R-3", at=ago(4)), event("void", 5, receipt="R-9", at=ago(4)))

@@ -109,8 +109,13 @@ class Watcher:
                 try:
                     report = await bring_in(self._database, self._new_id, origin, wish)
                 except MalformedError as failure:
-                    said = {"kind": wish.kind.name, "file_name": wish.file_name, "refusal": str(failure)}
-                    report = Report(import_id="unread", state=State.REFUSED, **said)
+                    report = Report(
+                        import_id="unread",
+                        kind=wish.kind.name,
+                        file_name=wish.file_name,
+                        state=State.REFUSED,
+                        refusal=str(failure),
+                    )
             self._put_away(path, report)
             self._say(path, report)
 

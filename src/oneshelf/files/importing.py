@@ -64,7 +64,7 @@ class Wish:
         The same count of another instant is another count; the same delivery, told again later (`adds`), is not.
         """
         taken_at = None if adds else self.told.taken_at
-        said = [self.kind.name, taken_at, self.told.location, sorted(self.reading.names.items())]
+        said: list[object] = [self.kind.name, taken_at, self.told.location, sorted(self.reading.names.items())]
         said += [times_back] * bool(times_back)
         return hashlib.sha256(digest + msgspec.json.encode(said)).hexdigest()[:32]
 
