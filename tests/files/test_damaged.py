@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import zipfile
 from datetime import datetime
 from typing import Any, NamedTuple
 
 import pytest
 
 from files.desk import open_desk
-from files.workbooks import archive, far_workbook, long_text_in_each_row, with_parts, workbook
+from files.workbooks import (
+    archive,
+    far_workbook,
+    long_text_in_each_row,
+    rewritten,
+    with_changed_bytes,
+    with_parts,
+    workbook,
+)
 from flow.test_counts import receive
 from oneshelf.files.csv_table import LINE_BYTES_MAX
 from oneshelf.files.excel_table import UNPACKED_BYTES_MAX
@@ -134,6 +143,22 @@ DAMAGED |= {
         ("line 2", "taken_at", "no zone", "2026-11-25T14:00:00Z"),
     ),
     "a fraction in a sheet": Damage(workbook([HEADER, ("MUG", "BER", 7.5)]), ("line 2", "on_hand", "7.5")),
+    "no number in a sheet": Damage(
+        rewritten(GOOD_BOOK, b"<v>7</v>", b"<v>NaN</v>"), ("line 2", "on_hand", "whole number")
+    ),
+    "more than any number in a sheet": Damage(
+        rewritten(GOOD_BOOK, b"<v>7</v>", b"<v>1e400</v>"), ("line 2", "on_hand", "whole number")
+    ),
+    "a SKU that is no number in a sheet": Damage(
+        rewritten(workbook([HEADER, (9, "BER", 7)]), b"<v>9</v>", b"<v>inf</v>"), ("line 2", "sku", "as text")
+    ),
+    "a workbook packed by a rare method and damaged": Damage(
+        with_changed_bytes(rewritten(GOOD_BOOK, compression=zipfile.ZIP_LZMA)), ("damaged", "save it again")
+    ),
+    "a workbook with a part whose name is no text": Damage(
+        with_parts(GOOD_BOOK, {"xl/\u00e9\u00e9": b""}).replace("\u00e9\u00e9".encode(), b"\xff\xfe\xff\xfe"),
+        ("damaged", "save it again"),
+    ),
     "a truth in a sheet": Damage(workbook([HEADER, (True, "BER", 7)]), ("line 2", "sku", "format the column as text")),
     "a SKU that became a fraction in a sheet": Damage(
         workbook([HEADER, (1.5, "BER", 7)]), ("line 2", "sku", "as text")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from structlog.testing import capture_logs
 
 from domain.shop import BERLIN
 from files.desk import Desk, open_desk
@@ -21,6 +22,7 @@ from oneshelf.app import watched_folder
 from oneshelf.config import Settings
 from oneshelf.errors import ConfigurationError, MalformedError
 from oneshelf.files import folder as folders
+from oneshelf.files import spool
 from oneshelf.files.folder import Watched, Watcher
 
 pytestmark = pytest.mark.pg
@@ -209,3 +211,22 @@ def test_a_folder_is_set_or_there_is_none(tmp_path: Path) -> None:
         watched_folder(Settings(import_folder=str(tmp_path / "none")))
     with pytest.raises(MalformedError, match="no kind of file 'sales'"):
         watched_folder(Settings(import_folder=str(tmp_path), import_kind="sales"))
+
+
+async def test_a_file_that_cannot_be_read_keeps_none_of_the_others_waiting(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was tried first for ever, and what came after it was never brought in."""
+    # Whoever reads the beginning of the memory of a process is told that there is none.
+    (tmp_path / "broken.csv").symlink_to("/proc/self/mem")
+    (tmp_path / "large.csv").write_text(FILE + "MUG,BER,7\n" * 20)
+    (tmp_path / "night.csv").write_text(FILE)
+    monkeypatch.setattr(spool, "FILE_BYTES_MAX", 100)
+    eye = watcher(desk, tmp_path)
+    with capture_logs() as told:
+        assert [await eye.look(), await eye.look(), await eye.look()] == [0, 2, 0]
+    assert [one["file"] for one in told if one["event"] == "file.unreadable"] == ["broken.csv"]
+    assert "done/night.csv" in lying(tmp_path)
+    report = json.loads((tmp_path / "refused" / "large.csv.report.json").read_text())
+    assert "cut it into several files" in report["detail"]
+    assert await desk.ledger.figures() == {"available": 7}

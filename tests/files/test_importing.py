@@ -16,7 +16,7 @@ from oneshelf.domain.file_breaker import Allowance
 from oneshelf.domain.identity import Sku
 from oneshelf.domain.undo import opposite, to_undo
 from oneshelf.files.importing import Atomic
-from oneshelf.files.report import State
+from oneshelf.files.report import State, in_words
 from oneshelf.storage import catalog, deeds
 
 pytestmark = pytest.mark.pg
@@ -122,6 +122,19 @@ async def test_what_the_ledger_refuses_holds_a_whole_file_too(desk: Desk) -> Non
     assert desk.everything() == before
 
 
+async def test_what_the_ledger_refused_is_tried_anew_once_the_units_are_there(desk: Desk) -> None:
+    """A refusal that was kept with the key of its row would have refused this row for ever."""
+    file = "sku,location,delta\nMUG,BER,-3\nCAP,BER,-1\n"
+    first = await desk.bring(file, **NOW, atomic=Atomic.ROW)
+    assert (first.applied_count, first.problem_count) == (1, 1)
+    await desk.ledger.ask(Receive(key=key(), sku=Sku("CAP"), location=BERLIN, units=4))
+    again = await desk.bring(file, **NOW, atomic=Atomic.ROW)
+    assert (again.applied_count, again.replayed_count, again.problem_count) == (1, 1, 0)
+    assert await desk.ledger.figures("CAP") == {"available": 3}
+    assert await desk.ledger.figures() == {"available": 7}
+    await desk.ledger.assert_sound()
+
+
 async def test_differences_of_one_sku_add_up(desk: Desk) -> None:
     await desk.bring("sku,location,delta,reason\nMUG,BER,-3,broken\nMUG,BER,+1,found\n", **NOW)
     assert await desk.ledger.figures() == {"available": 8}
@@ -137,6 +150,50 @@ async def test_a_file_is_taken_back_as_one(desk: Desk) -> None:
     assert await desk.ledger.figures() == {"available": 8}
     assert await desk.ledger.figures("CAP") == {}
     await desk.ledger.assert_sound()
+
+
+async def take_back(desk: Desk, import_id: str) -> None:
+    async with desk.ledger.database.transaction() as tx:
+        found = to_undo(await deeds.of_commands(tx, f"{import_id}/*", scope="import"))
+    await desk.ledger.ask(*(command for deed in found for command in opposite(deed)))
+
+
+async def test_a_file_that_was_taken_back_counts_again_only_where_it_is_meant_so(desk: Desk) -> None:
+    file, again = "sku,location,delta\nMUG,BER,5\n", frozenset({Allowance.AGAIN})
+    first = await desk.bring(file, **NOW)
+    assert (await desk.bring(file, **NOW, allowed=again)).state is State.APPLIED_BEFORE
+    await take_back(desk, first.import_id)
+    told = await desk.bring(file, **NOW)
+    assert (told.state, await desk.ledger.figures()) == (State.APPLIED_BEFORE, {"available": 10})
+    assert "--allow again" in in_words(told)
+    for state in (State.APPLIED, State.APPLIED_BEFORE):
+        second = await desk.bring(file, **NOW, allowed=again)
+        assert (second.state, await desk.ledger.figures()) == (state, {"available": 15})
+    await take_back(desk, second.import_id)
+    assert (await desk.bring(file, **NOW, allowed=again)).state is State.APPLIED
+    assert await desk.ledger.figures() == {"available": 15}
+    await desk.ledger.assert_sound()
+
+
+async def test_a_policy_that_is_said_again_after_another_one_holds_again(desk: Desk) -> None:
+    async def percent() -> object:
+        [row] = await desk.ledger.rows("select stated ->> 'percent' as percent from policies")
+        return row["percent"]
+
+    half, most = "sku,percent\nMUG,50\n", "sku,percent\nMUG,80\n"
+    for file in (half, most, half):
+        report = await desk.bring(file, "policies")
+        assert (report.state, report.applied_count, report.undo) == (State.APPLIED, 1, "")
+    assert await percent() == "50"
+    assert (await desk.bring(half, "policies")).replayed_count == 1
+
+
+async def test_a_receipt_with_a_number_says_that_it_is_taken_back_by_that(desk: Desk) -> None:
+    report = await desk.bring("sku,location,received,receipt\nMUG,BER,5,DN 7/1\n", "receipts", **NOW)
+    assert "oneshelf undo --scope receipt --command 'NUMBER/*'" in report.undo
+    async with desk.ledger.database.transaction() as tx:
+        assert not await deeds.of_commands(tx, f"{report.import_id}/*", scope="import")
+        assert len(await deeds.of_commands(tx, "DN%207%2F1/*", scope="receipt")) == 1
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 3, 500])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from time import perf_counter
 
 import pytest
 from hypothesis import given
@@ -206,7 +207,7 @@ async def test_the_same_interchange_again_changes_nothing_and_its_number_means_n
     await bring(ledger, interchange(ORDER, control="000000102"))
     assert await lines(ledger) == [("MUG", 4, 4, 0, 0), ("CAP", 2, 1, 1, 0)]
     changed = interchange(ORDER.replace("*4*EA", "*5*EA").replace("2*6", "2*7"), control="000000103")
-    assert "segment 4 (BEG): order Acme/PO-1 version 1 was placed before" in await refused(ledger, changed)
+    assert "segment 4 (BEG): order 'PO-1' was sent before, and says something else" in await refused(ledger, changed)
 
 
 @pytest.mark.pg
@@ -238,6 +239,31 @@ async def test_a_replacement_states_the_order_anew_and_a_cancellation_ends_it(le
     ended = read((await x12_orders.acknowledge(ledger.database, "Acme/PO-1")).encode())
     assert [one.get(2) for one in ended.sets[0].segments if one.tag == "BAK"] == ["RD"]
     assert [one.get(1) for one in ended.sets[0].segments if one.tag == "ACK"] == ["IR", "IR"]
+    # Stated anew, all of it is wanted again, once.
+    for control in ("000000105", "000000106"):
+        await bring(ledger, interchange(replaced, control=control))
+        assert await lines(ledger) == [("MUG", 9, 9, 0, 0), ("CAP", 2, 1, 1, 0)]
+    await ledger.assert_sound()
+
+
+@pytest.mark.pg
+async def test_a_confirmation_and_a_duplicate_repeat_the_order_as_it_was_changed_last(ledger: Ledger) -> None:
+    await bring(ledger, WHOLE)
+    replaced = ORDER.replace("*4*EA", "*9*EA").replace("2*6", "2*11")
+    await bring(ledger, interchange(replaced.replace("BEG*00", "BEG*05"), control="000000102"))
+    for number, purpose in enumerate(("00", "06", "07"), 3):
+        await bring(ledger, interchange(replaced.replace("BEG*00", f"BEG*{purpose}"), control=f"00000010{number}"))
+    assert await lines(ledger) == [("MUG", 9, 9, 0, 0), ("CAP", 2, 1, 1, 0)]
+    said = await refused(ledger, interchange(ORDER.replace("BEG*00", "BEG*07"), control="000000109"))
+    assert "a changed order has BEG01 05" in said
+
+
+def test_a_large_interchange_is_read_in_a_time_that_follows_its_size() -> None:
+    """Eight megabytes of small orders took longer than anybody waits."""
+    text = interchange(*("BEG*00*SA*PO-1**20261126" for _ in range(40_000)))
+    began = perf_counter()
+    found = read(text.encode())
+    assert (len(found.sets), perf_counter() - began < 20) == (40_000, True)
 
 
 WRONG = {
@@ -254,6 +280,7 @@ WRONG = {
     ),
     "a wrong sum": (ORDER.replace("CTT*2*6", "CTT*2*7"), "CTT02 says '7' units, and there are 6"),
     "a day that is none": (ORDER.replace("20311201", "20311301"), "segment 6 (DTM): DTM02 is '20311301'"),
+    "a NUL in a SKU": (ORDER.replace("VN*MUG", "VN*MU\0G"), "segment 8 (PO1): holds a NUL character"),
     "days the wrong way": (ORDER.replace("20311215", "20311115"), "cancel_after 2031-11-15 is before ship_by"),
     "a day that is over": (
         ORDER.replace("20311201", "20201201").replace("20311215", "20201215"),
@@ -277,6 +304,7 @@ async def test_what_means_nothing_is_named_with_its_segment_and_nothing_of_the_f
         await refused(ledger, interchange(good, order))
     assert "stands in this file twice" in await refused(ledger, interchange(ORDER, ORDER))
     assert "no partner goes by 'ZZ:EVIL'" in await refused(ledger, interchange(ORDER, sender="EVIL"))
+    assert "segment 1 (ISA): holds a NUL" in await refused(ledger, WHOLE.replace("000000101", "00000010\0"))
     assert "to Acme we are ZZ:SHELF" in await refused(ledger, WHOLE.replace("SHELF ", "SHOLF "))
     assert "ST01 '860' is not read" in await refused(ledger, WHOLE.replace("ST*850", "ST*860"))
     assert await ledger.rows("select 1 from wholesale_orders union all select 1 from x12_interchanges") == []

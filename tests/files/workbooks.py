@@ -70,3 +70,19 @@ def long_text_in_each_row(length: int, rows: int) -> bytes:
                 part = part.replace(b"</sheetData>", cells + b"</sheetData>")
             made.writestr(name, part)
     return file.getvalue()
+
+
+def rewritten(content: bytes, old: bytes = b"", new: bytes = b"", *, compression: int = zipfile.ZIP_DEFLATED) -> bytes:
+    """The workbook with other words in its first sheet, packed by another method."""
+    file = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(content)) as whole, zipfile.ZipFile(file, "w", compression) as made:
+        for name in whole.namelist():
+            part = whole.read(name)
+            made.writestr(name, part.replace(old, new) if name.endswith("sheet1.xml") and old else part)
+    return file.getvalue()
+
+
+def with_changed_bytes(content: bytes) -> bytes:
+    """The workbook with every byte between a fifth and two fifths of it turned over."""
+    first, last = len(content) // 5, 2 * len(content) // 5
+    return content[:first] + bytes(byte ^ 0x55 for byte in content[first:last]) + content[last:]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from datetime import date, timedelta
 
 import psycopg
@@ -30,7 +31,7 @@ from oneshelf.errors import AnotherAuditError, DatabaseUnavailableError
 from oneshelf.flow import plan
 from oneshelf.flow.audit import Audit, audit, audit_if_due, audit_new
 from oneshelf.storage import audit_positions
-from oneshelf.storage.database import Database
+from oneshelf.storage.database import STANDSTILL_S, Database
 
 pytestmark = pytest.mark.pg
 
@@ -368,3 +369,12 @@ async def test_a_listing_that_was_linked_anew_keeps_the_sales_of_its_former_sku(
         found = await audit_new(ledger.database, patrol=0)
         assert (found.movement_count, found.violations) == (1, ())
         await ledger.assert_sound()
+
+
+async def test_an_audit_may_take_longer_than_a_transaction_may_stand_still(dsn: str) -> None:
+    """What keeps a second auditor out stands still meanwhile: the answer of a long audit was lost at its end."""
+    async with open_ledger(dsn, {"MUG": 5}) as ledger:
+        began = CLOCK.monotonic()
+        done = await audit(ledger.database, progress=lambda _: time.sleep(1.5 * STANDSTILL_S / 10))
+        assert CLOCK.monotonic() - began > STANDSTILL_S
+        assert done.violations == ()

@@ -14,6 +14,7 @@ from flow.till_world import SECRET, TILL, Tills, ago, back, event, line, open_ti
 from oneshelf.domain.command import Count, Receive
 from oneshelf.domain.identity import ChannelSku, Sku
 from oneshelf.domain.last_unit import Way
+from oneshelf.flow import interpret, post
 from oneshelf.flow.link import Wanted, link_listings
 from oneshelf.flow.receive import receive_webhook
 from oneshelf.sdk.fault import SignatureError
@@ -315,3 +316,35 @@ async def test_a_till_is_never_planned(dsn: str) -> None:
     async with open_tills(dsn, {"MUG": 9}) as tills:
         await tills.tell(sale(1))
         assert await tills.ledger.rows("select 1 from granted") == []
+
+
+async def test_a_fleet_that_comes_back_is_read_in_parts_that_a_transaction_can_hold(dsn: str) -> None:
+    """Sixty tills at once were more than one transaction may take, and it was begun anew for ever."""
+    async with open_tills(dsn, {"MUG": 99_999}) as tills:
+        for device in range(12):
+            events = [sale(number, 1, device=f"till-{device}", at=ago(60)) for number in range(1, 1_001)]
+            await tills.store({"sent_at": ago(0).isoformat(), "events": events})
+        reads = [await interpret.interpret(tills.ledger.database, {TILL: tills.channel})]
+        while reads[-1]:
+            reads.append(await interpret.interpret(tills.ledger.database, {TILL: tills.channel}))
+        assert sum(reads) == 12
+        assert max(reads) < 12
+        assert (await tills.device("till-11")).told_count == 1_000
+        async with tills.ledger.database.transaction() as tx:
+            [(waiting,)] = await (await tx.execute("select count(*) from facts where state = 'new'")).fetchall()
+        assert waiting == 12_000
+        await tills.forget()
+
+
+async def test_long_receipts_are_posted_in_parts_that_a_transaction_can_hold(dsn: str) -> None:
+    async with open_tills(dsn, {"MUG": 99_999}) as tills:
+        for first in range(1, 41, 10):
+            await tills.post([sale(n, lines=[line(units=1)] * 500, at=ago(60)) for n in range(first, first + 10)])
+        posted = [await post.post_facts(tills.ledger.database, CLOCK.new_id)]
+        while posted[-1]:
+            posted.append(await post.post_facts(tills.ledger.database, CLOCK.new_id))
+        assert sum(posted) == 40
+        assert max(posted) < 40
+        assert await available(tills) == 99_999 - 40 * 500
+        await tills.ledger.assert_sound()
+        await tills.forget()

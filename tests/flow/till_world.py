@@ -51,12 +51,16 @@ class Tills:
     ledger: Ledger
     channel: OpenChannel
 
-    async def post(self, document: object) -> None:
-        """A delivery comes in at the door and is read; nothing is posted yet."""
+    async def store(self, document: object) -> None:
+        """A delivery comes in at the door, and nobody has read it yet."""
         body = document if isinstance(document, bytes) else json.dumps(document).encode()
         headers = signed_headers(body, delivery_id=f"d-{next(_numbers)}", timestamp=1, secret=SECRET)
         request = Request({name.lower(): value for name, value in headers.items()}, body)
         await receive.receive_webhook(self.ledger.database, self.channel, request)
+
+    async def post(self, document: object) -> None:
+        """A delivery comes in at the door and is read; nothing is posted yet."""
+        await self.store(document)
         while await interpret.interpret(self.ledger.database, {TILL: self.channel}):
             pass
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx2
 import pytest
@@ -127,8 +128,28 @@ async def test_a_person_settles_a_device(shop: Shop, dsn: str, monkeypatch: pyte
     told = json.loads(listed[1])
     assert [(gap["first"], gap["last"]) for gap in told["gaps"]] == [(1, 2)]
     assert len(told["questions"]) == 1
-    assert "2 missing numbers" in (await asyncio.to_thread(run, "settle", TILL, "till-1"))[1]
+    settled = await asyncio.to_thread(run, "settle", TILL, "till-1", "--json")
+    assert json.loads(settled[1]) == {"channel": TILL, "device": "till-1", "missing_count": 2, "seen_count": 1}
     unknown = await asyncio.to_thread(run, "settle", TILL, "till-9")
     assert unknown[0] == 2
     assert "there are: till-1" in unknown[1]
+
+    async def device() -> dict[str, Any]:
+        told: list[dict[str, Any]] = (await shop.client.get(f"/v1/tills/{TILL}/devices")).json()["devices"]
+        return told[0]
+
+    # What is refused for good is shown until somebody has seen it, and a device that is gone is not off line for ever.
+    await tell(shop, sale(4, receipt="R-3", at=ago(4)), event("void", 5, receipt="R-9", at=ago(4)))
+    assert [(await device())[name] for name in ("refused_count", "waiting_count")] == [1, 1]
+    async with shop.database.transaction() as tx:
+        await tx.execute("update devices set heard_at = heard_at - interval '1 day', settled_at = null")
+    assert (await device())["is_offline"]
+    assert "events seen: 2" in (await asyncio.to_thread(run, "settle", TILL, "till-1"))[1]
+    told = await device()
+    assert [told[name] for name in ("is_offline", "refused_count", "waiting_count")] == [False, 0, 0]
+    await tell(shop, sale(6, receipt="R-9", at=ago(3)))
+    assert (await device())["told_count"] == 4
+    async with shop.database.transaction() as tx:
+        cursor = await tx.execute("select voided_at is not null from device_events where sequence = 6")
+        assert await cursor.fetchall() == [(True,)]
     assert (await shop.client.get(f"/v1/tills/{TILL}/devices")).json()["gaps"] == []

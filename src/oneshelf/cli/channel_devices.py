@@ -64,8 +64,9 @@ def devices(name: Name = "", as_json: Annotated[bool, typer.Option("--json", hel
 def settle(
     name: Annotated[str, typer.Argument(metavar="NAME", help="The channel.")],
     device: Annotated[str, typer.Argument(metavar="DEVICE", help="The device.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Wait no longer for the missing numbers of a device, and show no longer what contradicts its numbers.
+    """Wait no longer for a device and its missing numbers, and show no longer what moves nothing of it.
 
     Such as after a till was set up anew. Nothing moves; what comes under a missing number later counts all the same.
     """
@@ -83,9 +84,10 @@ def settle(
             if named not in known:
                 there = ", ".join(known) or "none"
                 raise ConfigurationError(f"no device {named!r} of {channel}; there are: {there}")
-            return await rows_of.close_gaps(tx, channel, named), await device_events.settle(tx, channel, named)
+            return await rows_of.settle(tx, channel, named), await device_events.settle(tx, channel, named)
 
-    missing, contradicting = on_database(change)
-    typer.echo(
-        f"{channel} {named}: {missing} missing numbers are waited for no longer, {contradicting} contradictions seen"
-    )
+    missing, seen = on_database(change)
+    if as_json:
+        show_json({"channel": channel, "device": named, "missing_count": missing, "seen_count": seen})
+        return
+    typer.echo(f"{channel} {named}: missing numbers waited for no longer: {missing}; events seen: {seen}")

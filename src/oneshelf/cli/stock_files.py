@@ -52,7 +52,7 @@ def import_(
     ] = "",
     allow: Annotated[
         list[str] | None,
-        typer.Option(metavar="zeros|fewer", help="It is meant so: that much becomes 0; so few rows. Repeat for both."),
+        typer.Option(metavar="zeros|fewer|again", help="It is meant so: zeros; few rows; one that was taken back."),
     ] = None,
     column: Annotated[
         list[str] | None, typer.Option(metavar="OURS=THEIRS", help="How the file calls a column, such as sku=ItemNo.")

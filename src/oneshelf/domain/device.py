@@ -7,6 +7,7 @@ person and moves nothing. Numbers begin at 1 and leave none out, so that a missi
 from __future__ import annotations
 
 import hashlib
+from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -149,7 +150,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class Numbers:
-    """How far a device's numbers have got: `highest` was used, and all up to it are told but for the `gaps`."""
+    """How far a device's numbers have got: `highest` was used, and all up to it are told but for the sorted `gaps`."""
 
     highest: int = 0
     gaps: tuple[Gap, ...] = ()
@@ -163,14 +164,17 @@ class Numbers:
                     gaps.append(Gap(highest + 1, sequence - 1, now))
                 highest = sequence
                 continue
-            for place, gap in enumerate(gaps):
-                if gap.first <= sequence <= gap.last:
-                    gaps[place : place + 1] = _without(gap, sequence)
-                    break
+            place = bisect_right(gaps, sequence, key=_first) - 1
+            if place >= 0 and sequence <= gaps[place].last:
+                gaps[place : place + 1] = _without(gaps[place], sequence)
         if used > highest:
             gaps.append(Gap(highest + 1, used, now))
             highest = used
         return Numbers(highest, tuple(gaps))
+
+
+def _first(gap: Gap) -> int:
+    return gap.first
 
 
 def _without(gap: Gap, sequence: int) -> list[Gap]:

@@ -12,6 +12,7 @@ class Allowance(StrEnum):
 
     ZEROS = "zeros"
     FEWER = "fewer"
+    AGAIN = "again"  # it was taken back, and is to count after all
 
 
 def too_many_zeros(*, zeroed: int, filled: int, limits: Limits) -> bool:

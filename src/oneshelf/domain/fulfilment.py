@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from oneshelf.domain.account import Account, Outside, StockState
-from oneshelf.domain.command import Component
+from oneshelf.domain.command import Component, OrderRef
 from oneshelf.domain.handover import hand_over
 from oneshelf.domain.identity import ChannelSku, Location, Sku
 from oneshelf.domain.late import give_what_was_seen
@@ -65,6 +65,9 @@ def post_order(shelf: Shelf, snapshot: OrderSnapshot, links: Mapping[ChannelSku,
         _check_plausible(shelf, snapshot, line, links.get(line.channel_sku))
     off_listing: dict[ChannelSku, int] = {}
     unlinked: list[ChannelSku] = []
+    # Once for the order: looking for each line would cost a long receipt its square.
+    order = OrderRef(snapshot.channel, snapshot.order_id)
+    claimed = [position for position in shelf.lines_of(order) if position.is_unspoken]
     for line in snapshot.lines:
         positions = shelf.positions(snapshot.channel, snapshot.order_id, line.line_id)
         is_new = not positions
@@ -73,7 +76,7 @@ def post_order(shelf: Shelf, snapshot: OrderSnapshot, links: Mapping[ChannelSku,
             if link is None:
                 unlinked.append(line.channel_sku)
                 continue
-            positions = _new_positions(shelf, snapshot, line, link)
+            positions = _new_positions(shelf, snapshot, line, link, claimed)
             for position in positions if snapshot.handed_over is None else ():
                 sold = (line.units_open + line.units_shipped) * position.pack_units
                 give_what_was_seen(shelf, position, sold - position.units_committed - position.units_shipped)
@@ -106,7 +109,9 @@ def _check_plausible(shelf: Shelf, snapshot: OrderSnapshot, line: OrderLine, lin
         )
 
 
-def _new_positions(shelf: Shelf, snapshot: OrderSnapshot, line: OrderLine, link: Link) -> list[LinePosition]:
+def _new_positions(
+    shelf: Shelf, snapshot: OrderSnapshot, line: OrderLine, link: Link, claimed: Sequence[LinePosition]
+) -> list[LinePosition]:
     positions = [
         LinePosition(
             sku=sku,
@@ -123,13 +128,13 @@ def _new_positions(shelf: Shelf, snapshot: OrderSnapshot, line: OrderLine, link:
     ]
     for position in positions:
         shelf.add_line(position)
-        _take_over(shelf, position)
+        _take_over(shelf, position, claimed)
     return positions
 
 
-def _take_over(shelf: Shelf, position: LinePosition) -> None:
+def _take_over(shelf: Shelf, position: LinePosition, of_order: Sequence[LinePosition]) -> None:
     """What a claim has committed for this order is this line's, now that the channel names it. No unit moves."""
-    for claimed in shelf.lines_of(position.order):
+    for claimed in of_order:
         if not claimed.is_unspoken or (claimed.sku, claimed.location) != (position.sku, position.location):
             continue
         position.units_committed += claimed.units_committed

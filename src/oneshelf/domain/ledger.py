@@ -344,9 +344,17 @@ class Shelf:
         if not self._freed:
             return
         for key in sorted(self._freed) if self._waiting else ():
-            for promise in sorted(self._waiting.get(key, {}).values(), key=_age):
-                fill(self, promise, min(promise.units_short, self.available(*key)))
+            # Where nothing is free nobody looks who waits: a batch would cost the square of a long queue.
+            if self._waiting.get(key) and self.available(*key):
+                self._share_out(key)
         self._freed.clear()
+
+    def _share_out(self, key: BalanceKey) -> None:
+        for promise in sorted(self._waiting[key].values(), key=_age):
+            units = min(promise.units_short, self.available(*key))
+            if units == 0:
+                break
+            fill(self, promise, units)
 
 
 def _age(promise: Promise) -> tuple[datetime, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import lzma
 import subprocess
 import sys
 import zipfile
@@ -20,6 +21,17 @@ PARTS_MAX = 1_000
 SHEET_BYTES_MAX = 2**30
 TRIAL_S_MAX = 120
 _PART = 1 << 20
+# What reading a damaged archive raises; ValueError for the name of a part that is no text.
+_DAMAGES = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    OSError,
+    ValueError,
+)
 AGAIN = "Way out: open it, and save it again as .xlsx or as CSV UTF-8"
 
 
@@ -34,9 +46,9 @@ def open_workbook(path: Path, reading: Reading) -> Table:
         _try(path, name)
         sheet = book.get_sheet_by_name(name)
         rows = _rows(sheet)
+        first = next(rows, None)
     except (python_calamine.CalamineError, OSError, ValueError) as failure:
         raise MalformedError(f"the workbook cannot be read: {str(failure)[:200]}. {AGAIN}") from None
-    first = next(rows, None)
     if first is None:
         raise MalformedError("the sheet is empty; its first row must name the columns. Way out: --sheet NAME")
     header = [str(cell).strip() for cell in first.cells]
@@ -69,7 +81,7 @@ def _look_over(path: Path) -> None:
                                 f"the workbook unpacks to more than {UNPACKED_BYTES_MAX // 2**20} MiB. Way out: save "
                                 "it as CSV UTF-8, which is read row by row, or leave the other sheets out"
                             )
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError) as failure:
+    except _DAMAGES as failure:
         raise MalformedError(f"the workbook is damaged or was cut off: {str(failure)[:100]}. {AGAIN}") from None
 
 

@@ -19,6 +19,7 @@ from uuid import UUID
 import msgspec
 
 from oneshelf.domain.identity import Location
+from oneshelf.errors import MalformedError
 from oneshelf.files.importing import Atomic, Wish, bring_in
 from oneshelf.files.kind import Told
 from oneshelf.files.kinds import kind_named
@@ -58,6 +59,7 @@ class Watcher:
         self._new_id = new_id
         self._watched = watched
         self._seen: dict[Path, tuple[int, int, int]] = {}
+        self._unread: dict[Path, tuple[int, int, int]] = {}
 
     async def look(self) -> int:
         """Bring in the files that are complete, the oldest first. Returns how many."""
@@ -65,9 +67,19 @@ class Watcher:
         complete = [path for path, state in found.items() if self._seen.get(path) == _state(state)]
         self._seen = {path: _state(state) for path, state in found.items()}
         complete.sort(key=lambda path: (found[path].st_mtime_ns, path.name))
+        taken = 0
         for path in complete:
-            await self._take(path, found[path])
-        return len(complete)
+            try:
+                await self._take(path, found[path])
+                taken += 1
+            except OSError as failure:
+                # The others do not wait for it. It is tried again at each look, and told of once.
+                state = _state(found[path])
+                if self._unread.get(path) != state:
+                    log.warning("file.unreadable", file=path.name, words=str(failure)[:300])
+                self._unread[path] = state
+        self._unread = {path: state for path, state in self._unread.items() if path in found}
+        return taken
 
     def _found(self) -> dict[Path, stat_result]:
         """Files that may be meant: those whose name says that they are still being written are not."""
@@ -94,7 +106,16 @@ class Watcher:
         # Another engine may look into the same folder, and have put it away by now.
         with suppress(FileNotFoundError):
             with path.open("rb") as origin:
-                report = await bring_in(self._database, self._new_id, origin, wish)
+                try:
+                    report = await bring_in(self._database, self._new_id, origin, wish)
+                except MalformedError as failure:
+                    report = Report(
+                        import_id="unread",
+                        kind=wish.kind.name,
+                        file_name=wish.file_name,
+                        state=State.REFUSED,
+                        refusal=str(failure),
+                    )
             self._put_away(path, report)
             self._say(path, report)
 

@@ -22,14 +22,14 @@ from oneshelf.domain.breaker import Limits
 from oneshelf.domain.file_breaker import Allowance, too_few_rows, too_many_zeros
 from oneshelf.domain.identity import Location
 from oneshelf.errors import DatabaseUnavailableError, MalformedError
-from oneshelf.files.kind import Applied, Columns, RowKind, Told
+from oneshelf.files.kind import SCOPE, Applied, Columns, RowKind, Told
 from oneshelf.files.report import SHOWN_MAX, Effect, Report, State, report_of, undo_command
 from oneshelf.files.spool import spooled
 from oneshelf.files.table import CellError, Reading, Table, open_table
 from oneshelf.flow.post import Keep
-from oneshelf.storage import imports
+from oneshelf.storage import deeds, imports
 from oneshelf.storage.database import Database, Transaction
-from oneshelf.storage.imports import Problem
+from oneshelf.storage.imports import ImportRow, Problem
 
 CHUNK = 500
 # Chunks that are posted at the same time.
@@ -60,13 +60,14 @@ class Wish:
     allowed: frozenset[Allowance] = frozenset()
     chunk: int = CHUNK
 
-    def import_id(self, digest: bytes, *, adds: bool) -> str:
-        """The same file, with the same said about it, has the same id for ever.
+    def import_id(self, digest: bytes, *, adds: bool, times_back: int = 0) -> str:
+        """The same file, with the same said about it, has the same id for ever, unless it was taken back.
 
         The same count of another instant is another count; the same delivery, told again later (`adds`), is not.
         """
         taken_at = None if adds else self.told.taken_at
-        said = [self.kind.name, taken_at, self.told.location, sorted(self.reading.names.items())]
+        said: list[object] = [self.kind.name, taken_at, self.told.location, sorted(self.reading.names.items())]
+        said += [times_back] * bool(times_back)
         return hashlib.sha256(digest + msgspec.json.encode(said)).hexdigest()[:32]
 
 
@@ -86,13 +87,26 @@ async def bring_in(
     Raises MalformedError where no use can be made of what was said about the file; a file that is wrong is a report.
     """
     with spooled(origin) as copy:
-        import_id = wish.import_id(copy.digest, adds=await _adds(copy.path, wish))
+        import_id, known = await _known(database, wish, copy.digest, adds=await _adds(copy.path, wish))
         named = replace(wish, told=replace(wish.told, import_id=import_id))
-        async with database.transaction() as tx:
-            known = await imports.find(tx, import_id)
-        if known is not None and known.is_complete and not wish.is_preview:
+        if known and known.is_complete and not wish.is_preview and not wish.kind.is_standing:
             return msgspec.structs.replace(report_of(known), state=State.APPLIED_BEFORE, applied_count=0)
         return await _Import(database, new_id, copy.path, named, tell).run()
+
+
+async def _known(database: Database, wish: Wish, digest: bytes, *, adds: bool) -> tuple[str, ImportRow | None]:
+    """The id of this file, and what is known of it. One that was taken back and is to count again is a new one."""
+    times_back = 0
+    while True:
+        import_id = wish.import_id(digest, adds=adds, times_back=times_back)
+        async with database.transaction() as tx:
+            known = await imports.find(tx, import_id)
+            if not known or not known.is_complete or Allowance.AGAIN not in wish.allowed:
+                return import_id, known
+            done = await deeds.of_commands(tx, f"{import_id}/*", scope=SCOPE)
+        if not done or not all(deed.is_undone for deed in done):
+            return import_id, known
+        times_back += 1
 
 
 async def _opened(path: Path, wish: Wish) -> Table:
@@ -214,6 +228,11 @@ class _Import:
                 f"it has {self.row_count} rows, and the last one from {wish.source} had {rows_before}: it was probably "
                 "cut off. If it is meant so, say --allow fewer"
             )
+        if wish.kind.is_whole and self.row_count > WHOLE_ROWS_MAX:
+            return (
+                f"it has {self.row_count} rows; at most {WHOLE_ROWS_MAX} are applied all or none, as sales wait for "
+                f"that long. Way out: cut it into several files, each with whole {wish.kind.name.split('-')[-1]}"
+            )
         if wish.kind.is_whole and wish.atomic is Atomic.ROW:
             return f"rows of {wish.kind.name} belong together; leave out --atomic row"
         if self.problem_count and wish.kind.is_whole:
@@ -260,7 +279,7 @@ class _Import:
 
     async def _apply_chunks(self, chunks: list[list[Numbered]]) -> None:
         """Each in a transaction of its own: while the database writes one, another is decided."""
-        posting = [self._post([item for _, item in chunk], Keep.EACH) for chunk in chunks]
+        posting = [self._post([item for _, item in chunk], Keep.DONE) for chunk in chunks]
         for chunk, answers in zip(chunks, await asyncio.gather(*posting, return_exceptions=True), strict=True):
             if isinstance(answers, BaseException):
                 raise answers
@@ -330,11 +349,9 @@ class _Import:
                 problem_count=self.problem_count,
                 problems=self._listed,
             )
-        return self._report(State.APPLIED, undo=undo_command(self.wish.told.import_id) if self._is_undoable else "")
-
-    @property
-    def _is_undoable(self) -> bool:
-        return self.wish.kind.is_stock and self._through > 0
+        return self._report(
+            State.APPLIED, undo=undo_command(self.wish.told.import_id, self.wish.kind.name) if self._through else ""
+        )
 
     def _report(self, state: State, **more: Any) -> Report:
         figures = {

@@ -78,6 +78,11 @@ class RowKind(Protocol[Item]):
         """Whether rows belong together, so that a file is applied as a whole or not at all."""
         ...
 
+    @property
+    def is_standing(self) -> bool:
+        """Whether a row says what is so from now on: said again after something else, it is so again."""
+        ...
+
     def adds(self, columns: Columns) -> bool:
         """Whether a row says by how much something changes, so that the same file later is the same news."""
         ...
@@ -195,7 +200,8 @@ def text_in(column: str, value: object) -> str:
         return value.strip()
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise CellError(column, value, "the spreadsheet has made a date or a truth of it; format the column as text")
-    if value != int(value):
+    # Neither is what no number is, or what is larger than any.
+    if isinstance(value, float) and not value.is_integer():
         raise CellError(column, value, "the spreadsheet has made a number of it; format the column as text")
     return str(int(value))
 
@@ -212,7 +218,7 @@ def named_in(column: str, value: object, gate: Callable[[object], str]) -> str:
 
 def units_in(column: str, value: object, *, least: int = 0) -> int:
     """Units in a cell. Raises CellError, which says how to write it."""
-    if isinstance(value, float) and value == int(value) and abs(value) < 1e15:
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         value = int(value)
     if isinstance(value, str):
         text = value.strip()

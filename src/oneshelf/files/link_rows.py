@@ -21,6 +21,7 @@ class Links:
     columns = ("channel", "channel_sku", "sku", "pack_units")
     is_stock = False
     is_whole = False
+    is_standing = True
 
     def adds(self, columns: Columns) -> bool:
         """It says what is so."""

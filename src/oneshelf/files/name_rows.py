@@ -26,6 +26,7 @@ class Names:
 
     is_stock = False
     is_whole = False
+    is_standing = False
 
     def __init__(self, name: str, column: str, gate: Callable[[object], str]) -> None:
         self.name = name

@@ -69,14 +69,23 @@ def report_of(row: ImportRow) -> Report:
         row_count=row.row_count,
         applied_count=row.applied_count,
         problem_count=row.problem_count,
-        undo=undo_command(row.import_id),
+        undo=undo_command(row.import_id, row.kind),
         problems=msgspec.convert(row.problems, list[Problem]),
     )
 
 
-def undo_command(import_id: str) -> str:
-    """What a person types to take a file back."""
-    return f"oneshelf undo --scope {SCOPE} --command '{import_id}/*'"
+def undo_command(import_id: str, kind: str) -> str:
+    """What a person types to take a file back; empty for what says how things are, which is said anew."""
+    if kind not in {"counts", "receipts"}:
+        return ""
+    of_file = f"oneshelf undo --scope {SCOPE} --command '{import_id}/*'"
+    # A line of a delivery note comes in once, in whatever file, so no file has it for its own.
+    return of_file if kind == "counts" else f"{of_file}; what has a receipt number, by that: {undo_receipt('NUMBER')}"
+
+
+def undo_receipt(number: str) -> str:
+    """What a person types to take the lines of a delivery note back."""
+    return f"oneshelf undo --scope receipt --command '{number}/*'"
 
 
 def in_words(report: Report) -> str:
@@ -85,7 +94,8 @@ def in_words(report: Report) -> str:
         case State.REFUSED:
             return f"refused, nothing was changed: {report.refusal}"
         case State.APPLIED_BEFORE:
-            return f"this file was applied before; nothing was changed ({report.row_count} rows)"
+            words = f"this file was applied before; nothing was changed ({report.row_count} rows)"
+            return f"{words}. If it was taken back and is to count after all: --allow again" if report.undo else words
         case State.UNDER_WAY:
             return f"under way: {report.applied_count} of {report.row_count} rows are applied"
         case State.PREVIEWED:

@@ -27,6 +27,7 @@ class Policies:
     columns = ("sku", "group", "channel", *ALL_TERMS)
     is_stock = False
     is_whole = False
+    is_standing = True
 
     def adds(self, columns: Columns) -> bool:
         """It says what is so."""

@@ -43,6 +43,7 @@ class _StockKind:
 
     is_stock = True
     is_whole = False
+    is_standing = False
 
     async def check(self, database: Database, items: Sequence[StockItem]) -> list[Checked]:
         """Each row beside what is known and on hand."""
@@ -270,6 +271,6 @@ def _error_s(value: object) -> int | None:
     text = text_in("clock_error_s", value)
     if not text:
         return None
-    if not text.isascii() or not text.isdecimal() or int(text[:10]) > CLOCK_ERROR_S_MAX:
+    if not text.isascii() or not text.isdecimal() or int(text) > CLOCK_ERROR_S_MAX:
         raise CellError("clock_error_s", value, f"must be a whole number of seconds up to {CLOCK_ERROR_S_MAX}")
     return int(text)

@@ -41,6 +41,7 @@ class WholesaleOrders:
     columns = ("customer", "po_number", "line_id", "sku", "units", "location", "version", "ship_by", "cancel_after")
     is_stock = False
     is_whole = True
+    is_standing = False
 
     def adds(self, columns: Columns) -> bool:
         """It says what is wanted in all."""
@@ -163,7 +164,7 @@ def _version(value: object) -> int:
     text = text_in("version", value)
     if not text:
         return 1
-    if not text.isascii() or not text.isdecimal() or not 1 <= int(text[:10]) <= VERSION_MAX:
+    if not text.isascii() or not text.isdecimal() or not 1 <= int(text) <= VERSION_MAX:
         raise CellError("version", value, f"must be a whole number from 1 to {VERSION_MAX}, or empty for 1")
     return int(text)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from oneshelf.domain.identity import Sku
-from oneshelf.sdk.x12 import Elements, Interchange
+from oneshelf.sdk.x12 import Elements, Interchange, TransactionSet
 from oneshelf.storage.wholesale import LineRow, OrderRow
 
 
@@ -57,10 +57,13 @@ def receipt(interchange: Interchange) -> list[tuple[str, list[Elements]]]:
     Nobody acknowledges an acknowledgment (group FA).
     """
     found: list[tuple[str, list[Elements]]] = []
+    sets_of: dict[str, list[TransactionSet]] = {}
+    for one in interchange.sets:
+        sets_of.setdefault(one.group, []).append(one)
     for code, control in interchange.groups:
         if code == "FA":
             continue
-        sets = [one for one in interchange.sets if one.group == control]
+        sets = sets_of.get(control, [])
         said: list[Elements] = [("AK1", code, control)]
         for one in sets:
             said += [("AK2", one.code, one.control), ("AK5", "A")]

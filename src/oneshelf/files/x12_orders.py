@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from uuid import UUID
 
 from oneshelf.domain.identity import Sku
-from oneshelf.domain.wholesale import Refusal, WantedLine, WholesaleWish
+from oneshelf.domain.wholesale import OrderState, Refusal, WantedLine, WholesaleWish
 from oneshelf.errors import MalformedError, RowExistsError
 from oneshelf.files import x12_documents
 from oneshelf.flow import allocate
@@ -127,12 +127,11 @@ async def _judge(database: Database, interchange: Interchange, digest: bytes) ->
         said = [order_in(one) for one in interchange.sets if is_order(one)]
         known = await x12_partners.skus_of(tx, {name for one in said for line, _ in one.lines for name in line.numbers})
         orders = [await _versioned(tx, _PurchaseOrder(one, _wish(one, partner, known))) for one in said]
-    numbers = [one.said.po_number for one in orders]
-    for one in orders:
-        if numbers.count(one.said.po_number) > 1:
-            raise one.said.head.error(
-                f"order {shown(one.said.po_number)} stands in this file twice; nobody knows which counts"
-            )
+    seen: set[str] = set()
+    for one in said:
+        if one.po_number in seen:
+            raise one.head.error(f"order {shown(one.po_number)} stands in this file twice; nobody knows which counts")
+        seen.add(one.po_number)
     return _Judged(interchange, partner, digest, orders, given[1] if given else None)
 
 
@@ -164,13 +163,24 @@ def _wish(said: X12Order, partner: Partner, known: Collection[Sku]) -> Wholesale
 
 
 async def _versioned(tx: Transaction, order: _PurchaseOrder) -> _PurchaseOrder:
-    """A replacement is the version after the one that we have, unless it says the same."""
-    if order.wish is None or order.said.purpose is not Purpose.REPLACE:
+    """What says the same as the order that we have is that one, whatever it is called; a replacement is the next.
+
+    An order that was cancelled before anything of it left is wanted again where it is stated anew.
+    """
+    if order.wish is None:
         return order
     kept = (await wholesale.lock(tx, [order.wish.order_id])).get(order.wish.order_id)
     if kept is None:
         return order
+    is_replaced = order.said.purpose is Purpose.REPLACE
     is_same = fingerprint_of(order.wish) == kept.fingerprint
+    if is_same and is_replaced and kept.state is OrderState.CLOSED:
+        is_same = any(line.units_shipped for line in kept.lines)
+    if not is_same and not is_replaced:
+        raise order.said.head.error(
+            f"order {shown(order.said.po_number)} was sent before, and says something else. Way out: a changed order "
+            "has BEG01 05; another order has a number of its own"
+        )
     return replace(order, wish=replace(order.wish, version=kept.version + (not is_same)))
 
 

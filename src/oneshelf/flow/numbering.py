@@ -145,19 +145,28 @@ def _not_a_sale(told: Told) -> str:
 
 
 async def _note_numbers(tx: Transaction, tellings: Sequence[Telling], new: Sequence[Told]) -> None:
-    keys = {(one.channel, alive.device) for one in tellings for alive in one.news.alive}
-    keys |= {(one.channel, event.device) for one in tellings for event in one.news.events}
-    numbers = await devices.numbers(tx, keys)
+    # Reading all that was told for each device would make a batch cost its square.
+    told: dict[devices.DeviceKey, list[int]] = {}
+    used: dict[devices.DeviceKey, int] = {}
+    latest: dict[devices.DeviceKey, Telling] = {}
+    for one in new:
+        told.setdefault((one.channel, one.event.device), []).append(one.event.sequence)
+    for telling in tellings:
+        for alive in telling.news.alive:
+            key = (telling.channel, alive.device)
+            used[key] = max(used.get(key, 0), alive.sequence)
+        for device in _devices_in(telling.news):
+            key = (telling.channel, device)
+            if telling.received_at > latest.setdefault(key, telling).received_at:
+                latest[key] = telling
+    numbers = await devices.numbers(tx, latest.keys())
     heard: dict[devices.DeviceKey, devices.Heard] = {}
-    for key in keys:
-        mine = [one for one in tellings if one.channel == key[0] and key[1] in _devices_in(one.news)]
-        last = max(mine, key=lambda one: one.received_at)
-        used = [alive.sequence for one in mine for alive in one.news.alive if alive.device == key[1]]
-        told = [one.event.sequence for one in new if (one.channel, one.event.device) == key]
+    for key, last in latest.items():
+        mine = told.get(key, [])
         before = numbers.get(key, Numbers())
-        after = before.heard(told, used=max(used, default=0), now=last.received_at)
+        after = before.heard(mine, used=used.get(key, 0), now=last.received_at)
         ahead_s = None if last.news.sent_at is None else (last.news.sent_at - last.received_at).total_seconds()
-        heard[key] = devices.Heard(after, len(told), last.received_at, ahead_s)
+        heard[key] = devices.Heard(after, len(mine), last.received_at, ahead_s)
         if not before.gaps and after.gaps:
             first, size = after.gaps[0].first, sum(gap.size for gap in after.gaps)
             log.warning("device.numbers_missing", channel=key[0], device=key[1], first=first, count=size)

@@ -75,6 +75,7 @@ class Keep(Enum):
     """What of the commands that are posted together is written."""
 
     EACH = "each one's answer, whatever it is"
+    DONE = "what is done; the keys of the others stay free"
     ALL_OR_NONE = "nothing, if one of them is refused"
     NOTHING = "nothing: the answers say what would be"
 
@@ -204,13 +205,15 @@ async def _post_firsts(
         if not _is_kept(keep, outcomes.values()):
             raise _NotKeptError(given, outcomes)
         await shelves.write(tx, opened.shelf, now=opened.now)
-        if outcomes:
-            await commands.give(tx, [_given(key, firsts[key][1], outcome) for key, outcome in outcomes.items()])
+        kept = [key for key, one in outcomes.items() if keep is not Keep.DONE or isinstance(one, Done)]
+        if kept:
+            await commands.give(tx, [_given(key, firsts[key][1], outcomes[key]) for key in kept])
     return given, outcomes
 
 
 def _is_kept(keep: Keep, outcomes: Iterable[Outcome]) -> bool:
-    return keep is Keep.EACH or (keep is Keep.ALL_OR_NONE and all(isinstance(one, Done) for one in outcomes))
+    is_all = keep is not Keep.ALL_OR_NONE or all(isinstance(one, Done) for one in outcomes)
+    return is_all and keep is not Keep.NOTHING
 
 
 async def forget_answers(database: Database, *, kept_s: float = ANSWERS_KEPT_S) -> int:
@@ -325,9 +328,8 @@ def _unknown(
 def _seen(claimed: Iterable[facts.Fact]) -> dict[orders.OrderKey, orders.SeenOrder]:
     seen: dict[orders.OrderKey, orders.SeenOrder] = {}
     for fact in claimed:
-        seen.setdefault(
-            (fact.snapshot.channel, fact.snapshot.order_id), orders.SeenOrder(fact.snapshot, fact.received_at)
-        )
+        one = fact.snapshot
+        seen.setdefault((one.channel, one.order_id), orders.SeenOrder(one, fact.received_at))
     return seen
 
 
@@ -351,9 +353,7 @@ def _decide(
             batch.posted.append(fact.fact_id)
             continue
         snapshot = located(snapshot, current)
-        by_listing = {
-            channel_sku: link for (channel, channel_sku), link in links.items() if channel == snapshot.channel
-        }
+        by_listing = {name: link for (channel, name), link in links.items() if channel == snapshot.channel}
         try:
             posted = post_order(shelf, snapshot, by_listing)
         except MalformedError as problem:

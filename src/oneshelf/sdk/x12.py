@@ -130,9 +130,12 @@ def _segments(text: str) -> Iterator[Segment]:
         if end < 0:
             rest = text[at:].split(element)[0]
             raise X12Error(number, rest, f"ends without {shown(terminator)}: the file was cut off")
-        tag, *elements = text[at:end].strip("\r\n").split(element)
+        words = text[at:end].strip("\r\n")
+        tag, *elements = words.split(element)
         if not 2 <= len(tag) <= 3 or not tag.isascii() or not tag.isalnum() or not tag.isupper():
             raise X12Error(number, tag, f"{shown(tag)} is no name of a segment: a separator is wrong or missing")
+        if "\0" in words:
+            raise X12Error(number, tag, "holds a NUL character: the file is damaged")
         yield Segment(number, tag, tuple(elements))
         at = end + len(terminator)
         while at < len(text) and text[at] in "\r\n":
@@ -173,9 +176,10 @@ def _interchange(head: Segment, segments: Iterator[Segment]) -> Interchange:
         is_test=head.get(15) == "T",
         head=head,
     )
+    seen: set[str] = set()
     for segment in segments:
         if segment.tag == "GS":
-            _group(found, segment, segments)
+            _group(found, segment, segments, seen)
         elif segment.tag == "IEA":
             _same(segment, 2, found.control, "ISA13")
             _count(segment, len(found.groups), "functional groups")
@@ -185,15 +189,18 @@ def _interchange(head: Segment, segments: Iterator[Segment]) -> Interchange:
     raise head.error("has no IEA: the file was cut off")
 
 
-def _group(interchange: Interchange, head: Segment, segments: Iterator[Segment]) -> None:
+def _group(interchange: Interchange, head: Segment, segments: Iterator[Segment], seen: set[str]) -> None:
+    """`seen`: the control numbers of groups, and here of sets, that stand before it."""
     control = head.need(6)
-    if control in {number for _, number in interchange.groups}:
+    if control in seen:
         raise head.error(f"GS06 {shown(control)} stands in this interchange before; each group has its own")
+    seen.add(control)
+    of_sets: set[str] = set()
     interchange.groups.append((head.need(1), control))
     before = len(interchange.sets)
     for segment in segments:
         if segment.tag == "ST":
-            _set(interchange, control, segment, segments)
+            _set(interchange, control, segment, segments, of_sets)
         elif segment.tag == "GE":
             _same(segment, 2, control, "GS06")
             _count(segment, len(interchange.sets) - before, "transaction sets")
@@ -203,10 +210,11 @@ def _group(interchange: Interchange, head: Segment, segments: Iterator[Segment])
     raise head.error("has no GE: the file was cut off")
 
 
-def _set(interchange: Interchange, group: str, head: Segment, segments: Iterator[Segment]) -> None:
+def _set(interchange: Interchange, group: str, head: Segment, segments: Iterator[Segment], seen: set[str]) -> None:
     found = TransactionSet(head.need(1), head.need(2), group, head)
-    if any(one.group == group and one.control == found.control for one in interchange.sets):
+    if found.control in seen:
         raise head.error(f"ST02 {shown(found.control)} stands in this group before; each set has its own")
+    seen.add(found.control)
     for segment in segments:
         if segment.tag == "SE":
             _same(segment, 2, found.control, "ST02")

@@ -13,6 +13,8 @@ from oneshelf.storage.audits import Violation
 from oneshelf.storage.database import Transaction, only_row
 
 _KEY = int.from_bytes(b"audit")
+# Longer than any audit takes; a machine that is paused in one keeps only other audits waiting.
+_AUDIT_S_MAX = 6 * 3_600
 
 
 class Position(NamedTuple):
@@ -41,7 +43,11 @@ class KnownViolation(NamedTuple):
 
 
 async def try_lock(tx: Transaction, *, of_all: bool) -> bool:
-    """Be the only one, until this transaction ends, that audits everything, or what is new. False: another does."""
+    """Be the only one, until this transaction ends, that audits everything, or what is new. False: another does.
+
+    It stands still for as long as the audit takes in a transaction of its own.
+    """
+    await tx.execute(f"set local idle_in_transaction_session_timeout = '{_AUDIT_S_MAX}s'".encode())
     cursor = await tx.execute(
         "select pg_try_advisory_xact_lock(%(key)s + %(offset)s)", {"key": _KEY, "offset": int(of_all)}
     )

@@ -202,7 +202,7 @@ async def questions(tx: Transaction, channel: Channel, *, limit: int = 200) -> l
         select * from (
             select device, sequence, kind as what, receipt, received_at,
                    case when state = 'waiting' then 'its sale is not told yet' else reason end as reason
-            from device_events where channel = %(channel)s and state <> 'told'
+            from device_events where channel = %(channel)s and state <> 'told' and settled_at is null
             union all
             select device, sequence, event ->> 'kind', event ->> 'receipt', received_at,
                    'this number was told before with other content, which is what counts'
@@ -215,12 +215,23 @@ async def questions(tx: Transaction, channel: Channel, *, limit: int = 200) -> l
 
 
 async def settle(tx: Transaction, channel: Channel, device: str) -> int:
-    """A person has looked at what contradicts this device's numbers: it is shown no longer. Returns how many."""
-    cursor = await tx.execute(
-        "delete from device_conflicts where channel = %(channel)s and device = %(device)s",
-        {"channel": channel, "device": device},
+    """A person has looked at what moves nothing of this device: it is shown no longer. Returns how many events.
+
+    A void still takes its sale back when that is told.
+    """
+    names = {"channel": channel, "device": device}
+    conflicts = await tx.execute(
+        "delete from device_conflicts where channel = %(channel)s and device = %(device)s", names
     )
-    return cursor.rowcount
+    contradicting = conflicts.rowcount
+    events = await tx.execute(
+        """
+        update device_events set settled_at = db_now()
+        where channel = %(channel)s and device = %(device)s and state <> 'told' and settled_at is null
+        """,
+        names,
+    )
+    return contradicting + events.rowcount
 
 
 def _stored(row: Sequence[object]) -> Stored:

@@ -26,7 +26,8 @@ class Heard(NamedTuple):
 
 
 class DeviceRow(NamedTuple):
-    """A device of a channel. `silent_s`: since it told anything; `is_offline`: for longer than its heartbeat.
+    """A device of a channel. `silent_s`: since it told anything; `is_offline`: for longer than its heartbeat,
+    and nobody has settled it since.
 
     `missing_count`: numbers that are missing, in `gap_count` gaps, the oldest of them for `gap_age_s`. `refused_count`:
     events that move nothing; `conflict_count`: numbers that were told again with other content; `waiting_count`: voids
@@ -147,7 +148,9 @@ async def listed(tx: Transaction, channel: Channel | None = None) -> list[Device
     await cursor.execute(
         f"""
         select d.channel, d.device, c.location, d.highest, d.told_count, d.heard_at, silence.silent_s,
-               silence.heartbeat_s, silence.silent_s > silence.heartbeat_s as is_offline, d.clock_ahead_s,
+               silence.heartbeat_s, d.clock_ahead_s,
+               silence.silent_s > silence.heartbeat_s and d.heard_at > coalesce(d.settled_at, '-infinity')
+                   as is_offline,
                gaps.gap_count, gaps.missing_count, gaps.gap_age_s, events.refused_count, events.waiting_count,
                (select count(distinct sequence) from device_conflicts k
                 where k.channel = d.channel and k.device = d.device) as conflict_count
@@ -163,7 +166,8 @@ async def listed(tx: Transaction, channel: Channel | None = None) -> list[Device
         cross join lateral (
             select count(*) filter (where e.state = 'refused') as refused_count,
                    count(*) filter (where e.state = 'waiting') as waiting_count
-            from device_events e where e.channel = d.channel and e.device = d.device and e.state <> 'told'
+            from device_events e
+            where e.channel = d.channel and e.device = d.device and e.state <> 'told' and e.settled_at is null
         ) as events
         where %(channel)s::text is null or d.channel = %(channel)s
         order by d.channel, d.device
@@ -186,11 +190,15 @@ async def gaps_of(tx: Transaction, channel: Channel, *, limit: int = 500) -> lis
     return await cursor.fetchall()
 
 
-async def close_gaps(tx: Transaction, channel: Channel, device: str) -> int:
-    """Nobody waits for the missing numbers of this device any more: a person says so. How many numbers they were.
+async def settle(tx: Transaction, channel: Channel, device: str) -> int:
+    """Nobody waits for this device and its missing numbers any more: a person says so. How many numbers they were.
 
-    What comes under one of them later is posted all the same.
+    What comes under one of them later is posted all the same, and the device is there again.
     """
+    await tx.execute(
+        "update devices set settled_at = db_now() where channel = %(channel)s and device = %(device)s",
+        {"channel": channel, "device": device},
+    )
     cursor = await tx.execute(
         """
         delete from device_gaps where channel = %(channel)s and device = %(device)s returning last - first + 1

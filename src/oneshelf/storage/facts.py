@@ -14,6 +14,9 @@ from oneshelf.domain.order import OrderSnapshot
 from oneshelf.storage import arrays
 from oneshelf.storage.database import Transaction, only_row
 
+# Some thousand lines of orders: a transaction that posts for too long is ended, and would be tried again for ever.
+CLAIMED_BYTES_MAX = 2**20
+
 
 class Fact(NamedTuple):
     """A snapshot to be posted. `received_at`: when its delivery came in."""
@@ -52,13 +55,20 @@ async def add(tx: Transaction, snapshots: Sequence[tuple[OrderSnapshot, datetime
 
 
 async def claim_new(tx: Transaction, *, limit: int) -> list[Fact]:
-    """Facts to post, oldest first, held until this transaction ends."""
+    """Facts to post, oldest first, held until this transaction ends: no more than it can hold, one at least."""
     cursor = await tx.execute(
         """
-        select fact_id, snapshot::text, received_at from facts
-        where state = 'new' order by fact_id limit %(limit)s for update skip locked
+        with held as materialized (
+            select fact_id, snapshot::text as said, received_at from facts
+            where state = 'new' order by fact_id limit %(limit)s for update skip locked
+        )
+        select fact_id, said, received_at from (
+            select held.*, sum(octet_length(said)) over (order by fact_id) - octet_length(said) as bytes_before
+            from held
+        ) as summed where bytes_before = 0 or bytes_before + octet_length(said) <= %(bytes_max)s
+        order by fact_id
         """,
-        {"limit": limit},
+        {"limit": limit, "bytes_max": CLAIMED_BYTES_MAX},
     )
     return [
         Fact(fact_id, msgspec.json.decode(text, type=OrderSnapshot), received_at)

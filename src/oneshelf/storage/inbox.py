@@ -11,6 +11,8 @@ from psycopg.rows import class_row
 from oneshelf.domain.identity import Channel
 from oneshelf.storage.database import Transaction
 
+# As much as one delivery may have.
+CLAIMED_BYTES_MAX = 2**20
 REASON_LENGTH_MAX = 500
 
 
@@ -65,15 +67,26 @@ async def store(
 
 
 async def claim_new(tx: Transaction, channels: Collection[Channel], *, limit: int) -> list[InboxRow]:
-    """Deliveries of these channels to read, oldest first, held until this transaction ends."""
+    """Deliveries of these channels to read, oldest first, held until this transaction ends.
+
+    As many as fit into CLAIMED_BYTES_MAX, one at least: a transaction that reads for too long is ended by the database, and
+    would be tried again for ever.
+    """
     cursor = tx.cursor(row_factory=class_row(InboxRow))
     await cursor.execute(
         """
-        select inbox_id, channel, topic, body, received_at from inbox
-        where state = 'new' and channel = any(%(channels)s::text[])
-        order by inbox_id limit %(limit)s for update skip locked
+        with held as materialized (
+            select inbox_id, channel, topic, body, received_at from inbox
+            where state = 'new' and channel = any(%(channels)s::text[])
+            order by inbox_id limit %(limit)s for update skip locked
+        )
+        select inbox_id, channel, topic, body, received_at from (
+            select held.*, sum(octet_length(body)) over (order by inbox_id) - octet_length(body) as bytes_before
+            from held
+        ) as summed where bytes_before = 0 or bytes_before + octet_length(body) <= %(bytes_max)s
+        order by inbox_id
         """,
-        {"channels": list(channels), "limit": limit},
+        {"channels": list(channels), "limit": limit, "bytes_max": CLAIMED_BYTES_MAX},
     )
     return await cursor.fetchall()
 

@@ -115,7 +115,7 @@ async def bring(  # noqa: PLR0913  # Its questions are its arguments.
         Literal["file", "row"], Query(description="If a row is wrong: nothing, or all but that row.")
     ] = "file",
     source: Annotated[str, Query(description="Who sends such files, such as erp.")] = "",
-    allow: Annotated[str, Query(description="zeros, fewer, or both with a comma: it is meant so.")] = "",
+    allow: Annotated[str, Query(description="zeros, fewer, again, with commas: it is meant so.")] = "",
     ignore: Annotated[str, Query(description="Columns that nobody reads, with commas; * for all unknown.")] = "",
     name: Annotated[str, Query(description="What the file is called, for the report.")] = "",
 ) -> ImportOut:

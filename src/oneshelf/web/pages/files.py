@@ -17,7 +17,7 @@ from oneshelf.files.exporting import EXPORTS
 from oneshelf.files.importing import bring_in
 from oneshelf.files.kind import SCOPE
 from oneshelf.files.kinds import KINDS
-from oneshelf.files.report import Report, State, report_of
+from oneshelf.files.report import Report, State, report_of, undo_receipt
 from oneshelf.files.report import in_words as report_in_words
 from oneshelf.storage import deeds, detail_views, imports
 from oneshelf.storage.database import now
@@ -154,7 +154,9 @@ async def _taken_back(engine: Engine, row: ImportRow) -> Said:
         refused += [in_words(one.outcome) for one in answers if not isinstance(one.outcome, Done)]
     engine.wake(["plan"])
     if not commands:
-        return Said("Nothing is left to take back: it was taken back before, or moved no units.")
+        words = "Nothing is left to take back: it was taken back before, or moved no units."
+        by_number = f" Lines with a receipt number are taken back by it: {undo_receipt('NUMBER')}"
+        return Said(words + by_number * (row.kind == "receipts"))
     words = f"{len(commands) - len(refused)} of {len(commands)} changes are taken back."
     if refused:
         return Said(f"{words} {sentence(refused[0])} Units that were sold since are gone: count what is there.", "bad")
