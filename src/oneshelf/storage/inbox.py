@@ -69,8 +69,8 @@ async def store(
 async def claim_new(tx: Transaction, channels: Collection[Channel], *, limit: int) -> list[InboxRow]:
     """Deliveries of these channels to read, oldest first, held until this transaction ends.
 
-    As many as fit into CLAIMED_BYTES_MAX, one at least: a transaction that reads for too long is ended by the database, and
-    would be tried again for ever.
+    As many as fit into CLAIMED_BYTES_MAX, one at least: a transaction that reads for too long is ended by the
+    database, and would be tried again for ever.
     """
     cursor = tx.cursor(row_factory=class_row(InboxRow))
     await cursor.execute(
