@@ -90,7 +90,7 @@ class Door:
             return None
         principal = await self._identified(request, is_safe=is_safe, is_act=not _refreshes_itself(request))
         if principal is None:
-            if request.method == "GET" and _is_page(path) and self._token:
+            if request.method == "GET" and is_page(path) and self._token:
                 shown = request.query_params.get("token", "")
                 if _same(shown.encode(), self._token):
                     return self._welcome(request)
@@ -159,7 +159,8 @@ class Door:
                 is_known = await access.is_anybody_known(tx)
             if not is_known:
                 return _not_this_machine()
-        if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+        # A page that refreshes itself stays as it is, with what is typed into it: it says that nobody is logged in.
+        if request.method == "GET" and "text/html" in request.headers.get("accept", "") and not _refreshes_itself(request):
             async with self._database.transaction() as tx:
                 has_users = await users.is_any(tx)
             if has_users:
@@ -325,7 +326,8 @@ def _is_for_this_machine(request: Request) -> bool:
     return not host or host == "localhost" or host.endswith(".localhost") or is_address(host)
 
 
-def _is_page(path: str) -> bool:
+def is_page(path: str) -> bool:
+    """Whether a person may look at this address, and not only a program or a page itself."""
     return not path.startswith(_NO_PAGES)
 
 

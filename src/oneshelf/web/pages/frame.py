@@ -9,8 +9,9 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
+from http import HTTPStatus
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 from urllib.parse import parse_qs, quote, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -21,7 +22,7 @@ from oneshelf.domain.access import Scope, Via
 from oneshelf.domain.identity import name_from
 from oneshelf.errors import MalformedError, OneshelfError
 from oneshelf.web import problems, wording
-from oneshelf.web.auth import principal_of
+from oneshelf.web.auth import is_page, principal_of, session_of
 from oneshelf.web.bodies import read_capped
 
 Page = Callable[[Request], Awaitable[Response]]
@@ -30,6 +31,8 @@ Page = Callable[[Request], Awaitable[Response]]
 PAGE_ROWS = 50
 FORM_BYTES_MAX = 256 * 1024
 FORM_FIELDS_MAX = 2_000
+# `commands.0: …`, `body: …`, or `commands.0.announce.expected_on: …`: of these the field is kept.
+_IN_BODY = re.compile(r"^(?:commands\.0|body)(?:\.\w+)*?(?:\.([a-z_]+))?: ", re.IGNORECASE)
 _NUMBER = re.compile(r"-?[0-9]{1,15}", re.ASCII)
 _LAYOUTS = {True: "part.html", False: "page.html"}
 
@@ -135,18 +138,47 @@ def screen(asked: Page) -> Page:
             refused = await problems.answer_to(request, failure)
             if refused is None:
                 raise
-            told = json.loads(bytes(refused.body))
-            way_out = _WAYS_OUT.get(refused.status_code, "Go back, change what was asked, and try again.")
-            context = {"title": told["title"], "detail": told["detail"], "way_out": way_out}
-            shown = page(request, "problem.html", context, status=refused.status_code)
-            if "retry-after" in refused.headers:
-                shown.headers["Retry-After"] = refused.headers["retry-after"]
-            return shown
+            return shown_problem(request, refused)
 
     return answer
 
 
+def is_for_a_person(request: Request, answer: Response | None) -> TypeGuard[Response]:
+    """Whether this is a problem that a browser would show as it stands, to somebody who opened or sent a page."""
+    return (
+        answer is not None
+        and answer.media_type == problems.MEDIA_TYPE
+        and is_page(request.url.path)
+        and "text/html" in request.headers.get("accept", "")
+        and request.headers.get("hx-request") != "true"
+    )
+
+
+def shown_problem(request: Request, refused: Response) -> Response:
+    """The page that says why, and where to go on; without the frame for whoever is not logged in any more."""
+    told, status = json.loads(bytes(refused.body)), refused.status_code
+    if status == HTTPStatus.UNAUTHORIZED and session_of(request):
+        shown = page(request, "logged_out.html", {"next": request.url.path}, status=status)
+    else:
+        title = _TITLES.get(status, told["title"])
+        way_out = _WAYS_OUT.get(status, "Go back, change what was asked, and try again.")
+        context = {"title": title, "detail": plain_words(told["detail"]), "way_out": way_out}
+        shown = page(request, "problem.html", context, status=status)
+    for name in ("retry-after", "www-authenticate", "allow"):
+        if name in refused.headers:
+            shown.headers[name] = refused.headers[name]
+    return shown
+
+
+def plain_words(detail: str) -> str:
+    """What is wrong, without the place in a body that only a program has sent."""
+    return _IN_BODY.sub(lambda place: f"{place[1].replace('_', ' ')}: " if place[1] else "", detail)
+
+
+_TITLES = {403: "Not allowed", 404: "Not found", 409: "Not done", 422: "Not done", 503: "Not now"}
 _WAYS_OUT = {
+    401: "Log in, and try again.",
+    403: "Nothing was done. Ask an admin for it; who may do what is under Settings, People.",
     404: "Look for it by its beginning above, or go back to the list.",
     503: "Nothing was lost: load the page again in a moment. If it stays so, run oneshelf doctor.",
 }
