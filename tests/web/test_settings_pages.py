@@ -239,3 +239,23 @@ async def test_a_viewer_sees_health_and_no_other_setting(house: House) -> None:
             assert (await house.client.get(path)).status_code == 403
     assert (await house.client.post("/settings/people", data={"name": "eve"}, headers=OWN)).status_code == 403
     assert PASSWORD not in (await house.client.get("/account")).text
+
+
+async def test_a_count_is_signed_by_whoever_is_logged_in_and_by_no_name_that_is_typed(house: House) -> None:
+    await a_person(house, role=Role.WAREHOUSE)
+    await log_in(house)
+    for path, body in (
+        ("/v1/locations", {"locations": [{"location": "BER"}]}),
+        ("/v1/skus", {"skus": [{"sku": "MUG"}]}),
+        ("/v1/commands", {"commands": [{"type": "receive", "key": "1", "sku": "MUG", "location": "BER", "units": 5}]}),
+    ):
+        assert (await house.client.post(path, json=body, headers=OWN)).is_success
+    wish = {"task": "w1", "location": "BER", "limit": "9", "threshold_units": "0", "threshold_percent": "0"}
+    assert (await post(house, "/stock", type="open", by="ben", **wish)).status_code == 303
+    line = {"sku": "MUG", "round": "1", "by": "ben"}
+    shown = await post(house, "/stock/counts/w1", act="enter", units="4", **line)
+    assert "Signed by anna" in shown.text
+    await post(house, "/stock/counts/w1", act="accept", reason="gone", **line)
+    told = (await house.client.get("/v1/count-tasks/w1")).json()
+    [counted] = told["lines"]
+    assert (told["count"]["opened_by"], counted["counted_by"], counted["decided_by"]) == ("anna", "anna", "anna")

@@ -160,7 +160,8 @@ class Door:
             if not is_known:
                 return _not_this_machine()
         # A page that refreshes itself stays as it is, with what is typed into it: it says that nobody is logged in.
-        if request.method == "GET" and "text/html" in request.headers.get("accept", "") and not _refreshes_itself(request):
+        is_opened = request.method == "GET" and not _refreshes_itself(request)
+        if is_opened and "text/html" in request.headers.get("accept", ""):
             async with self._database.transaction() as tx:
                 has_users = await users.is_any(tx)
             if has_users:

@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from functools import wraps
 from http import HTTPStatus
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple, TypeGuard
 from urllib.parse import parse_qs, quote, urlencode
 
@@ -24,6 +25,7 @@ from oneshelf.errors import MalformedError, OneshelfError
 from oneshelf.web import problems, wording
 from oneshelf.web.auth import is_page, principal_of, session_of
 from oneshelf.web.bodies import read_capped
+from oneshelf.web.problems import ProblemError
 
 Page = Callable[[Request], Awaitable[Response]]
 
@@ -33,6 +35,7 @@ FORM_BYTES_MAX = 256 * 1024
 FORM_FIELDS_MAX = 2_000
 # `commands.0: …`, `body: …`, or `commands.0.announce.expected_on: …`: of these the field is kept.
 _IN_BODY = re.compile(r"^(?:commands\.0|body)(?:\.\w+)*?(?:\.([a-z_]+))?: ", re.IGNORECASE)
+_UNSEEN_FIELDS = frozenset({"type", "key", "token", "act", "round"})
 _NUMBER = re.compile(r"-?[0-9]{1,15}", re.ASCII)
 _LAYOUTS = {True: "part.html", False: "page.html"}
 
@@ -97,8 +100,26 @@ class Said(NamedTuple):
     tone: str = "good"
 
 
-def page(
-    request: Request, template: str, context: Mapping[str, object], *, status: int = 200, said: Said | None = None
+class Told(NamedTuple):
+    """What became of one of several forms of a page, to be said in it. `form`: its id.
+
+    `typed`: what stood in its fields, where it is to stand there again; `wrong`: the field to be looked at.
+    """
+
+    form: str
+    said: Said
+    typed: Mapping[str, str] = MappingProxyType({})
+    wrong: str = ""
+
+
+def page(  # all that a page says beside its own
+    request: Request,
+    template: str,
+    context: Mapping[str, object],
+    *,
+    status: int = 200,
+    said: Said | None = None,
+    told: Told | None = None,
 ) -> Response:
     """The page, or its refreshed part alone where htmx asks for that.
 
@@ -107,6 +128,7 @@ def page(
     place, is_part = request.url.path, request.headers.get("hx-request") == "true"
     whole = {
         "said": said,
+        "told": told,
         "is_live": False,
         "searched": "",
         "is_admin": _is_admin(request),
@@ -203,16 +225,34 @@ class Form:
         text = self.text(name)
         return int(text) if _NUMBER.fullmatch(text) else text
 
+    def typed(self) -> dict[str, str]:
+        """All that stands in fields."""
+        return {name: self.text(name) for name in self._fields}
+
     def filled(self, *names: str) -> dict[str, str]:
         """Those of these fields in which something stands."""
         return {name: self.text(name) for name in names if self.text(name)}
+
+
+def not_done(form_id: str, form: Form, words: str) -> Told:
+    """The form as it was sent, to be sent again, and why nothing was done. The field that is named first is marked."""
+    said, named = plain_words(words), {}
+    for name in form.typed().keys() - _UNSEEN_FIELDS:
+        if found := re.search(rf"\b{re.escape(name).replace('_', '[_ ]')}\b", said, re.IGNORECASE):
+            named[found.start()] = name
+    return Told(form_id, Said(wording.sentence(said), "bad"), form.typed(), named[min(named)] if named else "")
+
+
+def status_of(failure: MalformedError | ProblemError) -> int:
+    """The status of the page that shows a form again."""
+    return failure.status if isinstance(failure, ProblemError) else HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 async def form_of(request: Request) -> Form:
     """The form in the body. Raises ProblemError and MalformedError as for other bodies."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/x-www-form-urlencoded":
-        raise problems.ProblemError(415, "this address takes the form of its page; a program sends to /v1")
+        raise ProblemError(415, "this address takes the form of its page; a program sends to /v1")
     body = await read_capped(request, bytes_max=FORM_BYTES_MAX)
     try:
         fields = parse_qs(body.decode(), keep_blank_values=True, errors="strict", max_num_fields=FORM_FIELDS_MAX)
