@@ -259,3 +259,12 @@ async def test_a_count_is_signed_by_whoever_is_logged_in_and_by_no_name_that_is_
     told = (await house.client.get("/v1/count-tasks/w1")).json()
     [counted] = told["lines"]
     assert (told["count"]["opened_by"], counted["counted_by"], counted["decided_by"]) == ("anna", "anna", "anna")
+
+
+async def test_a_rule_and_a_plan_are_put_down_to_whoever_made_them(house: House) -> None:
+    await a_person(house, role=Role.OPERATOR)
+    await log_in(house)
+    assert (await post(house, "/rules", act="save", buffer_units="2")).status_code == 200
+    [rule] = (await house.client.get("/v1/policies")).json()["policies"]
+    assert rule["set_by"] == "anna"
+    assert "anna" in (await house.client.get("/rules/history")).text

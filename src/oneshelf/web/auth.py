@@ -237,6 +237,12 @@ def principal_of(scope: AsgiScope) -> Principal | None:
     return cast("Principal | None", scope.get(_PRINCIPAL))
 
 
+def actor_of(request: Request) -> str:
+    """Who is put down as having changed a rule: the person or the program by name; "api" where nobody is told apart."""
+    principal = principal_of(request.scope)
+    return principal.name if principal is not None and principal.via in (Via.SESSION, Via.TOKEN) else "api"
+
+
 def session_of(request: Request) -> str:
     """The id of the session in the cookie; "" without one."""
     return request.cookies.get(SAFE_SESSION_COOKIE if _is_safe_wire(request) else SESSION_COOKIE, "")
