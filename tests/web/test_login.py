@@ -276,6 +276,10 @@ async def test_a_person_is_told_on_a_page_what_the_role_may_not(house: House) ->
         assert (answer.status_code, answer.headers["content-type"]) == (403, "text/html; charset=utf-8")
         assert "Not allowed" in answer.text
         assert "Nothing was done" in answer.text
+    page = (await house.client.get("/stock")).text
+    assert 'class="only-look"' in page
+    assert "takes another role" in page
+    assert "only-look" not in (await house.client.get("/account")).text + (await house.client.get("/skus")).text
     program = await post(house, "/stock")
     assert program.json()["needs"] == "stock:write"
     nowhere = await house.client.get("/stokc", headers=BROWSER)

@@ -174,7 +174,7 @@ async def test_a_form_that_was_refused_says_why_beside_its_field_and_keeps_what_
     assert (stands["origin"], stands["target"]) == (BERLIN, BERLIN)
     many = {"task": "a/b", "location": BERLIN, "limit": "20", "threshold_units": "0", "threshold_percent": "0"}
     words, stands, _ = beside(await sent(shop, "/stock", type="open", **many, by="Ben"), "open")
-    assert "holds a slash" in words
+    assert "stands in addresses" in words
     assert (stands["task"], stands["by"]) == ("a/b", "Ben")
 
 
@@ -254,6 +254,33 @@ async def test_a_count_is_made_on_its_page_without_seeing_the_figure(shop: Shop)
     assert (await shop.client.get("/stock/counts/NOBODY")).status_code == 404
     assert (await sent(shop, "/stock/counts/NOBODY", act="enter", units="9", **told)).status_code == 404
     assert (await sent(shop, "/stock/counts/w1", act="forget", **told)).status_code == 422
+
+
+async def test_a_count_has_a_number_that_a_browser_can_ask_for(shop: Shop) -> None:
+    for number in (".", "..", "a/b"):
+        answer = await post(shop, "/v1/count-tasks", 422, task=number, location=BERLIN, by="Ben")
+        assert "stands in addresses" in answer["detail"]
+
+
+async def test_skus_and_locations_are_named_and_low_stock_is_ruled_on_the_page(shop: Shop) -> None:
+    def answered(answer: httpx2.Response) -> str:
+        return unescape(re.findall(r'class="said good" role="status">.*?</span> (.*?)</p>', answer.text, re.S)[0])
+
+    assert answered(await sent(shop, "/stock", type="add_sku", sku="TEAPOT", title="Tea pot")) == "TEAPOT is named."
+    assert "was known" in answered(await sent(shop, "/stock", type="add_sku", sku="TEAPOT"))
+    assert answered(await sent(shop, "/stock", type="add_location", location="KIEL")) == "KIEL is named."
+    assert (await get(shop, "/v1/skus/TEAPOT"))["title"] == "Tea pot"
+    assert "empty" in beside(await sent(shop, "/stock", type="add_location", location=" "), "add_location")[0]
+    rule = {"type": "reorder", "sku": "MUG", "by": "Ben"}
+    said_now = await sent(shop, "/stock", **rule, units="12")
+    assert 'data-low="MUG"' in said_now.text
+    assert "SKU MUG at 12 units" in said_now.text
+    both = await sent(shop, "/stock", **rule, units="12", cover_days="3")
+    words, stands, _ = beside(both, "reorder")
+    assert (both.status_code, "one of them" in words, stands["cover_days"]) == (422, True, "3")
+    nobody = await sent(shop, "/stock", **{**rule, "sku": "NOBODY"}, units="12")
+    assert (nobody.status_code, "no SKU NOBODY" in beside(nobody, "reorder")[0]) == (404, True)
+    assert "Nobody has said when" in (await sent(shop, "/stock", **{**rule, "type": "end_reorder"})).text
 
 
 async def test_what_is_low_is_on_the_page(shop: Shop) -> None:

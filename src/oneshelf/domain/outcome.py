@@ -91,7 +91,7 @@ class CountedShort:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """Done: `units` are there, `units_over` of them more than were sent, in quality control. `units_lost`: never come."""
+    """Done: `units` are there, `units_over` of them beyond what was sent: in quality control. `units_lost` are gone."""
 
     units: int
     units_over: int

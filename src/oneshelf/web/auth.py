@@ -100,6 +100,12 @@ class Door:
             return _too_little(principal, needed)
         return await self._too_fast(request, principal)
 
+    def lets_send(self, request: Request) -> bool:
+        """Whether who is looking at this page may send its forms; what somebody unknown is shown, they may."""
+        _, needed = self._needs.of("POST", request.scope["path"])
+        principal = principal_of(request.scope)
+        return needed is OPEN or principal is None or principal.may(needed)
+
     async def still_lets_in(self, request: Request) -> bool:
         """Whether who asked could ask the same again: what goes on being answered ends when a person or token does."""
         _, needed = self._needs.of(request.method, request.scope["path"])

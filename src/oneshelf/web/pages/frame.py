@@ -12,7 +12,7 @@ from functools import wraps
 from http import HTTPStatus
 from pathlib import Path
 from types import MappingProxyType
-from typing import NamedTuple, TypeGuard
+from typing import NamedTuple, TypeGuard, cast
 from urllib.parse import parse_qs, quote, urlencode
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
@@ -23,7 +23,7 @@ from oneshelf.domain.access import Scope, Via
 from oneshelf.domain.identity import name_from
 from oneshelf.errors import MalformedError, OneshelfError
 from oneshelf.web import problems, wording
-from oneshelf.web.auth import is_page, principal_of, session_of
+from oneshelf.web.auth import Door, is_page, principal_of, session_of
 from oneshelf.web.bodies import read_capped
 from oneshelf.web.problems import ProblemError
 
@@ -34,7 +34,7 @@ PAGE_ROWS = 50
 FORM_BYTES_MAX = 256 * 1024
 FORM_FIELDS_MAX = 2_000
 # `commands.0: …`, `body: …`, or `commands.0.announce.expected_on: …`: of these the field is kept.
-_IN_BODY = re.compile(r"^(?:commands\.0|body)(?:\.\w+)*?(?:\.([a-z_]+))?: ", re.IGNORECASE)
+_IN_BODY = re.compile(r"^(?:[a-z]+\.\d+|body)(?:\.\w+)*?(?:\.([a-z_]+))?: ", re.IGNORECASE)
 _UNSEEN_FIELDS = frozenset({"type", "key", "token", "act", "round"})
 _NUMBER = re.compile(r"-?[0-9]{1,15}", re.ASCII)
 _LAYOUTS = {True: "part.html", False: "page.html"}
@@ -132,6 +132,7 @@ def page(  # all that a page says beside its own
         "is_live": False,
         "searched": "",
         "is_admin": _is_admin(request),
+        "may_send": cast("Door", request.app.state.door).lets_send(request),
         "layout": _LAYOUTS[is_part],
         "place": quote(place) + (f"?{request.url.query}" if request.url.query else ""),
         "section": next(

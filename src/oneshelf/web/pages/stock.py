@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -16,13 +16,14 @@ from oneshelf.domain.command import CountedFigure, ReturnInto
 from oneshelf.domain.outcome import Done, in_words
 from oneshelf.domain.warehouse_command import WRITE_OFF_STATES, OverInto
 from oneshelf.errors import MalformedError
+from oneshelf.flow import watch
 from oneshelf.flow.count import CountBegun, begin_count
-from oneshelf.storage import count_tasks, detail_views, low_stocks, shipments, transfers, views
+from oneshelf.storage import catalog, count_tasks, detail_views, low_stocks, shipments, transfers, views
 from oneshelf.storage.database import Transaction, now
 from oneshelf.web import count_tasks as counting
 from oneshelf.web import warehouse
 from oneshelf.web.engine import Engine, engine_of
-from oneshelf.web.inputs import commands_from, count_begin_from
+from oneshelf.web.inputs import commands_from, count_begin_from, location_titles_from, sku_titles_from
 from oneshelf.web.pages.frame import (
     PAGE_ROWS,
     Form,
@@ -37,7 +38,7 @@ from oneshelf.web.pages.frame import (
     typed,
 )
 from oneshelf.web.problems import ProblemError
-from oneshelf.web.warehouse_inputs import count_wish_from
+from oneshelf.web.warehouse_inputs import count_wish_from, reorder_rule_from, reorder_scope_from
 from oneshelf.web.wording import sentence
 
 # The fields of each form besides its SKU and key: those with units, and the others.
@@ -58,7 +59,10 @@ _FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "disassemble": (("units",), ("location",)),
 }
 # What is no command of the ledger -> the form that it is sent with.
-_OTHERS = {"begin": "count", "open": "open"}
+_OTHERS = {
+    **{"begin": "count", "open": "open", "reorder": "reorder", "end_reorder": "reorder"},
+    **{"add_sku": "add_sku", "add_location": "add_location"},
+}
 _JUMPS = {
     "low-title": "Low stock",
     "shipments-title": "Shipments",
@@ -72,6 +76,8 @@ _JUMPS = {
     "return": "Return",
     "unload": "Unload",
     "assemble": "Kits",
+    "reorder": "When low",
+    "add_sku": "Names",
 }
 
 
@@ -91,6 +97,9 @@ async def ask(request: Request) -> Response:
             return await _begin(request, engine, form)
         if kind == "open":
             return await _open(request, engine, form)
+        if kind in _SAID:
+            words = await _SAID[kind](engine, form, person_of(request))
+            return await _shown(request, form, Told(_OTHERS[kind], Said(words)))
         [command] = commands_from({"commands": [_told(form)]}, header_key=None)
     except (MalformedError, ProblemError) as failure:
         if kind not in (*_FIELDS, *_OTHERS):
@@ -137,6 +146,37 @@ async def _open(request: Request, engine: Engine, form: Form) -> Response:
     wish, by = count_wish_from({**texts, **numbers, "only_drifting": bool(form.text("only_drifting"))})
     await counting.opened(engine, wish, by=by)
     return RedirectResponse(f"/stock/counts/{quote(wish.task, safe='')}", HTTPStatus.SEE_OTHER)
+
+
+async def _name_sku(engine: Engine, form: Form, _person: str) -> str:
+    titles = sku_titles_from({"skus": [{"sku": form.text("sku"), **form.filled("title")}]})
+    async with engine.database.transaction() as tx:
+        is_new = bool(await catalog.add_skus(tx, titles))
+    return f"{next(iter(titles))} is named." if is_new else f"{next(iter(titles))} was known; nothing has changed."
+
+
+async def _name_location(engine: Engine, form: Form, _person: str) -> str:
+    [(name, title)] = location_titles_from(
+        {"locations": [{"location": form.text("location"), **form.filled("title")}]}
+    ).items()
+    async with engine.database.transaction() as tx:
+        is_new = await catalog.add_location(tx, name, title=title)
+    return f"{name} is named." if is_new else f"{name} was known; nothing has changed."
+
+
+async def _reorder(engine: Engine, form: Form, person: str) -> str:
+    scope = form.filled("sku", "sku_group")
+    if form.text("type") == "end_reorder":
+        refused = await watch.end_rule(engine.database, reorder_scope_from(scope))
+        words = "Nothing is said of this any more; a wider rule holds, or none."
+    else:
+        points = {name: form.number(name) for name in form.filled("units", "cover_days")}
+        wanted, rule, by = reorder_rule_from({**scope, **points, "by": person or form.text("by")})
+        refused = await watch.set_rule(engine.database, wanted, rule, by=by)
+        words = "Said. What is low by it is above."
+    if refused is not None:
+        raise ProblemError(HTTPStatus.NOT_FOUND, in_words(refused))
+    return words
 
 
 async def _begin(request: Request, engine: Engine, form: Form) -> Response:
@@ -196,13 +236,21 @@ def _in_words(values: Iterable[str]) -> dict[str, str]:
     return {str(value): str(value).replace("_", " ") for value in values}
 
 
+_SAID: dict[str, Callable[[Engine, Form, str], Awaitable[str]]] = {
+    "add_sku": _name_sku,
+    "add_location": _name_location,
+    "reorder": _reorder,
+    "end_reorder": _reorder,
+}
+
+
 async def _work(tx: Transaction) -> dict[str, Any]:
     """What waits for somebody, the first of each."""
     overdue_s = warehouse.OVERDUE_DAYS * warehouse.DAY_S
     return {
         "at": await now(tx),
         "low": await low_stocks.rows(tx, limit=PAGE_ROWS),
-        "rule_count": len(await low_stocks.rules(tx)),
+        "rules": await low_stocks.rules(tx),
         "shipments": await shipments.rows(tx, limit=PAGE_ROWS),
         "transfers": await transfers.rows(tx, overdue_s=overdue_s, limit=PAGE_ROWS),
         "counts": await count_tasks.tasks(tx, limit=PAGE_ROWS),
