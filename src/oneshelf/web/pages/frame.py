@@ -185,7 +185,8 @@ def shown_problem(request: Request, refused: Response) -> Response:
     else:
         title = _TITLES.get(status, told["title"])
         way_out = _WAYS_OUT.get(status, "Go back, change what was asked, and try again.")
-        context = {"title": title, "detail": plain_words(told["detail"]), "way_out": way_out}
+        words = plain_words(told["detail"])
+        context = {"title": title, "detail": words, "way_out": way_out, "may_send": True}
         shown = page(request, "problem.html", context, status=status)
     for name in ("retry-after", "www-authenticate", "allow"):
         if name in refused.headers:
@@ -201,7 +202,7 @@ def plain_words(detail: str) -> str:
 _TITLES = {403: "Not allowed", 404: "Not found", 409: "Not done", 422: "Not done", 503: "Not now"}
 _WAYS_OUT = {
     401: "Log in, and try again.",
-    403: "Nothing was done. Ask an admin for it; who may do what is under Settings, People.",
+    403: "Nothing was done. An admin gives the role that may.",
     404: "Look for it by its beginning above, or go back to the list.",
     503: "Nothing was lost: load the page again in a moment. If it stays so, run oneshelf doctor.",
 }

@@ -18,10 +18,10 @@ from oneshelf.web.pages.frame import Said, form_of, page, person_of, screen
 from oneshelf.web.passwords import user_name_from
 
 MAY = {
-    Role.VIEWER: "see everything but Settings",
-    Role.WAREHOUSE: "and move, count and reserve units",
-    Role.OPERATOR: "and say what listings show, and bring in files",
-    Role.ADMIN: "and connect channels, and say who may do what",
+    Role.VIEWER: "sees everything but Settings",
+    Role.WAREHOUSE: "also moves, counts and reserves units",
+    Role.OPERATOR: "also says what listings show, and brings in files",
+    Role.ADMIN: "also connects channels, and says who may do what",
 }
 # What would keep an admin out of here, or let in whoever has only the session, is done by another one.
 _OF_ANOTHER = frozenset({"role", "disable", "reset", "reset-second-factor"})

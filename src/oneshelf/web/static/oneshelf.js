@@ -116,6 +116,8 @@
     const here = document.querySelector(".menu [aria-current]");
     if (here) here.parentElement.scrollLeft = here.offsetLeft - (here.parentElement.clientWidth - here.clientWidth) / 2;
   });
+  // Where the address has a place on the page a browser heeds no autofocus, and takes the focus away as it goes there.
+  window.addEventListener("load", () => requestAnimationFrame(() => document.querySelector("[aria-invalid]")?.focus()));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw(true));
   window.addEventListener("resize", () => {
     for (const { frame, plot } of charts.values()) plot.setSize({ width: Math.max(frame.clientWidth, 200), height: HEIGHT });
