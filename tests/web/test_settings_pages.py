@@ -268,3 +268,16 @@ async def test_a_rule_and_a_plan_are_put_down_to_whoever_made_them(house: House)
     [rule] = (await house.client.get("/v1/policies")).json()["policies"]
     assert rule["set_by"] == "anna"
     assert "anna" in (await house.client.get("/rules/history")).text
+
+
+async def test_a_token_and_a_person_that_cannot_be_keep_what_was_typed(house: House) -> None:
+    await a_person(house)
+    await log_in(house)
+    token = {"name": "till", "days": "-3", "rate": "7", "scope": "stock:write"}
+    wrong = await post(house, "/settings/tokens", **token)
+    assert (wrong.status_code, said(wrong)) == (422, "Days must be a whole number from 0 to 3660.")
+    for name in ("name", "days", "rate"):
+        assert f'name="{name}" value="{token[name]}"' in wrong.text
+    assert 'value="stock:write" checked' in wrong.text
+    nobody = await post(house, "/settings/people", name="n" * 121, role="viewer")
+    assert (nobody.status_code, "n" * 121 in nobody.text, "121 characters" in said(nobody)) == (422, True, True)
