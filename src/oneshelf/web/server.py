@@ -120,7 +120,7 @@ class Guard:
         try:
             request = Request(scope)
             answer = _unreadable_address(scope) or await self._refusal(request)
-            if is_for_a_person(request, answer):
+            if is_for_a_person(answer, request):
                 answer = shown_problem(request, answer)
             await (answer or self._app)(scope, receive, send_guarded)
         except Exception:
@@ -153,9 +153,9 @@ def _unreadable_address(scope: Scope) -> Response | None:
     return None
 
 
-async def _nothing_here(request: Request, failure: Exception) -> Response | None:
-    answer = await problems.answer_to(request, failure)
-    return shown_problem(request, answer) if is_for_a_person(request, answer) else answer
+async def _nothing_here(request: Request, failure: Exception) -> Response:
+    answer = await problems.nothing_here(request, failure)
+    return shown_problem(request, answer) if is_for_a_person(answer, request) else answer
 
 
 class Api(FastAPI):

@@ -166,7 +166,7 @@ def screen(asked: Page) -> Page:
     return answer
 
 
-def is_for_a_person(request: Request, answer: Response | None) -> TypeGuard[Response]:
+def is_for_a_person(answer: Response | None, request: Request) -> TypeGuard[Response]:
     """Whether this is a problem that a browser would show as it stands, to somebody who opened or sent a page."""
     return (
         answer is not None
