@@ -167,11 +167,12 @@ def screen(asked: Page) -> Page:
 
 
 def is_for_a_person(answer: Response | None, request: Request) -> TypeGuard[Response]:
-    """Whether this is a problem that a browser would show as it stands, to somebody who opened or sent a page."""
+    """Whether this is a problem that a browser would show as it stands, to somebody known who opened or sent a page."""
     return (
         answer is not None
         and answer.media_type == problems.MEDIA_TYPE
         and is_page(request.url.path)
+        and bool(principal_of(request.scope) or session_of(request))
         and "text/html" in request.headers.get("accept", "")
         and request.headers.get("hx-request") != "true"
     )
