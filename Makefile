@@ -34,6 +34,10 @@ format: ready-to-test ## lay out the code and mend what lint can mend
 bench: ready-to-run ## measure the hot paths (ARGS="--help")
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+.PHONY: demos
+demos: ready-to-run ## the demo with ten seeds, one after the other; what came of it is in benchmarks/README.md (ARGS="--seeds 1-3")
+	@$(BIN)/python -m benchmarks.demos $(ARGS)
+
 .PHONY: simulate
 simulate: ready-to-test ## the long proofs: ledgers, kills, races, days under faults (SEEDS=1-8 STEPS=1000000 ARGS="--help")
 	@PYTHONPATH=tests:. $(BIN)/python -m simulation --seeds $(SEEDS) --steps $(STEPS) --workers $(WORKERS) $(ARGS)

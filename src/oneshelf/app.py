@@ -218,6 +218,7 @@ async def assembled(
 ) -> AsyncIterator[Assembled]:
     """The engine on a migrated database. `client`: how it calls channels. The last two: see `Supervisor`."""
     # Here, since every command opens the database, and loading what only `serve` needs takes longer than most of them.
+    from oneshelf.web.engine import StepFigures
     from oneshelf.web.server import create_app
     from oneshelf.workers.supervisor import Supervisor
 
@@ -236,7 +237,7 @@ async def assembled(
         application.state.engine = replace(
             application.state.engine,
             public_url=public_url,
-            failing=supervisor.pulse.failing,
+            steps=StepFigures(supervisor.pulse.failing, supervisor.pulse.done, supervisor.pulse.ages_s),
             refresh=channels.refresh,
         )
         yield Assembled(supervisor, application)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -18,8 +18,10 @@ import jsonschema
 import msgspec
 import yaml
 from lxml import etree
+from starlette.routing import BaseRoute, Route
 
 from connectors.amazon.harness import Exchange
+from oneshelf.connectors import ebay
 
 NAMESPACE = "urn:ebay:apis:eBLBaseComponents"
 TRADING = "trading_v1379_subset.xsd"
@@ -108,12 +110,31 @@ def closed(node: Any) -> Any:
 
 
 def operation_of(exchange: Exchange) -> Operation:
+    """Raises where eBay has no such operation."""
+    return operation_at(exchange.request.method, exchange.request.url.raw_path.split(b"?")[0].decode())
+
+
+def operation_at(method: str, path: str) -> Operation:
     """Raises where eBay has no such operation. Of two that match, the one with fewer places to fill."""
-    raw = exchange.request.url.raw_path.split(b"?")[0].decode()
-    matching = [one for one in operations() if one.method == exchange.request.method and one.pattern.match(raw)]
+    matching = [one for one in operations() if one.method == method and one.pattern.match(path)]
     if not matching:
-        raise AssertionError(f"eBay has no operation {exchange.request.method} {raw}")
+        raise AssertionError(f"eBay has no operation {method} {path}")
     return min(matching, key=lambda one: one.pattern.groups)
+
+
+def called_by_the_connector() -> set[str]:
+    """Operations and Trading calls that the connector names in its code, simulator apart."""
+    modules = Path(ebay.__file__).parent.glob("*.py")
+    code = "\n".join(one.read_text() for one in modules if not one.name.startswith("simulator"))
+    named = set(re.findall(r'"([A-Za-z]+)"', code))
+    return named & ({one.name for one in operations()} | trading()[1])
+
+
+def answered_by(routes: Iterable[BaseRoute]) -> set[str]:
+    """Operations that these routes serve."""
+    templates = [(method, one.path) for one in routes if isinstance(one, Route) for method in one.methods or ()]
+    served = [(method, re.sub(r"\{[^}]+\}", "x", path)) for method, path in templates if method != "HEAD"]
+    return {operation_at(*one).name for one in served if any(known.pattern.match(one[1]) for known in operations())}
 
 
 # REST -------------------------------------------------------------------------------------------------------------

@@ -71,8 +71,8 @@ class Receiver:
 
 
 @asynccontextmanager
-async def listening(**named: Any) -> AsyncIterator[Receiver]:
-    receiver = Receiver(**named)
+async def listening(*, kind: type[Receiver] = Receiver, **named: Any) -> AsyncIterator[Receiver]:
+    receiver = kind(**named)
     serving: set[asyncio.Task[None]] = set()
 
     def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

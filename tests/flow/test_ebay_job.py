@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from flow.world import MARKET, SHOP, World, open_world
+from flow.world import CLOCK, MARKET, SHOP, World, open_world
 from oneshelf.connectors.ebay.simulator import EbaySimulator
 from oneshelf.connectors.ebay.simulator_books import Lane
+from oneshelf.domain.identity import Channel, Sku
+from oneshelf.domain.rights import Mode
+from oneshelf.storage import rights
 
 SKUS = {"MUG": 5, "CAP": 7, "BAG": 4, "PEN": 6}
 
@@ -80,3 +83,48 @@ async def test_whatever_ebay_makes_of_a_write_the_figure_is_proved_in_the_end(ds
         await stays_verified(world)
         ebay_of(world).switches.set({fault: 0.0})
         assert {row["parked_reason"] for row in await world.listings()} == {""}
+
+
+async def test_the_last_unit_that_ebay_and_amazon_sell_within_a_second_is_counted_once_and_short_once(dsn: str) -> None:
+    """Pooled, both show it: what is sold twice is seen, held for nobody, and shown nowhere any more."""
+    async with open_world(dsn, skus={"MUG": 1}, shop="ebay") as world:
+        began_at = CLOCK.monotonic()
+        world.sell(SHOP, "MUG")
+        world.sell(MARKET, "MUG")
+        assert CLOCK.monotonic() - began_at < 1
+        await stays_verified(world)
+        assert await world.available("MUG") == 0
+        assert {row["desired_units"] for row in await world.listings()} == {0}
+        assert await lines(world) == {"held": 1, "short": 1}
+        await world.receive("MUG", 3, key="second")
+        await stays_verified(world)
+        assert await world.available("MUG") == 2
+
+
+async def test_of_a_guarded_sku_ebay_or_amazon_shows_the_last_unit_and_never_both(dsn: str) -> None:
+    async with open_world(dsn, skus={"MUG": 4}, shop="ebay") as world:
+        async with world.database.transaction() as tx:
+            await rights.set_mode(tx, [Sku("MUG")], Mode.GUARDED)
+        await world.until(lambda: shows(world, 4), what="the four are shared")
+        for left in (4, 3, 2, 1):
+            assert await shows(world, left), "no unit is shown twice"
+            # Whoever of the two has a unit sells it; a second buyer, a moment later, finds what is left.
+            channel = next(name for name in (SHOP, MARKET) if shown_by(world, name))
+            world.sell(channel, "MUG")
+            await stays_verified(world)
+        assert await lines(world) == {"held": 4, "short": 0}
+
+
+def shown_by(world: World, channel: Channel) -> int:
+    return sum(listing.units for listing in world.simulators[channel].listings())
+
+
+async def shows(world: World, units: int) -> bool:
+    """Whether buyers see so many units at both places together, and that is proved."""
+    return shown_by(world, SHOP) + shown_by(world, MARKET) == units and await world.is_settled()
+
+
+async def lines(world: World) -> dict[str, int]:
+    """Units of all orders that are held for them, and those that nothing is there for."""
+    held = "sum(units_pending + units_committed)::int as held"
+    return (await world.rows(f"select {held}, sum(units_short)::int as short from order_lines"))[0]  # noqa: S608

@@ -138,18 +138,36 @@ async def test_what_the_channel_takes_no_change_of_waits_and_says_so_and_zero_is
         await world.until(lambda: is_shown(world, SHOP, 0), what="zero is taken")
 
 
+async def test_a_zero_that_the_channel_takes_no_change_for_waits_until_its_day_is_over(dsn: str) -> None:
+    async with open_world(dsn, skus={"MUG": 6}) as world:
+        opened = world.channels.by_name[SHOP]
+        connector = _UsedUp(opened.connector, takes_zero=False)
+        world.channels.by_name[SHOP] = replace(opened, connector=cast(Connector, connector))
+        world.sell(MARKET, "MUG", 6)
+        await world.until(lambda: is_told(world, connector.words), what="the channel's own words are shown")
+        tries = connector.tries
+        await turn(world, 8)
+        assert (connector.tries, shown(world)) == (tries, 6), "not again before its day is over"
+        [row] = [row for row in await world.listings() if row["channel"] == SHOP]
+        assert (row["phase"], row["parked_reason"]) == ("idle", ""), "no person is needed for it to go on"
+        connector.takes_zero = True
+        await world.database_do("update listings set next_at = db_now() where channel = 'shop'")
+        await world.until(lambda: is_shown(world, SHOP, 0), what="zero is taken the next day")
+
+
 async def is_told(world: World, words: str) -> bool:
     async with world.database.transaction() as tx:
         return any(row.parked_reason == words for row in await views.listing_rows(tx, channel=SHOP))
 
 
 class _UsedUp:
-    """The shop's connector, and a shop that takes nothing but zero today."""
+    """The shop's connector, and a shop that takes nothing but zero today, or not even that."""
 
     words = "no more revisions today"
 
-    def __init__(self, connector: Connector) -> None:
+    def __init__(self, connector: Connector, *, takes_zero: bool = True) -> None:
         self._connector = connector
+        self.takes_zero = takes_zero
         self.tries = 0
 
     def __getattr__(self, name: str) -> Any:
@@ -159,7 +177,9 @@ class _UsedUp:
         self.tries += 1
         return tuple(
             [
-                (await self._connector.push([write]))[0] if write.units == 0 else UsedUp(3600.0, self.words)
+                (await self._connector.push([write]))[0]
+                if write.units == 0 and self.takes_zero
+                else UsedUp(3600.0, self.words)
                 for write in writes
             ]
         )

@@ -176,14 +176,15 @@ async def open_world(
     link: bool = True,
     timing: Mapping[str, float] | None = None,
     market: str = "amazon",
+    shop: str = "shopify",
 ) -> AsyncIterator[World]:
     """Both channels connected and live; `skus`: SKU -> units that the channels showed before we came.
 
-    `market`: the kind of the market place.
+    `market`: the kind of the market place; `shop`: that of the shop, shopify or ebay.
     """
     kinds = load_kinds()
     simulators = {
-        SHOP: kinds["shopify"].simulator(seed=seed, speed=SPEED, clock=CLOCK),
+        SHOP: kinds[shop].simulator(seed=seed, speed=SPEED, clock=CLOCK),
         MARKET: kinds[market].simulator(seed=seed, speed=SPEED, clock=CLOCK),
     }
     catalogue = [CatalogueItem(sku=sku, title=sku.title(), units=units) for sku, units in skus.items()]
@@ -194,7 +195,7 @@ async def open_world(
         MARKET_ADDRESS: httpx2.ASGITransport(simulators[MARKET].app(), raise_app_exceptions=False),
     }
     async with Database.open(dsn) as database, httpx2.AsyncClient(mounts=mounts) as client:
-        await _connect(database, [Sku(sku) for sku in skus] if link else [], timing or {}, market)
+        await _connect(database, [Sku(sku) for sku in skus] if link else [], timing or {}, market, shop)
         channels = OpenChannels(database, CLOCK, client)
         await channels.refresh()
         world = World(database, channels, simulators)
@@ -209,12 +210,15 @@ async def open_world(
                 task.cancel()
 
 
-async def _connect(database: Database, skus: list[Sku], own_timing: Mapping[str, float], market: str) -> None:
+async def _connect(
+    database: Database, skus: list[Sku], own_timing: Mapping[str, float], market: str, shop: str
+) -> None:
     timing = {"poll_orders_s": 0.1, "sweep_stock_s": 0.5, "suspense_s": 1.0, "stale_s": 0.1, **own_timing}
     async with database.transaction() as tx:
         await catalog.add_skus(tx, dict.fromkeys(skus, ""))
         await catalog.add_location(tx, BERLIN)
-        await catalog.add_channel(tx, catalog.NewChannel(SHOP, "shopify", BERLIN, *shopify_config(), timing))
+        config = shopify_config() if shop == "shopify" else ebay_config(SHOP_ADDRESS)
+        await catalog.add_channel(tx, catalog.NewChannel(SHOP, shop, BERLIN, *config, timing))
         await catalog.add_channel(
             tx, catalog.NewChannel(MARKET, market, BERLIN, *MARKETS[market](), {**timing, "apply_s": 1.5})
         )
@@ -236,9 +240,9 @@ def amazon_config() -> tuple[dict[str, str], dict[str, str]]:
     return ({**SIMULATED_SETTINGS, **addresses, "orders_lag_s": "0.5"}, dict(SIMULATED_SECRETS))
 
 
-def ebay_config() -> tuple[dict[str, str], dict[str, str]]:
+def ebay_config(address: str = MARKET_ADDRESS) -> tuple[dict[str, str], dict[str, str]]:
     """Settings and secrets that the eBay simulator takes."""
-    account = load_kinds()["ebay"].simulator(seed=1, speed=SPEED, clock=CLOCK).account(address=MARKET_ADDRESS)
+    account = load_kinds()["ebay"].simulator(seed=1, speed=SPEED, clock=CLOCK).account(address=address)
     return ({**account.settings, "orders_lag_s": "0.5"}, dict(account.secrets))
 
 

@@ -70,15 +70,34 @@ async def test_one_click_overrules_and_a_second_one_does_nothing_again(shop: Sho
     assert listed(await shop.client.get("/conflicts?all=1")) == [conflict_id]
 
 
-async def test_a_document_with_two_contents_is_quarantined_and_cannot_be_overruled(shop: Shop) -> None:
+async def test_of_a_document_with_two_contents_a_person_says_which_holds(shop: Shop) -> None:
     await state(shop, delta("GR-1", 3))
+    await state(shop, delta("GR-1", 4))
+    four, three = listed(await shop.client.get("/conflicts?kind=equivocation"))
+    text = (await shop.client.get(f"/conflicts/{three}")).text
+    assert "Quarantined" in text
+    assert "says two things" in text
+    assert "The first is right: 10" in text
+    assert "The second is right: 3" in text
+    assert (await overrule(shop, three, by="Ada", right="both")).status_code == 422
+    assert "The ledger took -7 MUG" in (await overrule(shop, three, by="Ada", right="beaten")).text
+    assert await available(shop) == 3
+    answer = await overrule(shop, four, by="Ada", right="beaten")
+    assert (answer.status_code, await available(shop)) == (409, 3), "two second contents are never both right"
+    answer = await overrule(shop, four, by="Ada", right="winner")
+    assert (answer.status_code, await available(shop)) == (200, 3)
+    assert "Kept" in answer.text
+    assert listed(await shop.client.get("/conflicts?kind=equivocation")) == []
+
+
+async def test_a_figure_with_two_contents_is_kept_or_stated_anew(shop: Shop) -> None:
+    await state(shop, on_hand("S-1", 13, "GR-1"))
     [conflict_id] = listed(await shop.client.get("/conflicts?kind=equivocation"))
     text = (await shop.client.get(f"/conflicts/{conflict_id}")).text
-    assert "Quarantined" in text
     assert "under a new document number" in text
-    answer = await overrule(shop, conflict_id, by="Ada")
-    assert (answer.status_code, "says two things" in answer.text) == (409, True)
-    assert await available(shop) == 10
+    assert "The second is right" not in text
+    assert (await overrule(shop, conflict_id, by="Ada")).status_code == 409
+    assert "is set aside" in (await overrule(shop, conflict_id, by="Ada", right="winner")).text
 
 
 async def test_a_long_list_goes_on_at_the_next_page_without_a_gap(shop: Shop) -> None:

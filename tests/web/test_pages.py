@@ -95,6 +95,45 @@ async def test_a_listing_that_its_channel_refuses_is_shown_with_the_channels_wor
     assert "this entry was printed in ink" in await page(shop, "/skus/MUG")
 
 
+async def test_a_feed_that_is_stuck_is_an_alarm_and_its_listings_say_why_they_wait(shop: Shop) -> None:
+    paper = await shop.connect("paper")
+    await shop.name_skus("MUG")
+    paper.books[MUG] = 0
+    await shop.command("m", type="receive", sku="MUG", units=40)
+    await shop.settle()
+    async with shop.database.transaction() as tx:
+        await tx.execute(
+            """
+            with begun as (
+                insert into feeds (feed_id, channel, lease, lease_until, write_count, begun_at)
+                values (gen_random_uuid(), 'paper', gen_random_uuid(), db_now(), 9, db_now() - interval '20 minutes')
+                returning feed_id
+            )
+            update listings set feed_id = begun.feed_id, phase = 'sending', op_id = gen_random_uuid(), op_units = 41,
+                op_expected = 40, op_net = net_units, op_rights = 81, sent_version = desired_version from begun
+            """
+        )
+    text = await page(shop, "/channels/paper")
+    assert "Feed under way" in text
+    assert "20 min old" in text
+    assert "it carries 1 listings" in text
+    assert "stuck" not in await page(shop)
+    async with shop.database.transaction() as tx:
+        await tx.execute("update feeds set stuck_at = db_now() - interval '5 minutes', words = '5001 is IN_PROGRESS'")
+    assert "a feed is stuck at paper" in await page(shop)
+    text = await page(shop, "/channels/paper")
+    assert "and stuck" in text
+    assert "5001 is IN_PROGRESS; it carries 1 listings still" in text
+    assert "5001 is IN_PROGRESS" in await page(shop, "/skus/MUG")
+    metrics = await page(shop, "/metrics")
+    for name, least in (("feed_seconds", 1200), ("feed_stuck_seconds", 300)):
+        [found] = re.findall(rf'^oneshelf_{name}{{channel="paper"}} ([0-9.]+)$', metrics, re.M)
+        assert least <= float(found) < least + 300
+    [told] = (await shop.client.get("/v1/channels")).json()["channels"]
+    assert (told["feed_listing_count"], told["feed_words"]) == (1, "5001 is IN_PROGRESS")
+    assert 1200 <= told["feed_age_s"] < 1500
+
+
 async def test_a_channel_that_is_only_watched_is_not_called_late(shop: Shop) -> None:
     paper = await shop.connect("paper", mode="watch")
     await shop.name_skus("MUG")

@@ -292,3 +292,25 @@ async def test_the_pause_after_failures_grows_and_is_bounded(monkeypatch: pytest
     with capture_logs():
         async with running(Pulse(), step(work)):
             await work.until(3001)
+
+
+async def test_what_a_step_did_is_counted_while_it_runs() -> None:
+    work, pulse = Work(5, ValueError("once"), 2), Pulse()
+    async with running(pulse, step(work, "plan")):
+        await work.until(4)
+        await turns()
+        assert pulse.done == {"plan": 7}
+        assert 0 <= pulse.ages_s()["plan"] < 60
+    assert (pulse.done, pulse.ages_s(), pulse.failing) == ({}, {}, {})
+
+
+async def test_a_step_that_hangs_in_its_first_turn_has_an_age() -> None:
+    pulse = Pulse()
+
+    async def hang() -> int:
+        await asyncio.Event().wait()
+        return 0
+
+    async with running(pulse, step(hang, "plan")):
+        await turns()
+        assert list(pulse.ages_s()) == ["plan"]

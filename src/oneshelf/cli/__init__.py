@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from oneshelf.cli import (
+    alert,
     architecture,
     audit_log,
     channel,
@@ -66,6 +67,7 @@ app.add_typer(truth.app, name="truth")
 app.add_typer(architecture.app, name="architecture")
 app.add_typer(conflict.app, name="conflict")
 app.add_typer(endpoint.app, name="endpoint")
+app.add_typer(alert.app, name="alert")
 app.add_typer(parked.app, name="errors")
 app.add_typer(secret.app, name="secrets")
 app.add_typer(token.app, name="token")

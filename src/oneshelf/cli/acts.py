@@ -10,7 +10,7 @@ from typing import Any
 # Commands that change nothing. Every other one is written down.
 READS = frozenset(
     {
-        *("audit", "audit-log", "explain", "short", "sku", "status", "doctor"),
+        *("alert list", "audit", "audit-log", "explain", "short", "sku", "status", "doctor"),
         *(
             "channel devices",
             "channel list",

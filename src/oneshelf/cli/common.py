@@ -63,7 +63,7 @@ class PlainErrors(TyperGroup):
 
 
 GROUPS: dict[str, Sequence[str]] = {
-    "Look at what there is": ("status", "sku", "short", "explain", "errors", "doctor", "audit", "audit-log"),
+    "Look at what there is": ("status", "sku", "short", "explain", "errors", "alert", "doctor", "audit", "audit-log"),
     "Change what there is": ("stock", "listing", "channel", "policy", "drift", "undo", "reconcile"),
     "Others who may be right": ("source", "truth", "architecture", "conflict", "endpoint"),
     "Run it, and who may ask": ("serve", "migrate", "user", "token", "secrets"),

@@ -71,8 +71,10 @@ def show(conflict_id: Id, as_json: Json = False) -> None:
     for name, value in row._asdict().items():
         if value not in (None, ""):
             typer.echo(f"{name.replace('_', ' ')}: {_side(value) if isinstance(value, dict) else value}")
-    if row.state in {"open", "decided"} and row.kind != "equivocation":
+    if row.state in {"open", "decided"}:
         typer.echo(f"if {_side(row.beaten)} is right: oneshelf conflict overrule {row.conflict_id} --by NAME")
+    if row.state == "open" and row.kind == "equivocation":
+        typer.echo(f"if {_side(row.winner)} is right: oneshelf conflict keep {row.conflict_id} --by NAME")
 
 
 @app.command()
@@ -100,6 +102,27 @@ def overrule(
         return await decide(database, wanted, actor=who, reason=why, post=poster(database), settle=again)
 
     words = on_database(do)
+    if as_json:
+        show_json({"conflict_id": str(wanted), "detail": words})
+    else:
+        typer.echo(words)
+
+
+@app.command()
+def keep(
+    conflict_id: Id,
+    by: Annotated[str, typer.Option("--by", help="Who says so.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Of a document with two contents the first is right. Nothing moves, and nobody has to look any more."""
+    from oneshelf.cli.common import words_in
+    from oneshelf.domain.identity import name_from
+    from oneshelf.flow.overrule import keep as decide
+
+    wanted = uuid_in(conflict_id, what="ID", origin="oneshelf conflict list")
+    who, why = name_from(by, what="--by"), words_in(reason, what="--reason")
+    words = on_database(lambda database: decide(database, wanted, actor=who, reason=why))
     if as_json:
         show_json({"conflict_id": str(wanted), "detail": words})
     else:

@@ -28,7 +28,17 @@ OVERLAP_S_MAX = 30 * 86_400
 Name = Annotated[str, typer.Argument(metavar="ENDPOINT", help="Its name.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _COLUMNS = (
-    *("endpoint", "url", "event_types", "state", "waiting_count", "oldest_s", "delivered_count", "failed_count"),
+    *(
+        "endpoint",
+        "kind",
+        "url",
+        "event_types",
+        "state",
+        "waiting_count",
+        "oldest_s",
+        "delivered_count",
+        "failed_count",
+    ),
     *("given_up_count", "failing_since", "last_words"),
 )
 

@@ -94,6 +94,11 @@ def status(as_json: Json = False) -> None:
             f"ALARM {channel.channel}: its orders have not been asked for in three turns of the poll{last}; "
             "whether an engine runs, and what is wrong: oneshelf doctor"
         )
+    for channel in (row for row in channels if row.feed_stuck_s is not None):
+        typer.echo(
+            f"ALARM {channel.channel}: a feed is stuck, {channel.feed_words}; "
+            f"{channel.feed_listing_count} listings wait for it, all others are written one by one"
+        )
     shown = [{title: getattr(row, name) for name, title in _CHANNELS.items()} for row in channels]
     show_rows(shown, tuple(_CHANNELS.values()), as_json=False, empty="no channel is connected")
     for row in channels:

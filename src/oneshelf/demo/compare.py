@@ -75,5 +75,5 @@ def unverified(books: Mapping[str, Books], listings: Iterable[ListingRow]) -> li
 
 
 def is_parked(listing: ListingRow) -> bool:
-    """Whether the channel refuses the listing's figure, in words that a person can read."""
-    return listing.state in {"parked", "waiting"} and bool(listing.parked_reason)
+    """Whether the channel refuses the listing's figure, or has got stuck with it, in words that a person can read."""
+    return listing.state in {"parked", "waiting", "sending"} and bool(listing.parked_reason)

@@ -11,7 +11,7 @@ import httpx2
 from oneshelf.clock import Clock
 from oneshelf.demo import world
 from oneshelf.demo.children import Child
-from oneshelf.demo.plan import Event
+from oneshelf.demo.plan import Delivery, Event
 from oneshelf.demo.report import Report, written
 from oneshelf.demo.scene import Balance, Scene, channel_skus, weigh
 from oneshelf.demo.screen import Screen
@@ -56,6 +56,7 @@ class Day:
         self._plan = scene.plan
         self._is_closing = False
         self._events: list[Event] = []
+        self._delivery: Delivery | None = None
         self._restocks: dict[Sku, float] = {}
         self._receipt_count = 0
         self._read_at = 0.0
@@ -109,6 +110,7 @@ class Day:
         scene.title, scene.shopping_began_at = "shopping", began_at
         await scene.read_books(self._shops)
         self._events = self._plan.events(channel_skus(scene.books["shopify"]))
+        self._delivery = self._plan.delivery()
         for kind, shop in self._shops.items():
             await shop.tell("faults", self._plan.faults(kind))
             await shop.shop(self._plan.shoppers(kind))
@@ -119,6 +121,7 @@ class Day:
             await self._break_things(shopped_s)
             # A deadlock or a lock waited for too long: the next tick tries again.
             with suppress(DatabaseUnavailableError):
+                await self._take_delivery(shopped_s)
                 await self._restock()
             await self._tick()
         for shop in self._shops.values():
@@ -133,6 +136,13 @@ class Day:
             self._must_kill = False
             self._engine.kill()
             self._say("the engine was killed with SIGKILL; the shops go on selling")
+
+    async def _take_delivery(self, shopped_s: float) -> None:
+        if self._delivery is None or self._delivery.after_s > shopped_s:
+            return
+        await world.receive(self._database, self._clock, self._delivery.units, key="container")
+        self._say(f"a container comes in: {len(self._delivery.units)} SKUs are there in plenty")
+        self._delivery = None
 
     async def _restock(self) -> None:
         """Order what has sold out, and receive what was ordered some seconds ago."""

@@ -25,6 +25,13 @@ SHOPIFY_SUSPENSE_S = 300.0
 EBAY_APPLY_S = 60.0
 EBAY_POLL_S = 60.0
 EBAY_SUSPENSE_S = 300.0
+# A feed that takes longer is stuck. In the demo a tenth of the SKUs is worth one.
+FEED_S = 900.0
+FEED_SHARE = 10
+# So many units of each SKU come in at once, so that nothing of it is scarce.
+DELIVERED_UNITS = 60
+# When it comes, as a share of the shopping.
+DELIVERY_SHARE = 0.2
 
 _COLOURS = ("blue", "red", "green", "black", "white", "amber", "grey", "rose", "sand", "teal")
 _MATERIALS = ("oak", "steel", "linen", "cotton", "glass", "clay", "cork", "wool", "brass", "bamboo")
@@ -84,6 +91,14 @@ class Event:
     body: Mapping[str, object]
 
 
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A container comes: so many units of each of these SKUs at once. `after_s`: seconds of shopping."""
+
+    after_s: float
+    units: Mapping[Sku, int]
+
+
 class Plan:
     """The whole run, from options and seed alone."""
 
@@ -113,6 +128,8 @@ class Plan:
                 "sweep_stock_s": sweep_s,
                 "apply_s": max(3.0, AMAZON_APPLY_S / speed),
                 "suspense_s": max(2.0, AMAZON_SUSPENSE_S / speed),
+                "feed_s_max": max(5.0, FEED_S / speed),
+                "feed_writes_least": max(2, self.options.sku_count // FEED_SHARE),
             }
         if kind == "ebay":
             return {
@@ -147,7 +164,17 @@ class Plan:
             Event(length_s * self.random.uniform(0.1, 0.5), kind, words, path, body)
             for kind, words, path, body in mishaps
         ]
+        stuck = "the next feed of many figures gets stuck at Amazon"
+        events.append(Event(DELIVERY_SHARE * length_s, "amazon", stuck, "faults", {"feed_stuck": {"next": 1}}))
         return sorted(events, key=lambda event: event.after_s)
+
+    def delivery(self) -> Delivery | None:
+        """What comes in after Amazon's feeds have got stuck: figures that one would carry. What sells fast is left."""
+        if self.options.is_calm:
+            return None
+        length_s = min(self.options.seconds or 60.0, 60.0)
+        slow = self.goods[len(self.goods) // 4 :]
+        return Delivery(DELIVERY_SHARE * length_s + 1.0, {good.sku: DELIVERED_UNITS for good in slow})
 
     def restock_units(self, good: Good) -> int:
         """How many units of a sold-out SKU come in."""

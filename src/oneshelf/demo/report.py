@@ -35,6 +35,7 @@ class Report:
     listings_verified: int
     unverified: tuple[str, ...]
     parked: tuple[str, ...]
+    feeds: tuple[dict[str, Any], ...]
     latency: tuple[dict[str, Any], ...]
     orders_per_s: float
     movements: int
@@ -62,6 +63,7 @@ async def written(database: Database, scene: Scene, balance: Balance, *, shopped
         overview = await views.overview(tx)
         latencies = await reports.latencies(tx)
         drifts = await reports.drift_counts(tx)
+        handed_over = await reports.feeds(tx)
     orders, options = balance.orders, scene.plan.options
     violations = tuple(f"{found.rule}: {found.where}: {found.figures}" for found in audited.violations)
     return Report(
@@ -83,6 +85,7 @@ async def written(database: Database, scene: Scene, balance: Balance, *, shopped
         listings_verified=balance.listing_count - len(balance.unverified) - len(balance.parked),
         unverified=balance.unverified,
         parked=balance.parked,
+        feeds=tuple(_rounded(row) for row in handed_over),
         latency=tuple(_rounded(row) for row in latencies),
         orders_per_s=round(orders.posted_count / shopped_s, 2) if shopped_s else 0.0,
         movements=audited.movement_count,
@@ -122,7 +125,7 @@ def _named(names: tuple[str, ...]) -> str:
     return "; ".join(names[:NAMED_MAX]) + (f"; and {rest} more" if rest > 0 else "")
 
 
-def _rounded(row: reports.Latency) -> dict[str, Any]:
+def _rounded(row: reports.Latency | reports.FeedCount) -> dict[str, Any]:
     return {name: _short(value) if name.endswith("_s") else value for name, value in row._asdict().items()}
 
 

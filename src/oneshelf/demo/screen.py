@@ -136,6 +136,12 @@ def _rows(report: Report) -> list[tuple[str, str]]:
         f"({row['sale_count']} sales, {row['unproven_count']} unproven)"
         for row in report.latency
     ]
+    feeds = [
+        f"{row['channel']}: {row['write_count']} figures, "
+        + ("worked through" if row["has_ended"] else f"{row['words']}; {row['left_count']} of them wait for it")
+        + (f"; stuck after {row['stuck_after_s']} s, then written one by one" if row["stuck_after_s"] else "")
+        for row in report.feeds
+    ]
     return [
         ("orders", f"{report.orders_placed} placed, {report.orders_posted} posted, {report.orders_per_s} a second"),
         ("missing, double", f"{len(report.orders_missing)}, {len(report.orders_doubled)}"),
@@ -150,6 +156,7 @@ def _rows(report: Report) -> list[tuple[str, str]]:
             f"{report.listings_verified} of {report.listings} verified, {report.settle_s} s after the last sale",
         ),
         ("parked", "\n".join(report.parked) or "none"),
+        ("feeds", "\n".join(feeds) or "none"),
         ("drifts resolved", "; ".join(drifts) or "none opened"),
         ("faults hit", "; ".join(faults)),
         ("sale to proof", "\n".join(proof) or "no sale"),

@@ -14,7 +14,7 @@ from oneshelf.domain.command import CommandKey, Receive
 from oneshelf.domain.identity import Channel, Sku
 from oneshelf.flow.post import post_commands
 from oneshelf.sdk.simulator import CatalogueItem
-from oneshelf.storage import catalog, rights
+from oneshelf.storage import breakers, catalog, rights
 from oneshelf.storage.catalog import NewChannel
 from oneshelf.storage.database import Database
 
@@ -55,6 +55,8 @@ async def open_shop(database: Database, plan: Plan, shop: SimulatedShop, *, webh
     channel = NewChannel(Channel(shop.kind), shop.kind, LOCATION, settings, secrets, plan.timing(shop.kind))
     async with database.transaction() as tx:
         await catalog.add_channel(tx, channel, keyring=database.keyring)
+        # A container is expected: the breaker would stop and ask whether so many figures may change at once.
+        await breakers.set_limits(tx, channel.channel, {"change_share": 1.0})
     await shop.tell("connect", {"address": f"{webhooks_to}/webhooks/{shop.kind}", "secret": WEBHOOK_SECRET})
 
 

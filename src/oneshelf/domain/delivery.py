@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 
 # Seconds to wait after the first, second, ... attempt that failed.
 RETRY_S = (5.0, 300.0, 1_800.0, 7_200.0, 18_000.0, 36_000.0, 50_400.0, 72_000.0, 86_400.0)
@@ -20,6 +21,14 @@ ENDPOINT_REST_S_MAX = 300.0
 RETRY_AFTER_S_MAX = 3_600.0
 DISABLED_AFTER = timedelta(days=5)
 GONE = 410
+
+
+class EndpointKind(StrEnum):
+    """What an endpoint is: a program, which gets signed events; or people, who are told of alerts in words."""
+
+    WEBHOOK = "webhook"
+    CHAT = "chat"  # an incoming webhook as Slack has it
+    MAIL = "mail"
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import binascii
 import hashlib
 import hmac
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -40,6 +40,14 @@ class EventType(StrEnum):
     DRIFT_RESOLVED = "drift.resolved"
     BREAKER_OPENED = "breaker.opened"  # the writes to a channel are held until somebody has looked
     BREAKER_CLOSED = "breaker.closed"
+    # What is wrong now: once when it opens and once when it is over, see `domain.alert`.
+    ALERT_LOW_STOCK = "alert.low_stock"
+    ALERT_OVERSOLD = "alert.oversold"
+    ALERT_EXPOSED = "alert.exposed"  # units of a SKU that is shared unit by unit could be sold twice
+    ALERT_STALE_CHANNEL = "alert.stale_channel"
+    ALERT_HELD_CHANNEL = "alert.held_channel"
+    ALERT_DRIFT = "alert.drift"
+    ALERT_ZERO_FAILED = "alert.zero_failed"  # a listing that is to show 0 may still sell
     TEST = "endpoint.test"  # somebody asked for it
 
 
@@ -52,6 +60,7 @@ LEVELS = frozenset(
         EventType.LISTING_PARKED,
     }
 )
+ALERTS = frozenset(kind for kind in EventType if kind.value.startswith("alert."))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,9 +107,9 @@ class Wanted:
         )
 
 
-def event_types_from(names: Iterable[str]) -> list[str]:
+def event_types_from(names: Iterable[str], *, only: Collection[EventType] | None = None) -> list[str]:
     """The types with these names, each once, in their order. Raises MalformedError, which names those there are."""
-    known = [kind.value for kind in EventType if kind is not EventType.TEST]
+    known = [kind.value for kind in EventType if kind is not EventType.TEST and (only is None or kind in only)]
     wanted = set(names)
     if unknown := sorted(wanted - set(known)):
         raise MalformedError(f"no event type {printable(unknown[0], length_max=40)!r}; there are: {', '.join(known)}")

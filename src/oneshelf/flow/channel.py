@@ -27,7 +27,11 @@ WORDS_LENGTH_MAX = 500
 NEEDS_PERSON_PAUSE_S = 300.0
 UNDOCUMENTED_CALLS_PER_S = 1.0
 SUSPENSE_LAGS = 5
-TIMING_NAMES = ("apply_s", "poll_orders_s", "stale_s", "suspense_s", "sweep_stock_s", "zombie_s")
+# All in seconds, but for the listings from which on a feed is used.
+TIMING_NAMES = (
+    *("apply_s", "feed_s_max", "feed_writes_least", "poll_orders_s"),
+    *("stale_s", "suspense_s", "sweep_stock_s", "zombie_s"),
+)
 WRITE_LEASE_S = 60.0
 # The task of a channel whose queue is listened to, and how often it is seen that a channel goes on telling us.
 LISTENING = "queue"
@@ -107,6 +111,8 @@ def with_timing(capability: Capability, timing: dict[str, float]) -> Capability:
         sweep_stock_s=timing.get("sweep_stock_s", capability.sweep_stock_s),
         stale_s=timing.get("stale_s", capability.stale_s),
         zombie_s=timing.get("zombie_s", capability.zombie_s),
+        feed_s_max=timing.get("feed_s_max", capability.feed_s_max),
+        feed_writes_least=int(timing.get("feed_writes_least", capability.feed_writes_least)),
     )
 
 

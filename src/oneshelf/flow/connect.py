@@ -24,6 +24,8 @@ from oneshelf.storage.catalog import ChannelRow, NewChannel
 from oneshelf.storage.database import Database
 
 TIMING_S_MAX = 7 * 86_400.0
+# From more on there is never a feed.
+FEED_LISTINGS_MAX = 10_000_000
 
 
 def checked_channel(
@@ -97,6 +99,10 @@ def _seconds(name: str, text: str) -> float:
         seconds = float(text)
     except ValueError:
         seconds = math.nan
+    if name == "feed_writes_least":
+        if not 2 <= seconds <= FEED_LISTINGS_MAX or seconds != int(seconds):
+            raise ConfigurationError(f"{name} takes a number of listings from 2 on, not {text[:40]!r}")
+        return seconds
     if not 0 < seconds <= TIMING_S_MAX:
         raise ConfigurationError(f"timing {name} takes seconds above 0 and up to a week, not {text[:40]!r}")
     return seconds

@@ -11,7 +11,8 @@ from datetime import datetime
 from uuid import UUID
 
 from oneshelf.clock import Clock
-from oneshelf.domain.delivery import Reply, is_hopeless, rest_s, retry_after_s
+from oneshelf.domain.delivery import EndpointKind, Reply, is_hopeless, rest_s, retry_after_s
+from oneshelf.flow import people
 from oneshelf.flow.outgoing import DEADLINE_S, Outgoing
 from oneshelf.storage import deliveries, endpoints
 from oneshelf.storage.database import Database, now
@@ -21,6 +22,8 @@ from oneshelf.telemetry import get_logger
 
 # Events of different subjects that are on their way to one endpoint at the same time.
 AT_ONCE = 8
+# Alerts in one message to people.
+ALERTS_MAX = 100
 # A turn sends one batch and writes down what came of it: longer than the deadline of a call.
 LEASE_S = 4 * DEADLINE_S
 
@@ -40,10 +43,25 @@ async def deliver(database: Database, clock: Clock, outgoing: Outgoing) -> int:
         if held is None:
             return 0
         # One knocks at a door behind which nobody answered the last time.
-        due = await deliveries.due(tx, held.endpoint, limit=1 if held.fail_streak else AT_ONCE)
-    replies = await asyncio.gather(*(outgoing.send(held, one.event) for one in due))
+        due = await deliveries.due(tx, held.endpoint, limit=_at_once(held))
+    replies = await _sent(database, outgoing, held, due)
     await _record(database, held, list(zip(due, replies, strict=True)))
     return len(due)
+
+
+def _at_once(held: Claimed) -> int:
+    """How many events are sent in this turn. People get one message about all of them, also again."""
+    if held.kind != EndpointKind.WEBHOOK:
+        return ALERTS_MAX
+    return 1 if held.fail_streak else AT_ONCE
+
+
+async def _sent(database: Database, outgoing: Outgoing, held: Claimed, due: Sequence[Due]) -> Sequence[Reply]:
+    if held.kind == EndpointKind.WEBHOOK:
+        return await asyncio.gather(*(outgoing.send(held, one.event) for one in due))
+    if not due:
+        return []
+    return [await people.told(database.keyring, outgoing, held, [one.event for one in due])] * len(due)
 
 
 async def _record(database: Database, held: Claimed, tried: Sequence[tuple[Due, Reply]]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from oneshelf.clock import SystemClock
+from oneshelf.domain.event import EventType
 from oneshelf.errors import OneshelfError
 from oneshelf.flow.channel import (
     CHANNEL_FAILURES,
@@ -19,13 +20,15 @@ from oneshelf.flow.channel import (
     announced_at,
     words_of,
 )
-from oneshelf.sdk.contract import Hears, Subscribes
+from oneshelf.sdk.contract import Hears, Subscribes, WritesByFeed
 from oneshelf.sdk.message import Finding
 from oneshelf.storage import (
+    alerts,
     audit_positions,
     conflicts,
     devices,
     endpoints,
+    feeds,
     health,
     probes,
     schedules,
@@ -82,7 +85,7 @@ async def engine(database: Database) -> list[Finding]:
 
     Nobody is called.
     """
-    looks = (_work, _ledger, _sources, _secrets)
+    looks = (_work, _ledger, _alerts, _sources, _secrets)
     return [*[await look(database) for look in looks], *await _endpoints(database)]
 
 
@@ -96,6 +99,7 @@ async def channel(database: Database, row: ChannelRow, opened: OpenChannel | Non
         announced = await subscriptions.checks(tx)
         told_by = await devices.listed(tx, row.channel)
         heard = await schedules.progress(tx, row.channel, LISTENING)
+        under_way = await feeds.under_way(tx, row.channel)
     try:
         told = list(await opened.connector.preflight())
     except CHANNEL_FAILURES as fault:
@@ -105,6 +109,8 @@ async def channel(database: Database, row: ChannelRow, opened: OpenChannel | Non
     told += [*_clock(opened), _abilities(row, opened, written.get(row.channel))]
     if isinstance(opened.connector, Subscribes):
         told.append(_webhooks(opened, announced.get(row.channel), public_url))
+    if isinstance(opened.connector, WritesByFeed) and opened.capability.feed_writes:
+        told.append(_feed(opened, under_way))
     if isinstance(opened.connector, Hears):
         told.append(_queue(opened, opened.connector, heard))
     return told
@@ -171,6 +177,17 @@ async def _secrets(database: Database) -> Finding:
     return Finding(
         "secrets", is_good=True, detail=f"{len(rows)}, sealed by the key {current} of {database.keyring.where}"
     )
+
+
+async def _alerts(database: Database) -> Finding:
+    """What is wrong now by the engine's own look. That something runs low is for whoever buys, and no fault."""
+    async with database.transaction() as tx:
+        counts = await alerts.open_by_kind(tx)
+    found = ", ".join(
+        f"{kind.removeprefix('alert.').replace('_', ' ')}: {count}" for kind, count in counts.items() if count
+    )
+    is_good = not any(count for kind, count in counts.items() if kind != EventType.ALERT_LOW_STOCK)
+    return Finding("alerts", is_good=is_good, detail=f"{found}; see oneshelf alert list" if found else "none is open")
 
 
 async def _endpoints(database: Database) -> list[Finding]:
@@ -269,6 +286,21 @@ def _webhooks(opened: OpenChannel, check: SubscriptionCheck | None, public_url: 
         at = f"{check.lost_at:%Y-%m-%d %H:%M} UTC"
         detail += f"; {check.lost_count} were lost so far, the last {at}, and made anew"
     return Finding(what, is_good=True, detail=detail)
+
+
+def _feed(opened: OpenChannel, one: feeds.UnderWay | None) -> Finding:
+    """Whether the channel works through what it was handed in one file, and since when it has not."""
+    if one is None:
+        return Finding("feed", is_good=True, detail="none is under way")
+    carries = f"{one.listing_count} of its {one.write_count} listings wait for it"
+    if one.stuck_s is None and one.age_s <= opened.capability.feed_s_max:
+        return Finding("feed", is_good=True, detail=f"under way for {one.age_s:.0f} s; {carries}")
+    detail = (
+        f"{one.words or 'nobody has looked at it'}; begun {one.age_s:.0f} s ago, and stuck after "
+        f"{opened.capability.feed_s_max:.0f} s. {carries}, the others are written one by one; no other feed is begun "
+        "before this one has ended at the channel"
+    )
+    return Finding("feed", is_good=False, detail=detail)
 
 
 def _queue(opened: OpenChannel, connector: Hears, progress: schedules.Progress | None) -> Finding:

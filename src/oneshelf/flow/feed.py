@@ -38,10 +38,17 @@ CHUNK = 1_000
 LEASE_S = 180.0
 SEND_BEFORE_S = LEASE_S - 45.0
 LOOK_AGAIN_S = 30.0
+# Where the channel is done sooner, so often within its time.
+LOOKS = 4
 # A feed whose beginning was not answered shows up by then, or was never begun.
 FOUND_WITHIN_S = LEASE_S + 300.0
 
 log = get_logger(__name__)
+
+
+def look_again_s(channel: OpenChannel) -> float:
+    """How long until a feed that is under way is looked at again."""
+    return min(LOOK_AGAIN_S, max(1.0, channel.capability.feed_s_max / LOOKS))
 
 
 async def feed(database: Database, channel: OpenChannel, clock: Clock) -> int:
@@ -140,7 +147,7 @@ async def _hand_over(
         # It may be under way all the same: it is looked for, and its units stay reserved meanwhile.
         await report_fault(database, channel.name, lost)
         async with database.transaction() as tx:
-            await feeds.keep(tx, opened, lease=lease, look_after_s=LOOK_AGAIN_S, words=words_of(lost))
+            await feeds.keep(tx, opened, lease=lease, look_after_s=look_again_s(channel), words=words_of(lost))
         return
     except ChannelFault as fault:
         pause_s = await report_fault(database, channel.name, fault)
@@ -153,7 +160,7 @@ async def _hand_over(
     async with database.transaction() as tx:
         count = len(listings) - len(begun.left_out)
         taken = opened._replace(names=(begun.name,), is_answered=True, write_count=count)
-        await feeds.keep(tx, taken, lease=lease, look_after_s=LOOK_AGAIN_S)
+        await feeds.keep(tx, taken, lease=lease, look_after_s=look_again_s(channel))
 
 
 # Looking -----------------------------------------------------------------------------------------------------------
@@ -168,16 +175,23 @@ async def _look(database: Database, channel: OpenChannel, connector: WritesByFee
     except CHANNEL_FAILURES as fault:
         pause_s = await report_fault(database, channel.name, fault)
         async with database.transaction() as tx:
-            await feeds.keep(tx, one, lease=lease, look_after_s=max(pause_s, LOOK_AGAIN_S), words=words_of(fault))
+            after_s = max(pause_s, look_again_s(channel))
+            await feeds.keep(tx, one, lease=lease, look_after_s=after_s, words=words_of(fault))
         return 1
     await report_answer(database, channel.name)
     async with database.transaction() as tx:
         age_s = (await now(tx) - one.begun_at).total_seconds()
-    if any(report.state is FeedState.UNDER_WAY for report in reports):
-        return await _wait(database, channel, connector, one, lease, age_s)
+    said = [
+        f"{name} is {report.words or 'under way'}"
+        for name, report in zip(one.names, reports, strict=True)
+        if report.state is FeedState.UNDER_WAY
+    ]
+    if said:
+        return await _wait(database, channel, one, lease, age_s=age_s, said="; ".join(said))
     if not one.is_answered and age_s < FOUND_WITHIN_S:
         async with database.transaction() as tx:
-            await feeds.keep(tx, one, lease=lease, look_after_s=LOOK_AGAIN_S, words="whether it was taken is not known")
+            words = "whether it was taken is not known"
+            await feeds.keep(tx, one, lease=lease, look_after_s=look_again_s(channel), words=words)
         return 1
     words = "; ".join(f"{report.state.value} {report.words}".strip() for report in reports) or "it was never taken"
     outcome_of = _outcomes(one, reports[0]) if one.is_answered else _nobody_knows
@@ -197,29 +211,34 @@ def _outcomes(one: Feed, report: FeedReport) -> Callable[[Listing], WriteOutcome
     return lambda listing: report.outcomes.get(listing.channel_sku, others or lost)
 
 
-async def _wait(
-    database: Database, channel: OpenChannel, connector: WritesByFeed, one: Feed, lease: UUID, age_s: float
-) -> int:
+async def _wait(database: Database, channel: OpenChannel, one: Feed, lease: UUID, *, age_s: float, said: str) -> int:
     """It goes on. Where it takes too long it is cancelled; where that is too late, its listings are let go of.
 
-    Those of guarded SKUs are not: what it may still write is reserved until it has ended.
+    Those of guarded SKUs are not: what it may still write is reserved until it has ended. `said`: the channel's words.
     """
     is_stuck = age_s >= channel.capability.feed_s_max
-    count, words = 0, ""
+    count, words = 0, said
     if is_stuck:
-        words = f"under way for {age_s:.0f} s"
+        words = f"{said}, {age_s:.0f} s after it was begun"
         if one.stuck_at is None:
-            log.warning("feed.stuck", channel=channel.name, names=",".join(one.names), age_s=round(age_s))
+            log.warning("feed.stuck", channel=channel.name, age_s=round(age_s), words=words)
             try:
-                for name in one.names if one.is_answered else ():
-                    await connector.drop_feed(name)
+                await _drop(channel, one)
             except CHANNEL_FAILURES as fault:
                 words = f"{words}; it cannot be cancelled: {words_of(fault)}"
         else:
             count = await _record(database, channel, one, lease, _nobody_knows, leaves_guarded=True)
     async with database.transaction() as tx:
-        await feeds.keep(tx, one, lease=lease, look_after_s=LOOK_AGAIN_S, is_stuck=is_stuck, words=words)
+        after_s = look_again_s(channel)
+        await feeds.keep(tx, one, lease=lease, look_after_s=after_s, is_stuck=is_stuck, words=words[:500])
     return max(1, count)
+
+
+async def _drop(channel: OpenChannel, one: Feed) -> None:
+    """Have it cancelled, where it is certainly ours. Raises what the channel says against it."""
+    if one.is_answered and isinstance(channel.connector, WritesByFeed):
+        for name in one.names:
+            await channel.connector.drop_feed(name)
 
 
 # Outcomes ----------------------------------------------------------------------------------------------------------

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from oneshelf.domain.delivery import Reply
+from oneshelf.domain.delivery import EndpointKind, Reply
 from oneshelf.domain.destination import destination_from
 from oneshelf.domain.event import Event, EventType, event_types_from, secret_of
 from oneshelf.errors import MalformedError, UnknownEndpointError
+from oneshelf.flow import people
 from oneshelf.flow.outgoing import Outgoing
 from oneshelf.storage import deliveries, endpoints, events
 from oneshelf.storage.database import Database, now
@@ -62,21 +63,36 @@ async def define(database: Database, wish: EndpointWish) -> str | None:
     """Tell it what happens from now on. Returns its secret, which is shown this once.
 
     None: there is one of this name, which keeps its secrets and what waits for it, and is called there from now on.
+    Raises MalformedError where that is a mailbox or a chat.
     """
     secret = secret_of(secrets.token_bytes(KEY_BYTES))
     async with database.transaction() as tx:
         is_new = await endpoints.define(
             tx, wish.endpoint, wish.url, event_types=wish.event_types, allows_http=wish.allows_http
         )
+        if is_new is None:
+            raise another_kind(wish.endpoint)
         if is_new:
             await endpoints.add_secret(tx, wish.endpoint, secret, overlap_s=0)
     return secret if is_new else None
 
 
+def another_kind(endpoint: str) -> MalformedError:
+    """The refusal to make of one endpoint what it is not."""
+    return MalformedError(
+        f"{endpoint} is told in another way already; choose another name, or end it first: oneshelf endpoint remove "
+        f"{endpoint}"
+    )
+
+
 async def rotate(database: Database, endpoint: str, *, overlap_s: float = OVERLAP_S) -> str:
-    """Give it another secret; the old one signs too for `overlap_s`. Returns the new one, shown this once."""
+    """Give it another secret; the old one signs too for `overlap_s`. Returns the new one, shown this once.
+
+    Raises UnknownEndpointError, and MalformedError for a mailbox or a chat.
+    """
     secret = secret_of(secrets.token_bytes(KEY_BYTES))
-    await find(database, endpoint)
+    if (await find(database, endpoint)).kind != EndpointKind.WEBHOOK:
+        raise MalformedError(f"{endpoint} is told in words, and nothing is signed; there is no secret to change")
     async with database.transaction() as tx:
         await endpoints.add_secret(tx, endpoint, secret, overlap_s=overlap_s)
     return secret
@@ -147,7 +163,10 @@ async def attempt(database: Database, outgoing: Outgoing, endpoint: str, *, new_
     async with database.transaction() as tx:
         at = await now(tx)
         keys = await endpoints.secrets_of(tx, endpoint)
-    held = endpoints.Claimed(endpoint, row.url, row.allows_http, 0, None, keys, new_id, at)
+        kind, settings, sealed = await endpoints.reached(tx, endpoint)
+    held = endpoints.Claimed(
+        endpoint, row.url, row.allows_http, 0, None, keys, new_id, at, kind.value, settings, sealed
+    )
     event = Event(
         position=0,
         event_id=f"evt_test_{new_id.hex}",
@@ -155,4 +174,6 @@ async def attempt(database: Database, outgoing: Outgoing, endpoint: str, *, new_
         happened_at=at,
         figures={"endpoint": endpoint},
     )
-    return await outgoing.send(held, event)
+    if kind is EndpointKind.WEBHOOK:
+        return await outgoing.send(held, event)
+    return await people.told(database.keyring, outgoing, held, [event])

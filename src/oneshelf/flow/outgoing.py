@@ -1,19 +1,24 @@
-"""One call to an endpoint: to the address that was checked, without redirects, with a deadline, little of it read."""
+"""One call to an endpoint, or to people: to the address that was checked, with a deadline, little of it read."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Sequence
 
 import httpx2
 
+from oneshelf.domain import alert_words
 from oneshelf.domain.delivery import Reply
 from oneshelf.domain.destination import Destination, Network, destination_from, reachable
 from oneshelf.domain.event import Event, signed
 from oneshelf.domain.identity import printable
+from oneshelf.domain.mailbox import Mailbox
 from oneshelf.errors import MalformedError, invariant
+from oneshelf.flow import mailing
 from oneshelf.storage.endpoints import Claimed
 from oneshelf.telemetry import is_inside_transaction
 
@@ -32,7 +37,10 @@ async def resolve(host: str, port: int) -> list[str]:
 
 
 class Outgoing:
-    """Calls endpoints. `allowed`: networks that are not public and may be called all the same."""
+    """Calls endpoints. `allowed`: networks that are not public and may be called all the same.
+
+    `tls`: whom a mail server has to be vouched for by; None: by whom this machine trusts.
+    """
 
     def __init__(
         self,
@@ -41,22 +49,50 @@ class Outgoing:
         allowed: Sequence[Network] = (),
         deadline_s: float = DEADLINE_S,
         resolve: Resolve = resolve,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self._client = client
         self._allowed = tuple(allowed)
         self._deadline_s = deadline_s
         self._resolve = resolve
+        self._tls = tls
 
     async def send(self, held: Claimed, event: Event) -> Reply:
         """One attempt. Whatever goes wrong is an answer with words that hold no secret and no URL."""
-        invariant(not is_inside_transaction(), "an endpoint would be called inside a transaction")
         body = event.body()
+
+        async def sent() -> Reply:
+            headers = signed(event.event_id, body, secrets=held.secrets, at=held.now)
+            return await self._post(held.url, body, headers, allows_http=held.allows_http)
+
+        return await self._tried(sent)
+
+    async def chat(self, held: Claimed, events: Sequence[Event], *, url: str) -> Reply:
+        """One message about these alerts, as Slack's incoming webhooks take it. The URL alone lets it in."""
+        words = f"{alert_words.subject(events)}\n{alert_words.text(events)}"
+        # What would be a link or a mention there is only text: a SKU calls nobody.
+        escaped = words.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        body = json.dumps({"text": escaped}).encode()
+        return await self._tried(lambda: self._post(url, body, {}, allows_http=held.allows_http))
+
+    async def mail(self, held: Claimed, events: Sequence[Event], *, mailbox: Mailbox, password: str) -> Reply:
+        """One mail about these alerts."""
+        message = mailing.written(mailbox, events, at=held.now)
+        tls = self._tls or ssl.create_default_context()
+
+        async def sent() -> Reply:
+            address = await self._address(mailbox.server, mailbox.port)
+            return await mailing.mail(
+                mailbox, message, address=address, password=password, tls=tls, deadline_s=self._deadline_s
+            )
+
+        return await self._tried(sent)
+
+    async def _tried(self, attempt: Callable[[], Awaitable[Reply]]) -> Reply:
+        invariant(not is_inside_transaction(), "an endpoint would be called inside a transaction")
         try:
-            place = destination_from(held.url, allows_http=held.allows_http)
             async with asyncio.timeout(self._deadline_s):
-                address = await self._address(place)
-                headers = signed(event.event_id, body, secrets=held.secrets, at=held.now)
-                return await self._call(place, address, body, headers)
+                return await attempt()
         except MalformedError as problem:
             return Reply(None, str(problem))
         except TimeoutError:
@@ -64,9 +100,13 @@ class Outgoing:
         except (httpx2.RequestError, httpx2.InvalidURL, OSError, UnicodeError) as failure:
             return Reply(None, f"not reached or no whole answer ({type(failure).__name__})")
 
-    async def _address(self, place: Destination) -> str:
+    async def _post(self, url: str, body: bytes, headers: dict[str, str], *, allows_http: bool) -> Reply:
+        place = destination_from(url, allows_http=allows_http)
+        return await self._call(place, await self._address(place.host, place.port), body, headers)
+
+    async def _address(self, host: str, port: int) -> str:
         """The address that is connected to: resolved once and checked, so that it cannot be another one by then."""
-        found = reachable(await self._resolve(place.host, place.port), self._allowed)
+        found = reachable(await self._resolve(host, port), self._allowed)
         if not found:
             raise MalformedError(
                 "its address is not public; the operator may allow its network: ONESHELF_EVENTS_TO=10.1.2.0/24"

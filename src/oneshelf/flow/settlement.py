@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, get_args
 from uuid import UUID
 
 from oneshelf.domain.command import CommandKey, Count
 from oneshelf.domain.ledger import Balance
-from oneshelf.domain.outcome import Done, Outcome
+from oneshelf.domain.outcome import AnsweredBefore, Done, Outcome
 from oneshelf.domain.outcome import in_words as outcome_in_words
 from oneshelf.domain.seen import FIGURE_STATES, Begun, Context, LookedBack, Moved, since_begun, since_instant
 from oneshelf.domain.statement import Standing, Stated, Statement
@@ -23,6 +23,8 @@ from oneshelf.storage import balances, conflicts, counts, statements, truth_rule
 from oneshelf.storage.conflicts import NewConflict
 from oneshelf.storage.database import Transaction
 from oneshelf.storage.statements import EARLIEST, FigureKey, Settlement, StatementRow
+
+DONE_KINDS = frozenset(kind.__name__ for kind in get_args(Done))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,11 @@ async def follow(tx: Transaction, key: FigureKey, wish: Wish, outcome: Outcome) 
         await conflicts.note(tx, [found])
 
 
+def is_done(outcome: Outcome) -> bool:
+    """Whether the ledger took it, perhaps so long ago that only the kind of its answer is known."""
+    return isinstance(outcome, Done) or (isinstance(outcome, AnsweredBefore) and outcome.kind in DONE_KINDS)
+
+
 def shown(statement: Statement) -> dict[str, Any]:
     """One side of a conflict."""
     return {"source": statement.source, "document": statement.document, "units": statement.units}
@@ -161,6 +168,8 @@ async def _write_down(tx: Transaction, key: FigureKey, weighed: Weighed) -> None
     gone = [one.statement_id for one in verdict.superseded]
     await statements.mark(tx, key.sku, gone, Stated.SUPERSEDED, words="a later statement has seen it")
     await conflicts.end(tx, key.sku, gone)
+    replaced = sorted((one.statement.source, one.statement.document) for one in verdict.superseded)
+    await conflicts.end_quarantined(tx, key, replaced)
 
 
 async def _note_seen(tx: Transaction, token: UUID, key: FigureKey, winner: Standing, weighed: Weighed) -> None:

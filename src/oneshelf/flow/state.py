@@ -12,12 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
-from typing import get_args
 from uuid import UUID, uuid5
 
 from oneshelf.domain.command import Adjust, Command, CommandKey
 from oneshelf.domain.identity import Location, Sku
-from oneshelf.domain.outcome import AnsweredBefore, Done, Outcome
+from oneshelf.domain.outcome import Done, Outcome
 from oneshelf.domain.outcome import in_words as outcome_in_words
 from oneshelf.domain.statement import Stated, Statement
 from oneshelf.domain.statement_answer import Answer, Refused
@@ -32,7 +31,6 @@ from oneshelf.telemetry import get_logger
 BATCH = 100
 # A figure is settled anew where another statement came meanwhile. So many at once are a storm; the next turn goes on.
 SETTLES_MAX = 20
-DONE_KINDS = frozenset(kind.__name__ for kind in get_args(Done))
 
 Post = Callable[[Command], Awaitable[tuple[Outcome, bool]]]
 
@@ -200,11 +198,11 @@ async def _quarantine(tx: Transaction, kept: StatementRow, said: Statement) -> A
 async def _post_difference(database: Database, post: Post, row: StatementRow) -> Stated:
     """Have the ledger take a difference; where too few units are there it waits, and is asked again under a new key."""
     outcome, was_replayed = await post(_adjust(row, row.try_count))
-    if was_replayed and not _is_done(outcome):
+    if was_replayed and not settlement.is_done(outcome):
         async with database.transaction() as tx:
             number = await statements.try_again(tx, row.statement.sku, row.statement_id)
         outcome, _ = await post(_adjust(row, number))
-    after = Stated.POSTED if _is_done(outcome) else Stated.WAITING
+    after = Stated.POSTED if settlement.is_done(outcome) else Stated.WAITING
     async with database.transaction() as tx:
         await statements.mark(tx, row.statement.sku, [row.statement_id], after, words=outcome_in_words(outcome))
     return after
@@ -218,11 +216,6 @@ async def _retry_waiting(database: Database, post: Post, sku: Sku, location: Loc
         posted = [await _post_difference(database, post, row) is Stated.POSTED for row in rows]
         if not any(posted):
             return
-
-
-def _is_done(outcome: Outcome) -> bool:
-    """Whether the ledger took it, perhaps so long ago that only the kind of its answer is known."""
-    return isinstance(outcome, Done) or (isinstance(outcome, AnsweredBefore) and outcome.kind in DONE_KINDS)
 
 
 def _adjust(row: StatementRow, number: int) -> Adjust:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
-from oneshelf.domain.event import EventType
+from oneshelf.domain.event import ALERTS, EventType
 from oneshelf.storage import deliveries, events, told_figures, untold
 from oneshelf.storage.database import Database, Transaction
 from oneshelf.storage.told_figures import News
@@ -65,6 +65,7 @@ async def _happened(tx: Transaction, taken: Sequence[Taken]) -> list[News]:
     news += await told_figures.listings(tx, _of(taken, _LISTINGS))
     news += await told_figures.drifts(tx, _of(taken, _DRIFTS))
     news += told_figures.breakers(_of(taken, _BREAKERS))
+    news += told_figures.alerts(_of(taken, ALERTS))
     return sorted(news, key=lambda one: one.untold_id)
 
 

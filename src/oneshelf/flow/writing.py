@@ -12,7 +12,7 @@ from oneshelf.flow.channel import OpenChannel
 from oneshelf.sdk.message import Accepted, Applied, Refused, Stale, StockWrite, Throttled, Unknown, UsedUp, WriteOutcome
 
 PUT_OFF_S = 0.25
-# How soon zero is tried again where a channel takes no more changes.
+# How soon zero is tried where a channel takes no more changes.
 ZERO_AGAIN_S = 60.0
 
 
@@ -40,9 +40,10 @@ def after_outcome(listing: Listing, outcome: WriteOutcome, at: datetime, channel
             return declined(listing, now=at, retry_after_s=PUT_OFF_S)
         case Refused(words):
             return refused(listing, printable(words, length_max=REASON_LENGTH_MAX))
-        case UsedUp():
-            # Another figure waits until then, see `change_budgets.shut`.
-            return declined(listing, now=at, retry_after_s=ZERO_AGAIN_S)
+        case UsedUp(retry_after_s):
+            # Another figure waits until then, see `change_budgets.shut`; a zero that was refused too.
+            is_zero = listing.operation is not None and listing.operation.units == 0
+            return declined(listing, now=at, retry_after_s=retry_after_s if is_zero else ZERO_AGAIN_S)
         case Throttled(retry_after_s):
             return declined(listing, now=at, retry_after_s=max(retry_after_s, back_off_s(listing.op_tries)))
         case Unknown():

@@ -149,11 +149,15 @@ def _page(kind: ConnectorKind) -> Iterator[str]:
 def _ways(declared: Capability) -> str:
     if not declared.shows_figures:
         return "its devices"
+    if declared.has_queue:
+        return "polls, and a queue where the account has one"
     return "webhooks and polls" if declared.has_webhooks else "polls"
 
 
 def _updates(declared: Capability) -> str:
     polls = f"orders polled every {_span(declared.poll_orders_s)}, stock read every {_span(declared.sweep_stock_s)}"
+    if declared.has_queue:
+        return f"a queue, where the account has one; {polls}"
     return f"webhooks; {polls}" if declared.has_webhooks else polls
 
 

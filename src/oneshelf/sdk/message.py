@@ -245,7 +245,10 @@ class Throttled:
 
 @dataclass(frozen=True, slots=True)
 class UsedUp(Throttled):
-    """Not written: the channel takes no change of this listing for so long, but zero may be tried. `words`: its own."""
+    """Not written: the channel takes no change of this listing for so long. `words`: its own.
+
+    Where another figure was refused so, zero is tried in its place; where zero was, it waits like any other.
+    """
 
     words: str = ""
 

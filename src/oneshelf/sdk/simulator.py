@@ -105,6 +105,8 @@ class Simulator(ABC):
 
     # The faults that hide a new order from a poll, for no longer than the `orders_lag_s` that is declared.
     late_order_faults: ClassVar[tuple[str, ...]] = ()
+    # The faults under which news in its queue is lost, doubled or late.
+    news_faults: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, *, kind: str, seed: int, speed: float, clock: Clock, faults: tuple[str, ...]) -> None:
         self.kind = kind
@@ -132,6 +134,11 @@ class Simulator(ABC):
     @abstractmethod
     def account(self, *, address: str, webhook_secrets: Sequence[str] = ("hush",)) -> SimulatedAccount:
         """What a connector has to be told to reach this simulator at `address`. Two webhook secrets: a rotation."""
+
+    def listening_account(self, *, address: str) -> SimulatedAccount | None:
+        """The same of an account whose news lies in a queue, see `contract.Hears`. None: the channel has no such."""
+        del address
+        return None
 
     @abstractmethod
     def stock_catalogue(self, items: Sequence[CatalogueItem]) -> None:

@@ -12,8 +12,10 @@ from psycopg.types.json import Jsonb
 
 from oneshelf.domain.command import CountedFigure
 from oneshelf.domain.identity import Location, Sku
+from oneshelf.storage import arrays
 from oneshelf.storage.database import Transaction
 from oneshelf.storage.drifts import DriftRow
+from oneshelf.storage.statements import FigureKey
 
 KINDS = ("statement", "ledger", "drift", "equivocation")
 
@@ -83,7 +85,8 @@ def of_drift(drift: DriftRow, rule: str, location: Location, *, pack_units: int)
 
 
 async def note(tx: Transaction, found: Collection[NewConflict]) -> None:
-    """Write these down. One that a person has overruled stays as it is."""
+    """Write these down. One that a person has decided stays as it is; so does a document's second content, told again
+    after it was settled."""
     for one in sorted(found, key=lambda new: (new.sku, new.conflict_id)):
         await tx.execute(
             """
@@ -93,7 +96,7 @@ async def note(tx: Transaction, found: Collection[NewConflict]) -> None:
             on conflict (sku, conflict_id) do update set
                 kind = excluded.kind, state = excluded.state, rule = excluded.rule, winner = excluded.winner,
                 beaten = excluded.beaten, changed_at = db_now()
-            where conflicts.state <> 'overruled'
+            where conflicts.state <> 'overruled' and (conflicts.kind <> 'equivocation' or conflicts.state = 'open')
               and (conflicts.kind, conflicts.state, conflicts.rule, conflicts.winner, conflicts.beaten)
                   is distinct from (excluded.kind, excluded.state, excluded.rule, excluded.winner, excluded.beaten)
             """,
@@ -110,6 +113,37 @@ async def end(tx: Transaction, sku: Sku, ids: Collection[UUID]) -> None:
             where sku = %(sku)s and conflict_id = any(%(ids)s::uuid[]) and state = 'open'
             """,
             {"sku": sku, "ids": sorted(ids)},
+        )
+
+
+async def end_by(tx: Transaction, row: ConflictRow, *, actor: str, reason: str) -> None:
+    """A person has ended this one: what won holds."""
+    await tx.execute(
+        """
+        update conflicts set state = 'ended', ruled_by = %(actor)s, reason = %(reason)s, changed_at = db_now()
+        where sku = %(sku)s and conflict_id = %(conflict_id)s
+        """,
+        {"sku": row.sku, "conflict_id": row.conflict_id, "actor": actor, "reason": reason},
+    )
+
+
+async def end_quarantined(tx: Transaction, key: FigureKey, documents: Collection[tuple[str, str]]) -> None:
+    """A later statement of this figure has replaced these `(source, document)`: their two contents are history."""
+    if documents:
+        await tx.execute(
+            """
+            update conflicts c set state = 'ended', changed_at = db_now()
+            from unnest(%(sources)s::text[], %(documents)s::text[]) as gone (source, document)
+            where c.sku = %(sku)s and c.location = %(location)s and c.figure = %(figure)s
+              and c.kind = 'equivocation' and c.state = 'open'
+              and c.winner->>'source' = gone.source and c.winner->>'document' = gone.document
+            """,
+            {
+                **key._asdict(),
+                "figure": key.figure.value,
+                "sources": arrays.texts([source for source, _ in documents]),
+                "documents": arrays.texts([document for _, document in documents]),
+            },
         )
 
 

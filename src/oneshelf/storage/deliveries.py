@@ -31,7 +31,10 @@ class Failed(NamedTuple):
 _QUEUE = """
     insert into deliveries as d (endpoint, slot, position, subject, queued)
     select p.endpoint, e.slot, e.position, e.subject, e.position
-    from events e join endpoints p on (p.event_types = '{}' or e.event_type = any(p.event_types))
+    from events e join endpoints p on (
+        e.event_type = any(p.event_types)
+        or p.event_types = '{}' and (p.kind = 'webhook' or e.event_type like 'alert.%%')
+    )
 """
 # A level that waits already keeps its place. The row is locked by this: whoever is about to take it out as sent finds
 # that it is not what was sent.

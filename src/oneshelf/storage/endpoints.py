@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple
+from types import MappingProxyType
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
 
+from oneshelf.domain.delivery import EndpointKind
 from oneshelf.storage.database import Transaction, only_row
 
 _COLUMNS = """
-    p.endpoint, p.url, p.event_types, p.allows_http, p.state, p.created_at, p.fail_streak, p.failing_since,
+    p.endpoint, p.kind, p.url, p.event_types, p.allows_http, p.state, p.created_at, p.fail_streak, p.failing_since,
     p.last_words, p.delivered_at, p.delivered_count, p.failed_count,
     (select count(*) from deliveries d where d.endpoint = p.endpoint and d.given_up_at is null) as waiting_count,
     (select count(*) from deliveries d where d.endpoint = p.endpoint and d.given_up_at is not null) as given_up_count,
@@ -27,13 +30,16 @@ _SECRETS = """
 
 
 class EndpointRow(NamedTuple):
-    """An endpoint as a person looks at it, without its secrets. Empty `event_types`: all of them.
+    """An endpoint as a person looks at it, without its secrets. Empty `event_types`: all of them; of people all alerts.
+
+    `kind`: see `domain.delivery.EndpointKind`. `url`: as it is shown; of a chat not the part that is secret.
 
     `state`: active, paused (by a person), gone (it answered 410), failing (for days, so it is not called any more).
     `oldest_s`: how long the oldest event that it has not got has waited; None: it has all.
     """
 
     endpoint: str
+    kind: str
     url: str
     event_types: list[str]
     allows_http: bool
@@ -56,7 +62,10 @@ class EndpointRow(NamedTuple):
 
 
 class Claimed(NamedTuple):
-    """An endpoint that this node holds until the lease runs out. `secrets`: all that are signed with, newest first."""
+    """An endpoint that this node holds until the lease runs out. `secrets`: all that are signed with, newest first.
+
+    `settings`, `sealed`: of people, how they are reached, and the secret part of that, see `flow.follow`.
+    """
 
     endpoint: str
     url: str
@@ -66,22 +75,66 @@ class Claimed(NamedTuple):
     secrets: list[str]
     lease: UUID
     now: datetime
+    kind: str = "webhook"
+    settings: Mapping[str, Any] = MappingProxyType({})
+    sealed: Mapping[str, str] = MappingProxyType({})
 
 
-async def define(tx: Transaction, endpoint: str, url: str, *, event_types: Sequence[str], allows_http: bool) -> bool:
-    """Tell this endpoint what happens from now on. False: it was there, and this is where and what it is told now."""
+class Reached(NamedTuple):
+    """How an endpoint is reached beside its URL: its kind, its settings, and what is secret of them, sealed."""
+
+    kind: EndpointKind = EndpointKind.WEBHOOK
+    settings: Mapping[str, Any] = MappingProxyType({})
+    sealed: Mapping[str, str] = MappingProxyType({})
+
+
+_AS_SIGNED = Reached()
+
+
+async def define(
+    tx: Transaction,
+    endpoint: str,
+    url: str,
+    *,
+    event_types: Sequence[str],
+    allows_http: bool,
+    reached: Reached = _AS_SIGNED,
+) -> bool | None:
+    """Tell this endpoint what happens from now on. False: it was there, and this is where and what it is told now.
+
+    None: there is one of this name that is of another kind; it is left as it is.
+    """
     cursor = await tx.execute(
         """
-        insert into endpoints (endpoint, url, event_types, allows_http)
-        values (%(endpoint)s, %(url)s, %(types)s, %(allows_http)s)
+        insert into endpoints (endpoint, kind, url, event_types, allows_http, settings, sealed)
+        values (%(endpoint)s, %(kind)s, %(url)s, %(types)s, %(allows_http)s, %(settings)s, %(sealed)s)
         on conflict (endpoint) do update set
-            url = excluded.url, event_types = excluded.event_types, allows_http = excluded.allows_http
+            url = excluded.url, event_types = excluded.event_types, allows_http = excluded.allows_http,
+            settings = excluded.settings, sealed = excluded.sealed
+        where endpoints.kind = excluded.kind
         returning xmax = 0
         """,
-        {"endpoint": endpoint, "url": url, "types": list(event_types), "allows_http": allows_http},
+        {
+            "endpoint": endpoint,
+            "kind": reached.kind.value,
+            "url": url,
+            "types": list(event_types),
+            "allows_http": allows_http,
+            "settings": Jsonb(dict(reached.settings)),
+            "sealed": Jsonb(dict(reached.sealed)),
+        },
     )
-    (is_new,) = await only_row(cursor)
-    return bool(is_new)
+    row = await cursor.fetchone()
+    return None if row is None else bool(row[0])
+
+
+async def reached(tx: Transaction, endpoint: str) -> Reached:
+    """How it is reached. The secret part is sealed."""
+    cursor = await tx.execute(
+        "select kind, settings, sealed from endpoints where endpoint = %(endpoint)s", {"endpoint": endpoint}
+    )
+    kind, settings, sealed = await only_row(cursor)
+    return Reached(EndpointKind(kind), settings, sealed)
 
 
 async def add_secret(tx: Transaction, endpoint: str, secret: str, *, overlap_s: float) -> None:
@@ -168,7 +221,7 @@ async def claim(tx: Transaction, *, lease: UUID, lease_s: float) -> Claimed | No
         from due where p.endpoint = due.endpoint
         returning p.endpoint, p.url, p.allows_http, p.fail_streak, p.failing_since,
                   {_SECRETS} as secrets,
-                  p.lease, db_now() as now
+                  p.lease, db_now() as now, p.kind, p.settings, p.sealed
         """,
         {"lease": lease, "lease_s": lease_s},
     )

@@ -28,6 +28,19 @@ class Feed(NamedTuple):
     stuck_at: datetime | None
 
 
+class UnderWay(NamedTuple):
+    """One that has not ended, as a person is told. `listing_count`: of its `write_count` writes those it still carries.
+
+    `stuck_s`: since it has taken longer than the channel says; None: it has not. `words`: of the channel.
+    """
+
+    write_count: int
+    listing_count: int
+    age_s: float
+    stuck_s: float | None
+    words: str
+
+
 # What may go by a feed: nothing that is scarce, in doubt, or of a guarded SKU, since it may take hours and cannot be
 # taken back; nothing that a person has not let go.
 _MAY_WAIT = """
@@ -51,6 +64,21 @@ async def is_under_way(tx: Transaction, channel: Channel) -> bool:
         "select from feeds where channel = %(channel)s and ended_at is null", {"channel": channel}
     )
     return await cursor.fetchone() is not None
+
+
+async def under_way(tx: Transaction, channel: Channel) -> UnderWay | None:
+    """The one that the channel has not ended."""
+    cursor = tx.cursor(row_factory=class_row(UnderWay))
+    await cursor.execute(
+        """
+        select f.write_count, (select count(*) from listings l where l.feed_id = f.feed_id) as listing_count,
+               extract(epoch from db_now() - f.begun_at)::float8 as age_s,
+               extract(epoch from db_now() - f.stuck_at)::float8 as stuck_s, f.words
+        from feeds f where f.channel = %(channel)s and f.ended_at is null
+        """,
+        {"channel": channel},
+    )
+    return await cursor.fetchone()
 
 
 async def waiting(tx: Transaction, channel: Channel, *, least_units: int, limit: int) -> list[ChannelSku]:

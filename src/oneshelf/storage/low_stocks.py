@@ -128,6 +128,12 @@ async def watch(tx: Transaction) -> int:
     return int(count)
 
 
+async def count(tx: Transaction) -> int:
+    """How many SKUs are low."""
+    (found,) = await only_row(await tx.execute("select count(*) from low_stocks"))
+    return int(found)
+
+
 async def rows(tx: Transaction, *, after: str = "", limit: int) -> list[LowRow]:
     """SKUs that are low, by name."""
     cursor = tx.cursor(row_factory=class_row(LowRow))

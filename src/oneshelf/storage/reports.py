@@ -53,6 +53,31 @@ class DriftCount(NamedTuple):
     resolved_count: int
 
 
+class FeedCount(NamedTuple):
+    """A feed of many figures. `stuck_after_s`: when it was found to be stuck; `left_count`: what it still carries."""
+
+    channel: str
+    write_count: int
+    stuck_after_s: float | None
+    has_ended: bool
+    left_count: int
+    words: str
+
+
+async def feeds(tx: Transaction) -> list[FeedCount]:
+    """All feeds, the oldest first."""
+    cursor = tx.cursor(row_factory=class_row(FeedCount))
+    await cursor.execute(
+        """
+        select channel, write_count, extract(epoch from stuck_at - begun_at)::float8 as stuck_after_s,
+               ended_at is not null as has_ended, words,
+               (select count(*) from listings l where l.feed_id = f.feed_id) as left_count
+        from feeds f order by begun_at
+        """
+    )
+    return await cursor.fetchall()
+
+
 async def held_lines(tx: Transaction) -> list[HeldLine]:
     """Every order line of the ledger."""
     cursor = tx.cursor(row_factory=class_row(HeldLine))

@@ -12,9 +12,14 @@ from oneshelf.storage.database import Database, Transaction
 from oneshelf.storage.keyring import PREFIX, Keyring, is_sealed, key_of
 
 BATCH = 100
-TYPED, KEPT, FACTORS = "channels", "kept_secrets", "second_factors"
+TYPED, KEPT, FACTORS, ENDPOINTS = "channels", "kept_secrets", "second_factors", "endpoints"
 # Whose the values of a row are, and where they stand.
-_COLUMNS = {TYPED: ("channel", "secrets"), KEPT: ("channel", "kept"), FACTORS: ("person", "sealed")}
+_COLUMNS = {
+    TYPED: ("channel", "secrets"),
+    KEPT: ("channel", "kept"),
+    FACTORS: ("person", "sealed"),
+    ENDPOINTS: ("endpoint", "sealed"),
+}
 
 
 async def sealed(
@@ -36,7 +41,7 @@ def opened(keyring: Keyring, values: Mapping[str, str], *, table: str, channel: 
 
 
 class SealedRow(NamedTuple):
-    """A secret of one channel, or of one person. `key_id`: the key that seals, "" for plain text."""
+    """A secret of one channel, person, mailbox or chat. `key_id`: the key that seals, "" for plain text."""
 
     table: str
     channel: str

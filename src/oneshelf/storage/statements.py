@@ -105,6 +105,22 @@ async def same(tx: Transaction, statement: Statement) -> StatementRow | None:
     return _row(row) if row else None
 
 
+async def of_document(
+    tx: Transaction, sku: Sku, location: Location, *, source: str, document: str
+) -> StatementRow | None:
+    """The difference that this source has stated under this document number."""
+    cursor = await tx.execute(
+        f"""
+        select {_COLUMNS} from statements
+        where sku = %(sku)s and location = %(location)s and figure = '' and source = %(source)s
+          and document = %(document)s
+        """,
+        {"sku": sku, "location": location, "source": source, "document": document},
+    )
+    row = await cursor.fetchone()
+    return _row(row) if row else None
+
+
 async def live(tx: Transaction, key: FigureKey) -> list[StatementRow]:
     """The statements of a figure among which it is decided who rules, the earliest first."""
     cursor = await tx.execute(

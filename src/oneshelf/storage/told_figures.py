@@ -209,6 +209,23 @@ def breakers(taken: Collection[Taken]) -> list[News]:
     ]
 
 
+def alerts(taken: Collection[Taken]) -> list[News]:
+    """What opened, and what is over, as it was then. Of one alert in its order."""
+    return [
+        News(
+            one.untold_id,
+            one.event_type,
+            f"alert {one.event_type} {one.detail['alert_id']}",
+            "",
+            one.detail,
+            one.happened_at,
+            (one.channel,) if one.channel else (),
+            (one.detail["sku"],) if one.detail.get("sku") else (),
+        )
+        for one in taken
+    ]
+
+
 def _columns(taken: Collection[Taken]) -> dict[str, str]:
     return {
         "ids": arrays.numbers(one.untold_id for one in taken),

@@ -38,7 +38,13 @@ ListingState = Literal[
 UNVERIFIED_STATES: tuple[ListingState, ...] = ("waiting", "sending", "accepted", "unknown", "suspect", "drifting")
 
 _BELIEF = "l.base_units - (l.net_units - l.base_net)"
-_WORDS = "case when l.only_zero_until > db_now() then l.wait_words else l.parked_reason end"
+# Why a listing is not written: what the channel says of its changes, of the feed that carries it, or of itself.
+_WORDS = """
+    case when l.only_zero_until > db_now() then l.wait_words
+         when l.feed_id is not null then coalesce(
+             (select f.words from feeds f where f.feed_id = l.feed_id and f.stuck_at is not null), '')
+         else l.parked_reason end
+"""
 _STATE = f"""
     case
         when l.sku is null then 'unlinked'
@@ -127,7 +133,9 @@ class ChannelHealth(NamedTuple):
     """A channel as a person looks at it. `listing_count` is the sum of the five counts after it.
 
     `is_poll_late`: its orders have not been asked for in three turns of the poll. `held_s`: since the breaker stopped
-    its writes, for `held_reason`; None usually. `fallbacks`: as of `catalog.ChannelRow`.
+    its writes, for `held_reason`; None usually. `fallbacks`: as of `catalog.ChannelRow`. `feed_age_s`: of the feed that
+    has not ended, None: there is none; `feed_stuck_s`: since it takes longer than it may; `feed_listing_count`: what
+    it still carries; `feed_words`: what the channel says of it.
     """
 
     channel: Channel
@@ -145,6 +153,10 @@ class ChannelHealth(NamedTuple):
     sweep_age_s: float | None
     covered_age_s: float | None
     is_poll_late: bool
+    feed_age_s: float | None
+    feed_stuck_s: float | None
+    feed_listing_count: int
+    feed_words: str
     listing_count: int
     verified_count: int
     unverified_count: int
@@ -324,6 +336,10 @@ async def channel_rows(tx: Transaction) -> list[ChannelHealth]:
                extract(epoch from db_now() - polls.covered_until)::float8 as covered_age_s,
                coalesce(coalesce(polls.last_done_at, c.created_at) + make_interval(secs => %(late)s * polls.every_s)
                         < db_now(), false) as is_poll_late,
+               extract(epoch from db_now() - f.begun_at)::float8 as feed_age_s,
+               extract(epoch from db_now() - f.stuck_at)::float8 as feed_stuck_s,
+               (select count(*) from listings l where l.feed_id = f.feed_id) as feed_listing_count,
+               coalesce(f.words, '') as feed_words,
                coalesce(n.listing_count, 0) as listing_count, coalesce(n.verified_count, 0) as verified_count,
                coalesce(n.unverified_count, 0) as unverified_count, coalesce(n.parked_count, 0) as parked_count,
                coalesce(n.held_count, 0) as held_count, coalesce(n.unlinked_count, 0) as unlinked_count,
@@ -335,6 +351,7 @@ async def channel_rows(tx: Transaction) -> list[ChannelHealth]:
         from channels c
         left join cancellation_budgets budget on budget.channel = c.channel and budget.channel_sku = ''
         left join counted n on n.channel = c.channel
+        left join feeds f on f.channel = c.channel and f.ended_at is null
         cross join lateral canary_p95(c.channel) as hidden
         left join schedules polls on polls.channel = c.channel and polls.task = 'orders'
         left join schedules sweeps on sweeps.channel = c.channel and sweeps.task = 'stock'

@@ -28,7 +28,7 @@ from oneshelf.storage import (
     views,
 )
 from oneshelf.storage.database import now
-from oneshelf.web import described, outputs
+from oneshelf.web import channel_outputs, described, outputs
 from oneshelf.web.bodies import read_json
 from oneshelf.web.engine import Engine, EngineOf
 from oneshelf.web.fields import limit_from
@@ -158,7 +158,7 @@ async def add_locations(request: Request, engine: EngineOf) -> outputs.Added:
 
 
 @router.get("/channels")
-async def list_channels(engine: EngineOf) -> outputs.ChannelsOut:
+async def list_channels(engine: EngineOf) -> channel_outputs.ChannelsOut:
     """The connected channels and how fresh we are with them. Never their settings or secrets."""
     async with engine.database.transaction() as tx:
         await views.freeze(tx)
@@ -168,7 +168,7 @@ async def list_channels(engine: EngineOf) -> outputs.ChannelsOut:
     told = [
         {**row._asdict(), "writes": writes.get(row.channel), "webhooks": announced.get(row.channel)} for row in rows
     ]
-    return outputs.ChannelsOut(channels=[outputs.ChannelOut.model_validate(row) for row in told])
+    return channel_outputs.ChannelsOut(channels=[channel_outputs.ChannelOut.model_validate(row) for row in told])
 
 
 @router.get("/listings")

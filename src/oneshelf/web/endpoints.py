@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 from fastapi import APIRouter, Depends
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError, WithJsonSchema
@@ -89,13 +89,16 @@ _ENDPOINT, _REPLAY = TypeAdapter(EndpointIn), TypeAdapter(ReplayIn)
 
 
 class EndpointOut(BaseModel):
-    """An endpoint. `state`: active, paused, gone (it answered 410), failing (for days). `oldest_s`: how long the oldest
+    """An endpoint. `kind`: a webhook, or people, who are told of alerts in words (`oneshelf alert`): chat, mail.
+
+    `state`: active, paused, gone (it answered 410), failing (for days). `oldest_s`: how long the oldest
     event that it has not got has waited; null: it has all. Given up: tried ten times in three days.
     """
 
     model_config = ConfigDict(from_attributes=True)
 
     endpoint: str
+    kind: Literal["webhook", "chat", "mail"]
     url: str
     event_types: list[str]
     allows_http: bool

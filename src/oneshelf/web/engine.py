@@ -20,10 +20,19 @@ from oneshelf.web.event_feed import EventFeed
 
 
 @dataclass(frozen=True, slots=True)
+class StepFigures:
+    """The steps of this process, live, see `workers.runner.Pulse`. `ages_s` is called on the event loop."""
+
+    failing: Mapping[str, int] = field(default_factory=dict)
+    done: Mapping[str, int] = field(default_factory=dict)
+    ages_s: Callable[[], Mapping[str, float]] = dict
+
+
+@dataclass(frozen=True, slots=True)
 class Engine:
     """`channels` is the live mapping: channels come and go while the server runs. `wake` names steps with work.
 
-    `failing`: see `workers.runner.Pulse`.
+    `steps`: how those of this process do.
 
     `post` posts commands together with those of other requests, see `workers.poster`. `public_url`: where channels
     reach the engine; empty: nobody said. `feed`: the newest events. `outgoing`: calls endpoints; None: nobody does.
@@ -37,7 +46,7 @@ class Engine:
     wake: Callable[[Iterable[str]], None]
     post: Callable[[Sequence[Command]], Awaitable[list[Answered]]]
     feed: EventFeed
-    failing: Mapping[str, int] = field(default_factory=dict)
+    steps: StepFigures = field(default_factory=StepFigures)
     public_url: str = ""
     outgoing: Outgoing | None = None
     refresh: Callable[[], Awaitable[None]] | None = None

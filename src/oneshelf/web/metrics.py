@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from importlib.metadata import version
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -13,6 +14,7 @@ from starlette.routing import Route
 
 from oneshelf.domain.drift import Cause
 from oneshelf.storage import (
+    alerts,
     audit_positions,
     blind_windows,
     canaries,
@@ -21,11 +23,16 @@ from oneshelf.storage import (
     drifts,
     endpoints,
     health,
+    home_views,
+    low_stocks,
+    on_call_views,
     views,
 )
 from oneshelf.storage.audit_positions import AuditStatus
 from oneshelf.storage.migrate import MIGRATIONS, read_migrations
+from oneshelf.web import on_call_metrics
 from oneshelf.web.engine import engine_of
+from oneshelf.web.pages.counted import tally_of
 from oneshelf.web.problems import problem
 from oneshelf.web.window_metrics import BlindWindows
 
@@ -33,6 +40,7 @@ _COUNTERS = CollectorRegistry()
 WEBHOOKS_REFUSED = Counter(
     "oneshelf_webhooks_refused", "Webhooks without a right signature.", ["channel"], registry=_COUNTERS
 )
+_VERSION = version("oneshelf")
 _SCHEMA_VERSION = len(read_migrations(MIGRATIONS))
 
 
@@ -119,6 +127,17 @@ class _Scrape(Collector):
         for channel, value in zip(self._channels if channels is None else channels, values, strict=True):
             family.add_metric([channel.channel], value)
         return family
+
+
+def _of_feeds(channels: Sequence[views.ChannelHealth]) -> list[Metric]:
+    """The feed of many figures that each channel works through."""
+    age = GaugeMetricFamily("oneshelf_feed_seconds", "How old the feed under way is; 0: none is.", labels=["channel"])
+    meaning = "Since it has taken longer than the channel says; 0: it has not."
+    stuck = GaugeMetricFamily("oneshelf_feed_stuck_seconds", meaning, labels=["channel"])
+    for one in channels:
+        age.add_metric([one.channel], one.feed_age_s or 0.0)
+        stuck.add_metric([one.channel], one.feed_stuck_s or 0.0)
+    return [age, stuck]
 
 
 def _of_drifts(found: Sequence[drifts.OpenDrifts]) -> list[Metric]:
@@ -220,26 +239,32 @@ def _of_endpoints(found: Sequence[endpoints.EndpointRow]) -> list[Metric]:
     return list(families)
 
 
-def _of_steps(failing: Mapping[str, int]) -> Metric:
-    """Steps of this process that fail; none is the rule."""
-    family = GaugeMetricFamily("oneshelf_step_failures", "Failures in a row, not of its surroundings.", labels=["step"])
-    for step, count in sorted(failing.items()):
-        family.add_metric([step], count)
-    return family
-
-
 async def metrics(request: Request) -> Response:
-    """All metrics, computed now."""
-    async with engine_of(request).database.transaction() as tx:
+    """All metrics, computed now; what reads a large catalogue is of its last count, see `pages.counted`."""
+    engine = engine_of(request)
+    counted = await tally_of(engine.database, engine.clock.monotonic).read()
+    channels = counted.channels
+    async with engine.database.transaction() as tx:
         await views.freeze(tx)
-        channels = await views.channel_rows(tx)
-        overview = await views.overview(tx, channels=channels)
+        overview = counted.overview._replace(**await home_views.waiting(tx))
         audit = await audit_positions.status(tx)
         own = _of_endpoints(await endpoints.listed(tx))
         own += [*_of_drifts(await drifts.open_by_cause(tx)), *_of_detection(await canaries.detections(tx))]
         own += [*_of_conflicts(await conflicts.open_by_kind(tx)), *_of_devices(await devices.listed(tx))]
+        own += _of_feeds(channels)
         reckoned, windows = await blind_windows.reckoned(tx), await blind_windows.windows(tx)
-    own.append(_of_steps(engine_of(request).failing))
+        own += on_call_metrics.of_channels(channels, await on_call_views.rights(tx), reckoned)
+        own += on_call_metrics.of_money(
+            overview,
+            counted.exposure,
+            shared_too_much=await on_call_views.shared_too_much(tx),
+            low_count=await low_stocks.count(tx),
+        )
+        own.append(on_call_metrics.of_alerts(await alerts.open_by_kind(tx)))
+        own += on_call_metrics.of_database(await on_call_views.size(tx))
+    own += on_call_metrics.of_queues(overview)
+    own += on_call_metrics.of_steps(engine.steps.failing, engine.steps.done, engine.steps.ages_s())
+    own.append(on_call_metrics.of_engine(_VERSION))
     registry = CollectorRegistry()
     registry.register(_Scrape(overview, channels, audit, own))
     registry.register(BlindWindows(reckoned, windows))
@@ -254,11 +279,13 @@ async def healthz(_request: Request) -> Response:
 async def readyz(request: Request) -> Response:
     """The database answers and has the tables that this code knows."""
     async with engine_of(request).database.transaction() as tx:
-        version = await health.schema_version(tx)
-    if version != _SCHEMA_VERSION:
-        detail = f"the database is at migration {version}, this oneshelf knows {_SCHEMA_VERSION}: run oneshelf migrate"
+        migration = await health.schema_version(tx)
+    if migration != _SCHEMA_VERSION:
+        detail = (
+            f"the database is at migration {migration}, this oneshelf knows {_SCHEMA_VERSION}: run oneshelf migrate"
+        )
         return problem(503, detail, kind="unready", headers={"Retry-After": "5"})
-    return JSONResponse({"status": "ready", "migration": version})
+    return JSONResponse({"status": "ready", "migration": migration})
 
 
 ROUTES = [Route("/healthz", healthz), Route("/readyz", readyz), Route("/metrics", metrics)]

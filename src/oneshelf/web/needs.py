@@ -132,6 +132,7 @@ NEEDS: Mapping[str, Mapping[str, Scope | None]] = {
     "/v1/channels/{channel}/listings/{channel_sku}/explain": {"GET": _READ},
     "/v1/channels/{channel}/sign-off": {"POST": _PUBLISH},
     "/v1/channels/{channel}/release": {"POST": _PUBLISH},
+    "/v1/alerts": {"GET": _READ},
     "/v1/events": {"GET": _READ},
     "/v1/endpoints": {"GET": _ADMIN},
     "/v1/endpoints/{endpoint}": {"PUT": _ADMIN, "DELETE": _ADMIN},

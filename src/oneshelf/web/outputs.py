@@ -9,7 +9,6 @@ from pydantic import BaseModel, ConfigDict
 
 from oneshelf.storage.drifts import DriftRow, as_shown
 from oneshelf.storage.views import ListingRow
-from oneshelf.web.webhook_outputs import WebhooksOut
 
 
 class _Output(BaseModel):
@@ -253,60 +252,6 @@ class LocationOut(_Output):
 
 class LocationsOut(_Output):
     locations: list[LocationOut]
-
-
-class FallbackOut(_Output):
-    """Why a declared ability is not relied on, and since when."""
-
-    reason: str
-    since: datetime
-
-
-class ChannelOut(_Output):
-    """A channel. Ages: since its orders were last asked for, since its whole stock was last read.
-
-    `held_s`: since the breaker stopped its writes, for `held_reason`; null usually. What was sold is written even so.
-    `detection_p95_s`: how long drifts stay hidden, measured with canaries; `corrected_p95_s`: until every other listing
-    follows a move to another stock state. `cancellation_rate`: share of the orders of its window that were cancelled,
-    and `cancellations_left` of those it forgives; null where its kind has no rule.
-    `writes`: how it is written, `compare-and-set` or `blind-set`; null while it cannot be opened. `fallbacks`: declared
-    ability, `compare` or `key`, that `oneshelf channel check` has shown to be lost. `webhooks`: null where nobody keeps
-    its subscriptions, since it has none or ONESHELF_PUBLIC_URL is not set.
-    """
-
-    channel: str
-    kind: str
-    mode: str
-    location: str
-    writes: str | None
-    fallbacks: dict[str, FallbackOut]
-    webhooks: WebhooksOut | None
-    paused_s: float | None
-    held_s: float | None
-    held_reason: str
-    held_figures: dict[str, int]
-    fail_streak: int
-    last_fault: str
-    poll_age_s: float | None
-    sweep_age_s: float | None
-    covered_age_s: float | None
-    is_poll_late: bool
-    listing_count: int
-    verified_count: int
-    unverified_count: int
-    parked_count: int
-    held_count: int
-    unlinked_count: int
-    oldest_unverified_s: float | None
-    drift_count: int
-    detection_p95_s: float | None
-    corrected_p95_s: float | None
-    cancellation_rate: float | None
-    cancellations_left: int | None
-
-
-class ChannelsOut(_Output):
-    channels: list[ChannelOut]
 
 
 class OrderOut(_Output):

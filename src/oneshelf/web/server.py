@@ -26,6 +26,7 @@ from oneshelf.flow.post import Answered
 from oneshelf.storage.database import Database
 from oneshelf.telemetry import get_logger
 from oneshelf.web import (
+    alerts,
     allocation_inputs,
     allocations,
     api,
@@ -235,6 +236,7 @@ def create_app(
     app.include_router(windows.router)
     app.include_router(going_live.router)
     app.include_router(audit_log.router)
+    app.include_router(alerts.router)
     app.include_router(endpoints.router)
     app.include_router(event_stream.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")

@@ -163,9 +163,12 @@ class TruthRuleIn(TruthScopeIn):
 
 
 class RulingIn(Input):
-    """What was beaten is right: who says so, and why."""
+    """Who says what is right, and why. `right`: `beaten`, what the rule did not follow; or `winner`, of a document with
+    two contents the one that came first.
+    """
 
     by: SignerIn
+    right: Literal["beaten", "winner"] = "beaten"
     reason: WordsIn = ""
 
 

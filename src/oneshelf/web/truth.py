@@ -14,7 +14,7 @@ from oneshelf.domain.outcome import Outcome
 from oneshelf.errors import CannotResolveError, UnknownConflictError
 from oneshelf.flow import entrust
 from oneshelf.flow.entrust import Unknown
-from oneshelf.flow.overrule import overrule
+from oneshelf.flow.overrule import keep, overrule
 from oneshelf.flow.state import Post, settle, take
 from oneshelf.storage import conflicts, sources, statements, truth_rules
 from oneshelf.storage.conflicts import ConflictRow
@@ -167,7 +167,7 @@ async def show_conflict(engine: EngineOf, conflict_id: str) -> outputs.ConflictO
 
 @router.put("/conflicts/{conflict_id}/ruling", openapi_extra=described.body("RulingIn"))
 async def put_ruling(request: Request, engine: EngineOf, conflict_id: str) -> outputs.RulingOut:
-    """What was beaten is right. Asked twice, units move once."""
+    """What was beaten is right, or of a document with two contents the first. Asked twice, units move once."""
     return await ruled(engine, conflict_id, ruling_from(await read_json(request)))
 
 
@@ -189,7 +189,10 @@ async def ruled(engine: Engine, conflict_id: str, wish: RulingIn) -> outputs.Rul
         return await settle(engine.database, engine.clock.new_id, post, key)
 
     try:
-        words = await overrule(engine.database, wanted, actor=wish.by, reason=wish.reason, post=post, settle=again)
+        if wish.right == "winner":
+            words = await keep(engine.database, wanted, actor=wish.by, reason=wish.reason)
+        else:
+            words = await overrule(engine.database, wanted, actor=wish.by, reason=wish.reason, post=post, settle=again)
     except UnknownConflictError as refusal:
         raise ProblemError(404, str(refusal), kind="no-such-conflict") from None
     except CannotResolveError as refusal:

@@ -81,6 +81,15 @@ def why_held(channel: ChannelHealth) -> str:
     return in_words(HoldReason(channel.held_reason), channel.held_figures)
 
 
+def of_feed(channel: ChannelHealth) -> str:
+    """What the feed of many figures does that the channel works through."""
+    carried = f"it carries {channel.feed_listing_count:,} listings"
+    if channel.feed_stuck_s is None:
+        return carried
+    left = f"{carried} still" if channel.feed_listing_count else "its figures are written one by one"
+    return f"{channel.feed_words}; {left}"
+
+
 def losing(overview: Overview, exposure: Exposure) -> list[Figure]:
     """What costs money now: sold and not there, what could be sold twice, figures that nothing explains."""
     unknown = f"; unknown at {exposure.unknown_count:,}" if exposure.unknown_count else ""

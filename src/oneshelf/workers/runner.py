@@ -19,15 +19,34 @@ class Pulse:
 
     A wake-up is a courtesy that saves milliseconds. The rows are the queue: a step also looks by itself.
     `failing`: step -> how often in a row it ended with what nobody expected; those alone that do so now.
+    `done`: step -> how much it did since it was started.
     """
 
     def __init__(self) -> None:
         self.failing: dict[str, int] = {}
+        self.done: dict[str, int] = {}
+        self._ended_at: dict[str, float] = {}
         self._events: dict[str, asyncio.Event] = {}
 
     def listen(self, name: str) -> None:
         """Remember wake-ups for this step from now on, also before it waits for the first time."""
         self._events.setdefault(name, asyncio.Event())
+
+    def note_end(self, name: str, done: int) -> None:
+        """The step came to its end, and did so much."""
+        self.failing.pop(name, None)
+        self.done[name] = self.done.get(name, 0) + done
+        self._ended_at[name] = asyncio.get_running_loop().time()
+
+    def forget(self, name: str) -> None:
+        """The step runs no more."""
+        for figures in (self.failing, self.done, self._ended_at):
+            figures.pop(name, None)
+
+    def ages_s(self) -> dict[str, float]:
+        """Step -> since it last came to its end without a failure; those that run."""
+        now_s = asyncio.get_running_loop().time()
+        return {name: now_s - at_s for name, at_s in self._ended_at.items()}
 
     def wake(self, names: Iterable[str]) -> None:
         """Wake these steps: `push shop-1` that one, `push` those of all channels."""
@@ -66,6 +85,14 @@ class Step:
 async def run_for_ever(step: Step, pulse: Pulse) -> None:
     """Run a step until cancelled. A failure is logged, waited out, and tried again; a bug stops the engine."""
     pulse.listen(step.name)
+    pulse.note_end(step.name, 0)  # One that hangs in its first turn has an age too.
+    try:
+        await _run(step, pulse)
+    finally:
+        pulse.forget(step.name)
+
+
+async def _run(step: Step, pulse: Pulse) -> None:
     failures, is_database_away = 0, False
     while True:
         try:
@@ -81,7 +108,7 @@ async def run_for_ever(step: Step, pulse: Pulse) -> None:
             log.exception("step.failed", step=step.name, failures=failures)
         else:
             failures = 0
-            pulse.failing.pop(step.name, None)
+            pulse.note_end(step.name, done)
             if is_database_away:
                 log.info("database.available", step=step.name)
             is_database_away = False

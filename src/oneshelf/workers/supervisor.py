@@ -14,6 +14,7 @@ from oneshelf.domain.outcome import Outcome
 from oneshelf.errors import DatabaseUnavailableError
 from oneshelf.files.folder import LOOK_EVERY_S, Watched, Watcher
 from oneshelf.flow import (
+    alert,
     allocate,
     audit,
     confirm,
@@ -125,7 +126,7 @@ class Supervisor:
             Step("expire", lambda: post.post_expiries(database, clock.new_id), ("plan",), idle_s=0.5),
             Step("allocate", lambda: allocate.allocate(database, clock.new_id), ("plan",), idle_s=1.0),
             Step("forget", self._forget, idle_s=60.0),
-            Step("plan", lambda: plan.plan(database, blind=self._blind()), ("push",), pace_s=0.05),
+            Step("plan", self._plan, ("push",), pace_s=0.05),
             Step("resolve", self._resolve, ("plan", "push", "book"), idle_s=0.5),
             Step("book", lambda: post.post_moves(database, clock.new_id), ("plan",), idle_s=0.5),
             Step("count", lambda: count.post_accepted(database, self._post_all), ("plan",), idle_s=1.0),
@@ -142,6 +143,14 @@ class Supervisor:
                 pace_s=measure.LOOK_EVERY_S,
             ),
         ]
+
+    async def _plan(self) -> int:
+        planned = await plan.plan(self._database, blind=self._blind())
+        # Of many figures at once those that can wait go by a feed, if it is looked at before they have gone one by one.
+        feeding = (one.capability for one in self._channels.values() if one.capability.feed_writes)
+        if any(planned >= min(one.feed_writes_least, plan.BATCH) for one in feeding):
+            self.pulse.wake(("feed",))
+        return planned
 
     async def _resolve(self) -> int:
         async def take(wish: Command) -> Outcome:
@@ -176,6 +185,7 @@ class Supervisor:
             return await deliver.deliver(database, clock, outgoing)
 
         return [
+            Step("alert", lambda: alert.alert(database), ("tell",), idle_s=alert.EVERY_S, pace_s=alert.EVERY_S),
             Step("tell", lambda: tell.tell(database, clock.new_id), ("deliver",), pace_s=0.1),
             Step("forget events", lambda: tell.forget(database), idle_s=60.0),
             *(Step(f"deliver {number}", work, idle_s=0.5) for number in range(1, DELIVERERS + 1)),

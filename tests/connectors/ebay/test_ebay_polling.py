@@ -34,6 +34,38 @@ def test_nothing_before_the_start_is_asked_for_however_far_back_a_window_reaches
     assert following.after == at(-3)
 
 
+def test_once_a_day_a_window_reaches_back_by_days() -> None:
+    day = 24 * 60
+    cursor, reached = OrderCursor.starting(at(-5 * day)), []
+    for minutes in range(0, 3 * day, 60):
+        cursor, _ = cursor.began(at(minutes)).turned(count=0, total=0, overlap=OVERLAP)
+        cursor = OrderCursor.from_text(cursor.text())
+        reached.append((minutes, at(minutes) - cursor.after))
+    deep = [minutes for minutes, back in reached if back == timedelta(days=3)]
+    assert deep == [0, day, 2 * day]
+    assert {back for minutes, back in reached if minutes not in deep} == {OVERLAP}
+
+
+def test_an_order_that_ebay_lists_after_hours_is_told_within_a_day() -> None:
+    async def story(bench: Bench) -> None:
+        ebay = ebay_of(bench)
+        ebay.habits.late_s = (6 * 3600.0, 6 * 3600.0)
+        cursor = (await bench.poll(None)).cursor
+        ebay.switches.set({"order_late": {"next": 1}})
+        late = bench.placed((MUG, 1))
+        await bench.live(60.0)
+        told = set()
+        for _ in range(30):
+            polled = await bench.poll(cursor)
+            cursor = polled.cursor
+            told |= set(polled.orders)
+            if len(told) < 1:
+                await bench.live(3600.0)
+        assert told == {late}
+
+    played(story)
+
+
 def test_a_window_that_does_not_fit_is_cut_and_its_older_part_comes_first() -> None:
     whole = OrderCursor(since=at(-16), after=at(-16)).began(at(0))
     half = whole.cut()

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 import pytest
 
 from connectors.ebay.desk import CAP, INVENTORY, MUG, TRADING, calls, ebay_of, played, pushed
-from oneshelf.connectors.ebay.push import seconds_to_the_next_day
+from oneshelf.connectors.ebay.day import is_day_used_up, seconds_to_the_next_day
 from oneshelf.connectors.ebay.simulator_books import Lane
-from oneshelf.connectors.ebay.zero import is_day_used_up, way_out
+from oneshelf.connectors.ebay.zero import way_out
 from oneshelf.domain.identity import ChannelSku
 from oneshelf.sdk.conformance.bench import Bench
-from oneshelf.sdk.message import Accepted, Refused, StockWrite, Throttled, Unknown
+from oneshelf.sdk.message import Accepted, Refused, StockWrite, Throttled, Unknown, UsedUp
 
 BOTH = pytest.mark.parametrize("lane", [INVENTORY, TRADING], ids=str)
 
@@ -130,6 +130,25 @@ def test_a_listing_whose_revisions_of_the_day_are_used_up_waits_for_the_next_day
         assert await pushed(bench, MUG, 5) == Accepted()
 
     played(story, lanes=[lane])
+
+
+@BOTH
+def test_a_zero_on_a_day_that_is_used_up_waits_for_the_next_one_and_says_so(lane: Lane) -> None:
+    async def story(bench: Bench) -> None:
+        # One of several variations: what sells on is not ended for it.
+        await bench.read(*bench.skus)
+        ebay_of(bench).habits.revisions_a_day = 1
+        assert await pushed(bench, CAP, 4) == Accepted()
+        await bench.applied()
+        (outcome,) = await bench.connector.push([bench.write(MUG, 0)])
+        assert isinstance(outcome, UsedUp), outcome
+        assert "tried again once the day is over" in outcome.words
+        assert 0 < outcome.retry_after_s <= 86_400
+        assert bench.shown()[MUG] == 10
+        await bench.live(86_400)
+        assert await pushed(bench, MUG, 0) == Accepted()
+
+    played(story, lanes=[lane, lane], group_share=1.0)
 
 
 def test_a_day_may_end_at_midnight_or_when_it_does_in_california() -> None:

@@ -5,6 +5,7 @@ None of them is part of the engine. Each names the check of the suite that has t
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
@@ -22,7 +23,7 @@ from oneshelf.errors import InvariantError, MalformedError
 from oneshelf.sdk.capability import Capability, Limit, WriteKind
 from oneshelf.sdk.conformance.bench import ADDRESS
 from oneshelf.sdk.contract import Connector, ConnectorKind, Setting
-from oneshelf.sdk.fault import ReauthenticateError, RefusedError, RetryLaterError
+from oneshelf.sdk.fault import ChannelFault, ReauthenticateError, RefusedError, RetryLaterError
 from oneshelf.sdk.http import ChannelHttp
 from oneshelf.sdk.message import (
     Accepted,
@@ -30,6 +31,7 @@ from oneshelf.sdk.message import (
     ChannelConfig,
     Delivery,
     Finding,
+    Heard,
     Message,
     OrderPage,
     Refused,
@@ -38,6 +40,7 @@ from oneshelf.sdk.message import (
     StockPage,
     StockReading,
     StockWrite,
+    Subscriptions,
     Throttled,
     UnitMove,
     Unknown,
@@ -715,6 +718,110 @@ class _FailsForWhatIsNotThere(Hostile):
         return told
 
 
+# News in a queue ----------------------------------------------------------------------------------------------
+
+
+class _Listens(Hostile):
+    @property
+    def has_queue(self) -> bool:
+        return True
+
+    @property
+    def queue_name(self) -> str:
+        return self.honest.queue_name  # type: ignore[no-any-return]
+
+    async def keep_subscriptions(self, address: str) -> Subscriptions:
+        return await self.honest.keep_subscriptions(address)  # type: ignore[no-any-return]
+
+    async def hear(self) -> Heard:
+        return await self.honest.hear()  # type: ignore[no-any-return]
+
+    async def acknowledge(self, receipts: Sequence[str]) -> None:
+        await self.honest.acknowledge(receipts)
+
+
+@breaks("a_sale_is_heard_of_and_is_what_a_poll_tells", of="amazon")
+class _HearsOfNoOrder(_Listens):
+    """hears of figures alone"""
+
+    async def hear(self) -> Heard:
+        heard = await super().hear()
+        return replace(heard, deliveries=tuple(one for one in heard.deliveries if b"ORDER_CHANGE" not in one.body))
+
+
+@breaks("news_is_heard_again_until_it_is_acknowledged", of="amazon")
+class _AcknowledgesAtOnce(_Listens):
+    """acknowledges what it hears before anybody has stored it"""
+
+    async def hear(self) -> Heard:
+        heard = await super().hear()
+        if heard.receipts:
+            await super().acknowledge(heard.receipts)
+        return heard
+
+
+@breaks("news_is_heard_again_until_it_is_acknowledged", of="amazon")
+class _AcknowledgesNothing(_Listens):
+    """never acknowledges what is stored"""
+
+    async def acknowledge(self, receipts: Sequence[str]) -> None:
+        del receipts
+
+
+@breaks("news_whose_answer_was_lost_comes_again", of="amazon")
+class _FallsOver(_Listens):
+    """breaks where an answer of the queue is lost"""
+
+    async def hear(self) -> Heard:
+        try:
+            return await super().hear()
+        except ChannelFault as fault:
+            raise KeyError("Messages") from fault
+
+
+@breaks("a_quiet_queue_is_waited_at", of="amazon")
+class _AsksWithoutEnd(_Listens):
+    """comes back at once from a queue in which nothing lies"""
+
+    async def hear(self) -> Heard:
+        self.kept["hearing"] = hearing = self.kept.get("hearing") or asyncio.ensure_future(super().hear())
+        done, _ = await asyncio.wait([hearing], timeout=0.1)
+        if not done:
+            return Heard((), ())
+        del self.kept["hearing"]
+        heard: Heard = await hearing
+        return heard
+
+
+@breaks("no_order_is_lost_with_news_that_is_lost_doubled_or_late", of="amazon")
+class _BelievesItsNews(_Listens):
+    """tells by polls only what its queue told of"""
+
+    async def hear(self) -> Heard:
+        heard = await super().hear()
+        self.kept["heard"] = self.kept.get("heard", b"") + b"".join(one.body for one in heard.deliveries)
+        return heard
+
+    async def poll_orders(
+        self, cursor: str | None, *, since: datetime | None = None, asked_at: datetime | None = None
+    ) -> OrderPage:
+        page = await super().poll_orders(cursor, since=since, asked_at=asked_at)
+        heard = self.kept.get("heard", b"")
+        orders = [(one, self.parse(one)) for one in page.deliveries]
+        known = [one for one, said in orders if any(getattr(each, "order_id", "").encode() in heard for each in said)]
+        return replace(page, deliveries=tuple(known))
+
+
+@breaks("no_order_is_lost_with_news_that_is_lost_doubled_or_late", of="amazon")
+class _CountsCopies(_Listens):
+    """gives each copy of a message a key of its own"""
+
+    async def hear(self) -> Heard:
+        heard = await super().hear()
+        pairs = zip(heard.deliveries, heard.receipts, strict=True)
+        return replace(heard, deliveries=tuple(replace(one, key=f"{one.key[:60]}{receipt}") for one, receipt in pairs))
+
+
 # Moves --------------------------------------------------------------------------------------------------------
 
 
@@ -800,6 +907,7 @@ _lie("a_whole_batch_is_read_at_once", batch_reads=500)
 _lie("a_file_of_the_whole_stock_tells_what_is_shown", has_stock_file=True)
 _lie("a_file_tells_nothing_older_than_declared", of="amazon", stock_file_age_s=0.0)
 _lie("an_order_that_is_asked_for_is_what_a_poll_tells", has_single_orders=True)
+_lie("a_sale_is_heard_of_and_is_what_a_poll_tells", has_queue=True)
 _lie("a_whole_batch_is_written", batch_writes=500)
 _lie("units_move_between_every_two_declared_states", movable_states=("available", "damaged"))
 _lie("every_listing_is_fetched_page_by_page", page_reads=500)

@@ -202,7 +202,7 @@ class FeedWriter:
         refuse("getFeed", reply)
         told = _typed(reply.body, _Feed, "the answer to getFeed")
         if told.processing_status in _UNDER_WAY:
-            return FeedReport(FeedState.UNDER_WAY)
+            return FeedReport(FeedState.UNDER_WAY, words=told.processing_status)
         if told.processing_status == "CANCELLED":
             return FeedReport(FeedState.CANCELLED, words="the feed is CANCELLED")
         if told.processing_status != "DONE" or not told.result_feed_document_id:

@@ -53,6 +53,7 @@ class AmazonKind:
             poll_orders_s=180.0,
             sweep_stock_s=3600.0,
             has_webhooks=False,
+            has_queue=True,
             has_single_orders=True,
             limits=(
                 Limit("searchOrders", 0.0056, 20),

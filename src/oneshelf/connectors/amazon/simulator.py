@@ -62,6 +62,8 @@ FAULTS = (
 class AmazonSimulator(Simulator):
     """One seller's account at Amazon, on one address for Login with Amazon and the Selling Partner API."""
 
+    news_faults = ("notification_lost", "notification_duplicate", "notification_reorder")
+
     def __init__(self, *, seed: int, speed: float, clock: Clock) -> None:
         super().__init__(kind="amazon", seed=seed, speed=speed, clock=clock, faults=FAULTS)
         self.habits = Habits()

@@ -30,6 +30,8 @@ CLOCKS_APART = timedelta(seconds=60)
 WINDOW_LEAST = timedelta(seconds=1)
 RECENT = timedelta(seconds=90)
 RESTARTS_MAX = 8
+# EBay promises no time by which an order is in the list: once a day a window goes back further than any lag seen.
+DEEP_EVERY, DEEP = timedelta(days=1), timedelta(days=3)
 # Lines that wait for their payment, of which we know the order's id by heart.
 UNPAID_MAX = 2000
 
@@ -39,8 +41,9 @@ class OrderCursor(msgspec.Struct, frozen=True, kw_only=True):
 
     `since`: nothing that changed before is asked for. `after`: the beginning of the next window, `before` its end;
     None: all until now. `offset`, `total`: within a window that cannot be cut; `restarts`: how often it has moved.
-    `asked_at`: when this poll began. `covered_at`: when the last poll that missed nothing began. `unpaid`: the lines of
-    orders that nobody has paid yet, with the order as which each is known.
+    `asked_at`: when this poll began. `covered_at`: when the last poll that missed nothing began. `deep_at`: of the last
+    one after which the window went back by days. `unpaid`: the lines of orders that nobody has paid yet, with the order
+    as which each is known.
     """
 
     since: datetime
@@ -52,6 +55,7 @@ class OrderCursor(msgspec.Struct, frozen=True, kw_only=True):
     asked_at: datetime | None = None
     is_certain: bool = True
     covered_at: datetime | None = None
+    deep_at: datetime | None = None
     unpaid: dict[str, parse.Commitment] = {}
 
     @classmethod
@@ -107,9 +111,11 @@ class OrderCursor(msgspec.Struct, frozen=True, kw_only=True):
         if self.before is not None:
             return msgspec.structs.replace(done, after=self.before, before=None), True
         asked_at = self.asked_at or self.after
+        is_deep = asked_at - (self.deep_at or self.since) >= DEEP_EVERY
         finished = msgspec.structs.replace(
             done,
-            after=max(self.since, asked_at - overlap),
+            after=max(self.since, asked_at - (DEEP if is_deep else overlap)),
+            deep_at=asked_at if is_deep else self.deep_at,
             asked_at=None,
             is_certain=True,
             covered_at=asked_at if is_certain else self.covered_at,

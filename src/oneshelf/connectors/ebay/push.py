@@ -8,16 +8,16 @@ createOrReplaceInventoryItem (checked 2026-11-26).
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime, timedelta
 
 from oneshelf.clock import Clock
 from oneshelf.connectors.ebay import inventory, trading
 from oneshelf.connectors.ebay.api import INVENTORY, EbayApi, is_success, refuse
+from oneshelf.connectors.ebay.day import is_day_used_up, seconds_to_the_next_day
 from oneshelf.connectors.ebay.inventory import BATCH_MAX, RowResult
 from oneshelf.connectors.ebay.json_reading import error_words
 from oneshelf.connectors.ebay.listings import LOOK_ALL_S, Listings
 from oneshelf.connectors.ebay.shelf import InInventory, InTrading, Place
-from oneshelf.connectors.ebay.zero import ZeroStrategy, is_day_used_up
+from oneshelf.connectors.ebay.zero import ZeroStrategy
 from oneshelf.domain.identity import ChannelSku
 from oneshelf.errors import MalformedError, invariant
 from oneshelf.sdk.bisect import push_each
@@ -34,7 +34,6 @@ PAUSE_S = 1.0
 CONCURRENT_S = 2.0
 # One lost reply is bad luck. After two in a batch the way to eBay is broken, and each more costs a deadline.
 LOST_REPLIES_MAX = 2
-_DAY_ENDS_AT_HOURS = (0, 7, 8)
 
 Send = Callable[[Sequence[StockWrite]], Awaitable[Sequence[WriteOutcome]]]
 
@@ -46,7 +45,7 @@ class Pusher:
         self._api = api
         self._listings = listings
         self._clock = clock
-        self._zero = ZeroStrategy(api, listings)
+        self._zero = ZeroStrategy(api, listings, clock=clock)
         # What is not as it was read, by eBay's own word, and what was read for this push.
         self._doubted: set[ChannelSku] = set()
         self._read: frozenset[ChannelSku] = frozenset()
@@ -268,10 +267,3 @@ def _is_about(problem: trading.Problem, place: InTrading) -> bool:
     if place.item_id not in problem.about and place.item_id not in problem.words:
         return False
     return not place.sku or place.sku in problem.about or problem.about <= {place.item_id}
-
-
-def seconds_to_the_next_day(now: datetime) -> float:
-    """Until a day may end at eBay: which clock its calendar follows is not documented, UTC or that of California."""
-    starts = (now.replace(hour=hour, minute=0, second=0, microsecond=0) for hour in _DAY_ENDS_AT_HOURS)
-    following = min(start if start > now else start + timedelta(days=1) for start in starts)
-    return (following - now).total_seconds() + 60.0

@@ -8,44 +8,44 @@ trading-user-guide/out-of-stock.html (checked 2026-11-26).
 
 from __future__ import annotations
 
-import re
 from contextlib import suppress
 from dataclasses import replace
 
+from oneshelf.clock import Clock
 from oneshelf.connectors.ebay import inventory, trading
 from oneshelf.connectors.ebay.api import EbayApi
+from oneshelf.connectors.ebay.day import is_day_used_up, seconds_to_the_next_day
 from oneshelf.connectors.ebay.listings import Listings
 from oneshelf.connectors.ebay.offers import Offers
 from oneshelf.connectors.ebay.shelf import InInventory, InTrading, Place, item_id_in
 from oneshelf.domain.identity import ChannelSku
 from oneshelf.errors import MalformedError, invariant
 from oneshelf.sdk.fault import ChannelFault, RefusedError
-from oneshelf.sdk.message import Accepted, Refused, Throttled, Unknown, WriteOutcome
+from oneshelf.sdk.message import Accepted, Refused, Throttled, Unknown, UsedUp, WriteOutcome
 
 SETTLES_S = 5.0
-# eBay documents no number for it.
-_DAILY_LIMIT = re.compile(r"\b250\b|\blimit|\bmaximum")
 
 
 class ZeroStrategy:
     """Takes listings off sale that eBay would not set to zero, and brings them back."""
 
-    def __init__(self, api: EbayApi, listings: Listings) -> None:
+    def __init__(self, api: EbayApi, listings: Listings, *, clock: Clock) -> None:
         self._api = api
         self._listings = listings
+        self._clock = clock
         self._offers = Offers(api, listings)
 
     # The Inventory API ---------------------------------------------------------------------------------------
 
     async def take_off_sale(self, channel_sku: ChannelSku, place: InInventory, words: str) -> WriteOutcome:
-        """Withdraw the offers; `words`: why zero was refused. A zero that fails both ways is Refused: it sells on."""
+        """Withdraw the offers; `words`: why zero was refused. Where that is refused too, it sells on."""
         try:
             await self._listings.aside.note(channel_sku, place.offers[0].listing_id)
             await self._offers.withdraw(place.offers)
             # Nothing is on sale now, so that nobody refuses the zero any more: it tells whoever looks that we did it.
             await self._offers.set(place.item, ())
         except RefusedError as refusal:
-            return Refused(f"zero is refused ({words}), and so is taking it off sale ({refusal}): {way_out(words)}")
+            return self._sells_on(f"so is taking it off sale ({refusal})", words)
         except ChannelFault as fault:
             return Unknown(f"zero is refused ({words}); taking it off sale: {fault}")
         self._listings.memory.put(channel_sku, replace(place, is_live=False))
@@ -84,6 +84,13 @@ class ZeroStrategy:
         with suppress(ChannelFault):
             await self._listings.aside.drop([channel_sku])
 
+    def _sells_on(self, why: str, words: str) -> WriteOutcome:
+        """Zero failed both ways. A day that is used up ends by itself; all else is for a person."""
+        said = f"zero is refused ({words}), and {why}: {way_out(words)}"
+        if is_day_used_up(words):
+            return UsedUp(seconds_to_the_next_day(self._clock.now()), said)
+        return Refused(said)
+
     # The Trading API -----------------------------------------------------------------------------------------
 
     async def end(self, channel_sku: ChannelSku, place: InTrading, words: str) -> WriteOutcome:
@@ -91,7 +98,7 @@ class ZeroStrategy:
         would be another one afterwards. `words`: why zero was refused."""
         if place.sku or item_id_in(channel_sku):
             what = "one of several variations" if place.sku else "a listing without a SKU"
-            return Refused(f"zero is refused ({words}), and {what} is not ended for it: {way_out(words)}")
+            return self._sells_on(f"{what} is not ended for it", words)
         try:
             await self._listings.aside.note(channel_sku, place.item_id)
             answer = await self._api.trading_write("EndFixedPriceItem", trading.end_item(place.item_id))
@@ -100,7 +107,7 @@ class ZeroStrategy:
         problems = trading.errors_in(answer)
         if trading.is_failure(answer) and not any(one.code in trading.ENDED_ALREADY for one in problems):
             refusal = trading.words_of(problems)
-            return Refused(f"zero is refused ({words}), and so is ending the listing ({refusal}): {way_out(words)}")
+            return self._sells_on(f"so is ending the listing ({refusal})", words)
         self._listings.memory.put(channel_sku, replace(place, is_live=False))
         return Accepted()
 
@@ -123,14 +130,8 @@ class ZeroStrategy:
         return Accepted()
 
 
-def is_day_used_up(words: str) -> bool:
-    """Whether the listing has been changed as often as eBay allows in a day."""
-    said = words.lower()
-    return "revis" in said and "selling limit" not in said and _DAILY_LIMIT.search(said) is not None
-
-
 def way_out(words: str) -> str:
     """What a person can do about a listing that sells on. `words`: why its zero was refused."""
     if is_day_used_up(words):
-        return "end it by hand, or write it again once the day is over at eBay: oneshelf listing retry"
+        return "end it by hand; it is tried again once the day is over at eBay"
     return "switch out-of-stock control on at eBay (Site preferences), or end it by hand"

@@ -34,7 +34,7 @@ from oneshelf.sdk.message import (
     WriteOutcome,
 )
 from oneshelf.sdk.secret_store import MemorySecretStore
-from oneshelf.sdk.simulator import BookOrder, CatalogueItem, Simulator
+from oneshelf.sdk.simulator import BookOrder, CatalogueItem, SimulatedAccount, Simulator
 from oneshelf.sdk.virtual_time import VirtualClock
 
 CHANNEL = Channel("conformance")
@@ -114,6 +114,11 @@ class Bench:
         config = config_of(self.simulator, webhook_secrets=webhook_secrets)
         return open_connector(self.kind, config, http=self.http, clock=self.clock)
 
+    def open_account(self, account: SimulatedAccount) -> Connector:
+        """A connector of another kind of account at the same channel."""
+        config = ChannelConfig(channel=CHANNEL, settings=account.settings, secrets=account.secrets)
+        return open_connector(self.kind, config, http=self.http, clock=self.clock)
+
     @asynccontextmanager
     async def another(self, *, items: int = 5, units: int = 10) -> AsyncIterator[Bench]:
         """A bench of its own, of the same seed, with so many listings."""
@@ -150,8 +155,12 @@ class Bench:
         return connector.verify(request)
 
     async def told(self, request: Request) -> list[Message]:
-        """What a webhook says, and the order itself where it only names one that can be fetched."""
-        messages = list(self.parsed(await self.verified(request)))
+        """What a webhook says, see `said`."""
+        return await self.said(await self.verified(request))
+
+    async def said(self, delivery: Delivery) -> list[Message]:
+        """What a delivery says, and the order itself where it only names one that can be fetched."""
+        messages = list(self.parsed(delivery))
         for message in tuple(messages):
             if isinstance(message, OrderHint) and message.order_id and isinstance(self.connector, FetchesOrders):
                 order = await self.patiently(partial(self.connector.fetch_order, message.order_id))

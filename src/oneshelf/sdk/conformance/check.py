@@ -68,7 +68,7 @@ class Check:
 
 CHECKS: dict[str, Check] = {}
 # Rules of which every check reads, writes or polls.
-ASKING_RULES = frozenset({"polling", "orders", "stock", "writes", "feed", "faults", "limits"})
+ASKING_RULES = frozenset({"polling", "orders", "stock", "writes", "feed", "news", "faults", "limits"})
 
 
 def _always(_capability: Capability) -> str:
@@ -134,6 +134,10 @@ def no_stock_file(declared: Capability) -> str:
 
 def no_feed(declared: Capability) -> str:
     return "" if declared.feed_writes else "feed_writes is 0"
+
+
+def no_queue(declared: Capability) -> str:
+    return "" if declared.has_queue else "has_queue is false"
 
 
 def no_single_orders(declared: Capability) -> str:

@@ -16,6 +16,7 @@ from oneshelf.sdk.conformance import (
     feed,
     house,
     moves,
+    news,
     orders,
     parsing,
     polling,
@@ -31,7 +32,7 @@ from oneshelf.sdk.quality import PROVED_BY, Quality, quality_of
 from oneshelf.sdk.virtual_time import StalledError, VirtualClock, run_virtually
 
 # Imported for the checks that they add.
-MODULES = (parsing, signatures, polling, orders, stock, stock_file, writes, moves, feed, devices, faults, house)
+MODULES = (parsing, signatures, polling, orders, stock, stock_file, writes, moves, feed, news, devices, faults, house)
 SEED = 7
 
 

@@ -100,7 +100,7 @@ async def one(request: Request) -> Response:
 async def overrule(request: Request) -> Response:
     """What was beaten is right. Sent twice, units move once."""
     form, wanted = await form_of(request), request.path_params["conflict_id"]
-    told: dict[str, object] = {"by": person_of(request) or form.text("by"), **form.filled("reason")}
+    told: dict[str, object] = {"by": person_of(request) or form.text("by"), **form.filled("reason", "right")}
     done = await api.ruled(engine_of(request), wanted, ruling_from(told))
     return await _shown(request, Said(sentence(done.detail)))
 
@@ -114,7 +114,7 @@ async def _shown(request: Request, said: Said | None = None) -> Response:
         "at": at,
         "meaning": MEANINGS[row.kind],
         "state_told": STATES[row.state],
-        "can_overrule": row.state in {"open", "decided"} and row.kind != "equivocation",
+        "can_overrule": row.state in {"open", "decided"},
         "person": person_of(request),
     }
     return page(request, "conflict.html", context, said=said)

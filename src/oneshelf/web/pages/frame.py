@@ -79,6 +79,7 @@ _environment.filters |= {
     "age": wording.age,
     "instant": wording.instant,
     "why_held": wording.why_held,
+    "of_feed": wording.of_feed,
     "address": lambda name: quote(name, safe=""),
     "sentence": wording.sentence,
     "headings": wording.headings,

@@ -44,6 +44,9 @@ def alarms(
         elif one.is_poll_late:
             words = "its orders have not been asked for in three turns of the poll"
             found.append(Alarm(f"{one.channel} is late", words, one.poll_age_s, place, "See the channel"))
+        if one.feed_stuck_s is not None:
+            what = f"a feed is stuck at {one.channel}"
+            found.append(Alarm(what, wording.of_feed(one), one.feed_age_s, place, "See the channel"))
         window = windows.get(one.channel)
         if window is not None and window.is_blind and one.mode == "live":
             words = "sales there can be seen by nothing now: what could run out is shared as if it were scarce"
