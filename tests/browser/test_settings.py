@@ -202,3 +202,20 @@ async def test_a_person_sets_a_second_factor_up_and_logs_in_with_it(browser: Bro
                 await visit.page.get_by_label("recovery code").fill(codes[0].lower())
                 await visit.page.get_by_role("button", name="Log in").click()
                 await expect(visit.page.get_by_role("link", name="Account")).to_be_visible()
+
+
+async def test_who_is_logged_out_while_typing_is_told_and_loses_nothing(browser: Browser, dsn: str) -> None:
+    async with open_shop(dsn) as shop:
+        await furnish(shop)
+        async with served(shop) as address, looking_at(browser, shop, address) as visit:
+            await log_in(visit)
+            await visit.page.goto(f"{visit.address}/stock")
+            await visit.page.locator("form#receive").get_by_label("Units").fill("12")
+            async with shop.database.transaction() as tx:
+                await users.sign_out(tx, "anna")
+            notice = visit.page.locator("#logged-out")
+            await expect(notice).to_contain_text("not logged in any more")
+            await expect(notice).to_be_in_viewport()
+            await expect(visit.page.locator("#stale")).to_be_hidden()
+            await expect(visit.page.locator("h1")).to_have_text("Stock")
+            await expect(visit.page.locator("form#receive").get_by_label("Units")).to_have_value("12")

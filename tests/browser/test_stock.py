@@ -89,3 +89,25 @@ async def test_a_count_is_entered_and_ruled_by_keyboard_on_a_phone(browser: Brow
             assert (visit.complaints, await violations(visit)) == ([], [])
         told = (await shop.client.get("/v1/skus/PLATE-27CM")).json()
         assert told["available"] == 31
+
+
+async def test_a_refused_form_is_mended_by_keyboard_where_it_stands(browser: Browser, dsn: str) -> None:
+    async with open_shop(dsn) as shop:
+        await work(shop)
+        async with served(shop) as address, looking_at(browser, shop, address, width=390) as visit:
+            await visit.page.goto(f"{visit.address}/stock?sku=VASE-TALL&shipment=PO-2026-117#unload")
+            form = visit.page.locator("form#unload")
+            units = form.get_by_label("Units")
+            await units.fill("2.5")
+            await units.press("Enter")
+            await expect(form.get_by_role("status")).to_contain_text("whole number")
+            await expect(units).to_be_focused()
+            await expect(units).to_be_in_viewport()
+            await expect(form.get_by_label("Number of the shipment")).to_have_value("PO-2026-117")
+            assert await barriers(visit) == []
+            visit.complaints.clear()  # Of the status 422.
+            await units.fill("2")
+            await units.press("Enter")
+            await expect(form.get_by_role("status")).to_contain_text("22 are still to come")
+            await expect(units).to_have_value("")
+            assert (visit.complaints, await violations(visit)) == ([], [])

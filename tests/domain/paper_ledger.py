@@ -480,7 +480,7 @@ class PaperLedger:
             return {"kind": "TransferEnded"}
         over, missing = max(0, units - under_way), max(0, under_way - units)
         self.shift(sku, units - over, "in_transit", f"{target} available")
-        self.shift(sku, over, "found", f"{target} available")
+        self.shift(sku, over, "found", f"{target} quality_control")
         lost = missing if is_last else 0
         self.shift(sku, lost, "in_transit", "shrinkage")
         self.transfers[sku, name] = {target: missing - lost}

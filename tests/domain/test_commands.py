@@ -175,13 +175,23 @@ def test_a_transfer_takes_only_what_is_free() -> None:
     assert ask(on, arrive(3)) == NoSuchTransfer("t1", MUG)
 
 
+def test_what_arrives_beyond_what_was_sent_is_sold_to_nobody_before_a_person_has_looked() -> None:
+    on = shelf(MUG=5)
+    ask(on, dispatch(4))
+    arrived = ask(on, arrive(4000))
+    assert arrived == Arrived(4000, units_over=3996, units_lost=0, available=4)
+    assert figures(on, at=HAMBURG) == {"available": 4, "quality_control": 3996}
+    assert "3996 more than were sent wait in quality control" in in_words(arrived)
+    assert_sound(on)
+
+
 @pytest.mark.parametrize(("came", "over", "lost"), [(2, 0, 1), (0, 0, 3), (5, 2, 0)])
 def test_a_transfer_that_arrives_short_or_over_says_by_how_much(came: int, over: int, lost: int) -> None:
     on = shelf(MUG=5)
     ask(on, dispatch(3))
-    assert ask(on, arrive(came)) == Arrived(came, over, lost, available=came)
+    assert ask(on, arrive(came)) == Arrived(came, over, lost, available=came - over)
     assert ask(on, arrive(1)) == TransferEnded("t1", MUG, units_sent=3, units_arrived=came, units_lost=lost)
-    assert figures(on, at=HAMBURG).get("available", 0) == came
+    assert figures(on, at=HAMBURG).get("available", 0) == came - over
     assert (Reason.LOST_IN_TRANSIT in reasons(on), Reason.ARRIVED_OVER in reasons(on)) == (lost > 0, over > 0)
     assert_sound(on)
 

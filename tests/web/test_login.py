@@ -264,3 +264,38 @@ async def test_a_form_that_is_none_is_no_failure(house: House, body: bytes) -> N
         kind = {"content-type": "application/x-www-form-urlencoded"}
         answer = await house.client.post(path, content=body, headers={**OWN, **kind})
         assert answer.status_code in {401, 410, 413}
+
+
+BROWSER = {**OWN, "accept": "text/html,application/xhtml+xml"}
+
+
+async def test_a_person_is_told_on_a_page_what_the_role_may_not(house: House) -> None:
+    await a_person(house, role=Role.VIEWER)
+    await log_in(house)
+    for answer in (await post(house, "/stock", BROWSER), await house.client.get("/settings/people", headers=BROWSER)):
+        assert (answer.status_code, answer.headers["content-type"]) == (403, "text/html; charset=utf-8")
+        assert "Not allowed" in answer.text
+        assert "Nothing was done" in answer.text
+    page = (await house.client.get("/stock")).text
+    assert 'class="only-look"' in page
+    assert "takes another role" in page
+    assert "only-look" not in (await house.client.get("/account")).text + (await house.client.get("/skus")).text
+    program = await post(house, "/stock")
+    assert program.json()["needs"] == "stock:write"
+    nowhere = await house.client.get("/stokc", headers=BROWSER)
+    assert (nowhere.status_code, "Not found" in nowhere.text) == (404, True)
+    assert (await house.client.get("/stokc")).json()["status"] == 404
+
+
+async def test_who_was_logged_out_while_typing_is_told_so_and_what_is_typed_is_sent_again(house: House) -> None:
+    await a_person(house)
+    await log_in(house)
+    async with house.database.transaction() as tx:
+        await users.sign_out(tx, "anna")
+    house.later()
+    answer = await post(house, "/stock", BROWSER, type="receive")
+    assert (answer.status_code, "not logged in any more" in answer.text) == (401, True)
+    assert 'href="/login?next=%2Fstock"' in answer.text
+    refresh = await house.client.get("/stock", headers={"accept": "text/html", "hx-request": "true"})
+    assert (refresh.status_code, refresh.json()["status"]) == (401, 401)
+    assert (await house.client.get("/stock", headers=BROWSER)).headers["location"] == "/login?next=%2Fstock"

@@ -212,14 +212,30 @@ async def test_a_plan_shows_its_pools_before_it_is_saved_and_keeps_its_order(sho
         ({"share paper": "80%", "rebalance_points": "ten"}, "Follow sales by"),
     ):
         answer = await sent(shop, "/rules/pools", {"sku": "MUG", **wrong, "act": "save"})
-        assert (answer.status_code, words in answer.text) == (422, True), answer.text
+        assert (answer.status_code, words in said(answer)) == (422, True), answer.text
+        [form] = re.findall(r'<form[^>]* id="form">(.*?)</form>', answer.text, re.S)
+        assert 'name="sku" value="MUG"' in form
+        for name, typed in wrong.items():
+            assert re.search(rf'name="{name}" value="{typed}"|value="{typed}" selected', form), (name, form)
+    assert re.search(r'name="rebalance_points"[^>]*aria-invalid', form)
+
+
+async def test_a_plan_of_a_channel_that_is_no_share_points_to_its_field(shop: Shop) -> None:
+    await a_mug(shop)
+    answer = await sent(shop, "/rules/pools", {"sku": "MUG", "share paper": "-1", "act": "preview"})
+    assert "Share paper is '-1'; it must be a percentage such as 80%" in said(answer)
+    assert re.search(r'name="share paper" value="-1"[^>]*aria-invalid', answer.text)
+    nobody = await sent(shop, "/rules/pools", {"sku": "NOBODY", "share paper": "1", "act": "preview"})
+    assert (nobody.status_code, "no SKU NOBODY" in said(nobody)) == (404, True)
+    assert 'name="share paper" value="1"' in nobody.text
 
 
 async def test_a_rule_with_what_is_no_number_is_refused_by_the_name_of_its_field(shop: Shop) -> None:
     await a_mug(shop)
     answer = await sent(shop, "/rules", {"sku": "MUG", "buffer_units": "some", "act": "save"})
     assert answer.status_code == 422
-    assert "Buffer" in answer.text
+    assert "Buffer" in said(answer)
+    assert 'name="buffer_units" inputmode="numeric" value="some"' in answer.text
 
 
 async def test_a_channel_goes_live_by_what_a_person_ticked_and_signed(shop: Shop) -> None:

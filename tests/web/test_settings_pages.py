@@ -239,3 +239,45 @@ async def test_a_viewer_sees_health_and_no_other_setting(house: House) -> None:
             assert (await house.client.get(path)).status_code == 403
     assert (await house.client.post("/settings/people", data={"name": "eve"}, headers=OWN)).status_code == 403
     assert PASSWORD not in (await house.client.get("/account")).text
+
+
+async def test_a_count_is_signed_by_whoever_is_logged_in_and_by_no_name_that_is_typed(house: House) -> None:
+    await a_person(house, role=Role.WAREHOUSE)
+    await log_in(house)
+    for path, body in (
+        ("/v1/locations", {"locations": [{"location": "BER"}]}),
+        ("/v1/skus", {"skus": [{"sku": "MUG"}]}),
+        ("/v1/commands", {"commands": [{"type": "receive", "key": "1", "sku": "MUG", "location": "BER", "units": 5}]}),
+    ):
+        assert (await house.client.post(path, json=body, headers=OWN)).is_success
+    wish = {"task": "w1", "location": "BER", "limit": "9", "threshold_units": "0", "threshold_percent": "0"}
+    assert (await post(house, "/stock", type="open", by="ben", **wish)).status_code == 303
+    line = {"sku": "MUG", "round": "1", "by": "ben"}
+    shown = await post(house, "/stock/counts/w1", act="enter", units="4", **line)
+    assert "Signed by anna" in shown.text
+    await post(house, "/stock/counts/w1", act="accept", reason="gone", **line)
+    told = (await house.client.get("/v1/count-tasks/w1")).json()
+    [counted] = told["lines"]
+    assert (told["count"]["opened_by"], counted["counted_by"], counted["decided_by"]) == ("anna", "anna", "anna")
+
+
+async def test_a_rule_and_a_plan_are_put_down_to_whoever_made_them(house: House) -> None:
+    await a_person(house, role=Role.OPERATOR)
+    await log_in(house)
+    assert (await post(house, "/rules", act="save", buffer_units="2")).status_code == 200
+    [rule] = (await house.client.get("/v1/policies")).json()["policies"]
+    assert rule["set_by"] == "anna"
+    assert "anna" in (await house.client.get("/rules/history")).text
+
+
+async def test_a_token_and_a_person_that_cannot_be_keep_what_was_typed(house: House) -> None:
+    await a_person(house)
+    await log_in(house)
+    token = {"name": "till", "days": "-3", "rate": "7", "scope": "stock:write"}
+    wrong = await post(house, "/settings/tokens", **token)
+    assert (wrong.status_code, said(wrong)) == (422, "Days must be a whole number from 0 to 3660.")
+    for name in ("name", "days", "rate"):
+        assert f'name="{name}" value="{token[name]}"' in wrong.text
+    assert 'value="stock:write" checked' in wrong.text
+    nobody = await post(house, "/settings/people", name="n" * 121, role="viewer")
+    assert (nobody.status_code, "n" * 121 in nobody.text, "121 characters" in said(nobody)) == (422, True, True)

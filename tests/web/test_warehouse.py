@@ -141,8 +141,51 @@ async def filled(shop: Shop, form: str, **fields: str) -> httpx2.Response:
     [inside] = re.findall(rf'<form[^>]* id="{form}">(.*?)</form>', page, re.S)
     hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', inside))
     answer = await sent(shop, "/stock", **{**hidden, **fields})
-    assert answer.status_code == 200, answer.text
+    assert answer.status_code in {200, 303}, answer.text
     return answer
+
+
+def beside(answer: httpx2.Response, form: str) -> tuple[str, dict[str, str], str]:
+    """What a form that was sent says now, what stands in its fields, and which field it points to."""
+    [inside] = re.findall(rf'<form[^>]* id="{form}">(.*?)</form>', answer.text, re.S)
+    found = re.search(rf'id="said-{form}" class="said bad" role="status">.*?</span> (.*?)</p>', inside, re.S)
+    assert found, inside
+    fields = re.findall(r'<input[^>]* name="(\w+)"[^>]* value="([^"]*)"|<input name="(\w+)" value="([^"]*)"', inside)
+    stands = {one or other: unescape(value or same) for one, value, other, same in fields}
+    stands |= dict(re.findall(r'<select name="(\w+)"[^>]*>.*?value="([^"]*)" selected', inside))
+    wrong = re.search(r'name="(\w+)"[^>]*aria-invalid', inside)
+    return unescape(found[1]), stands, wrong[1] if wrong else ""
+
+
+async def test_a_form_that_was_refused_says_why_beside_its_field_and_keeps_what_was_typed(shop: Shop) -> None:
+    line = {"shipment_id": "PO-7", "sku": "MUG", "units": "7.5"}
+    wrong = await sent(shop, "/stock", type="unload", key="k1", **line)
+    words, stands, field = beside(wrong, "unload")
+    assert (wrong.status_code, words) == (422, "Units must be a whole number of units, not '7.5'.")
+    assert (stands | line == stands, field) == (True, "units")
+    assert wrong.text.count('class="said') == 1
+    unknown = await sent(shop, "/stock", type="unload", key="k2", **{**line, "units": "7"})
+    words, stands, _ = beside(unknown, "unload")
+    assert (unknown.status_code, "no MUG was announced as shipment PO-7" in words) == (409, True)
+    assert stands["units"] == "7"
+    send = {"sku": "CAP", "origin": BERLIN, "target": BERLIN, "units": "4", "transfer_id": "t1"}
+    words, stands, _ = beside(await sent(shop, "/stock", type="dispatch", key="k3", **send), "dispatch")
+    assert "goes nowhere" in words
+    assert (stands["origin"], stands["target"]) == (BERLIN, BERLIN)
+    many = {"task": "a/b", "location": BERLIN, "limit": "20", "threshold_units": "0", "threshold_percent": "0"}
+    words, stands, _ = beside(await sent(shop, "/stock", type="open", **many, by="Ben"), "open")
+    assert "stands in addresses" in words
+    assert (stands["task"], stands["by"]) == ("a/b", "Ben")
+
+
+async def test_a_count_that_was_begun_is_not_lost_by_a_figure_that_is_none(shop: Shop) -> None:
+    begun = await sent(shop, "/stock", type="begin", sku="MUG", location=BERLIN)
+    [token] = re.findall(r'name="token" value="([^"]*)"', begun.text)
+    fields = {"sku": "MUG", "location": BERLIN, "figure": "on_hand", "token": token}
+    wrong = await sent(shop, "/stock", type="count", key="k1", **fields, units="")
+    assert beside(wrong, "count")[1]["token"] == token
+    nobody = await sent(shop, "/stock", type="begin", sku="NOBODY", location=BERLIN)
+    assert (nobody.status_code, "no SKU NOBODY" in beside(nobody, "count")[0]) == (404, True)
 
 
 async def test_the_page_shows_what_waits_and_its_forms_do_it(shop: Shop) -> None:
@@ -188,8 +231,8 @@ async def test_a_customer_sends_units_back_by_the_form(shop: Shop) -> None:
 async def test_a_count_is_made_on_its_page_without_seeing_the_figure(shop: Shop) -> None:
     fields = {"limit": "20", "threshold_units": "0", "threshold_percent": "0", "by": "Ben"}
     opened = await filled(shop, "open", type="open", task="w1", location=BERLIN, pattern="M*", **fields)
-    assert "1 SKUs are to be counted in w1" in said(opened)
-    assert 'data-count="w1"' in opened.text
+    assert opened.headers["location"] == "/stock/counts/w1"
+    assert 'data-count="w1"' in (await shop.client.get("/stock")).text
     page = (await shop.client.get("/stock/counts/w1")).text
     assert 'data-enter="MUG"' in page
     assert ">10<" not in page
@@ -201,12 +244,43 @@ async def test_a_count_is_made_on_its_page_without_seeing_the_figure(shop: Shop)
     assert "counted again" in said(again)
     stale = await sent(shop, "/stock/counts/w1", act="enter", units="9", **told)
     assert (stale.status_code, "round 2, not 1" in stale.text) == (409, True)
+    wrong = await sent(shop, "/stock/counts/w1", act="enter", units="9,5", **{**told, "round": "2"})
+    assert (wrong.status_code, 'value="9,5"' in wrong.text, "whole number" in wrong.text) == (422, True, True)
     await sent(shop, "/stock/counts/w1", act="enter", units="9", **{**told, "round": "2"})
     done = await sent(shop, "/stock/counts/w1", act="accept", reason="one was stolen", **{**told, "round": "2"})
     assert "1 units moved, 9 available" in said(done)
     assert 'data-done="MUG"' in done.text
+    assert "round 2, not 1" in stale.text[stale.text.index('data-enter="MUG"') :]
     assert (await shop.client.get("/stock/counts/NOBODY")).status_code == 404
+    assert (await sent(shop, "/stock/counts/NOBODY", act="enter", units="9", **told)).status_code == 404
     assert (await sent(shop, "/stock/counts/w1", act="forget", **told)).status_code == 422
+
+
+async def test_a_count_has_a_number_that_a_browser_can_ask_for(shop: Shop) -> None:
+    for number in (".", "..", "a/b"):
+        answer = await post(shop, "/v1/count-tasks", 422, task=number, location=BERLIN, by="Ben")
+        assert "stands in addresses" in answer["detail"]
+
+
+async def test_skus_and_locations_are_named_and_low_stock_is_ruled_on_the_page(shop: Shop) -> None:
+    def answered(answer: httpx2.Response) -> str:
+        return unescape(re.findall(r'class="said good" role="status">.*?</span> (.*?)</p>', answer.text, re.S)[0])
+
+    assert answered(await sent(shop, "/stock", type="add_sku", sku="TEAPOT", title="Tea pot")) == "TEAPOT is named."
+    assert "was known" in answered(await sent(shop, "/stock", type="add_sku", sku="TEAPOT"))
+    assert answered(await sent(shop, "/stock", type="add_location", location="KIEL")) == "KIEL is named."
+    assert (await get(shop, "/v1/skus/TEAPOT"))["title"] == "Tea pot"
+    assert "empty" in beside(await sent(shop, "/stock", type="add_location", location=" "), "add_location")[0]
+    rule = {"type": "reorder", "sku": "MUG", "by": "Ben"}
+    said_now = await sent(shop, "/stock", **rule, units="12")
+    assert 'data-low="MUG"' in said_now.text
+    assert "SKU MUG at 12 units" in said_now.text
+    both = await sent(shop, "/stock", **rule, units="12", cover_days="3")
+    words, stands, _ = beside(both, "reorder")
+    assert (both.status_code, "one of them" in words, stands["cover_days"]) == (422, True, "3")
+    nobody = await sent(shop, "/stock", **{**rule, "sku": "NOBODY"}, units="12")
+    assert (nobody.status_code, "no SKU NOBODY" in beside(nobody, "reorder")[0]) == (404, True)
+    assert "Nobody has said when" in (await sent(shop, "/stock", **{**rule, "type": "end_reorder"})).text
 
 
 async def test_what_is_low_is_on_the_page(shop: Shop) -> None:

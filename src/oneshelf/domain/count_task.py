@@ -82,8 +82,8 @@ class CountWish:
     threshold: Threshold = field(default_factory=Threshold)
 
     def __post_init__(self) -> None:
-        if "/" in self.task:
-            raise MalformedError(f"the number of a count {self.task!r} holds a slash; it stands in addresses")
+        if "/" in self.task or self.task in {".", ".."}:
+            raise MalformedError(f"the number {self.task!r} of a count stands in addresses: no slash, not dots alone")
         if not 1 <= self.limit <= SKUS_MAX:
             raise MalformedError(f"limit is {self.limit}; a count is of 1 to {SKUS_MAX} SKUs")
         if self.skus and (self.pattern or self.sales_classes or self.only_drifting):

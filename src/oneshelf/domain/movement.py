@@ -37,7 +37,7 @@ class Reason(StrEnum):
     MOVED = "moved"
     DISPATCHED = "dispatched"
     ARRIVED = "arrived"
-    ARRIVED_OVER = "arrived_over"  # more came than was sent
+    ARRIVED_OVER = "arrived_over"  # more came than was sent: it waits in quality control
     LOST_IN_TRANSIT = "lost_in_transit"
     RETURNED = "returned"
     ASSEMBLED = "assembled"

@@ -91,7 +91,7 @@ class CountedShort:
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """Done: `units` are available, `units_over` of them more than were sent. `units_lost` will not come any more."""
+    """Done: `units` are there, `units_over` of them beyond what was sent: in quality control. `units_lost` are gone."""
 
     units: int
     units_over: int
@@ -323,7 +323,8 @@ def _done_in_words(outcome: Posted | Reserved | Claimed | Released | CountedShor
         case CountedShort(units_moved, available, units_short):
             return f"posted: {units_moved} units moved, {available} available; {units_short} promised units are short"
         case Arrived(units, units_over, units_lost, available):
-            return f"arrived: {units} units, {units_over} over, {units_lost} lost; {available} available"
+            over = f"; {units_over} more than were sent wait in quality control: look at them" if units_over else ""
+            return f"arrived: {units} units, {units_over} over, {units_lost} lost; {available} available{over}"
         case _:
             assert_never(outcome)
 

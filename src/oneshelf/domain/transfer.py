@@ -71,9 +71,11 @@ def _arrive(shelf: Shelf, command: Arrive) -> Arrived | NoRoom | NoSuchTransfer 
     over = command.units - sent
     lost = transfer.units_under_way - sent if command.is_last else 0
     way, there = Account(Outside.IN_TRANSIT), Account(StockState.AVAILABLE, transfer.target)
+    # More than was sent is a slip of the pen or somebody else's: on hand, and for sale once a person has looked.
+    aside = Account(StockState.QUALITY_CONTROL, transfer.target)
     for origin, target, units, reason in (
         (way, there, sent, Reason.ARRIVED),
-        (Account(Outside.FOUND), there, over, Reason.ARRIVED_OVER),
+        (Account(Outside.FOUND), aside, over, Reason.ARRIVED_OVER),
         (way, Account(Outside.SHRINKAGE), lost, Reason.LOST_IN_TRANSIT),
     ):
         shelf.move(transfer.sku, origin=origin, target=target, units=units, reason=reason, source=transfer.source)

@@ -18,9 +18,10 @@ from oneshelf.web import allocation_outputs as outputs
 from oneshelf.web import described
 from oneshelf.web.allocation_inputs import allocation_from, plan_scope_from, refilled_sku_from
 from oneshelf.web.api import After, Limit, pair_from, unknown_sku
+from oneshelf.web.auth import actor_of
 from oneshelf.web.bodies import read_json
 from oneshelf.web.engine import EngineOf
-from oneshelf.web.policies import ACTOR, unknown_scope
+from oneshelf.web.policies import unknown_scope
 from oneshelf.web.policy_inputs import scope_key_from
 from oneshelf.web.problems import DOCUMENTED
 from oneshelf.web.questions import only_known_questions
@@ -52,7 +53,7 @@ async def put_allocation(request: Request, engine: EngineOf) -> outputs.Allocate
 
     Saying the same again changes nothing and refills nothing.
     """
-    outcome = await put_plan(engine.database, allocation_from(await read_json(request)), actor=ACTOR)
+    outcome = await put_plan(engine.database, allocation_from(await read_json(request)), actor=actor_of(request))
     if isinstance(outcome, UnknownSku | UnknownChannel):
         raise unknown_scope(outcome)
     engine.wake(["plan"])
@@ -62,7 +63,7 @@ async def put_allocation(request: Request, engine: EngineOf) -> outputs.Allocate
 @router.delete("/policies/allocations", openapi_extra=described.body("PlanScopeIn"))
 async def delete_allocation(request: Request, engine: EngineOf) -> outputs.EndedAllocationOut:
     """Have no allocation plan for a scope any more: a wider one holds, or none."""
-    ended = await end_plan(engine.database, plan_scope_from(await read_json(request)), actor=ACTOR)
+    ended = await end_plan(engine.database, plan_scope_from(await read_json(request)), actor=actor_of(request))
     if isinstance(ended, UnknownSku | UnknownChannel):
         raise unknown_scope(ended)
     engine.wake(["plan"])

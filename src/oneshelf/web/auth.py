@@ -90,7 +90,7 @@ class Door:
             return None
         principal = await self._identified(request, is_safe=is_safe, is_act=not _refreshes_itself(request))
         if principal is None:
-            if request.method == "GET" and _is_page(path) and self._token:
+            if request.method == "GET" and is_page(path) and self._token:
                 shown = request.query_params.get("token", "")
                 if _same(shown.encode(), self._token):
                     return self._welcome(request)
@@ -99,6 +99,12 @@ class Door:
         if not principal.may(needed):
             return _too_little(principal, needed)
         return await self._too_fast(request, principal)
+
+    def lets_send(self, request: Request) -> bool:
+        """Whether who is looking at this page may send its forms; what somebody unknown is shown, they may."""
+        _, needed = self._needs.of("POST", request.scope["path"])
+        principal = principal_of(request.scope)
+        return needed is OPEN or principal is None or principal.may(needed)
 
     async def still_lets_in(self, request: Request) -> bool:
         """Whether who asked could ask the same again: what goes on being answered ends when a person or token does."""
@@ -159,7 +165,9 @@ class Door:
                 is_known = await access.is_anybody_known(tx)
             if not is_known:
                 return _not_this_machine()
-        if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+        # A page that refreshes itself stays as it is, with what is typed into it: it says that nobody is logged in.
+        is_opened = request.method == "GET" and not _refreshes_itself(request)
+        if is_opened and "text/html" in request.headers.get("accept", ""):
             async with self._database.transaction() as tx:
                 has_users = await users.is_any(tx)
             if has_users:
@@ -233,6 +241,12 @@ class Door:
 def principal_of(scope: AsgiScope) -> Principal | None:
     """Who asks, as the door has found it; None where the route is open to all."""
     return cast("Principal | None", scope.get(_PRINCIPAL))
+
+
+def actor_of(request: Request) -> str:
+    """Who is put down as having changed a rule: the person or the program by name; "api" where nobody is told apart."""
+    principal = principal_of(request.scope)
+    return principal.name if principal is not None and principal.via in (Via.SESSION, Via.TOKEN) else "api"
 
 
 def session_of(request: Request) -> str:
@@ -325,7 +339,8 @@ def _is_for_this_machine(request: Request) -> bool:
     return not host or host == "localhost" or host.endswith(".localhost") or is_address(host)
 
 
-def _is_page(path: str) -> bool:
+def is_page(path: str) -> bool:
+    """Whether a person may look at this address, and not only a program or a page itself."""
     return not path.startswith(_NO_PAGES)
 
 

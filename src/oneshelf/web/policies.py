@@ -19,6 +19,7 @@ from oneshelf.storage import policies
 from oneshelf.web import described
 from oneshelf.web import policy_outputs as outputs
 from oneshelf.web.api import After, At, Limit, pair_from
+from oneshelf.web.auth import actor_of
 from oneshelf.web.bodies import read_json
 from oneshelf.web.engine import EngineOf
 from oneshelf.web.policy_inputs import (
@@ -34,7 +35,6 @@ from oneshelf.web.questions import only_known_questions
 router = APIRouter(prefix="/v1", tags=["policies"], responses=DOCUMENTED, dependencies=[Depends(only_known_questions)])
 
 # There are no users yet: whoever has the one token is this.
-ACTOR = "api"
 LISTING_LENGTH_MAX = 500
 
 
@@ -60,7 +60,7 @@ async def list_policies(
 async def put_policy(request: Request, engine: EngineOf) -> outputs.RuledOut:
     """Have this rule, and no other, for its scope; one that states nothing ends it. Its listings are planned anew."""
     rule = policy_rule_from(await read_json(request))
-    outcome = await put_rule(engine.database, rule, actor=ACTOR)
+    outcome = await put_rule(engine.database, rule, actor=actor_of(request))
     if isinstance(outcome, UnknownSku | UnknownChannel):
         raise unknown_scope(outcome)
     engine.wake(["plan"])
@@ -70,7 +70,7 @@ async def put_policy(request: Request, engine: EngineOf) -> outputs.RuledOut:
 @router.delete("/policies", openapi_extra=described.body("ScopeIn"))
 async def delete_policy(request: Request, engine: EngineOf) -> outputs.EndedOut:
     """State nothing for a scope any more. The body names the scope; its listings are planned anew."""
-    ended = await end_rule(engine.database, scope_from(await read_json(request)), actor=ACTOR)
+    ended = await end_rule(engine.database, scope_from(await read_json(request)), actor=actor_of(request))
     if isinstance(ended, UnknownSku | UnknownChannel):
         raise unknown_scope(ended)
     engine.wake(["plan"])
@@ -81,7 +81,7 @@ async def delete_policy(request: Request, engine: EngineOf) -> outputs.EndedOut:
 async def put_group(request: Request, engine: EngineOf) -> outputs.GroupedOut:
     """Have a SKU in a group, or in none. A SKU is in one group at most."""
     wish = grouping_from(await read_json(request))
-    if refusal := await put_in_group(engine.database, wish.sku, wish.sku_group, actor=ACTOR):
+    if refusal := await put_in_group(engine.database, wish.sku, wish.sku_group, actor=actor_of(request)):
         raise ProblemError(404, in_words(refusal), kind="unknown-sku")
     engine.wake(["plan"])
     return outputs.GroupedOut(sku=wish.sku, sku_group=wish.sku_group)

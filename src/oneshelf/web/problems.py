@@ -137,7 +137,8 @@ async def _invalid(_request: Request, failure: Exception) -> Response:
     return problem(422, in_words(cast(RequestValidationError, failure).errors()), kind="unacceptable")
 
 
-async def _http(_request: Request, failure: Exception) -> Response:
+async def nothing_here(_request: Request, failure: Exception) -> Response:
+    """The problem of an address that is none, or is not asked so."""
     answer = cast(HTTPException, failure)
     detail = answer.detail
     if answer.status_code == HTTPStatus.NOT_FOUND:
@@ -156,7 +157,7 @@ _ANSWERS: dict[type, Callable[[Request, Exception], Awaitable[Response]]] = {
     OverloadedError: _overloaded,
     StillPostingError: _still_posting,
     RequestValidationError: _invalid,
-    HTTPException: _http,
+    HTTPException: nothing_here,
 }
 
 

@@ -11,6 +11,7 @@ from urllib.parse import unquote_to_bytes
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
@@ -63,6 +64,7 @@ from oneshelf.web.auth import Door
 from oneshelf.web.engine import Engine
 from oneshelf.web.event_feed import EventFeed
 from oneshelf.web.needs import Needs
+from oneshelf.web.pages.frame import is_for_a_person, shown_problem
 from oneshelf.web.passwords import Passwords
 from oneshelf.web.plain_route import PlainRoutes
 
@@ -117,7 +119,10 @@ class Guard:
             await send(message)
 
         try:
-            answer = _unreadable_address(scope) or await self._refusal(Request(scope))
+            request = Request(scope)
+            answer = _unreadable_address(scope) or await self._refusal(request)
+            if is_for_a_person(answer, request):
+                answer = shown_problem(request, answer)
             await (answer or self._app)(scope, receive, send_guarded)
         except Exception:
             log.exception("request.failed", method=scope["method"], path=scope["path"])
@@ -147,6 +152,11 @@ def _unreadable_address(scope: Scope) -> Response | None:
     except UnicodeDecodeError:
         return problems.problem(400, "the address is not UTF-8; write its names percent-encoded", kind="unreadable")
     return None
+
+
+async def _nothing_here(request: Request, failure: Exception) -> Response:
+    answer = await problems.nothing_here(request, failure)
+    return shown_problem(request, answer) if is_for_a_person(answer, request) else answer
 
 
 class Api(FastAPI):
@@ -231,5 +241,6 @@ def create_app(
     app.include_router(event_stream.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     problems.install(app)
+    app.add_exception_handler(HTTPException, _nothing_here)
     door.guard(Needs(app.routes))
     return app

@@ -22,6 +22,7 @@ from oneshelf.storage.statements import FigureKey
 from oneshelf.web import described
 from oneshelf.web import source_outputs as outputs
 from oneshelf.web.api import After, At, Limit
+from oneshelf.web.auth import actor_of
 from oneshelf.web.bodies import read_json
 from oneshelf.web.engine import Engine, EngineOf
 from oneshelf.web.policy_inputs import change_number_from
@@ -40,7 +41,6 @@ from oneshelf.web.source_inputs import (
 router = APIRouter(prefix="/v1", tags=["sources"], responses=DOCUMENTED, dependencies=[Depends(only_known_questions)])
 
 # There are no users yet: whoever has the one token is this.
-ACTOR = "api"
 WAKES = ("plan", "push", "resolve", "state")
 
 
@@ -48,7 +48,8 @@ WAKES = ("plan", "push", "resolve", "state")
 async def put_source(request: Request, engine: EngineOf) -> outputs.SourceOut:
     """Know a system that will state figures; said again, its title and clock error are as said last."""
     wish = source_from(await read_json(request))
-    await entrust.add_source(engine.database, wish.source, title=wish.title, error_s=wish.error_s, actor=ACTOR)
+    actor = actor_of(request)
+    await entrust.add_source(engine.database, wish.source, title=wish.title, error_s=wish.error_s, actor=actor)
     return outputs.SourceOut(source=wish.source, title=wish.title, error_s=wish.error_s)
 
 
@@ -105,7 +106,7 @@ async def list_rules(engine: EngineOf, at: At = None) -> outputs.TruthRulesOut:
 async def put_rule(request: Request, engine: EngineOf) -> outputs.TruthRuledOut:
     """Have this rule for its scope. What is stated there is decided anew; nothing that was adopted is taken back."""
     rule, reason = truth_rule_from(await read_json(request))
-    done = _known(await entrust.put_rule(engine.database, rule, actor=ACTOR, reason=reason))
+    done = _known(await entrust.put_rule(engine.database, rule, actor=actor_of(request), reason=reason))
     engine.wake(WAKES)
     return outputs.TruthRuledOut(rule=outputs.rule_out(rule), changed=done)
 
@@ -114,7 +115,7 @@ async def put_rule(request: Request, engine: EngineOf) -> outputs.TruthRuledOut:
 async def delete_rule(request: Request, engine: EngineOf) -> outputs.TruthRuledOut:
     """Have no rule for this scope any more: a wider one decides, or the engine."""
     scope, reason = truth_scope_from(await read_json(request))
-    done = _known(await entrust.end_rule(engine.database, scope, actor=ACTOR, reason=reason))
+    done = _known(await entrust.end_rule(engine.database, scope, actor=actor_of(request), reason=reason))
     engine.wake(WAKES)
     return outputs.TruthRuledOut(rule=None, changed=done)
 

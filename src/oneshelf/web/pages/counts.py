@@ -9,8 +9,9 @@ from starlette.routing import Route
 from oneshelf.domain.count_task import LineState
 from oneshelf.errors import MalformedError
 from oneshelf.web import count_tasks as api
-from oneshelf.web.engine import engine_of
-from oneshelf.web.pages.frame import Form, Said, form_of, page, screen
+from oneshelf.web.engine import Engine, engine_of
+from oneshelf.web.pages.frame import Form, Said, Told, form_of, not_done, page, person_of, screen, status_of
+from oneshelf.web.problems import ProblemError
 from oneshelf.web.warehouse_inputs import decision_from, entry_from, task_from
 
 LINES_SHOWN = 500
@@ -28,16 +29,24 @@ async def ask(request: Request) -> Response:
     """Enter what was counted, or say what becomes of a difference. Sent twice it is done once, by its round."""
     form, engine = await form_of(request), engine_of(request)
     task = task_from(request.path_params["task"])
-    told: dict[str, object] = {**form.filled("sku", "by"), "round": form.number("round")}
+    try:
+        line = await _asked(engine, task, form, by=person_of(request) or form.text("by"))
+    except (MalformedError, ProblemError) as failure:
+        told = not_done(form.text("sku"), form, str(failure))
+        return await _shown(request, form, told=told, status=status_of(failure))
+    return await _shown(request, form, _said(line))
+
+
+async def _asked(engine: Engine, task: str, form: Form, *, by: str) -> api.CountLineOut:
+    told: dict[str, object] = {**form.filled("sku"), "by": by, "round": form.number("round")}
     match form.text("act"):
         case "enter":
-            line = await api.entered(engine, entry_from(task, told | {"units": form.number("units")}))
+            return await api.entered(engine, entry_from(task, told | {"units": form.number("units")}))
         case "accept" | "recount" | "drop" as ruling:
             told |= {"ruling": ruling, **form.filled("reason")}
-            line = await api.decided(engine, decision_from(task, told))
+            return await api.decided(engine, decision_from(task, told))
         case _:
             raise MalformedError("say what to do: enter, accept, recount or drop")
-    return await _shown(request, form, _said(line))
 
 
 def _said(line: api.CountLineOut) -> Said:
@@ -54,17 +63,23 @@ def _said(line: api.CountLineOut) -> Said:
             return Said(f"{line.sku}: {line.state}.")
 
 
-async def _shown(request: Request, form: Form | None = None, said: Said | None = None) -> Response:
-    told = await api.show_task(engine_of(request), request.path_params["task"], limit=LINES_SHOWN)
+async def _shown(
+    request: Request, form: Form | None = None, said: Said | None = None, told: Told | None = None, status: int = 200
+) -> Response:
+    task = await api.show_task(engine_of(request), request.path_params["task"], limit=LINES_SHOWN)
+    waiting = [line for line in task.lines if line.state in (LineState.OPEN, *_WAITS)]
+    if told is not None and told.form not in [line.sku for line in waiting]:
+        said, told = told.said, None  # Somebody was faster: the line has no form any more.
     context = {
-        "count": told.count,
-        "to_count": [line for line in told.lines if line.state == LineState.OPEN],
-        "to_rule": [line for line in told.lines if line.state in _WAITS],
-        "done": [line for line in told.lines if line.state not in (LineState.OPEN, *_WAITS)],
-        "has_more": told.next is not None,
+        "count": task.count,
+        "to_count": [line for line in waiting if line.state == LineState.OPEN],
+        "to_rule": [line for line in waiting if line.state in _WAITS],
+        "done": [line for line in task.lines if line not in waiting],
+        "has_more": task.next is not None,
+        "person": person_of(request),
         "by": form.text("by") if form else "",
     }
-    return page(request, "count.html", context, said=said)
+    return page(request, "count.html", context, said=said, told=told, status=status)
 
 
 ROUTES = [Route("/stock/counts/{task}", one), Route("/stock/counts/{task}", ask, methods=["POST"])]

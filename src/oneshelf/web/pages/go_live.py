@@ -11,7 +11,7 @@ from oneshelf.storage import catalog, listings, views
 from oneshelf.web import going_live as api
 from oneshelf.web.engine import engine_of
 from oneshelf.web.inputs import sign_off_from
-from oneshelf.web.pages.frame import Form, Said, form_of, page, screen
+from oneshelf.web.pages.frame import Form, Said, form_of, page, person_of, screen
 
 LINES_SHOWN = 200
 UNLINKED_SHOWN = 100
@@ -53,7 +53,7 @@ async def sign_off(request: Request) -> Response:
     chosen = form.all("listing")
     if form.text("which") != "all" and not chosen:
         return await _shown(request, form, Said("Nothing was ticked, so nothing was signed off.", "bad"))
-    told = {"by": form.text("by")} | ({} if form.text("which") == "all" else {"listings": chosen})
+    told = {"by": person_of(request) or form.text("by")} | ({} if form.text("which") == "all" else {"listings": chosen})
     signed = (await api.signed_off(engine, request.path_params["channel"], sign_off_from(told))).signed_off
     words = f"{signed:,} listings were signed off just now. What is signed off is written from now on."
     return await _shown(request, form, Said(words))
@@ -72,6 +72,7 @@ async def _shown(request: Request, form: Form | None = None, said: Said | None =
         "hidden_count": len(lines) - len(told.listings),
         "causes": {cause.value: words for cause, words in CAUSES.items()},
         "written": [cause.value for cause in (Cause.ZERO, Cause.CUT, Cause.RAISE)],
+        "person": person_of(request),
         "by": form.text("by") if form else "",
     }
     return page(request, "go_live_plan.html", context, said=said)

@@ -14,14 +14,14 @@ from oneshelf.storage import second_factors, users
 from oneshelf.storage.database import Transaction, now
 from oneshelf.web.auth import principal_of
 from oneshelf.web.engine import engine_of
-from oneshelf.web.pages.frame import Said, form_of, page, person_of, screen
+from oneshelf.web.pages.frame import Said, Told, form_of, not_done, page, person_of, screen, status_of
 from oneshelf.web.passwords import user_name_from
 
 MAY = {
-    Role.VIEWER: "see everything but Settings",
-    Role.WAREHOUSE: "and move, count and reserve units",
-    Role.OPERATOR: "and say what listings show, and bring in files",
-    Role.ADMIN: "and connect channels, and say who may do what",
+    Role.VIEWER: "sees everything but Settings",
+    Role.WAREHOUSE: "also moves, counts and reserves units",
+    Role.OPERATOR: "also says what listings show, and brings in files",
+    Role.ADMIN: "also connects channels, and says who may do what",
 }
 # What would keep an admin out of here, or let in whoever has only the session, is done by another one.
 _OF_ANOTHER = frozenset({"role", "disable", "reset", "reset-second-factor"})
@@ -37,14 +37,18 @@ async def listed(request: Request) -> Response:
 async def add(request: Request) -> Response:
     """Add a person, and show the link with which they set a password. A name is used once, so twice adds nobody."""
     form, engine = await form_of(request), engine_of(request)
-    name, role = user_name_from(form.text("name")), _role_from(form.text("role"))
+    try:
+        name, role = user_name_from(form.text("name")), _role_from(form.text("role"))
+    except MalformedError as failure:
+        return await _shown(request, told=not_done("person", form, str(failure)), status=status_of(failure))
     principal = principal_of(request.scope)
     by = principal.name if principal else ""
     async with engine.database.transaction() as tx:
         is_new = await users.add(tx, engine.clock.new_id(), name=name, role=role, created_by=by)
         link = await users.invite(tx, name) if is_new else ""
     if not is_new:
-        return await _shown(request, Said(f"There is, or was, a user {name}: a name is used once.", "bad"), status=409)
+        words = f"There is, or was, a user {name}: a name is used once."
+        return await _shown(request, told=not_done("person", form, words), status=409)
     return await _shown(request, Said(f"{name} is added as {role.value}."), link=link, whose=name)
 
 
@@ -93,8 +97,14 @@ def _role_from(text: str) -> Role:
         raise MalformedError(f"a role is one of {', '.join(Role)}") from None
 
 
-async def _shown(
-    request: Request, said: Said | None = None, *, status: int = 200, link: str = "", whose: str = ""
+async def _shown(  # all that the page may be shown with
+    request: Request,
+    said: Said | None = None,
+    *,
+    status: int = 200,
+    link: str = "",
+    whose: str = "",
+    told: Told | None = None,
 ) -> Response:
     engine = engine_of(request)
     async with engine.database.transaction() as tx:
@@ -109,7 +119,7 @@ async def _shown(
         "link": f"{base}/set-up?{urlencode({'link': link})}" if link else "",
         "whose": whose,
     }
-    return page(request, "people.html", context, said=said, status=status)
+    return page(request, "people.html", context, said=said, told=told, status=status)
 
 
 ROUTES = [

@@ -15,11 +15,24 @@ from oneshelf.errors import MalformedError
 from oneshelf.flow.preview import preview
 from oneshelf.flow.rule import change_rule, end_rule
 from oneshelf.storage import catalog, policies, views
+from oneshelf.web.auth import actor_of
 from oneshelf.web.engine import engine_of
-from oneshelf.web.pages.frame import PAGE_ROWS, Form, Said, address, form_of, page, screen
-from oneshelf.web.policies import ACTOR, unknown_scope
+from oneshelf.web.pages.frame import (
+    PAGE_ROWS,
+    Form,
+    Said,
+    Told,
+    address,
+    form_of,
+    not_done,
+    page,
+    screen,
+    status_of,
+)
+from oneshelf.web.policies import unknown_scope
 from oneshelf.web.policy_inputs import change_number_from, scope_from, scope_key_from
 from oneshelf.web.policy_outputs import PreviewOut, change_out, policy_out, preview_out
+from oneshelf.web.problems import ProblemError
 
 EFFECTS_SHOWN = 100
 
@@ -54,7 +67,15 @@ async def listed(request: Request) -> Response:
 @screen
 async def ask(request: Request) -> Response:
     """Show what a rule would do, save it, or end one. Nothing is saved before it was shown."""
-    form, engine = await form_of(request), engine_of(request)
+    form = await form_of(request)
+    try:
+        return await _asked(request, form)
+    except (MalformedError, ProblemError) as failure:
+        return await _shown(request, form=form, told=not_done("rule", form, str(failure)), status=status_of(failure))
+
+
+async def _asked(request: Request, form: Form) -> Response:
+    engine = engine_of(request)
     scope = scope_from(form.filled(*_SCOPE))
     match form.text("act"):
         case "preview":
@@ -63,18 +84,19 @@ async def ask(request: Request) -> Response:
                 raise unknown_scope(wished)
             return await _shown(request, form=form, previewed=preview_out(wished))
         case "save":
-            outcome = await change_rule(engine.database, scope, _changes(form), actor=ACTOR)
+            outcome = await change_rule(engine.database, scope, _changes(form), actor=actor_of(request))
             if isinstance(outcome, UnknownSku | UnknownChannel):
                 raise unknown_scope(outcome)
             engine.wake(["plan"])
             words = f"Saved. {outcome.listing_count:,} listings are in its scope; they are planned anew now."
-            return await _shown(request, said=Said(words))
+            return await _shown(request, told=Told("rule", Said(words)))
         case "end":
-            ended = await end_rule(engine.database, scope, actor=ACTOR)
+            ended = await end_rule(engine.database, scope, actor=actor_of(request))
             if isinstance(ended, UnknownSku | UnknownChannel):
                 raise unknown_scope(ended)
             engine.wake(["plan"])
-            return await _shown(request, said=Said("The rule has ended; its listings are planned anew now."))
+            words = "The rule has ended; its listings are planned anew now."
+            return await _shown(request, told=Told("rule", Said(words)))
         case _:
             raise MalformedError("say what to do: preview, save or end")
 
@@ -96,7 +118,12 @@ def _value(form: Form, term: Term) -> int | bool | None:
 
 
 async def _shown(
-    request: Request, *, form: Form | None = None, previewed: PreviewOut | None = None, said: Said | None = None
+    request: Request,
+    *,
+    form: Form | None = None,
+    previewed: PreviewOut | None = None,
+    told: Told | None = None,
+    status: int = 200,
 ) -> Response:
     after = request.query_params.get("after", "")
     async with engine_of(request).database.transaction() as tx:
@@ -115,7 +142,7 @@ async def _shown(
         "filled": {name: form.text(name) if form else request.query_params.get(name, "") for name in names},
         "previewed": previewed,
     }
-    return page(request, "rules.html", context, said=said)
+    return page(request, "rules.html", context, told=told, status=status)
 
 
 @screen

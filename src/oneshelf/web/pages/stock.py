@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Iterable
+from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from oneshelf.domain.account import StockState
@@ -13,15 +16,29 @@ from oneshelf.domain.command import CountedFigure, ReturnInto
 from oneshelf.domain.outcome import Done, in_words
 from oneshelf.domain.warehouse_command import WRITE_OFF_STATES, OverInto
 from oneshelf.errors import MalformedError
+from oneshelf.flow import watch
 from oneshelf.flow.count import CountBegun, begin_count
-from oneshelf.storage import count_tasks, detail_views, low_stocks, shipments, transfers, views
+from oneshelf.storage import catalog, count_tasks, detail_views, low_stocks, shipments, transfers, views
 from oneshelf.storage.database import Transaction, now
 from oneshelf.web import count_tasks as counting
 from oneshelf.web import warehouse
 from oneshelf.web.engine import Engine, engine_of
-from oneshelf.web.inputs import commands_from, count_begin_from
-from oneshelf.web.pages.frame import PAGE_ROWS, Form, Said, form_of, page, screen, typed
-from oneshelf.web.warehouse_inputs import count_wish_from
+from oneshelf.web.inputs import commands_from, count_begin_from, location_titles_from, sku_titles_from
+from oneshelf.web.pages.frame import (
+    PAGE_ROWS,
+    Form,
+    Said,
+    Told,
+    form_of,
+    not_done,
+    page,
+    person_of,
+    screen,
+    status_of,
+    typed,
+)
+from oneshelf.web.problems import ProblemError
+from oneshelf.web.warehouse_inputs import count_wish_from, reorder_rule_from, reorder_scope_from
 from oneshelf.web.wording import sentence
 
 # The fields of each form besides its SKU and key: those with units, and the others.
@@ -41,6 +58,11 @@ _FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "assemble": (("units",), ("location",)),
     "disassemble": (("units",), ("location",)),
 }
+# What is no command of the ledger -> the form that it is sent with.
+_OTHERS = {
+    **{"begin": "count", "open": "open", "reorder": "reorder", "end_reorder": "reorder"},
+    **{"add_sku": "add_sku", "add_location": "add_location"},
+}
 _JUMPS = {
     "low-title": "Low stock",
     "shipments-title": "Shipments",
@@ -54,31 +76,42 @@ _JUMPS = {
     "return": "Return",
     "unload": "Unload",
     "assemble": "Kits",
+    "reorder": "When low",
+    "add_sku": "Names",
 }
 
 
 @screen
 async def forms(request: Request) -> Response:
     """What waits for somebody, and the forms, filled with what the address says."""
-    return await _shown(request, typed(request, "sku", what="SKU"), typed(request, "location", what="location"))
+    return await _shown(request)
 
 
 @screen
 async def ask(request: Request) -> Response:
     """Post one command. Sent twice, by a reload, it moves its units once: its key came with the form."""
     form, engine = await form_of(request), engine_of(request)
-    sku = form.text("sku")
-    place = form.text("location") or form.text("origin")
-    if form.text("type") == "begin":
-        return await _begin(request, engine, sku, place)
-    if form.text("type") == "open":
-        return await _open(request, engine, form)
-    [command] = commands_from({"commands": [_told(form)]}, header_key=None)
+    kind = form.text("type")
+    try:
+        if kind == "begin":
+            return await _begin(request, engine, form)
+        if kind == "open":
+            return await _open(request, engine, form)
+        if kind in _SAID:
+            words = await _SAID[kind](engine, form, person_of(request))
+            return await _shown(request, form, Told(_OTHERS[kind], Said(words)))
+        [command] = commands_from({"commands": [_told(form)]}, header_key=None)
+    except (MalformedError, ProblemError) as failure:
+        if kind not in (*_FIELDS, *_OTHERS):
+            raise
+        return await _shown(request, form, not_done(_OTHERS.get(kind, kind), form, str(failure)), status_of(failure))
     [answered] = await engine.post([command])
-    is_done = isinstance(answered.outcome, Done)
+    if not isinstance(answered.outcome, Done):
+        words = f"{form.text('sku')}: {sentence(in_words(answered.outcome))}"
+        return await _shown(request, form, not_done(kind, form, words), HTTPStatus.CONFLICT)
     again = " (as answered before: nothing moved again)" if answered.was_replayed else ""
-    said = Said(f"{sku}: {sentence(in_words(answered.outcome) + again)}", "good" if is_done else "bad")
-    return await _shown(request, sku, place, said=said, status=200 if is_done else 409)
+    said = Said(f"{form.text('sku')}: {sentence(in_words(answered.outcome) + again)}")
+    return await _shown(request, form, Told(kind, said))
 
 
 def _told(form: Form) -> dict[str, object]:
@@ -108,26 +141,63 @@ def _components(text: str) -> list[dict[str, object]]:
 
 
 async def _open(request: Request, engine: Engine, form: Form) -> Response:
-    texts = form.filled("task", "location", "pattern", "by")
+    texts = form.filled("task", "location", "pattern") | {"by": person_of(request) or form.text("by")}
     numbers = {name: form.number(name) for name in ("limit", "threshold_units", "threshold_percent")}
     wish, by = count_wish_from({**texts, **numbers, "only_drifting": bool(form.text("only_drifting"))})
-    sku_count = await counting.opened(engine, wish, by=by)
-    said = Said(f"{sku_count:,} SKUs are to be counted in {wish.task}: open it above, and count.")
-    return await _shown(request, "", wish.location, said=said)
+    await counting.opened(engine, wish, by=by)
+    return RedirectResponse(f"/stock/counts/{quote(wish.task, safe='')}", HTTPStatus.SEE_OTHER)
 
 
-async def _begin(request: Request, engine: Engine, sku: str, place: str) -> Response:
-    wanted = count_begin_from({"location": place, "skus": [sku] if sku else []})
+async def _name_sku(engine: Engine, form: Form, _person: str) -> str:
+    titles = sku_titles_from({"skus": [{"sku": form.text("sku"), **form.filled("title")}]})
+    async with engine.database.transaction() as tx:
+        is_new = bool(await catalog.add_skus(tx, titles))
+    return f"{next(iter(titles))} is named." if is_new else f"{next(iter(titles))} was known; nothing has changed."
+
+
+async def _name_location(engine: Engine, form: Form, _person: str) -> str:
+    [(name, title)] = location_titles_from(
+        {"locations": [{"location": form.text("location"), **form.filled("title")}]}
+    ).items()
+    async with engine.database.transaction() as tx:
+        is_new = await catalog.add_location(tx, name, title=title)
+    return f"{name} is named." if is_new else f"{name} was known; nothing has changed."
+
+
+async def _reorder(engine: Engine, form: Form, person: str) -> str:
+    scope = form.filled("sku", "sku_group")
+    if form.text("type") == "end_reorder":
+        refused = await watch.end_rule(engine.database, reorder_scope_from(scope))
+        words = "Nothing is said of this any more; a wider rule holds, or none."
+    else:
+        points = {name: form.number(name) for name in form.filled("units", "cover_days")}
+        wanted, rule, by = reorder_rule_from({**scope, **points, "by": person or form.text("by")})
+        refused = await watch.set_rule(engine.database, wanted, rule, by=by)
+        words = "Said. What is low by it is above."
+    if refused is not None:
+        raise ProblemError(HTTPStatus.NOT_FOUND, in_words(refused))
+    return words
+
+
+async def _begin(request: Request, engine: Engine, form: Form) -> Response:
+    names = {"location": form.text("location"), "skus": [form.text("sku")] if form.text("sku") else []}
+    wanted = count_begin_from(names)
     begun = await begin_count(engine.database, engine.clock.new_id, wanted.location, wanted.skus)
     if not isinstance(begun, CountBegun):
-        return await _shown(request, sku, place, said=Said(sentence(in_words(begun)), "bad"), status=404)
+        raise ProblemError(HTTPStatus.NOT_FOUND, in_words(begun))
     words = "Count now, in your own time: what moves until you enter the figure is reckoned with."
-    return await _shown(request, sku, place, said=Said(words), token=str(begun.token))
+    return await _shown(request, form, Told("count", Said(words)), token=str(begun.token))
 
 
 async def _shown(
-    request: Request, sku: str, place: str, *, said: Said | None = None, status: int = 200, token: str = ""
+    request: Request,
+    form: Form | None = None,
+    told: Told | None = None,
+    status: int = 200,
+    *,
+    token: str = "",
 ) -> Response:
+    """The page. `form`: the one that was sent; its SKU and location stand in all of them."""
     engine = engine_of(request)
     state = request.query_params.get("state", "")
     async with engine.database.transaction() as tx:
@@ -135,27 +205,43 @@ async def _shown(
         locations = [row.location for row in await detail_views.location_rows(tx)]
         work = await _work(tx)
     states = [state.value for state in StockState if state is not StockState.INCOMING]
+    place = form.text("location") or form.text("origin") if form else typed(request, "location", what="location")
+    origin = place if place in locations else next(iter(locations), "")
     context = {
         "is_live": True,
         "jumps": _JUMPS,
-        "sku": sku,
+        "person": person_of(request),
+        "sku": form.text("sku") if form else typed(request, "sku", what="SKU"),
         "location": place,
+        "sends_from": origin,
+        "sends_to": next((one for one in locations if one != origin), origin),
         "shipment": typed(request, "shipment", what="shipment"),
         "transfer": typed(request, "transfer", what="transfer"),
         "state": state if state in states else StockState.AVAILABLE.value,
-        "locations": locations,
-        "token": token,
+        "locations": {one: one for one in locations},
+        "token": token or (told.typed.get("token", "") if told else ""),
         "keys": {kind: f"page-{engine.clock.new_id()}" for kind in _FIELDS},
-        "transfer_id": engine.clock.new_id(),
-        "count_number": f"{engine.clock.now():%Y-%m-%d-%H%M%S}",
-        "states": states,
-        "loose": [state.value for state in WRITE_OFF_STATES],
-        "figures": [figure.value for figure in CountedFigure],
-        "dispositions": [into.value for into in ReturnInto],
-        "over_into": [into.value for into in OverInto],
+        "number": f"{engine.clock.now():%Y-%m-%d-%H%M%S}",
+        "states": _in_words(states),
+        "loose": _in_words(WRITE_OFF_STATES),
+        "figures": _in_words(CountedFigure),
+        "dispositions": _in_words(ReturnInto),
+        "over_into": _in_words(OverInto),
         **work,
     }
-    return page(request, "stock.html", context, said=said, status=status)
+    return page(request, "stock.html", context, told=told, status=status)
+
+
+def _in_words(values: Iterable[str]) -> dict[str, str]:
+    return {str(value): str(value).replace("_", " ") for value in values}
+
+
+_SAID: dict[str, Callable[[Engine, Form, str], Awaitable[str]]] = {
+    "add_sku": _name_sku,
+    "add_location": _name_location,
+    "reorder": _reorder,
+    "end_reorder": _reorder,
+}
 
 
 async def _work(tx: Transaction) -> dict[str, Any]:
@@ -164,7 +250,7 @@ async def _work(tx: Transaction) -> dict[str, Any]:
     return {
         "at": await now(tx),
         "low": await low_stocks.rows(tx, limit=PAGE_ROWS),
-        "rule_count": len(await low_stocks.rules(tx)),
+        "rules": await low_stocks.rules(tx),
         "shipments": await shipments.rows(tx, limit=PAGE_ROWS),
         "transfers": await transfers.rows(tx, overdue_s=overdue_s, limit=PAGE_ROWS),
         "counts": await count_tasks.tasks(tx, limit=PAGE_ROWS),

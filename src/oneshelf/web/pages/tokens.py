@@ -13,7 +13,7 @@ from oneshelf.storage import api_tokens
 from oneshelf.storage.database import now
 from oneshelf.web.auth import principal_of
 from oneshelf.web.engine import engine_of
-from oneshelf.web.pages.frame import Form, Said, form_of, page, screen
+from oneshelf.web.pages.frame import Form, Said, Told, form_of, not_done, page, screen, status_of
 
 DAY_S, DAYS_MAX = 86_400, 3_660
 RATE_MAX = 100_000
@@ -36,18 +36,22 @@ async def add(request: Request) -> Response:
     """Make a token, and show it for the only time. A name is used once, so twice makes no second one."""
     form, engine = await form_of(request), engine_of(request)
     principal = principal_of(request.scope)
-    new = api_tokens.NewToken(
-        name_from(form.text("name"), what="name"),
-        scopes_from(form.all("scope")),
-        principal.name if principal else "",
-        _whole(form, "days", most=DAYS_MAX, least=0) * DAY_S or None,
-        _whole(form, "rate", most=RATE_MAX, least=1),
-    )
+    try:
+        new = api_tokens.NewToken(
+            name_from(form.text("name"), what="name"),
+            scopes_from(form.all("scope")),
+            principal.name if principal else "",
+            _whole(form, "days", most=DAYS_MAX, least=0) * DAY_S or None,
+            _whole(form, "rate", most=RATE_MAX, least=1),
+        )
+    except MalformedError as failure:
+        told = not_done("token", form, str(failure))
+        return await _shown(request, form=form, told=told, status=status_of(failure))
     async with engine.database.transaction() as tx:
         token = await api_tokens.add(tx, new)
     if not token:
         words = f"There is, or was, a token {new.name}: a name is used once."
-        return await _shown(request, Said(words, "bad"), status=409, form=form)
+        return await _shown(request, form=form, told=not_done("token", form, words), status=409)
     return await _shown(request, Said(f"The token {new.name} is made."), token=token)
 
 
@@ -72,8 +76,14 @@ def _whole(form: Form, name: str, *, most: int, least: int) -> int:
     return value
 
 
-async def _shown(
-    request: Request, said: Said | None = None, *, status: int = 200, token: str = "", form: Form | None = None
+async def _shown(  # all that the page may be shown with
+    request: Request,
+    said: Said | None = None,
+    *,
+    status: int = 200,
+    token: str = "",
+    form: Form | None = None,
+    told: Told | None = None,
 ) -> Response:
     async with engine_of(request).database.transaction() as tx:
         at = await now(tx)
@@ -83,10 +93,9 @@ async def _shown(
         "tokens": sorted(rows, key=lambda row: row.state != "good"),
         "token": token,
         "scopes": {scope.value: words for scope, words in MAY.items()},
-        "name": form.text("name") if form else "",
         "ticked": form.all("scope") if form else ["read"],
     }
-    return page(request, "tokens.html", context, said=said, status=status)
+    return page(request, "tokens.html", context, said=said, told=told, status=status)
 
 
 ROUTES = [

@@ -67,9 +67,11 @@
     }
   };
 
-  const show = (isStale) => {
-    const notice = document.getElementById("stale");
-    if (notice) notice.hidden = !isStale;
+  const show = (isStale, status) => {
+    for (const [name, isIt] of [["stale", status !== 401], ["logged-out", status === 401]]) {
+      const notice = document.getElementById(name);
+      if (notice) notice.hidden = !(isStale && isIt);
+    }
     document.body.classList.toggle("is-stale", isStale);
   };
 
@@ -103,7 +105,7 @@
     if (document.hidden) event.preventDefault();
   });
   document.addEventListener("htmx:error", () => show(true));
-  document.addEventListener("htmx:response:error", () => show(true));
+  document.addEventListener("htmx:response:error", (event) => show(true, event.detail.ctx?.response?.status));
   document.addEventListener("htmx:after:request", (event) => {
     if (event.detail.ctx.response.status < 400) show(false);
   });
@@ -114,6 +116,8 @@
     const here = document.querySelector(".menu [aria-current]");
     if (here) here.parentElement.scrollLeft = here.offsetLeft - (here.parentElement.clientWidth - here.clientWidth) / 2;
   });
+  // Where the address has a place on the page a browser heeds no autofocus, and takes the focus away as it goes there.
+  window.addEventListener("load", () => requestAnimationFrame(() => document.querySelector("[aria-invalid]")?.focus()));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw(true));
   window.addEventListener("resize", () => {
     for (const { frame, plot } of charts.values()) plot.setSize({ width: Math.max(frame.clientWidth, 200), height: HEIGHT });
