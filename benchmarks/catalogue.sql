@@ -11,6 +11,10 @@ create temporary view few as select i, sku, units from s where i < few;
 
 create function pg_temp.uuid_of(i bigint) returns uuid language sql immutable as
     $$ select ('0199c000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid $$;
+-- Of movements, in the order in which they were made.
+create function pg_temp.moved(i bigint, k int) returns uuid language sql stable as $$
+    select (lpad(to_hex((extract(epoch from now()) * 1000)::bigint), 12, '0') || '7' || lpad(to_hex(k), 3, '0')
+            || '8000' || lpad(to_hex(i), 12, '0'))::uuid $$;
 
 insert into locations (location) values ('warehouse'), ('outlet');
 insert into channels (channel, kind, mode, location, signs_off, live_since)
@@ -25,29 +29,29 @@ select sku, 'Article ' || i, case when i % 100 = 0 then 'group-' || i % 1000 end
 
 -- The ledger. The first SKUs were ordered and reserved, as many as are few; one in a thousand is damaged.
 insert into movements (sku, movement_id, units, from_account, to_location, to_account, reason, source, version)
-select sku, gen_random_uuid(), units, 'supplier', 'warehouse', 'available', 'received', 'command first/' || i, 1 from s;
+select sku, pg_temp.moved(i, 1), units, 'supplier', 'warehouse', 'available', 'received', 'command first/' || i, 1 from s;
 insert into movements (sku, movement_id, units, from_location, from_account, to_location, to_account, reason, source,
     version)
-select sku, gen_random_uuid(), 1, 'warehouse', 'available', 'warehouse', 'committed', 'committed',
+select sku, pg_temp.moved(i, 2), 1, 'warehouse', 'available', 'warehouse', 'committed', 'committed',
        'order shop-' || i % 3 || '/' || (1000000 + i) || '/1', 2 from few
 union all
-select sku, gen_random_uuid(), 1, 'warehouse', 'available', 'warehouse', 'reserved', 'reserved',
+select sku, pg_temp.moved(i, 3), 1, 'warehouse', 'available', 'warehouse', 'reserved', 'reserved',
        'reservation ' || pg_temp.uuid_of(i), 3 from few
 union all
-select sku, gen_random_uuid(), 1, 'warehouse', 'available', 'warehouse', 'damaged', 'moved', 'command moved/' || i, 4
+select sku, pg_temp.moved(i, 4), 1, 'warehouse', 'available', 'warehouse', 'damaged', 'moved', 'command moved/' || i, 4
 from s where i % 1000 = 7;
 insert into movements (sku, movement_id, units, from_location, from_account, to_location, to_account, reason, source,
     version)
-select sku, gen_random_uuid(), 1, 'warehouse', 'available', null, 'in_transit', 'dispatched', 'transfer T-' || i / 10, 5
+select sku, pg_temp.moved(i, 5), 1, 'warehouse', 'available', null, 'in_transit', 'dispatched', 'transfer T-' || i / 10, 5
 from few
 union all
-select sku, gen_random_uuid(), 1, null, 'in_transit', 'outlet', 'available', 'arrived', 'transfer T-' || i / 10, 1
+select sku, pg_temp.moved(i, 6), 1, null, 'in_transit', 'outlet', 'available', 'arrived', 'transfer T-' || i / 10, 1
 from few where i % 2 = 1
 union all
-select sku, gen_random_uuid(), 5, null, 'supplier', 'warehouse', 'incoming', 'announced', 'shipment PO-' || i / 10, 6
+select sku, pg_temp.moved(i, 7), 5, null, 'supplier', 'warehouse', 'incoming', 'announced', 'shipment PO-' || i / 10, 6
 from few
 union all
-select sku, gen_random_uuid(), 5, 'warehouse', 'incoming', 'warehouse', 'available', 'unloaded',
+select sku, pg_temp.moved(i, 8), 5, 'warehouse', 'incoming', 'warehouse', 'available', 'unloaded',
        'shipment PO-' || i / 10, 7
 from few where i % 2 = 0;
 insert into balances (sku, location, available, committed, reserved, damaged, incoming, version)

@@ -74,7 +74,7 @@ def test_what_frightens_most_comes_first() -> None:
             facts(channel_sku="large zero", shown_units=90, desired_units=0),
         ]
     )
-    assert [line.channel_sku for line in plan] == ["large zero", "small zero", "raised a lot", "cut", "same"]
+    assert [line.channel_sku for line in plan] == ["large zero", "small zero", "cut", "raised a lot", "same"]
     whole = totals(plan)
     assert (whole.written, whole.units_now, whole.units_then) == (4, 12 + 12 + 12 + 1 + 90, 12 + 7 + 500)
 

@@ -28,6 +28,7 @@ from oneshelf.storage import (
     views,
 )
 from oneshelf.storage.database import now
+from oneshelf.storage.listing_states import ListingState
 from oneshelf.web import described, outputs
 from oneshelf.web.bodies import read_json
 from oneshelf.web.engine import Engine, EngineOf
@@ -175,7 +176,7 @@ async def list_channels(engine: EngineOf) -> outputs.ChannelsOut:
 async def list_listings(
     engine: EngineOf,
     channel: str | None = None,
-    state: views.ListingState | None = None,
+    state: ListingState | None = None,
     after: After = "",
     limit: Limit = 100,
 ) -> outputs.ListingsOut:

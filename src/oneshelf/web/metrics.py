@@ -21,6 +21,7 @@ from oneshelf.storage import (
     drifts,
     endpoints,
     health,
+    tallies,
     views,
 )
 from oneshelf.storage.audit_positions import AuditStatus
@@ -232,8 +233,9 @@ async def metrics(request: Request) -> Response:
     """All metrics, computed now."""
     async with engine_of(request).database.transaction() as tx:
         await views.freeze(tx)
-        channels = await views.channel_rows(tx)
-        overview = await views.overview(tx, channels=channels)
+        tally = await tallies.read(tx)
+        channels = await views.channel_rows(tx, tally=tally)
+        overview = await views.overview(tx, tally=tally)
         audit = await audit_positions.status(tx)
         own = _of_endpoints(await endpoints.listed(tx))
         own += [*_of_drifts(await drifts.open_by_cause(tx)), *_of_detection(await canaries.detections(tx))]
