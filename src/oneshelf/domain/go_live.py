@@ -95,19 +95,16 @@ class Totals:
     units_now: int
     units_then: int
 
-
-def plan_of(facts: Iterable[Facts]) -> list[PlanLine]:
-    """One line for each listing, see `in_order`."""
-    return in_order(map(line_of, facts))
-
-
-def in_order(lines: Iterable[PlanLine]) -> list[PlanLine]:
-    """What frightens most first: the causes in their order, in each the largest changes."""
-    return sorted(lines, key=lambda line: (fright_of(line), line.channel, line.channel_sku))
+    @property
+    def listing_count(self) -> int:
+        return sum(self.counts.values())
 
 
 def fright_of(line: PlanLine) -> int:
-    """Where a line stands in the plan of its channel; lines of one place stand in the order of their names."""
+    """Where a line stands in the plan of its channel: the causes in their order, in each the largest changes first.
+
+    Lines of one place stand in the order of their names. The database works it out as well: `listings.fright`.
+    """
     return _RANKS[line.cause] * _WIDTH - min(abs(line.change or 0), _WIDTH - 1)
 
 

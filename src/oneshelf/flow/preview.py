@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from oneshelf.domain.allocation import AllocationPlan
 from oneshelf.domain.availability import Derivation
-from oneshelf.domain.go_live import Cause, PlanLine, Totals, fright_of, line_of
+from oneshelf.domain.go_live import Cause, PlanLine, Totals, fright_of, line_of, totals
 from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku
 from oneshelf.domain.offering import Offered, Rules, Stock, derive_all
 from oneshelf.domain.outcome import UnknownSku
@@ -83,10 +83,14 @@ async def preview_of_channel(database: Database, channel: Channel) -> list[PlanL
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanPage:
-    """Lines of a channel's plan, and where the next page begins. `totals`: of the whole plan, as of `counted_at`."""
+    """Lines of a channel's plan, and where the next page begins.
+
+    `totals`: of the whole plan, as it was counted at `counted_at`, `counted_s` ago.
+    """
 
     totals: Totals
     counted_at: datetime
+    counted_s: float
     lines: list[PlanLine]
     next_place: PlanPlace | None
 
@@ -101,7 +105,7 @@ async def page_of_plan(
     read_max = max(limit, TWINS_READ) if cause in {Cause.TWINS, Cause.UNLINKED} else limit
     async with database.transaction() as tx:
         await views.freeze(tx)
-        tally = await tallies.read(tx)
+        tally, at = await tallies.read(tx), await now(tx)
         found = sign_offs.facts(tx, channel, cause=cause, after=after, limit=read_max + 1)
         read = [line_of(one) async for one in found]
     lines = [line for line in read[:read_max] if cause in {None, line.cause}]
@@ -111,7 +115,21 @@ async def page_of_plan(
     elif len(read) > read_max:
         last = read[read_max - 1]
     place = None if last is None else PlanPlace(fright_of(last), ChannelSku(last.channel_sku))
-    return PlanPage(totals=tally.plan_of(channel), counted_at=tally.counted_at, lines=lines[:limit], next_place=place)
+    return PlanPage(
+        totals=tally.plan_of(channel),
+        counted_at=tally.counted_at,
+        counted_s=tally.age_s(at),
+        lines=lines[:limit],
+        next_place=place,
+    )
+
+
+async def whole_plan(database: Database, channel: Channel) -> PlanPage:
+    """All lines on one page, counted from them."""
+    lines = await preview_of_channel(database, channel)
+    async with database.transaction() as tx:
+        counted_at = await now(tx)
+    return PlanPage(totals=totals(lines), counted_at=counted_at, counted_s=0.0, lines=lines, next_place=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

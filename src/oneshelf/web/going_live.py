@@ -74,6 +74,7 @@ class PlanOut(_Output):
     units_now: int
     units_then: int
     counted_at: datetime
+    counted_s: float
     listings: list[PlanLineOut]
     next: str | None
 
@@ -121,6 +122,7 @@ async def plan_read(engine: Engine, channel: str, *, cause: Cause | None, after:
         units_now=whole.units_now,
         units_then=whole.units_then,
         counted_at=page.counted_at,
+        counted_s=page.counted_s,
         listings=[PlanLineOut.model_validate(line) for line in page.lines],
         next=cursor_of(str(page.next_place.fright), page.next_place.channel_sku) if page.next_place else None,
     )

@@ -69,7 +69,7 @@ async def _shown(request: Request, form: Form | None = None, said: Said | None =
     context = {
         "plan": told,
         "listing_count": sum(told.counts.values()),
-        "counted_s": (engine_of(request).clock.now() - told.counted_at).total_seconds(),
+        "counted_s": told.counted_s,
         "only": only,
         "lines": told.listings,
         "after": after,
