@@ -17,7 +17,7 @@ from oneshelf.storage.database import Transaction, only_row
 # SKUs whose mode is changed in one transaction: their planning waits for it.
 BATCH = 10_000
 # Of SKUs that could be oversold, so many are looked at for a page.
-SKUS_LOOKED_AT = 2_000
+SKUS_LOOKED_AT = 500
 
 
 class Measured(NamedTuple):

@@ -129,7 +129,7 @@ async def put_sharing_of_many(request: Request, engine: EngineOf) -> SharedOut:
 async def list_exposures(engine: EngineOf, after: After = "", limit: Limit = 100) -> ExposuresOut:
     """SKUs of which units could be sold twice now at worst, or of which nobody knows, in the order of their names.
 
-    They are looked for among some thousands of SKUs at a time: a page may be short, or empty, and others follow while
+    They are looked for among some hundreds of SKUs at a time: a page may be short, or empty, and others follow while
     there is a `next`.
     """
     start = sku_from(after) if after else ""

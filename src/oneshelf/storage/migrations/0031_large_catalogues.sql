@@ -28,6 +28,8 @@ alter table listings
 create index listings_by_stage on listings (channel, stage, channel_sku);
 create index listings_by_fright on listings (channel, fright, channel_sku);
 create index listings_by_merchant_sku on listings (channel, merchant_sku);
+-- Whether a channel announces changes: asked for each drift.
+create index listings_hinted on listings (channel, hinted_at) where hinted_at is not null;
 
 create index balances_to_inspect on balances (sku, location) where quality_control + damaged > 0;
 create index conflicts_in_order on conflicts ((state <> 'open'), opened_at desc, conflict_id desc);
