@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from importlib import import_module
 from random import Random
 from typing import Any
 
@@ -196,3 +197,10 @@ async def test_exposed_skus_are_looked_for_a_part_at_a_time(shop: Shop, monkeypa
     monkeypatch.setattr(rights, "SKUS_LOOKED_AT", 3)
     assert await walked(shop, "/v1/exposures", "exposures", limit=2) == whole
     assert len(whole) == len({(row["sku"], row["location"]) for row in whole}) > 10
+
+
+def test_every_route_is_measured_or_left_out_with_a_reason() -> None:
+    pages = import_module("benchmarks.pages")
+    addresses = pages.addresses(dict.fromkeys(pages._braced(), "x"))
+    assert len(addresses) > len(pages.ASKED)
+    assert not any("{" in address for address in addresses)

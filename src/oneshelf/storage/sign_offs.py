@@ -15,6 +15,39 @@ FOREIGN_EDIT_DAYS = 7
 LISTINGS_READ = 1_000
 _STATES = ("on_hand", "available", "committed", "reserved", "damaged", "quality_control", "safety_stock")
 
+_AS_THEY_STAND = """
+    select l.channel, l.channel_sku, l.merchant_sku, l.title, l.sku, l.pack_units, l.note,
+           case when l.phase = 'parked' then l.parked_reason end,
+           l.merchant_sku <> '' and exists (
+               select from listings twin where twin.channel = l.channel and twin.merchant_sku = l.merchant_sku
+                 and twin.channel_sku <> l.channel_sku),
+           coalesce(l.base_units - (l.net_units - l.base_net), l.suspect_units), l.base_units is not null,
+           l.desired_units, l.desired_version,
+           (c.signs_off = 'channel' and c.mode <> 'watch') or l.signed_off_at is not null, l.signed_off_by,
+           (select count(*) from drifts d
+            where d.channel = l.channel and d.channel_sku = l.channel_sku and d.cause in ('foreign edit', 'unknown')
+              and d.opened_at > db_now() - make_interval(days => %(days)s)),
+           b.available + b.committed + b.reserved + b.damaged + b.quality_control + b.safety_stock,
+           b.available, b.committed, b.reserved, b.damaged, b.quality_control, b.safety_stock,
+           -- Read whole it would be most of the work, for two of its fields.
+           p.derivation -> 'components', p.derivation -> 'in_suspense'
+    from (
+        select * from listings
+        where channel = %(channel)s
+          and (%(least)s::bigint is null or fright > %(least)s and fright <= %(most)s)
+          and (%(after_fright)s::bigint is null or (fright, channel_sku) > (%(after_fright)s, %(after_sku)s))
+        order by fright, channel_sku limit %(limit)s
+    ) as l
+    join channels c on c.channel = l.channel
+    left join balances b on b.sku = l.sku and b.location = c.location
+    left join lateral (
+        select derivation from publications p
+        where p.channel = l.channel and p.channel_sku = l.channel_sku and p.sku = l.sku
+        order by p.version desc limit 1
+    ) as p on true
+    order by l.fright, l.channel_sku
+"""
+
 
 class PlanPlace(NamedTuple):
     """Where a listing stands in the plan of its channel: as `go_live.fright_of` says, then by its name."""
@@ -41,38 +74,7 @@ async def facts(
     # All of them are wanted: not the plan that has the first soonest.
     await tx.execute("set local cursor_tuple_fraction = 1")
     await cursor.execute(
-        """
-        select l.channel, l.channel_sku, l.merchant_sku, l.title, l.sku, l.pack_units, l.note,
-               case when l.phase = 'parked' then l.parked_reason end,
-               l.merchant_sku <> '' and exists (
-                   select from listings twin where twin.channel = l.channel and twin.merchant_sku = l.merchant_sku
-                     and twin.channel_sku <> l.channel_sku),
-               coalesce(l.base_units - (l.net_units - l.base_net), l.suspect_units), l.base_units is not null,
-               l.desired_units, l.desired_version,
-               (c.signs_off = 'channel' and c.mode <> 'watch') or l.signed_off_at is not null, l.signed_off_by,
-               (select count(*) from drifts d
-                where d.channel = l.channel and d.channel_sku = l.channel_sku and d.cause in ('foreign edit', 'unknown')
-                  and d.opened_at > db_now() - make_interval(days => %(days)s)),
-               b.available + b.committed + b.reserved + b.damaged + b.quality_control + b.safety_stock,
-               b.available, b.committed, b.reserved, b.damaged, b.quality_control, b.safety_stock,
-               -- Read whole it would be most of the work, for two of its fields.
-               p.derivation -> 'components', p.derivation -> 'in_suspense'
-        from (
-            select * from listings
-            where channel = %(channel)s
-              and (%(least)s::bigint is null or fright > %(least)s and fright <= %(most)s)
-              and (%(after_fright)s::bigint is null or (fright, channel_sku) > (%(after_fright)s, %(after_sku)s))
-            order by fright, channel_sku limit %(limit)s
-        ) as l
-        join channels c on c.channel = l.channel
-        left join balances b on b.sku = l.sku and b.location = c.location
-        left join lateral (
-            select derivation from publications p
-            where p.channel = l.channel and p.channel_sku = l.channel_sku and p.sku = l.sku
-            order by p.version desc limit 1
-        ) as p on true
-        order by l.fright, l.channel_sku
-        """,
+        _AS_THEY_STAND,
         {
             "channel": channel,
             "days": FOREIGN_EDIT_DAYS,
