@@ -273,7 +273,7 @@ def measured(port: int, names: Mapping[str, str], *, rounds: int, only: str) -> 
     """Every address in turn, so often."""
     client = Client(port)
     settle(client)
-    firsts = [address for address in addresses(names) if only in address]
+    firsts = [address for address in addresses(names) if re.search(only, address)]
     deeps = [found for address in firsts if (found := deep(client, address)) is not None]
     rows = {address: Measured(address, [], len(client.get(address)[1])) for address in [*firsts, *deeps]}
     for number in range(rounds):
@@ -312,7 +312,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="benchmarks pages", description=__doc__)
     parser.add_argument("--skus", type=int, default=100_000, help="each listed at four channels; 1000000 need 10 GB")
     parser.add_argument("--rounds", type=int, default=ROUNDS, help="how often each address is asked")
-    parser.add_argument("--only", default="", help="only addresses with this text in them")
+    parser.add_argument("--only", default="", help="only addresses that this regular expression finds")
     parser.add_argument("--keep", type=Path, help="keep the filled database in this directory, and use it again")
     parser.add_argument("--print-only", action="store_true", help="leave benchmarks/README.md as it is")
     options = parser.parse_args(arguments)

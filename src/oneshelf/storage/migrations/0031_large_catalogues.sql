@@ -32,6 +32,9 @@ create index listings_by_merchant_sku on listings (channel, merchant_sku);
 create index listings_hinted on listings (channel, hinted_at) where hinted_at is not null;
 
 create index balances_to_inspect on balances (sku, location) where quality_control + damaged > 0;
+create index drifts_in_order on drifts ((resolved_at is not null), opened_at desc);
+create index drifts_open_by_time on drifts (opened_at, drift_id) where resolved_at is null;
+create index wholesale_orders_in_order on wholesale_orders (coalesce(ship_by, 'infinity'::date), order_id);
 create index conflicts_in_order on conflicts ((state <> 'open'), opened_at desc, conflict_id desc);
 
 -- What counts the whole catalogue, as of `counted_at`; kept by the step `survey` where it is large.
