@@ -82,3 +82,13 @@ def test_a_person_says_what_becomes_of_units_that_are_moved_at_a_channel(cli: Cl
 def test_a_listing_is_activated_only_where_somebody_asks_for_one_that_there_is(cli: Cli) -> None:
     assert "has shown no listing" in cli("listing", "activate", "shop", "2", exits=2).output
     assert "not activated from here" in cli("listing", "activate", "shop", "1", exits=2).output
+
+
+def test_units_are_moved_only_between_two_states_and_where_something_may_be_changed(cli: Cli) -> None:
+    move = ("listing", "move", "shop", "1", "2")
+    assert "--from and --to" in cli(*move, exits=2).output
+    assert "--from and --to" in cli(*move, "--from", "damaged", "--to", "damaged", exits=2).output
+    assert "--to must be one of available" in cli(*move, "--to", "sold", exits=2).output
+    assert "oneshelf channel live shop" in cli(*move, "--from", "available", "--to", "damaged", exits=2).output
+    assert "between 1 and" in cli("listing", "move", "shop", "1", "0", "--to", "damaged", exits=2).output
+    assert "has shown no listing" in cli("listing", "move", "shop", "2", "1", "--to", "damaged", exits=2).output

@@ -65,6 +65,9 @@ def test_the_guide_runs_as_it_is_written(dsn: str, tmp_path: Path) -> None:
     with psycopg.connect(dsn) as connection:
         canaries = connection.execute("select act, corrected_at is not null from canaries order by injected_at")
         assert canaries.fetchall() == [("edit", False), ("move", True)]
-        moved = connection.execute("select from_account, to_account from movements where reason = 'moved' order by 1")
-        assert moved.fetchall() == [("available", "damaged"), ("damaged", "available")]
+        moved = connection.execute(
+            "select units, from_account, to_account from movements where reason = 'moved' order by 1, 2"
+        )
+        there, back = ("available", "damaged"), ("damaged", "available")
+        assert moved.fetchall() == [(1, *there), (1, *back), (2, *there), (2, *back)]
         assert connection.execute("select available from balances").fetchall() == [(3,)]

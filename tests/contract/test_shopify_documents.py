@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -35,6 +36,7 @@ from graphql import (
 from graphql.execution.values import VariableValues
 from graphql.language import VariableNode
 
+from connectors.shopify.test_moving import REFUSALS
 from connectors.shopify.test_refusals import UNNAMED
 from oneshelf.clock import SystemClock
 from oneshelf.connectors.shopify import CONNECTOR
@@ -45,10 +47,11 @@ from oneshelf.connectors.shopify.simulator_schema import SCHEMA
 from oneshelf.connectors.shopify.simulator_shop import LOCATION_ID
 from oneshelf.connectors.shopify.simulator_topics import TOPICS as SIMULATED_TOPICS
 from oneshelf.connectors.shopify.subscriptions import TOPICS, name_of
+from oneshelf.domain.account import StockState
 from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.sdk.http import ChannelHttp
 from oneshelf.sdk.limits import Unlimited
-from oneshelf.sdk.message import Applied, ChannelConfig, FileState, StockFile, StockWrite
+from oneshelf.sdk.message import Applied, ChannelConfig, FileState, Stale, StockFile, StockWrite, UnitMove
 from oneshelf.sdk.simulator import CatalogueItem
 
 VERSIONS = ("2026-04", "2026-07", "2026-10")
@@ -121,6 +124,10 @@ def test_every_refusal_that_shopify_has_for_a_write_is_one_whose_meaning_is_test
     codes = official(version).type_map["InventorySetQuantitiesUserErrorCode"]
     assert isinstance(codes, GraphQLEnumType)
     assert not set(codes.values) - set(UNNAMED)
+    for name in ("InventoryMoveQuantitiesUserErrorCode", "InventoryAdjustQuantitiesUserErrorCode"):
+        of_moves = official(version).type_map[name]
+        assert isinstance(of_moves, GraphQLEnumType)
+        assert not set(of_moves.values) - set(REFUSALS)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -260,6 +267,7 @@ async def _exchanges(version: str) -> list[tuple[str, dict[str, Any], dict[str, 
         simulator.shop.articles[1].is_active = False
         assert await connector.activate(skus[1], key=clock.new_id()) == Applied()
         simulator.edit_by_hand(skus[1], 100)
+        await _move_units(connector, skus[4])
         _, start = await _polled(connector, None)
         orders = [simulator.place([(sku, 1) for sku in skus]), *(simulator.place([(skus[3], 2)]) for _ in range(2))]
         simulator.cancel(orders[1] or "")
@@ -268,6 +276,19 @@ async def _exchanges(version: str) -> list[tuple[str, dict[str, Any], dict[str, 
         await _live_strangely(simulator, connector, start, skus)
         await _read_in_bulk(simulator, connector, clock.now())
     return heard
+
+
+async def _move_units(connector: ShopifyConnector, sku: ChannelSku) -> None:
+    """Damaged and back, out of the count and into it, and once from a figure that is none."""
+    new_id, sale, damaged = SystemClock().new_id, StockState.AVAILABLE, StockState.DAMAGED
+    moves = (
+        UnitMove(new_id(), sku, 2, sale, damaged, {sale: 100, damaged: 0}),
+        UnitMove(new_id(), sku, 1, damaged, None, {damaged: 2}),
+        UnitMove(new_id(), sku, 1, None, sale, {sale: 98}),
+        UnitMove(new_id(), sku, 1, damaged, sale, {damaged: 1, sale: 99}),
+    )
+    assert [await connector.move_units(move) for move in moves] == [Applied()] * 4
+    assert await connector.move_units(replace(moves[0], key=new_id(), expected={sale: 7, damaged: 0})) == Stale()
 
 
 async def _polled(connector: ShopifyConnector, cursor: str | None) -> tuple[int, str]:

@@ -48,6 +48,25 @@ async def test_in_a_hub_what_the_leading_channel_shows_is_adopted_and_the_others
         await world.assert_ledger_balances()
 
 
+async def test_in_a_hub_fewer_than_are_promised_elsewhere_leave_the_latest_orders_short(dsn: str) -> None:
+    """Who counts three fewer at the leader is right, also where others have sold them in that moment."""
+    async with open_world(dsn, skus={"MUG": 5}) as world:
+        await arrange(world, Architecture.HUB, SHOP)
+        world.simulators[SHOP].edit_by_hand(world.listing(SHOP, "MUG"), 2)
+        world.sell(MARKET, "MUG", 4)
+
+        async def is_short() -> bool:
+            async with world.database.transaction() as tx:
+                found = await (await tx.execute("select sum(units_short)::bigint from order_lines")).fetchone()
+            return found == (2,)
+
+        await world.until(is_short, what="of four that were sold two are not there")
+        await world.until_verified()
+        assert (await world.available("MUG"), shows(world, SHOP, "MUG"), shows(world, MARKET, "MUG")) == (0, 0, 0)
+        assert {one["resolution"] for one in await world.drifts()} == {"adopted"}
+        await world.assert_ledger_balances()
+
+
 async def test_in_a_hub_what_another_channel_shows_is_written_over_and_its_orders_reach_the_leader(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         await arrange(world, Architecture.HUB, SHOP)

@@ -9,7 +9,7 @@ import pytest
 
 from flow.world import CLOCK, MARKET, SHOP, World, open_world
 from oneshelf.connectors.amazon.simulator import AmazonSimulator
-from oneshelf.domain.command import Adjust
+from oneshelf.domain.command import Adopt
 from oneshelf.domain.drift import HEALS_MAX, How
 from oneshelf.domain.identity import Channel
 from oneshelf.domain.outcome import Outcome
@@ -18,8 +18,8 @@ from oneshelf.flow import post, resolve
 from oneshelf.storage import catalog
 
 
-def poster(world: World) -> Callable[[Adjust], Awaitable[Outcome]]:
-    async def ask(wish: Adjust) -> Outcome:
+def poster(world: World) -> Callable[[Adopt], Awaitable[Outcome]]:
+    async def ask(wish: Adopt) -> Outcome:
         [answered] = await post.post_commands(world.database, CLOCK.new_id, [wish])
         return answered.outcome
 

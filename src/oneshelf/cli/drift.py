@@ -9,7 +9,7 @@ import typer
 from oneshelf.cli.common import PlainErrors, on_database, seconds_in, show_json, show_rows, uuid_in
 
 if TYPE_CHECKING:
-    from oneshelf.domain.command import Adjust
+    from oneshelf.domain.command import Adopt
     from oneshelf.domain.drift import How
     from oneshelf.domain.outcome import Outcome
     from oneshelf.storage.canaries import Detection
@@ -110,7 +110,7 @@ def resolve(
     wait_s = seconds_in(wait, what="--wait", most=WAIT_S_MAX) if wait else 0
 
     async def decide(database: Database) -> str:
-        async def post(wish: Adjust) -> Outcome:
+        async def post(wish: Adopt) -> Outcome:
             [answered] = await post_commands(database, SystemClock().new_id, [wish])
             return answered.outcome
 

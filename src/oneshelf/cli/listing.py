@@ -166,6 +166,27 @@ def activate(channel: Channel_, listing: Listing_) -> None:
     )
 
 
+@app.command()
+def move(
+    channel: Channel_,
+    listing: Listing_,
+    units: Annotated[str, typer.Argument(metavar="UNITS", help="How many, in units of the listing.")],
+    origin: Annotated[
+        str, typer.Option("--from", help="The state that they leave; left out: they were uncounted.")
+    ] = "",
+    target: Annotated[str, typer.Option("--to", help="The state that they enter; left out: they are gone.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Move units between stock states at a channel, such as from available to damaged.
+
+    It is done there and nowhere else, as if somebody did it in the channel's back office: the engine learns of it by
+    reading, and what becomes of it is the rule of the channel (oneshelf channel state-changes).
+    """
+    from oneshelf.cli.moving import moved
+
+    moved(channel, listing, units, origin=origin, target=target, as_json=as_json)
+
+
 going_live.register(app)
 
 

@@ -74,6 +74,20 @@ class Adjust:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Adopt:
+    """A channel is right about what is free: the ledger takes the difference, as it takes that of a count.
+
+    It is not refused for what it finds: where fewer are free than went, the latest promises are short.
+    """
+
+    key: CommandKey
+    sku: Sku
+    location: Location
+    delta_units: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
     """Somebody counted. The difference to the ledger goes to or comes from `shrinkage` and `found`.
 
@@ -362,7 +376,7 @@ StockCommand = Receive | Adjust | Expect | Move | Assemble | Disassemble | Write
 ReservationCommand = Reserve | Extend | Claim | Release
 TransferCommand = Dispatch | Arrive
 OrderCommand = Return | Ship | Cancel
-Command = StockCommand | Count | ReservationCommand | TransferCommand | OrderCommand | ShipmentCommand
+Command = StockCommand | Adopt | Count | ReservationCommand | TransferCommand | OrderCommand | ShipmentCommand
 
 
 def _require_units(units: int, sku: Sku) -> None:

@@ -7,9 +7,11 @@ from functools import partial
 from typing import assert_never
 
 from oneshelf.domain.account import Account, Outside, StockState
+from oneshelf.domain.adopting import adopt
 from oneshelf.domain.bundle import Bundles, named
 from oneshelf.domain.command import (
     Adjust,
+    Adopt,
     Arrive,
     Assemble,
     Cancel,
@@ -66,6 +68,8 @@ def _post(shelf: Shelf, command: Command, *, now: datetime) -> Outcome:
             outcome = _post_stock(shelf, command)
         case Count():
             outcome = count(shelf, command, now=now)
+        case Adopt():
+            outcome = adopt(shelf, command)
         case Dispatch() | Arrive():
             outcome = post_transfer(shelf, command, now=now)
         case Announce() | Unload() | CloseShipment() | SettleOver():

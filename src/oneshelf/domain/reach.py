@@ -11,6 +11,7 @@ from oneshelf.domain.account import StockState
 from oneshelf.domain.bundle import Bundles
 from oneshelf.domain.command import (
     Adjust,
+    Adopt,
     Arrive,
     Assemble,
     Cancel,
@@ -85,7 +86,7 @@ def reach_of(commands: Iterable[Command], bundles: Bundles | None = None) -> Rea
             case Claim():
                 reach.reservations.add(command.reservation_id)
                 reach.claims.setdefault(command.reservation_id, set()).add(command.order)
-            case Count(figure=CountedFigure.ON_HAND | CountedFigure.UNSHIPPED):
+            case Adopt() | Count(figure=CountedFigure.ON_HAND | CountedFigure.UNSHIPPED):
                 reach.counted.add((command.sku, command.location))
             case Return() | Ship() | Cancel():
                 reach.orders.add(command.order)
@@ -129,7 +130,17 @@ def balances_of(command: Command) -> list[BalanceKey]:
         case Extend() | Claim() | Release() | Arrive() | Unload() | CloseShipment() | SettleOver():
             return []
         case (
-            Receive() | Adjust() | Count() | Expect() | Move() | Return() | Ship() | Cancel() | Announce() | WriteOff()
+            Receive()
+            | Adjust()
+            | Adopt()
+            | Count()
+            | Expect()
+            | Move()
+            | Return()
+            | Ship()
+            | Cancel()
+            | Announce()
+            | WriteOff()
         ):
             return [(command.sku, command.location)]
         case _:

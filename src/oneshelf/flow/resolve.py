@@ -18,11 +18,11 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from oneshelf.domain.attribution import attribute, blurred_by_orders, explained_by_orders
-from oneshelf.domain.command import Adjust, CommandKey, CountedFigure
+from oneshelf.domain.command import Adopt, CommandKey, CountedFigure
 from oneshelf.domain.drift import ENDS, Cause, How, Resolution, why_a_person
 from oneshelf.domain.identity import Channel, Location, Sku
 from oneshelf.domain.listing import Listing, Phase
-from oneshelf.domain.outcome import Done, Outcome
+from oneshelf.domain.outcome import CountedShort, Done, Outcome
 from oneshelf.domain.outcome import in_words as outcome_in_words
 from oneshelf.domain.reading import end_suspense, rewrite
 from oneshelf.domain.state_change import Rule, in_words, moves_behind, units_of
@@ -60,7 +60,7 @@ class Ledger:
     asked again, the units move once. `book`: has it move units as they were moved at channels, see `post.post_moves`.
     """
 
-    post: Callable[[Adjust], Awaitable[Outcome]]
+    post: Callable[[Adopt], Awaitable[Outcome]]
     book: Callable[[], Awaitable[int]]
 
 
@@ -275,7 +275,7 @@ async def by_hand(
     drift_id: UUID,
     how: How,
     *,
-    post: Callable[[Adjust], Awaitable[Outcome]],
+    post: Callable[[Adopt], Awaitable[Outcome]],
     book: Callable[[], Awaitable[int]],
     wait_s: int = 0,
 ) -> str:
@@ -319,7 +319,8 @@ async def by_hand(
         await _end(tx, drift, listing, Resolution.ADOPTED)
         if mode != "live":
             await drifts.close(tx, drift_id)
-    return f"the ledger took {wish.delta_units:+d} {wish.sku} at {wish.location} from {drift.channel}"
+    short = f"; {outcome.units_short} promised units are short now" if isinstance(outcome, CountedShort) else ""
+    return f"the ledger took {wish.delta_units:+d} {wish.sku} at {wish.location} from {drift.channel}{short}"
 
 
 def _ends_of(how: How) -> set[str]:
@@ -379,7 +380,7 @@ async def _end(tx: Transaction, drift: drifts.DriftRow, listing: Listing, resolu
     await drifts.decide(tx, {drift.drift_id: drifts.Decision(attribute(kept), kept)}, resolution)
 
 
-def _adoption(drift: drifts.DriftRow, listing: Listing, link: tuple[Location, int]) -> Adjust:
+def _adoption(drift: drifts.DriftRow, listing: Listing, link: tuple[Location, int]) -> Adopt:
     """What the ledger takes. Of a fall only what no order has explained meanwhile: that is what is in suspense."""
     location, pack_units = link
     # A fall is held back, all but the one that a write of ours did not make good.
@@ -389,7 +390,7 @@ def _adoption(drift: drifts.DriftRow, listing: Listing, link: tuple[Location, in
         raise CannotResolveError(
             f"orders have explained {listing.channel_sku} meanwhile: nothing is left to adopt, and the drift closes"
         )
-    return Adjust(
+    return Adopt(
         key=CommandKey(scope="drift", key=f"{drift.drift_id}:{drift.expected_units}:{drift.observed_units}"),
         sku=listing.sku,
         location=location,

@@ -66,6 +66,7 @@ class Capability:
     has_single_orders: bool = False  # it tells one order by its id, see contract.FetchesOrders
     changes_per_day: int = 0  # changes of a listing, or of its `group`, that the channel takes in a day; 0: any number
     silent_states: tuple[str, ...] = ()  # stock states whose change the channel never announces
+    movable_states: tuple[str, ...] = ()  # stock states between which it moves units for us, see contract.MovesUnits
     # False: it shows no figure of its own. It is never read, written or polled; its devices tell what they sold.
     shows_figures: bool = True
 

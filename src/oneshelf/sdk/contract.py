@@ -34,6 +34,7 @@ from oneshelf.sdk.message import (
     StockReading,
     StockWrite,
     Subscriptions,
+    UnitMove,
     WriteOutcome,
 )
 from oneshelf.sdk.secret_store import SecretStore
@@ -135,6 +136,22 @@ class Activates(Protocol):
 
     async def activate(self, channel_sku: ChannelSku, *, key: UUID) -> WriteOutcome:
         """Put the listing on sale there with nothing available, because a person asked for it.
+
+        Raises a ChannelFault where nothing was done.
+        """
+        ...
+
+
+@runtime_checkable
+class MovesUnits(Protocol):
+    """What a connector adds that declares `movable_states`: its channel keeps units in those, and lets us move them.
+
+    The figure on sale is a state like the others. A move is what a person asks for: the engine publishes by `push`
+    alone, and learns of the move as of anything that somebody does at the channel.
+    """
+
+    async def move_units(self, move: UnitMove) -> WriteOutcome:
+        """Do it once, where both states hold what is expected. Stale: nothing was moved; read again, and ask anew.
 
         Raises a ChannelFault where nothing was done.
         """

@@ -64,6 +64,7 @@ def _lines(kind: ConnectorKind, declared: Capability) -> dict[str, str]:
     return {
         "learns of changes by": _updates(declared),
         "changes it never announces": ", ".join(declared.silent_states) or "none" if declared.has_webhooks else "all",
+        "moves units for us between": ", ".join(declared.movable_states) or "no states",
         "writes": declared.write_kind.value,
         "compares before it writes": "yes" if declared.write_kind is WriteKind.COMPARE_AND_SET else "no",
         "an answered write": _answered(declared),

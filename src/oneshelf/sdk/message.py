@@ -188,6 +188,33 @@ class StockWrite:
 
 
 @dataclass(frozen=True, slots=True)
+class UnitMove:
+    """Take `units` of this listing, more than none, from one stock state into another at the channel.
+
+    `origin` None: they were not counted until now. `target` None: they are not counted any more. `expected`: what each
+    of the two states was read to hold. `key` identifies this move for ever: the same key always comes with the same
+    figures.
+    """
+
+    key: UUID
+    channel_sku: ChannelSku
+    units: int
+    origin: StockState | None
+    target: StockState | None
+    expected: Mapping[StockState, int]
+
+    def __post_init__(self) -> None:
+        invariant(self.units > 0, f"a move of {self.units} units")
+        invariant(self.origin is not self.target, "units move from one state into another")
+        invariant({self.origin, self.target} - {None} == set(self.expected), "both states have an expected figure")
+
+    @property
+    def states(self) -> tuple[StockState, ...]:
+        """The states that it changes, one or two."""
+        return tuple(self.expected)
+
+
+@dataclass(frozen=True, slots=True)
 class Applied:
     """The channel shows the units now (a read-back still has to prove it)."""
 

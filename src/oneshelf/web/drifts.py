@@ -10,7 +10,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 
 from oneshelf.domain.attribution import attribute
-from oneshelf.domain.command import Adjust
+from oneshelf.domain.command import Adopt
 from oneshelf.domain.outcome import Outcome
 from oneshelf.errors import CannotResolveError, UnknownDriftError
 from oneshelf.flow.post import post_moves
@@ -118,7 +118,7 @@ async def resolved(engine: Engine, drift_id: str, wish: DriftResolutionIn) -> Dr
     """Do what a person wishes with a drift, over the API or on its page. Raises ProblemError 404 and 409."""
     wanted = drift_id_from(drift_id)
 
-    async def post(adjustment: Adjust) -> Outcome:
+    async def post(adjustment: Adopt) -> Outcome:
         [answered] = await engine.post([adjustment])
         return answered.outcome
 

@@ -15,6 +15,7 @@ from typing import Any
 import httpx2
 
 from oneshelf.clock import Clock
+from oneshelf.domain.account import StockState
 from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.domain.order import OrderLine, OrderSnapshot
 from oneshelf.errors import InvariantError, MalformedError
@@ -38,6 +39,7 @@ from oneshelf.sdk.message import (
     StockReading,
     StockWrite,
     Throttled,
+    UnitMove,
     Unknown,
     WriteOutcome,
 )
@@ -90,6 +92,9 @@ class Hostile:
 
     async def fetch_order(self, order_id: str) -> Delivery | None:
         return await self.honest.fetch_order(order_id)  # type: ignore[no-any-return]
+
+    async def move_units(self, move: UnitMove) -> WriteOutcome:
+        return await self.honest.move_units(move)  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
@@ -710,6 +715,70 @@ class _FailsForWhatIsNotThere(Hostile):
         return told
 
 
+# Moves --------------------------------------------------------------------------------------------------------
+
+
+@breaks("units_move_between_every_two_declared_states", of="shopify")
+class _MovesHalf(Hostile):
+    """takes units out of one state and puts them into none"""
+
+    async def move_units(self, move: UnitMove) -> WriteOutcome:
+        if move.origin is None or move.target is None:
+            return await super().move_units(move)
+        return await super().move_units(replace(move, target=None, expected={move.origin: move.expected[move.origin]}))
+
+
+@breaks("units_come_into_each_declared_state_and_leave_it", of="shopify")
+class _TakesFromSale(Hostile):
+    """takes off sale what comes into another state"""
+
+    async def move_units(self, move: UnitMove) -> WriteOutcome:
+        if move.origin is not None or move.target is StockState.AVAILABLE:
+            return await super().move_units(move)
+        (reading,) = await self.read_stock([move.channel_sku])
+        on_sale = {StockState.AVAILABLE: reading.units or 0}
+        return await super().move_units(
+            replace(move, origin=StockState.AVAILABLE, expected={**on_sale, **move.expected})
+        )
+
+
+@breaks("the_same_move_twice_is_done_once", of="shopify")
+class _MovesAgain(Hostile):
+    """makes a key of its own for each call, from what it reads then"""
+
+    async def move_units(self, move: UnitMove) -> WriteOutcome:
+        return await super().move_units(await self.anew(move))
+
+    async def anew(self, move: UnitMove) -> UnitMove:
+        readings = await self.read_stock([move.channel_sku])
+        if not readings or readings[0].states is None:
+            return move
+        states = readings[0].states
+        expected = {state: states.get(state, 0) for state in move.expected}
+        return replace(move, key=self.clock.new_id(), expected=expected)
+
+
+@breaks("a_move_from_another_figure_is_stale", of="shopify")
+class _MovesFromWhatIsThere(_MovesAgain):
+    """compares with what it reads itself"""
+
+    async def move_units(self, move: UnitMove) -> WriteOutcome:
+        kept = self.kept.setdefault(move.key, await self.anew(move))
+        return await self.honest.move_units(kept)  # type: ignore[no-any-return]
+
+
+@breaks("more_than_there_are_and_what_is_not_there_are_refused", of="shopify")
+class _MovesWhatIsThere(Hostile):
+    """moves as many as there are where more are asked for"""
+
+    async def move_units(self, move: UnitMove) -> WriteOutcome:
+        if move.origin not in {None, StockState.AVAILABLE} and move.origin:
+            held = move.expected[move.origin]
+            if held < move.units:
+                return await super().move_units(replace(move, units=held)) if held else Applied()
+        return await super().move_units(move)
+
+
 # Declarations that are not true -------------------------------------------------------------------------------
 
 
@@ -732,6 +801,7 @@ _lie("a_file_of_the_whole_stock_tells_what_is_shown", has_stock_file=True)
 _lie("a_file_tells_nothing_older_than_declared", of="amazon", stock_file_age_s=0.0)
 _lie("an_order_that_is_asked_for_is_what_a_poll_tells", has_single_orders=True)
 _lie("a_whole_batch_is_written", batch_writes=500)
+_lie("units_move_between_every_two_declared_states", movable_states=("available", "damaged"))
 _lie("every_listing_is_fetched_page_by_page", page_reads=500)
 _lie("an_order_that_shows_late_is_not_claimed_as_covered", orders_lag_s=5.0)
 _lie("no_reading_is_older_than_is_declared", stale_s=5.0)

@@ -29,6 +29,7 @@ from oneshelf.connectors.shopify.documents import (
 )
 from oneshelf.connectors.shopify.graphql import ShopifyApi
 from oneshelf.connectors.shopify.json_reading import gid, number_in
+from oneshelf.connectors.shopify.moving import move_units
 from oneshelf.connectors.shopify.polling import ORDERS_LAG_S, OrderPoll, cursor_from
 from oneshelf.connectors.shopify.preflight import findings_of
 from oneshelf.connectors.shopify.push import Pusher
@@ -46,6 +47,7 @@ from oneshelf.sdk.message import (
     StockReading,
     StockWrite,
     Subscriptions,
+    UnitMove,
     WriteOutcome,
 )
 from oneshelf.sdk.signature import is_hmac_sha256_base64
@@ -176,6 +178,11 @@ class ShopifyConnector:
     async def activate(self, channel_sku: ChannelSku, *, key: UUID) -> WriteOutcome:
         """See `push.Pusher.activate`."""
         return await self._pusher.activate(channel_sku, key=key)
+
+    async def move_units(self, move: UnitMove) -> WriteOutcome:
+        """See `moving.move_units`."""
+        variants = await self._read_variants([move.channel_sku])
+        return await move_units(self._api, move, variants[0] if variants else None, location=self._location)
 
     async def preflight(self) -> tuple[Finding, ...]:
         """Raises RetryLaterError where Shopify cannot be asked."""

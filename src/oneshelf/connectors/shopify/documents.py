@@ -90,6 +90,25 @@ mutation Activate($item: ID!, $location: ID!, $available: Int, $key: String!) {
 }
 """
 
+# No app may adjust or move what is committed or on hand.
+MOVE_UNITS = """
+mutation MoveUnits($input: InventoryMoveQuantitiesInput!, $key: String!) {
+  inventoryMoveQuantities(input: $input) @idempotent(key: $key) {
+    inventoryAdjustmentGroup { id }
+    userErrors { code field message }
+  }
+}
+"""
+
+ADJUST_UNITS = """
+mutation AdjustUnits($input: InventoryAdjustQuantitiesInput!, $key: String!) {
+  inventoryAdjustQuantities(input: $input) @idempotent(key: $key) {
+    inventoryAdjustmentGroup { id }
+    userErrors { code field message }
+  }
+}
+"""
+
 
 def _order(lines: int, fulfillments: int, refunds: int, routes: int, nested_lines: int) -> str:
     """The parts of an order that we keep. No name, address or e-mail of a buyer is among them.
@@ -283,7 +302,7 @@ QUERIES = (
     *(READ_VARIANTS, LIST_VARIANTS, POLL_ORDERS, POLL_ROUTES, READ_ORDERS, WHOLE_ORDER),
     *(SCOPES, PREFLIGHT, LIST_SUBSCRIPTIONS, FIND_BULK, READ_BULK),
 )
-MUTATIONS = (SET_AVAILABLE, ACTIVATE)
+MUTATIONS = (SET_AVAILABLE, ACTIVATE, MOVE_UNITS, ADJUST_UNITS)
 # These take no idempotency key: they change no stock. A subscription that is made or deleted twice is refused; a bulk
 # operation that was begun is looked for before another one is.
 UNKEYED_MUTATIONS = (CREATE_SUBSCRIPTION, DELETE_SUBSCRIPTION, RUN_BULK, CANCEL_BULK)

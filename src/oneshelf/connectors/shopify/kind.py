@@ -14,6 +14,7 @@ from oneshelf.connectors.shopify.connector import ShopifyConnector
 from oneshelf.connectors.shopify.documents import ARRAY_LENGTH_MAX, VARIANTS_PER_PAGE
 from oneshelf.connectors.shopify.graphql import FILE_LIMIT, LIMITS, POINTS, READ_POINTS, ShopifyApi
 from oneshelf.connectors.shopify.json_reading import number_in, number_in_gid
+from oneshelf.connectors.shopify.moving import MOVABLE_STATES
 from oneshelf.connectors.shopify.polling import ORDERS_LAG_S
 from oneshelf.connectors.shopify.simulator import ShopifySimulator
 from oneshelf.domain.identity import Channel
@@ -51,6 +52,8 @@ CAPABILITY = Capability(
     read_cost=READ_POINTS,
     has_stock_file=True,
     # The body of inventory_levels/update has `available` alone, and no topic exists for the other states.
+    # Committed units are moved by orders alone, and what is on hand is a sum.
+    movable_states=tuple(state.value for state in MOVABLE_STATES),
     silent_states=("committed", "reserved", "damaged", "quality_control", "safety_stock", "incoming"),
 )
 

@@ -140,6 +140,10 @@ def no_single_orders(declared: Capability) -> str:
     return "" if declared.has_single_orders else "has_single_orders is false"
 
 
+def no_movable_states(declared: Capability) -> str:
+    return "" if declared.movable_states else "movable_states is empty"
+
+
 def no_comparison(declared: Capability) -> str:
     return "" if declared.write_kind is WriteKind.COMPARE_AND_SET else f"write_kind is {declared.write_kind}"
 

@@ -15,6 +15,7 @@ from oneshelf.sdk.conformance import (
     faults,
     feed,
     house,
+    moves,
     orders,
     parsing,
     polling,
@@ -30,7 +31,7 @@ from oneshelf.sdk.quality import PROVED_BY, Quality, quality_of
 from oneshelf.sdk.virtual_time import StalledError, VirtualClock, run_virtually
 
 # Imported for the checks that they add.
-MODULES = (parsing, signatures, polling, orders, stock, stock_file, writes, feed, devices, faults, house)
+MODULES = (parsing, signatures, polling, orders, stock, stock_file, writes, moves, feed, devices, faults, house)
 SEED = 7
 
 
