@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import audit, bulk, files, flow, http, propagate, reserve, size
+from benchmarks import audit, bulk, files, flow, http, pages, propagate, reserve, size
 
 MEASUREMENTS = {
     "flow": flow.main,
@@ -15,6 +15,7 @@ MEASUREMENTS = {
     "size": size.main,
     "bulk": bulk.main,
     "files": files.main,
+    "pages": pages.main,
 }
 
 

@@ -220,12 +220,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         engine = Child(["serve"], environment=environment, log_file=directory / "engine.log")
         engine.start()
         try:
-            uvloop.run(_until_ready(port))
+            uvloop.run(until_ready(port))
             uvloop.run(prepare(port))
             dsn = running_dsn(directory / "postgres")
             assert dsn is not None
             with _floor(dsn) as floor_port:
-                uvloop.run(_until_ready(floor_port))
+                uvloop.run(until_ready(floor_port))
                 found = uvloop.run(rounds_of(port, floor_port, rounds=options.rounds, seconds=options.seconds))
             described = asyncio.run(machine(dsn))
         finally:
@@ -247,7 +247,7 @@ def _floor(dsn: str) -> Iterator[int]:
             server.terminate()
 
 
-async def _until_ready(port: int) -> None:
+async def until_ready(port: int) -> None:
     for _ in range(600):
         try:
             _, writer = await asyncio.open_connection(HOST, port)

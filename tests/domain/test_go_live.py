@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from oneshelf.domain.go_live import Cause, Facts, line_of, plan_of, totals
+from oneshelf.domain.go_live import Cause, Facts, fright_of, line_of, range_of, totals
 
 
 def facts(**said: Any) -> Facts:
@@ -65,16 +65,23 @@ def test_the_figure_is_told_step_by_step() -> None:
 
 
 def test_what_frightens_most_comes_first() -> None:
-    plan = plan_of(
-        [
-            facts(channel_sku="same", desired_units=12),
-            facts(channel_sku="cut"),
-            facts(channel_sku="raised a lot", desired_units=500),
-            facts(channel_sku="small zero", shown_units=1, desired_units=0),
-            facts(channel_sku="large zero", shown_units=90, desired_units=0),
-        ]
+    plan = sorted(
+        map(
+            line_of,
+            [
+                facts(channel_sku="same", desired_units=12),
+                facts(channel_sku="cut"),
+                facts(channel_sku="raised a lot", desired_units=500),
+                facts(channel_sku="small zero", shown_units=1, desired_units=0),
+                facts(channel_sku="large zero", shown_units=90, desired_units=0),
+            ],
+        ),
+        key=fright_of,
     )
-    assert [line.channel_sku for line in plan] == ["large zero", "small zero", "raised a lot", "cut", "same"]
+    for line in plan:
+        least, most = range_of(line.cause)
+        assert least < fright_of(line) <= most
+    assert [line.channel_sku for line in plan] == ["large zero", "small zero", "cut", "raised a lot", "same"]
     whole = totals(plan)
     assert (whole.written, whole.units_now, whole.units_then) == (4, 12 + 12 + 12 + 1 + 90, 12 + 7 + 500)
 

@@ -12,8 +12,9 @@ from oneshelf.cli.common import EXIT_REFUSED, on_database, refuse_unknown_channe
 
 if TYPE_CHECKING:
     from oneshelf.domain.breaker import Limits
-    from oneshelf.domain.go_live import PlanLine
+    from oneshelf.domain.go_live import PlanLine, Totals
     from oneshelf.domain.identity import Channel
+    from oneshelf.flow.preview import PlanPage
     from oneshelf.sdk.message import Finding
     from oneshelf.storage.catalog import ChannelRow
     from oneshelf.storage.database import Database, Transaction
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask. For scripts, once somebody has read the plan.")]
 By = Annotated[str, typer.Option(help="Who signs off. Default: who runs the command.")]
 LINES_SHOWN = 40
+# A count that is older is told with its age.
+COUNTED_S_TOLD = 5
 _COLUMNS = ("channel", "channel_sku", "sku", "cause", "channel_says", "we_would_say", "change", "because", "warning")
 
 
@@ -36,32 +39,44 @@ def plan(
     check: Annotated[bool, typer.Option("--check/--no-check", help="Ask the channels for their preflight too.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """What each listing shows, what we would have it show, and why; what frightens most comes first. Writes nothing."""
-    from oneshelf.domain.go_live import totals
-    from oneshelf.flow.preview import preview_of_channel
+    """What listings show, what we would have them show, and why; what frightens most comes first. Writes nothing."""
+    from oneshelf.domain.go_live import Cause
+    from oneshelf.flow.preview import page_of_plan, whole_plan
 
-    async def read(database: Database) -> list[tuple[ChannelRow, list[PlanLine], tuple[Finding, ...]]]:
+    async def read(database: Database) -> list[tuple[ChannelRow, PlanPage, tuple[Finding, ...]]]:
         rows = await _rows(database, channel)
         found = await _findings(database, [row.channel for row in rows]) if check else {}
-        return [(row, await preview_of_channel(database, row.channel), found.get(row.channel, ())) for row in rows]
+        return [
+            (
+                row,
+                await whole_plan(database, row.channel)
+                if all_ or as_json
+                else await page_of_plan(database, row.channel, limit=LINES_SHOWN),
+                found.get(row.channel, ()),
+            )
+            for row in rows
+        ]
 
     plans = on_database(read)
-    lines = [line for _, of_channel, _ in plans for line in of_channel]
+    lines = [line for _, of_channel, _ in plans for line in of_channel.lines]
     if as_json:
         show_json({"channels": [_channel_json(*one) for one in plans], "listings": [_line_json(one) for one in lines]})
         return
     for row, of_channel, findings in plans:
-        typer.echo(in_words(row, of_channel))
+        typer.echo(in_words(row, of_channel.totals))
+        if of_channel.counted_s >= COUNTED_S_TOLD:
+            typer.echo(f"  counted {of_channel.counted_s:.0f} s ago")
         for finding in findings:
             if not finding.is_good:
                 typer.echo(f"  WRONG {finding.what}: {finding.detail}")
-    quiet = sum(totals(lines).counts.values()) - len(_worth_showing(lines))
-    shown = lines if all_ else _worth_showing(lines)[:LINES_SHOWN]
+    shown = lines if all_ else [line for line in lines if line.cause is not Cause.SAME or line.warning][:LINES_SHOWN]
     show_rows(shown, _COLUMNS, as_json=False, empty="no listing would change" if plans else "no channel is connected")
-    left = len(lines) - len(shown)
-    if left:
+    left = sum(of_channel.totals.listing_count for _, of_channel, _ in plans) - len(shown)
+    if left > 0:
+        same = sum(of_channel.totals.counts.get(Cause.SAME, 0) for _, of_channel, _ in plans)
+        quiet = same - sum(line.cause is Cause.SAME for line in shown)
         typer.echo(f"{left} more listings, {quiet} of them show the same already: --all or --json")
-    waiting = [row.channel for row, of_channel, _ in plans if row.mode == "watch" and of_channel]
+    waiting = [row.channel for row, of_channel, _ in plans if row.mode == "watch" and of_channel.totals.listing_count]
     for name in waiting:
         typer.echo(f"next: oneshelf listing apply {name}\nor begin with some: oneshelf listing apply {name} LISTING")
 
@@ -87,6 +102,7 @@ def apply_(
 
 def sign_off(row: ChannelRow, names: Sequence[str], *, is_agreed: bool, by: str) -> None:
     """Show the figures, ask, sign off and go live. Exits with 1 where nobody agreed."""
+    from oneshelf.domain.go_live import totals
     from oneshelf.errors import ConfigurationError
     from oneshelf.flow.preview import preview_of_channel
     from oneshelf.storage import breakers, sign_offs
@@ -105,7 +121,7 @@ def sign_off(row: ChannelRow, names: Sequence[str], *, is_agreed: bool, by: str)
         return [line for line in lines if wanted is None or line.channel_sku in wanted], standing.limits
 
     lines, limits = on_database(read)
-    typer.echo(in_words(row, lines))
+    typer.echo(in_words(row, totals(lines)))
     if not is_agreed:
         require_agreement(row.channel, lines, limits)
 
@@ -160,12 +176,9 @@ def require_agreement(channel: str, lines: Sequence[PlanLine], limits: Limits) -
         raise typer.Exit(EXIT_REFUSED)
 
 
-def in_words(row: ChannelRow, lines: Sequence[PlanLine]) -> str:
+def in_words(row: ChannelRow, whole: Totals) -> str:
     """A plan in one or two lines for a person."""
-    from oneshelf.domain.go_live import totals
-
-    whole = totals(lines)
-    if not lines:
+    if not whole.listing_count:
         if not row.shows_figures:
             return f"{row.channel} shows no figure, so there is nothing to write to it; what it tells counts already"
         return f"{row.channel} ({row.mode}): no listing has been read yet; run oneshelf serve in mode watch first"
@@ -173,16 +186,10 @@ def in_words(row: ChannelRow, lines: Sequence[PlanLine]) -> str:
     held = ", held by the breaker: see oneshelf status" if row.held_at else ""
     causes = ", ".join(f"{count} {cause.value}" for cause, count in whole.counts.items())
     return (
-        f"{row.channel} ({row.mode}{by_listing}{held}): {len(lines)} listings: {causes}\n"
+        f"{row.channel} ({row.mode}{by_listing}{held}): {whole.listing_count} listings: {causes}\n"
         f"  it shows {whole.units_now} units in all, we would show {whole.units_then}; "
         f"{whole.written} figures would be written, {whole.signed_off} listings are signed off"
     )
-
-
-def _worth_showing(lines: Sequence[PlanLine]) -> list[PlanLine]:
-    from oneshelf.domain.go_live import Cause
-
-    return [line for line in lines if line.cause is not Cause.SAME or line.warning]
 
 
 async def _rows(database: Database, channel: str) -> list[ChannelRow]:
@@ -248,10 +255,8 @@ def _who(by: str) -> str:
         return "cli"
 
 
-def _channel_json(row: ChannelRow, lines: Sequence[PlanLine], findings: Sequence[Finding]) -> dict[str, object]:
-    from oneshelf.domain.go_live import totals
-
-    whole = totals(lines)
+def _channel_json(row: ChannelRow, plan: PlanPage, findings: Sequence[Finding]) -> dict[str, object]:
+    whole = plan.totals
     return {
         "channel": row.channel,
         "mode": row.mode,

@@ -64,14 +64,15 @@ def status(as_json: Json = False) -> None:
     """The whole engine on one screen: units, queues, channels, what waits for a person."""
     from oneshelf.domain.breaker import HoldReason
     from oneshelf.domain.breaker import in_words as hold_in_words
-    from oneshelf.storage import audit_positions, views
+    from oneshelf.storage import audit_positions, tallies, views
     from oneshelf.storage.database import Database
 
     async def read(database: Database) -> tuple[Overview, list[ChannelHealth], AuditStatus]:
         async with database.transaction() as tx:
             await views.freeze(tx)
-            channels = await views.channel_rows(tx)
-            return await views.overview(tx, channels=channels), channels, await audit_positions.status(tx)
+            tally = await tallies.read(tx)
+            channels = await views.channel_rows(tx, tally=tally)
+            return await views.overview(tx, tally=tally), channels, await audit_positions.status(tx)
 
     whole, channels, audit = on_database(read)
     if as_json:

@@ -105,13 +105,21 @@ def freeze(
         raise typer.Exit(EXIT_REFUSED)
 
 
+PLACES_SHOWN = 1_000
+
+
 def exposure(as_json: Json = False) -> None:
     """SKUs of which units could be sold twice now at worst: what listings and tills may sell, less what is there."""
     from oneshelf.storage import rights
 
     async def read(database: Database) -> list[Sharing]:
+        rows: list[Sharing] = []
+        after: str | None = ""
         async with database.transaction() as tx:
-            return await rights.exposed(tx, after="", limit=1_000)
+            while after is not None and len(rows) < PLACES_SHOWN:
+                found, after = await rights.exposed(tx, after=after, limit=PLACES_SHOWN)
+                rows += found
+        return rows
 
     show_rows(on_database(read), _EXPOSED, as_json=as_json, empty="no unit could be sold twice")
 

@@ -12,7 +12,7 @@ from oneshelf.demo.compare import OrdersCompared, compare_orders, is_parked, unv
 from oneshelf.demo.plan import Plan
 from oneshelf.demo.shops import Books, SimulatedShop
 from oneshelf.domain.identity import Sku
-from oneshelf.storage import drifts, reports, views
+from oneshelf.storage import drifts, reports, tallies, views
 from oneshelf.storage.database import Database, Transaction
 from oneshelf.storage.listings import ListingKey
 
@@ -59,8 +59,9 @@ class Scene:
         """What the engine says now."""
         hot = [good.sku for good in self.plan.goods[:HOT_COUNT]]
         async with database.transaction() as tx:
-            self.channels = await views.channel_rows(tx)
-            self.overview = await views.overview(tx, channels=self.channels)
+            tally = await tallies.read(tx)
+            self.channels = await views.channel_rows(tx, tally=tally)
+            self.overview = await views.overview(tx, tally=tally)
             listed = await views.listings_of(tx, hot)
             rows = {row.sku: row for row in await views.sku_rows(tx, only=hot, limit=HOT_COUNT)}
             found = await drifts.newest(tx, only_open=False, limit=100)

@@ -24,7 +24,20 @@ class Cause(StrEnum):
 
 # Those that would be written.
 WRITTEN = (Cause.ZERO, Cause.CUT, Cause.RAISE)
-_RANKS = {cause: rank for rank, cause in enumerate(Cause)}
+# Twins are told from other unlinked listings by what else there is, so they are of one rank.
+_RANKS = {
+    Cause.ZERO: 1,
+    Cause.CUT: 2,
+    Cause.RAISE: 3,
+    Cause.PARKED: 4,
+    Cause.TWINS: 5,
+    Cause.UNLINKED: 5,
+    Cause.UNREAD: 6,
+    Cause.UNCOUNTED: 7,
+    Cause.SAME: 8,
+}
+# So wide is a rank: larger changes are told apart from each other no more.
+_WIDTH = 2**40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,15 +95,22 @@ class Totals:
     units_now: int
     units_then: int
 
+    @property
+    def listing_count(self) -> int:
+        return sum(self.counts.values())
 
-def plan_of(facts: Iterable[Facts]) -> list[PlanLine]:
-    """One line for each listing, see `in_order`."""
-    return in_order(map(line_of, facts))
+
+def fright_of(line: PlanLine) -> int:
+    """Where a line stands in the plan of its channel: the causes in their order, in each the largest changes first.
+
+    Lines of one place stand in the order of their names. The database works it out as well: `listings.fright`.
+    """
+    return _RANKS[line.cause] * _WIDTH - min(abs(line.change or 0), _WIDTH - 1)
 
 
-def in_order(lines: Iterable[PlanLine]) -> list[PlanLine]:
-    """What frightens most first: what would end a sale, then the largest changes."""
-    return sorted(lines, key=_by_fright)
+def range_of(cause: Cause) -> tuple[int, int]:
+    """The places of a cause: those beyond the first, up to the second."""
+    return (_RANKS[cause] - 1) * _WIDTH, _RANKS[cause] * _WIDTH
 
 
 def line_of(facts: Facts) -> PlanLine:
@@ -189,9 +209,3 @@ def _warnings(facts: Facts) -> Iterable[str]:
         yield f"somebody else changed it {facts.foreign_edits} times in 7 days: find out which app also writes stock"
     if facts.sku is not None and facts.has_twin:
         yield "another listing carries the same merchant SKU"
-
-
-def _by_fright(line: PlanLine) -> tuple[int, int, str, str]:
-    # Cuts and raises are one group: the larger change frightens more, whichever way it goes.
-    group = _RANKS[Cause.CUT if line.cause is Cause.RAISE else line.cause]
-    return group, -abs(line.change or 0), line.channel, line.channel_sku

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import NamedTuple
 
 from oneshelf.domain.allocation import AllocationPlan
 from oneshelf.domain.availability import Derivation
-from oneshelf.domain.go_live import PlanLine, in_order, line_of
-from oneshelf.domain.identity import Channel, Location, Sku
+from oneshelf.domain.go_live import Cause, PlanLine, Totals, fright_of, line_of, totals
+from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku
 from oneshelf.domain.offering import Offered, Rules, Stock, derive_all
 from oneshelf.domain.outcome import UnknownSku
 from oneshelf.domain.policy import LOW, OF_WHOLESALE, Rule, Scope, UnknownChannel, changed
@@ -22,9 +23,13 @@ from oneshelf.domain.terms import Step
 from oneshelf.domain.wholesale import WHOLESALE
 from oneshelf.flow.pooling import Wish, pools_now, sellable, sellable_now
 from oneshelf.flow.room import places
-from oneshelf.storage import allocations, balances, catalog, offers, policies, sign_offs, views, wholesale
+from oneshelf.storage import allocations, balances, catalog, offers, policies, sign_offs, tallies, views, wholesale
 from oneshelf.storage.database import Database, Transaction, now
 from oneshelf.storage.listings import ListingKey
+from oneshelf.storage.sign_offs import PlanPlace
+
+# Unlinked listings among which twins are looked for, for a page.
+TWINS_READ = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,8 +78,58 @@ async def preview_of_channel(database: Database, channel: Channel) -> list[PlanL
     """What each listing of a channel shows and would show, what frightens most first."""
     async with database.transaction() as tx:
         await views.freeze(tx)
-        lines = [line_of(one) async for one in sign_offs.facts(tx, channel)]
-    return in_order(lines)
+        return [line_of(one) async for one in sign_offs.facts(tx, channel)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanPage:
+    """Lines of a channel's plan, and where the next page begins.
+
+    `totals`: of the whole plan, as it was counted at `counted_at`, `counted_s` ago.
+    """
+
+    totals: Totals
+    counted_at: datetime
+    counted_s: float
+    lines: list[PlanLine]
+    next_place: PlanPlace | None
+
+
+async def page_of_plan(
+    database: Database, channel: Channel, *, cause: Cause | None = None, after: PlanPlace | None = None, limit: int
+) -> PlanPage:
+    """The lines behind `after`, of all or of one cause.
+
+    Twins and other unlinked listings are looked for among each other: a page of them may be short though more follow.
+    """
+    read_max = max(limit, TWINS_READ) if cause in {Cause.TWINS, Cause.UNLINKED} else limit
+    async with database.transaction() as tx:
+        await views.freeze(tx)
+        tally, at = await tallies.read(tx), await now(tx)
+        found = sign_offs.facts(tx, channel, cause=cause, after=after, limit=read_max + 1)
+        read = [line_of(one) async for one in found]
+    lines = [line for line in read[:read_max] if cause in {None, line.cause}]
+    last: PlanLine | None = None
+    if len(lines) > limit:
+        last = lines[limit - 1]
+    elif len(read) > read_max:
+        last = read[read_max - 1]
+    place = None if last is None else PlanPlace(fright_of(last), ChannelSku(last.channel_sku))
+    return PlanPage(
+        totals=tally.plan_of(channel),
+        counted_at=tally.counted_at,
+        counted_s=tally.age_s(at),
+        lines=lines[:limit],
+        next_place=place,
+    )
+
+
+async def whole_plan(database: Database, channel: Channel) -> PlanPage:
+    """All lines on one page, counted from them."""
+    lines = await preview_of_channel(database, channel)
+    async with database.transaction() as tx:
+        counted_at = await now(tx)
+    return PlanPage(totals=totals(lines), counted_at=counted_at, counted_s=0.0, lines=lines, next_place=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,7 @@
 """What stands first on the home page: what waits, what could be sold twice, and how many orders came in.
 
 `waiting` and `orders_by_hour` read what is open or new, by index, however large the catalogue is. `totals` and
-`exposure` read all of it: whoever shows them often keeps the answer for a while.
+`exposure` read all of it: `tallies` keeps their answers.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ async def totals(tx: Transaction) -> dict[str, Any]:
     """What `views.Overview` says of all SKUs, balances and orders."""
     cursor = await tx.execute(
         f"""
-        select db_now() as read_at, (select count(*) from skus) as sku_count, b.*,
+        select (select count(*) from skus) as sku_count, b.*,
                (select count(*) from orders) as order_count
         from (
             select coalesce(sum({ON_HAND}), 0)::bigint as units_on_hand,

@@ -146,8 +146,9 @@ async def unlinked(tx: Transaction, *, limit: int = 1000) -> list[UnlinkedListin
     cursor = tx.cursor(row_factory=class_row(UnlinkedListing))
     await cursor.execute(
         """
-        select channel, channel_sku, merchant_sku, title, note from listings
-        where sku is null order by channel, channel_sku limit %(limit)s
+        select l.channel, l.channel_sku, l.merchant_sku, l.title, l.note from channels c cross join lateral (
+            select * from listings where channel = c.channel and stage = 'unlinked' order by channel_sku limit %(limit)s
+        ) as l order by l.channel, l.channel_sku limit %(limit)s
         """,
         {"limit": limit},
     )

@@ -291,8 +291,9 @@ async def parked(tx: Transaction, *, limit: int | None = None) -> list[tuple[Cha
     """Listings that their channel refuses: `(channel, channel_sku, the channel's words)`."""
     cursor = await tx.execute(
         """
-        select channel, channel_sku, parked_reason from listings where phase = 'parked'
-        order by channel, channel_sku limit %(limit)s
+        select l.channel, l.channel_sku, l.parked_reason from channels c cross join lateral (
+            select * from listings where channel = c.channel and stage = 'parked' order by channel_sku limit %(limit)s
+        ) as l order by l.channel, l.channel_sku limit %(limit)s
         """,
         {"limit": limit},
     )

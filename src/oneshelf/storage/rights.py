@@ -16,6 +16,8 @@ from oneshelf.storage.database import Transaction, only_row
 
 # SKUs whose mode is changed in one transaction: their planning waits for it.
 BATCH = 10_000
+# Of SKUs that could be oversold, so many are looked at for a page.
+SKUS_LOOKED_AT = 500
 
 
 class Measured(NamedTuple):
@@ -269,18 +271,31 @@ async def sharing_of(tx: Transaction, sku: Sku) -> list[Sharing]:
     return await cursor.fetchall()
 
 
-async def exposed(tx: Transaction, *, after: str, limit: int) -> list[Sharing]:
-    """SKUs of which units could be sold twice now, or of which nobody knows, in the order of their names."""
-    cursor = tx.cursor(row_factory=class_row(Sharing))
-    await cursor.execute(
-        f"""
-        select * from ({_SHARING}) as sharing
-        where (exposure_units is null or exposure_units > 0) and sku > %(after)s
-        order by sku, location limit %(limit)s
-        """,
-        {"after": after, "limit": limit},
+async def exposed(tx: Transaction, *, after: str, limit: int) -> tuple[list[Sharing], Sku | None]:
+    """SKUs of which units could be sold twice now, or of which nobody knows, in the order of their names.
+
+    `limit`: SKUs, each with all its places. Only so many are looked at; where that ends before the last one, the second
+    is the name to go on behind.
+    """
+    cursor = await tx.execute(
+        "select sku from skus where sku > %(after)s order by sku limit %(limit)s",
+        {"after": after, "limit": SKUS_LOOKED_AT},
     )
-    return await cursor.fetchall()
+    looked_at = [Sku(sku) async for (sku,) in cursor]
+    rows = tx.cursor(row_factory=class_row(Sharing))
+    await rows.execute(
+        f"""
+        select * from ({_SHARING} where g.sku = any(%(skus)s::text[])) as sharing
+        where exposure_units is null or exposure_units > 0
+        order by sku, location
+        """,
+        {"skus": arrays.texts(looked_at)},
+    )
+    found = await rows.fetchall()
+    names = list(dict.fromkeys(row.sku for row in found))
+    if len(names) > limit:
+        return [row for row in found if row.sku <= names[limit - 1]], names[limit - 1]
+    return found, looked_at[-1] if len(looked_at) == SKUS_LOOKED_AT else None
 
 
 class Shown(NamedTuple):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection
-from typing import Any
+from typing import Any, NamedTuple
 
-from oneshelf.domain.go_live import Facts
+from oneshelf.domain.go_live import Cause, Facts, range_of
 from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.storage import breakers, catalog, listings
 from oneshelf.storage.database import Transaction, only_row
@@ -15,46 +15,75 @@ FOREIGN_EDIT_DAYS = 7
 LISTINGS_READ = 1_000
 _STATES = ("on_hand", "available", "committed", "reserved", "damaged", "quality_control", "safety_stock")
 
+_AS_THEY_STAND = """
+    select l.channel, l.channel_sku, l.merchant_sku, l.title, l.sku, l.pack_units, l.note,
+           case when l.phase = 'parked' then l.parked_reason end,
+           l.merchant_sku <> '' and exists (
+               select from listings twin where twin.channel = l.channel and twin.merchant_sku = l.merchant_sku
+                 and twin.channel_sku <> l.channel_sku),
+           coalesce(l.base_units - (l.net_units - l.base_net), l.suspect_units), l.base_units is not null,
+           l.desired_units, l.desired_version,
+           (c.signs_off = 'channel' and c.mode <> 'watch') or l.signed_off_at is not null, l.signed_off_by,
+           (select count(*) from drifts d
+            where d.channel = l.channel and d.channel_sku = l.channel_sku and d.cause in ('foreign edit', 'unknown')
+              and d.opened_at > db_now() - make_interval(days => %(days)s)),
+           b.available + b.committed + b.reserved + b.damaged + b.quality_control + b.safety_stock,
+           b.available, b.committed, b.reserved, b.damaged, b.quality_control, b.safety_stock,
+           -- Read whole it would be most of the work, for two of its fields.
+           p.derivation -> 'components', p.derivation -> 'in_suspense'
+    from (
+        select * from listings
+        where channel = %(channel)s
+          and (%(least)s::bigint is null or fright > %(least)s and fright <= %(most)s)
+          and (%(after_fright)s::bigint is null or (fright, channel_sku) > (%(after_fright)s, %(after_sku)s))
+        order by fright, channel_sku limit %(limit)s
+    ) as l
+    join channels c on c.channel = l.channel
+    left join balances b on b.sku = l.sku and b.location = c.location
+    left join lateral (
+        select derivation from publications p
+        where p.channel = l.channel and p.channel_sku = l.channel_sku and p.sku = l.sku
+        order by p.version desc limit 1
+    ) as p on true
+    order by l.fright, l.channel_sku
+"""
 
-async def facts(tx: Transaction, channel: Channel) -> AsyncIterator[Facts]:
-    """Every listing of a channel as it stands: what it shows, and what we would have it show."""
+
+class PlanPlace(NamedTuple):
+    """Where a listing stands in the plan of its channel: as `go_live.fright_of` says, then by its name."""
+
+    fright: int
+    channel_sku: ChannelSku
+
+
+async def facts(
+    tx: Transaction,
+    channel: Channel,
+    *,
+    cause: Cause | None = None,
+    after: PlanPlace | None = None,
+    limit: int | None = None,
+) -> AsyncIterator[Facts]:
+    """Listings of a channel as they stand, in the order of its plan: what it shows, and what we would have it show.
+
+    `cause`: those of its rank, of which twins and unlinked listings are one.
+    """
+    least, most = (None, None) if cause is None else range_of(cause)
     cursor = tx.cursor(name="listings_as_they_stand")
     cursor.itersize = LISTINGS_READ
     # All of them are wanted: not the plan that has the first soonest.
     await tx.execute("set local cursor_tuple_fraction = 1")
     await cursor.execute(
-        """
-        select l.channel, l.channel_sku, l.merchant_sku, l.title, l.sku, l.pack_units, l.note,
-               case when l.phase = 'parked' then l.parked_reason end,
-               l.merchant_sku <> '' and twins.listing_count > 1,
-               coalesce(l.base_units - (l.net_units - l.base_net), l.suspect_units), l.base_units is not null,
-               l.desired_units, l.desired_version,
-               (c.signs_off = 'channel' and c.mode <> 'watch') or l.signed_off_at is not null, l.signed_off_by,
-               coalesce(edits.edit_count, 0),
-               b.available + b.committed + b.reserved + b.damaged + b.quality_control + b.safety_stock,
-               b.available, b.committed, b.reserved, b.damaged, b.quality_control, b.safety_stock,
-               -- Read whole it would be most of the work, for two of its fields.
-               p.derivation -> 'components', p.derivation -> 'in_suspense'
-        from listings l
-        join channels c on c.channel = l.channel
-        left join (
-            select merchant_sku, count(*) as listing_count from listings where channel = %(channel)s group by 1
-        ) as twins on twins.merchant_sku = l.merchant_sku
-        left join (
-            select channel_sku, count(*) as edit_count from drifts
-            where channel = %(channel)s and cause in ('foreign edit', 'unknown')
-              and opened_at > db_now() - make_interval(days => %(days)s)
-            group by 1
-        ) as edits on edits.channel_sku = l.channel_sku
-        left join balances b on b.sku = l.sku and b.location = c.location
-        left join lateral (
-            select derivation from publications p
-            where p.channel = l.channel and p.channel_sku = l.channel_sku and p.sku = l.sku
-            order by p.version desc limit 1
-        ) as p on true
-        where l.channel = %(channel)s order by l.channel_sku
-        """,
-        {"channel": channel, "days": FOREIGN_EDIT_DAYS},
+        _AS_THEY_STAND,
+        {
+            "channel": channel,
+            "days": FOREIGN_EDIT_DAYS,
+            "least": least,
+            "most": most,
+            "after_fright": after.fright if after else None,
+            "after_sku": after.channel_sku if after else None,
+            "limit": limit,
+        },
     )
     async with cursor:
         async for row in cursor:

@@ -5,75 +5,40 @@ Ages are in seconds by the database's clock, taken when the question is asked.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from psycopg.rows import class_row
+from psycopg.types.json import Jsonb
 
 from oneshelf.domain.blind_window import SILENT_TURNS
 from oneshelf.domain.identity import Channel, ChannelSku, Sku
-from oneshelf.storage import home_views
-from oneshelf.storage.database import Transaction
+from oneshelf.storage import home_views, tallies
+from oneshelf.storage.database import Transaction, now
+from oneshelf.storage.listing_states import (
+    BELIEF,
+    SOURCES,
+    STAGES,
+    UNDRIFTED,
+    UNVERIFIED_SINCE,
+    UNVERIFIED_STATES,
+    ListingState,
+)
 from oneshelf.storage.listings import ListingKey
+from oneshelf.storage.tallies import LISTING_COUNTS, Tally
 
 # Sorts after every other character, in bytes too: `text` to `text` + this are the names that begin with `text`.
 _LAST_CHARACTER = "\U0010ffff"
 
 _ON_HAND = home_views.ON_HAND
 
-# How far a listing's figure has got, as one word. Only `verified` says that the channel shows what it should.
-ListingState = Literal[
-    "verified",  # a reading proved that it shows the desired figure
-    "waiting",  # a new figure is to be sent
-    "sending",  # a write is on the wire
-    "accepted",  # the channel took the write; a reading has to prove it
-    "unknown",  # a write got no answer; a reading will tell
-    "suspect",  # a reading that no order explains yet
-    "drifting",  # a reading that nothing explains
-    "parked",  # the channel refuses the figure; a person is needed
-    "held",  # nothing is written: not live, not signed off, or held by the breaker
-    "unlinked",  # nobody has said which SKU it sells
-]
-UNVERIFIED_STATES: tuple[ListingState, ...] = ("waiting", "sending", "accepted", "unknown", "suspect", "drifting")
-
-_BELIEF = "l.base_units - (l.net_units - l.base_net)"
 # Why a listing is not written: what the channel says of its changes, of the feed that carries it, or of itself.
 _WORDS = """
     case when l.only_zero_until > db_now() then l.wait_words
          when l.feed_id is not null then coalesce(
              (select f.words from feeds f where f.feed_id = l.feed_id and f.stuck_at is not null), '')
          else l.parked_reason end
-"""
-_STATE = f"""
-    case
-        when l.sku is null then 'unlinked'
-        when l.phase = 'parked' then 'parked'
-        when d.drift_id is not null then 'drifting'
-        when l.suspect_at is not null then 'suspect'
-        when l.verified_version = l.desired_version and l.verified_units = l.desired_units
-             and {_BELIEF} = l.desired_units then 'verified'
-        when l.phase in ('sending', 'accepted', 'unknown') then l.phase
-        when c.mode <> 'live' or c.held_at is not null then 'held'
-        when c.signs_off <> 'channel' and l.signed_off_at is null then 'held'
-        else 'waiting'
-    end
-"""
-_SOURCES = f"""
-    listings l join channels c on c.channel = l.channel
-    left join drifts d on d.channel = l.channel and d.channel_sku = l.channel_sku and d.resolved_at is null
-    cross join lateral (select {_STATE} as state) as how
-"""
-# Since when a figure waits for its proof: since the first one planned after the last proven one. The newest one
-# would make a listing whose figure changes every second look ever fresh.
-_UNVERIFIED_SINCE = """
-    case when how.state = any(%(unverified)s::text[]) then coalesce(
-        (select p.planned_at from publications p
-         where p.channel = l.channel and p.channel_sku = l.channel_sku and p.sku = l.sku
-           and p.version > case when l.verified_at is null then -1 else l.verified_version end
-         order by p.version limit 1),
-        d.opened_at, l.suspect_at)
-    end
 """
 
 
@@ -204,8 +169,13 @@ class Overview(NamedTuple):
 
 
 async def freeze(tx: Transaction) -> None:
-    """All that this transaction reads from now on is of one instant. Call it first."""
-    await tx.execute("set transaction isolation level repeatable read, read only")
+    """All that this transaction reads from now on is of one instant. Call it first.
+
+    Its statements are planned for what they ask: one plan for all filters of a list reads all of it for each.
+    """
+    await tx.execute(
+        "set transaction isolation level repeatable read, read only; set local plan_cache_mode = force_custom_plan"
+    )
 
 
 async def sku_rows(
@@ -253,14 +223,42 @@ async def sku_rows(
     return await cursor.fetchall()
 
 
-_LISTING_QUERY = f"""
-    select l.channel, l.channel_sku, l.merchant_sku, l.title, l.sku, l.pack_units, l.phase, how.state,
+_LISTING_COLUMNS = f"""
+    l.channel, l.channel_sku, l.merchant_sku, l.title, l.sku, l.pack_units, l.phase, how.state,
            l.desired_units, l.desired_version, l.desired_at, l.sent_units, l.sent_version, l.sent_at,
            l.accepted_version, l.accepted_at, l.verified_units, l.verified_version, l.verified_at,
-           {_BELIEF} as belief, l.suspect_units as suspect, l.suspense_units, {_WORDS} as parked_reason,
+           {BELIEF} as belief, l.suspect_units as suspect, l.suspense_units, {_WORDS} as parked_reason,
            extract(epoch from db_now() - l.verified_at)::float8 as age_s,
-           extract(epoch from db_now() - {_UNVERIFIED_SINCE})::float8 as unverified_s
-    from {_SOURCES}
+           extract(epoch from db_now() - {UNVERIFIED_SINCE})::float8 as unverified_s
+"""
+
+
+# What is in a state that is not a drift: by the channels and stages that mean it. `page`: where each of these begins.
+_IN_STATE = f"""
+    from (
+        select c.channel, stage, case when c.channel = %(after_channel)s then %(after)s else '' end as after
+        from channels c, unnest(%(stages)s::text[]) as stage
+        where {UNDRIFTED} = %(state)s and c.channel >= %(after_channel)s
+          and (%(channel)s::text is null or c.channel = %(channel)s)
+    ) as place
+    cross join lateral (
+        select l.channel, l.channel_sku from listings l
+        where l.channel = place.channel and l.stage = place.stage and l.channel_sku > place.after
+          and (l.stage in ('unlinked', 'parked') or not exists (
+              select from drifts d
+              where d.channel = l.channel and d.channel_sku = l.channel_sku and d.resolved_at is null))
+        order by l.channel_sku limit %(limit)s
+    ) as page
+"""
+_DRIFTING = """
+    from drifts page where resolved_at is null and (channel, channel_sku) > (%(after_channel)s, %(after)s)
+      and (%(channel)s::text is null or channel = %(channel)s)
+      and exists (select from listings l where l.channel = page.channel and l.channel_sku = page.channel_sku
+                    and l.stage not in ('unlinked', 'parked'))
+"""
+_ANY = """
+    from listings page where (channel, channel_sku) > (%(after_channel)s, %(after)s)
+      and (%(channel)s::text is null or channel = %(channel)s)
 """
 
 
@@ -268,26 +266,26 @@ async def listing_rows(
     tx: Transaction,
     *,
     channel: Channel | None = None,
-    sku: Sku | None = None,
     state: ListingState | None = None,
     after: ListingKey | None = None,
     limit: int = 1000,
 ) -> list[ListingRow]:
     """Listings in the order of channel and channel SKU, the first after `after`."""
+    found = {None: _ANY, "drifting": _DRIFTING}.get(state, _IN_STATE)
     cursor = tx.cursor(row_factory=class_row(ListingRow))
     await cursor.execute(
         f"""
-        {_LISTING_QUERY}
-        where (l.channel, l.channel_sku) > (%(after_channel)s, %(after)s)
-          and (%(channel)s::text is null or l.channel = %(channel)s)
-          and (%(sku)s::text is null or l.sku = %(sku)s)
-          and (%(state)s::text is null or how.state = %(state)s)
-        order by l.channel, l.channel_sku limit %(limit)s
+        with wanted as materialized (
+            select page.channel, page.channel_sku {found} order by 1, 2 limit %(limit)s
+        )
+        select {_LISTING_COLUMNS} from wanted w, {SOURCES}
+        where l.channel = w.channel and l.channel_sku = w.channel_sku
+        order by l.channel, l.channel_sku
         """,
         {
             "channel": channel,
-            "sku": sku,
             "state": state,
+            "stages": list(STAGES),
             "after_channel": after[0] if after else "",
             "after": after[1] if after else "",
             "limit": limit,
@@ -301,7 +299,9 @@ async def listings_of(tx: Transaction, skus: Collection[Sku]) -> dict[Sku, list[
     """The listings of each of these SKUs, in the order of their channels."""
     cursor = tx.cursor(row_factory=class_row(ListingRow))
     await cursor.execute(
-        f"{_LISTING_QUERY} where l.sku = any(%(skus)s::text[]) order by l.channel, l.channel_sku",
+        f"""
+        select {_LISTING_COLUMNS} from {SOURCES} where l.sku = any(%(skus)s::text[]) order by l.channel, l.channel_sku
+        """,
         {"skus": sorted(skus), "unverified": list(UNVERIFIED_STATES)},
     )
     found: dict[Sku, list[ListingRow]] = {sku: [] for sku in skus}
@@ -311,22 +311,17 @@ async def listings_of(tx: Transaction, skus: Collection[Sku]) -> dict[Sku, list[
     return found
 
 
-async def channel_rows(tx: Transaction) -> list[ChannelHealth]:
-    """All connected channels, in the order of their names."""
+async def channel_rows(tx: Transaction, *, tally: Tally | None = None) -> list[ChannelHealth]:
+    """All connected channels, in the order of their names. `tally`: where the caller has it already."""
+    counted = await tallies.read(tx) if tally is None else tally
     cursor = tx.cursor(row_factory=class_row(ChannelHealth))
     await cursor.execute(
-        f"""
-        with states as (
-            select l.channel, how.state, {_UNVERIFIED_SINCE} as since from {_SOURCES}
-        ), counted as (
-            select channel, count(*) as listing_count,
-                   count(*) filter (where state = 'verified') as verified_count,
-                   count(*) filter (where state = any(%(unverified)s::text[])) as unverified_count,
-                   count(*) filter (where state = 'parked') as parked_count,
-                   count(*) filter (where state = 'held') as held_count,
-                   count(*) filter (where state = 'unlinked') as unlinked_count,
-                   min(since) as unverified_since
-            from states group by channel
+        """
+        with counted as (
+            select n.* from jsonb_each(%(counted)s::jsonb) as each,
+                jsonb_to_record(each.value) as n (channel text, listing_count bigint, verified_count bigint,
+                    unverified_count bigint, parked_count bigint, held_count bigint, unlinked_count bigint,
+                    unverified_since timestamptz)
         )
         select c.channel, c.kind, c.mode, c.location, c.fallbacks, c.last_fault, c.fail_streak,
                nullif(greatest(0, extract(epoch from c.paused_until - db_now())::float8), 0) as paused_s,
@@ -357,23 +352,19 @@ async def channel_rows(tx: Transaction) -> list[ChannelHealth]:
         left join schedules sweeps on sweeps.channel = c.channel and sweeps.task = 'stock'
         order by c.channel
         """,
-        {"unverified": list(UNVERIFIED_STATES), "late": SILENT_TURNS},
+        {"counted": Jsonb(counted.channels), "late": SILENT_TURNS},
     )
     return await cursor.fetchall()
 
 
-async def overview(tx: Transaction, *, channels: Sequence[ChannelHealth] | None = None) -> Overview:
-    """The whole engine. `channels`: the answer of `channel_rows` where the caller has it already."""
-    rows = await channel_rows(tx) if channels is None else channels
-    counted = await home_views.totals(tx) | await home_views.waiting(tx)
-    waits = [row.oldest_unverified_s for row in rows if row.oldest_unverified_s is not None]
+async def overview(tx: Transaction, *, tally: Tally | None = None) -> Overview:
+    """The whole engine; what counts all of it is of `read_at`. `tally`: where the caller has it already."""
+    tally = await tallies.read(tx) if tally is None else tally
+    oldest = tally.unverified_since
     return Overview(
-        **counted,
-        listing_count=sum(row.listing_count for row in rows),
-        verified_count=sum(row.verified_count for row in rows),
-        unverified_count=sum(row.unverified_count for row in rows),
-        parked_count=sum(row.parked_count for row in rows),
-        held_count=sum(row.held_count for row in rows),
-        unlinked_count=sum(row.unlinked_count for row in rows),
-        oldest_unverified_s=max(waits, default=None),
+        read_at=tally.counted_at,
+        **tally.totals,
+        **await home_views.waiting(tx),
+        **{name: sum(of[name] for of in tally.channels.values()) for name in LISTING_COUNTS},
+        oldest_unverified_s=None if oldest is None else (await now(tx) - oldest).total_seconds(),
     )

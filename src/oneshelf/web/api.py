@@ -28,6 +28,7 @@ from oneshelf.storage import (
     views,
 )
 from oneshelf.storage.database import now
+from oneshelf.storage.listing_states import ListingState
 from oneshelf.web import channel_outputs, described, outputs
 from oneshelf.web.bodies import read_json
 from oneshelf.web.engine import Engine, EngineOf
@@ -35,6 +36,9 @@ from oneshelf.web.fields import limit_from
 from oneshelf.web.inputs import location_titles_from, sku_titles_from
 from oneshelf.web.problems import DOCUMENTED, ProblemError
 from oneshelf.web.questions import only_known_questions
+
+# As many as of deliveries and orders.
+PARKED_TOLD = 500
 
 router = APIRouter(prefix="/v1", tags=["shelf"], responses=DOCUMENTED, dependencies=[Depends(only_known_questions)])
 
@@ -175,7 +179,7 @@ async def list_channels(engine: EngineOf) -> channel_outputs.ChannelsOut:
 async def list_listings(
     engine: EngineOf,
     channel: str | None = None,
-    state: views.ListingState | None = None,
+    state: ListingState | None = None,
     after: After = "",
     limit: Limit = 100,
 ) -> outputs.ListingsOut:
@@ -214,12 +218,15 @@ async def list_orders(
 
 @router.get("/errors")
 async def list_errors(engine: EngineOf) -> outputs.ErrorsOut:
-    """All that waits for a person: deliveries, orders and listings that are parked."""
+    """What waits for a person: deliveries, orders and listings that are parked, 500 of each at most.
+
+    All parked listings: `GET /v1/listings?state=parked`.
+    """
     async with engine.database.transaction() as tx:
         await views.freeze(tx)
         deliveries = await inbox.parked(tx)
         orders = await facts.parked(tx)
-        listings = await publishing.parked(tx)
+        listings = await publishing.parked(tx, limit=PARKED_TOLD)
     return outputs.ErrorsOut(
         deliveries=[outputs.ParkedDeliveryOut.model_validate(row) for row in deliveries],
         orders=[outputs.ParkedOrderOut.model_validate(row) for row in orders],

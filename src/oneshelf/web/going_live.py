@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
 from datetime import datetime
+from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict
 from starlette.requests import Request
 
-from oneshelf.domain.go_live import PlanLine, totals
+from oneshelf.domain.go_live import Cause
 from oneshelf.domain.identity import Channel, ChannelSku, channel_from
-from oneshelf.flow.preview import preview_of_channel
+from oneshelf.errors import MalformedError
+from oneshelf.flow.preview import page_of_plan
 from oneshelf.storage import breakers, catalog, listings, sign_offs
 from oneshelf.storage.database import Transaction
+from oneshelf.storage.sign_offs import PlanPlace
 from oneshelf.telemetry import get_logger
 from oneshelf.web import described
+from oneshelf.web.api import Limit
 from oneshelf.web.bodies import read_json
+from oneshelf.web.cursor import CURSOR_LENGTH_MAX, cursor_of, names_from
 from oneshelf.web.engine import Engine, EngineOf
 from oneshelf.web.inputs import LetGoIn, SignOffIn, release_from, sign_off_from
 from oneshelf.web.problems import DOCUMENTED, ProblemError
 from oneshelf.web.questions import only_known_questions
 
 log = get_logger(__name__)
+_NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 router = APIRouter(
     prefix="/v1", tags=["going live"], responses=DOCUMENTED, dependencies=[Depends(only_known_questions)]
 )
@@ -51,6 +57,9 @@ class PlanLineOut(_Output):
 class PlanOut(_Output):
     """A channel's plan, what frightens most first. `counts`: cause -> listings; `written`: figures to be written.
 
+    The figures are of the whole plan, as of `counted_at`: of a large catalogue they are kept for a while. Give `next`
+    as `after` to go on; a page of twins or unlinked listings may be short, and others follow while there is a `next`.
+
     `signs_off`: `channel` or `listing`. `held_at`: since when the breaker lets only sales through.
     """
 
@@ -64,7 +73,10 @@ class PlanOut(_Output):
     signed_off: int
     units_now: int
     units_then: int
+    counted_at: datetime
+    counted_s: float
     listings: list[PlanLineOut]
+    next: str | None
 
 
 class SignedOffOut(_Output):
@@ -80,23 +92,24 @@ class ReleasedOut(_Output):
 
 
 @router.get("/channels/{channel}/plan")
-async def show_plan(engine: EngineOf, channel: str) -> PlanOut:
-    """What each listing of a channel shows, what we would have it show, and why. Asks no channel, writes nothing."""
-    row, lines = await plan_read(engine, channel)
-    return plan_out(row, lines, shown=lines)
+async def show_plan(
+    engine: EngineOf,
+    channel: str,
+    cause: Annotated[Cause | None, Query(description="Only lines of this cause.")] = None,
+    after: Annotated[str, Query(max_length=CURSOR_LENGTH_MAX, description="`next` of the page before.")] = "",
+    limit: Limit = 100,
+) -> PlanOut:
+    """What listings of a channel show, what we would have them show, and why. Asks no channel, writes nothing."""
+    return await plan_read(engine, channel, cause=cause, after=after, limit=limit)
 
 
-async def plan_read(engine: Engine, channel: str) -> tuple[catalog.ChannelRow, list[PlanLine]]:
-    """The channel, and its whole plan. Raises ProblemError 404."""
-    name = channel_from(channel)
+async def plan_read(engine: Engine, channel: str, *, cause: Cause | None, after: str, limit: int) -> PlanOut:
+    """A page of the plan, with the figures of the whole. Raises ProblemError 404, MalformedError for another cursor."""
+    name, place = channel_from(channel), _place(after)
     async with engine.database.transaction() as tx:
         row = await _known(tx, name)
-    return row, await preview_of_channel(engine.database, name)
-
-
-def plan_out(row: catalog.ChannelRow, lines: Sequence[PlanLine], *, shown: Sequence[PlanLine]) -> PlanOut:
-    """The figures of the whole plan, with those of its lines that are shown."""
-    whole = totals(lines)
+    page = await page_of_plan(engine.database, name, cause=cause, after=place, limit=limit)
+    whole = page.totals
     return PlanOut(
         channel=row.channel,
         mode=row.mode,
@@ -108,8 +121,20 @@ def plan_out(row: catalog.ChannelRow, lines: Sequence[PlanLine], *, shown: Seque
         signed_off=whole.signed_off,
         units_now=whole.units_now,
         units_then=whole.units_then,
-        listings=[PlanLineOut.model_validate(line) for line in shown],
+        counted_at=page.counted_at,
+        counted_s=page.counted_s,
+        listings=[PlanLineOut.model_validate(line) for line in page.lines],
+        next=cursor_of(str(page.next_place.fright), page.next_place.channel_sku) if page.next_place else None,
     )
+
+
+def _place(after: str) -> PlanPlace | None:
+    if not after:
+        return None
+    fright, channel_sku = names_from(after, count=2)
+    if not _NUMBER.fullmatch(fright):
+        raise MalformedError("after must be the `next` of another page")
+    return PlanPlace(int(fright), ChannelSku(channel_sku))
 
 
 @router.post("/channels/{channel}/sign-off", openapi_extra=described.body("SignOffIn"))

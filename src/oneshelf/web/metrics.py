@@ -23,16 +23,15 @@ from oneshelf.storage import (
     drifts,
     endpoints,
     health,
-    home_views,
     low_stocks,
     on_call_views,
+    tallies,
     views,
 )
 from oneshelf.storage.audit_positions import AuditStatus
 from oneshelf.storage.migrate import MIGRATIONS, read_migrations
 from oneshelf.web import on_call_metrics
 from oneshelf.web.engine import engine_of
-from oneshelf.web.pages.counted import tally_of
 from oneshelf.web.problems import problem
 from oneshelf.web.window_metrics import BlindWindows
 
@@ -240,13 +239,13 @@ def _of_endpoints(found: Sequence[endpoints.EndpointRow]) -> list[Metric]:
 
 
 async def metrics(request: Request) -> Response:
-    """All metrics, computed now; what reads a large catalogue is of its last count, see `pages.counted`."""
+    """All metrics, computed now; what reads a large catalogue is of its last count, see `storage.tallies`."""
     engine = engine_of(request)
-    counted = await tally_of(engine.database, engine.clock.monotonic).read()
-    channels = counted.channels
     async with engine.database.transaction() as tx:
         await views.freeze(tx)
-        overview = counted.overview._replace(**await home_views.waiting(tx))
+        tally = await tallies.read(tx)
+        channels = await views.channel_rows(tx, tally=tally)
+        overview = await views.overview(tx, tally=tally)
         audit = await audit_positions.status(tx)
         own = _of_endpoints(await endpoints.listed(tx))
         own += [*_of_drifts(await drifts.open_by_cause(tx)), *_of_detection(await canaries.detections(tx))]
@@ -256,7 +255,7 @@ async def metrics(request: Request) -> Response:
         own += on_call_metrics.of_channels(channels, await on_call_views.rights(tx), reckoned)
         own += on_call_metrics.of_money(
             overview,
-            counted.exposure,
+            tally.exposure,
             shared_too_much=await on_call_views.shared_too_much(tx),
             low_count=await low_stocks.count(tx),
         )

@@ -127,12 +127,13 @@ async def put_sharing_of_many(request: Request, engine: EngineOf) -> SharedOut:
 
 @router.get("/exposures")
 async def list_exposures(engine: EngineOf, after: After = "", limit: Limit = 100) -> ExposuresOut:
-    """SKUs of which units could be sold twice now at worst, or of which nobody knows, in the order of their names."""
+    """SKUs of which units could be sold twice now at worst, or of which nobody knows, in the order of their names.
+
+    They are looked for among some hundreds of SKUs at a time: a page may be short, or empty, and others follow while
+    there is a `next`.
+    """
     start = sku_from(after) if after else ""
     async with engine.database.transaction() as tx:
         await views.freeze(tx)
-        rows = await rights.exposed(tx, after=start, limit=limit + 1)
-    return ExposuresOut(
-        exposures=[PlaceOut.model_validate(row) for row in rows[:limit]],
-        next=rows[limit - 1].sku if len(rows) > limit else None,
-    )
+        rows, following = await rights.exposed(tx, after=start, limit=limit)
+    return ExposuresOut(exposures=[PlaceOut.model_validate(row) for row in rows], next=following)

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from oneshelf.domain.breaker import HoldReason, in_words
 from oneshelf.storage.home_views import Exposure
-from oneshelf.storage.views import ChannelHealth, ListingRow, ListingState, Overview
+from oneshelf.storage.listing_states import ListingState
+from oneshelf.storage.views import ChannelHealth, ListingRow, Overview
 
 # After this a figure that is not proved is no longer everyday business.
 UNVERIFIED_S_MAX = 60.0

@@ -34,6 +34,7 @@ from oneshelf.flow import (
     resolve,
     state,
     subscribe,
+    survey,
     tally,
     tell,
     watch,
@@ -136,6 +137,7 @@ class Supervisor:
             Step("explain", lambda: resolve.explain_late(database, self._channels), idle_s=5.0),
             Step("watch", lambda: watch.watch(database), idle_s=watch.EVERY_S, pace_s=watch.EVERY_S),
             Step("tally", self._tally, ("plan",), idle_s=tally.EVERY_S, pace_s=tally.EVERY_S),
+            Step("survey", lambda: survey.survey(database), idle_s=survey.EVERY_S, pace_s=survey.EVERY_S),
             *self._files(),
             Step("audit", lambda: audit.audit_if_due(database), idle_s=audit.EVERY_S, pace_s=audit.EVERY_S),
             Step(

@@ -10,12 +10,11 @@ from starlette.routing import Route
 
 from oneshelf.domain.identity import channel_from
 from oneshelf.errors import MalformedError
-from oneshelf.storage import blind_windows, catalog, device_events, devices, subscriptions
+from oneshelf.storage import blind_windows, catalog, device_events, devices, subscriptions, tallies, views
 from oneshelf.storage.database import now
 from oneshelf.web import going_live
 from oneshelf.web.engine import engine_of
 from oneshelf.web.inputs import release_from
-from oneshelf.web.pages.counted import tally_of
 from oneshelf.web.pages.frame import Said, form_of, page, screen
 from oneshelf.web.problems import ProblemError
 
@@ -86,11 +85,13 @@ async def _shown(request: Request, said: Said | None = None) -> Response:
 
 async def _told(request: Request) -> dict[str, Any]:
     engine = engine_of(request)
-    counted = await tally_of(engine.database, engine.clock.monotonic).read()
     async with engine.database.transaction() as tx:
+        await views.freeze(tx)
+        at, tally = await now(tx), await tallies.read(tx)
         return {
-            "at": await now(tx),
-            "channels": counted.channels,
+            "at": at,
+            "counted_s": tally.age_s(at),
+            "channels": await views.channel_rows(tx, tally=tally),
             "windows": {row.channel: row for row in await blind_windows.reckoned(tx)},
             "announced": await subscriptions.checks(tx),
         }

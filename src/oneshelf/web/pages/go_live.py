@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -11,9 +13,8 @@ from oneshelf.storage import catalog, listings, views
 from oneshelf.web import going_live as api
 from oneshelf.web.engine import engine_of
 from oneshelf.web.inputs import sign_off_from
-from oneshelf.web.pages.frame import Form, Said, form_of, page, person_of, screen
+from oneshelf.web.pages.frame import PAGE_ROWS, Form, Said, address, form_of, page, person_of, screen
 
-LINES_SHOWN = 200
 UNLINKED_SHOWN = 100
 # What each cause means for whoever signs off.
 CAUSES = {
@@ -60,16 +61,20 @@ async def sign_off(request: Request) -> Response:
 
 
 async def _shown(request: Request, form: Form | None = None, said: Said | None = None) -> Response:
-    row, whole = await api.plan_read(engine_of(request), request.path_params["channel"])
-    only = request.query_params.get("cause", "")
-    lines = [line for line in whole if only in ("", line.cause)]
-    told = api.plan_out(row, whole, shown=lines[:LINES_SHOWN])
+    name, only = request.path_params["channel"], request.query_params.get("cause", "")
+    after = request.query_params.get("after", "")
+    cause = Cause(only) if only in set(Cause) else None
+    told = await api.plan_read(engine_of(request), name, cause=cause, after=after, limit=PAGE_ROWS)
+    place = f"/go-live/{quote(told.channel, safe='')}"
     context = {
         "plan": told,
-        "listing_count": len(whole),
+        "listing_count": sum(told.counts.values()),
+        "counted_s": told.counted_s,
         "only": only,
         "lines": told.listings,
-        "hidden_count": len(lines) - len(told.listings),
+        "after": after,
+        "first": address(place, cause=only),
+        "next": address(place, cause=only, after=told.next) if told.next else "",
         "causes": {cause.value: words for cause, words in CAUSES.items()},
         "written": [cause.value for cause in (Cause.ZERO, Cause.CUT, Cause.RAISE)],
         "person": person_of(request),

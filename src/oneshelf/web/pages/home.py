@@ -6,13 +6,21 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from oneshelf.storage import audit_positions, blind_windows, detail_views, drifts, home_views, short_list, subscriptions
+from oneshelf.storage import (
+    audit_positions,
+    blind_windows,
+    detail_views,
+    drifts,
+    home_views,
+    short_list,
+    subscriptions,
+    tallies,
+)
 from oneshelf.storage import views as views_of
 from oneshelf.storage.database import now
 from oneshelf.web import wording
 from oneshelf.web.engine import engine_of
 from oneshelf.web.pages import charts, verdict
-from oneshelf.web.pages.counted import tally_of
 from oneshelf.web.pages.frame import address, page, screen
 
 DRIFTS_SHOWN = 10
@@ -26,11 +34,12 @@ async def home(request: Request) -> Response:
     if searched := request.query_params.get("q", ""):
         return RedirectResponse(address("/skus", q=searched), status_code=303)
     engine = engine_of(request)
-    counted = await tally_of(engine.database, engine.clock.monotonic).read()
     async with engine.database.transaction() as tx:
         await views_of.freeze(tx)
         at = await now(tx)
-        overview = counted.overview._replace(**await home_views.waiting(tx))
+        tally = await tallies.read(tx)
+        overview = await views_of.overview(tx, tally=tally)
+        channels = await views_of.channel_rows(tx, tally=tally)
         drifting = await drifts.newest(tx, only_open=True, limit=DRIFTS_SHOWN)
         short = await detail_views.short_rows(tx, limit=SHORT_SHOWN)
         advice = await short_list.advised(tx, short)
@@ -38,21 +47,20 @@ async def home(request: Request) -> Response:
         windows = {row.channel: row for row in await blind_windows.reckoned(tx)}
         announced = await subscriptions.checks(tx)
         audit = await audit_positions.status(tx)
-    channels = counted.channels
     return page(
         request,
         "home.html",
         {
             "is_live": True,
             "at": at,
-            "counted_s": max(0.0, (at - counted.overview.read_at).total_seconds()),
+            "counted_s": tally.age_s(at),
             "overview": overview,
             "alarms": verdict.alarms(channels, audit, windows),
-            "losing": wording.losing(overview, counted.exposure),
+            "losing": wording.losing(overview, tally.exposure),
             "stale": wording.stale(overview, channels),
             "unlinked": wording.unlinked(overview),
             "totals": wording.totals(overview),
-            "exposed": counted.exposure.worst,
+            "exposed": tally.exposure.worst,
             "short": [short_list.as_shown(row, advice) for row in short],
             "channels": channels,
             "windows": windows,
