@@ -183,6 +183,31 @@ class Api(FastAPI):
         return self.openapi_schema
 
 
+# `sharing` stands before the routes that would take its addresses for a SKU.
+_ROUTED = (
+    counts,
+    count_tasks,
+    warehouse,
+    reservations,
+    sharing,
+    allocations,
+    api,
+    offers,
+    drifts,
+    files,
+    policies,
+    truth,
+    tills,
+    wholesale,
+    windows,
+    going_live,
+    audit_log,
+    alerts,
+    endpoints,
+    event_stream,
+)
+
+
 def create_app(
     *,
     database: Database,
@@ -219,26 +244,8 @@ def create_app(
     feed = EventFeed(database, clock)
     app.state.engine = Engine(database=database, channels=channels, clock=clock, wake=wake, post=post, feed=feed)
     app.state.door, app.state.passwords = door, Passwords()
-    app.include_router(counts.router)
-    app.include_router(count_tasks.router)
-    app.include_router(warehouse.router)
-    app.include_router(reservations.router)
-    app.include_router(sharing.router)  # Before the routes that would take its addresses for a SKU.
-    app.include_router(allocations.router)
-    app.include_router(api.router)
-    app.include_router(offers.router)
-    app.include_router(drifts.router)
-    app.include_router(files.router)
-    app.include_router(policies.router)
-    app.include_router(truth.router)
-    app.include_router(tills.router)
-    app.include_router(wholesale.router)
-    app.include_router(windows.router)
-    app.include_router(going_live.router)
-    app.include_router(audit_log.router)
-    app.include_router(alerts.router)
-    app.include_router(endpoints.router)
-    app.include_router(event_stream.router)
+    for module in _ROUTED:
+        app.include_router(module.router)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     problems.install(app)
     app.add_exception_handler(HTTPException, _nothing_here)
