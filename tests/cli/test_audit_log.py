@@ -34,15 +34,18 @@ def test_what_only_reads_is_a_command() -> None:
 def test_commands_are_written_down_without_the_values_of_their_options(run: Run) -> None:
     run("stock", "add-location", "BER", "--title", "in Berlin")
     run("stock", "list")
+    run("stock", "low")
     run("channel", "add", "shopify", "shop", "--location", "BER", "--set", "base_url=http://127.0.0.1:9",
         "--set", "location_id=1", "--secret", "access_token=shpat_canary",
         "--secret=webhook_secret=canary")  # fmt: skip
+    run("channel", "state-changes", "shop", "ask")
     run("channel", "live", "nobody", "--yes", exits=2)
     run("token", "add", "till", "--scope", "read")
     told = json.loads(run("audit-log", "--json").output)
     assert [(one["act"], one["object"], one["result"]) for one in reversed(told)] == [
         ("stock add-location", "BER", "begun"),
         ("channel add", "shopify shop", "begun"),
+        ("channel state-changes", "shop ask", "begun"),
         ("channel live", "nobody", "begun"),
         ("channel live", "nobody", "failed: ConfigurationError"),
         ("token add", "till", "begun"),
