@@ -143,6 +143,7 @@ ASKED: Mapping[str, Sequence[str]] = {
         *(f"?state={state}" for state in _STATES),
         *(f"?state={state}&channel=shop-3" for state in _STATES),
     ),
+    "/v1/alerts": ("",),
     "/v1/channels": ("",),
     "/v1/channels/{channel}/plan": ("", *(f"?cause={cause}" for cause in _CAUSES)),
     "/v1/channels/{channel}/listings/{channel_sku}/explain": ("",),

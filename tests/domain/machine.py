@@ -19,6 +19,7 @@ from oneshelf.domain.bundle import BundleWish
 from oneshelf.domain.command import (
     MOVABLE_STATES,
     Adjust,
+    Adopt,
     Arrive,
     Assemble,
     Cancel,
@@ -161,6 +162,12 @@ class LedgerMachine(RuleBasedStateMachine):
         ends = ("found", shelf) if delta >= 0 else (shelf, "shrinkage")
         command = Adjust(key=key(), sku=place[0], location=place[1], delta_units=delta)
         self.check(command, self.paper.change(place, abs(delta), *ends))
+
+    @rule(place=places, delta=st.integers(-4, 3))
+    def adopt(self, place: tuple[Sku, Location], delta: int) -> None:
+        self.paper.expire()
+        command = Adopt(key=key(), sku=place[0], location=place[1], delta_units=delta)
+        self.check(command, self.paper.adopt(place, delta))
 
     @rule(place=places, delta=st.integers(-3, 4).filter(bool))
     def expect(self, place: tuple[Sku, Location], delta: int) -> None:

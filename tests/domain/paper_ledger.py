@@ -141,6 +141,18 @@ class PaperLedger:
         self.tidy()
         return {"kind": "Posted", "units_moved": units, "available": self.there(place)}
 
+    def adopt(self, place: Place, delta: int) -> Answer:
+        """Somebody who is right says that there are so many more or fewer."""
+        location = place[1]
+        if delta >= 0:
+            return self.change(place, delta, "found", f"{location} available")
+        free = min(-delta, self.there(place))
+        self.shift(place[0], free, f"{location} available", "shrinkage")
+        broken = self._break_promises(place, -delta - free, by_count=False)
+        self.tidy()
+        answer: Answer = {"kind": "Posted", "units_moved": free + broken, "available": self.there(place)}
+        return {**answer, "kind": "CountedShort", "units_short": broken} if broken else answer
+
     def count(self, place: Place, units: int, states: tuple[str, ...] = ON_HAND) -> Answer:
         sku, location = place
         missing = sum(self.there(place, state) for state in states) - units
@@ -188,8 +200,9 @@ class PaperLedger:
         self.shift(sku, units, *back, by_count=True)
         return {"kind": "PostedLate", "units_moved": units, "available": self.there(place), "units_seen": units}
 
-    def _break_promises(self, place: Place, missing: int) -> None:
-        sku, location = place
+    def _break_promises(self, place: Place, missing: int, *, by_count: bool = True) -> int:
+        """How many of them were promised to anybody."""
+        (sku, location), asked = place, missing
         order = {"hold": 0, "allocation": 1, "pending": 2, "lock": 3}
         promises: list[tuple[int, int, Note | Line]] = [
             (order[note.kind], -note.number, note) for note in self.notes.values() if note.state == "held"
@@ -201,19 +214,20 @@ class PaperLedger:
                 if gone:
                     promise.aside[place] -= gone
                     promise.awaited[place] += gone
-                self.shift(sku, gone, f"{location} reserved", "shrinkage", by_count=True)
+                self.shift(sku, gone, f"{location} reserved", "shrinkage", by_count=by_count)
                 missing -= gone
                 continue
             gone = min(missing, promise.pending)
             promise.pending -= gone
             promise.short += gone
-            self.shift(sku, gone, f"{location} reserved", "shrinkage", by_count=True)
+            self.shift(sku, gone, f"{location} reserved", "shrinkage", by_count=by_count)
             missing -= gone
             gone = min(missing, promise.committed)
             promise.committed -= gone
             promise.short += gone
-            self.shift(sku, gone, f"{location} committed", "shrinkage", by_count=True)
+            self.shift(sku, gone, f"{location} committed", "shrinkage", by_count=by_count)
             missing -= gone
+        return asked - missing
 
     def assemble(self, location: str, kit: str, units: int, parts: dict[str, int], *, apart: bool) -> Answer:
         used = {kit: units} if apart else {sku: each * units for sku, each in parts.items()}

@@ -173,9 +173,8 @@ async def freeze(tx: Transaction) -> None:
 
     Its statements are planned for what they ask: one plan for all filters of a list reads all of it for each.
     """
-    await tx.execute(
-        "set transaction isolation level repeatable read, read only; set local plan_cache_mode = force_custom_plan"
-    )
+    await tx.execute("set transaction isolation level repeatable read, read only")
+    await tx.execute("set local plan_cache_mode = force_custom_plan")
 
 
 async def sku_rows(

@@ -250,7 +250,7 @@ EXAMPLES = [
     Example(
         "PUT",
         "/v1/conflicts/{conflict_id}/ruling",
-        {"by": "Ada", "reason": "I counted"},
+        {"by": "Ada", "reason": "I counted", "right": "beaten"},
         names=(("conflict_id", CONFLICT),),
     ),
     Example(
