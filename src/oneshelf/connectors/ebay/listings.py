@@ -9,6 +9,7 @@ read one by one, and many by reading all pages, whichever takes fewer calls.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal, Self
 
 import msgspec
@@ -208,6 +209,23 @@ class Listings:
         self.memory.remember(shown)
         live = {sku: one.reading.group for sku, one in shown.items() if one.place is not None and one.place.is_live}
         await self.aside.drop([sku for sku, item_id in live.items() if self.aside.is_over(sku, live_item_id=item_id)])
+
+    def reported(self, offered: Iterable[Offered], *, walked: dict[ChannelSku, str]) -> list[StockReading]:
+        """One listing of a report of all that is on sale, which tells neither titles nor where anything is written.
+
+        `walked`: SKU -> item id, of the listings before it: one SKU on two of them cannot be written.
+        """
+        told: list[StockReading] = []
+        for channel_sku, one in merged(row for row in map(shown_in_trading, offered) if row is not None).items():
+            item_id = one.reading.group
+            is_twice = walked.setdefault(channel_sku, item_id) != item_id
+            if is_twice:
+                one = sold_twice(one)
+                self.memory.remember({channel_sku: one})
+            if one.reading.merchant_sku is not None:
+                self._item_ids.setdefault(channel_sku, set()).add(item_id)
+            told.append(replace(one.reading, title=""))
+        return told
 
     # Some ----------------------------------------------------------------------------------------------------
 
