@@ -251,15 +251,19 @@ async def open_market(
 
 @asynccontextmanager
 async def open_ebay(
-    dsn: str, lane: Lane, *, units: int = 20, has_control: bool = True
+    dsn: str, lane: Lane, *, units: int = 20, has_control: bool = True, others: int = 0
 ) -> AsyncIterator[Market[EbaySimulator]]:
-    """So many mugs are there and shown by both, at eBay as a listing of this world; orders are polled alone."""
+    """So many mugs are there and shown by both, at eBay as a listing of this world; orders are polled alone.
+
+    `others`: so many listings stand at eBay too, of either world, which nobody here sells.
+    """
     clock = MarketClock()
     ebay = EbaySimulator(seed=7, speed=1.0, clock=clock)
     ebay.habits.unpaid_share = ebay.habits.payment_fails_share = 0.0
     ebay.habits.has_out_of_stock_control = has_control
     ebay.ebay.lanes[MUG] = lane
-    ebay.stock_catalogue([CatalogueItem(MUG, MUG, units)])
+    ebay.stock_catalogue([CatalogueItem(MUG, "Mug", units)])
+    ebay.stock_catalogue([CatalogueItem(f"CUP-{at}", f"Cup {at}", 7) for at in range(others)])
     account = ebay.account(address=ADDRESS)
     async with _market(dsn, ebay, clock, account=account, units=units, make=Market[EbaySimulator]) as market:
         await market.begin(units)

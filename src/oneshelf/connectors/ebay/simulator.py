@@ -117,12 +117,13 @@ class EbaySimulator(Simulator):
         faults = Faults(self.ebay, self.trade, self.switches, self.chance)
         self.sender = Sender(self, webhook_client)
         self._notifications = NotificationApi(self.ebay, self.gate, self.sender)
+        self.feed = FeedApi(self.ebay, self.gate, faults, marketplace_id=MARKETPLACE_ID)
         self._apis = (
             InventoryApi(self.ebay, self.gate, faults, marketplace_id=MARKETPLACE_ID),
             FulfillmentApi(self.ebay, self.trade, self.gate, faults, marketplace_id=MARKETPLACE_ID),
             TradingApi(self.ebay, self.gate, faults),
             AnalyticsApi(self.gate),
-            FeedApi(self.ebay, self.gate, faults, marketplace_id=MARKETPLACE_ID),
+            self.feed,
             self._notifications,
         )
 

@@ -70,6 +70,8 @@ class FeedApi:
         self._gate = gate
         self._faults = faults
         self._marketplace_id = marketplace_id
+        # Whether eBay keeps the application from it: it takes an agreement of its own, or another consent.
+        self.is_forbidden = False
         self._tasks: dict[str, Task] = {}
         self._begun: deque[float] = deque()
 
@@ -87,6 +89,8 @@ class FeedApi:
             refusal = self._gate.admit(request, _API, (INVENTORY,))
             if refusal is not None:
                 return refusal
+            if self.is_forbidden:
+                return refused(160022, "You are not allowed to access this resource.", status=403).response()
             try:
                 return await act(request)
             except WrongError as problem:
