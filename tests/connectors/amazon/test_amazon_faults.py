@@ -8,14 +8,28 @@ import httpx2
 import pytest
 
 from connectors.amazon.harness import ADDRESS, Bench, bench
+from oneshelf.connectors.amazon.quota import is_of_application, is_throttled
 from oneshelf.connectors.amazon.simulator import MARKETPLACE_ID, SELLER_ID, SIMULATED_SECRETS, TOKEN_PATH
+from oneshelf.domain.charge import Learned
 from oneshelf.domain.identity import ChannelSku
 from oneshelf.sdk.fault import ReauthenticateError, RetryLaterError
+from oneshelf.sdk.limits import Unlimited
 from oneshelf.sdk.message import Accepted, Refused, StockReading, Throttled, Unknown
 
 ITEMS = f"/listings/2021-08-01/items/{SELLER_ID}"
 STORE = {"marketplaceIds": MARKETPLACE_ID}
 FORM = {"grant_type": "refresh_token", **SIMULATED_SECRETS}
+
+
+class Remembering(Unlimited):
+    """No limit of ours; what it is told of Amazon's."""
+
+    def __init__(self) -> None:
+        self.learned: list[tuple[str, float]] = []
+
+    async def learn(self, bucket: str, told: Learned) -> None:
+        if told.left is not None:
+            self.learned.append((bucket, told.left))
 
 
 async def call(desk: Bench, method: str, path: str, **request: Any) -> httpx2.Response:
@@ -49,16 +63,73 @@ async def a_paid_order(desk: Bench, *lines: tuple[str, int]) -> tuple[str, list[
 # Refused calls ----------------------------------------------------------------------------------------------------
 
 
-async def test_the_applications_quota_is_refused_in_its_own_words_and_without_a_time_to_wait() -> None:
+def patch_of(attribute: str) -> dict[str, Any]:
+    return {"productType": "PRODUCT", "patches": [{"op": "merge", "path": f"/attributes/{attribute}", "value": [{}]}]}
+
+
+@pytest.mark.parametrize(
+    ("sort", "attribute", "what"),
+    [
+        ("any", "fulfillment_availability", "the application"),
+        ("relationships", "child_parent_sku_relationship", "relationships"),
+        ("product data", "item_name", "product data"),
+        ("preview", "fulfillment_availability", "the application"),
+    ],
+)
+async def test_each_quota_of_the_application_is_refused_in_its_own_words_and_without_a_time_to_wait(
+    sort: str, attribute: str, what: str
+) -> None:
     async with bench({"MUG": 10}) as desk:
-        desk.simulator.switches.set({"http_429_bare": {"next": 1}})
-        answer = await call(desk, "GET", ITEMS, params=STORE)
-        assert (answer.status_code, "retry-after" in answer.headers) == (429, False)
-        assert answer.json()["errors"][0]["message"].endswith("for the application.")
-        assert await shown(desk, "MUG") == {"MUG": 10}
-        desk.simulator.switches.set({"http_429_bare": {"next": 1}})
+        mode = {"mode": "VALIDATION_PREVIEW"} if sort == "preview" else {}
+        desk.simulator.gate.crowd(sort)
+        answer = await call(desk, "PATCH", f"{ITEMS}/MUG", params={**STORE, **mode}, json=patch_of(attribute))
+        assert (answer.status_code, answer.json()["errors"][0]["code"]) == (429, "QuotaExceeded")
+        words = "The frequency of requests was greater than what is allowed for"
+        assert answer.json()["errors"][0]["message"] == f"{words} {what}."
+        assert not {"retry-after", "x-amzn-ratelimit-limit"} & set(answer.headers)
+        await desk.clock.advance(1)
+        assert (await call(desk, "PATCH", f"{ITEMS}/MUG", params={**STORE, **mode}, json={})).status_code == 400
+
+
+async def test_what_other_sellers_of_the_application_used_up_costs_this_one_none_of_its_own_budget() -> None:
+    limiter = Remembering()
+    async with bench({"MUG": 10}, limiter=limiter) as desk:
+        await shown(desk, "MUG")
+        desk.simulator.gate.crowd("any")
         (outcome,) = await desk.connector.push([desk.write("MUG", 4)])
         assert outcome == Throttled(1.0)
+        assert ("patchListingsItem", 0.0) not in limiter.learned
+        await desk.clock.advance(1)
+        assert await desk.connector.push([desk.write("MUG", 4)]) == (Accepted(),)
+
+
+async def test_what_this_seller_used_up_is_not_asked_for_before_it_comes_back() -> None:
+    """We thought that something was left: all nodes wait for the next call that Amazon grants."""
+    limiter = Remembering()
+    async with bench({"MUG": 10}, limiter=limiter) as desk:
+        await shown(desk, "MUG")
+        desk.simulator.switches.set({"throttle": {"next": 1}})
+        (outcome,) = await desk.connector.push([desk.write("MUG", 4)])
+        assert outcome == Throttled(1.0)
+        assert ("patchListingsItem", 0.0) in limiter.learned
+        assert {bucket for bucket, _ in limiter.learned} == {"patchListingsItem"}, "no other operation waits"
+
+
+@pytest.mark.parametrize(
+    ("body", "is_of_the_application"),
+    [
+        ("The frequency of requests was greater than what is allowed for the application.", True),
+        ("The frequency of requests was greater than what is allowed for relationships.", True),
+        ("The frequency of requests was greater than what is allowed for product data.", True),
+        ("You exceeded your quota for the requested resource.", False),
+        ("<html>Too many requests of the application</html>", False),
+    ],
+)
+def test_the_words_of_a_429_tell_whose_quota_it_is(body: str, is_of_the_application: bool) -> None:
+    busy = RetryLaterError(f"patchListingsItem: 429 {body}")
+    assert is_throttled("patchListingsItem", busy)
+    assert not is_throttled("patchListingsItem", RetryLaterError("patchListingsItem: not reached (429)"))
+    assert is_of_application(busy) is is_of_the_application
 
 
 async def test_a_storm_of_errors_lasts_a_while_and_spares_nobody() -> None:
