@@ -122,12 +122,13 @@ async def test_what_this_seller_used_up_is_not_asked_for_before_it_comes_back() 
         ("The frequency of requests was greater than what is allowed for relationships.", True),
         ("The frequency of requests was greater than what is allowed for product data.", True),
         ("You exceeded your quota for the requested resource.", False),
-        ("<html>Too many requests of the application</html>", False),
+        ("What is allowed for the application is secret.", False),
     ],
 )
 def test_the_words_of_a_429_tell_whose_quota_it_is(body: str, is_of_the_application: bool) -> None:
-    busy = RetryLaterError(f"patchListingsItem: 429 {body}")
+    busy = RetryLaterError(f'patchListingsItem: 429 {{"errors":[{{"code":"QuotaExceeded","message":"{body}"}}]}}')
     assert is_throttled("patchListingsItem", busy)
+    assert not is_throttled("patchListingsItem", RetryLaterError(f"patchListingsItem: 429 <html>{body}"))
     assert not is_throttled("patchListingsItem", RetryLaterError("patchListingsItem: not reached (429)"))
     assert is_of_application(busy) is is_of_the_application
 

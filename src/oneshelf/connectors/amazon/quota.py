@@ -14,12 +14,15 @@ from oneshelf.sdk.fault import RetryLaterError
 
 # None of them comes with a time to wait; the application's buckets fill with 5 to 500 a second.
 APPLICATION_S = 1.0
+# Without it some machine in between has had enough.
+_CODE = '"QuotaExceeded"'
 _APPLICATION = re.compile(r"greater than what is allowed for (the application|relationships|product data)", re.I)
 
 
 def is_throttled(operation: str, busy: RetryLaterError) -> bool:
     """Whether Amazon itself said that there were too many calls; else it was not reached, or our budget is spent."""
-    return str(busy).startswith(f"{operation}: 429 ")
+    words = str(busy)
+    return words.startswith(f"{operation}: 429 ") and _CODE in words
 
 
 def is_of_application(busy: RetryLaterError) -> bool:
