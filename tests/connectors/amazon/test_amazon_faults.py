@@ -349,3 +349,33 @@ async def test_nobody_edits_an_order_at_amazon() -> None:
 
 
 # Clocks -----------------------------------------------------------------------------------------------------------
+
+
+async def test_why_an_accepted_quantity_is_never_applied_is_told_with_the_listing_alone() -> None:
+    async with bench({"MUG": 10}) as desk:
+        await shown(desk, "MUG")
+        desk.simulator.switches.set({"write_never_applied": {"next": 1}})
+        assert await desk.connector.push([desk.write("MUG", 4)]) == (Accepted(),)
+        await desk.clock.advance(3600)
+        asked = {**STORE, "includedData": "issues,attributes,fulfillmentAvailability"}
+        told = (await call(desk, "GET", f"{ITEMS}/MUG", params=asked)).json()
+        assert told["fulfillmentAvailability"] == [{"fulfillmentChannelCode": "DEFAULT", "quantity": 10}]
+        assert told["attributes"]["fulfillment_availability"][0]["quantity"] == 4, "what was submitted"
+        assert [(issue["severity"], issue["attributeNames"]) for issue in told["issues"]] == [
+            ("ERROR", ["fulfillment_availability"])
+        ]
+        assert await desk.connector.push([desk.write("MUG", 5)]) == (Accepted(),)
+        await desk.clock.advance(3600)
+        told = (await call(desk, "GET", f"{ITEMS}/MUG", params=asked)).json()
+        assert (told["issues"], desk.units()) == ([], {"MUG": 5})
+
+
+async def test_at_the_endpoint_of_another_region_a_token_is_granted_and_not_taken() -> None:
+    async with bench({"MUG": 10}) as desk:
+        desk.simulator.gate.is_other_region = True
+        with pytest.raises(ReauthenticateError, match="403"):
+            await desk.connector.read_stock([ChannelSku("MUG")])
+        findings = {one.what: one for one in await desk.connector.preflight()}
+        assert findings["credentials"].is_good
+        assert not findings["listings can be read"].is_good
+        assert "takes no token of ours" in findings["listings can be read"].detail

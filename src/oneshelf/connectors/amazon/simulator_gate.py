@@ -100,6 +100,8 @@ class Gate:
         self._switches = switches
         self.is_stormy: Callable[[], bool] = lambda: False
         self.is_revoked = False
+        # Whether this is another region's endpoint than the account's: tokens are granted, and not taken.
+        self.is_other_region = False
         self._grants: dict[str, float] = {}
         self._grantless: set[str] = set()
         self._buckets: dict[str, Bucket] = {}
@@ -165,7 +167,7 @@ class Gate:
             return self._server_error()
         if token is None:
             return self.error(403, "Unauthorized", details="Access token is missing in the request header.")
-        if self.is_revoked:
+        if self.is_revoked or self.is_other_region:
             self._count_revoked()
             words = "The access token you provided is revoked, malformed or invalid."
             return self.error(403, "Unauthorized", details=words)
