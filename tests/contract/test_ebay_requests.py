@@ -66,6 +66,8 @@ async def _everything(bench: Bench) -> None:
             await bench.applied()
     for request in bench.hooks.got:
         await bench.verified(request)
+    await bench.live(900.0)
+    await bench.poll(cursor)  # It asks for changed listings too.
     await _a_report_is_read(bench)
     assert isinstance(bench.connector, Subscribes)
     with pytest.raises(RefusedError, match="does not take"):

@@ -12,6 +12,7 @@ from oneshelf.clock import Clock
 from oneshelf.connectors.ebay import parse, subscriptions
 from oneshelf.connectors.ebay.api import EbayApi
 from oneshelf.connectors.ebay.aside import Aside
+from oneshelf.connectors.ebay.events import ChangedLately
 from oneshelf.connectors.ebay.json_reading import decoded
 from oneshelf.connectors.ebay.listings import Listings
 from oneshelf.connectors.ebay.polling import OrderCursor, OrderPoll
@@ -53,8 +54,9 @@ class EbayConnector:
         self._account = api.account
         self._channel = channel
         self._clock = clock
-        self._orders = OrderPoll(api, lag=timedelta(seconds=orders_lag_s))
         self._listings = Listings(api, clock=clock, aside=Aside(store, clock=clock))
+        changed = ChangedLately(api, self._listings)
+        self._orders = OrderPoll(api, changed, lag=timedelta(seconds=orders_lag_s))
         self._reports = ReportReader(api, self._listings, store)
         self._pusher = Pusher(api, self._listings, clock=clock)
         self._keys = keys_of(api, clock=clock)
@@ -99,6 +101,8 @@ class EbayConnector:
         """Raises MalformedError."""
         if delivery.topic == parse.POLLED_ORDER:
             return (parse.order_message(delivery, channel=self._channel),)
+        if delivery.topic == parse.CHANGED_LISTINGS:
+            return parse.stock_hints(delivery)
         if not delivery.topic.isupper():
             return (Ignored(f"{delivery.topic} is no topic of an eBay channel"),)
         return parse.notification_messages(delivery, user_id=self._account.user_id)

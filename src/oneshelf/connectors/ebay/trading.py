@@ -124,6 +124,15 @@ def ended_list(since: datetime, until: datetime, page: int) -> bytes:
     return encoded(root)
 
 
+def seller_events(since: datetime) -> bytes:
+    """GetSellerEvents: what changed since then, with its variations."""
+    root = request("GetSellerEvents")
+    text(root, "DetailLevel", "ReturnAll")
+    text(root, "ModTimeFrom", _instant(since))
+    text(root, "HideVariations", "false")
+    return encoded(root)
+
+
 def get_item(item_id: str) -> bytes:
     """GetItem."""
     root = request("GetItem")
@@ -255,6 +264,12 @@ def listings_in(answer: Element) -> tuple[list[Offered], int]:
     for item in chosen.iterfind(f"{_tag('ItemArray')}/{_tag('Item')}"):
         found.extend(offered_in(item))
     return found, pages
+
+
+def events_in(answer: Element) -> list[Offered]:
+    """The listings in an answer to GetSellerEvents, on sale or not. Raises MalformedError."""
+    items = answer.iterfind(f"{_tag('ItemArray')}/{_tag('Item')}")
+    return [offered for item in items for offered in offered_in(item)]
 
 
 def ended_on(answer: Element) -> tuple[list[Ended], bool]:
