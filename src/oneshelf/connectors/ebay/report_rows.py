@@ -12,7 +12,7 @@ import gzip
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import IO
+from typing import IO, cast
 from xml.etree.ElementTree import Element, ParseError  # types
 from zipfile import BadZipFile, ZipFile
 
@@ -60,8 +60,8 @@ def _unpacked(file: IO[bytes]) -> Iterator[IO[bytes]]:
             with archive.open(names[0]) as document:
                 yield document
     elif start == b"\x1f\x8b":
-        with gzip.open(file) as document:
-            yield document
+        with gzip.open(file) as unzipped:
+            yield cast(IO[bytes], unzipped)
     else:
         yield file
 
