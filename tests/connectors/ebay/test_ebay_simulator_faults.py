@@ -212,7 +212,7 @@ async def test_between_two_pages_of_orders_one_that_was_read_moves_to_the_end() 
 
 
 # What has few occasions in so short a day.
-RARE = (*FEED_FAULTS, "zero_refused")
+RARE = (*FEED_FAULTS, "zero_refused", "revision_budget_low")
 
 
 async def a_bad_day(seed: int) -> tuple[str, dict[str, int]]:
