@@ -6,6 +6,7 @@ The contracts are not part of the project. Point ONESHELF_SPECS at a folder with
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import aclosing
 from typing import Any
 
 import httpx2
@@ -20,7 +21,7 @@ from contract import ebay_specs as specs
 from oneshelf.connectors.ebay.signature import is_signed, key_from, signature_from
 from oneshelf.domain.identity import ChannelSku
 from oneshelf.sdk.conformance.bench import CHANNEL, HOOK_ADDRESS, Bench, open_connector
-from oneshelf.sdk.contract import FetchesOrders, Subscribes
+from oneshelf.sdk.contract import FetchesOrders, Subscribes, WritesStockFile
 from oneshelf.sdk.fault import RefusedError
 from oneshelf.sdk.message import Accepted, ChannelConfig
 
@@ -65,10 +66,22 @@ async def _everything(bench: Bench) -> None:
             await bench.applied()
     for request in bench.hooks.got:
         await bench.verified(request)
+    await bench.live(900.0)
+    await bench.poll(cursor)  # It asks for changed listings too.
+    await _a_report_is_read(bench)
     assert isinstance(bench.connector, Subscribes)
     with pytest.raises(RefusedError, match="does not take"):
         # Nobody answers the challenge there.
         await bench.connector.keep_subscriptions(f"{HOOK_ADDRESS}/silent")
+
+
+async def _a_report_is_read(bench: Bench) -> None:
+    assert isinstance(bench.connector, WritesStockFile)
+    file = await bench.connector.begin_stock_file(asked_at=bench.clock.now())
+    await bench.live(300.0)
+    file = await bench.connector.stock_file(file)
+    async with aclosing(bench.connector.read_stock_file(file)) as parts:
+        assert [one async for some in parts for one in some]
 
 
 async def _a_group_comes_back(bench: Bench) -> None:

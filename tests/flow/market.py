@@ -27,6 +27,10 @@ from oneshelf.domain.rights import Mode
 from oneshelf.flow import audit, confirm, fetch, hear, interpret, plan, post, push, receive, reconcile, resolve
 from oneshelf.flow.channel import OpenChannel
 from oneshelf.sdk.capability import WriteKind
+from oneshelf.sdk.conformance.wire import Hooks
+from oneshelf.sdk.contract import LearnsKeys
+from oneshelf.sdk.fault import SignatureError
+from oneshelf.sdk.message import Request
 from oneshelf.sdk.simulator import CatalogueItem, SimulatedAccount, Simulator
 from oneshelf.storage import catalog, inbox, listings, rights, schedules
 from oneshelf.storage.database import Database
@@ -34,7 +38,8 @@ from storage.pinned import NOON, SHOP, PinnedDatabase, pinned
 from web.paper import CAPABILITY, PaperConnector
 
 MARKET = Channel("market")
-ADDRESS = "http://127.0.0.1:9802"
+ADDRESS, HOOKS_ADDRESS = "http://127.0.0.1:9802", "http://127.0.0.1:8700"
+HOOK_SECRET = "hush-now-at-the-market-of-ebay-here"  # opens a simulator only
 MUG, TWIN = Sku("MUG"), ChannelSku("MUG-FBA")
 HOUR_S, DAY_S = 3600.0, 86_400.0
 # Amazon applies what it has accepted within five minutes here, and 900 s are declared.
@@ -70,6 +75,9 @@ class Market(Generic[Place]):
     restart: Callable[[], Awaitable[None]]
     has_news: Callable[[], bool] = lambda: False
     is_listening: bool = True
+    # What the marketplace has sent to us; None: it sends nothing.
+    hooks: Hooks | None = None
+    refused_count: int = 0
     paper_orders: int = 0
 
     @property
@@ -127,6 +135,7 @@ class Market(Generic[Place]):
             done += await self.done(lambda channel=channel: receive.poll_orders(self.database, channel, self.clock))  # type: ignore[misc]
         if self.is_listening and self.has_news():
             done += await self.done(hear.Listener(self.database, market, self.clock).listen)
+        done += await self._take_webhooks()
         done += await interpret.interpret(self.database, self.channels)
         done += await self.done(lambda: fetch.fetch(self.database, market, self.clock))
         done += await interpret.interpret(self.database, self.channels)
@@ -139,6 +148,24 @@ class Market(Generic[Place]):
                 done += did if step is push.push else 0
         done += await resolve.resolve(self.database, self.channels)
         return done + await post.post_moves(self.database, self.clock.new_id)
+
+    async def _take_webhooks(self) -> int:
+        """What came is stored, as the web server does it."""
+        market, stored = self.channels[MARKET], 0
+        came = [] if self.hooks is None else [*self.hooks.got]
+        for request in came:
+            stored += await self.done(lambda request=request: self._stored(market, request))  # type: ignore[misc]
+            self.hooks.got.remove(request)  # type: ignore[union-attr]
+        return stored
+
+    async def _stored(self, market: OpenChannel, request: Request) -> int:
+        try:
+            if isinstance(market.connector, LearnsKeys):
+                await market.connector.learn_key(request)
+            return await receive.receive_webhook(self.database, market, request)
+        except SignatureError:
+            self.refused_count += 1
+            return 0
 
     # What people do --------------------------------------------------------------------------------------------
 
@@ -251,17 +278,29 @@ async def open_market(
 
 @asynccontextmanager
 async def open_ebay(
-    dsn: str, lane: Lane, *, units: int = 20, has_control: bool = True
+    dsn: str, lane: Lane, *, units: int = 20, has_control: bool = True, others: int = 0, has_webhooks: bool = False
 ) -> AsyncIterator[Market[EbaySimulator]]:
-    """So many mugs are there and shown by both, at eBay as a listing of this world; orders are polled alone."""
-    clock = MarketClock()
-    ebay = EbaySimulator(seed=7, speed=1.0, clock=clock)
+    """So many mugs are there and shown by both, at eBay as a listing of this world.
+
+    `has_webhooks`: eBay tells us of sales; else orders are polled alone.
+    `others`: so many listings stand at eBay too, of either world, which nobody here sells.
+    """
+    clock, hooks = MarketClock(), Hooks()
+    hook_client = httpx2.AsyncClient(transport=hooks)
+    ebay = EbaySimulator(seed=7, speed=1.0, clock=clock, webhook_client=hook_client)
     ebay.habits.unpaid_share = ebay.habits.payment_fails_share = 0.0
     ebay.habits.has_out_of_stock_control = has_control
     ebay.ebay.lanes[MUG] = lane
-    ebay.stock_catalogue([CatalogueItem(MUG, MUG, units)])
-    account = ebay.account(address=ADDRESS)
-    async with _market(dsn, ebay, clock, account=account, units=units, make=Market[EbaySimulator]) as market:
+    ebay.stock_catalogue([CatalogueItem(MUG, "Mug", units)])
+    ebay.stock_catalogue([CatalogueItem(f"CUP-{at}", f"Cup {at}", 7) for at in range(others)])
+    account = ebay.account(address=ADDRESS, webhook_secrets=[HOOK_SECRET])
+    if has_webhooks:
+        ebay.connect(address=f"{HOOKS_ADDRESS}/webhooks/{MARKET}", secret=HOOK_SECRET)
+    async with (
+        hook_client,
+        _market(dsn, ebay, clock, account=account, units=units, make=Market[EbaySimulator]) as market,
+    ):
+        market.hooks = hooks
         await market.begin(units)
         yield market
 

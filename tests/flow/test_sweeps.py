@@ -14,7 +14,7 @@ from oneshelf.flow import reconcile
 from oneshelf.flow.channel import OpenChannel
 from oneshelf.sdk.fault import RetryLaterError
 from oneshelf.sdk.message import StockPage, StockReading
-from oneshelf.storage import publishing
+from oneshelf.storage import publishing, schedules
 from oneshelf.storage.database import Database
 from web.paper import CAPABILITY, PaperConnector, Shop, open_shop
 
@@ -82,6 +82,16 @@ async def test_a_listing_that_moved_between_two_pages_is_as_the_later_one_says(d
         assert await rows(shop.database, "select channel_sku, title from listings order by 1") == [
             ("entry-00001", "after"), ("entry-00002", "")
         ]  # fmt: skip
+
+
+async def test_a_title_that_is_not_told_this_time_stays_what_it_was(dsn: str) -> None:
+    async with open_shop(dsn) as shop:
+        await shop.connect(NAME)
+        for title, kept in (("mug", "mug"), ("", "mug"), ("cup", "cup"), ("", "cup")):
+            async with shop.database.transaction() as tx:
+                await schedules.hurry(tx, NAME, "stock", at_most_every_s=0)
+            assert await swept(shop, Catalogue([[reading(1, title)]])) == 1
+            assert await rows(shop.database, "select title from listings") == [(kept,)]
 
 
 # Of each: what it should show, what it shows as we believe, and when it is written.

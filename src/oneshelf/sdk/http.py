@@ -152,23 +152,32 @@ class ChannelHttp:
         return reply
 
     async def download(
-        self, operation: str, url: str, *, told: Callable[[Mapping[str, str]], None] | None = None
+        self,
+        operation: str,
+        url: str,
+        *,
+        told: Callable[[Mapping[str, str]], None] | None = None,
+        headers: Mapping[str, str] | None = None,
+        charge: Charge | None = None,
     ) -> AsyncGenerator[bytes]:
-        """A file, piece by piece and never all of it in memory. Whoever knows its address may read it.
+        """A file, piece by piece and never all of it in memory.
 
-        `told`: gets the headers of the answer, with names in lower case, before the first piece.
+        `told`: gets the headers of the answer, with names in lower case, before the first piece. `headers`: who asks;
+        None: whoever knows its address may read it. `charge`: as for `read`.
 
         The deadline bounds the wait for each piece. No fault repeats the address, which lets anybody in. Raises
-        RetryLaterError (not reached, broken off, 429, 5xx), RefusedError (any other answer: it is not there any more)
-        and MisconfiguredError (no such address).
+        RetryLaterError (not reached, broken off, 429, 5xx), ReauthenticateError (401 to somebody who said who it is),
+        RefusedError (any other answer: it is not there any more) and MisconfiguredError (no such address).
         """
         invariant(not is_inside_transaction(), f"{operation} would call a channel inside a transaction")
-        await self._take(operation, Charge(operation))
+        await self._take(operation, charge or Charge(operation))
         parts = httpx2.Timeout(self._deadline_s, connect=self._deadline_s / 2, pool=self._deadline_s / 2)
         try:
-            async with self._client.stream("GET", url, timeout=parts) as response:
+            async with self._client.stream("GET", url, timeout=parts, headers=headers) as response:
                 if response.status_code == 429 or response.status_code >= 500:
                     raise RetryLaterError(f"{operation}: {response.status_code}")
+                if response.status_code == 401 and headers is not None:
+                    raise ReauthenticateError(f"{operation}: 401", status=401)
                 if response.status_code != 200:
                     raise RefusedError(f"{operation}: {response.status_code}, the file is not there any more")
                 if told is not None:

@@ -115,8 +115,9 @@ class StockReading:
     """What the channel shows for one listing: the units it would sell now, and how to recognise it.
 
     `units` is None where the channel does not keep a quantity that we may write (untracked, fulfilled by the
-    channel itself); `note` says which. `merchant_sku` is the seller's SKU as the channel knows it. `alias` is the
-    channel's second name for the listing, by which a `StockHint` may call it; empty where there is only one.
+    channel itself); `note` says which. `merchant_sku` is the seller's SKU as the channel knows it. `title`: empty where
+    the channel did not tell it this time: what it told before stays. `alias` is the channel's second name for the
+    listing, by which a `StockHint` may call it; empty where there is only one.
     `states`: state -> units that lie there in this state, of those that the channel tells; None where it tells none.
     `group`: what the channel itself calls the thing that this listing is a part of, where it counts the changes of all
     parts together (eBay: the item id); empty where each listing is by itself.

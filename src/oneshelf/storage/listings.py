@@ -17,7 +17,7 @@ ListingKey = tuple[Channel, ChannelSku]
 
 
 class SeenListing(NamedTuple):
-    """A listing as the channel describes it."""
+    """A listing as the channel describes it. `title`: empty where it did not tell one now: what is known stays."""
 
     channel_sku: ChannelSku
     alias: str
@@ -56,11 +56,11 @@ async def remember(tx: Transaction, channel: Channel, seen: Iterable[SeenListing
             as new (channel_sku, alias, merchant_sku, title, note, channel_group)
         order by channel_sku collate "C"
         on conflict (channel, channel_sku) do update set
-            alias = excluded.alias, merchant_sku = excluded.merchant_sku, title = excluded.title, note = excluded.note,
-            channel_group = excluded.channel_group
-        where (listings.alias, listings.merchant_sku, listings.title, listings.note, listings.channel_group)
-              is distinct from
-              (excluded.alias, excluded.merchant_sku, excluded.title, excluded.note, excluded.channel_group)
+            alias = excluded.alias, merchant_sku = excluded.merchant_sku, note = excluded.note,
+            title = coalesce(nullif(excluded.title, ''), listings.title), channel_group = excluded.channel_group
+        where (listings.alias, listings.merchant_sku, listings.note, listings.channel_group)
+              is distinct from (excluded.alias, excluded.merchant_sku, excluded.note, excluded.channel_group)
+           or excluded.title not in ('', listings.title)
         """,
         _columns(channel, ordered),
     )
@@ -89,8 +89,9 @@ async def _news(tx: Transaction, channel: Channel, seen: Sequence[SeenListing]) 
             with ordinality as new (channel_sku, alias, merchant_sku, title, note, channel_group, number)
         left join listings l on l.channel = %(channel)s and l.channel_sku = new.channel_sku
         where l.sku is null
-           or (l.alias, l.merchant_sku, l.title, l.note, l.channel_group)
-              <> (new.alias, new.merchant_sku, new.title, new.note, new.channel_group)
+           or (l.alias, l.merchant_sku, l.note, l.channel_group)
+              <> (new.alias, new.merchant_sku, new.note, new.channel_group)
+           or new.title not in ('', l.title)
         order by new.number
         """,
         _columns(channel, seen),

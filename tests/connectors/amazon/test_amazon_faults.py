@@ -8,14 +8,28 @@ import httpx2
 import pytest
 
 from connectors.amazon.harness import ADDRESS, Bench, bench
+from oneshelf.connectors.amazon.quota import is_of_application, is_throttled
 from oneshelf.connectors.amazon.simulator import MARKETPLACE_ID, SELLER_ID, SIMULATED_SECRETS, TOKEN_PATH
+from oneshelf.domain.charge import Learned
 from oneshelf.domain.identity import ChannelSku
 from oneshelf.sdk.fault import ReauthenticateError, RetryLaterError
+from oneshelf.sdk.limits import Unlimited
 from oneshelf.sdk.message import Accepted, Refused, StockReading, Throttled, Unknown
 
 ITEMS = f"/listings/2021-08-01/items/{SELLER_ID}"
 STORE = {"marketplaceIds": MARKETPLACE_ID}
 FORM = {"grant_type": "refresh_token", **SIMULATED_SECRETS}
+
+
+class Remembering(Unlimited):
+    """No limit of ours; what it is told of Amazon's."""
+
+    def __init__(self) -> None:
+        self.learned: list[tuple[str, float]] = []
+
+    async def learn(self, bucket: str, told: Learned) -> None:
+        if told.left is not None:
+            self.learned.append((bucket, told.left))
 
 
 async def call(desk: Bench, method: str, path: str, **request: Any) -> httpx2.Response:
@@ -49,16 +63,74 @@ async def a_paid_order(desk: Bench, *lines: tuple[str, int]) -> tuple[str, list[
 # Refused calls ----------------------------------------------------------------------------------------------------
 
 
-async def test_the_applications_quota_is_refused_in_its_own_words_and_without_a_time_to_wait() -> None:
+def patch_of(attribute: str) -> dict[str, Any]:
+    return {"productType": "PRODUCT", "patches": [{"op": "merge", "path": f"/attributes/{attribute}", "value": [{}]}]}
+
+
+@pytest.mark.parametrize(
+    ("sort", "attribute", "what"),
+    [
+        ("any", "fulfillment_availability", "the application"),
+        ("relationships", "child_parent_sku_relationship", "relationships"),
+        ("product data", "item_name", "product data"),
+        ("preview", "fulfillment_availability", "the application"),
+    ],
+)
+async def test_each_quota_of_the_application_is_refused_in_its_own_words_and_without_a_time_to_wait(
+    sort: str, attribute: str, what: str
+) -> None:
     async with bench({"MUG": 10}) as desk:
-        desk.simulator.switches.set({"http_429_bare": {"next": 1}})
-        answer = await call(desk, "GET", ITEMS, params=STORE)
-        assert (answer.status_code, "retry-after" in answer.headers) == (429, False)
-        assert answer.json()["errors"][0]["message"].endswith("for the application.")
-        assert await shown(desk, "MUG") == {"MUG": 10}
-        desk.simulator.switches.set({"http_429_bare": {"next": 1}})
+        mode = {"mode": "VALIDATION_PREVIEW"} if sort == "preview" else {}
+        desk.simulator.gate.crowd(sort)
+        answer = await call(desk, "PATCH", f"{ITEMS}/MUG", params={**STORE, **mode}, json=patch_of(attribute))
+        assert (answer.status_code, answer.json()["errors"][0]["code"]) == (429, "QuotaExceeded")
+        words = "The frequency of requests was greater than what is allowed for"
+        assert answer.json()["errors"][0]["message"] == f"{words} {what}."
+        assert not {"retry-after", "x-amzn-ratelimit-limit"} & set(answer.headers)
+        await desk.clock.advance(1)
+        assert (await call(desk, "PATCH", f"{ITEMS}/MUG", params={**STORE, **mode}, json={})).status_code == 400
+
+
+async def test_what_other_sellers_of_the_application_used_up_costs_this_one_none_of_its_own_budget() -> None:
+    limiter = Remembering()
+    async with bench({"MUG": 10}, limiter=limiter) as desk:
+        await shown(desk, "MUG")
+        desk.simulator.gate.crowd("any")
         (outcome,) = await desk.connector.push([desk.write("MUG", 4)])
         assert outcome == Throttled(1.0)
+        assert ("patchListingsItem", 0.0) not in limiter.learned
+        await desk.clock.advance(1)
+        assert await desk.connector.push([desk.write("MUG", 4)]) == (Accepted(),)
+
+
+async def test_what_this_seller_used_up_is_not_asked_for_before_it_comes_back() -> None:
+    """We thought that something was left: all nodes wait for the next call that Amazon grants."""
+    limiter = Remembering()
+    async with bench({"MUG": 10}, limiter=limiter) as desk:
+        await shown(desk, "MUG")
+        desk.simulator.switches.set({"throttle": {"next": 1}})
+        (outcome,) = await desk.connector.push([desk.write("MUG", 4)])
+        assert outcome == Throttled(1.0)
+        assert ("patchListingsItem", 0.0) in limiter.learned
+        assert {bucket for bucket, _ in limiter.learned} == {"patchListingsItem"}, "no other operation waits"
+
+
+@pytest.mark.parametrize(
+    ("body", "is_of_the_application"),
+    [
+        ("The frequency of requests was greater than what is allowed for the application.", True),
+        ("The frequency of requests was greater than what is allowed for relationships.", True),
+        ("The frequency of requests was greater than what is allowed for product data.", True),
+        ("You exceeded your quota for the requested resource.", False),
+        ("What is allowed for the application is secret.", False),
+    ],
+)
+def test_the_words_of_a_429_tell_whose_quota_it_is(body: str, is_of_the_application: bool) -> None:
+    busy = RetryLaterError(f'patchListingsItem: 429 {{"errors":[{{"code":"QuotaExceeded","message":"{body}"}}]}}')
+    assert is_throttled("patchListingsItem", busy)
+    assert not is_throttled("patchListingsItem", RetryLaterError(f"patchListingsItem: 429 <html>{body}"))
+    assert not is_throttled("patchListingsItem", RetryLaterError("patchListingsItem: not reached (429)"))
+    assert is_of_application(busy) is is_of_the_application
 
 
 async def test_a_storm_of_errors_lasts_a_while_and_spares_nobody() -> None:
@@ -277,3 +349,33 @@ async def test_nobody_edits_an_order_at_amazon() -> None:
 
 
 # Clocks -----------------------------------------------------------------------------------------------------------
+
+
+async def test_why_an_accepted_quantity_is_never_applied_is_told_with_the_listing_alone() -> None:
+    async with bench({"MUG": 10}) as desk:
+        await shown(desk, "MUG")
+        desk.simulator.switches.set({"write_never_applied": {"next": 1}})
+        assert await desk.connector.push([desk.write("MUG", 4)]) == (Accepted(),)
+        await desk.clock.advance(3600)
+        asked = {**STORE, "includedData": "issues,attributes,fulfillmentAvailability"}
+        told = (await call(desk, "GET", f"{ITEMS}/MUG", params=asked)).json()
+        assert told["fulfillmentAvailability"] == [{"fulfillmentChannelCode": "DEFAULT", "quantity": 10}]
+        assert told["attributes"]["fulfillment_availability"][0]["quantity"] == 4, "what was submitted"
+        assert [(issue["severity"], issue["attributeNames"]) for issue in told["issues"]] == [
+            ("ERROR", ["fulfillment_availability"])
+        ]
+        assert await desk.connector.push([desk.write("MUG", 5)]) == (Accepted(),)
+        await desk.clock.advance(3600)
+        told = (await call(desk, "GET", f"{ITEMS}/MUG", params=asked)).json()
+        assert (told["issues"], desk.units()) == ([], {"MUG": 5})
+
+
+async def test_at_the_endpoint_of_another_region_a_token_is_granted_and_not_taken() -> None:
+    async with bench({"MUG": 10}) as desk:
+        desk.simulator.gate.is_other_region = True
+        with pytest.raises(ReauthenticateError, match="403"):
+            await desk.connector.read_stock([ChannelSku("MUG")])
+        findings = {one.what: one for one in await desk.connector.preflight()}
+        assert findings["credentials"].is_good
+        assert not findings["listings can be read"].is_good
+        assert "takes no token of ours" in findings["listings can be read"].detail

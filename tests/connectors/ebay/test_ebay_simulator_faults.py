@@ -12,6 +12,7 @@ import pytest
 from connectors.ebay.stall import ADDRESS, INVENTORY, NAMESPACE, ORDERS, Stall, errors, every, stall, text
 from connectors.ebay.test_ebay_simulator_notifications import HOOK, desk_and_receiver
 from oneshelf.connectors.ebay.simulator import FAULTS, SIMULATED_SECRETS
+from oneshelf.connectors.ebay.simulator_feed import FEED_FAULTS, REPORT
 from oneshelf.sdk.shoppers import ShoppersPlan
 from oneshelf.sdk.simulator import CatalogueItem
 
@@ -210,6 +211,10 @@ async def test_between_two_pages_of_orders_one_that_was_read_moves_to_the_end() 
 # One seed is one story --------------------------------------------------------------------------------------------
 
 
+# What has few occasions in so short a day.
+RARE = (*FEED_FAULTS, "zero_refused", "revision_budget_low")
+
+
 async def a_bad_day(seed: int) -> tuple[str, dict[str, int]]:
     """All that the simulated eBay does, says and sends in a while with every fault on, as one digest; and its hits."""
     print(f"seed {seed}")  # noqa: T201
@@ -221,7 +226,7 @@ async def a_bad_day(seed: int) -> tuple[str, dict[str, int]]:
         simulator.habits.group_share, simulator.habits.commitment_share = 0.3, 0.2
         simulator.stock_catalogue([CatalogueItem(name, "Mug", 30) for name in names])
         simulator.connect(address=HOOK, secret="hush")
-        simulator.switches.set(dict.fromkeys(simulator.switches.names, 0.05))
+        simulator.switches.set(dict.fromkeys(simulator.switches.names, 0.05) | dict.fromkeys(RARE, 0.3))
         simulator.shoppers.follow(ShoppersPlan(orders_per_s=3.0, cancel_share=0.2), desk.clock.monotonic())
         for turn in range(80):
             await desk.clock.advance(0.5)
@@ -234,7 +239,7 @@ async def a_bad_day(seed: int) -> tuple[str, dict[str, int]]:
 
 
 async def a_round(desk: Stall, sku: str) -> list[httpx2.Response]:
-    """A grant, and with its token a reading and a write of each world, and the orders."""
+    """A grant, and with its token a reading and a write of each world, the orders, and a report that is asked for."""
     granted = await desk.grant({"grant_type": "refresh_token", "refresh_token": SIMULATED_SECRETS["refresh_token"]})
     is_good = granted.headers["content-type"] == "application/json"
     token = granted.json().get("access_token", "none") if is_good else "none"
@@ -243,8 +248,15 @@ async def a_round(desk: Stall, sku: str) -> list[httpx2.Response]:
     node = f'<ReviseInventoryStatusRequest xmlns="{NAMESPACE}">{desk.node(sku, 3)}</ReviseInventoryStatusRequest>'
     update = {"requests": [desk.row(sku, 0)]}
     client, path = desk.client, f"{ADDRESS}{INVENTORY}"
+    feed, report = f"{ADDRESS}/sell/feed/v1", {"feedType": REPORT, "schemaVersion": "1.0"}
+    tasks = await client.get(f"{feed}/inventory_task", headers=rest, params={"feed_type": REPORT, "limit": 25})
+    found = tasks.json().get("tasks", []) if tasks.headers["content-type"] == "application/json" else []
+    name = found[-1]["taskId"] if found else "none"
     return [
         granted,
+        tasks,
+        await client.post(f"{feed}/inventory_task", headers=rest, json=report),
+        await client.get(f"{feed}/task/{name}/download_result_file", headers=rest),
         await client.get(f"{path}/inventory_item", headers=rest, params={"limit": 5, "offset": 1}),
         await client.get(f"{path}/inventory_item/{sku}", headers=rest),
         await client.post(f"{path}/bulk_update_price_quantity", headers=rest, json=update),

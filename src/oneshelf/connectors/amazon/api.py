@@ -9,6 +9,7 @@ from urllib.parse import quote, urlsplit
 from oneshelf import __version__
 from oneshelf.connectors.amazon import parse
 from oneshelf.connectors.amazon.account import Account
+from oneshelf.connectors.amazon.quota import APPLICATION_S, is_of_application, is_throttled
 from oneshelf.domain.charge import Learned
 from oneshelf.domain.identity import ChannelSku
 from oneshelf.sdk.address import is_loopback, may_download
@@ -106,13 +107,30 @@ class SellingPartnerApi:
 
         # A role that was missing when the seller authorised us is missing in every new token too: only the seller can
         # add it.
-        reply = await called_with_token(
-            self._tokens,
-            call_with,
-            is_about_token=lambda refusal: is_retried or parse.is_token_rejected(str(refusal)),
-        )
+        try:
+            reply = await called_with_token(
+                self._tokens,
+                call_with,
+                is_about_token=lambda refusal: is_retried or parse.is_token_rejected(str(refusal)),
+            )
+        except RetryLaterError as busy:
+            if not is_throttled(operation, busy):
+                raise
+            raise await self._throttled(operation, busy) from None
         await self._learn(operation, reply)
         return reply
+
+    async def _throttled(self, operation: str, busy: RetryLaterError) -> RetryLaterError:
+        """What it means that Amazon refused a call for its quota: whose it is, and when it comes back.
+
+        The seller's comes back at the rate of the operation: what we thought was left of it is not there, and all
+        nodes wait for the next call that is granted. The application's says nothing of that.
+        """
+        if is_of_application(busy):
+            words = f"{busy}: others who use this application have used up what it may do over all its sellers"
+            return RetryLaterError(words, retry_after_s=APPLICATION_S)
+        await self._http.limiter.learn(operation, Learned(left=0.0))
+        return busy
 
     async def _learn(self, operation: str, reply: Reply) -> None:
         rate_per_s = parse.rate_from(reply.headers.get("x-amzn-ratelimit-limit"))

@@ -12,7 +12,7 @@ from random import Random
 from starlette.routing import BaseRoute, Route
 
 from oneshelf.clock import Clock
-from oneshelf.connectors.amazon.simulator_books import Books, Habits, book_order
+from oneshelf.connectors.amazon.simulator_books import Books, Habits, Order
 from oneshelf.connectors.amazon.simulator_faults import Faults
 from oneshelf.connectors.amazon.simulator_feeds import FAULTS as FEED_FAULTS
 from oneshelf.connectors.amazon.simulator_feeds import Feeds
@@ -25,7 +25,7 @@ from oneshelf.connectors.amazon.simulator_routes import document_routes, feed_ro
 from oneshelf.connectors.amazon.simulator_storage import FAULTS as STORAGE_FAULTS
 from oneshelf.connectors.amazon.simulator_storage import Storage
 from oneshelf.connectors.amazon.simulator_wire import Wire
-from oneshelf.sdk.simulator import BookListing, BookOrder, CatalogueItem, SimulatedAccount, Simulator
+from oneshelf.sdk.simulator import BookLine, BookListing, BookOrder, CatalogueItem, SimulatedAccount, Simulator
 
 SELLER_ID = "A1SIMULATEDSELLR"
 MARKETPLACE_ID = "ATVPDKIKX0DER"
@@ -143,7 +143,7 @@ class AmazonSimulator(Simulator):
         return self.amazon.shown
 
     def orders(self) -> Sequence[BookOrder]:
-        return [book_order(order) for order in self.amazon.orders.values()]
+        return [_book_order(order) for order in self.amazon.orders.values()]
 
     def place(self, lines: Sequence[tuple[str, int]]) -> str | None:
         return self.amazon.place(lines)
@@ -218,3 +218,26 @@ class AmazonSimulator(Simulator):
     def fulfil_by_amazon(self, channel_sku: str) -> None:
         """The listing becomes an FBA one: its units lie with Amazon, which counts and ships them."""
         self.amazon.fulfil_by_amazon(channel_sku)
+
+
+def _book_order(order: Order) -> BookOrder:
+    """The order as the books show it."""
+    status = {
+        "PENDING": "pending",
+        "UNSHIPPED": "open",
+        "PARTIALLY_SHIPPED": "open",
+        "SHIPPED": "shipped",
+        "CANCELLED": "cancelled",
+    }
+    lines = (
+        BookLine(
+            line.item_id,
+            line.sku,
+            units=line.units,
+            units_cancelled=line.cancelled,
+            units_relisted=line.cancelled,
+            units_shipped=line.shipped,
+        )
+        for line in order.lines
+    )
+    return BookOrder(order.order_id, order.placed_at, status[order.status], tuple(lines))

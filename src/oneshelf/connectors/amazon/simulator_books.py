@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 from oneshelf.clock import Clock
-from oneshelf.connectors.amazon.simulator_rows import Row, changed
+from oneshelf.connectors.amazon.simulator_rows import NEVER_APPLIED, Row, changed
 from oneshelf.domain.identity import UNITS_MAX
 from oneshelf.errors import MalformedError
-from oneshelf.sdk.simulator import Action, BookLine, BookListing, BookOrder, CatalogueItem
+from oneshelf.sdk.simulator import Action, BookListing, CatalogueItem
 
 MERCHANT_CHANNEL = "DEFAULT"
 AMAZON_CHANNEL = "AMAZON_NA"
@@ -40,6 +40,8 @@ class Listing:
     default_units: int | None = None
     only_in: str | None = None
     is_ended: bool = False
+    # Why the newest submission is not applied; empty: it is, sooner or later.
+    issue: str = ""
     # What really sold until an instant, the oldest first: a replica that lags behind still shows it.
     past: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=PAST_MOST))
 
@@ -214,7 +216,9 @@ class Books:
             listing.attributes[marketplace_id] = changed(submitted, operation=operation, row=row)
         listing.updated_at = self.stamp()
         self.taken[listing.sku] += 1
-        if self.strikes("write_never_applied"):
+        # Accepted is no more than queued: why it comes to nothing is told with the listing, and nowhere else.
+        listing.issue = NEVER_APPLIED if self.strikes("write_never_applied") else ""
+        if listing.issue:
             return
         ours = {MERCHANT_CHANNEL, listing.channel_code} - {AMAZON_CHANNEL}
         merchant = [row for row in rows if row.get("fulfillment_channel_code") in ours]
@@ -375,26 +379,3 @@ class Books:
         order.status = status
         self.touch(order)
         self.on_order(order)
-
-
-def book_order(order: Order) -> BookOrder:
-    """The order as the books show it."""
-    status = {
-        "PENDING": "pending",
-        "UNSHIPPED": "open",
-        "PARTIALLY_SHIPPED": "open",
-        "SHIPPED": "shipped",
-        "CANCELLED": "cancelled",
-    }
-    lines = (
-        BookLine(
-            line.item_id,
-            line.sku,
-            units=line.units,
-            units_cancelled=line.cancelled,
-            units_relisted=line.cancelled,
-            units_shipped=line.shipped,
-        )
-        for line in order.lines
-    )
-    return BookOrder(order.order_id, order.placed_at, status[order.status], tuple(lines))

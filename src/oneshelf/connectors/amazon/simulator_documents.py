@@ -37,7 +37,7 @@ def listing(one: Listing, marketplace_id: str, include: Sequence[str], *, at: fl
                 {**row, "marketplace_id": marketplace_id} for row in one.attributes.get(marketplace_id, ())
             ]
         },
-        "issues": [],
+        "issues": issues(one.issue),
         "fulfillmentAvailability": _availability(one, at),
     }
     return {"sku": one.sku, **{name: sets[name] for name in include if name in sets}}
@@ -94,8 +94,12 @@ def _item(one: Order, number: int, include: Sequence[str]) -> dict[str, object]:
 
 def submission(sku: str, status: str, submission_id: str, words: str = "") -> dict[str, object]:
     """The answer to a patch; `words` become its one issue."""
-    issues = []
-    if words:
-        issue = {"code": "4000001", "message": words, "severity": "ERROR", "categories": ["INVALID_ATTRIBUTE"]}
-        issues.append({**issue, "attributeNames": ["fulfillment_availability"]})
-    return {"sku": sku, "status": status, "submissionId": submission_id, "issues": issues}
+    return {"sku": sku, "status": status, "submissionId": submission_id, "issues": issues(words)}
+
+
+def issues(words: str) -> list[dict[str, object]]:
+    """The one issue of a quantity; empty `words`: there is none."""
+    if not words:
+        return []
+    issue = {"code": "4000001", "message": words, "severity": "ERROR", "categories": ["INVALID_ATTRIBUTE"]}
+    return [{**issue, "attributeNames": ["fulfillment_availability"]}]

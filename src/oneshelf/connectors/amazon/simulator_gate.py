@@ -43,9 +43,17 @@ RATES = {
 GRANTLESS = frozenset({"getDestinations", "createDestination"})
 NOTIFICATIONS_SCOPE = "sellingpartnerapi::notifications"
 QUOTA_WORDS = "You exceeded your quota for the requested resource."
-# Beside the quota of an operation there is one of the application, over all sellers; the words tell them apart
-# (https://developer-docs.amazon.com/sp-api/docs/listings-items-api-rate-limits, checked 2026-11-23).
-APPLICATION_QUOTA_WORDS = "You exceeded your quota for the requested resource for the application."
+# Beside the quota of an operation there are those of the application, over all sellers: of all its writes of listings,
+# of those that touch relationships, of those that touch what a product is, and of previews. Sort -> (calls a second,
+# what the words of a refusal end with), https://developer-docs.amazon.com/sp-api/docs/listings-items-api-rate-limits
+# (checked 2026-11-26). No burst is stated: a second's worth is taken.
+APPLICATION_RATES = {
+    "any": (500.0, "the application"),
+    "relationships": (5.0, "relationships"),
+    "product data": (100.0, "product data"),
+    "preview": (20.0, "the application"),
+}
+APPLICATION_QUOTA_WORDS = "The frequency of requests was greater than what is allowed for {what}."
 HTML_BODY = "<html><head><title>503 Service Temporarily Unavailable</title></head><body></body></html>"
 
 
@@ -92,6 +100,8 @@ class Gate:
         self._switches = switches
         self.is_stormy: Callable[[], bool] = lambda: False
         self.is_revoked = False
+        # Whether this is another region's endpoint than the account's: tokens are granted, and not taken.
+        self.is_other_region = False
         self._grants: dict[str, float] = {}
         self._grantless: set[str] = set()
         self._buckets: dict[str, Bucket] = {}
@@ -157,7 +167,7 @@ class Gate:
             return self._server_error()
         if token is None:
             return self.error(403, "Unauthorized", details="Access token is missing in the request header.")
-        if self.is_revoked:
+        if self.is_revoked or self.is_other_region:
             self._count_revoked()
             words = "The access token you provided is revoked, malformed or invalid."
             return self.error(403, "Unauthorized", details=words)
@@ -171,11 +181,39 @@ class Gate:
         if operation in self.denied or (token in self._grantless) != (operation in GRANTLESS):
             return self.error(403, "Unauthorized")
         if self._switches.strikes("throttle") or not self._bucket(operation).take(self._clock.monotonic()):
-            # Neither Retry-After nor the rate comes with a 429.
-            return self.error(429, "QuotaExceeded", message=QUOTA_WORDS)
+            return self._over_operation()
         if self._switches.strikes("http_429_bare"):
-            return self.error(429, "QuotaExceeded", message=APPLICATION_QUOTA_WORDS)
+            # Only writes of listings say whose quota it is.
+            return self._over("any") if operation == "patchListingsItem" else self._over_operation()
         return None
+
+    def application_refusal(self, sort: str) -> Response | None:
+        """Why a write of this sort does not get through, although this seller asked seldom enough; None where it does.
+
+        Every write counts as one of any sort too.
+        """
+        for one in dict.fromkeys(("any", sort)):
+            if not self._application_bucket(one).take(self._clock.monotonic()):
+                return self._over(one)
+        return None
+
+    def crowd(self, sort: str) -> None:
+        """Other sellers of the application have used up what it may do of this sort."""
+        bucket = self._application_bucket(sort)
+        bucket.tokens, bucket.filled_at = 0.0, self._clock.monotonic()
+
+    def _application_bucket(self, sort: str) -> Bucket:
+        rate_per_s = APPLICATION_RATES[sort][0]
+        fresh = Bucket(rate_per_s * self._speed, int(rate_per_s), rate_per_s, self._clock.monotonic())
+        return self._buckets.setdefault(f"application: {sort}", fresh)
+
+    def _over(self, sort: str) -> Response:
+        words = APPLICATION_QUOTA_WORDS.format(what=APPLICATION_RATES[sort][1])
+        return self.error(429, "QuotaExceeded", message=words)
+
+    def _over_operation(self) -> Response:
+        # Neither Retry-After nor the rate comes with a 429.
+        return self.error(429, "QuotaExceeded", message=QUOTA_WORDS)
 
     def answer(self, operation: str, document: object, *, status: int = 200) -> Response:
         """A success with the rate that holds now."""

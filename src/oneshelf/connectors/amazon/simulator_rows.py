@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 Row = dict[str, object]
+NEVER_APPLIED = "The 'fulfillment_availability' attribute could not be processed because the listing has errors."
 
 
 def changed(rows: Sequence[Row], *, operation: str, row: Mapping[str, object]) -> list[Row]:

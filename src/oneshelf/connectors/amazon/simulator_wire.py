@@ -26,6 +26,8 @@ from oneshelf.sdk.cut_reply import CutReply
 
 RESULTS_MAX = 1000
 IDENTIFIERS_MAX = 20
+RELATIONSHIPS = frozenset({"child_parent_sku_relationship", "package_contains_sku"})
+OFFER = frozenset({"fulfillment_availability", "purchasable_offer"})
 
 
 def _created(listing: Listing) -> datetime:
@@ -182,6 +184,9 @@ class Wire:
             document = msgspec.json.decode(await request.body(), type=dict[str, Any])
         except msgspec.DecodeError:
             raise BadRequestError("the body is not a JSON object") from None
+        refusal = self._gate.application_refusal("preview" if "mode" in question else sort_of(document))
+        if refusal is not None:
+            return refusal
         changes = changes_in(document)
         sku = unquote(asked.segments(request)[5])
         submission_id = f"{self._books.random.getrandbits(128):032x}"
@@ -321,6 +326,16 @@ def _without_question(
 def _is_asked(order: Order, statuses: Sequence[str], fulfilled_by: Sequence[str]) -> bool:
     is_status = not statuses or order.status in statuses
     return is_status and (not fulfilled_by or order.fulfilled_by in fulfilled_by)
+
+
+def sort_of(document: Mapping[str, Any]) -> str:
+    """Which quota of the application a patch counts for, by the attributes that it touches."""
+    patches = document.get("patches")
+    paths = [str(one.get("path")) for one in patches if isinstance(one, dict)] if isinstance(patches, list) else []
+    touched = {path.removeprefix("/attributes/") for path in paths}
+    if touched & RELATIONSHIPS:
+        return "relationships"
+    return "any" if touched <= OFFER else "product data"
 
 
 def changes_in(document: Mapping[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:

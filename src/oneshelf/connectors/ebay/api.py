@@ -7,8 +7,8 @@ api-call-limits (checked 2026-11-26). When a day ends only the Analytics API say
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing, suppress
 from datetime import datetime
 from typing import Any
 from xml.etree.ElementTree import Element  # a type
@@ -32,11 +32,18 @@ from oneshelf.sdk.http import ChannelHttp, Reply
 from oneshelf.sdk.tokens import Tokens, called_with_token
 
 DAY_S = 86_400.0
-INVENTORY, FULFILLMENT, TRADING, NOTIFICATION, ANALYTICS, PUBLIC_KEY = (
-    *("inventory", "fulfillment", "trading", "notification", "analytics", "public_key"),
+INVENTORY, FULFILLMENT, TRADING, FEED, NOTIFICATION, ANALYTICS, PUBLIC_KEY = (
+    *("inventory", "fulfillment", "trading", "feed", "notification", "analytics", "public_key"),
 )
 # A tenth of a day's quota at once, and the rest evenly: so no day ever takes more than its quota.
-_QUOTAS = {INVENTORY: 2_000_000, FULFILLMENT: 100_000, TRADING: 5_000, NOTIFICATION: 9_000, ANALYTICS: 5_000}
+_QUOTAS = {
+    INVENTORY: 2_000_000,
+    FULFILLMENT: 100_000,
+    TRADING: 5_000,
+    FEED: 100_000,
+    NOTIFICATION: 9_000,
+    ANALYTICS: 5_000,
+}
 LIMITS = (
     *(Limit(name, quota * 0.9 / DAY_S, quota // 10) for name, quota in _QUOTAS.items()),
     # Of the Notification API's 10,000: whoever sends us forged deliveries must not spend the rest of them.
@@ -49,6 +56,7 @@ _ANALYTICS_NAMES = {
     INVENTORY: ("sell", "inventory"),
     FULFILLMENT: ("sell", "fulfillment"),
     TRADING: ("tradingapi", "tradingapi"),
+    FEED: ("sell", "feed"),
     NOTIFICATION: ("commerce", "notification"),
 }
 # Asked again after so long, where nobody says whether the quota is spent and when it comes back.
@@ -92,6 +100,27 @@ class EbayApi:
                 # "Concurrent access of the same Inventory or Inventory Item Group object is not allowed": not done.
                 raise RetryLaterError(str(lost)) from None
             raise
+
+    async def download(self, operation: str, path: str, *, budget: str) -> AsyncGenerator[bytes]:
+        """A file, piece by piece; asked for again where eBay rejects the token. Raises as `ChannelHttp.download`."""
+        await self._wait_for_quota(operation, budget)
+        token = await self.user_tokens.access_token()
+        try:
+            async with aclosing(self._pieces(operation, path, token, budget=budget)) as pieces:
+                async for piece in pieces:
+                    yield piece
+                return
+        except ReauthenticateError:
+            # It comes before the first piece.
+            token = await self.user_tokens.renewed(token)
+        async with aclosing(self._pieces(operation, path, token, budget=budget)) as pieces:
+            async for piece in pieces:
+                yield piece
+
+    def _pieces(self, operation: str, path: str, token: str, *, budget: str) -> AsyncGenerator[bytes]:
+        headers = {"authorization": f"Bearer {token}", "accept": "application/octet-stream", "user-agent": USER_AGENT}
+        url = f"{self.account.base_url}{path}"
+        return self._http.download(operation, url, headers=headers, charge=Charge(budget))
 
     async def _rest(
         self,

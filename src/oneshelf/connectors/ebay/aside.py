@@ -11,17 +11,13 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from oneshelf.clock import Clock
+from oneshelf.connectors.ebay.kept_note import KeptNote
 from oneshelf.domain.identity import ChannelSku
-from oneshelf.domain.kept import Kept
-from oneshelf.errors import DatabaseUnavailableError
-from oneshelf.sdk.decoding import document_from
-from oneshelf.sdk.fault import RetryLaterError
 from oneshelf.sdk.secret_store import SecretStore
 
 NAME = "aside"
 # What still stands on sale so long after it was noted was never ended: no reading is older, no call under way.
 NOTE_S = 900.0
-_TRIES_MAX = 3
 
 
 class Note(msgspec.Struct, frozen=True, array_like=True):
@@ -35,18 +31,13 @@ class Aside:
     """The notes of one account, shared by all nodes. It knows what it read last."""
 
     def __init__(self, store: SecretStore, *, clock: Clock) -> None:
-        self._store = store
         self._clock = clock
-        self._kept = Kept()
+        self._kept = KeptNote(store, NAME, dict[str, Note], empty={}, what="the notes of ended listings")
         self._notes: dict[str, Note] = {}
 
     async def look(self) -> None:
         """Read what is noted now. Raises RetryLaterError."""
-        try:
-            self._kept = await self._store.latest()
-        except DatabaseUnavailableError as problem:
-            raise RetryLaterError(f"the notes of ended listings cannot be read: {problem}") from None
-        self._notes = document_from(self._kept.values.get(NAME, "{}").encode(), dict[str, Note], what="the notes")
+        self._notes = await self._kept.read()
 
     def item_id(self, channel_sku: ChannelSku) -> str | None:
         """The listing of this SKU that we took off sale, or were about to. None: there is none."""
@@ -72,14 +63,6 @@ class Aside:
 
     async def _change(self, noted: Mapping[str, Note], *, gone: Iterable[str]) -> None:
         """Another node may note something at the same time: then both stand."""
-        for _ in range(_TRIES_MAX):
-            await self.look()
-            notes = {sku: note for sku, note in self._notes.items() if sku not in gone} | dict(noted)
-            values = {**self._kept.values, NAME: msgspec.json.encode(notes).decode()}
-            try:
-                is_kept = await self._store.replace(values, read=self._kept)
-            except DatabaseUnavailableError as problem:
-                raise RetryLaterError(f"the notes of ended listings cannot be written: {problem}") from None
-            if is_kept:
-                return await self.look()
-        raise RetryLaterError("the notes of ended listings were changed by others, or the channel's secrets were")
+        left = frozenset(gone)
+        await self._kept.change(lambda notes: {sku: one for sku, one in notes.items() if sku not in left} | dict(noted))
+        await self.look()

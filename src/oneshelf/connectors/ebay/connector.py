@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 import msgspec
@@ -12,11 +12,13 @@ from oneshelf.clock import Clock
 from oneshelf.connectors.ebay import parse, subscriptions
 from oneshelf.connectors.ebay.api import EbayApi
 from oneshelf.connectors.ebay.aside import Aside
+from oneshelf.connectors.ebay.events import ChangedLately
 from oneshelf.connectors.ebay.json_reading import decoded
 from oneshelf.connectors.ebay.listings import Listings
 from oneshelf.connectors.ebay.polling import OrderCursor, OrderPoll
 from oneshelf.connectors.ebay.preflight import findings_of
 from oneshelf.connectors.ebay.push import Pusher
+from oneshelf.connectors.ebay.reports import ReportReader
 from oneshelf.connectors.ebay.signature import HEADER, challenge_response, is_signed, keys_of, signature_from
 from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.errors import MalformedError
@@ -28,12 +30,14 @@ from oneshelf.sdk.message import (
     Message,
     OrderPage,
     Request,
+    StockFile,
     StockPage,
     StockReading,
     StockWrite,
     Subscriptions,
     WriteOutcome,
 )
+from oneshelf.sdk.secret_store import SecretStore
 
 _KEY_LENGTH_MAX = 120
 _TOPIC_LENGTH_MAX = 60
@@ -43,13 +47,17 @@ CHALLENGE = "challenge_code"
 class EbayConnector:
     """One seller's account, see `sdk.contract.Connector`."""
 
-    def __init__(self, api: EbayApi, *, channel: Channel, clock: Clock, orders_lag_s: float, aside: Aside) -> None:
+    def __init__(
+        self, api: EbayApi, *, channel: Channel, clock: Clock, orders_lag_s: float, store: SecretStore
+    ) -> None:
         self._api = api
         self._account = api.account
         self._channel = channel
         self._clock = clock
-        self._orders = OrderPoll(api, lag=timedelta(seconds=orders_lag_s))
-        self._listings = Listings(api, clock=clock, aside=aside)
+        self._listings = Listings(api, clock=clock, aside=Aside(store, clock=clock))
+        changed = ChangedLately(api, self._listings)
+        self._orders = OrderPoll(api, changed, lag=timedelta(seconds=orders_lag_s))
+        self._reports = ReportReader(api, self._listings, store)
         self._pusher = Pusher(api, self._listings, clock=clock)
         self._keys = keys_of(api, clock=clock)
 
@@ -93,6 +101,8 @@ class EbayConnector:
         """Raises MalformedError."""
         if delivery.topic == parse.POLLED_ORDER:
             return (parse.order_message(delivery, channel=self._channel),)
+        if delivery.topic == parse.CHANGED_LISTINGS:
+            return parse.stock_hints(delivery)
         if not delivery.topic.isupper():
             return (Ignored(f"{delivery.topic} is no topic of an eBay channel"),)
         return parse.notification_messages(delivery, user_id=self._account.user_id)
@@ -123,6 +133,18 @@ class EbayConnector:
 
     async def read_stock(self, channel_skus: Sequence[ChannelSku]) -> tuple[StockReading, ...]:
         return await self._listings.read(channel_skus)
+
+    async def begin_stock_file(self, *, asked_at: datetime, since: datetime | None = None) -> StockFile:
+        return await self._reports.begin(asked_at=asked_at, since=since)
+
+    async def stock_file(self, file: StockFile) -> StockFile:
+        return await self._reports.look(file)
+
+    async def drop_stock_file(self, file: StockFile) -> None:
+        await self._reports.drop(file)
+
+    def read_stock_file(self, file: StockFile, *, after: int = 0) -> AsyncGenerator[Sequence[StockReading]]:
+        return self._reports.read(file, after=after)
 
     async def push(self, writes: Sequence[StockWrite]) -> tuple[WriteOutcome, ...]:
         """See `push.Pusher.push`."""

@@ -7,9 +7,9 @@ import httpx2
 from oneshelf.clock import Clock
 from oneshelf.connectors.ebay.account import ORDERS_LAG_S, SETTINGS, account_from
 from oneshelf.connectors.ebay.api import INVENTORY, LIMITS, EbayApi
-from oneshelf.connectors.ebay.aside import Aside
 from oneshelf.connectors.ebay.connector import EbayConnector
 from oneshelf.connectors.ebay.inventory import BATCH_MAX
+from oneshelf.connectors.ebay.reports import REPORT_AGE_S
 from oneshelf.connectors.ebay.simulator import EbaySimulator
 from oneshelf.connectors.ebay.tokens import app_tokens, user_tokens
 from oneshelf.domain.identity import Channel
@@ -38,6 +38,8 @@ CAPABILITY = Capability(
     read_limit=INVENTORY,
     # The offers of a page are asked for SKU by SKU.
     read_cost=BATCH_MAX + 1.0,
+    has_stock_file=True,
+    stock_file_age_s=REPORT_AGE_S,
     # "250 revisions in a calendar day", https://developer.ebay.com/develop/guides-v2/listing-management (2026-11-26).
     changes_per_day=250,
     has_single_orders=True,
@@ -72,9 +74,9 @@ class EbayKind:
             user_tokens=user_tokens(account, http=http, clock=clock),
             app_tokens=app_tokens(account, http=http, clock=clock),
         )
-        # The refresh token stays the same: only what was taken off sale is to be kept.
-        aside = Aside(store or MemorySecretStore(clock), clock=clock)
-        return EbayConnector(api, channel=channel, clock=clock, orders_lag_s=account.orders_lag_s, aside=aside)
+        # The refresh token stays the same: only what was taken off sale is to be kept, and which report was asked for.
+        kept = store or MemorySecretStore(clock)
+        return EbayConnector(api, channel=channel, clock=clock, orders_lag_s=account.orders_lag_s, store=kept)
 
     def simulator(
         self, *, seed: int, speed: float, clock: Clock, webhook_client: httpx2.AsyncClient | None = None

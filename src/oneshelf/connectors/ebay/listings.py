@@ -9,6 +9,7 @@ read one by one, and many by reading all pages, whichever takes fewer calls.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Literal, Self
 
 import msgspec
@@ -67,7 +68,7 @@ class StockCursor(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Listings:
-    """The listings of one account. It remembers where each is written, and no quantity."""
+    """The listings of one account. It remembers where each is written, and what it shows only to tell what changed."""
 
     def __init__(self, api: EbayApi, *, clock: Clock, aside: Aside) -> None:
         self._api = api
@@ -80,6 +81,8 @@ class Listings:
         self._looked_at = float("-inf")
         # Variations of live listings of Seller Hub to which zero was the last that eBay accepted from this process.
         self.zeroed: set[ChannelSku] = set()
+        # Listing -> the units that it showed when it was read, or is to show since it was written. Never written by.
+        self.figures: dict[ChannelSku, int] = {}
         # SKU -> item ids, as the Trading pages have shown it; of the listings of the other world too.
         self._item_ids: dict[ChannelSku, set[str]] = {}
         # SKU -> item id, of the walk over the Trading pages that is under way.
@@ -91,6 +94,10 @@ class Listings:
             self.zeroed.add(channel_sku)
         else:
             self.zeroed.discard(channel_sku)
+
+    def note_figures(self, units: Mapping[ChannelSku, int | None]) -> None:
+        """These were read, or eBay has accepted them."""
+        self.figures.update({sku: told for sku, told in units.items() if told is not None})
 
     def is_known_absent(self) -> bool:
         """Whether all that is on sale was looked through just now, so that what was not found there is not on sale."""
@@ -206,8 +213,27 @@ class Listings:
     async def _remember(self, shown: Mapping[ChannelSku, Shown]) -> None:
         """Know where these are written; what stands on sale again is not aside any more."""
         self.memory.remember(shown)
+        self.note_figures({sku: one.reading.units for sku, one in shown.items()})
         live = {sku: one.reading.group for sku, one in shown.items() if one.place is not None and one.place.is_live}
         await self.aside.drop([sku for sku, item_id in live.items() if self.aside.is_over(sku, live_item_id=item_id)])
+
+    def reported(self, offered: Iterable[Offered], *, walked: dict[ChannelSku, str]) -> list[StockReading]:
+        """One listing of a report of all that is on sale, which tells neither titles nor where anything is written.
+
+        `walked`: SKU -> item id, of the listings before it: one SKU on two of them cannot be written.
+        """
+        told: list[StockReading] = []
+        for channel_sku, one in merged(row for row in map(shown_in_trading, offered) if row is not None).items():
+            item_id = one.reading.group
+            is_twice = walked.setdefault(channel_sku, item_id) != item_id
+            if is_twice:
+                one = sold_twice(one)
+                self.memory.remember({channel_sku: one})
+            if one.reading.merchant_sku is not None:
+                self._item_ids.setdefault(channel_sku, set()).add(item_id)
+            told.append(replace(one.reading, title=""))
+        self.note_figures({reading.channel_sku: reading.units for reading in told})
+        return told
 
     # Some ----------------------------------------------------------------------------------------------------
 

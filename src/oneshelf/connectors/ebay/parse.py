@@ -7,8 +7,9 @@ the Notification API, https://developer.ebay.com/develop/api/sell/notification_a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -27,9 +28,9 @@ from oneshelf.domain.identity import Channel, ChannelSku, name_from, units_from
 from oneshelf.domain.order import OrderLine, OrderSnapshot
 from oneshelf.errors import MalformedError
 from oneshelf.sdk.decoding import document_from
-from oneshelf.sdk.message import AccessLost, Delivery, Ignored, Message, OrderHint
+from oneshelf.sdk.message import AccessLost, Delivery, Ignored, Message, OrderHint, StockHint
 
-POLLED_ORDER = "poll/order"
+POLLED_ORDER, CHANGED_LISTINGS = "poll/order", "poll/listings"
 ORDER_TOPICS = frozenset({"ORDER_CONFIRMATION", "ORDER_CANCELLATION_ACTIVITY"})
 REVOCATION, ACCOUNT_DELETION = "AUTHORIZATION_REVOCATION", "MARKETPLACE_ACCOUNT_DELETION"
 
@@ -102,6 +103,18 @@ def delivery_of(order: Any, *, shipped: Mapping[str, int] | None = None) -> Deli
     digest = hashlib.sha256(body).hexdigest()[:12]
     key = f"poll:{known.get('orderId')}:{known.get('lastModifiedDate')}:{digest}"
     return Delivery(key=key[:200], topic=POLLED_ORDER, body=body)
+
+
+def changed_listings(channel_skus: Sequence[ChannelSku], until: datetime) -> Delivery:
+    """Listings that show another figure than we know, as they are stored. `until`: of when."""
+    body = msgspec.json.encode(list(channel_skus))
+    return Delivery(key=f"listings:{instant_text(until)}", topic=CHANGED_LISTINGS, body=body)
+
+
+def stock_hints(delivery: Delivery) -> tuple[Message, ...]:
+    """What is to be read of what `changed_listings` has stored. Raises MalformedError."""
+    named = document_from(delivery.body, list[str], what="the changed listings")
+    return tuple(StockHint(ChannelSku(channel_sku)) for channel_sku in named)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ import msgspec
 from oneshelf.connectors.ebay import parse
 from oneshelf.connectors.ebay.account import ORDERS_LAG_S
 from oneshelf.connectors.ebay.api import FULFILLMENT, EbayApi, document_of
+from oneshelf.connectors.ebay.events import ChangedLately
 from oneshelf.connectors.ebay.json_reading import error_words, instant_text
 from oneshelf.errors import MalformedError
 from oneshelf.sdk.fault import RefusedError, RetryLaterError
@@ -57,6 +58,8 @@ class OrderCursor(msgspec.Struct, frozen=True, kw_only=True):
     covered_at: datetime | None = None
     deep_at: datetime | None = None
     unpaid: dict[str, parse.Commitment] = {}
+    # Until when it was asked for which listings changed.
+    listings_at: datetime | None = None
 
     @classmethod
     def starting(cls, since: datetime) -> Self:
@@ -126,8 +129,9 @@ class OrderCursor(msgspec.Struct, frozen=True, kw_only=True):
 class OrderPoll:
     """The poll of one account. `lag`: how long a new order may be invisible to it."""
 
-    def __init__(self, api: EbayApi, *, lag: timedelta) -> None:
+    def __init__(self, api: EbayApi, changed: ChangedLately, *, lag: timedelta) -> None:
         self._api = api
+        self._changed = changed
         self._lag = lag
         self._overlap = max(lag, timedelta(seconds=ORDERS_LAG_S)) + CLOCKS_APART
 
@@ -144,6 +148,11 @@ class OrderPoll:
             deliveries.append(await self._delivery(order))
         at = msgspec.structs.replace(at, unpaid=dict(list(unpaid.items())[-UNPAID_MAX:]))
         following, has_more = at.turned(count=len(answer.orders), total=answer.total, overlap=self._overlap)
+        if not has_more:
+            skus, until = await self._changed.since(following.listings_at, now=asked_at)
+            following = msgspec.structs.replace(following, listings_at=until)
+            if skus:
+                deliveries.append(parse.changed_listings(skus, until))
         covered_at = None if has_more else following.covered_at
         return OrderPage(
             deliveries=tuple(deliveries),

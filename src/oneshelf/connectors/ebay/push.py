@@ -69,6 +69,8 @@ class Pusher:
             done, is_lost = await self._sent(send, batch, is_first=count == 0)
             outcomes.update(zip(batch, done, strict=True))
             lost_count += is_lost
+        taken = {write.channel_sku: write.units for write, told in outcomes.items() if isinstance(told, Accepted)}
+        self._listings.note_figures(taken)
         return tuple(outcomes[write] for write in writes)
 
     async def _read_unread(self, writes: Sequence[StockWrite]) -> float | None:

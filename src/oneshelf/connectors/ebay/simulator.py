@@ -22,7 +22,7 @@ from oneshelf.clock import Clock
 from oneshelf.connectors.ebay.simulator_analytics import AnalyticsApi
 from oneshelf.connectors.ebay.simulator_books import Books
 from oneshelf.connectors.ebay.simulator_faults import Faults
-from oneshelf.connectors.ebay.simulator_feed import FeedApi
+from oneshelf.connectors.ebay.simulator_feed import FEED_FAULTS, FeedApi
 from oneshelf.connectors.ebay.simulator_fulfillment import FulfillmentApi
 from oneshelf.connectors.ebay.simulator_gate import Gate
 from oneshelf.connectors.ebay.simulator_habits import Habits
@@ -75,6 +75,7 @@ FAULTS = (
     "webhook_reorder",
     "webhook_wrong_seller",
     "webhook_tampered",
+    *FEED_FAULTS,
 )
 
 
@@ -116,12 +117,13 @@ class EbaySimulator(Simulator):
         faults = Faults(self.ebay, self.trade, self.switches, self.chance)
         self.sender = Sender(self, webhook_client)
         self._notifications = NotificationApi(self.ebay, self.gate, self.sender)
+        self.feed = FeedApi(self.ebay, self.gate, faults, marketplace_id=MARKETPLACE_ID)
         self._apis = (
             InventoryApi(self.ebay, self.gate, faults, marketplace_id=MARKETPLACE_ID),
             FulfillmentApi(self.ebay, self.trade, self.gate, faults, marketplace_id=MARKETPLACE_ID),
             TradingApi(self.ebay, self.gate, faults),
             AnalyticsApi(self.gate),
-            FeedApi(self.ebay, self.gate, marketplace_id=MARKETPLACE_ID),
+            self.feed,
             self._notifications,
         )
 

@@ -124,6 +124,15 @@ def ended_list(since: datetime, until: datetime, page: int) -> bytes:
     return encoded(root)
 
 
+def seller_events(since: datetime) -> bytes:
+    """GetSellerEvents: what changed since then, with its variations."""
+    root = request("GetSellerEvents")
+    text(root, "DetailLevel", "ReturnAll")
+    text(root, "ModTimeFrom", _instant(since))
+    text(root, "HideVariations", "false")
+    return encoded(root)
+
+
 def get_item(item_id: str) -> bytes:
     """GetItem."""
     root = request("GetItem")
@@ -250,11 +259,17 @@ def listings_in(answer: Element) -> tuple[list[Offered], int]:
         # So it is where nothing is on sale.
         return [], 0
     result = chosen.find(_tag("PaginationResult"))
-    pages = _whole(child_text(result, "TotalNumberOfPages"), "TotalNumberOfPages") if result is not None else 1
+    pages = whole(child_text(result, "TotalNumberOfPages"), "TotalNumberOfPages") if result is not None else 1
     found: list[Offered] = []
     for item in chosen.iterfind(f"{_tag('ItemArray')}/{_tag('Item')}"):
         found.extend(offered_in(item))
     return found, pages
+
+
+def events_in(answer: Element) -> list[Offered]:
+    """The listings in an answer to GetSellerEvents, on sale or not. Raises MalformedError."""
+    items = answer.iterfind(f"{_tag('ItemArray')}/{_tag('Item')}")
+    return [offered for item in items for offered in offered_in(item)]
 
 
 def ended_on(answer: Element) -> tuple[list[Ended], bool]:
@@ -282,7 +297,7 @@ def offered_in(item: Element) -> Iterator[Offered]:
         yield Offered(item_id, sku, name, units, True, is_fixed_price, is_active)
     if not variations:
         told = child_text(item, "QuantityAvailable")
-        units = _whole(told, "QuantityAvailable") if told else _available(item)
+        units = whole(told, "QuantityAvailable") if told else _available(item)
         yield Offered(item_id, child_text(item, "SKU"), title, units, False, is_fixed_price, is_active)
 
 
@@ -308,7 +323,7 @@ def _available(node: Element) -> int | None:
         return None
     status = node.find(_tag("SellingStatus"))
     sold = child_text(status, "QuantitySold") if status is not None else ""
-    return max(0, _whole(told, "Quantity") - (_whole(sold, "QuantitySold") if sold else 0))
+    return max(0, whole(told, "Quantity") - (whole(sold, "QuantitySold") if sold else 0))
 
 
 def has_out_of_stock_control(answer: Element) -> bool:
@@ -342,7 +357,8 @@ def _tag(name: str) -> str:
     return f"{{{NAMESPACE}}}{name}"
 
 
-def _whole(told: str, what: str) -> int:
+def whole(told: str, what: str) -> int:
+    """A number of units. Raises MalformedError."""
     if not (told.isascii() and told.isdigit() and len(told) <= 10 and int(told) <= UNITS_MAX):
         raise MalformedError(f"{what} is {told[:20]!r}, not a number of units")
     return int(told)

@@ -95,6 +95,8 @@ class Bench:
     limiter: Buckets
     http: WatchedHttp
     config: ChannelConfig
+    # What the connectors of the account keep for each other, as all nodes of an engine do.
+    store: MemorySecretStore
     connector: Connector
     # Calls that the channel did not carry out for now, although our own budget granted them.
     turned_away: list[str] = field(default_factory=list)
@@ -112,7 +114,7 @@ class Bench:
     def another_connector(self, *, webhook_secrets: Sequence[str] = (SECRET,)) -> Connector:
         """A second one of the same account, which has read nothing yet."""
         config = config_of(self.simulator, webhook_secrets=webhook_secrets)
-        return open_connector(self.kind, config, http=self.http, clock=self.clock)
+        return open_connector(self.kind, config, http=self.http, clock=self.clock, store=self.store)
 
     def open_account(self, account: SimulatedAccount) -> Connector:
         """A connector of another kind of account at the same channel."""
@@ -286,9 +288,16 @@ def config_of(simulator: Simulator, *, webhook_secrets: Sequence[str] = (SECRET,
     return ChannelConfig(channel=CHANNEL, settings=account.settings, secrets=account.secrets)
 
 
-def open_connector(kind: ConnectorKind, config: ChannelConfig, *, http: WatchedHttp, clock: VirtualClock) -> Connector:
-    """A connector. The only place of the suite that knows how one is opened."""
-    return kind.open(config, channel=CHANNEL, http=http, clock=clock, store=MemorySecretStore(clock))
+def open_connector(
+    kind: ConnectorKind,
+    config: ChannelConfig,
+    *,
+    http: WatchedHttp,
+    clock: VirtualClock,
+    store: MemorySecretStore | None = None,
+) -> Connector:
+    """A connector. The only place of the suite that knows how one is opened. `store`: None: one of its own."""
+    return kind.open(config, channel=CHANNEL, http=http, clock=clock, store=store or MemorySecretStore(clock))
 
 
 @asynccontextmanager
@@ -306,10 +315,11 @@ async def opened(
     limiter = Buckets(kind.capability.limits, clock)
     http = WatchedHttp(client, clock=clock, limiter=limiter, deadline_s=DEADLINE_S)
     config = config_of(simulator)
-    connector = open_connector(kind, config, http=http, clock=clock)
+    store = MemorySecretStore(clock)
+    connector = open_connector(kind, config, http=http, clock=clock, store=store)
     life = asyncio.get_running_loop().create_task(simulator.run())
     try:
-        yield Bench(kind, seed, clock, simulator, wire, hooks, limiter, http, config, connector)
+        yield Bench(kind, seed, clock, simulator, wire, hooks, limiter, http, config, store, connector)
     finally:
         life.cancel()
         await asyncio.gather(life, return_exceptions=True)
