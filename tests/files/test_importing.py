@@ -276,7 +276,12 @@ async def test_a_file_may_call_its_columns_as_it_likes(desk: Desk) -> None:
     assert await desk.ledger.figures(MUG) == {"available": 6}
 
 
-# A large file ----------------------------------------------------------------------------------------------------------
+# A large file ---------------------------------------------------------------------------------------------------------
+
+
+def helpers() -> list[int]:
+    """The processes that help this one now."""
+    return [int(one) for one in Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split()]
 
 
 def many(count: int) -> str:
@@ -329,12 +334,11 @@ async def test_a_process_that_is_killed_in_the_middle_of_a_large_file_loses_noth
 
     def kill_one(stage: str, row_count: int) -> None:
         if stage == "applied" and row_count >= 4:
-            helpers = Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split()
-            os.kill(int(helpers[0]), signal.SIGKILL)
+            os.kill(helpers()[0], signal.SIGKILL)
 
     with pytest.raises(DatabaseUnavailableError, match="Bring the file in again"):
         await desk.bring(many(60), **NOW, tell=kill_one, atomic=Atomic.ROW, chunk=2, shared_from_bytes=0)
-    assert not Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split()
+    assert not helpers()
     report = await desk.bring(many(60), **NOW, atomic=Atomic.ROW, chunk=2, shared_from_bytes=0)
     assert report.applied_count + report.replayed_count == 60
     assert report.replayed_count > 0
