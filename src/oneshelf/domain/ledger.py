@@ -173,6 +173,7 @@ class Shelf:
         self.transfers = {transfer.key: transfer for transfer in transfers}
         self.shipments = {shipment.key: shipment for shipment in shipments}
         self.bundles: Bundles = bundles or {}
+        self.recipes: Bundles = {}  # Of the kits that are made.
         self.backorders = backorders or {}
         self.granted = granted or {}  # Units of guarded SKUs that listings may sell.
         # All movements of the batch, and those of them that are not stored yet.
@@ -341,8 +342,6 @@ class Shelf:
 
     def fill_shortages(self) -> None:
         """Give units that became free to the order lines and reservations that wait for them, the oldest first."""
-        if not self._freed:
-            return
         for key in sorted(self._freed) if self._waiting else ():
             # Where nothing is free nobody looks who waits: a batch would cost the square of a long queue.
             if self._waiting.get(key) and self.available(*key):

@@ -23,6 +23,7 @@ from oneshelf.storage import (
     catalog,
     commands,
     counts,
+    kits,
     movements,
     orders,
     reservations,
@@ -89,7 +90,9 @@ async def open_for_commands(
     Everything is asked for at once and read together: a batch waits for one round trip before it can be decided.
     Answers are read after the lock, so whoever waited for another batch sees what that one answered.
     """
+    recipes = await kits.recipes(tx, {sku for sku, _ in reach.kits}) if reach.kits else {}
     places, named = await _reached(tx, reach)
+    places |= {(part.sku, at) for sku, at in reach.kits for part in recipes.get(sku, ())}
     counted = sorted(reach.counted)
     balance = await balances.ask_lock(tx, places)
     # After the lock: what has become a bundle until now has no units any more.
@@ -128,6 +131,7 @@ async def open_for_commands(
         granted=known.granted,
         new_id=new_id,
     )
+    shelf.recipes = recipes
     if reach.asks_rulings:
         shelf.rulings = await counts.rulings(tx, locked)
         looking_back = [one for one in reach.looking_back if (one.sku, one.location) in locked]
