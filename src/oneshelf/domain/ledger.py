@@ -199,8 +199,7 @@ class Shelf:
         # What waits for units, by balance and source, and how many units in all.
         self._waiting: dict[BalanceKey, dict[str, Promise]] = {}
         self._units_short: Counter[BalanceKey] = Counter()
-        # Balances that have units to give to those that wait.
-        self._freed = set(self.balances)
+        self._freed = set(self.balances)  # Those that have units to give to whoever waits.
         for line in lines:
             if line.key not in self.lines:
                 self.add_line(line)
@@ -342,6 +341,8 @@ class Shelf:
 
     def fill_shortages(self) -> None:
         """Give units that became free to the order lines and reservations that wait for them, the oldest first."""
+        if not self._freed:
+            return
         for key in sorted(self._freed) if self._waiting else ():
             # Where nothing is free nobody looks who waits: a batch would cost the square of a long queue.
             if self._waiting.get(key) and self.available(*key):
