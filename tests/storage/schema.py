@@ -33,6 +33,7 @@ WITHOUT_SKU: Mapping[str, str] = {
 # References between two SKUs. Where the ledger is split by SKU, these have to become lookups.
 BETWEEN_SKUS: Mapping[str, str] = {
     "bundle_components_component_fkey": "a component is another SKU than its bundle; written rarely",
+    "kit_components_component_fkey": "a component is another SKU than its kit; written rarely",
 }
 
 Connection = psycopg.Connection[tuple[object, ...]]

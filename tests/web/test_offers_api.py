@@ -103,6 +103,7 @@ async def test_a_kit_is_made_by_the_recipe_that_is_kept_unless_another_one_is_me
         assert (await shop.command("k5", **wrong)).status_code == 422
     assert (await shop.client.delete("/v1/kits/SET")).json() == {"ended": {"sku": "SET", **DUO}}
     assert (await shop.client.delete("/v1/kits/SET")).json() == {"ended": None}
+    assert (await shop.client.delete("/v1/kits/NOBODY")).status_code == 404
     unknown = await shop.client.put("/v1/kits/SET", json={"components": [{"sku": "NOBODY", "units": 1}]})
     assert (unknown.status_code, unknown.json()["type"]) == (404, "urn:oneshelf:problem:unknown-sku")
 

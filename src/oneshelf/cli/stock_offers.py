@@ -94,13 +94,16 @@ def kit(
     async def keep(database: Database) -> UnknownSku | IsBundle | None:
         return await keep_recipe(database, name, parts)
 
-    async def end_it(database: Database) -> tuple[Component, ...]:
+    async def end_it(database: Database) -> tuple[Component, ...] | UnknownSku:
         return await end_recipe(database, name)
 
     if end:
         ended = on_database(end_it)
-        was = f"it was {in_one_line(ended)}" if ended else "none was"
-        _say(f"{name}: no recipe is kept any more; {was}", is_done=True)
+        if not isinstance(ended, tuple):
+            _say(in_words(ended), is_done=False)
+        else:
+            was = f"it was {in_one_line(ended)}" if ended else "none was"
+            _say(f"{name}: no recipe is kept any more; {was}", is_done=True)
     else:
         refusal = on_database(keep)
         done = f"{name} is made of {in_one_line(parts)}"

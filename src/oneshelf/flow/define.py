@@ -41,10 +41,12 @@ async def keep_recipe(database: Database, sku: Sku, components: tuple[Component,
     return None
 
 
-async def end_recipe(database: Database, sku: Sku) -> tuple[Component, ...]:
+async def end_recipe(database: Database, sku: Sku) -> tuple[Component, ...] | UnknownSku:
     """Keep no recipe of this kit any more. The one that was kept; empty where none was."""
     async with database.transaction() as tx:
         await kits.lock(tx, [sku])
+        if not await catalog.known_skus(tx, [sku]):
+            return UnknownSku(sku)
         recipe = (await kits.recipes(tx, [sku])).get(sku, ())
         await kits.keep(tx, sku, ())
     return recipe

@@ -121,6 +121,8 @@ async def delete_kit(engine: EngineOf, sku: str) -> outputs.EndedKitOut:
     """Keep no recipe of this kit any more: whoever makes it names its components."""
     name = sku_from(sku)
     ended = await end_recipe(engine.database, name)
+    if isinstance(ended, UnknownSku):
+        raise unknown_sku(name)
     return outputs.EndedKitOut(ended=_kit_out(name, ended) if ended else None)
 
 

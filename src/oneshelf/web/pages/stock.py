@@ -15,7 +15,7 @@ from oneshelf.domain.account import StockState
 from oneshelf.domain.command import CountedFigure, ReturnInto
 from oneshelf.domain.identity import sku_from
 from oneshelf.domain.kit import in_one_line
-from oneshelf.domain.outcome import Done, in_words
+from oneshelf.domain.outcome import Done, UnknownSku, in_words
 from oneshelf.domain.warehouse_command import WRITE_OFF_STATES, OverInto
 from oneshelf.errors import MalformedError
 from oneshelf.flow import define, watch
@@ -187,6 +187,8 @@ async def _recipe(engine: Engine, form: Form, _person: str) -> str:
     name = sku_from(form.text("sku"))
     if form.text("type") == "end_kit":
         ended = await define.end_recipe(engine.database, name)
+        if isinstance(ended, UnknownSku):
+            raise ProblemError(HTTPStatus.NOT_FOUND, in_words(ended))
         return f"No recipe of {name} is kept any more." if ended else f"No recipe of {name} was kept."
     components = recipe_from({"components": _components(form.text("components"))})
     if refused := await define.keep_recipe(engine.database, name, components):
