@@ -77,6 +77,25 @@ def test_units_come_in_change_their_state_and_become_kits(stock: Cli) -> None:
     assert (shelf(stock, "CAP"), shelf(stock, "SET")) == ({"available": 2}, {"available": 1})
 
 
+def test_a_kit_is_made_by_the_recipe_that_is_kept(stock: Cli) -> None:
+    for sku in ("MUG", "CAP"):
+        stock("receive", sku, "BER", "9")
+    assert "no recipe of SET is kept" in stock("assemble", "SET", "BER", "1", exits=1).output
+    assert "SET is made of CAP=1 MUG=2" in stock("kit", "SET", "MUG=2", "CAP=1").output
+    assert json.loads(stock("kits", "--json").output) == [
+        {"sku": "SET", "components": [{"sku": "CAP", "units": 1}, {"sku": "MUG", "units": 2}]}
+    ]
+    assert told(stock, "assemble", "SET", "BER", "2")[1] == {"units_moved": 2, "available": 2}
+    assert (shelf(stock, "MUG"), shelf(stock, "CAP")) == ({"available": 5}, {"available": 7})
+    other = stock("disassemble", "SET", "BER", "1", "MUG", "1", "CAP", "1", exits=1)
+    assert "by its recipe SET is made of CAP=1 MUG=2, not of CAP=1 MUG=1" in other.output
+    assert told(stock, "disassemble", "SET", "BER", "1", "MUG", "1", "CAP", "1", "--other-recipe")[1]["available"] == 1
+    assert told(stock, "disassemble", "SET", "BER", "1", "CAP", "1", "MUG", "2")[1]["available"] == 0
+    assert "no recipe is kept any more; it was CAP=1 MUG=2" in stock("kit", "SET", "--end").output
+    assert "none was" in stock("kit", "SET", "--end").output
+    assert "no SKU NONE" in stock("kit", "SET", "NONE=1", exits=1).output
+
+
 def test_a_transfer_leaves_and_arrives(stock: Cli) -> None:
     stock("receive", "MUG", "BER", "5")
     assert told(stock, "dispatch", "t1", "MUG", "BER", "HAM", "4") == ("posted", {"units_moved": 4, "available": 1})
@@ -162,6 +181,10 @@ def test_the_list_shows_where_units_are(stock: Cli) -> None:
         (("arrive", "t1", "MUG", "one"), "whole number"),
         (("assemble", "SET", "BER", "1", "MUG"), "1 words for components"),
         (("assemble", "SET", "BER", "1", "SET", "1"), "or itself"),
+        (("assemble", "SET", "BER", "1", "--other-recipe"), "0 components"),
+        (("kit", "SET"), "or --end"),
+        (("kit", "SET", "MUG=2", "--end"), "one of these"),
+        (("kit", "SET", "MUG"), "has no equals sign"),
         (("ship", "1001", "MUG", "BER", "1"), "CHANNEL/NUMBER"),
         (("ship", "/1001", "MUG", "BER", "1"), "channel is empty"),
         (("return", "a/1", "MUG", "BER", "1", "--into", "bin"), "must be one of available"),

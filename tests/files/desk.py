@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 
 from flow.shelf_world import CLOCK, Ledger, open_ledger
-from oneshelf.files.importing import Wish, bring_in
+from oneshelf.files.importing import Wish, bring_in, silent
 from oneshelf.files.kind import Told
 from oneshelf.files.kinds import kind_named
 from oneshelf.files.report import Report
@@ -31,14 +31,16 @@ class Desk:
     dsn: str
 
     async def bring(self, content: str | bytes, kind: str = "counts", **said: Any) -> Report:
-        """Bring in a file with this content; what is said about it by names of `Wish`, `Told` and `Reading`."""
+        """Bring in a file with this content; what is said about it by names of `Wish`, `Told` and `Reading`;
+        `tell`."""
+        tell = said.pop("tell", silent)
         told = {name: said.pop(name) for name in ("taken_at", "says_taken_at", "location") if name in said}
         if "taken_at" in told:
             told["says_taken_at"] = True
         reading = {name: said.pop(name) for name in ("encoding", "sheet", "names", "ignored") if name in said}
         wish = Wish(kind=kind_named(kind), file_name="file.csv", told=Told(**told), reading=Reading(**reading), **said)
         text = content.encode() if isinstance(content, str) else content
-        return await bring_in(self.ledger.database, CLOCK.new_id, BytesIO(text), wish)
+        return await bring_in(self.ledger.database, CLOCK.new_id, BytesIO(text), wish, tell)
 
     def everything(self) -> dict[str, list[str]]:
         """table -> all its rows as text, sorted: equal where nothing at all has changed."""

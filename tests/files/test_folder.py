@@ -119,7 +119,7 @@ DYING = """
 import asyncio, os, signal, sys
 from pathlib import Path
 from oneshelf.clock import SystemClock
-from oneshelf.files import folder, importing
+from oneshelf.files import folder, importing, part
 from oneshelf.storage import imports
 from oneshelf.storage.database import Database
 
@@ -149,7 +149,7 @@ def dies(module, name, *, after, on=1):
     setattr(module, name, waiting if asyncio.iscoroutinefunction(real) else plain)
 
 module, name, when, on = where.split(":")
-dies({"imports": imports, "folder": folder, "kind": importing._Import}[module], name, after=when == "after", on=int(on))
+dies({"imports": imports, "folder": folder, "part": part.Part}[module], name, after=when == "after", on=int(on))
 
 async def main():
     async with Database.open(dsn) as database:
@@ -163,9 +163,9 @@ asyncio.run(main())
 POINTS = (
     "imports:begin:before:1",
     "imports:begin:after:1",
-    "kind:_post:before:1",
-    "kind:_post:after:1",
-    "kind:_post:after:2",
+    "part:_post:before:1",
+    "part:_post:after:1",
+    "part:_post:after:2",
     "imports:end:before:1",
     "imports:end:after:1",
     "folder:bring_in:after:1",

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +19,8 @@ from oneshelf.domain.command import Receive
 from oneshelf.domain.file_breaker import Allowance
 from oneshelf.domain.identity import Sku
 from oneshelf.domain.undo import opposite, to_undo
+from oneshelf.errors import DatabaseUnavailableError
+from oneshelf.files.helper import helpers_count
 from oneshelf.files.importing import Atomic
 from oneshelf.files.report import State, in_words
 from oneshelf.storage import catalog, deeds
@@ -268,3 +274,73 @@ async def test_a_file_may_call_its_columns_as_it_likes(desk: Desk) -> None:
     }
     assert (await desk.bring(file, **NOW, **said)).state is State.APPLIED
     assert await desk.ledger.figures(MUG) == {"available": 6}
+
+
+# A large file ---------------------------------------------------------------------------------------------------------
+
+
+def helpers() -> list[int]:
+    """The processes that help this one now."""
+    return [int(one) for one in Path(f"/proc/self/task/{threading.get_native_id()}/children").read_text().split()]
+
+
+def many(count: int) -> str:
+    return "sku,location,on_hand\n" + "".join(f"S{number:02},BER,{number}\n" for number in range(count))
+
+
+async def test_a_large_file_is_shared_by_processes_and_does_the_same(desk: Desk) -> None:
+    skus = await full_shelf(desk, 40)
+    file = many(40) + "NONE,BER,1\nS03,BER,9\n S04 ,BER,9\nS05,BER\nS06,BER,many\n"
+    report = await desk.bring(file, **NOW, atomic=Atomic.ROW, chunk=3, shared_from_bytes=0)
+    assert (report.state, report.row_count, report.applied_count) == (State.APPLIED, 45, 40)
+    assert [problem.line for problem in report.problems] == [42, 43, 44, 45, 46]
+    assert report.zeroed_count == 1
+    assert [(await desk.ledger.figures(sku)).get("available", 0) for sku in skus] == list(range(40))
+    # One that has dealt the rows to so many processes is answered by one that is alone.
+    again = await desk.bring(file, **NOW, atomic=Atomic.ROW)
+    assert (again.import_id, again.applied_count, again.replayed_count) == (report.import_id, 0, 40)
+    await desk.ledger.assert_sound()
+
+
+async def test_a_preview_of_a_large_file_lists_the_first_effects_in_the_order_of_the_file(desk: Desk) -> None:
+    await full_shelf(desk, 30)
+    before = desk.everything()
+    report = await desk.bring(many(30), **NOW, is_preview=True, chunk=2, shared_from_bytes=0)
+    assert [effect.line for effect in report.effects] == list(range(2, 32))
+    assert report.effects[7].effect == "posted: 2 units moved, 7 available"
+    assert desk.everything() == before
+
+
+async def test_differences_of_one_sku_are_done_in_the_order_of_a_large_file(desk: Desk) -> None:
+    file = "sku,location,delta\n" + "MUG,BER,-8\nMUG,BER,6\nCAP,BER,2\n" * 20
+    report = await desk.bring(file, **NOW, atomic=Atomic.ROW, chunk=1, shared_from_bytes=0)
+    # 10, 2, 8, 0, 6, and 6 is less than 8: with the next 6 it is 12, 4 and 10, and all begins anew.
+    assert (report.applied_count, report.problem_count) == (55, 5)
+    assert [problem.line for problem in report.problems] == [8, 20, 32, 44, 56]
+    assert await desk.ledger.figures() == {"available": 10}
+    assert await desk.ledger.figures("CAP") == {"available": 40}
+
+
+async def test_a_damaged_large_file_is_refused_whole(desk: Desk) -> None:
+    before = desk.everything()
+    report = await desk.bring(many(9) + 'S10,BER,"1\n', **NOW, atomic=Atomic.ROW, shared_from_bytes=0)
+    assert (report.state, desk.everything()) == (State.REFUSED, before)
+    assert "never closed" in report.refusal
+
+
+@pytest.mark.skipif(helpers_count() == 1, reason="one core: nobody helps")
+async def test_a_process_that_is_killed_in_the_middle_of_a_large_file_loses_nothing(desk: Desk) -> None:
+    skus = await full_shelf(desk, 60)
+
+    def kill_one(stage: str, row_count: int) -> None:
+        if stage == "applied" and row_count >= 4:
+            os.kill(helpers()[0], signal.SIGKILL)
+
+    with pytest.raises(DatabaseUnavailableError, match="Bring the file in again"):
+        await desk.bring(many(60), **NOW, tell=kill_one, atomic=Atomic.ROW, chunk=2, shared_from_bytes=0)
+    assert not helpers()
+    report = await desk.bring(many(60), **NOW, atomic=Atomic.ROW, chunk=2, shared_from_bytes=0)
+    assert report.applied_count + report.replayed_count == 60
+    assert report.replayed_count > 0
+    assert [(await desk.ledger.figures(sku)).get("available", 0) for sku in skus] == list(range(60))
+    await desk.ledger.assert_sound()

@@ -18,6 +18,7 @@ from oneshelf.domain.command import Adjust, Count, CountedFigure, Receive
 from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku
 from oneshelf.domain.order import OrderLine, OrderSnapshot
 from oneshelf.domain.outcome import Reserved, UnknownSku
+from oneshelf.domain.pattern import as_expression, fits
 from oneshelf.domain.policy import Scope, UnknownChannel, rule_of
 from oneshelf.domain.pool import Pools
 from oneshelf.flow import explain, post, preview, rule
@@ -161,6 +162,83 @@ async def test_the_narrowest_plan_holds_and_who_is_not_named_sells_nothing(dsn: 
             await rule.end_plan(ledger.database, scope, actor="test")
         assert await shown(ledger) == {"mug": 100, "mug!": 100, "six": 16, "cap": 10}
         assert await stored(ledger) == {}
+
+
+async def test_a_plan_for_a_pattern_reaches_all_skus_that_it_fits_and_the_narrowest_pattern_holds(dsn: str) -> None:
+    async with open_ledger(dsn, {"MUG": 100, "CAP": 100}) as ledger:
+        await link(ledger, ("shop", "mug", "MUG", 1), ("market", "mug!", "MUG", 1), ("shop", "cap", "CAP", 1))
+        await allocate(ledger, plan("shop=50%", scope=Scope(pattern="*")))
+        assert await shown(ledger) == {"mug": 50, "mug!": 0, "cap": 50}
+        wish = plan("shop=20%", "market=20%", scope=Scope(pattern="M[UO]?"))
+        wished = await preview.preview_plan(ledger.database, wish.scope, wish, limit=10)
+        assert isinstance(wished, PlanPreview)
+        assert {one.channel_sku: one.would_units for one in wished.effects} == {"mug": 20, "mug!": 20}
+        assert [(one.sku, one.would and left(one.would)) for one in wished.pools] == [
+            ("MUG", {"shop": 20, "market": 20, "rest": 60})
+        ]
+        await allocate(ledger, wish)
+        assert await shown(ledger) == {"mug": 20, "mug!": 20, "cap": 50}
+        assert (await told(ledger))[BERLIN].plan.scope == wish.scope
+        assert (await stored(ledger))[MUG, BERLIN].plan.scope == wish.scope
+        # A group and the SKU itself are narrower, everything is wider than any pattern.
+        await allocate(ledger, plan("shop=10%", scope=Scope(sku=MUG)))
+        await allocate(ledger, plan("shop=90%"))
+        assert await shown(ledger) == {"mug": 10, "mug!": 0, "cap": 50}
+        for scope in (Scope(sku=MUG), Scope(pattern="*")):
+            assert await rule.end_plan(ledger.database, scope, actor="test") is not None
+        assert await shown(ledger) == {"mug": 20, "mug!": 20, "cap": 90}
+        rows = await ledger.rows("select pattern from policy_changes order by change_id")
+        assert [row["pattern"] for row in rows] == ["*", "M[UO]?", "", "", "", "*"]
+
+
+PATTERNS = [
+    "*",
+    "M?G",
+    "m*",
+    "[!M]*",
+    "[A-M]UG",
+    "a.b",
+    "[",
+    "[]]",
+    "[!]]x",
+    "[z-a]",
+    "[!z-a]",
+    "100%_",
+    "\\*",
+    "a[b-]c",
+    "{+}",
+]
+NAMES = [
+    "MUG",
+    "mug",
+    "CAP",
+    "a.b",
+    "axb",
+    "[",
+    "]",
+    "zx",
+    "]x",
+    "z",
+    "100%_",
+    "100xy",
+    "\\",
+    "\\ab",
+    "a-c",
+    "abc",
+    "{+}",
+]
+
+
+async def test_postgresql_and_the_engine_agree_on_what_a_pattern_fits(dsn: str) -> None:
+    async with open_ledger(dsn) as ledger:
+        for pattern in PATTERNS:
+            async with ledger.database.transaction() as tx:
+                said = {"names": NAMES, "expression": as_expression(pattern)}
+                cursor = await tx.execute(
+                    "select name from unnest(%(names)s::text[]) as n (name) where name ~ %(expression)s", said
+                )
+                found = [name for (name,) in await cursor.fetchall()]
+            assert found == [name for name in NAMES if fits(pattern, Sku(name))], pattern
 
 
 async def test_a_plan_that_is_said_again_refills_nothing(dsn: str) -> None:

@@ -13,7 +13,7 @@ NO_LEDGER: Mapping[str, str] = {
     "listings": "an entry of a channel: its key is the channel's, and its SKU a link that a person may change",
     "publications": "what was desired for a listing; read by listing, of which the SKU is a part of the key",
     "drifts": "a reading of a listing; the SKU is there to be shown",
-    "allocation_plans": "a plan may name no SKU at all: its key begins with the group",
+    "allocation_plans": "a plan may name no SKU at all: its key begins with the pattern",
     "policies": "a rule may name no SKU at all: its key begins with the channel",
     "reorder_rules": "a rule may name no SKU at all: its key begins with the group",
     "policy_changes": "who changed which rule, in the order of time",
@@ -33,6 +33,7 @@ WITHOUT_SKU: Mapping[str, str] = {
 # References between two SKUs. Where the ledger is split by SKU, these have to become lookups.
 BETWEEN_SKUS: Mapping[str, str] = {
     "bundle_components_component_fkey": "a component is another SKU than its bundle; written rarely",
+    "kit_components_component_fkey": "a component is another SKU than its kit; written rarely",
 }
 
 Connection = psycopg.Connection[tuple[object, ...]]

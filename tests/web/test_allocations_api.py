@@ -68,6 +68,30 @@ async def test_a_plan_is_previewed_put_listed_and_ended(shop: Shop) -> None:
     assert history[-1]["after"] == {"pool paper": "70% hard", "pool market": "20% soft", "refill": "receipts"}
 
 
+async def test_a_plan_for_a_pattern_of_skus_reaches_those_that_it_fits(shop: Shop) -> None:
+    like = {"pattern": "M*", **PLAN}
+    wished = (await shop.client.post("/v1/policies/allocations/preview", json=like)).json()
+    assert (wished["allocation"]["pattern"], len(wished["effects"])) == ("M*", 2)
+    assert (await shop.client.put("/v1/policies/allocations", json={**like, "pattern": "X*"})).json()[
+        "listing_count"
+    ] == 0
+    assert (await shop.client.put("/v1/policies/allocations", json=like)).json()["listing_count"] == 2
+    assert await desired(shop) == {"paper": 14, "market": 4}
+    first = (await shop.client.get("/v1/policies/allocations?limit=1")).json()
+    second = (await shop.client.get("/v1/policies/allocations", params={"limit": 1, "after": first["next"]})).json()
+    assert [one["pattern"] for one in (*first["allocations"], *second["allocations"])] == ["M*", "X*"]
+    assert (await shop.client.get("/v1/policies/history")).json()["changes"][0]["pattern"] == "M*"
+    page = (await shop.client.get("/rules/pools?pattern=M*")).text
+    assert "SKUs like M*" in page
+    assert 'value="M*"' in page
+    assert "SKUs like M*" in (await shop.client.get("/rules/history")).text
+    both = await shop.client.put("/v1/policies/allocations", json={**like, "sku": "MUG"})
+    assert (both.status_code, "only one of them" in both.text) == (422, True)
+    ended = await shop.client.request("DELETE", "/v1/policies/allocations", json={"pattern": "M*"})
+    assert ended.json()["ended"]["pattern"] == "M*"
+    assert await desired(shop) == {"paper": 20, "market": 20}
+
+
 async def test_pools_are_told_with_what_was_sold_and_refilled_when_somebody_says_so(shop: Shop) -> None:
     await shop.client.put("/v1/policies/allocations", json={**PLAN, "refill": "manual"})
     await shop.settle()

@@ -85,6 +85,29 @@ async def test_a_stocked_bundle_is_refused_with_its_components(shop: Shop) -> No
     assert "CAP, MUG" in refused.json()["detail"]
 
 
+async def test_a_kit_is_made_by_the_recipe_that_is_kept_unless_another_one_is_meant(shop: Shop) -> None:
+    make = {"type": "assemble", "sku": "SET", "units": 1}
+    refused = await shop.command("k1", **make)
+    assert (refused.status_code, refused.json()["outcome"]) == (409, "no_recipe")
+    kept = await shop.client.put("/v1/kits/SET", json=DUO)
+    assert (kept.status_code, kept.json()) == (200, {"sku": "SET", **DUO})
+    assert (await shop.client.get("/v1/kits")).json() == {"kits": [{"sku": "SET", **DUO}]}
+    assert (await shop.command("k2", **make)).json()["answers"][0]["figures"] == {"units_moved": 1, "available": 1}
+    other = {**make, "components": [{"sku": "MUG", "units": 1}]}
+    refused = await shop.command("k3", **other)
+    assert (refused.status_code, refused.json()["figures"]) == (
+        409, {"sku": "SET", "recipe": "CAP=1 MUG=2", "asked": "MUG=1"},
+    )  # fmt: skip
+    assert (await shop.command("k4", **other, other_recipe=True)).status_code == 200
+    for wrong in ({**make, "components": []}, {**make, "other_recipe": True}, {**make, "other_recipe": "yes"}):
+        assert (await shop.command("k5", **wrong)).status_code == 422
+    assert (await shop.client.delete("/v1/kits/SET")).json() == {"ended": {"sku": "SET", **DUO}}
+    assert (await shop.client.delete("/v1/kits/SET")).json() == {"ended": None}
+    assert (await shop.client.delete("/v1/kits/NOBODY")).status_code == 404
+    unknown = await shop.client.put("/v1/kits/SET", json={"components": [{"sku": "NOBODY", "units": 1}]})
+    assert (unknown.status_code, unknown.json()["type"]) == (404, "urn:oneshelf:problem:unknown-sku")
+
+
 async def test_a_backorder_policy_is_set_used_and_ended_and_what_is_short_is_listed(shop: Shop) -> None:
     policy = {"sku": "MUG", "location": BERLIN, "cap_units": 3, "kind": "preorder"}
     assert (await shop.client.put("/v1/backorders", json=policy)).json()["backorders"] == [{**policy, "units_short": 0}]

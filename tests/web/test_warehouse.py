@@ -215,6 +215,19 @@ async def test_the_page_shows_what_waits_and_its_forms_do_it(shop: Shop) -> None
     )
     assert wrong.status_code == 422
     assert "such as MUG 2" in wrong.text
+    empty = await sent(shop, "/stock", type="assemble", key="k", sku="SET", location=BERLIN, units="1", components="")
+    assert "no recipe of SET is kept" in empty.text
+    kept = await sent(shop, "/stock", type="kit", sku="SET", components="MUG 2\r\nCAP 1")
+    assert "SET is made of CAP=1 MUG=2." in kept.text
+    assert "Kept: SET of CAP=1 MUG=2." in kept.text
+    await filled(shop, "disassemble", sku="SET", location=BERLIN, units="1")
+    assert (await get(shop, "/v1/skus/SET"))["available"] == 0
+    other = {"sku": "SET", "location": BERLIN, "units": "1", "components": "CAP 1"}
+    assert "not of CAP=1" in (await sent(shop, "/stock", type="assemble", key="k2", **other)).text
+    await filled(shop, "assemble", **other, other_recipe="1")
+    assert "is kept any more" in (await sent(shop, "/stock", type="end_kit", sku="SET")).text
+    unknown = await sent(shop, "/stock", type="kit", sku="NOBODY", components="CAP 1")
+    assert "no SKU NOBODY" in unknown.text
 
 
 async def test_a_customer_sends_units_back_by_the_form(shop: Shop) -> None:

@@ -128,7 +128,7 @@ def history(
         {
             "changed_at": row.changed_at,
             "actor": row.actor,
-            "for": str(policies.scope_of(row.channel, row.sku_group, row.sku)),
+            "for": str(policies.scope_of(row.channel, row.sku_group, row.sku, row.pattern)),
             "before": _stated(row.before),
             "after": _stated(row.after),
         }

@@ -1,4 +1,4 @@
-"""Commands of `oneshelf stock` that say what is sold: bundles, and promises beyond the shelf."""
+"""Commands of `oneshelf stock` that say what is sold: bundles, promises beyond the shelf; and what kits are made of."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from oneshelf.domain.command import Component
     from oneshelf.domain.outcome import IsBundle, UnknownLocation, UnknownSku
     from oneshelf.storage.backorders import BackorderRow
+    from oneshelf.storage.database import Database
 
 _BACKORDERS = ("sku", "location", "kind", "cap_units", "units_short")
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
-    for command in (bundle, bundles, backorder, backorders):
+    for command in (bundle, bundles, kit, kits, backorder, backorders):
         app.command()(command)
 
 
@@ -35,7 +36,6 @@ def bundle(
     from oneshelf.domain.bundle import BundleWish, Defined, definition_in_words
     from oneshelf.domain.identity import sku_from
     from oneshelf.flow.define import define_bundle
-    from oneshelf.storage.database import Database
 
     wish = BundleWish(sku=sku_from(sku), components=tuple(_component(text) for text in components))
 
@@ -49,13 +49,16 @@ def bundle(
 def bundles(as_json: Json = False) -> None:
     """All bundles and what they are made of."""
     from oneshelf.storage import bundles as stored
-    from oneshelf.storage.database import Database
 
     async def read(database: Database) -> Bundles:
         async with database.transaction() as tx:
             return await stored.listed(tx)
 
-    found = on_database(read)
+    _show_made(on_database(read), as_json=as_json, empty="no bundle is defined")
+
+
+def _show_made(found: Bundles, *, as_json: bool, empty: str) -> None:
+    """What each of these is made of."""
     if as_json:
         rows: Sequence[dict[str, object]] = [
             {"sku": sku, "components": [{"sku": part.sku, "units": part.units} for part in parts]}
@@ -66,7 +69,56 @@ def bundles(as_json: Json = False) -> None:
             {"sku": sku, "components": " ".join(f"{part.sku}={part.units}" for part in parts)}
             for sku, parts in found.items()
         ]
-    show_rows(rows, ("sku", "components"), as_json=as_json, empty="no bundle is defined")
+    show_rows(rows, ("sku", "components"), as_json=as_json, empty=empty)
+
+
+def kit(
+    sku: Sku_,
+    components: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[COMPONENT=UNITS...]", help="What one kit is made of, such as MUG=2 CAP=1."),
+    ] = None,
+    end: Annotated[bool, typer.Option("--end", help="Keep no recipe of it any more.")] = False,
+) -> None:
+    """Keep the recipe of a kit, in place of its last one: assemble and disassemble go by it from now on."""
+    from oneshelf.domain.identity import sku_from
+    from oneshelf.domain.kit import in_one_line
+    from oneshelf.domain.outcome import in_words
+    from oneshelf.errors import MalformedError
+    from oneshelf.flow.define import end_recipe, keep_recipe
+
+    name, parts = sku_from(sku), tuple(_component(text) for text in components or ())
+    if end is bool(parts):
+        raise MalformedError("say what a kit is made of, such as MUG=2 CAP=1, or --end: one of these")
+
+    async def keep(database: Database) -> UnknownSku | IsBundle | None:
+        return await keep_recipe(database, name, parts)
+
+    async def end_it(database: Database) -> tuple[Component, ...] | UnknownSku:
+        return await end_recipe(database, name)
+
+    if end:
+        ended = on_database(end_it)
+        if not isinstance(ended, tuple):
+            _say(in_words(ended), is_done=False)
+        else:
+            was = f"it was {in_one_line(ended)}" if ended else "none was"
+            _say(f"{name}: no recipe is kept any more; {was}", is_done=True)
+    else:
+        refusal = on_database(keep)
+        done = f"{name} is made of {in_one_line(parts)}"
+        _say(in_words(refusal) if refusal else done, is_done=refusal is None)
+
+
+def kits(as_json: Json = False) -> None:
+    """The kept recipes of kits. A kit lies on the shelf itself; what is only sold together is a bundle."""
+    from oneshelf.storage import kits as stored
+
+    async def read(database: Database) -> Bundles:
+        async with database.transaction() as tx:
+            return await stored.recipes(tx)
+
+    _show_made(on_database(read), as_json=as_json, empty="no recipe is kept; oneshelf stock kit SKU MUG=2 CAP=1")
 
 
 def backorder(
@@ -80,7 +132,6 @@ def backorder(
     from oneshelf.domain.ledger import Backorder, BackorderKind
     from oneshelf.domain.outcome import in_words
     from oneshelf.flow.define import allow_backorder
-    from oneshelf.storage.database import Database
 
     item, place, units = sku_from(sku), location_from(location), units_in(cap, what="cap")
     kind = BackorderKind.PREORDER if preorder else BackorderKind.BACKORDER
@@ -99,7 +150,6 @@ def backorder(
 def backorders(as_json: Json = False) -> None:
     """How far beyond the shelf each SKU may be promised, and how many units are short already."""
     from oneshelf.storage import backorders as stored
-    from oneshelf.storage.database import Database
 
     async def read(database: Database) -> list[BackorderRow]:
         async with database.transaction() as tx:

@@ -45,6 +45,7 @@ SomeParts_ = Annotated[
 ]
 OfSku_ = Annotated[str, typer.Option("--sku", help="Only this SKU.")]
 Group_ = Annotated[str, typer.Option("--group", help="Only SKUs of this group.")]
+Pattern_ = Annotated[str, typer.Option("--pattern", help="Only SKUs that it fits, such as MUG-*.")]
 Overflow_ = Annotated[str, typer.Option(help="The channel that sells the rest after its own pool; default: a buffer.")]
 Refill_ = Annotated[
     str,
@@ -63,6 +64,7 @@ def set_(
     parts: Parts_,
     sku: OfSku_ = "",
     group: Group_ = "",
+    pattern: Pattern_ = "",
     overflow: Overflow_ = "",
     refill: Refill_ = "",
     at: At_ = "",
@@ -73,7 +75,7 @@ def set_(
     from oneshelf.flow.rule import put_plan
     from oneshelf.web.allocation_outputs import allocation_out
 
-    plan = _plan(_scope(sku, group), parts, overflow=overflow, refill=refill, at=at, rebalance=rebalance)
+    plan = _plan(_scope(sku, group, pattern), parts, overflow=overflow, refill=refill, at=at, rebalance=rebalance)
 
     async def put(database: Database) -> PlanPut | UnknownSku | UnknownChannel:
         return await put_plan(database, plan, actor=ACTOR)
@@ -87,12 +89,12 @@ def set_(
 
 
 @app.command()
-def end(sku: OfSku_ = "", group: Group_ = "", as_json: Json = False) -> None:
+def end(sku: OfSku_ = "", group: Group_ = "", pattern: Pattern_ = "", as_json: Json = False) -> None:
     """Have no allocation plan for a scope any more: a wider one holds, or none."""
     from oneshelf.flow.rule import end_plan
     from oneshelf.web.allocation_outputs import allocation_out
 
-    scope = _scope(sku, group)
+    scope = _scope(sku, group, pattern)
 
     async def end_it(database: Database) -> AllocationPlan | UnknownSku | UnknownChannel | None:
         return await end_plan(database, scope, actor=ACTOR)
@@ -135,6 +137,7 @@ def preview(
     parts: SomeParts_ = None,
     sku: OfSku_ = "",
     group: Group_ = "",
+    pattern: Pattern_ = "",
     overflow: Overflow_ = "",
     refill: Refill_ = "",
     at: At_ = "",
@@ -146,7 +149,7 @@ def preview(
     from oneshelf.flow.preview import preview_plan
     from oneshelf.web.allocation_outputs import plan_preview_out
 
-    scope = _scope(sku, group)
+    scope = _scope(sku, group, pattern)
     plan = _plan(scope, parts, overflow=overflow, refill=refill, at=at, rebalance=rebalance) if parts else None
 
     async def read(database: Database) -> PlanPreview | UnknownSku | UnknownChannel:
@@ -234,11 +237,15 @@ def refill(sku: Sku_, as_json: Json = False) -> None:
         )
 
 
-def _scope(sku: str, group: str) -> Scope:
+def _scope(sku: str, group: str, pattern: str) -> Scope:
     from oneshelf.domain.identity import name_from, sku_from
     from oneshelf.domain.policy import Scope
 
-    return Scope(sku=sku_from(sku) if sku else None, sku_group=name_from(group, what="group") if group else None)
+    return Scope(
+        sku=sku_from(sku) if sku else None,
+        sku_group=name_from(group, what="group") if group else None,
+        pattern=name_from(pattern, what="pattern") if pattern else None,
+    )
 
 
 def _plan(scope: Scope, parts: Sequence[str], *, overflow: str, refill: str, at: str, rebalance: int) -> AllocationPlan:
@@ -299,8 +306,10 @@ def _when(pools: Pools) -> str:
     return shared + ("what comes in" if pools.plan.refill == "receipts" else "when somebody refills it")
 
 
-def _last(rows: Sequence[PlanRow]) -> tuple[str, str] | None:
-    return (rows[-1].plan.scope.sku_group or "", rows[-1].plan.scope.sku or "") if rows else None
+def _last(rows: Sequence[PlanRow]) -> tuple[str, str, str] | None:
+    from oneshelf.storage.allocations import key_of
+
+    return key_of(rows[-1].plan.scope) if rows else None
 
 
 def _known(outcome: Answer | UnknownSku | UnknownChannel) -> Answer:

@@ -16,7 +16,14 @@ Difference = Annotated[str, typer.Argument(metavar="UNITS", help="The difference
 Transfer = Annotated[str, typer.Argument(metavar="TRANSFER", help="The number of the transfer, yours to choose.")]
 State = Annotated[str, typer.Argument(metavar="STATE", help="A stock state, such as available or damaged.")]
 Components = Annotated[
-    list[str], typer.Argument(metavar="COMPONENT EACH…", help="Each component and how many of it one kit takes.")
+    list[str] | None,
+    typer.Argument(
+        metavar="[COMPONENT EACH…]",
+        help="Each component and how many of it one kit takes. None: by the kept recipe (oneshelf stock kits).",
+    ),
+]
+OtherRecipe_ = Annotated[
+    bool, typer.Option("--other-recipe", help="These components are meant, although another recipe is kept.")
 ]
 
 
@@ -151,35 +158,41 @@ def arrive(
 
 
 def assemble(
-    sku: Sku_, location: Location_, units: Units, components: Components, key: Key = "", as_json: Json = False
+    sku: Sku_,
+    location: Location_,
+    units: Units,
+    components: Components = None,
+    key: Key = "",
+    other_recipe: OtherRecipe_ = False,
+    as_json: Json = False,
 ) -> None:
-    """Kits are made of their components: oneshelf stock assemble SET BER 2 MUG 2 CAP 1."""
-    from oneshelf.domain.command import Assemble
+    """Kits are made of their components, by the kept recipe or as named: stock assemble SET BER 2 MUG 2 CAP 1."""
+    from oneshelf.domain.command import Assemble, AssembleOtherwise
     from oneshelf.domain.identity import location_from, sku_from
 
-    whole, parts = units_in(units, least=1), _components_in(components)
+    whole, parts = units_in(units, least=1), _components_in(components or [])
     name, place = sku_from(sku), location_from(location)
-    post(
-        key,
-        lambda key: Assemble(key=key, sku=name, location=place, units=whole, components=parts),
-        as_json=as_json,
-    )
+    kind = AssembleOtherwise if other_recipe else Assemble
+    post(key, lambda key: kind(key=key, sku=name, location=place, units=whole, components=parts), as_json=as_json)
 
 
 def disassemble(
-    sku: Sku_, location: Location_, units: Units, components: Components, key: Key = "", as_json: Json = False
+    sku: Sku_,
+    location: Location_,
+    units: Units,
+    components: Components = None,
+    key: Key = "",
+    other_recipe: OtherRecipe_ = False,
+    as_json: Json = False,
 ) -> None:
-    """Kits are taken apart into their components: oneshelf stock disassemble SET BER 1 MUG 2 CAP 1."""
-    from oneshelf.domain.command import Disassemble
+    """Kits are taken apart, by the kept recipe or as named: stock disassemble SET BER 1 MUG 2 CAP 1."""
+    from oneshelf.domain.command import Disassemble, DisassembleOtherwise
     from oneshelf.domain.identity import location_from, sku_from
 
-    whole, parts = units_in(units, least=1), _components_in(components)
+    whole, parts = units_in(units, least=1), _components_in(components or [])
     name, place = sku_from(sku), location_from(location)
-    post(
-        key,
-        lambda key: Disassemble(key=key, sku=name, location=place, units=whole, components=parts),
-        as_json=as_json,
-    )
+    kind = DisassembleOtherwise if other_recipe else Disassemble
+    post(key, lambda key: kind(key=key, sku=name, location=place, units=whole, components=parts), as_json=as_json)
 
 
 def _difference_in(text: str) -> int:

@@ -1,7 +1,7 @@
 """Allocation plans: which part of a SKU's units each channel may sell, what the rest is for, when pools are refilled.
 
-A plan belongs to a SKU, a group or everything; the narrowest that reaches a SKU holds, taken whole. What its pools hold
-as units are sold is worked out in `domain.pool`.
+A plan belongs to a SKU, a group, a pattern of SKUs or everything; the narrowest that reaches a SKU holds, taken whole.
+What its pools hold as units are sold is worked out in `domain.pool`.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class AllocationPlan:
     def __post_init__(self) -> None:
         if self.scope.channel is not None:
             raise MalformedError(
-                "an allocation plan is for a SKU, a group of SKUs or everything; its pools name the channels"
+                "an allocation plan is for a SKU, a group, a pattern or everything; its pools name the channels"
             )
         names = [part.channel for part in self.parts]
         if not 1 <= len(names) <= PARTS_MAX:

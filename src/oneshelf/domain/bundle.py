@@ -32,7 +32,7 @@ class Standing:
     """What is known of the SKUs that a wish names, while nobody can change it.
 
     `bundles`: those of them that are bundles; `used_by`: bundles of which its SKU is a component; `has_history`:
-    whether units of its SKU have ever moved or been promised.
+    whether units of its SKU have ever moved or been promised, or the recipe of a kit names it.
     """
 
     skus: Collection[Sku]
@@ -58,7 +58,7 @@ class BundleOfBundles:
 
 @dataclass(frozen=True, slots=True)
 class HasHistory:
-    """Not done: units of this SKU have moved, so it was counted itself."""
+    """Not done: units of this SKU have moved, or a kit is made of it, so it is counted itself."""
 
     sku: Sku
 
@@ -88,8 +88,8 @@ def definition_in_words(outcome: Defined | BundleRefusal) -> str:
             return f"refused: {inner} is a bundle, and {outer} may contain only what is counted; name its components"
         case HasHistory(sku):
             return (
-                f"refused: units of {sku} have moved or been promised, so it is counted itself. Name a new SKU for the "
-                "bundle and link its listings to that"
+                f"refused: units of {sku} have moved or been promised, or the recipe of a kit names it, so it is "
+                "counted itself. Name a new SKU for the bundle and link its listings to that"
             )
         case UnknownSku(sku):
             return f"refused: no SKU {sku}. Way out: oneshelf stock add-sku {sku}"

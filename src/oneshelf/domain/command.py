@@ -261,33 +261,33 @@ class Component:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Assemble:
-    """Kits are made of their components: available → assembly → available."""
-
+class _OfKit:
     key: CommandKey
     sku: Sku
     location: Location
     units: int
-    components: tuple[Component, ...]
+    components: tuple[Component, ...] = ()
 
     def __post_init__(self) -> None:
         _require_units(self.units, self.sku)
-        require_components("kit", self.sku, self.components)
+        if self.components or isinstance(self, AssembleOtherwise | DisassembleOtherwise):
+            require_components("kit", self.sku, self.components)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Disassemble:
-    """Kits are taken apart into their components."""
+class Assemble(_OfKit):
+    """Kits are made of their components: available → assembly → available. None named: by the recipe that is kept."""
 
-    key: CommandKey
-    sku: Sku
-    location: Location
-    units: int
-    components: tuple[Component, ...]
 
-    def __post_init__(self) -> None:
-        _require_units(self.units, self.sku)
-        require_components("kit", self.sku, self.components)
+class Disassemble(_OfKit):
+    """Kits are taken apart into their components. None named: by the recipe that is kept."""
+
+
+class AssembleOtherwise(Assemble):
+    """Kits are made of these components, whatever recipe is kept."""
+
+
+class DisassembleOtherwise(Disassemble):
+    """Kits are taken apart into these components, whatever recipe is kept."""
 
 
 class ReservationKind(StrEnum):

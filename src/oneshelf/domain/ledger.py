@@ -173,6 +173,7 @@ class Shelf:
         self.transfers = {transfer.key: transfer for transfer in transfers}
         self.shipments = {shipment.key: shipment for shipment in shipments}
         self.bundles: Bundles = bundles or {}
+        self.recipes: Bundles = {}  # Of the kits that are made.
         self.backorders = backorders or {}
         self.granted = granted or {}  # Units of guarded SKUs that listings may sell.
         # All movements of the batch, and those of them that are not stored yet.
@@ -198,8 +199,7 @@ class Shelf:
         # What waits for units, by balance and source, and how many units in all.
         self._waiting: dict[BalanceKey, dict[str, Promise]] = {}
         self._units_short: Counter[BalanceKey] = Counter()
-        # Balances that have units to give to those that wait.
-        self._freed = set(self.balances)
+        self._freed = set(self.balances)  # Those that have units to give to whoever waits.
         for line in lines:
             if line.key not in self.lines:
                 self.add_line(line)

@@ -26,6 +26,7 @@ from oneshelf.domain.count_outcome import (
     counted_in_words,
 )
 from oneshelf.domain.identity import UNITS_MAX, Channel, Location, Sku
+from oneshelf.domain.kit_outcome import KitRefusal, kit_in_words
 from oneshelf.domain.shipment_outcome import OfShipment, ShipmentDone, ShipmentRefusal, shipment_in_words
 
 
@@ -265,7 +266,7 @@ OfReservation = NoSuchReservation | ReservationEnded | NotAHold
 OfTransfer = NoSuchTransfer | TransferExists | TransferEnded
 OfOrder = NoSuchLine | NotThatManyShipped | NotThatManyHeld
 OfCommand = UnknownSku | UnknownLocation | KeyReused | AnsweredBefore
-Refusal = OfShelf | OfReservation | OfTransfer | OfOrder | CountRefusal | ShipmentRefusal | OfCommand
+Refusal = OfShelf | OfReservation | OfTransfer | OfOrder | CountRefusal | ShipmentRefusal | OfCommand | KitRefusal
 Outcome = Done | Refusal
 
 
@@ -273,6 +274,8 @@ def in_words(outcome: Outcome) -> str:
     """The outcome as one sentence for a person."""
     if isinstance(outcome, OfShipment):
         return shipment_in_words(outcome)
+    if isinstance(outcome, KitRefusal):
+        return kit_in_words(outcome)
     match outcome:
         case Posted() | Reserved() | Claimed() | Released() | CountedShort() | Arrived():
             return _done_in_words(outcome)

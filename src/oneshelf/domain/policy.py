@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 
 from oneshelf.domain.identity import UNITS_MAX, Channel, Sku
+from oneshelf.domain.pattern import fits, narrowness
 from oneshelf.errors import MalformedError
 
 PERCENT_MAX = 100
@@ -19,37 +20,41 @@ LOW = "low."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """What a rule is for. Nothing named: everything. A rule names a SKU or a group of SKUs, never both."""
+    """What a rule is for. Nothing named: everything. A rule names a SKU, a group or a pattern of SKUs, one of them.
+
+    `pattern`: SKUs that it fits, see `domain.pattern`. Only allocation plans have one.
+    """
 
     sku: Sku | None = None
     sku_group: str | None = None
     channel: Channel | None = None
+    pattern: str | None = None
 
     def __post_init__(self) -> None:
-        if self.sku is not None and self.sku_group is not None:
-            raise MalformedError("a rule is for a SKU or for a group of SKUs, not for both; write two rules")
+        if sum(name is not None for name in (self.sku, self.sku_group, self.pattern)) > 1:
+            raise MalformedError("a rule is for a SKU, a group or a pattern, and only one of them; write two rules")
 
     @property
-    def rank(self) -> int:
-        """How narrow it is: SKU and channel 5, SKU 4, group and channel 3, group 2, channel 1, everything 0.
+    def rank(self) -> tuple[int, int, str, bool]:
+        """How narrow it is, larger is narrower: SKU, group, pattern, everything; of each, with a channel or without.
 
         Of one rank only one rule can reach a listing, so the order is total.
         """
-        what = 2 if self.sku is not None else 1 if self.sku_group is not None else 0
-        return 2 * what + (self.channel is not None)
+        what = 3 if self.sku is not None else 2 if self.sku_group is not None else 1 if self.pattern is not None else 0
+        return (what, *narrowness(self.pattern or ""), self.channel is not None)
 
     def reaches(self, *, sku: Sku, sku_group: str | None, channel: Channel) -> bool:
         """Whether a listing of this SKU on this channel is in it."""
         return (
             self.sku in {None, sku}
             and (self.sku_group is None or self.sku_group == sku_group)
+            and (self.pattern is None or fits(self.pattern, sku))
             and self.channel in {None, channel}
         )
 
     def __str__(self) -> str:
-        what = f"SKU {self.sku}" if self.sku is not None else f"group {self.sku_group}" if self.sku_group else ""
-        where = f"channel {self.channel}" if self.channel is not None else ""
-        return ", ".join(filter(None, (what, where))) or "everything"
+        named = {"SKU": self.sku, "group": self.sku_group, "SKUs like": self.pattern, "channel": self.channel}
+        return ", ".join(f"{what} {name}" for what, name in named.items() if name is not None) or "everything"
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +135,8 @@ class Rule:
     low: Terms = field(default_factory=Terms)
 
     def __post_init__(self) -> None:
+        if self.scope.pattern is not None:
+            raise MalformedError("a policy is for a SKU, a group or everything; only allocation plans have a pattern")
         if self.low.low_stock_at is not None:
             raise MalformedError("low_stock_at says when the terms in low hold; it cannot be one of them")
         stated = [name for name in self.stated() if name.removeprefix(LOW) in OF_WHOLESALE]

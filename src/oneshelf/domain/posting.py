@@ -33,6 +33,7 @@ from oneshelf.domain.command import (
 )
 from oneshelf.domain.counting import count
 from oneshelf.domain.kit import post_kit
+from oneshelf.domain.kit_outcome import KitRefusal
 from oneshelf.domain.late import post_late
 from oneshelf.domain.ledger import Shelf
 from oneshelf.domain.movement import Reason
@@ -91,7 +92,7 @@ def _refuse_stock(command: Command, bundles: Bundles) -> IsBundle | None:
     return None
 
 
-def _post_stock(shelf: Shelf, command: StockCommand) -> Posted | Short | TooFew | NoRoom | IsAnnounced:
+def _post_stock(shelf: Shelf, command: StockCommand) -> Posted | Short | TooFew | NoRoom | IsAnnounced | KitRefusal:
     available = Account(StockState.AVAILABLE, command.location)
     match command:
         case Assemble() | Disassemble():

@@ -46,8 +46,8 @@ UNDER_WAY = (Arrive, Unload, CloseShipment, SettleOver)
 class Reach:
     """Names in commands. `claims`: reservation -> the orders that want it. `counted`: as a whole, promises and all.
 
-    `announced`: of which all open shipments are asked for. `looking_back`: counts that say what they had seen.
-    `asks_rulings`: something is told of the past.
+    `announced`: of which all open shipments are asked for. `kits`: made or taken apart. `looking_back`: counts that
+    say what they had seen. `asks_rulings`: something is told of the past.
     """
 
     balances: set[BalanceKey] = field(default_factory=set)
@@ -58,6 +58,7 @@ class Reach:
     transfers: set[TransferKey] = field(default_factory=set)
     shipments: set[ShipmentKey] = field(default_factory=set)
     announced: set[BalanceKey] = field(default_factory=set)
+    kits: set[BalanceKey] = field(default_factory=set)
     arriving: set[Sku] = field(default_factory=set)
     looking_back: list[Count] = field(default_factory=list)
     asks_rulings: bool = False
@@ -76,7 +77,7 @@ def reach_of(commands: Iterable[Command], bundles: Bundles | None = None) -> Rea
     reach = Reach()
     for command in commands:
         reach.balances.update(balances_of(command))
-        _look_back(reach, command)
+        _look_behind(reach, command)
         if bundles:
             parts = ((part.sku, at) for sku, at in balances_of(command) for part in bundles.get(sku, ()))
             reach.balances.update(parts)
@@ -110,12 +111,15 @@ def _name_under_way(reach: Reach, command: TransferCommand | ShipmentCommand) ->
         reach.arriving.add(command.sku)
 
 
-def _look_back(reach: Reach, command: Command) -> None:
+def _look_behind(reach: Reach, command: Command) -> None:
+    """What is named by what was kept, or by what was seen."""
     if isinstance(command, Dated) and command.happened_at is not None:
         reach.asks_rulings = True
     elif isinstance(command, Count) and (command.token is not None or command.as_of is not None):
         reach.looking_back.append(command)
         reach.asks_rulings = True
+    elif isinstance(command, Assemble | Disassemble):
+        reach.kits.add((command.sku, command.location))
 
 
 def balances_of(command: Command) -> list[BalanceKey]:

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from fnmatch import fnmatchcase
 from typing import Any
 
 from oneshelf.domain.command import CountedFigure
 from oneshelf.domain.identity import UNITS_MAX, Location, Sku, name_from
+from oneshelf.domain.pattern import fits, narrowness
 from oneshelf.errors import MalformedError
 
 ENGINE = "engine"
@@ -35,7 +35,7 @@ class Strategy(StrEnum):
 class Scope:
     """What a rule is for. Nothing named: everything. Of `sku`, `sku_group` and `pattern` one at most.
 
-    `pattern`: SKUs that it fits, `*` any letters, `?` one, `[ab]` one of these; case counts.
+    `pattern`: SKUs that it fits, see `domain.pattern`.
     """
 
     sku: Sku | None = None
@@ -52,17 +52,14 @@ class Scope:
     def rank(self) -> tuple[int, bool, bool, int, str]:
         """How narrow it is, larger is narrower: SKU, group, pattern, everything; then by location, then by state."""
         what = 3 if self.sku is not None else 2 if self.sku_group is not None else 1 if self.pattern is not None else 0
-        own = sum(letter not in "*?[]" for letter in self.pattern or "")
-        # Of two patterns that are as narrow the first by the alphabet wins: its letters are turned round.
-        first = "".join(chr(0x10FFFF - ord(letter)) for letter in self.pattern or "")
-        return (what, self.location is not None, self.figure is not None, own, first)
+        return (what, self.location is not None, self.figure is not None, *narrowness(self.pattern or ""))
 
     def reaches(self, *, sku: Sku, sku_group: str | None, figure: CountedFigure, location: Location) -> bool:
         """Whether this figure of the SKU there is in it."""
         return (
             self.sku in {None, sku}
             and (self.sku_group is None or self.sku_group == sku_group)
-            and (self.pattern is None or fnmatchcase(sku, self.pattern))
+            and (self.pattern is None or fits(self.pattern, sku))
             and self.figure in {None, figure}
             and self.location in {None, location}
         )

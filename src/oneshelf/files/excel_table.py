@@ -54,7 +54,7 @@ def open_workbook(path: Path, reading: Reading) -> Table:
     header = [str(cell).strip() for cell in first.cells]
     if len(header) > COLUMNS_MAX:
         raise MalformedError(f"row {first.line} has {len(header)} columns; at most {COLUMNS_MAX} are read")
-    return Table(header, rows)
+    return Table(header, rows, is_streamed=False)
 
 
 def _look_over(path: Path) -> None:

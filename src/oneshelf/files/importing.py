@@ -2,14 +2,15 @@
 
 Two passes over a copy of the file. The first finds everything that is wrong and changes nothing. The second posts the
 good rows, under keys that follow from the bytes of the file and the line: whoever dies in the middle begins again, and
-what was applied is answered, not done again.
+what was applied is answered, not done again. A large file is worked through by several processes.
 """
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -20,23 +21,24 @@ import msgspec
 
 from oneshelf.domain.breaker import Limits
 from oneshelf.domain.file_breaker import Allowance, too_few_rows, too_many_zeros
-from oneshelf.domain.identity import Location
-from oneshelf.errors import DatabaseUnavailableError, MalformedError
-from oneshelf.files.kind import SCOPE, Applied, Columns, RowKind, Told
-from oneshelf.files.report import SHOWN_MAX, Effect, Report, State, report_of, undo_command
+from oneshelf.errors import MalformedError, broken
+from oneshelf.files.helper import helped, helpers_count
+from oneshelf.files.kind import SCOPE, Columns, RowKind, Told
+from oneshelf.files.part import Part, PartOfFile, Step, Work, opened
+from oneshelf.files.report import SHOWN_MAX, Report, State, report_of, undo_command
 from oneshelf.files.spool import spooled
-from oneshelf.files.table import CellError, Reading, Table, open_table
+from oneshelf.files.table import Reading
 from oneshelf.flow.post import Keep
 from oneshelf.storage import deeds, imports
 from oneshelf.storage.database import Database, Transaction
 from oneshelf.storage.imports import ImportRow, Problem
 
 CHUNK = 500
-# Chunks that are posted at the same time.
-TOGETHER = 2
 # All of them are locked until the last one is decided: with more of them, sales would wait for too long.
 WHOLE_ROWS_MAX = 20_000
-TRIES_MAX = 5
+# A smaller file is through before a process has started that could help.
+SHARED_FROM_BYTES = 1 << 20
+_NOTED_EVERY = 10 * CHUNK
 
 
 class Atomic(StrEnum):
@@ -59,6 +61,7 @@ class Wish:
     is_preview: bool = False
     allowed: frozenset[Allowance] = frozenset()
     chunk: int = CHUNK
+    shared_from_bytes: int = SHARED_FROM_BYTES
 
     def import_id(self, digest: bytes, *, adds: bool, times_back: int = 0) -> str:
         """The same file, with the same said about it, has the same id for ever, unless it was taken back.
@@ -72,7 +75,6 @@ class Wish:
 
 
 Tell = Callable[[str, int], None]
-Numbered = tuple[int, Any]
 
 
 def silent(stage: str, row_count: int) -> None:
@@ -109,15 +111,10 @@ async def _known(database: Database, wish: Wish, digest: bytes, *, adds: bool) -
         times_back += 1
 
 
-async def _opened(path: Path, wish: Wish) -> Table:
-    """The table in the file. A workbook is read whole, which takes seconds: sales and webhooks go on meanwhile."""
-    return await asyncio.to_thread(open_table, path, wish.reading, wish.kind.columns)
-
-
 async def _adds(path: Path, wish: Wish) -> bool:
     """Whether its rows say by how much something changes. A file that cannot be read says nothing."""
     try:
-        table = await _opened(path, wish)
+        table = await opened(path, wish.reading, wish.kind)
         return wish.kind.adds(Columns(table.header, wish.kind.columns, wish.reading))
     except MalformedError:
         return False
@@ -132,202 +129,136 @@ class _Import:
         self.path = path
         self.wish = wish
         self.tell = tell
-        self.problems: dict[int, Problem] = {}
-        self.problem_count = self.row_count = self.zeroed_count = self.applied_count = self.replayed_count = 0
-        self.bad_lines: set[int] = set()
-        self.locations: set[Location] = set()
-        self.effects: list[Effect] = []
+        self.sum = Step()
 
     async def run(self) -> Report:
         """Judge it, and apply it."""
-        try:
-            await self._judge()
-        except MalformedError as damage:
-            return self._report(State.REFUSED, refusal=str(damage))
-        if self.wish.is_preview:
-            await self._preview()
-            return self._report(State.PREVIEWED, refusal=await self._objection())
-        if refusal := await self._objection():
-            return self._report(State.REFUSED, refusal=refusal)
-        return await (self._apply_whole() if self.wish.atomic is Atomic.FILE else self._apply_rows())
-
-    async def _judge(self) -> None:
-        """The first pass: every row is read and held against what there is."""
-        seen: set[bytes] = set()
-        async for chunk in self._chunks(notes_problems=True):
-            fit = [one for one in chunk if not self._is_doubled(one, seen)]
-            checked = await self.wish.kind.check(self.database, [item for _, item in fit])
-            for (line, _), one in zip(fit, checked, strict=True):
-                if one.problem is not None:
-                    self._refuse(line, one.problem)
-                elif one.location is not None:
-                    self.locations.add(one.location)
-                    self.zeroed_count += one.is_zero
-            self.tell("checked", self.row_count)
-
-    def _is_doubled(self, numbered: Numbered, seen: set[bytes]) -> bool:
-        line, item = numbered
-        subject = self.wish.kind.subject(item)
-        if not subject:
-            return False
-        mark = hashlib.blake2b(subject.encode(), digest_size=12).digest()
-        if mark not in seen:
-            seen.add(mark)
-            return False
-        reason = "an earlier row of the file says something about the same; nobody knows which one counts"
-        self._refuse(line, CellError("", self.wish.kind.label(item), reason))
-        return True
-
-    async def _chunks(self, *, notes_problems: bool = False) -> AsyncIterator[list[Numbered]]:
-        """The good rows, read anew, with their lines."""
-        kind, wish = self.wish.kind, self.wish
-        table = await _opened(self.path, wish)
-        read = kind.reader(Columns(table.header, kind.columns, wish.reading), wish.told)
-        chunk: list[Numbered] = []
-        for row in table.rows:
-            if notes_problems:
-                self.row_count += 1
-            elif row.line in self.bad_lines:
-                continue
+        async with AsyncExitStack() as stack:
             try:
-                chunk.append((row.line, read(row)))
-            except CellError as problem:
-                self._refuse(row.line, problem)
-            if len(chunk) >= (WHOLE_ROWS_MAX if kind.is_whole else wish.chunk):
-                yield chunk
-                chunk = []
-        if chunk:
-            yield chunk
+                parts = await stack.enter_async_context(self._parts())
+                await self._together("checked", [part.judge() for part in parts])
+            except MalformedError as damage:
+                return self._report(State.REFUSED, refusal=str(damage))
+            if self.wish.is_preview:
+                await self._together("tried", [part.apply(Keep.NOTHING) for part in parts])
+                return self._report(State.PREVIEWED, refusal=await self._objection())
+            if refusal := await self._objection():
+                return self._report(State.REFUSED, refusal=refusal)
+            if self.wish.atomic is Atomic.FILE:
+                return await self._apply_whole(parts)
+            async with self.database.transaction() as tx:
+                await self._begin(tx)
+            await self._together("applied", [part.apply(Keep.DONE) for part in parts])
+            return await self._end()
 
-    def _refuse(self, line: int, problem: CellError) -> None:
-        self.problem_count += 1
-        self.bad_lines.add(line)
-        if len(self.problems) < SHOWN_MAX:
-            self.problems[line] = Problem(line=line, column=problem.column, value=problem.value, reason=problem.reason)
+    @asynccontextmanager
+    async def _parts(self) -> AsyncIterator[Sequence[PartOfFile]]:
+        """The file in one part; a large one in several that are worked through at the same time."""
+        wish = self.wish
+        chunk = WHOLE_ROWS_MAX if wish.kind.is_whole else wish.chunk
+        work = Work(path=str(self.path), told=wish.told, reading=wish.reading, chunk=chunk)
+        if await self._is_shared():
+            works = [msgspec.structs.replace(work, number=one, count=helpers_count()) for one in range(helpers_count())]
+            async with helped(self.database.dsn, wish.kind.name, works) as parts:
+                yield parts
+        else:
+            yield [Part(self.database, self.new_id, wish.kind, work)]
+
+    async def _is_shared(self) -> bool:
+        """Whether the file is worth several processes, and its rows can be dealt to them."""
+        wish = self.wish
+        is_by_rows = (wish.atomic is Atomic.ROW or wish.is_preview) and not wish.kind.is_whole
+        is_large = self.path.stat().st_size >= wish.shared_from_bytes
+        if not is_by_rows or not is_large or helpers_count() == 1 or not self.database.dsn:
+            return False
+        table = await opened(self.path, wish.reading, wish.kind)
+        return table.is_streamed and wish.kind.about(Columns(table.header, wish.kind.columns, wish.reading)) is not None
+
+    async def _together(self, stage: str, streams: Sequence[AsyncIterator[Step]]) -> None:
+        """Have them go on at the same time, and add up what they tell."""
+        if len(streams) == 1:
+            return await self._follow(stage, streams[0])
+        tasks = [asyncio.ensure_future(self._follow(stage, stream)) for stream in streams]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _follow(self, stage: str, stream: AsyncIterator[Step]) -> None:
+        async for step in stream:
+            through_before = self.sum.through_count
+            self.sum.add(step)
+            self.tell(stage, self.sum.row_count if stage == "checked" else self.sum.through_count)
+            is_due = self.sum.through_count // _NOTED_EVERY > through_before // _NOTED_EVERY
+            if is_due and not self.wish.is_preview:
+                async with self.database.transaction() as tx:
+                    await imports.note(tx, self.wish.told.import_id, applied_count=self.sum.through_count)
 
     async def _objection(self) -> str:
         """Why nothing of the file is applied; empty: nothing is to be said against it."""
-        wish = self.wish
-        if self.row_count == 0:
+        wish, found = self.wish, self.sum
+        if found.row_count == 0:
             return "the file has a header and no row. Way out: export it again; a file that says nothing is an error"
         async with self.database.transaction() as tx:
-            filled = await imports.filled_count(tx, self.locations) if self.zeroed_count else 0
+            filled = await imports.filled_count(tx, found.locations) if found.zeroed_count else 0
             before = await imports.last(tx, kind=wish.kind.name, source=wish.source)
-        zeroes = too_many_zeros(zeroed=self.zeroed_count, filled=filled, limits=Limits())
+        zeroes = too_many_zeros(zeroed=found.zeroed_count, filled=filled, limits=Limits())
         if zeroes and Allowance.ZEROS not in wish.allowed:
             return (
-                f"it would leave nothing of {self.zeroed_count} of the {filled} SKUs of which something is there. "
+                f"it would leave nothing of {found.zeroed_count} of the {filled} SKUs of which something is there. "
                 "Look at it with --preview; if it is meant so, say --allow zeros"
             )
         rows_before = before.row_count if before else 0
         if (
-            too_few_rows(rows=self.row_count, before=rows_before, limits=Limits())
+            too_few_rows(rows=found.row_count, before=rows_before, limits=Limits())
             and Allowance.FEWER not in wish.allowed
         ):
             return (
-                f"it has {self.row_count} rows, and the last one from {wish.source} had {rows_before}: it was probably "
-                "cut off. If it is meant so, say --allow fewer"
+                f"it has {found.row_count} rows, and the last one from {wish.source} had {rows_before}: it was "
+                "probably cut off. If it is meant so, say --allow fewer"
             )
-        if wish.kind.is_whole and self.row_count > WHOLE_ROWS_MAX:
+        if wish.kind.is_whole and found.row_count > WHOLE_ROWS_MAX:
             return (
-                f"it has {self.row_count} rows; at most {WHOLE_ROWS_MAX} are applied all or none, as sales wait for "
+                f"it has {found.row_count} rows; at most {WHOLE_ROWS_MAX} are applied all or none, as sales wait for "
                 f"that long. Way out: cut it into several files, each with whole {wish.kind.name.split('-')[-1]}"
             )
         if wish.kind.is_whole and wish.atomic is Atomic.ROW:
             return f"rows of {wish.kind.name} belong together; leave out --atomic row"
-        if self.problem_count and wish.kind.is_whole:
-            return f"{self.problem_count} of {self.row_count} rows cannot be applied. Way out: mend them"
-        if self.problem_count and wish.atomic is Atomic.FILE:
+        if found.problem_count and wish.kind.is_whole:
+            return f"{found.problem_count} of {found.row_count} rows cannot be applied. Way out: mend them"
+        if found.problem_count and wish.atomic is Atomic.FILE:
             return (
-                f"{self.problem_count} of {self.row_count} rows cannot be applied. Way out: mend them, or apply the "
+                f"{found.problem_count} of {found.row_count} rows cannot be applied. Way out: mend them, or apply the "
                 "others with --atomic row"
             )
-        if self.problem_count == self.row_count:
+        if found.problem_count == found.row_count:
             return "no row of it can be applied"
-        if wish.atomic is Atomic.FILE and self.row_count > WHOLE_ROWS_MAX:
+        if wish.atomic is Atomic.FILE and found.row_count > WHOLE_ROWS_MAX:
             return (
-                f"it has {self.row_count} rows; at most {WHOLE_ROWS_MAX} are applied all or none, as sales wait for "
+                f"it has {found.row_count} rows; at most {WHOLE_ROWS_MAX} are applied all or none, as sales wait for "
                 "that long. Way out: --atomic row, which can be repeated and taken back as one"
             )
         return ""
 
-    async def _preview(self) -> None:
-        """What each good row would do by itself, tried and rolled back."""
-        done = 0
-        async for chunk in self._chunks():
-            answers = await self._post([item for _, item in chunk], Keep.NOTHING)
-            self._note(chunk, answers, keeps_effects=True)
-            self.tell("tried", done := done + len(chunk))
-
-    async def _apply_rows(self) -> Report:
-        async with self.database.transaction() as tx:
-            await self._begin(tx)
-        subject = self.wish.kind.subject
-        together: list[list[Numbered]] = []
-        async for chunk in self._chunks():
-            # Where rows of two chunks may be about the same thing, the second waits for the first.
-            stands_alone = not all(subject(item) for _, item in chunk)
-            if stands_alone or len(together) == TOGETHER:
-                await self._apply_chunks(together)
-                together = []
-            together.append(chunk)
-            if stands_alone:
-                await self._apply_chunks(together)
-                together = []
-        await self._apply_chunks(together)
-        return await self._end()
-
-    async def _apply_chunks(self, chunks: list[list[Numbered]]) -> None:
-        """Each in a transaction of its own: while the database writes one, another is decided."""
-        posting = [self._post([item for _, item in chunk], Keep.DONE) for chunk in chunks]
-        for chunk, answers in zip(chunks, await asyncio.gather(*posting, return_exceptions=True), strict=True):
-            if isinstance(answers, BaseException):
-                raise answers
-            self._note(chunk, answers)
-            self.tell("applied", self.applied_count + self.replayed_count)
-            if self._through % (10 * CHUNK) < CHUNK:
-                async with self.database.transaction() as tx:
-                    await imports.note(tx, self.wish.told.import_id, applied_count=self._through)
-
-    async def _apply_whole(self) -> Report:
-        everything = [one async for chunk in self._chunks() for one in chunk]
-        answers = await self._post([item for _, item in everything], Keep.ALL_OR_NONE)
-        self._note(everything, answers)
-        if self.problem_count:
-            refusal = f"{self.problem_count} of {self.row_count} rows are refused by the ledger"
+    async def _apply_whole(self, parts: Sequence[PartOfFile]) -> Report:
+        """All of it in one transaction, or nothing."""
+        [part] = parts
+        if not isinstance(part, Part):
+            broken("a file that is applied as a whole is in parts")
+        everything = [one async for chunk in part.chunks() for one in chunk]
+        self.sum.add(await part.apply_chunk(everything, Keep.ALL_OR_NONE))
+        if self.sum.problem_count:
+            refusal = f"{self.sum.problem_count} of {self.sum.row_count} rows are refused by the ledger"
             return self._report(State.REFUSED, refusal=refusal, applied_count=0)
         async with self.database.transaction() as tx:
             await self._begin(tx)
         return await self._end()
 
-    async def _post(self, items: list[Any], keep: Keep) -> list[Applied]:
-        """Have rows applied, again where somebody else was in the way."""
-        for remaining in reversed(range(TRIES_MAX)):
-            try:
-                return await self.wish.kind.apply(self.database, self.new_id, items, keep)
-            except DatabaseUnavailableError:
-                if not remaining:
-                    raise
-        return []
-
-    def _note(self, chunk: list[Numbered], answers: list[Applied], *, keeps_effects: bool = False) -> None:
-        for (line, item), answer in zip(chunk, answers, strict=True):
-            if not answer.is_done:
-                self._refuse(line, CellError("", self.wish.kind.label(item), answer.effect.removeprefix("refused: ")))
-            elif answer.is_replayed:
-                self.replayed_count += 1
-            else:
-                self.applied_count += 1
-            if keeps_effects and len(self.effects) < SHOWN_MAX:
-                self.effects.append(Effect(line=line, row=self.wish.kind.label(item), effect=answer.effect))
-
     @property
     def _listed(self) -> list[Problem]:
-        return [self.problems[line] for line in sorted(self.problems)]
-
-    @property
-    def _through(self) -> int:
-        return self.applied_count + self.replayed_count
+        return sorted(self.sum.problems, key=lambda problem: problem.line)[:SHOWN_MAX]
 
     async def _begin(self, tx: Transaction) -> None:
         wish = self.wish
@@ -337,7 +268,7 @@ class _Import:
             kind=wish.kind.name,
             source=wish.source,
             file_name=wish.file_name,
-            row_count=self.row_count,
+            row_count=self.sum.row_count,
         )
 
     async def _end(self) -> Report:
@@ -345,22 +276,23 @@ class _Import:
             await imports.end(
                 tx,
                 self.wish.told.import_id,
-                applied_count=self._through,
-                problem_count=self.problem_count,
+                applied_count=self.sum.through_count,
+                problem_count=self.sum.problem_count,
                 problems=self._listed,
             )
         return self._report(
-            State.APPLIED, undo=undo_command(self.wish.told.import_id, self.wish.kind.name) if self._through else ""
+            State.APPLIED,
+            undo=undo_command(self.wish.told.import_id, self.wish.kind.name) if self.sum.through_count else "",
         )
 
     def _report(self, state: State, **more: Any) -> Report:
         figures = {
-            "applied_count": self.applied_count,
-            "replayed_count": self.replayed_count,
-            "problem_count": self.problem_count,
-            "zeroed_count": self.zeroed_count,
+            "applied_count": self.sum.applied_count,
+            "replayed_count": self.sum.replayed_count,
+            "problem_count": self.sum.problem_count,
+            "zeroed_count": self.sum.zeroed_count,
             "problems": self._listed,
-            "effects": self.effects,
+            "effects": sorted(self.sum.effects, key=lambda effect: effect.line)[:SHOWN_MAX],
             **more,
         }
         return Report(
@@ -368,6 +300,6 @@ class _Import:
             kind=self.wish.kind.name,
             file_name=self.wish.file_name,
             state=state,
-            row_count=self.row_count,
+            row_count=self.sum.row_count,
             **figures,
         )

@@ -47,7 +47,10 @@ class Checked(NamedTuple):
 
 
 class Applied(NamedTuple):
-    """What became of a row. `is_replayed`: it was applied before, and nothing was done again."""
+    """What became of a row. `is_replayed`: it was applied before, and nothing was done again.
+
+    `effect`: in words; of stock that has moved only where nothing is kept.
+    """
 
     is_done: bool
     effect: str
@@ -93,6 +96,12 @@ class RowKind(Protocol[Item]):
 
     def subject(self, item: Item) -> str:
         """What the row is about, as a person would say it. Empty: several rows may be about the same."""
+        ...
+
+    def about(self, columns: Columns) -> Callable[[Row], str] | None:
+        """What tells, before a row is read, what it is about: rows about different things do not touch one another, so
+        they may be applied at the same time. It raises CellError. None: they may not.
+        """
         ...
 
     def label(self, item: Item) -> str:
@@ -204,6 +213,18 @@ def text_in(column: str, value: object) -> str:
     if isinstance(value, float) and not value.is_integer():
         raise CellError(column, value, "the spreadsheet has made a number of it; format the column as text")
     return str(int(value))
+
+
+def name_reader(columns: Columns, column: str, gate: Callable[[object], str]) -> Callable[[Row], str]:
+    """What reads a name that passes the gate in a row, or perhaps one that does not: see `RowKind.about`."""
+    cell = columns.cell(column)
+
+    def read(row: Row) -> str:
+        value = cell(row)
+        # Nearly all of them are so, and pass the gate as they are, or not at all.
+        return value.strip() if isinstance(value, str) and value.isascii() else named_in(column, value, gate)
+
+    return read
 
 
 def named_in(column: str, value: object, gate: Callable[[object], str]) -> str:

@@ -51,6 +51,10 @@ class Links:
         """A listing sells one SKU."""
         return f"{item.channel}\n{item.channel_sku}"
 
+    def about(self, columns: Columns) -> None:
+        """All of them have to do with one another."""
+        del columns
+
     def label(self, item: Wanted) -> str:
         """The row in a few words."""
         return f"{item.channel} {item.channel_sku} sells {item.sku} in packs of {item.pack_units}"

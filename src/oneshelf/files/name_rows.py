@@ -7,7 +7,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from oneshelf.domain.identity import Location, Sku, location_from, name_from, sku_from
-from oneshelf.files.kind import Applied, Checked, Columns, Told, named_in, text_in
+from oneshelf.files.kind import Applied, Checked, Columns, Told, name_reader, named_in, text_in
 from oneshelf.files.table import Row
 from oneshelf.flow.post import Keep
 from oneshelf.storage import catalog
@@ -58,6 +58,10 @@ class Names:
     def subject(self, item: Named) -> str:
         """A name is given once."""
         return item.name
+
+    def about(self, columns: Columns) -> Callable[[Row], str]:
+        """The name."""
+        return name_reader(columns, self.columns[0], self._gate)
 
     def label(self, item: Named) -> str:
         """The row in a few words."""

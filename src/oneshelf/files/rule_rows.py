@@ -62,6 +62,10 @@ class Policies:
         """A scope has one rule."""
         return str(item.scope)
 
+    def about(self, columns: Columns) -> None:
+        """All of them have to do with one another."""
+        del columns
+
     def label(self, item: Rule) -> str:
         """The row in a few words."""
         return f"{item.scope}: " + ", ".join(f"{name}={value}" for name, value in item.stated().items())

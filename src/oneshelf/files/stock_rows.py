@@ -21,7 +21,18 @@ from oneshelf.domain.command import (
 from oneshelf.domain.identity import UNITS_MAX, Location, Sku, location_from, sku_from
 from oneshelf.domain.outcome import Done, in_words
 from oneshelf.errors import MalformedError
-from oneshelf.files.kind import SCOPE, Applied, Checked, Columns, Told, instant_in, named_in, text_in, units_in
+from oneshelf.files.kind import (
+    SCOPE,
+    Applied,
+    Checked,
+    Columns,
+    Told,
+    instant_in,
+    name_reader,
+    named_in,
+    text_in,
+    units_in,
+)
 from oneshelf.files.table import CellError, Row
 from oneshelf.flow.post import Keep, post_commands
 from oneshelf.storage import catalog, imports
@@ -44,6 +55,10 @@ class _StockKind:
     is_stock = True
     is_whole = False
     is_standing = False
+
+    def about(self, columns: Columns) -> Callable[[Row], str]:
+        """A SKU. It has balances of its own."""
+        return name_reader(columns, "sku", sku_from)
 
     async def check(self, database: Database, items: Sequence[StockItem]) -> list[Checked]:
         """Each row beside what is known and on hand."""
@@ -70,10 +85,13 @@ class _StockKind:
     ) -> list[Applied]:
         """Post the commands."""
         commands: Sequence[Command] = items
-        return [
-            Applied(isinstance(one.outcome, Done), in_words(one.outcome), one.was_replayed)
-            for one in await post_commands(database, new_id, commands, keep=keep)
-        ]
+        answers = []
+        for one in await post_commands(database, new_id, commands, keep=keep):
+            is_done = isinstance(one.outcome, Done)
+            # Of a million rows that are done nobody reads what each has done.
+            words = "" if is_done and keep is not Keep.NOTHING else in_words(one.outcome)
+            answers.append(Applied(is_done, words, one.was_replayed))
+        return answers
 
 
 def _left(item: StockItem, before: int) -> int:
@@ -194,6 +212,11 @@ class Receipts(_StockKind):
     def subject(self, item: StockItem) -> str:
         """A line of a delivery note stands in a file once."""
         return "" if item.key.scope == SCOPE else str(item.key)
+
+    def about(self, columns: Columns) -> Callable[[Row], str]:
+        """A SKU, or what a row was posted as: of two with the same name one is wrong, whatever SKU they say."""
+        sku, posted_as = super().about(columns), columns.cell("posted_as")
+        return lambda row: text_in("posted_as", posted_as(row)) or sku(row)
 
     def label(self, item: StockItem) -> str:
         """The row in a few words."""

@@ -50,10 +50,14 @@ class Reading:
 
 
 class Table(NamedTuple):
-    """`header`: the file's own names, as they stand there. The rows can be read once."""
+    """`header`: the file's own names, as they stand there. The rows can be read once.
+
+    `is_streamed`: they are read as they are needed, and not all at once before.
+    """
 
     header: list[str]
     rows: Iterator[Row]
+    is_streamed: bool = True
 
 
 def shown(value: object) -> str:

@@ -91,6 +91,10 @@ class WholesaleOrders:
         """A line stands in its order once."""
         return f"{item.order.order_id}\n{item.line.line_id}"
 
+    def about(self, columns: Columns) -> None:
+        """All of them have to do with one another."""
+        del columns
+
     def label(self, item: OrderedLine) -> str:
         """The row in a few words."""
         return f"{item.order.order_id} line {item.line.line_id}: {item.line.units} of {item.line.sku}"

@@ -1,17 +1,18 @@
-"""Say what is sold, and how far beyond the shelf: bundles, backorders and preorders.
+"""Say what is sold, and how far beyond the shelf: bundles, backorders and preorders; and what kits are made of.
 
-Reads: names, what has moved. Writes: bundle components, backorders; marks the SKUs whose listings must
-be planned again.
+Reads: names, what has moved. Writes: bundle components, the recipes of kits, backorders; marks the SKUs whose listings
+must be planned again.
 Next: post, plan.
 """
 
 from __future__ import annotations
 
 from oneshelf.domain.bundle import BundleRefusal, BundleWish, Defined, may_define, named
+from oneshelf.domain.command import Component, require_components
 from oneshelf.domain.identity import Location, Sku
 from oneshelf.domain.ledger import Backorder
 from oneshelf.domain.outcome import IsBundle, UnknownLocation, UnknownSku
-from oneshelf.storage import backorders, bundles, catalog, touched
+from oneshelf.storage import backorders, bundles, catalog, kits, touched
 from oneshelf.storage.database import Database
 
 
@@ -22,6 +23,33 @@ async def define_bundle(database: Database, wish: BundleWish) -> Defined | Bundl
         if isinstance(outcome, Defined):
             await touched.mark(tx, await bundles.replace(tx, wish))
     return outcome
+
+
+async def keep_recipe(database: Database, sku: Sku, components: tuple[Component, ...]) -> UnknownSku | IsBundle | None:
+    """Have kits of this SKU made of these components. Saying it again changes nothing. Raises MalformedError."""
+    require_components("kit", sku, components)
+    wanted = [sku, *(component.sku for component in components)]
+    async with database.transaction() as tx:
+        await kits.lock(tx, wanted)
+        known = await catalog.told_known(await catalog.ask_known(tx, wanted, ()))
+        for name in wanted:
+            if name not in known.skus:
+                return UnknownSku(name)
+            if parts := known.bundles.get(name):
+                return IsBundle(name, named(parts))
+        await kits.keep(tx, sku, components)
+    return None
+
+
+async def end_recipe(database: Database, sku: Sku) -> tuple[Component, ...] | UnknownSku:
+    """Keep no recipe of this kit any more. The one that was kept; empty where none was."""
+    async with database.transaction() as tx:
+        await kits.lock(tx, [sku])
+        if not await catalog.known_skus(tx, [sku]):
+            return UnknownSku(sku)
+        recipe = (await kits.recipes(tx, [sku])).get(sku, ())
+        await kits.keep(tx, sku, ())
+    return recipe
 
 
 async def allow_backorder(

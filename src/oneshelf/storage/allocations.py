@@ -12,6 +12,7 @@ from oneshelf.domain.allocation import AllocationPlan, narrowest, plan_of
 from oneshelf.domain.identity import Channel, Location, Sku
 from oneshelf.domain.ledger import BalanceKey
 from oneshelf.domain.outcome import UnknownSku
+from oneshelf.domain.pattern import fits
 from oneshelf.domain.policy import Scope, UnknownChannel
 from oneshelf.storage import arrays, catalog, policies, touched
 from oneshelf.storage.database import Transaction
@@ -42,7 +43,11 @@ async def unknown(tx: Transaction, scope: Scope, plan: AllocationPlan | None) ->
 async def find(tx: Transaction, scope: Scope) -> AllocationPlan | None:
     """The plan of exactly this scope."""
     cursor = await tx.execute(
-        "select stated from allocation_plans where sku_group = %(sku_group)s and sku = %(sku)s", _key(scope)
+        """
+        select stated from allocation_plans
+        where pattern = %(pattern)s and sku_group = %(sku_group)s and sku = %(sku)s
+        """,
+        _key(scope),
     )
     row = await cursor.fetchone()
     return plan_of(scope, row[0]) if row else None
@@ -56,63 +61,78 @@ async def put(tx: Transaction, scope: Scope, plan: AllocationPlan | None, *, act
     if plan is not None:
         await tx.execute(
             """
-            insert into allocation_plans (sku_group, sku, stated, set_by)
-            values (%(sku_group)s, %(sku)s, %(stated)s, %(actor)s)
-            on conflict (sku_group, sku) do update set
+            insert into allocation_plans (pattern, sku_group, sku, stated, set_by)
+            values (%(pattern)s, %(sku_group)s, %(sku)s, %(stated)s, %(actor)s)
+            on conflict (pattern, sku_group, sku) do update set
                 stated = excluded.stated, set_at = excluded.set_at, set_by = excluded.set_by
             """,
             {**_key(scope), "stated": Jsonb(plan.stated()), "actor": actor},
         )
     else:
-        await tx.execute("delete from allocation_plans where sku_group = %(sku_group)s and sku = %(sku)s", _key(scope))
+        await tx.execute(
+            """
+            delete from allocation_plans
+            where pattern = %(pattern)s and sku_group = %(sku_group)s and sku = %(sku)s
+            """,
+            _key(scope),
+        )
     words = [one.in_words() if one else {} for one in (before, plan)]
     await policies.note(tx, scope, *words, actor=actor)
     await touched.mark_scope(tx, scope)
 
 
-async def listed(tx: Transaction, *, after: tuple[str, str] | None = None, limit: int) -> list[PlanRow]:
-    """Plans by group and SKU, the first after `after`; that for everything first."""
+async def listed(tx: Transaction, *, after: tuple[str, str, str] | None = None, limit: int) -> list[PlanRow]:
+    """Plans by pattern, group and SKU, the first after `after`, see `key_of`; that for everything first."""
     cursor = await tx.execute(
         """
-        select sku_group, sku, stated, set_at, set_by from allocation_plans
-        where %(is_first)s or (sku_group, sku) > (%(after_group)s, %(after_sku)s)
-        order by sku_group, sku limit %(limit)s
+        select pattern, sku_group, sku, stated, set_at, set_by from allocation_plans
+        where %(is_first)s or (pattern, sku_group, sku) > (%(after_pattern)s, %(after_group)s, %(after_sku)s)
+        order by pattern, sku_group, sku limit %(limit)s
         """,
         {
             "is_first": after is None,
-            **dict(zip(("after_group", "after_sku"), after or ("", ""), strict=True)),
+            **dict(zip(("after_pattern", "after_group", "after_sku"), after or ("", "", ""), strict=True)),
             "limit": limit,
         },
     )
     return [
-        PlanRow(plan_of(policies.scope_of("", group, sku), stated), set_at, set_by)
-        async for group, sku, stated, set_at, set_by in cursor
+        PlanRow(plan_of(policies.scope_of("", group, sku, pattern), stated), set_at, set_by)
+        async for pattern, group, sku, stated, set_at, set_by in cursor
     ]
+
+
+def key_of(scope: Scope) -> tuple[str, str, str]:
+    """Where the plan of this scope stands in the list."""
+    return (scope.pattern or "", scope.sku_group or "", scope.sku or "")
 
 
 async def plans_of(
     tx: Transaction, skus: Collection[Sku], *, wish: tuple[Scope, AllocationPlan | None] | None = None
 ) -> dict[Sku, AllocationPlan]:
     """The plan that holds for each of these SKUs that one reaches. `wish`: as if this stood for that scope."""
+    cursor = await tx.execute("select pattern, stated from allocation_plans where pattern <> ''")
+    like = [plan_of(Scope(pattern=pattern), stated) async for pattern, stated in cursor]
     cursor = await tx.execute(
         """
         select s.sku, coalesce(s.sku_group, ''), p.sku_group, p.sku, p.stated
         from skus s
         left join lateral (
             select p.* from (values ('', s.sku), (coalesce(s.sku_group, ''), ''), ('', '')) as k (sku_group, sku)
-            join allocation_plans p on p.sku_group = k.sku_group and p.sku = k.sku
+            join allocation_plans p on p.pattern = '' and p.sku_group = k.sku_group and p.sku = k.sku
         ) p on true
-        where s.sku = any(%(skus)s::text[]) and (%(is_wish)s or p.stated is not null)
+        where s.sku = any(%(skus)s::text[]) and (%(is_all)s or p.stated is not null)
         """,
-        {"skus": arrays.texts(sorted(skus)), "is_wish": wish is not None},
+        {"skus": arrays.texts(sorted(skus)), "is_all": bool(like) or wish is not None},
     )
     found: dict[Sku, dict[Scope, AllocationPlan]] = {}
     async for sku, group, plan_group, plan_sku, stated in cursor:
-        of_sku = found.setdefault(Sku(sku), {})
+        if sku not in found:
+            found[Sku(sku)] = {plan.scope: plan for plan in like if fits(plan.scope.pattern or "", Sku(sku))}
+        of_sku = found[Sku(sku)]
         if stated is not None:
             scope = policies.scope_of("", plan_group, plan_sku)
             of_sku[scope] = plan_of(scope, stated)
-        if wish is not None and wish[0] in {Scope(), Scope(sku=Sku(sku)), Scope(sku_group=group or None)}:
+        if wish is not None and wish[0].reaches(sku=Sku(sku), sku_group=group or None, channel=Channel("")):
             of_sku.pop(wish[0], None)
             if wish[1] is not None:
                 of_sku[wish[0]] = wish[1]
@@ -140,4 +160,4 @@ async def sellers_of(tx: Transaction, skus: Collection[Sku]) -> dict[BalanceKey,
 
 
 def _key(scope: Scope) -> dict[str, str]:
-    return {"sku_group": scope.sku_group or "", "sku": scope.sku or ""}
+    return dict(zip(("pattern", "sku_group", "sku"), key_of(scope), strict=True))

@@ -59,6 +59,7 @@ async def lock_standing(tx: Transaction, wish: BundleWish) -> Standing:
                or exists (select from order_lines where sku = %(sku)s)
                or exists (select from reservations where sku = %(sku)s)
                or exists (select from ruling_counts where sku = %(sku)s)
+               or exists (select from kit_components where %(sku)s in (sku, component))
         """,
         named,
     )

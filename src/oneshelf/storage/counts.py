@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from uuid import UUID
 
-from psycopg.types.json import Jsonb
+import msgspec
 
 from oneshelf.clock import uuid7
 from oneshelf.domain.account import Outside, StockState
@@ -178,7 +179,7 @@ async def _begun(tx: Transaction, wanted: Sequence[Count]) -> dict[CommandKey, B
 
 
 async def _looked_back(tx: Transaction, wanted: Sequence[Count]) -> dict[CommandKey, LookedBack]:
-    bands = [_band(count) for count in wanted]
+    bands = [_band_of(count) for count in wanted]
     names = {
         "numbers": arrays.numbers(range(len(wanted))),
         "skus": arrays.texts([count.sku for count in wanted]),
@@ -229,23 +230,33 @@ def seen_until(looking_back: Sequence[Count], contexts: Mapping[CommandKey, Cont
         if isinstance(context, Begun):
             until = context.begun_at - timedelta(seconds=context.error_s)
         elif count.as_of is not None:
-            until, _ = _band(count)
+            until, _ = _band_of(count)
         else:
             continue
         found[key] = min(until, found.get(key, until))
     return found
 
 
-def _band(count: Count) -> tuple[datetime, datetime]:
+def _band_of(count: Count) -> tuple[datetime, datetime]:
+    return _band(count.as_of or _EARLIEST, CLOCK_ERROR_S if count.error_s is None else count.error_s)
+
+
+# Counts that come together were mostly taken together.
+@lru_cache(maxsize=1_024)
+def _band(as_of: datetime, error_s: int) -> tuple[datetime, datetime]:
     """What happened until the first instant was seen, what happened after the second was not."""
-    as_of = max(count.as_of or _EARLIEST, _EARLIEST)
-    error = timedelta(seconds=CLOCK_ERROR_S if count.error_s is None else count.error_s)
-    return as_of - error, as_of + error
+    error = timedelta(seconds=error_s)
+    return max(as_of, _EARLIEST) - error, max(as_of, _EARLIEST) + error
 
 
+@lru_cache(maxsize=1_024)
 def _first_id(instant: datetime) -> UUID:
     """No movement that was posted at this instant or later has a smaller id."""
     return uuid7(unix_ms=max(0, int(instant.timestamp() * 1000)), randomness=bytes(10))
+
+
+def _as_json(documents: Sequence[str]) -> str:
+    return msgspec.json.encode(documents).decode() if documents else "[]"
 
 
 def _moved(rows: Sequence[tuple[int, str, str, bool, int]]) -> Found:
@@ -294,7 +305,7 @@ async def rule(tx: Transaction, ruling: Mapping[BalanceKey, Ruling]) -> None:
         """
         insert into ruling_counts (sku, location, figure, units, counted_at, error_s, source, documents)
         select sku, location, figure, units, counted_at, error_s, source,
-               array(select jsonb_array_elements_text(documents))
+               case documents when '[]' then '{}' else array(select jsonb_array_elements_text(documents)) end
         from unnest(
             %(skus)s::text[], %(locations)s::text[], %(figures)s::text[], %(units)s::bigint[],
             %(counted_at)s::timestamptz[], %(error_s)s::int[], %(sources)s::text[], %(documents)s::jsonb[])
@@ -312,6 +323,6 @@ async def rule(tx: Transaction, ruling: Mapping[BalanceKey, Ruling]) -> None:
             "error_s": arrays.numbers(one.error_s for _, one in ordered),
             "sources": arrays.texts([one.source for _, one in ordered]),
             # Lists of lists of different lengths are no array to PostgreSQL.
-            "documents": [Jsonb(list(one.documents)) for _, one in ordered],
+            "documents": arrays.texts([_as_json(one.documents) for _, one in ordered]),
         },
     )

@@ -39,9 +39,13 @@ _UNAVAILABLE = (
 class Database:
     """Connections to one PostgreSQL database. Use as `async with Database.open(dsn) as database`."""
 
-    def __init__(self, pool: AsyncConnectionPool[Transaction], keyring: Keyring | None = None) -> None:
+    def __init__(
+        self, pool: AsyncConnectionPool[Transaction], keyring: Keyring | None = None, *, dsn: str = ""
+    ) -> None:
         self._pool = pool
         self.keyring = keyring or Keyring()
+        # How another process comes to the same database; empty where none can.
+        self.dsn = dsn
 
     @staticmethod
     @asynccontextmanager
@@ -76,7 +80,7 @@ class Database:
             await pool.close()
             raise DatabaseUnavailableError(f"the database does not answer: {failure}") from failure
         try:
-            yield Database(pool, keyring)
+            yield Database(pool, keyring, dsn=dsn)
         finally:
             await pool.close()
 

@@ -6,6 +6,7 @@ from collections.abc import Collection
 
 from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku
 from oneshelf.domain.offering import Offered, Stock
+from oneshelf.domain.pattern import as_expression
 from oneshelf.domain.policy import Scope
 from oneshelf.storage import arrays, backorders, balances, publications
 from oneshelf.storage.bundles import components_of
@@ -17,6 +18,7 @@ _IN_SCOPE = """
     where (%(channel)s::text is null or l.channel = %(channel)s)
       and (%(sku)s::text is null or l.sku = %(sku)s)
       and (%(sku_group)s::text is null or s.sku_group = %(sku_group)s)
+      and (%(expression)s::text is null or l.sku ~ %(expression)s)
 """
 
 
@@ -81,7 +83,8 @@ async def stock_of(tx: Transaction, offers: Collection[Offered]) -> Stock:
 
 
 def _names(scope: Scope) -> dict[str, str | None]:
-    return {"channel": scope.channel, "sku": scope.sku, "sku_group": scope.sku_group}
+    expression = as_expression(scope.pattern) if scope.pattern is not None else None
+    return {"channel": scope.channel, "sku": scope.sku, "sku_group": scope.sku_group, "expression": expression}
 
 
 def _after(key: ListingKey | None) -> dict[str, str]:

@@ -36,6 +36,7 @@ class ChangeRow(NamedTuple):
     channel: str
     sku_group: str
     sku: str
+    pattern: str
     before: dict[str, Any]
     after: dict[str, Any]
 
@@ -172,7 +173,7 @@ async def history(tx: Transaction, *, before: int | None = None, limit: int) -> 
     cursor = tx.cursor(row_factory=class_row(ChangeRow))
     await cursor.execute(
         """
-        select change_id, changed_at, actor, channel, sku_group, sku, before, after from policy_changes
+        select change_id, changed_at, actor, channel, sku_group, sku, pattern, before, after from policy_changes
         where %(before)s::bigint is null or change_id < %(before)s order by change_id desc limit %(limit)s
         """,
         {"before": before, "limit": limit},
@@ -180,10 +181,13 @@ async def history(tx: Transaction, *, before: int | None = None, limit: int) -> 
     return await cursor.fetchall()
 
 
-def scope_of(channel: str, sku_group: str, sku: str) -> Scope:
+def scope_of(channel: str, sku_group: str, sku: str, pattern: str = "") -> Scope:
     """A scope from the columns of a row, in which '' stands for nothing named."""
     return Scope(
-        channel=Channel(channel) if channel else None, sku_group=sku_group or None, sku=Sku(sku) if sku else None
+        channel=Channel(channel) if channel else None,
+        sku_group=sku_group or None,
+        sku=Sku(sku) if sku else None,
+        pattern=pattern or None,
     )
 
 
@@ -195,8 +199,8 @@ async def note(tx: Transaction, scope: Scope, before: Stated | Any, after: State
     """Write down who changed what is stated for a scope."""
     await tx.execute(
         """
-        insert into policy_changes (actor, channel, sku_group, sku, before, after)
-        values (%(actor)s, %(channel)s, %(sku_group)s, %(sku)s, %(before)s, %(after)s)
+        insert into policy_changes (actor, channel, sku_group, sku, pattern, before, after)
+        values (%(actor)s, %(channel)s, %(sku_group)s, %(sku)s, %(pattern)s, %(before)s, %(after)s)
         """,
-        {**_key(scope), "actor": actor, "before": Jsonb(before), "after": Jsonb(after)},
+        {**_key(scope), "pattern": scope.pattern or "", "actor": actor, "before": Jsonb(before), "after": Jsonb(after)},
     )

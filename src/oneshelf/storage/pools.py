@@ -44,17 +44,17 @@ async def read(tx: Transaction, skus: Collection[Sku], *, is_locked: bool = Fals
     """The pools of these SKUs, by SKU and location; locked in that order if somebody is going to write them."""
     cursor = await tx.execute(
         f"""
-        select sku, location, plan_group, plan_sku, stated, pools, rest_units, rest_carved_units, version, followed_at,
-               carved_at, why, refill_at
+        select sku, location, plan_group, plan_sku, plan_pattern, stated, pools, rest_units, rest_carved_units, version,
+               followed_at, carved_at, why, refill_at
         from pools where sku = any(%(skus)s::text[]) order by sku, location {"for update" if is_locked else ""}
         """,
         {"skus": arrays.texts(sorted(skus))},
     )
     found = {}
-    async for sku, location, group, of_sku, stated, said, rest, rest_carved, version, followed_at, *carving in cursor:
-        plan = plan_of(policies.scope_of("", group, of_sku), stated)
+    async for sku, location, group, of_sku, pattern, stated, said, rest, rest_carved, version, *times in cursor:
+        plan = plan_of(policies.scope_of("", group, of_sku, pattern), stated)
         parts = {part.channel: part for part in plan.parts}
-        carved_at, why, refill_at = carving
+        followed_at, carved_at, why, refill_at = times
         pools = Pools(
             plan=plan,
             pools=[Pool(part=parts[Channel(one.pop("channel"))], **one) for one in said],
@@ -117,6 +117,7 @@ async def save(tx: Transaction, pools: Mapping[BalanceKey, Pools], *, at: dateti
         "locations": arrays.texts([location for _, location in ordered]),
         "groups": arrays.texts([one.plan.scope.sku_group or "" for one in held]),
         "plan_skus": arrays.texts([one.plan.scope.sku or "" for one in held]),
+        "patterns": arrays.texts([one.plan.scope.pattern or "" for one in held]),
         "stated": arrays.texts([_json(one.plan.stated()) for one in held]),
         "pools": arrays.texts([_json(list(map(_document, one.pools))) for one in held]),
         "rests": arrays.numbers(one.rest for one in held),
@@ -129,19 +130,21 @@ async def save(tx: Transaction, pools: Mapping[BalanceKey, Pools], *, at: dateti
     }
     await tx.execute(
         """
-        insert into pools (sku, location, plan_group, plan_sku, stated, pools, rest_units, rest_carved_units, version,
-                           followed_at, carved_at, why, refill_at)
-        select sku, location, plan_group, plan_sku, stated, pools, rest, rest_carved, version, %(at)s, carved_at, why,
-               refill_at
+        insert into pools (sku, location, plan_group, plan_sku, plan_pattern, stated, pools, rest_units,
+                           rest_carved_units, version, followed_at, carved_at, why, refill_at)
+        select sku, location, plan_group, plan_sku, plan_pattern, stated, pools, rest, rest_carved, version, %(at)s,
+               carved_at, why, refill_at
         from unnest(
-            %(skus)s::text[], %(locations)s::text[], %(groups)s::text[], %(plan_skus)s::text[], %(stated)s::jsonb[],
-            %(pools)s::jsonb[], %(rests)s::bigint[], %(rests_carved)s::bigint[], %(versions)s::bigint[],
+            %(skus)s::text[], %(locations)s::text[], %(groups)s::text[], %(plan_skus)s::text[], %(patterns)s::text[],
+            %(stated)s::jsonb[], %(pools)s::jsonb[], %(rests)s::bigint[], %(rests_carved)s::bigint[],
+            %(versions)s::bigint[],
             %(carved_at)s::timestamptz[], %(whys)s::text[], %(refill_at)s::timestamptz[]
-        ) as new (sku, location, plan_group, plan_sku, stated, pools, rest, rest_carved, version, carved_at, why,
-                  refill_at)
+        ) as new (sku, location, plan_group, plan_sku, plan_pattern, stated, pools, rest, rest_carved, version,
+                  carved_at, why, refill_at)
         on conflict (sku, location) do update set
-            plan_group = excluded.plan_group, plan_sku = excluded.plan_sku, stated = excluded.stated,
-            pools = excluded.pools, rest_units = excluded.rest_units, rest_carved_units = excluded.rest_carved_units,
+            plan_group = excluded.plan_group, plan_sku = excluded.plan_sku, plan_pattern = excluded.plan_pattern,
+            stated = excluded.stated, pools = excluded.pools, rest_units = excluded.rest_units,
+            rest_carved_units = excluded.rest_carved_units,
             version = excluded.version, followed_at = excluded.followed_at, carved_at = excluded.carved_at,
             why = excluded.why, refill_at = excluded.refill_at
         where pools.version <= excluded.version

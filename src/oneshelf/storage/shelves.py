@@ -23,6 +23,7 @@ from oneshelf.storage import (
     catalog,
     commands,
     counts,
+    kits,
     movements,
     orders,
     reservations,
@@ -89,7 +90,7 @@ async def open_for_commands(
     Everything is asked for at once and read together: a batch waits for one round trip before it can be decided.
     Answers are read after the lock, so whoever waited for another batch sees what that one answered.
     """
-    places, named = await _reached(tx, reach)
+    places, named, recipes = await _reached(tx, reach)
     counted = sorted(reach.counted)
     balance = await balances.ask_lock(tx, places)
     # After the lock: what has become a bundle until now has no units any more.
@@ -128,6 +129,7 @@ async def open_for_commands(
         granted=known.granted,
         new_id=new_id,
     )
+    shelf.recipes = recipes
     if reach.asks_rulings:
         shelf.rulings = await counts.rulings(tx, locked)
         looking_back = [one for one in reach.looking_back if (one.sku, one.location) in locked]
@@ -139,11 +141,12 @@ async def open_for_commands(
     return Opened(shelf, await told_now(instant), known.skus, known.locations, await commands.told_given(given))
 
 
-async def _reached(tx: Transaction, reach: Reach) -> tuple[set[BalanceKey], set[OrderKey]]:
-    """The balances to be locked, and the orders that commands name, which are locked now."""
-    places = set(reach.balances)
+async def _reached(tx: Transaction, reach: Reach) -> tuple[set[BalanceKey], set[OrderKey], Bundles]:
+    """The balances to be locked, the orders that commands name, which are locked now, and the recipes of kits."""
+    recipes = await kits.recipes(tx, {sku for sku, _ in reach.kits}) if reach.kits else {}
+    places = reach.balances | {(part.sku, at) for sku, at in reach.kits for part in recipes.get(sku, ())}
     if not (reach.reservations or reach.orders or reach.transfers or reach.shipments):
-        return places, set()
+        return places, set(), recipes
     of_reservations = await reservations.balances_of(tx, reach.reservations)
     places |= {key for of_one in of_reservations.values() for key in of_one}
     # Only reservations that exist make an order known to us.
@@ -156,7 +159,7 @@ async def _reached(tx: Transaction, reach: Reach) -> tuple[set[BalanceKey], set[
         places |= {(one.sku, one.target) for one in await transfers.load(tx, reach.transfers)}
     if reach.shipments:
         places |= {(one.sku, one.location) for one in await shipments.load(tx, reach.shipments, ())}
-    return places, named
+    return places, named, recipes
 
 
 async def open_for_expiries(tx: Transaction, new_id: Callable[[], UUID], *, limit: int) -> tuple[Shelf, datetime]:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from oneshelf.domain.identity import Sku
+from oneshelf.domain.pattern import as_expression
 from oneshelf.domain.policy import Scope
 from oneshelf.storage import arrays
 from oneshelf.storage.database import Transaction
@@ -78,7 +79,13 @@ async def mark_scope(tx: Transaction, scope: Scope) -> None:
         where (%(channel)s::text is null or l.channel = %(channel)s)
           and (%(sku)s::text is null or l.sku = %(sku)s)
           and (%(sku_group)s::text is null or s.sku_group = %(sku_group)s)
+          and (%(expression)s::text is null or l.sku ~ %(expression)s)
         order by l.sku
         """,
-        {"channel": scope.channel, "sku": scope.sku, "sku_group": scope.sku_group},
+        {
+            "channel": scope.channel,
+            "sku": scope.sku,
+            "sku_group": scope.sku_group,
+            "expression": as_expression(scope.pattern) if scope.pattern is not None else None,
+        },
     )

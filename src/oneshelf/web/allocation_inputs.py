@@ -11,7 +11,7 @@ from oneshelf.domain.identity import NAME_LENGTH_MAX, UNITS_MAX, Sku
 from oneshelf.domain.policy import PERCENT_MAX, Scope
 from oneshelf.errors import MalformedError
 from oneshelf.web.fields import Input, SkuIn
-from oneshelf.web.policy_inputs import GroupIn, as_said, parsed
+from oneshelf.web.policy_inputs import GroupIn, PatternIn, as_said, parsed
 
 # Members that `domain.allocation` looks at, described here.
 _Name = Annotated[
@@ -40,10 +40,11 @@ class PoolIn(Input):
 
 
 class PlanScopeIn(Input):
-    """What an allocation plan is for: a SKU or a group of SKUs. Nothing named: everything."""
+    """What an allocation plan is for: a SKU, a group or a pattern of SKUs. Nothing named: everything."""
 
     sku: SkuIn | None = None
     sku_group: GroupIn | None = None
+    pattern: PatternIn | None = None
 
 
 class AllocationIn(PlanScopeIn):
@@ -74,7 +75,7 @@ _REFILL = TypeAdapter(RefillIn)
 def allocation_from(document: object) -> AllocationPlan:
     """The plan that a body states. Raises MalformedError."""
     item: AllocationIn = parsed(_ALLOCATION, document)
-    stated = item.model_dump(exclude_unset=True, exclude={"sku", "sku_group"})
+    stated = item.model_dump(exclude_unset=True, exclude={"sku", "sku_group", "pattern"})
     try:
         return plan_of(_scope(item), stated)
     except MalformedError as failure:
@@ -93,4 +94,4 @@ def refilled_sku_from(document: object) -> Sku:
 
 
 def _scope(item: PlanScopeIn) -> Scope:
-    return Scope(sku=item.sku, sku_group=item.sku_group)
+    return Scope(sku=item.sku, sku_group=item.sku_group, pattern=item.pattern)

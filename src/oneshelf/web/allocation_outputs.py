@@ -35,6 +35,7 @@ class AllocationOut(_Output):
 
     sku: str | None
     sku_group: str | None
+    pattern: str | None
     pools: list[PartOut]
     overflow: str | None
     refill: str
@@ -45,7 +46,7 @@ class AllocationOut(_Output):
 
 
 class AllocationsOut(_Output):
-    """By group and SKU; that for everything first."""
+    """By pattern, group and SKU; that for everything first."""
 
     allocations: list[AllocationOut]
     next: str | None
@@ -159,6 +160,7 @@ def allocation_out(plan: AllocationPlan, row: PlanRow | None = None) -> Allocati
     return AllocationOut(
         sku=plan.scope.sku,
         sku_group=plan.scope.sku_group,
+        pattern=plan.scope.pattern,
         pools=[PartOut.model_validate(part) for part in plan.parts],
         overflow=plan.overflow,
         refill=plan.refill,

@@ -36,14 +36,14 @@ Refilled = Annotated[
 
 @router.get("/policies/allocations")
 async def list_allocations(engine: EngineOf, after: After = "", limit: Limit = 100) -> outputs.AllocationsOut:
-    """The allocation plans by group and SKU. For each SKU the narrowest holds, taken whole."""
+    """The allocation plans by pattern, group and SKU. For each SKU the narrowest holds, taken whole."""
     key = scope_key_from(after)
     async with engine.database.transaction() as tx:
-        rows = await allocations.listed(tx, after=key and key[1:], limit=limit + 1)
+        rows = await allocations.listed(tx, after=key, limit=limit + 1)
     last = rows[limit - 1].plan.scope if len(rows) > limit else None
     return outputs.AllocationsOut(
         allocations=[outputs.allocation_out(row.plan, row) for row in rows[:limit]],
-        next=json.dumps(["", last.sku_group or "", last.sku or ""]) if last else None,
+        next=json.dumps(allocations.key_of(last)) if last else None,
     )
 
 

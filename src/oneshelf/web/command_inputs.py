@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, assert_never
 
 from pydantic import Field, StrictBool
@@ -172,14 +173,18 @@ class ComponentIn(Input):
 
 
 class AssembleIn(Input):
-    """Kits are made of their components, or taken apart."""
+    """Kits are made of their components, or taken apart: by the recipe that is kept, unless `components` are named.
+
+    `other_recipe`: these components are meant, although another recipe is kept.
+    """
 
     type: Literal["assemble", "disassemble"]
     key: KeyIn = None
     sku: SkuIn
     location: LocationIn
     units: ReceivedUnitsIn
-    components: list[ComponentIn]
+    components: list[ComponentIn] | None = None
+    other_recipe: StrictBool = False
 
 
 class DemandIn(Input):
@@ -261,15 +266,32 @@ def command_of(item: AnyCommandIn, key: CommandKey) -> Command:
         case ReturnIn() | ShipIn():
             return _order_command(item, key, plain)
         case AssembleIn():
-            kind = asked.Assemble if item.type == "assemble" else asked.Disassemble
-            plain["components"] = tuple(asked.Component(sku=part.sku, units=part.units) for part in item.components)
-            return kind(key=key, **plain)
+            return _kit_command(item, key)
         case ReceiveIn() | AdjustIn() | CountIn() | MoveIn() | ExpectIn() | DispatchIn() | ArriveIn():
             return _plain_command(item, key, plain)
         case AnnounceIn() | UnloadIn() | CloseShipmentIn() | SettleOverIn() | WriteOffIn():
             return warehouse_command(item, key, plain)
         case _:
             assert_never(item)
+
+
+def components_from(items: Iterable[ComponentIn]) -> tuple[asked.Component, ...]:
+    """Components as they were sent."""
+    return tuple(asked.Component(sku=part.sku, units=part.units) for part in items)
+
+
+def _kit_command(item: AssembleIn, key: CommandKey) -> Command:
+    if item.components is not None and not item.components:
+        raise MalformedError("components is empty; leave it out to go by the recipe that is kept")
+    kinds: dict[tuple[str, bool], type[asked.Assemble | asked.Disassemble]] = {
+        ("assemble", False): asked.Assemble,
+        ("assemble", True): asked.AssembleOtherwise,
+        ("disassemble", False): asked.Disassemble,
+        ("disassemble", True): asked.DisassembleOtherwise,
+    }
+    components = components_from(item.components or ())
+    kind = kinds[item.type, item.other_recipe]
+    return kind(key=key, sku=item.sku, location=item.location, units=item.units, components=components)
 
 
 def _plain_command(item: PlainIn, key: CommandKey, plain: dict[str, Any]) -> Command:

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from oneshelf.domain.count_outcome import BeforeHistory, Counted, CountOutdated, InFuture, NoSuchCount, PostedLate
+from oneshelf.domain.kit_outcome import NoRecipe, OtherRecipe
 from oneshelf.domain.outcome import (
     AnsweredBefore,
     Arrived,
@@ -87,6 +88,8 @@ _OUTCOMES: dict[type[Outcome], tuple[str, int]] = {
     ShipmentClosed: ("shipment_closed", 409),
     NotThatManyOver: ("not_that_many_over", 409),
     IsAnnounced: ("is_announced", 409),
+    NoRecipe: ("no_recipe", 409),
+    OtherRecipe: ("other_recipe", 409),
     UnknownSku: ("unknown_sku", 404),
     UnknownLocation: ("unknown_location", 404),
     KeyReused: ("key_reused", 422),

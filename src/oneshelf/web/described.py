@@ -27,6 +27,7 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
     "ReorderRuleIn": {"sku": "MUG-BLUE", "units": 12, "by": "Ben"},
     "ReorderScopeIn": {"sku": "CAP"},
     "BundleIn": {"components": [{"sku": "MUG-BLUE", "units": 2}, {"sku": "CAP", "units": 1}]},
+    "KitIn": {"components": [{"sku": "MUG-BLUE", "units": 4}, {"sku": "TRAY", "units": 1}]},
     "BackorderIn": {**_MUG, "cap_units": 20, "kind": "backorder"},
     "DriftResolutionIn": {"how": "wait", "wait_s": 3600},
     "SignOffIn": {"by": "Ada", "listings": ["MUG-BLUE"]},

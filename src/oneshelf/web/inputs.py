@@ -23,6 +23,7 @@ from oneshelf.web.command_inputs import (
     ReleasingIn,
     ReservationIn,
     command_of,
+    components_from,
 )
 from oneshelf.web.fields import Input, LocationIn, SignerIn, SkuIn, UnitsIn, WaitIn, WordsIn
 from oneshelf.web.problems import UnreadableError, in_words
@@ -72,6 +73,12 @@ class CountBeginIn(Input):
 
 class BundleIn(Input):
     """What one bundle is made of."""
+
+    components: Annotated[list[ComponentIn], Field(min_length=1, max_length=COMPONENTS_MAX)]
+
+
+class KitIn(Input):
+    """What one kit is made of."""
 
     components: Annotated[list[ComponentIn], Field(min_length=1, max_length=COMPONENTS_MAX)]
 
@@ -128,6 +135,7 @@ DOCUMENTED = (
     ClaimingIn,
     ReleasingIn,
     BundleIn,
+    KitIn,
     BackorderIn,
     DriftResolutionIn,
     SignOffIn,
@@ -138,6 +146,7 @@ DOCUMENTED = (
 _COMMAND: TypeAdapter[AnyCommandIn] = TypeAdapter(CommandIn)
 _COUNT_BEGIN = TypeAdapter(CountBeginIn)
 _BUNDLE = TypeAdapter(BundleIn)
+_KIT = TypeAdapter(KitIn)
 _BACKORDER = TypeAdapter(BackorderIn)
 _DRIFT_RESOLUTION = TypeAdapter(DriftResolutionIn)
 _SIGN_OFF = TypeAdapter(SignOffIn)
@@ -189,8 +198,12 @@ def count_begin_from(document: object) -> CountBeginIn:
 def bundle_from(sku: str, document: object) -> BundleWish:
     """The bundle that a SKU is to be. Raises MalformedError."""
     item = parsed(_BUNDLE, document, "body")
-    components = tuple(Component(sku=part.sku, units=part.units) for part in item.components)
-    return BundleWish(sku=sku_from(sku), components=components)
+    return BundleWish(sku=sku_from(sku), components=components_from(item.components))
+
+
+def recipe_from(document: object) -> tuple[Component, ...]:
+    """What a kit is to be made of. Raises MalformedError."""
+    return components_from(parsed(_KIT, document, "body").components)
 
 
 def backorder_from(document: object) -> tuple[Sku, Location, Backorder | None]:

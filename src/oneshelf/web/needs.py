@@ -95,6 +95,8 @@ NEEDS: Mapping[str, Mapping[str, Scope | None]] = {
     "/v1/short": {"GET": _READ},
     "/v1/bundles": {"GET": _READ},
     "/v1/bundles/{sku}": {"PUT": _PUBLISH},
+    "/v1/kits": {"GET": _READ},
+    "/v1/kits/{sku}": {"PUT": _STOCK, "DELETE": _STOCK},
     "/v1/backorders": {"GET": _READ, "PUT": _PUBLISH},
     "/v1/drifts": {"GET": _READ},
     "/v1/drifts/{drift_id}": {"GET": _READ},

@@ -1,7 +1,10 @@
-"""`/v1/bundles`, `/v1/backorders` and `/v1/short`: what is sold as one, and what is promised beyond the shelf."""
+"""`/v1/bundles`, `/v1/kits`, `/v1/backorders` and `/v1/short`: what is sold as one, what kits are made of, and what is
+promised beyond the shelf.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated
 
@@ -10,16 +13,17 @@ from pydantic import BaseModel
 from starlette.requests import Request
 
 from oneshelf.domain.bundle import Defined, definition_in_words
-from oneshelf.domain.identity import sku_from
+from oneshelf.domain.command import Component
+from oneshelf.domain.identity import Sku, sku_from
 from oneshelf.domain.outcome import IsBundle, UnknownLocation, UnknownSku, in_words
-from oneshelf.flow.define import allow_backorder, define_bundle
-from oneshelf.storage import backorders, bundles, catalog, detail_views, short_list, views
+from oneshelf.flow.define import allow_backorder, define_bundle, end_recipe, keep_recipe
+from oneshelf.storage import backorders, bundles, catalog, detail_views, kits, short_list, views
 from oneshelf.web import described, outputs
 from oneshelf.web.api import Limit, unknown_sku
 from oneshelf.web.bodies import read_json
 from oneshelf.web.cursor import CURSOR_LENGTH_MAX
 from oneshelf.web.engine import EngineOf
-from oneshelf.web.inputs import backorder_from, bundle_from
+from oneshelf.web.inputs import backorder_from, bundle_from, recipe_from
 from oneshelf.web.problems import DOCUMENTED, ProblemError
 from oneshelf.web.questions import only_known_questions
 from oneshelf.web.short_cursor import cursor_of, place_from
@@ -88,6 +92,42 @@ async def put_bundle(request: Request, engine: EngineOf, sku: str) -> outputs.Bu
     return outputs.BundleOut(
         sku=wish.sku, components=[outputs.ComponentOut.model_validate(part) for part in wish.components]
     )
+
+
+@router.get("/kits")
+async def list_kits(engine: EngineOf) -> outputs.KitsOut:
+    """The kept recipes of kits, in the order of their SKUs."""
+    async with engine.database.transaction() as tx:
+        found = await kits.recipes(tx)
+    return outputs.KitsOut(kits=[_kit_out(sku, parts) for sku, parts in found.items()])
+
+
+@router.put("/kits/{sku:path}", openapi_extra=described.body("KitIn"))
+async def put_kit(request: Request, engine: EngineOf, sku: str) -> outputs.KitOut:
+    """Have this recipe of a kit, in place of its last one. Kits that lie on the shelf stay what they are."""
+    name, components = sku_from(sku), recipe_from(await read_json(request))
+    refusal = await keep_recipe(engine.database, name, components)
+    match refusal:
+        case UnknownSku():
+            raise ProblemError(404, in_words(refusal), kind="unknown-sku")
+        case IsBundle():
+            raise ProblemError(409, in_words(refusal), kind="is-bundle")
+        case None:
+            return _kit_out(name, components)
+
+
+@router.delete("/kits/{sku:path}")
+async def delete_kit(engine: EngineOf, sku: str) -> outputs.EndedKitOut:
+    """Keep no recipe of this kit any more: whoever makes it names its components."""
+    name = sku_from(sku)
+    ended = await end_recipe(engine.database, name)
+    if isinstance(ended, UnknownSku):
+        raise unknown_sku(name)
+    return outputs.EndedKitOut(ended=_kit_out(name, ended) if ended else None)
+
+
+def _kit_out(sku: Sku, components: Iterable[Component]) -> outputs.KitOut:
+    return outputs.KitOut(sku=sku, components=[outputs.ComponentOut.model_validate(part) for part in components])
 
 
 @router.get("/backorders")

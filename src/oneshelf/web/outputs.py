@@ -151,7 +151,7 @@ class DriftsOut(_Output):
 
 
 class ComponentOut(_Output):
-    """Units of a SKU in one bundle."""
+    """Units of a SKU in one bundle or kit."""
 
     sku: str
     units: int
@@ -229,6 +229,23 @@ class BundleOut(_Output):
 
 class BundlesOut(_Output):
     bundles: list[BundleOut]
+
+
+class KitOut(_Output):
+    """What one kit is made of, by the recipe that is kept."""
+
+    sku: str
+    components: list[ComponentOut]
+
+
+class KitsOut(_Output):
+    kits: list[KitOut]
+
+
+class EndedKitOut(_Output):
+    """`ended`: the recipe that was kept until now; null: none was."""
+
+    ended: KitOut | None
 
 
 class BackorderOut(_Output):

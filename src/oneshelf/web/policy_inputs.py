@@ -31,6 +31,16 @@ def group_from(value: object) -> str:
     return name_from(value, what="group")
 
 
+def _pattern(value: object) -> str:
+    return name_from(value, what="pattern")
+
+
+PatternIn = Annotated[
+    str,
+    PlainValidator(_pattern),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": NAME_LENGTH_MAX}),
+    Field(description="SKUs that it fits: `*` any letters, `?` one, `[ab]` one of these. Case counts."),
+]
 GroupIn = Annotated[
     str,
     PlainValidator(group_from),

@@ -70,6 +70,7 @@ class PolicyChangeOut(_Output):
     sku: str | None
     sku_group: str | None
     channel: str | None
+    pattern: str | None
     before: dict[str, int | bool | str]
     after: dict[str, int | bool | str]
 
@@ -209,9 +210,12 @@ def policy_out(rule: Rule, row: PolicyRow | None = None) -> PolicyOut:
     )
 
 
+_NAMED = frozenset({"sku", "sku_group", "channel", "pattern"})
+
+
 def change_out(row: ChangeRow) -> PolicyChangeOut:
     """A line of the history."""
-    named = {name: value or None for name, value in row._asdict().items() if name in {"sku", "sku_group", "channel"}}
+    named = {name: value or None for name, value in row._asdict().items() if name in _NAMED}
     return PolicyChangeOut.model_validate({**row._asdict(), **named})
 
 

@@ -25,7 +25,7 @@ from oneshelf.web.fields import (
     TokenIn,
     WordsIn,
 )
-from oneshelf.web.policy_inputs import GroupIn
+from oneshelf.web.policy_inputs import GroupIn, PatternIn
 from oneshelf.web.problems import in_words
 
 STATEMENTS_MAX = 1_000
@@ -38,10 +38,6 @@ def _source(value: object) -> str:
     if "/" in name:
         raise MalformedError(f"source {name!r} holds a slash")
     return name
-
-
-def _pattern(value: object) -> str:
-    return name_from(value, what="pattern")
 
 
 def _document(value: object) -> str:
@@ -66,12 +62,6 @@ DocumentNumberIn = Annotated[
     PlainValidator(_document),
     _NAME,
     Field(description="The source's own number. The same number is the same statement, whenever it comes again."),
-]
-PatternIn = Annotated[
-    str,
-    PlainValidator(_pattern),
-    _NAME,
-    Field(description="SKUs that it fits: `*` any letters, `?` one, `[ab]` one of these. Case counts."),
 ]
 SequenceIn = Annotated[int, PlainValidator(_count), _NUMBER]
 StatedUnitsIn = Annotated[

@@ -109,6 +109,8 @@ _WHOLESALE = {"wholesale_percent": 40, "wholesale_leaves_units": 6}
 _OF_SKU, _OF_GROUP = {"sku": SKU, "channel": "paper"}, {"sku_group": "crockery", "channel": "paper"}
 
 _ALLOCATION = {"overflow": "paper", "refill": "daily", "refill_at": "03:30", "rebalance_points": 5}
+# An allocation plan is for one of these.
+_PLANNED: Any = ({"sku": SKU}, {"sku_group": "crockery"}, {"pattern": "PL*"})
 _POOLS = ({"channel": "paper", "percent": 80, "kind": "soft"}, {"channel": "paper", "units": 9, "kind": "hard"})
 
 _TRUTH = {"strategy": "leader", "leader": "erp", "tolerance_units": 1, "conservative": True}
@@ -187,6 +189,7 @@ EXAMPLES = [
     ),
     *(Example("DELETE", "/v1/reorder-rules", scope) for scope in ({"sku": SKU}, {"sku_group": "crockery"})),
     Example("PUT", "/v1/bundles/{sku}", {"components": _PARTS}, names=(("sku", BUNDLE),)),
+    Example("PUT", "/v1/kits/{sku}", {"components": _PARTS}, names=(("sku", KIT),)),
     Example("PUT", "/v1/backorders", {"sku": SKU, "location": BERLIN, "cap_units": 4, "kind": "backorder"}),
     *(
         Example(method, path, {**scope, **more}, name)
@@ -205,10 +208,10 @@ EXAMPLES = [
     *(
         Example(method, "/v1/policies/allocations" + more, {**scope, **_ALLOCATION, "pools": [pool]})
         for method, more in (("PUT", ""), ("POST", "/preview"))
-        for scope in ({"sku": SKU}, {"sku_group": "crockery"})
+        for scope in _PLANNED
         for pool in _POOLS
     ),
-    *(Example("DELETE", "/v1/policies/allocations", scope) for scope in ({"sku": SKU}, {"sku_group": "crockery"})),
+    *(Example("DELETE", "/v1/policies/allocations", scope) for scope in _PLANNED),
     Example("POST", "/v1/policies/allocations/refill", {"sku": SKU}),
     Example("PUT", "/v1/policies/groups", {"sku": SKU, "sku_group": "crockery"}),
     Example("POST", "/v1/channels/{channel}/sign-off", {"by": "Ada", "listings": [SKU]}, names=_PAPER),

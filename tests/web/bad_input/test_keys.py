@@ -21,6 +21,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 REPEATABLE = {
     ("PUT", "/v1/drifts/{drift_id}/resolution"),
     ("POST", "/v1/skus"), ("POST", "/v1/locations"), ("POST", "/v1/counts"), ("PUT", "/v1/bundles/{sku}"),
+    ("PUT", "/v1/kits/{sku}"),
     ("PUT", "/v1/backorders"), ("PUT", "/v1/skus/{sku}/sharing"), ("PUT", "/v1/sharing"),
     ("PUT", "/v1/policies"), ("DELETE", "/v1/policies"),
     ("PUT", "/v1/policies/allocations"), ("DELETE", "/v1/policies/allocations"),

@@ -39,7 +39,7 @@ from oneshelf.web.policy_inputs import scope_key_from
 from oneshelf.web.problems import ProblemError
 
 EFFECTS_SHOWN = 100
-_SCOPE = ("sku", "sku_group")
+_SCOPE = ("sku", "sku_group", "pattern")
 SHARE, KIND = "share ", "kind "
 _REFILLS = {Refill.RECEIPTS: "by what comes in", Refill.DAILY: "daily", Refill.MANUAL: "when somebody says so"}
 
@@ -143,9 +143,9 @@ async def _shown(
         at = await now(tx)
         channels = [row.channel for row in await catalog.channels(tx)]
         plan = plan or (await allocations.find(tx, scope) if scope else None)
-        rows = await allocations.listed(tx, after=key and key[1:], limit=PAGE_ROWS + 1)
+        rows = await allocations.listed(tx, after=key, limit=PAGE_ROWS + 1)
     last = rows[PAGE_ROWS - 1].plan.scope if len(rows) > PAGE_ROWS else None
-    following = json.dumps(["", last.sku_group or "", last.sku or ""]) if last else ""
+    following = json.dumps(allocations.key_of(last)) if last else ""
     held = await pools_of(database, Sku(of.sku)) if of.sku is not None else {}
     if isinstance(held, UnknownSku):
         raise ProblemError(404, in_words(held), kind="unknown-sku")
@@ -155,9 +155,10 @@ async def _shown(
     for name in channels:
         stands |= {SHARE + name: _share(parts.get(name)), KIND + name: _kind(parts.get(name))}
     changing = [one for one in previewed.effects if one.would_units != one.now_units] if previewed else []
+    of_scope = {"sku": of.sku or "", "sku_group": of.sku_group or "", "pattern": of.pattern or ""}
     context = {
         "is_live": True,
-        "place": address("/rules/pools", sku=of.sku or "", sku_group=of.sku_group or "", after=after),
+        "place": address("/rules/pools", **of_scope, after=after),
         "at": at,
         "plans": [allocation_out(row.plan, row) for row in rows[:PAGE_ROWS]],
         "after": after,
@@ -165,7 +166,7 @@ async def _shown(
         "sku": of.sku or "",
         "held": [pools_out(location, one) for location, one in held.items()],
         "channels": _ordered(plan, channels),
-        "stands": stands | {"sku": of.sku or "", "sku_group": of.sku_group or ""},
+        "stands": stands | of_scope,
         "refills": {one.value: _REFILLS[one] for one in Refill},
         "overflows": {"": "is kept as a buffer"} | {name: f"is sold by {name}" for name in channels},
         "previewed": previewed,

@@ -13,17 +13,19 @@ from starlette.routing import Route
 
 from oneshelf.domain.account import StockState
 from oneshelf.domain.command import CountedFigure, ReturnInto
-from oneshelf.domain.outcome import Done, in_words
+from oneshelf.domain.identity import sku_from
+from oneshelf.domain.kit import in_one_line
+from oneshelf.domain.outcome import Done, UnknownSku, in_words
 from oneshelf.domain.warehouse_command import WRITE_OFF_STATES, OverInto
 from oneshelf.errors import MalformedError
-from oneshelf.flow import watch
+from oneshelf.flow import define, watch
 from oneshelf.flow.count import CountBegun, begin_count
-from oneshelf.storage import catalog, count_tasks, detail_views, low_stocks, shipments, transfers, views
+from oneshelf.storage import catalog, count_tasks, detail_views, kits, low_stocks, shipments, transfers, views
 from oneshelf.storage.database import Transaction, now
 from oneshelf.web import count_tasks as counting
 from oneshelf.web import warehouse
 from oneshelf.web.engine import Engine, engine_of
-from oneshelf.web.inputs import commands_from, count_begin_from, location_titles_from, sku_titles_from
+from oneshelf.web.inputs import commands_from, count_begin_from, location_titles_from, recipe_from, sku_titles_from
 from oneshelf.web.pages.frame import (
     PAGE_ROWS,
     Form,
@@ -61,7 +63,7 @@ _FIELDS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
 # What is no command of the ledger -> the form that it is sent with.
 _OTHERS = {
     **{"begin": "count", "open": "open", "reorder": "reorder", "end_reorder": "reorder"},
-    **{"add_sku": "add_sku", "add_location": "add_location"},
+    **{"add_sku": "add_sku", "add_location": "add_location", "kit": "kit", "end_kit": "kit"},
 }
 _JUMPS = {
     "low-title": "Low stock",
@@ -125,7 +127,9 @@ def _told(form: Form) -> dict[str, object]:
     if kind == "arrive":
         told["is_last"] = not form.text("more_to_come")
     if kind in ("assemble", "disassemble"):
-        told["components"] = _components(form.text("components"))
+        told["other_recipe"] = bool(form.text("other_recipe"))
+        if form.text("components").strip():
+            told["components"] = _components(form.text("components"))
     return told | {name: form.number(name) for name in numbers}
 
 
@@ -177,6 +181,19 @@ async def _reorder(engine: Engine, form: Form, person: str) -> str:
     if refused is not None:
         raise ProblemError(HTTPStatus.NOT_FOUND, in_words(refused))
     return words
+
+
+async def _recipe(engine: Engine, form: Form, _person: str) -> str:
+    name = sku_from(form.text("sku"))
+    if form.text("type") == "end_kit":
+        ended = await define.end_recipe(engine.database, name)
+        if isinstance(ended, UnknownSku):
+            raise ProblemError(HTTPStatus.NOT_FOUND, in_words(ended))
+        return f"No recipe of {name} is kept any more." if ended else f"No recipe of {name} was kept."
+    components = recipe_from({"components": _components(form.text("components"))})
+    if refused := await define.keep_recipe(engine.database, name, components):
+        raise ProblemError(HTTPStatus.CONFLICT, in_words(refused))
+    return f"{name} is made of {in_one_line(components)}."
 
 
 async def _begin(request: Request, engine: Engine, form: Form) -> Response:
@@ -239,6 +256,8 @@ def _in_words(values: Iterable[str]) -> dict[str, str]:
 _SAID: dict[str, Callable[[Engine, Form, str], Awaitable[str]]] = {
     "add_sku": _name_sku,
     "add_location": _name_location,
+    "kit": _recipe,
+    "end_kit": _recipe,
     "reorder": _reorder,
     "end_reorder": _reorder,
 }
@@ -254,6 +273,7 @@ async def _work(tx: Transaction) -> dict[str, Any]:
         "shipments": await shipments.rows(tx, limit=PAGE_ROWS),
         "transfers": await transfers.rows(tx, overdue_s=overdue_s, limit=PAGE_ROWS),
         "counts": await count_tasks.tasks(tx, limit=PAGE_ROWS),
+        "recipes": {sku: in_one_line(of) for sku, of in (await kits.recipes(tx, limit=PAGE_ROWS)).items()},
         "inspections": await detail_views.inspection_rows(tx, limit=PAGE_ROWS),
     }
 
