@@ -28,6 +28,7 @@ from oneshelf.simulation.network import ENGINE_PORT, HOST, Network
 from oneshelf.simulation.node import PATIENCE, Node, turning_points
 from oneshelf.simulation.pool_auditor import drawn_shares
 from oneshelf.simulation.scenarios import SCENARIOS
+from oneshelf.simulation.shapes import HUB, SWITCHES, Shape, drawn_shape, switch, take
 from oneshelf.simulation.shops import CHANNELS, TIMING, WEBHOOK_SECRET, account, simulators
 from oneshelf.simulation.staged import Staged, heard_by_queue, put_twins_on_sale
 from oneshelf.simulation.world import LOCATION, OTHER_LOCATION, World
@@ -42,8 +43,8 @@ ACTIVE_S, SETTLE_S_MAX = 30.0, 900.0
 TWO_NODES_SHARE = 0.4
 # Of mode auto.
 GUARD_AT_UNITS = 6
-# To empty a listing, prove it and raise it takes most of a pooled day.
-GUARDED_LONGER = 3.0
+# To empty a listing, prove it and raise it takes most of a pooled day; so does it to follow another ruler.
+LONGER = 3.0
 # What a guarded SKU is not safe from.
 NOT_GUARDED = ("foreign_edit", "order_late")
 
@@ -173,6 +174,8 @@ class _Run:
         self._world.is_guarded = outcome.mode == Mode.GUARDED
         if is_drawn:
             self._world.shares = drawn_shares(seed, list(self._channels))
+            if self._world.shares is None and HUB in self._channels:
+                self._world.shape = drawn_shape(seed)
         self._world.is_honest = not honesty.lies
         self._world.is_compared &= "ignores_compare" not in honesty.lies
         self._auditor = Auditor(database.session, self._world)
@@ -212,7 +215,8 @@ class _Run:
             if self._play:
                 await self._perform(self._play, crash_at)
             else:
-                await self._day(active_s * (GUARDED_LONGER if self._world.is_guarded else 1.0))
+                is_longer = self._world.is_guarded or self._world.shape != Shape()
+                await self._day(active_s * (LONGER if is_longer else 1.0))
             if self._is_judged:
                 await self._settle()
         finally:
@@ -243,13 +247,28 @@ class _Run:
             simulator.switches.set(self._faults.switches(simulator.switches.names))
             if name == "shopify" and self._honesty.is_hourly:
                 simulator.switches.set({"subscription_dropped": DROPPED_SHARE})
+        switching = self._kernel.loop.create_task(self._switch())
         await self._sleep(active_s)
+        while not switching.done():
+            await self._sleep(1.0)
+        await switching
         self._faults.stop()
         self._network.before_request = None
         for simulator in self._channels.values():
             stopped = [name for name in simulator.switches.names if name not in self._honesty.lies]
             simulator.switches.set(dict.fromkeys(stopped, 0.0))
             simulator.grant()
+
+    async def _switch(self) -> None:
+        """Now and then somebody says anew who rules, while everybody goes on."""
+        shape = self._world.shape
+        if not shape.is_switched:
+            return
+        chance = Random(f"{self._outcome.seed}:switches")  # noqa: S311  # as above
+        quiet = Faults(dict.fromkeys(self._outcome.grades, OFF), self._random)
+        clerk = Node("architect", self._kernel, self._database, self._network, quiet)
+        await switch(clerk.connect(), shape, self._faults, chance, times=chance.randint(*SWITCHES))
+        await clerk.stop()
 
     async def _probe(self, simulator: ShopifySimulator) -> None:
         """Somebody tries the shop before anything is on sale, and every engine hears of it."""
@@ -318,13 +337,18 @@ class _Run:
                 self._faults.saw("a plan shares all SKUs among the channels")
                 plan = plan_of(Scope(), self._world.shares.stated())
                 await allocations.put(tx, plan.scope, plan, actor="world")
+        if self._world.shape.is_hub:
+            await take(clerk.connect(), self._world.shape)
+            self._faults.saw("a channel rules")
         await clerk.stop()
 
     def _shown(self, channel: str) -> int:
         """What a listing shows before anything happens."""
         if self._play and channel in self._play.shown:
             return self._play.shown[channel]
-        return self._random.randint(0, 0 if self._world.is_guarded else 4)
+        units = self._random.randint(0, 0 if self._world.is_guarded else 4)
+        # What the one that rules shows at the start is to be counted in first, by a person who goes live.
+        return 0 if self._world.shape.is_hub and channel == HUB else units
 
     def _look(self) -> None:
         if self._violation is None:

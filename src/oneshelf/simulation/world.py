@@ -21,6 +21,7 @@ from oneshelf.simulation.kernel import Kernel
 from oneshelf.simulation.network import ENGINE_PORT, HOST, Network
 from oneshelf.simulation.node import Node
 from oneshelf.simulation.pool_auditor import Shares
+from oneshelf.simulation.shapes import HUB, Shape
 
 LOCATION, OTHER_LOCATION = "BER", "HAM"
 SHOPIFY, AMAZON, EBAY = "shopify", "amazon", "ebay"
@@ -32,6 +33,7 @@ EARLY_S = (0.5, 3.0)
 # Between that and the first start of the engine: longer than any poll looks back by itself.
 IDLE_S = (0.5, 600.0)
 COMMAND_S = 4.0
+COUNT_S = 4.0
 # On a guarded day there is little of everything, and many ask for it.
 GUARDED_ORDER_S = 0.8
 TWICE_SHARE = 0.3
@@ -99,6 +101,8 @@ class World:
         self.is_guarded = False
         # How the channels share every SKU; None: each shows all there is.
         self.shares: Shares | None = None
+        # Who rules: the engine, unless it is said otherwise.
+        self.shape = Shape()
         # Whether all channels do what their connectors declare.
         self.is_honest = True
         # Whether a channel compares what is written with what it shows.
@@ -117,6 +121,8 @@ class World:
             self._go(self._shoppers(name))
         for _ in range(CLERKS):
             self._go(self._warehouse())
+        if not self.is_guarded and (self.shape.is_hub or self.shape.is_switched):
+            self._go(self._counter())
 
     async def buy_early(self) -> None:
         """Somebody buys between the connection of a channel and the first start of the engine."""
@@ -164,13 +170,32 @@ class World:
                 self.network.later(random.uniform(*REVOKED_S), lambda: _granted(simulator))
             if self.faults.strikes("foreign_edit", name):
                 edited = random.choice(simulator.listings())
-                self.edit(name, edited.channel_sku, max(0, edited.units + random.choice((-3, -1, 1, 2, 5))))
+                # Where figures are typed to be true, somebody sees to it that they are.
+                if not (name == HUB and self.shape.is_hub):
+                    self.edit(name, edited.channel_sku, max(0, edited.units + random.choice((-3, -1, 1, 2, 5))))
             if isinstance(simulator, ShopifySimulator) and self.faults.strikes("silent_move", name):
                 self._move_silently(name, simulator)
             if self.faults.strikes("unit_returned", name):
                 self._take_back(name, simulator)
             if self.faults.strikes("order_rerouted", name):
                 self._route(name, simulator)
+
+    async def _counter(self) -> None:
+        """A merchant counts at the channel that rules, and types what is there, whoever is buying at that moment.
+
+        Only of what the engine has seen on sale: what was typed before the first reading is in that. And not where the
+        channel shows less than nothing: who types 0 there may mean that there is none, or that there are enough.
+        """
+        merchant, shop = self._merchant, self.channels[HUB]
+        while isinstance(shop, ShopifySimulator) and not self.is_closed:
+            await asyncio.sleep(merchant.expovariate(1 / COUNT_S))
+            article = merchant.choice(shop.shop.articles)
+            shown = article.units["available"]
+            if self.shape.is_hub and shown >= 0 and self.known(HUB, article.variant_id).is_proved:
+                units = max(0, shown + merchant.choice((-3, -1, 1, 2, 5)))
+                self.shape.typed[sku_of(article.sku)] += units - shown
+                self.faults.saw("a figure was typed at the channel that rules")
+                self.edit(HUB, article.variant_id, units)
 
     def _move_silently(self, name: str, shop: ShopifySimulator) -> None:
         """A merchant moves units from sale to where nobody sells them, or back, and the shop says nothing.

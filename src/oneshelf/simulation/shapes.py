@@ -1,0 +1,82 @@
+"""Which architecture the shop has on a day, and how it is switched while everybody sells and works on.
+
+A channel that rules is one that a merchant counts at: what is typed there is true, and the ledger has to follow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass, field
+from random import Random
+
+from oneshelf.domain.architecture import LIVE, Architecture, Wish
+from oneshelf.flow.entrust import arrange
+from oneshelf.simulation.faults import Faults
+from oneshelf.storage import catalog
+from oneshelf.storage.database import Database
+
+# Of the days of which nobody has said how their SKUs are shared, that have the channel, and no allocation plan.
+HUB_SHARE, SWITCHED_SHARE = 0.25, 0.25
+# The one that is told when a figure is typed, and compares what is written.
+HUB = "shopify"
+SWITCH_S = 10.0
+SWITCHES = (1, 4)
+# Of the switches those to an engine that only watches, for so long.
+WATCH_SHARE = 0.3
+WATCHED_S = (1.0, 10.0)
+
+
+@dataclass(slots=True)
+class Shape:
+    """`is_hub`: a channel rules now. `is_switched`: that changes during the day.
+
+    `typed`: SKU -> units that merchants have put there, or taken away, by what they typed while the channel ruled.
+    """
+
+    is_hub: bool = False
+    is_switched: bool = False
+    typed: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def wish(self) -> Wish:
+        """What the engine is asked for."""
+        return Wish(architecture=Architecture.HUB, leader=HUB) if self.is_hub else Wish(architecture=Architecture.IMS)
+
+    @property
+    def is_told_apart(self) -> bool:
+        """Whether it is known of every figure that is typed whether the ledger has to follow it."""
+        return not self.is_switched
+
+
+def drawn_shape(seed: int) -> Shape:
+    """What the day of this seed has, where it may have any."""
+    chance = Random(f"{seed}:shape").random()  # noqa: S311  # repeatable, not a secret
+    return Shape(is_hub=chance < HUB_SHARE, is_switched=HUB_SHARE <= chance < HUB_SHARE + SWITCHED_SHARE)
+
+
+async def take(database: Database, shape: Shape) -> None:
+    """Have the shop this shape."""
+    await arrange(database, shape.wish, actor="world", reason="")
+
+
+async def switch(database: Database, shape: Shape, faults: Faults, random: Random, *, times: int) -> None:
+    """Switch so many times: to a hub and back, and to an engine that only watches in between."""
+    for _ in range(times):
+        await asyncio.sleep(random.expovariate(1 / SWITCH_S))
+        if random.random() < WATCH_SHARE:
+            await arrange(database, Wish(architecture=Architecture.NONE), actor="world", reason="")
+            faults.saw("the engine was told to watch only")
+            await asyncio.sleep(random.uniform(*WATCHED_S))
+        shape.is_hub = not shape.is_hub
+        await take(database, shape)
+        await go_live(database)
+        faults.saw(f"the architecture became {shape.wish.architecture.value}")
+
+
+async def go_live(database: Database) -> None:
+    """Whoever is shown what would be written agrees."""
+    async with database.transaction() as tx:
+        for row in await catalog.channels(tx):
+            if row.mode != LIVE:
+                await catalog.set_mode(tx, row.channel, LIVE)
