@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from oneshelf.domain.attribution import attribute, blurred_by_orders, explained_by_orders
-from oneshelf.domain.command import Adopt, CommandKey, CountedFigure
+from oneshelf.domain.command import Adopt, CommandKey
 from oneshelf.domain.drift import ENDS, Cause, How, Resolution, why_a_person
 from oneshelf.domain.identity import Channel, Location, Sku
 from oneshelf.domain.listing import Listing, Phase
@@ -28,6 +28,7 @@ from oneshelf.domain.reading import end_suspense, rewrite
 from oneshelf.domain.state_change import Rule, in_words, moves_behind, units_of
 from oneshelf.domain.truth import TruthRule
 from oneshelf.errors import CannotResolveError, UnknownDriftError
+from oneshelf.flow import leading
 from oneshelf.flow.channel import OpenChannel
 from oneshelf.storage import (
     bundles,
@@ -41,7 +42,6 @@ from oneshelf.storage import (
     schedules,
     stock_states,
     touched,
-    truth_rules,
 )
 from oneshelf.storage.database import Database, Transaction, now
 from oneshelf.storage.listings import ListingKey
@@ -109,9 +109,9 @@ async def _decide(
             for listing in await publishing.lock(tx, due, lease=None)
             if listing.phase is Phase.IDLE and not (listing.suspense_units and listing.look_at)
         ]
-        led = await _led(tx, [due[listing.key] for listing in idle], channels)
-        leading = {drift.key for drift, _ in led}
-        idle = [listing for listing in idle if listing.key not in leading]
+        led = await leading.led(tx, [due[listing.key] for listing in idle])
+        ruling = {drift.key for drift, _ in led}
+        idle = [listing for listing in idle if listing.key not in ruling]
         rows = [due[listing.key] for listing in idle]
         decisions = await _decisions(tx, rows, channels)
         booked, waiting = await _by_state(tx, rows, decisions, seen, channels)
@@ -133,19 +133,6 @@ async def _decide(
 
 
 # Where the channel rules ----------------------------------------------------------------------------------------------
-
-
-async def _led(
-    tx: Transaction, rows: list[drifts.DriftRow], channels: Mapping[Channel, OpenChannel]
-) -> list[tuple[drifts.DriftRow, TruthRule]]:
-    """Those of channels that are the source of truth of what drifts, with the rule that says so."""
-    places = {row.channel: row.location for row in await catalog.channels(tx)}
-    found = []
-    for drift in rows:
-        rule = await truth_rules.rule_of(tx, Sku(drift.sku), CountedFigure.AVAILABLE, places[drift.channel])
-        if rule.leads(drift.channel) and abs(drift.size) > rule.tolerance_units:
-            found.append((drift, rule))
-    return found
 
 
 async def _adopt(database: Database, drift: drifts.DriftRow, rule: TruthRule, ledger: Ledger) -> int:

@@ -151,6 +151,26 @@ async def open_all(tx: Transaction, found: Sequence[tuple[UUID, DriftFound]], *,
         )
 
 
+async def undecided_of(tx: Transaction, keys: Collection[ListingKey]) -> list[DriftRow]:
+    """Open drifts of these listings that nobody has decided upon, and that no order may explain."""
+    cursor = tx.cursor(row_factory=class_row(DriftRow))
+    ordered = sorted(keys)
+    await cursor.execute(
+        f"""
+        select {COLUMNS} from drifts d
+        join unnest(%(channels)s::text[], %(channel_skus)s::text[]) as seen (channel, channel_sku)
+          on d.channel = seen.channel and d.channel_sku = seen.channel_sku
+        where d.resolved_at is null and d.resolution = '' and d.cause <> %(unknown)s
+        """,
+        {
+            "channels": [channel for channel, _ in ordered],
+            "channel_skus": [channel_sku for _, channel_sku in ordered],
+            "unknown": Cause.UNKNOWN.value,
+        },
+    )
+    return await cursor.fetchall()
+
+
 async def close_verified(tx: Transaction, keys: Collection[ListingKey], *, at: datetime) -> int:
     """These listings were just verified: drifts of those that show the desired figure are over. Returns how many.
 
