@@ -3,7 +3,8 @@
 SHELL := /bin/sh
 BIN := .venv/bin
 ARGS ?=
-WORKERS ?= 2
+# One more than cores: many tests wait for engines that run as programs.
+WORKERS ?= 3
 SEEDS ?= 1-8
 STEPS ?= 1000000
 

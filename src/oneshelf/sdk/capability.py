@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from oneshelf.domain.account import StockState
 from oneshelf.domain.probing import Ability
 
 # No channel documents how long a request of which the connection broke may still be carried out; connections and the
@@ -77,6 +78,31 @@ class Capability:
     def writes(self) -> str:
         """How a quantity is written, in a word."""
         return self.write_kind.value if self.shows_figures else "never"
+
+
+def without_figures(*, silence_s: float, takes_purchase_orders: bool = False) -> Capability:
+    """Of a channel that shows no figure and tells by itself: nothing about readings and writes is ever used.
+
+    `silence_s`: for so long it may say nothing. Until it is measured, what it sells is reckoned to be unseen for that.
+    """
+    return Capability(
+        shows_figures=False,
+        takes_purchase_orders=takes_purchase_orders,
+        write_kind=WriteKind.BLIND_SET,
+        is_applied_when_answered=False,
+        key_life_s=0.0,
+        batch_writes=1,
+        batch_reads=1,
+        apply_s=silence_s,
+        zombie_s=silence_s,
+        stale_s=0.0,
+        orders_lag_s=0.0,
+        poll_orders_s=silence_s,
+        sweep_stock_s=silence_s,
+        has_webhooks=True,
+        limits=(),
+        silent_states=tuple(state.value for state in StockState),
+    )
 
 
 def effective(declared: Capability, lost: Collection[Ability]) -> Capability:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from oneshelf.errors import ConfigurationError
 from oneshelf.sdk.contract import Setting
 
+SECRETS_MAX = 5
+
 
 def filled(
     settings: Sequence[Setting], told: Mapping[str, str], *, channel: str, title: str, is_secret: bool
@@ -38,3 +40,11 @@ def seconds_from(value: str, *, channel: str, name: str, most: float) -> float:
     if not 0 <= seconds <= most:
         raise ConfigurationError(f"channel {channel}: {name} must lie between 0 and {most:g} seconds")
     return seconds
+
+
+def secrets_from(text: str, *, channel: str, name: str) -> list[str]:
+    """One secret, or several with commas while they rotate. Raises ConfigurationError."""
+    secrets = [secret.strip() for secret in text.split(",") if secret.strip()]
+    if not 1 <= len(secrets) <= SECRETS_MAX:
+        raise ConfigurationError(f"channel {channel}: {name} takes 1 to {SECRETS_MAX} secrets, with commas")
+    return secrets

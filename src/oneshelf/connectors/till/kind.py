@@ -9,36 +9,17 @@ from oneshelf.connectors.till.connector import TillConnector
 from oneshelf.connectors.till.simulator import TillSimulator
 from oneshelf.domain.identity import Channel, units_from
 from oneshelf.errors import ConfigurationError, MalformedError
-from oneshelf.sdk.capability import Capability, WriteKind
+from oneshelf.sdk.capability import without_figures
 from oneshelf.sdk.contract import Setting
 from oneshelf.sdk.http import ChannelHttp
 from oneshelf.sdk.message import ChannelConfig
 from oneshelf.sdk.secret_store import SecretStore
-from oneshelf.sdk.settings import filled, seconds_from
+from oneshelf.sdk.settings import filled, seconds_from, secrets_from
 
 HEARTBEAT_S = 900.0
 CLOCK_ERROR_S = 120
-SECRETS_MAX = 5
 
-CAPABILITY = Capability(
-    # Nothing below about readings and writes is ever used: it shows no figure.
-    shows_figures=False,
-    write_kind=WriteKind.BLIND_SET,
-    is_applied_when_answered=False,
-    key_life_s=0.0,
-    batch_writes=1,
-    batch_reads=1,
-    apply_s=HEARTBEAT_S,
-    zombie_s=HEARTBEAT_S,
-    stale_s=0.0,
-    orders_lag_s=0.0,
-    # Until it is measured, what a till sells is reckoned to be unseen for as long as it may be silent.
-    poll_orders_s=HEARTBEAT_S,
-    sweep_stock_s=HEARTBEAT_S,
-    has_webhooks=True,
-    limits=(),
-    silent_states=("available", "committed", "reserved", "damaged", "quality_control", "safety_stock", "incoming"),
-)
+CAPABILITY = without_figures(silence_s=HEARTBEAT_S)
 
 SETTINGS = (
     Setting("webhook_secret", "What signs its events; several with a comma during a rotation", is_secret=True),
@@ -77,9 +58,7 @@ class TillKind:
         del http, store
         settings = filled(SETTINGS, config.settings, channel=channel, title=self.title, is_secret=False)
         typed = filled(SETTINGS, config.secrets, channel=channel, title=self.title, is_secret=True)
-        secrets = [secret.strip() for secret in typed["webhook_secret"].split(",") if secret.strip()]
-        if not 1 <= len(secrets) <= SECRETS_MAX:
-            raise ConfigurationError(f"channel {channel}: webhook_secret takes 1 to {SECRETS_MAX} secrets, with commas")
+        secrets = secrets_from(typed["webhook_secret"], channel=channel, name="webhook_secret")
         _whole(settings["allowance_units"], channel=channel, name="allowance_units")
         if seconds_from(settings["heartbeat_s"], channel=channel, name="heartbeat_s", most=7 * 86_400.0) < 1:
             raise ConfigurationError(f"channel {channel}: heartbeat_s must be a second at least")

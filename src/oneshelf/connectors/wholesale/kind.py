@@ -11,36 +11,17 @@ from oneshelf.connectors.wholesale.simulator import WholesaleSimulator
 from oneshelf.domain.identity import Channel
 from oneshelf.domain.wholesale import order_id_of
 from oneshelf.errors import ConfigurationError, MalformedError
-from oneshelf.sdk.capability import Capability, WriteKind
+from oneshelf.sdk.capability import without_figures
 from oneshelf.sdk.contract import Setting
 from oneshelf.sdk.http import ChannelHttp
 from oneshelf.sdk.message import ChannelConfig
 from oneshelf.sdk.secret_store import SecretStore
-from oneshelf.sdk.settings import filled
+from oneshelf.sdk.settings import filled, secrets_from
 from oneshelf.sdk.x12 import is_name
 
-SECRETS_MAX = 5
 DAY_S = 86_400.0
 
-CAPABILITY = Capability(
-    # Nothing below about readings and writes is ever used: it shows no figure.
-    shows_figures=False,
-    takes_purchase_orders=True,
-    write_kind=WriteKind.BLIND_SET,
-    is_applied_when_answered=False,
-    key_life_s=0.0,
-    batch_writes=1,
-    batch_reads=1,
-    apply_s=DAY_S,
-    zombie_s=DAY_S,
-    stale_s=0.0,
-    orders_lag_s=0.0,
-    poll_orders_s=DAY_S,
-    sweep_stock_s=DAY_S,
-    has_webhooks=True,
-    limits=(),
-    silent_states=("available", "committed", "reserved", "damaged", "quality_control", "safety_stock", "incoming"),
-)
+CAPABILITY = without_figures(silence_s=DAY_S, takes_purchase_orders=True)
 
 SETTINGS = (
     Setting("webhook_secret", "What signs their orders; several with a comma during a rotation", is_secret=True),
@@ -71,9 +52,7 @@ class WholesaleKind:
         del http, store
         settings = filled(SETTINGS, config.settings, channel=channel, title=self.title, is_secret=False)
         typed = filled(SETTINGS, config.secrets, channel=channel, title=self.title, is_secret=True)
-        secrets = [secret.strip() for secret in typed["webhook_secret"].split(",") if secret.strip()]
-        if not 1 <= len(secrets) <= SECRETS_MAX:
-            raise ConfigurationError(f"channel {channel}: webhook_secret takes 1 to {SECRETS_MAX} secrets, with commas")
+        secrets = secrets_from(typed["webhook_secret"], channel=channel, name="webhook_secret")
         try:
             order_id_of(settings["customer"], "any")
         except MalformedError as problem:
