@@ -20,7 +20,7 @@ from oneshelf.flow import leading
 from oneshelf.flow.channel import CHANNEL_FAILURES, OpenChannel, report_answer, report_fault, states_in
 from oneshelf.sdk.bisect import read_each
 from oneshelf.sdk.message import StockReading
-from oneshelf.storage import drifts, publishing, schedules, stock_states, touched
+from oneshelf.storage import adoptions, drifts, publishing, schedules, stock_states, touched
 from oneshelf.storage.database import Database, now
 from oneshelf.storage.listings import ListingKey
 from oneshelf.telemetry import get_logger
@@ -82,7 +82,8 @@ async def _record(
         await stock_states.see(tx, channel.name, states_in(readings), asked_at=asked.at)
         verified = [done.listing.key for done in reads if done.verdict is Verdict.MATCH]
         # What a channel that rules showed is taken first, also where what is desired covers it up.
-        taken_first = {drift.key for drift, _ in await leading.led(tx, await drifts.undecided_of(tx, verified))}
+        undecided = await adoptions.undecided_of(tx, verified)
+        taken_first = {drift.key for drift, _ in await leading.led(tx, undecided, {channel.name: channel})}
         await drifts.close_verified(tx, [key for key in verified if key not in taken_first], at=at)
         # Orders have changed what it shows while it was in doubt: plan says whether that is right.
         await touched.mark(tx, [done.listing.sku for done in reads if _shows_something_else(done)])

@@ -283,7 +283,9 @@ class _Moved:
         done = book(shelf, (link.sku, link.location), moves, pack_units=link.pack_units, source=source)
         units = units_of(done)
         # Of a write that seems lost nothing is held back.
-        self.changed.append(replace(listing, suspense_units=max(0, listing.suspense_units - max(0, units))))
+        held = min(listing.suspense_units, max(0, units))
+        after = replace(listing, suspense_units=listing.suspense_units - held)
+        self.changed.append(replace(after, risen_units=listing.risen_units + units - held))
         self.accounted[drift.key] = with_moves(seen.accounted, moves)
         if units == missing != 0:
             self.whole.append(drift.drift_id)
