@@ -113,14 +113,15 @@ class Auditor:
             """
             select l.verified_version > 0 and l.suspense_units = 0, coalesce(b.available, 0),
                    coalesce((select shown = accounted and accounted_at < db_now() - interval '10 seconds'
-                             from stock_states s where s.channel = l.channel and s.channel_sku = l.channel_sku), false)
+                             from stock_states s where s.channel = l.channel and s.channel_sku = l.channel_sku), false),
+                   l.verified_version > 0
             from listings l left join balances b on b.sku = l.sku and b.location = 'BER'
             where l.channel = %s and l.channel_sku = %s
             """,
             (channel, channel_sku),
             prepare=True,
         ).fetchone()
-        return Known(*row) if row else Known(is_proved=False, available=0, is_accounted=False)
+        return Known(*row) if row else Known(is_proved=False, available=0, is_accounted=False, was_proved=False)
 
     def look(self) -> None:
         """After a change of the ledger. Raises ViolationError."""
@@ -130,6 +131,7 @@ class Auditor:
         for found in broken(self._session, self._world.shares) if self._world.shares else ():
             raise ViolationError(found)
         self._refuse_invented_orders()
+        self._world.look_at_typed(self._session)
         if self._world.is_guarded:
             self.look_at_channels()
 
@@ -323,7 +325,7 @@ class Auditor:
                     kind, 0
                 )
                 damaged[sku] += asked.body["units"] if kind in {"move", "return"} else 0
-        came.update(self._typed())
+        came.update(self._world.shape.typed.came(self._session, is_told_apart=self._world.shape.is_told_apart))
         shipped: Counter[str] = Counter()
         for sku, units, uncounted in self._session.execute(
             """
@@ -353,20 +355,6 @@ class Auditor:
             ]
             if kept != wanted:
                 yield f"{sku}: damaged, quality control and safety stock are {kept}, should be {wanted}"
-
-    def _typed(self) -> Counter[str]:
-        """Units that came, or went, by what merchants typed at a channel that rules.
-
-        Where that changes during the day, nobody can say which of the figures it was to rule about.
-        """
-        if self._world.shape.is_told_apart:
-            return self._world.shape.typed
-        adopted = (
-            "select sku, sum(case when to_account = 'available' then units else -units end)::bigint from movements"
-        )
-        return Counter(
-            dict(self._session.execute(f"{adopted} where source like 'drift %' and reason = 'adjusted' group by sku"))
-        )
 
     def _listings(self) -> Iterator[str]:
         truth = {

@@ -28,7 +28,7 @@ from oneshelf.simulation.network import ENGINE_PORT, HOST, Network
 from oneshelf.simulation.node import PATIENCE, Node, turning_points
 from oneshelf.simulation.pool_auditor import drawn_shares
 from oneshelf.simulation.scenarios import SCENARIOS
-from oneshelf.simulation.shapes import HUB, SWITCHES, Shape, drawn_shape, switch, take
+from oneshelf.simulation.shapes import HUB, SWITCHES, drawn_shape, switch, take
 from oneshelf.simulation.shops import CHANNELS, TIMING, WEBHOOK_SECRET, account, simulators
 from oneshelf.simulation.staged import Staged, heard_by_queue, put_twins_on_sale
 from oneshelf.simulation.world import LOCATION, OTHER_LOCATION, World
@@ -176,6 +176,9 @@ class _Run:
             self._world.shares = drawn_shares(seed, list(self._channels))
             if self._world.shares is None and HUB in self._channels:
                 self._world.shape = drawn_shape(seed)
+        if not self._world.shape.is_ordinary:
+            # A figure that is typed hides it.
+            faults.grades["silent_move"] = outcome.grades["silent_move"] = OFF
         self._world.is_honest = not honesty.lies
         self._world.is_compared &= "ignores_compare" not in honesty.lies
         self._auditor = Auditor(database.session, self._world)
@@ -215,7 +218,7 @@ class _Run:
             if self._play:
                 await self._perform(self._play, crash_at)
             else:
-                is_longer = self._world.is_guarded or self._world.shape != Shape()
+                is_longer = self._world.is_guarded or not self._world.shape.is_ordinary
                 await self._day(active_s * (LONGER if is_longer else 1.0))
             if self._is_judged:
                 await self._settle()

@@ -6,13 +6,13 @@ A channel that rules is one that a merchant counts at: what is typed there is tr
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from dataclasses import dataclass, field
 from random import Random
 
 from oneshelf.domain.architecture import LIVE, Architecture, Wish
 from oneshelf.flow.entrust import arrange
 from oneshelf.simulation.faults import Faults
+from oneshelf.simulation.typed import Typed
 from oneshelf.storage import catalog
 from oneshelf.storage.database import Database
 
@@ -31,12 +31,17 @@ WATCHED_S = (1.0, 10.0)
 class Shape:
     """`is_hub`: a channel rules now. `is_switched`: that changes during the day.
 
-    `typed`: SKU -> units that merchants have put there, or taken away, by what they typed while the channel ruled.
+    `typed`: what merchants have put there, or taken away, by what they typed while the channel ruled.
     """
 
     is_hub: bool = False
     is_switched: bool = False
-    typed: Counter[str] = field(default_factory=Counter)
+    typed: Typed = field(default_factory=Typed)
+
+    @property
+    def is_ordinary(self) -> bool:
+        """Whether the engine rules, all day."""
+        return not (self.is_hub or self.is_switched)
 
     @property
     def wish(self) -> Wish:

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx2
 import msgspec
+from psycopg import Connection
 
 from oneshelf.connectors.shopify.simulator import ShopifySimulator
 from oneshelf.connectors.shopify.simulator_shop import KEPT_STATES
@@ -66,11 +67,14 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the engine knows of a listing. `is_accounted`: of its other stock states, and has done for a while."""
+    """What the engine knows of a listing. `is_proved`: and nothing of it is in doubt. `is_accounted`: of its other stock
+    states, and has done for a while. `was_proved`: ever.
+    """
 
     is_proved: bool
     available: int
     is_accounted: bool
+    was_proved: bool
 
 
 def sku_of(merchant_sku: str) -> str:
@@ -109,7 +113,7 @@ class World:
         self.is_compared = "shopify" in channels
         # What merchants have moved from sale: (SKU, the shop's state) -> units.
         self.kept: Counter[tuple[str, str]] = Counter()
-        self.known: Callable[[str, str], Known] = lambda _channel, _listing: Known(False, 0, False)
+        self.known: Callable[[str, str], Known] = lambda _channel, _listing: Known(False, 0, False, False)
         self._merchant = Random(f"{seed}:merchant")  # noqa: S311  # as above
         self._held: list[str] = []
         self._people: list[asyncio.Task[object]] = []
@@ -121,7 +125,7 @@ class World:
             self._go(self._shoppers(name))
         for _ in range(CLERKS):
             self._go(self._warehouse())
-        if not self.is_guarded and (self.shape.is_hub or self.shape.is_switched):
+        if not self.is_guarded and not self.shape.is_ordinary:
             self._go(self._counter())
 
     async def buy_early(self) -> None:
@@ -183,19 +187,27 @@ class World:
     async def _counter(self) -> None:
         """A merchant counts at the channel that rules, and types what is there, whoever is buying at that moment.
 
-        Only of what the engine has seen on sale: what was typed before the first reading is in that. And not where the
-        channel shows less than nothing: who types 0 there may mean that there is none, or that there are enough.
+        Only of what the engine has once proved to show its figure: what was typed before the first reading is in that.
+        And not where the channel shows less than nothing: who types 0 there may mean that there is none, or enough.
         """
         merchant, shop = self._merchant, self.channels[HUB]
         while isinstance(shop, ShopifySimulator) and not self.is_closed:
             await asyncio.sleep(merchant.expovariate(1 / COUNT_S))
             article = merchant.choice(shop.shop.articles)
             shown = article.units["available"]
-            if self.shape.is_hub and shown >= 0 and self.known(HUB, article.variant_id).is_proved:
+            if self.shape.is_hub and shown >= 0 and self.known(HUB, article.variant_id).was_proved:
                 units = max(0, shown + merchant.choice((-3, -1, 1, 2, 5)))
-                self.shape.typed[sku_of(article.sku)] += units - shown
+                self.shape.typed.types(article.variant_id, sku_of(article.sku), units - shown)
                 self.faults.saw("a figure was typed at the channel that rules")
                 self.edit(HUB, article.variant_id, units)
+
+    def look_at_typed(self, session: Connection[tuple[Any, ...]]) -> None:
+        """Whether what was typed can still be told."""
+        shop = self.channels.get(HUB)
+        if shop is not None and not self.shape.is_ordinary:
+            shown = {listing.channel_sku: listing.units for listing in shop.listings()}
+            if self.shape.typed.look(session, HUB, shown):
+                self.faults.saw("a figure was typed while a write had no answer")
 
     def _move_silently(self, name: str, shop: ShopifySimulator) -> None:
         """A merchant moves units from sale to where nobody sells them, or back, and the shop says nothing.
