@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 
 from oneshelf.simulation import many
 from oneshelf.simulation.faults import asked_for
-from oneshelf.simulation.run import Outcome, live
+from oneshelf.simulation.outcome import Outcome
+from oneshelf.simulation.run import live
 from oneshelf.simulation.scenarios import SCENARIOS
 from oneshelf.simulation.scene import MISSED
 from oneshelf.simulation.sweep import Swept, sweep

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from itertools import islice
 from random import Random
 
@@ -26,9 +24,10 @@ from oneshelf.simulation.honesty import Haste, Honesty, find_out
 from oneshelf.simulation.kernel import Kernel, SimulatedClock, StalledError
 from oneshelf.simulation.network import ENGINE_PORT, HOST, Network
 from oneshelf.simulation.node import PATIENCE, Node, turning_points
+from oneshelf.simulation.outcome import Outcome, drawn_mode
 from oneshelf.simulation.pool_auditor import drawn_shares
 from oneshelf.simulation.scenarios import SCENARIOS
-from oneshelf.simulation.shapes import HUB, SWITCHES, drawn_shape, switch, take
+from oneshelf.simulation.shapes import HUB, drawn_shape, shape_of, switch, take
 from oneshelf.simulation.shops import CHANNELS, TIMING, WEBHOOK_SECRET, account, simulators
 from oneshelf.simulation.staged import Staged, heard_by_queue, put_twins_on_sale
 from oneshelf.simulation.world import LOCATION, OTHER_LOCATION, World
@@ -49,28 +48,6 @@ LONGER = 3.0
 NOT_GUARDED = ("foreign_edit", "order_late")
 
 
-@dataclass(slots=True)
-class Outcome:
-    """What came of a run. `violation` is empty where all held."""
-
-    seed: int
-    grades: dict[str, str]
-    mode: str = Mode.POOLED.value
-    violation: str = ""
-    trace: str = ""
-    events: int = 0
-    looks: int = 0
-    settled_s: float = 0.0
-    took_s: float = 0.0
-    orders: int = 0
-    commands: int = 0
-    crashes: int = 0
-    # Where a crash can make a difference: what was written is other than at the point before.
-    crash_points: list[int] = field(default_factory=list)
-    hits: Counter[tuple[str, str]] = field(default_factory=Counter)
-    sometimes: Counter[str] = field(default_factory=Counter)
-
-
 def live(  # noqa: PLR0913  # one run, and all that may be asked of it
     dsn: str,
     seed: int,
@@ -81,6 +58,7 @@ def live(  # noqa: PLR0913  # one run, and all that may be asked of it
     scenario: str | Staged = "",
     crash_at: int | None = None,
     mode: str = "",
+    shape: str = "",
     lies: Collection[str] = (),
     is_probed: bool = False,
     is_hourly: bool = False,
@@ -92,6 +70,7 @@ def live(  # noqa: PLR0913  # one run, and all that may be asked of it
     `mode`: of all SKUs; default: drawn, and on some days an allocation plan with it. Of a guarded SKU no unit may be
     sold twice, so nobody but the engine changes what its listings show, no order is later than declared, and no unit
     is lost: nobody can promise these.
+    `shape`: of the shop, see `shapes.SHAPES`; default: drawn where the mode is.
     `lies`: switches of the Shopify simulator that are always on, so that it does not do what is declared; all that
     it shows is bought just as a write arrives there. `is_probed`: that was found out first.
     `is_hourly`: the engine gets into Shopify by tokens of an hour, and is told of what it subscribes to itself; the
@@ -103,7 +82,7 @@ def live(  # noqa: PLR0913  # one run, and all that may be asked of it
     chance = Random(f"{seed}:faults")  # noqa: S311  # repeatable, not a secret
     merchants = Random(f"{seed}:merchants")  # noqa: S311  # as above
     mix = dict(grades) if grades is not None else drawn(seed)
-    outcome = Outcome(seed, mix, mode or (play.mode if play else _drawn_mode(seed)))
+    outcome = Outcome(seed, mix, mode or (play.mode if play else drawn_mode(seed)), shape)
     if outcome.mode == Mode.GUARDED:
         mix.update(dict.fromkeys(NOT_GUARDED, OFF))
     if lies or any(mix.get(name, OFF) != OFF for name in ("foreign_edit", "order_rerouted")):
@@ -172,10 +151,11 @@ class _Run:
         self._channels = self._simulators(seed)
         self._world = World(str(seed), kernel, self._network, faults, self._channels)
         self._world.is_guarded = outcome.mode == Mode.GUARDED
-        if is_drawn:
+        if is_drawn and not outcome.shape:
             self._world.shares = drawn_shares(seed, list(self._channels))
             if self._world.shares is None and HUB in self._channels:
-                self._world.shape = drawn_shape(seed)
+                outcome.shape = drawn_shape(seed)
+        self._world.shape = shape_of(outcome.shape)
         if not self._world.shape.is_ordinary:
             # A figure that is typed hides it.
             faults.grades["silent_move"] = outcome.grades["silent_move"] = OFF
@@ -186,7 +166,9 @@ class _Run:
         self._violation: ViolationError | None = None
 
     def _simulators(self, seed: int) -> dict[str, Simulator]:
-        kinds = self._play.channels if self._play else self._random.choice(CHANNELS)
+        # Who is to rule has to be there.
+        possible = [kinds for kinds in CHANNELS if not self._outcome.shape or HUB in kinds]
+        kinds = self._play.channels if self._play else self._random.choice(possible)
         made = simulators(kinds, seed, SimulatedClock(self._kernel), self._network)
         for name, simulator in made.items():
             if self._faults.strikes("channel_clock", name):
@@ -264,19 +246,19 @@ class _Run:
 
     async def _switch(self) -> None:
         """Now and then somebody says anew who rules, while everybody goes on."""
-        shape = self._world.shape
-        if not shape.is_switched:
-            return
-        chance = Random(f"{self._outcome.seed}:switches")  # noqa: S311  # as above
+        if self._world.shape.is_switched:
+            clerk = self._clerk("architect")
+            await switch(clerk.connect(), self._world.shape, self._faults, self._outcome.seed)
+            await clerk.stop()
+
+    def _clerk(self, name: str) -> Node:
+        """Somebody at the database, whom no fault reaches."""
         quiet = Faults(dict.fromkeys(self._outcome.grades, OFF), self._random)
-        clerk = Node("architect", self._kernel, self._database, self._network, quiet)
-        await switch(clerk.connect(), shape, self._faults, chance, times=chance.randint(*SWITCHES))
-        await clerk.stop()
+        return Node(name, self._kernel, self._database, self._network, quiet)
 
     async def _probe(self, simulator: ShopifySimulator) -> None:
         """Somebody tries the shop before anything is on sale, and every engine hears of it."""
-        quiet = Faults(dict.fromkeys(self._outcome.grades, OFF), self._random)
-        clerk = Node("prober", self._kernel, self._database, self._network, quiet)
+        clerk = self._clerk("prober")
         self._faults.are_resting = True
         clock = SimulatedClock(self._kernel)
         await find_out(clerk.connect(), clock, simulator, Channel("shopify"), pause_s=2.0)
@@ -312,8 +294,7 @@ class _Run:
         """The goods are named, the channels are stocked and connected, and live."""
         skus = list(self._play.goods) if self._play else [f"SKU-{n}" for n in range(self._random.randint(2, 5))]
         self._world.skus = skus
-        quiet = Faults(dict.fromkeys(self._outcome.grades, OFF), self._random)
-        clerk = Node("clerk", self._kernel, self._database, self._network, quiet)
+        clerk = self._clerk("clerk")
         async with clerk.connect().transaction() as tx:
             for place in (LOCATION, OTHER_LOCATION):
                 await catalog.add_location(tx, Location(place))
@@ -405,9 +386,3 @@ class _Run:
                     outcome.hits[fault, name] += count
                 else:
                     outcome.sometimes[f"{name}: {fault}"] += count
-
-
-def _drawn_mode(seed: int) -> str:
-    return Random(f"{seed}:mode").choice(  # noqa: S311  # as above
-        (Mode.POOLED.value, Mode.POOLED.value, Mode.GUARDED.value, Mode.GUARDED.value, Mode.AUTO.value)
-    )

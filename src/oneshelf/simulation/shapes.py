@@ -16,11 +16,13 @@ from oneshelf.simulation.typed import Typed
 from oneshelf.storage import catalog
 from oneshelf.storage.database import Database
 
+IMS_DAY, HUB_DAY, SWITCHED_DAY = "ims", "hub", "switched"
+SHAPES = (IMS_DAY, HUB_DAY, SWITCHED_DAY)
 # Of the days of which nobody has said how their SKUs are shared, that have the channel, and no allocation plan.
 HUB_SHARE, SWITCHED_SHARE = 0.25, 0.25
 # The one that is told when a figure is typed, and compares what is written.
 HUB = "shopify"
-SWITCH_S = 10.0
+SWITCH_S = 20.0
 SWITCHES = (1, 4)
 # Of the switches those to an engine that only watches, for so long.
 WATCH_SHARE = 0.3
@@ -54,10 +56,17 @@ class Shape:
         return not self.is_switched
 
 
-def drawn_shape(seed: int) -> Shape:
+def shape_of(name: str) -> Shape:
+    """How a day of this shape begins."""
+    return Shape(is_hub=name == HUB_DAY, is_switched=name == SWITCHED_DAY)
+
+
+def drawn_shape(seed: int) -> str:
     """What the day of this seed has, where it may have any."""
     chance = Random(f"{seed}:shape").random()  # noqa: S311  # repeatable, not a secret
-    return Shape(is_hub=chance < HUB_SHARE, is_switched=HUB_SHARE <= chance < HUB_SHARE + SWITCHED_SHARE)
+    if chance < HUB_SHARE:
+        return HUB_DAY
+    return SWITCHED_DAY if chance < HUB_SHARE + SWITCHED_SHARE else IMS_DAY
 
 
 async def take(database: Database, shape: Shape) -> None:
@@ -65,9 +74,10 @@ async def take(database: Database, shape: Shape) -> None:
     await arrange(database, shape.wish, actor="world", reason="")
 
 
-async def switch(database: Database, shape: Shape, faults: Faults, random: Random, *, times: int) -> None:
-    """Switch so many times: to a hub and back, and to an engine that only watches in between."""
-    for _ in range(times):
+async def switch(database: Database, shape: Shape, faults: Faults, seed: int) -> None:
+    """Switch a few times: to a hub and back, and to an engine that only watches in between."""
+    random = Random(f"{seed}:switches")  # noqa: S311  # as above
+    for _ in range(random.randint(*SWITCHES)):
         await asyncio.sleep(random.expovariate(1 / SWITCH_S))
         if random.random() < WATCH_SHARE:
             await arrange(database, Wish(architecture=Architecture.NONE), actor="world", reason="")

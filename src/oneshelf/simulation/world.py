@@ -67,8 +67,9 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the engine knows of a listing. `is_proved`: and nothing of it is in doubt. `is_accounted`: of its other stock
-    states, and has done for a while. `was_proved`: ever.
+    """What the engine knows of a listing. `is_accounted`: of its other stock states, and has done for a while.
+
+    `is_proved`: and nothing is held back. `was_proved`: ever.
     """
 
     is_proved: bool
