@@ -177,6 +177,8 @@ def test_what_was_typed_is_taken_to_the_unit_whatever_else_goes_on(acts: Sequenc
                 shop.reads(is_old=act == "reads old")
             case "weighs":
                 shop.weighs()
+            case _:
+                pass
     shop.comes_to_rest()
     assert (shop.listing.belief, shop.listing.phase) == (shop.shown, Phase.IDLE)
     shop.takes(None)
