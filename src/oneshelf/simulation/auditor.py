@@ -11,6 +11,7 @@ from typing import Any
 
 from psycopg import Connection
 
+from oneshelf.simulation.counting import look_at_typed, untold
 from oneshelf.simulation.pool_auditor import broken, unshared
 from oneshelf.simulation.world import Known, World, sku_of
 
@@ -131,7 +132,7 @@ class Auditor:
         for found in broken(self._session, self._world.shares) if self._world.shares else ():
             raise ViolationError(found)
         self._refuse_invented_orders()
-        self._world.look_at_typed(self._session)
+        look_at_typed(self._world, self._session)
         if self._world.is_guarded:
             self.look_at_channels()
 
@@ -325,7 +326,7 @@ class Auditor:
                     kind, 0
                 )
                 damaged[sku] += asked.body["units"] if kind in {"move", "return"} else 0
-        came.update(self._world.shape.typed.came(self._session, is_told_apart=self._world.shape.is_told_apart))
+        came.update(self._world.shape.typed.came(self._session, untold=untold(self._world)))
         shipped: Counter[str] = Counter()
         for sku, units, uncounted in self._session.execute(
             """

@@ -50,11 +50,6 @@ class Shape:
         """What the engine is asked for."""
         return Wish(architecture=Architecture.HUB, leader=HUB) if self.is_hub else Wish(architecture=Architecture.IMS)
 
-    @property
-    def is_told_apart(self) -> bool:
-        """Whether it is known of every figure that is typed whether the ledger has to follow it."""
-        return not self.is_switched
-
 
 def shape_of(name: str) -> Shape:
     """How a day of this shape begins."""

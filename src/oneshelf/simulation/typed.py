@@ -6,7 +6,7 @@ Written from the meaning of the tables and from the truth of the channel; no rul
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from psycopg import Connection
@@ -51,13 +51,9 @@ class Typed:
                     self._fresh.discard(listing)
         return len(self.blurred) - before
 
-    def came(self, session: Connection[tuple[Any, ...]], *, is_told_apart: bool) -> Counter[str]:
+    def came(self, session: Connection[tuple[Any, ...]], *, untold: Collection[str]) -> Counter[str]:
         """SKU -> units that came, or went, by what was typed; of those that nobody can tell, by what was adopted."""
+        open_skus = self.blurred.union(untold)
         adopted = dict(session.execute(_ADOPTED))
         skus = {*self.units, *adopted}
-        return Counter(
-            {
-                sku: self.units[sku] if is_told_apart and sku not in self.blurred else adopted.get(sku, 0)
-                for sku in sorted(skus)
-            }
-        )
+        return Counter({sku: adopted.get(sku, 0) if sku in open_skus else self.units[sku] for sku in sorted(skus)})

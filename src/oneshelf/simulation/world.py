@@ -12,11 +12,11 @@ from typing import Any
 
 import httpx2
 import msgspec
-from psycopg import Connection
 
 from oneshelf.connectors.shopify.simulator import ShopifySimulator
 from oneshelf.connectors.shopify.simulator_shop import KEPT_STATES
 from oneshelf.sdk.simulator import BookOrder, Simulator
+from oneshelf.simulation.counting import counts
 from oneshelf.simulation.faults import Faults
 from oneshelf.simulation.kernel import Kernel
 from oneshelf.simulation.network import ENGINE_PORT, HOST, Network
@@ -34,7 +34,6 @@ EARLY_S = (0.5, 3.0)
 # Between that and the first start of the engine: longer than any poll looks back by itself.
 IDLE_S = (0.5, 600.0)
 COMMAND_S = 4.0
-COUNT_S = 4.0
 # On a guarded day there is little of everything, and many ask for it.
 GUARDED_ORDER_S = 0.8
 TWICE_SHARE = 0.3
@@ -127,7 +126,7 @@ class World:
         for _ in range(CLERKS):
             self._go(self._warehouse())
         if not self.is_guarded and not self.shape.is_ordinary:
-            self._go(self._counter())
+            self._go(counts(self, self._merchant))
 
     async def buy_early(self) -> None:
         """Somebody buys between the connection of a channel and the first start of the engine."""
@@ -184,31 +183,6 @@ class World:
                 self._take_back(name, simulator)
             if self.faults.strikes("order_rerouted", name):
                 self._route(name, simulator)
-
-    async def _counter(self) -> None:
-        """A merchant counts at the channel that rules, and types what is there, whoever is buying at that moment.
-
-        Only of what the engine has once proved to show its figure: what was typed before the first reading is in that.
-        And not where the channel shows less than nothing: who types 0 there may mean that there is none, or enough.
-        """
-        merchant, shop = self._merchant, self.channels[HUB]
-        while isinstance(shop, ShopifySimulator) and not self.is_closed:
-            await asyncio.sleep(merchant.expovariate(1 / COUNT_S))
-            article = merchant.choice(shop.shop.articles)
-            shown = article.units["available"]
-            if self.shape.is_hub and shown >= 0 and self.known(HUB, article.variant_id).was_proved:
-                units = max(0, shown + merchant.choice((-3, -1, 1, 2, 5)))
-                self.shape.typed.types(article.variant_id, sku_of(article.sku), units - shown)
-                self.faults.saw("a figure was typed at the channel that rules")
-                self.edit(HUB, article.variant_id, units)
-
-    def look_at_typed(self, session: Connection[tuple[Any, ...]]) -> None:
-        """Whether what was typed can still be told."""
-        shop = self.channels.get(HUB)
-        if shop is not None and not self.shape.is_ordinary:
-            shown = {listing.channel_sku: listing.units for listing in shop.listings()}
-            if self.shape.typed.look(session, HUB, shown):
-                self.faults.saw("a figure was typed while a write had no answer")
 
     def _move_silently(self, name: str, shop: ShopifySimulator) -> None:
         """A merchant moves units from sale to where nobody sells them, or back, and the shop says nothing.
