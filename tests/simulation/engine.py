@@ -63,14 +63,14 @@ def days(seeds: Sequence[int], *, workers: int, machine: str, say: Say) -> None:
 
 def switched(seeds: Sequence[int], *, workers: int, machine: str, say: Say) -> None:
     """Live through days on which it is said anew who rules, again and again, while everybody sells and works on."""
-    began, rows = monotonic(), []
+    began, code, rows = monotonic(), code_digest(), []
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         for future in as_completed([pool.submit(_switched, seed) for seed in seeds]):
             one = future.result()
             rows.append(one)
             say(f"  seed {one['seed']}, {one['mode']}: {one['violation'] or 'all held'}")
     rows.sort(key=lambda one: one["seed"])
-    parts = {"machine": machine, "code": code_digest(), "seconds": round(monotonic() - began), "days": rows}
+    parts = {"machine": machine, "code": code, "seconds": round(monotonic() - began), "days": rows}
     stored("switched", parts)
     for one in rows:
         assert not one["violation"], f"seed {one['seed']}: {one['violation']}"
