@@ -232,3 +232,8 @@ def test_of_a_figure_typed_while_a_write_has_no_answer_rather_too_little_is_take
 
 def test_what_is_written_over_is_nobodys() -> None:
     assert end_suspense(idle(risen_units=3, suspense_units=1, strayed_at=NOW)) == idle()
+
+
+@pytest.mark.parametrize(("units", "left"), [(2, -1), (5, 2), (-1, -4)])
+def test_what_the_ledger_has_moved_to_another_state_is_not_taken_as_well(units: int, left: int) -> None:
+    assert straying.moved(idle(suspense_units=3), units).stray_units == left

@@ -58,6 +58,19 @@ def taken(listing: Listing, units: int) -> Listing:
     return replace(listing, risen_units=max(0, left), suspense_units=max(0, -left))
 
 
+def moved(listing: Listing, units: int) -> Listing:
+    """So many of the units that are missing lie in another state, and the ledger has moved them too; below zero: back.
+
+    Of a write that seems lost nothing is held back.
+    """
+    held = min(listing.suspense_units, max(0, units))
+    return replace(
+        listing,
+        suspense_units=listing.suspense_units - held,
+        risen_units=listing.risen_units + units - held,
+    )
+
+
 def forgotten(listing: Listing) -> Listing:
     """What it strayed by is nobody's: no order came in time, and the desired figure is written over it."""
     return replace(listing, suspense_units=0, risen_units=0, strayed_at=None)
