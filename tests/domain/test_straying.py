@@ -154,7 +154,7 @@ ACTS = st.one_of(
 )
 
 
-@settings(max_examples=400)
+@settings(max_examples=600)
 @given(st.lists(ACTS, max_size=40))
 def test_what_was_typed_is_taken_to_the_unit_whatever_else_goes_on(acts: Sequence[tuple[str, int | None]]) -> None:
     """Edits and sales cross, orders are heard late, readings are old, writes are refused or lose their answer, and what

@@ -53,9 +53,10 @@ def looked_at_again(listing: Listing, *, now: datetime, terms: Terms) -> Listing
 
 
 def taken(listing: Listing, units: int) -> Listing:
-    """The ledger has taken so many of the units that the listing had strayed by."""
+    """The ledger has taken so many of the units that the listing had strayed by. What fell since is held back still."""
     left = listing.stray_units - units
-    return replace(listing, risen_units=max(0, left), suspense_units=max(0, -left))
+    held = min(listing.suspense_units, max(0, -left))
+    return replace(listing, risen_units=left + held, suspense_units=held)
 
 
 def moved(listing: Listing, units: int) -> Listing:
