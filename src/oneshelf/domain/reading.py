@@ -202,18 +202,19 @@ def weigh(
     is_unproved = operation is not None and not is_certain
     risen = replace(highest, suspicion=suspicion)
     done = _unexplained(risen, belief_now, recently_sent, is_unproved=is_unproved, now=now, terms=terms)
-    after = _strayed(listing, done.listing, terms, now=now)
+    after = _strayed(listing, done.listing, terms, now=now, is_written=is_moved)
     return replace(done, listing=after, drift=done.drift and replace(done.drift, listing=after))
 
 
-def _strayed(listing: Listing, after: Listing, terms: Terms, *, now: datetime) -> Listing:
-    """The listing `after` a reading was taken for its figure, with what it has strayed by.
+def _strayed(listing: Listing, after: Listing, terms: Terms, *, now: datetime, is_written: bool = False) -> Listing:
+    """The listing `after` a reading was taken for its figure, with what it strayed by. `is_written`: the write shows.
 
     Of a compared write without an answer nobody knows whether the figure started from what it wrote: rather too little
     is taken for risen than too much.
     """
     operation, by_facts = listing.operation, _expected(listing)
-    if operation is not None and terms.is_applied_when_answered and listing.phase is not Phase.ACCEPTED:
+    is_open = listing.phase is not Phase.ACCEPTED and not is_written
+    if operation is not None and terms.is_applied_when_answered and is_open:
         by_facts = max(by_facts, operation.expected - (listing.net_units - operation.net))
     return straying.strayed(listing, after, by_facts=by_facts, now=now)
 
