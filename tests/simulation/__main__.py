@@ -5,6 +5,8 @@ ledger   so many steps of everything that can happen, in memory; a hundredth of 
 kills    the plug of the engine, of its database, or of both is pulled under load
 races    four engines ask for far more than there is
 days     the whole engine through days under every fault, judged by a model of its own: one for each seed
+switched days on which the architecture is switched while everybody sells on, one for each seed; not among the others
+         unless asked for, since these draw such days too
 bugs     bugs that are planted on purpose: each has to be found within 200 seeds
 stories  the four failure stories of the field, by a naive hub and by ours, for docs/explanation/failure-stories.md
 crashes  the engine is killed at every point of every act at which that can make a difference
@@ -34,7 +36,7 @@ from simulation import arrivals, clock_rows, engine, ledger, processes, sellout_
 from simulation.cluster import rounds as cluster
 
 USUAL = ("ledger", "kills", "races", "days", "bugs", "stories", "crashes", "clocks", "arrivals", "rows", "cluster")
-PARTS = (*USUAL, "sellouts")
+PARTS = (*USUAL, "switched", "sellouts")
 
 
 MACHINE = f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
@@ -63,8 +65,9 @@ def _prove(part: str, asked: argparse.Namespace) -> None:
             asyncio.run(processes.kill(asked.seeds, rounds=asked.kills, say=say))
         case "races":
             asyncio.run(processes.race(asked.seeds, runs=asked.races, say=say))
-        case "days":
-            engine.days(_days(asked), workers=asked.workers, machine=MACHINE, say=say)
+        case "days" | "switched":
+            lived, seeds = (engine.days, _days(asked)) if part == "days" else (engine.switched, asked.seeds)
+            lived(seeds, workers=asked.workers, machine=MACHINE, say=say)
         case "bugs":
             engine.bugs(workers=asked.workers, machine=MACHINE, say=say, names=asked.bug or ())
         case "stories":

@@ -16,9 +16,11 @@ from typing import Any, NamedTuple
 
 from oneshelf.simulation import many
 from oneshelf.simulation.faults import asked_for
-from oneshelf.simulation.run import Outcome, live
+from oneshelf.simulation.outcome import Outcome
+from oneshelf.simulation.run import live
 from oneshelf.simulation.scenarios import SCENARIOS
 from oneshelf.simulation.scene import MISSED
+from oneshelf.simulation.shapes import SWITCHED_DAY
 from oneshelf.simulation.sweep import Swept, sweep
 from oneshelf.storage.embedded import EmbeddedPostgres
 from oneshelf.storage.migrate import migrate
@@ -57,6 +59,41 @@ def days(seeds: Sequence[int], *, workers: int, machine: str, say: Say) -> None:
         say(f"  {start + len(block):,} of {len(left):,} days, {played['seconds']:,.0f} s, {count} failed in all")
         for outcome in tally.failures:
             raise AssertionError(f"{outcome.violation}\n{many.replay_command(outcome)}")
+
+
+def switched(seeds: Sequence[int], *, workers: int, machine: str, say: Say) -> None:
+    """Live through days on which it is said anew who rules, again and again, while everybody sells and works on."""
+    began, code, rows = monotonic(), code_digest(), []
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        for future in as_completed([pool.submit(_switched, seed) for seed in seeds]):
+            one = future.result()
+            rows.append(one)
+            say(f"  seed {one['seed']}, {one['mode']}: {one['violation'] or 'all held'}")
+    rows.sort(key=lambda one: one["seed"])
+    parts = {"machine": machine, "code": code, "seconds": round(monotonic() - began), "days": rows}
+    stored("switched", parts)
+    for one in rows:
+        assert not one["violation"], f"seed {one['seed']}: {one['violation']}"
+
+
+def _switched(seed: int) -> dict[str, Any]:
+    with database() as dsn:
+        lived = live(dsn, seed, shape=SWITCHED_DAY)
+    seen = lived.sometimes
+    return {
+        "seed": seed,
+        "mode": lived.mode,
+        "switches": sum(count for what, count in seen.items() if what.startswith("the architecture became")),
+        "watched": seen["the engine was told to watch only"],
+        "typed": seen["a figure was typed at the channel that rules"],
+        "orders": lived.orders,
+        "commands": lived.commands,
+        "crashes": lived.crashes,
+        "faults": sum(lived.hits.values()),
+        "looks": lived.looks,
+        "settled_s": round(lived.settled_s),
+        "violation": lived.violation,
+    }
 
 
 def code_digest() -> str:
@@ -176,7 +213,8 @@ def played(dsn: str, find: Find, mutant: Mutant) -> Outcome:
     grades = asked_for("" if mutant.faults == "none" else mutant.faults) if mutant.faults else None
     # A scenario has a mode of its own.
     mode = "" if find.scenario else mutant.mode
-    return live(dsn, find.seed, grades=grades, mode=mode, scenario=find.scenario, crash_at=find.crash_at)
+    asked: dict[str, Any] = {"mode": mode, "shape": mutant.shape, "scenario": find.scenario}
+    return live(dsn, find.seed, grades=grades, crash_at=find.crash_at, **asked)
 
 
 def _in_scenario(dsn: str, mutant: Mutant) -> Iterator[Find]:

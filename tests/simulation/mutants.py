@@ -22,7 +22,8 @@ from typing import Any
 class Mutant:
     """A row of a file of mutants. `where`: module and function or method, as `oneshelf.domain.ledger:Shelf.move`.
 
-    `mode`: of all SKUs on the days on which it is looked for. `faults`: those of these days, as `oneshelf simulate
+    `mode`: of all SKUs on the days on which it is looked for. `shape`: of the shop there; empty: the engine rules.
+    `faults`: those of these days, as `oneshelf simulate
     --faults` takes them; empty: what each seed draws. `scenario`: it is looked for in that instead, first as it is and
     then with the engine killed at one point of it after the other. `caught_by`: the check of the conformance suite.
     """
@@ -32,6 +33,7 @@ class Mutant:
     old: str
     new: str
     mode: str = "pooled"
+    shape: str = ""
     faults: str = ""
     scenario: str = ""
     caught_by: str = ""

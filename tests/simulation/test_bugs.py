@@ -16,9 +16,9 @@ QUICK = sorted(FOUND, key=lambda name: FOUND[name]["seconds"])[:8]
 
 
 @cache
-def honest_violation(dsn: str, find: Find, mode: str, faults: str) -> str:
+def honest_violation(dsn: str, find: Find, mode: str, faults: str, shape: str) -> str:
     """What is wrong there where nothing is planted."""
-    return violation_of(dsn, find, Mutant(name="", where="", old="", new="", mode=mode, faults=faults))
+    return violation_of(dsn, find, Mutant(name="", where="", old="", new="", mode=mode, faults=faults, shape=shape))
 
 
 @pytest.mark.pg
@@ -27,7 +27,7 @@ def honest_violation(dsn: str, find: Find, mode: str, faults: str) -> str:
 def test_a_planted_bug_is_found(dsn: str, name: str) -> None:
     mutant = BY_NAME[name]
     find = Find(**{field: FOUND[name][field] for field in Find._fields if field in FOUND[name]})
-    assert not honest_violation(dsn, find, mutant.mode, mutant.faults), (
+    assert not honest_violation(dsn, find, mutant.mode, mutant.faults, mutant.shape), (
         "it is the bug that is found, and not something else"
     )
     tries = [find] if find.scenario else [find._replace(seed=seed) for seed in range(find.seed, find.seed + 3)]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from oneshelf.simulation.faults import BY_NAME, OFF
-from oneshelf.simulation.run import Outcome, live
+from oneshelf.simulation.outcome import Outcome
+from oneshelf.simulation.run import live
 
 SHORT_S = 12.0
 SEEDS = (8, 9)

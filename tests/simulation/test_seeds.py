@@ -8,7 +8,8 @@ import pytest
 
 from oneshelf.simulation import many
 from oneshelf.simulation.faults import BY_NAME, HEAVY, OFF
-from oneshelf.simulation.run import Outcome, live
+from oneshelf.simulation.outcome import Outcome
+from oneshelf.simulation.run import live
 
 pytestmark = [pytest.mark.pg, pytest.mark.timeout(600)]
 

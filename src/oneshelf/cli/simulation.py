@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from oneshelf.simulation.many import Tally
-    from oneshelf.simulation.run import Outcome
+    from oneshelf.simulation.outcome import Outcome
 
 
 def register(app: typer.Typer) -> None:

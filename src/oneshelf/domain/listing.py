@@ -153,6 +153,9 @@ class Listing:
     base_units: int | None = None
     base_net: int = 0
     suspense_units: int = 0
+    # What readings have put on it beyond all facts, and since when no newer reading has shown that, see `straying`.
+    risen_units: int = 0
+    strayed_at: datetime | None = None
     operation: Operation | None = None
     op_tries: int = 0
     suspicion: Suspicion | None = None
@@ -172,6 +175,11 @@ class Listing:
         if self.base_units is None:
             return None
         return self.base_units - (self.net_units - self.base_net)
+
+    @property
+    def stray_units(self) -> int:
+        """By how many units readings have moved the belief, and no fact: what was typed, less what was sold unheard."""
+        return self.risen_units - self.suspense_units
 
     @property
     def rights(self) -> int | None:

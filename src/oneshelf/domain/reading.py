@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import assert_never
 
+from oneshelf.domain import straying
 from oneshelf.domain.drift import Cause
 from oneshelf.domain.listing import Event, Listing, Operation, Phase, Suspicion, Terms, after
 from oneshelf.domain.settling import (
@@ -135,7 +136,7 @@ def read(  # noqa: PLR0913  # what was read, and when
     drift = None
     match verdict:
         case Verdict.MATCH:
-            listing = _verified(listing, units, now=now)
+            listing = straying.proved(_verified(listing, units, now=now), asked_at=asked_at or now, terms=terms)
         case Verdict.SEEN:
             first = Suspicion(units=units, belief=units, net=net_before, turnover=turnover, seen_at=now)
             listing = replace(listing, suspicion=listing.suspicion or first, look_at=None)
@@ -145,7 +146,7 @@ def read(  # noqa: PLR0913  # what was read, and when
         case Verdict.NOT_YET:
             listing = replace(listing, look_at=now + timedelta(seconds=terms.look_again_s))
         case Verdict.LOST_WRITE:
-            adopted = _adopt(listing, units, net=listing.net_units)
+            adopted = _strayed(listing, _adopt(listing, units, net=listing.net_units), terms, now=now)
             listing, drift = adopted, _lost_write(listing, adopted, units)
         case Verdict.CROSSED_WRITE:
             listing = rewrite(_adopt(listing, units, net=listing.net_units), now=now)
@@ -196,10 +197,26 @@ def weigh(
         if may_be_lost and _lies_between(
             suspicion.units, suspicion.belief + unwritten, belief_now + unwritten, operation.expected
         ):
+            adopted = _strayed(listing, adopted, terms, now=now)
             return Read(adopted, Verdict.LOST_WRITE, _lost_write(listing, adopted, suspicion.units))
     is_unproved = operation is not None and not is_certain
     risen = replace(highest, suspicion=suspicion)
-    return _unexplained(risen, belief_now, recently_sent, is_unproved=is_unproved, now=now, terms=terms)
+    done = _unexplained(risen, belief_now, recently_sent, is_unproved=is_unproved, now=now, terms=terms)
+    after = _strayed(listing, done.listing, terms, now=now, is_written=is_moved)
+    return replace(done, listing=after, drift=done.drift and replace(done.drift, listing=after))
+
+
+def _strayed(listing: Listing, after: Listing, terms: Terms, *, now: datetime, is_written: bool = False) -> Listing:
+    """The listing `after` a reading was taken for its figure, with what it strayed by. `is_written`: the write shows.
+
+    Of a compared write without an answer nobody knows whether the figure started from what it wrote: rather too little
+    is taken for risen than too much.
+    """
+    operation, by_facts = listing.operation, _expected(listing)
+    is_open = listing.phase is not Phase.ACCEPTED and not is_written
+    if operation is not None and terms.is_applied_when_answered and is_open:
+        by_facts = max(by_facts, operation.expected - (listing.net_units - operation.net))
+    return straying.strayed(listing, after, by_facts=by_facts, now=now)
 
 
 def _unexplained(  # what was seen, and what may have made it
@@ -263,7 +280,7 @@ def _settled(listing: Listing, suspicion: Suspicion, *, now: datetime, terms: Te
         case Settlement.LOST:
             anchored = _adopt(listing, suspicion.units, net=listing.net_units)
             # Whoever decides about the drift has it written again, and counts how often.
-            anchored = replace(anchored, sent_version=listing.desired_version)
+            anchored = _strayed(listing, replace(anchored, sent_version=listing.desired_version), terms, now=now)
             return Read(anchored, Verdict.LOST_WRITE, _lost_write(listing, anchored, suspicion.units))
         case Settlement.ANCHORED:
             anchored = _adopt(listing, suspicion.units, net=listing.net_units)
@@ -287,7 +304,7 @@ def _lies_between(units: int, *ends: int) -> bool:
 
 def end_suspense(listing: Listing) -> Listing:
     """No order came in time: the units are offered again."""
-    return replace(listing, suspense_units=0)
+    return straying.forgotten(listing)
 
 
 def rewrite(listing: Listing, *, now: datetime) -> Listing:

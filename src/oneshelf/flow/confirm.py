@@ -16,10 +16,11 @@ from oneshelf.clock import Clock
 from oneshelf.domain.identity import ChannelSku
 from oneshelf.domain.listing import Listing
 from oneshelf.domain.reading import Read, Verdict, read
+from oneshelf.flow import leading
 from oneshelf.flow.channel import CHANNEL_FAILURES, OpenChannel, report_answer, report_fault, states_in
 from oneshelf.sdk.bisect import read_each
 from oneshelf.sdk.message import StockReading
-from oneshelf.storage import drifts, publishing, schedules, stock_states, touched
+from oneshelf.storage import adoptions, drifts, publishing, schedules, stock_states, touched
 from oneshelf.storage.database import Database, now
 from oneshelf.storage.listings import ListingKey
 from oneshelf.telemetry import get_logger
@@ -80,7 +81,10 @@ async def _record(
         await publishing.save(tx, [done.listing for done in reads])
         await stock_states.see(tx, channel.name, states_in(readings), asked_at=asked.at)
         verified = [done.listing.key for done in reads if done.verdict is Verdict.MATCH]
-        await drifts.close_verified(tx, verified, at=at)
+        # What a channel that rules showed is taken first, also where what is desired covers it up.
+        undecided = await adoptions.undecided_of(tx, verified)
+        taken_first = {drift.key for drift, _ in await leading.led(tx, undecided, {channel.name: channel})}
+        await drifts.close_verified(tx, [key for key in verified if key not in taken_first], at=at)
         # Orders have changed what it shows while it was in doubt: plan says whether that is right.
         await touched.mark(tx, [done.listing.sku for done in reads if _shows_something_else(done)])
         found = [(clock.new_id(), done.drift) for done in reads if done.drift is not None]

@@ -19,6 +19,7 @@ from uuid import UUID
 
 import msgspec
 
+from oneshelf.domain import straying
 from oneshelf.domain.bundle import Bundles
 from oneshelf.domain.command import Command, CommandKey
 from oneshelf.domain.fulfilment import Link, post_order
@@ -282,8 +283,7 @@ class _Moved:
         source = f"drift {drift.drift_id}:{drift.booking_count}"
         done = book(shelf, (link.sku, link.location), moves, pack_units=link.pack_units, source=source)
         units = units_of(done)
-        # Of a write that seems lost nothing is held back.
-        self.changed.append(replace(listing, suspense_units=max(0, listing.suspense_units - max(0, units))))
+        self.changed.append(straying.moved(listing, units))
         self.accounted[drift.key] = with_moves(seen.accounted, moves)
         if units == missing != 0:
             self.whole.append(drift.drift_id)

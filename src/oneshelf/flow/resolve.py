@@ -17,8 +17,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from oneshelf.domain import straying
 from oneshelf.domain.attribution import attribute, blurred_by_orders, explained_by_orders
-from oneshelf.domain.command import Adopt, CommandKey, CountedFigure
+from oneshelf.domain.command import Adopt
 from oneshelf.domain.drift import ENDS, Cause, How, Resolution, why_a_person
 from oneshelf.domain.identity import Channel, Location, Sku
 from oneshelf.domain.listing import Listing, Phase
@@ -28,8 +29,10 @@ from oneshelf.domain.reading import end_suspense, rewrite
 from oneshelf.domain.state_change import Rule, in_words, moves_behind, units_of
 from oneshelf.domain.truth import TruthRule
 from oneshelf.errors import CannotResolveError, UnknownDriftError
+from oneshelf.flow import leading
 from oneshelf.flow.channel import OpenChannel
 from oneshelf.storage import (
+    adoptions,
     bundles,
     catalog,
     conflicts,
@@ -41,7 +44,6 @@ from oneshelf.storage import (
     schedules,
     stock_states,
     touched,
-    truth_rules,
 )
 from oneshelf.storage.database import Database, Transaction, now
 from oneshelf.storage.listings import ListingKey
@@ -109,9 +111,13 @@ async def _decide(
             for listing in await publishing.lock(tx, due, lease=None)
             if listing.phase is Phase.IDLE and not (listing.suspense_units and listing.look_at)
         ]
-        led = await _led(tx, [due[listing.key] for listing in idle], channels)
-        leading = {drift.key for drift, _ in led}
-        idle = [listing for listing in idle if listing.key not in leading]
+        led = await leading.led(tx, [due[listing.key] for listing in idle], channels)
+        ruling = {drift.key for drift, _ in led}
+        in_doubt = {one.key: one for one in idle if one.key in ruling and not straying.may_be_taken(one)}
+        again = [straying.looked_at_again(one, now=at, terms=channels[one.channel].terms) for one in in_doubt.values()]
+        await publishing.save(tx, again, keeps_lease=True)
+        led = [(drift, rule) for drift, rule in led if drift.key not in in_doubt]
+        idle = [listing for listing in idle if listing.key not in ruling]
         rows = [due[listing.key] for listing in idle]
         decisions = await _decisions(tx, rows, channels)
         booked, waiting = await _by_state(tx, rows, decisions, seen, channels)
@@ -135,19 +141,6 @@ async def _decide(
 # Where the channel rules ----------------------------------------------------------------------------------------------
 
 
-async def _led(
-    tx: Transaction, rows: list[drifts.DriftRow], channels: Mapping[Channel, OpenChannel]
-) -> list[tuple[drifts.DriftRow, TruthRule]]:
-    """Those of channels that are the source of truth of what drifts, with the rule that says so."""
-    places = {row.channel: row.location for row in await catalog.channels(tx)}
-    found = []
-    for drift in rows:
-        rule = await truth_rules.rule_of(tx, Sku(drift.sku), CountedFigure.AVAILABLE, places[drift.channel])
-        if rule.leads(drift.channel) and abs(drift.size) > rule.tolerance_units:
-            found.append((drift, rule))
-    return found
-
-
 async def _adopt(database: Database, drift: drifts.DriftRow, rule: TruthRule, ledger: Ledger) -> int:
     """The ledger takes the channel's figure, and what it said itself is written down. Returns 1 when it did."""
     async with database.transaction() as tx:
@@ -160,7 +153,9 @@ async def _adopt(database: Database, drift: drifts.DriftRow, rule: TruthRule, le
         log.warning("drift.not_adopted", listing=drift.channel_sku, words=str(refusal))
         return 0
     async with database.transaction() as tx:
-        await conflicts.note(tx, [conflicts.of_drift(drift, str(rule), location, pack_units=pack_units)])
+        adopted = await drifts.find(tx, drift.drift_id)
+        if adopted is not None and adopted.resolution == Resolution.ADOPTED.value:
+            await conflicts.note(tx, [conflicts.of_drift(adopted, str(rule), location, pack_units=pack_units)])
     log.info("drift.adopted", listing=drift.channel_sku, words=words)
     return 1
 
@@ -308,17 +303,19 @@ async def by_hand(
                 return f"{drift.channel_sku} at {drift.channel} is written again; the drift closes when it shows"
             case How.ADOPT:
                 moved = await _decide_to_book(tx, drift)
-                wish = None if moved else _adoption(drift, listing, link)
+                wish, units = (None, 0) if moved else await leading.begin(tx, drift, listing, link)
     if wish is None:
         return await _book(database, drift, moved, book, is_live=mode == "live")
     outcome = await post(wish)
     if not isinstance(outcome, Done):
+        async with database.transaction() as tx:
+            await adoptions.give_up(tx, drift_id)
         raise CannotResolveError(f"the ledger did not take it: {outcome_in_words(outcome)}")
     async with database.transaction() as tx:
-        _, listing, _ = await _undecided(tx, drift_id)
-        await _end(tx, drift, listing, Resolution.ADOPTED)
-        if mode != "live":
-            await drifts.close(tx, drift_id)
+        drift, listing, _ = await _undecided(tx, drift_id)
+        after = straying.taken(listing, units)
+        await _end(tx, drift, after, Resolution.ADOPTED)
+        await adoptions.end(tx, drift_id, left=after.stray_units)
     short = f"; {outcome.units_short} promised units are short now" if isinstance(outcome, CountedShort) else ""
     return f"the ledger took {wish.delta_units:+d} {wish.sku} at {wish.location} from {drift.channel}{short}"
 
@@ -370,30 +367,10 @@ async def _undecided(tx: Transaction, drift_id: UUID) -> tuple[drifts.DriftRow, 
 async def _end(tx: Transaction, drift: drifts.DriftRow, listing: Listing, resolution: Resolution) -> None:
     at = await now(tx)
     # What was adopted is not written before it is planned: until then the desired figure is the old one.
-    is_adopted = resolution is Resolution.ADOPTED
-    after = end_suspense(listing) if is_adopted else _published_again(listing, at)
+    after = listing if resolution is Resolution.ADOPTED else _published_again(listing, at)
     await publishing.save(tx, [after], keeps_lease=True)
     await touched.mark(tx, [listing.sku])
     # Which states a channel keeps to itself is the connector's word, and no connector is open here.
     gathered = await evidence.gather(tx, [drift], silent_states={})
     kept = gathered[drift.drift_id]
     await drifts.decide(tx, {drift.drift_id: drifts.Decision(attribute(kept), kept)}, resolution)
-
-
-def _adoption(drift: drifts.DriftRow, listing: Listing, link: tuple[Location, int]) -> Adopt:
-    """What the ledger takes. Of a fall only what no order has explained meanwhile: that is what is in suspense."""
-    location, pack_units = link
-    # A fall is held back, all but the one that a write of ours did not make good.
-    is_held = drift.observed_units < drift.expected_units and drift.cause != Cause.LOST_WRITE.value
-    units = -listing.suspense_units if is_held else drift.observed_units - drift.expected_units
-    if units == 0:
-        raise CannotResolveError(
-            f"orders have explained {listing.channel_sku} meanwhile: nothing is left to adopt, and the drift closes"
-        )
-    return Adopt(
-        key=CommandKey(scope="drift", key=f"{drift.drift_id}:{drift.expected_units}:{drift.observed_units}"),
-        sku=listing.sku,
-        location=location,
-        delta_units=units * pack_units,
-        reason=f"drift at {drift.channel}: the channel is right",
-    )

@@ -11,6 +11,7 @@ from typing import Any
 
 from psycopg import Connection
 
+from oneshelf.simulation.counting import look_at_typed, untold
 from oneshelf.simulation.pool_auditor import broken, unshared
 from oneshelf.simulation.world import Known, World, sku_of
 
@@ -113,14 +114,15 @@ class Auditor:
             """
             select l.verified_version > 0 and l.suspense_units = 0, coalesce(b.available, 0),
                    coalesce((select shown = accounted and accounted_at < db_now() - interval '10 seconds'
-                             from stock_states s where s.channel = l.channel and s.channel_sku = l.channel_sku), false)
+                             from stock_states s where s.channel = l.channel and s.channel_sku = l.channel_sku), false),
+                   l.verified_version > 0
             from listings l left join balances b on b.sku = l.sku and b.location = 'BER'
             where l.channel = %s and l.channel_sku = %s
             """,
             (channel, channel_sku),
             prepare=True,
         ).fetchone()
-        return Known(*row) if row else Known(is_proved=False, available=0, is_accounted=False)
+        return Known(*row) if row else Known(is_proved=False, available=0, is_accounted=False, was_proved=False)
 
     def look(self) -> None:
         """After a change of the ledger. Raises ViolationError."""
@@ -130,6 +132,7 @@ class Auditor:
         for found in broken(self._session, self._world.shares) if self._world.shares else ():
             raise ViolationError(found)
         self._refuse_invented_orders()
+        look_at_typed(self._world, self._session)
         if self._world.is_guarded:
             self.look_at_channels()
 
@@ -323,6 +326,7 @@ class Auditor:
                     kind, 0
                 )
                 damaged[sku] += asked.body["units"] if kind in {"move", "return"} else 0
+        came.update(self._world.shape.typed.came(self._session, untold=untold(self._world)))
         shipped: Counter[str] = Counter()
         for sku, units, uncounted in self._session.execute(
             """

@@ -21,7 +21,8 @@ from typing import Any
 import msgspec
 
 from oneshelf.simulation.faults import BY_NAME, OFF, without
-from oneshelf.simulation.run import Outcome, live
+from oneshelf.simulation.outcome import Outcome
+from oneshelf.simulation.run import live
 from oneshelf.storage.embedded import EmbeddedPostgres
 from oneshelf.storage.migrate import migrate
 from oneshelf.telemetry import configure_logging

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
 from itertools import islice
 from random import Random
 
@@ -26,8 +24,10 @@ from oneshelf.simulation.honesty import Haste, Honesty, find_out
 from oneshelf.simulation.kernel import Kernel, SimulatedClock, StalledError
 from oneshelf.simulation.network import ENGINE_PORT, HOST, Network
 from oneshelf.simulation.node import PATIENCE, Node, turning_points
+from oneshelf.simulation.outcome import Outcome, drawn_mode
 from oneshelf.simulation.pool_auditor import drawn_shares
 from oneshelf.simulation.scenarios import SCENARIOS
+from oneshelf.simulation.shapes import HUB, drawn_shape, shape_of, switch, take
 from oneshelf.simulation.shops import CHANNELS, TIMING, WEBHOOK_SECRET, account, simulators
 from oneshelf.simulation.staged import Staged, heard_by_queue, put_twins_on_sale
 from oneshelf.simulation.world import LOCATION, OTHER_LOCATION, World
@@ -42,32 +42,10 @@ ACTIVE_S, SETTLE_S_MAX = 30.0, 900.0
 TWO_NODES_SHARE = 0.4
 # Of mode auto.
 GUARD_AT_UNITS = 6
-# To empty a listing, prove it and raise it takes most of a pooled day.
-GUARDED_LONGER = 3.0
+# To empty a listing, prove it and raise it takes most of a pooled day; so does it to follow another ruler.
+LONGER = 3.0
 # What a guarded SKU is not safe from.
 NOT_GUARDED = ("foreign_edit", "order_late")
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What came of a run. `violation` is empty where all held."""
-
-    seed: int
-    grades: dict[str, str]
-    mode: str = Mode.POOLED.value
-    violation: str = ""
-    trace: str = ""
-    events: int = 0
-    looks: int = 0
-    settled_s: float = 0.0
-    took_s: float = 0.0
-    orders: int = 0
-    commands: int = 0
-    crashes: int = 0
-    # Where a crash can make a difference: what was written is other than at the point before.
-    crash_points: list[int] = field(default_factory=list)
-    hits: Counter[tuple[str, str]] = field(default_factory=Counter)
-    sometimes: Counter[str] = field(default_factory=Counter)
 
 
 def live(  # noqa: PLR0913  # one run, and all that may be asked of it
@@ -80,6 +58,7 @@ def live(  # noqa: PLR0913  # one run, and all that may be asked of it
     scenario: str | Staged = "",
     crash_at: int | None = None,
     mode: str = "",
+    shape: str = "",
     lies: Collection[str] = (),
     is_probed: bool = False,
     is_hourly: bool = False,
@@ -91,6 +70,7 @@ def live(  # noqa: PLR0913  # one run, and all that may be asked of it
     `mode`: of all SKUs; default: drawn, and on some days an allocation plan with it. Of a guarded SKU no unit may be
     sold twice, so nobody but the engine changes what its listings show, no order is later than declared, and no unit
     is lost: nobody can promise these.
+    `shape`: of the shop, see `shapes.SHAPES`; default: drawn where the mode is.
     `lies`: switches of the Shopify simulator that are always on, so that it does not do what is declared; all that
     it shows is bought just as a write arrives there. `is_probed`: that was found out first.
     `is_hourly`: the engine gets into Shopify by tokens of an hour, and is told of what it subscribes to itself; the
@@ -102,7 +82,7 @@ def live(  # noqa: PLR0913  # one run, and all that may be asked of it
     chance = Random(f"{seed}:faults")  # noqa: S311  # repeatable, not a secret
     merchants = Random(f"{seed}:merchants")  # noqa: S311  # as above
     mix = dict(grades) if grades is not None else drawn(seed)
-    outcome = Outcome(seed, mix, mode or (play.mode if play else _drawn_mode(seed)))
+    outcome = Outcome(seed, mix, mode or (play.mode if play else drawn_mode(seed)), shape)
     if outcome.mode == Mode.GUARDED:
         mix.update(dict.fromkeys(NOT_GUARDED, OFF))
     if lies or any(mix.get(name, OFF) != OFF for name in ("foreign_edit", "order_rerouted")):
@@ -171,8 +151,14 @@ class _Run:
         self._channels = self._simulators(seed)
         self._world = World(str(seed), kernel, self._network, faults, self._channels)
         self._world.is_guarded = outcome.mode == Mode.GUARDED
-        if is_drawn:
+        if is_drawn and not outcome.shape:
             self._world.shares = drawn_shares(seed, list(self._channels))
+            if self._world.shares is None and HUB in self._channels:
+                outcome.shape = drawn_shape(seed)
+        self._world.shape = shape_of(outcome.shape)
+        if not self._world.shape.is_ordinary:
+            # A figure that is typed hides it.
+            faults.grades["silent_move"] = outcome.grades["silent_move"] = OFF
         self._world.is_honest = not honesty.lies
         self._world.is_compared &= "ignores_compare" not in honesty.lies
         self._auditor = Auditor(database.session, self._world)
@@ -180,7 +166,9 @@ class _Run:
         self._violation: ViolationError | None = None
 
     def _simulators(self, seed: int) -> dict[str, Simulator]:
-        kinds = self._play.channels if self._play else self._random.choice(CHANNELS)
+        # Who is to rule has to be there.
+        possible = [kinds for kinds in CHANNELS if not self._outcome.shape or HUB in kinds]
+        kinds = self._play.channels if self._play else self._random.choice(possible)
         made = simulators(kinds, seed, SimulatedClock(self._kernel), self._network)
         for name, simulator in made.items():
             if self._faults.strikes("channel_clock", name):
@@ -212,7 +200,8 @@ class _Run:
             if self._play:
                 await self._perform(self._play, crash_at)
             else:
-                await self._day(active_s * (GUARDED_LONGER if self._world.is_guarded else 1.0))
+                is_longer = self._world.is_guarded or not self._world.shape.is_ordinary
+                await self._day(active_s * (LONGER if is_longer else 1.0))
             if self._is_judged:
                 await self._settle()
         finally:
@@ -243,7 +232,11 @@ class _Run:
             simulator.switches.set(self._faults.switches(simulator.switches.names))
             if name == "shopify" and self._honesty.is_hourly:
                 simulator.switches.set({"subscription_dropped": DROPPED_SHARE})
+        switching = self._kernel.loop.create_task(self._switch())
         await self._sleep(active_s)
+        while not switching.done():
+            await self._sleep(1.0)
+        await switching
         self._faults.stop()
         self._network.before_request = None
         for simulator in self._channels.values():
@@ -251,10 +244,21 @@ class _Run:
             simulator.switches.set(dict.fromkeys(stopped, 0.0))
             simulator.grant()
 
+    async def _switch(self) -> None:
+        """Now and then somebody says anew who rules, while everybody goes on."""
+        if self._world.shape.is_switched:
+            clerk = self._clerk("architect")
+            await switch(clerk.connect(), self._world.shape, self._faults, self._outcome.seed)
+            await clerk.stop()
+
+    def _clerk(self, name: str) -> Node:
+        """Somebody at the database, whom no fault reaches."""
+        quiet = Faults(dict.fromkeys(self._outcome.grades, OFF), self._random)
+        return Node(name, self._kernel, self._database, self._network, quiet)
+
     async def _probe(self, simulator: ShopifySimulator) -> None:
         """Somebody tries the shop before anything is on sale, and every engine hears of it."""
-        quiet = Faults(dict.fromkeys(self._outcome.grades, OFF), self._random)
-        clerk = Node("prober", self._kernel, self._database, self._network, quiet)
+        clerk = self._clerk("prober")
         self._faults.are_resting = True
         clock = SimulatedClock(self._kernel)
         await find_out(clerk.connect(), clock, simulator, Channel("shopify"), pause_s=2.0)
@@ -290,8 +294,7 @@ class _Run:
         """The goods are named, the channels are stocked and connected, and live."""
         skus = list(self._play.goods) if self._play else [f"SKU-{n}" for n in range(self._random.randint(2, 5))]
         self._world.skus = skus
-        quiet = Faults(dict.fromkeys(self._outcome.grades, OFF), self._random)
-        clerk = Node("clerk", self._kernel, self._database, self._network, quiet)
+        clerk = self._clerk("clerk")
         async with clerk.connect().transaction() as tx:
             for place in (LOCATION, OTHER_LOCATION):
                 await catalog.add_location(tx, Location(place))
@@ -318,13 +321,18 @@ class _Run:
                 self._faults.saw("a plan shares all SKUs among the channels")
                 plan = plan_of(Scope(), self._world.shares.stated())
                 await allocations.put(tx, plan.scope, plan, actor="world")
+        if self._world.shape.is_hub:
+            await take(clerk.connect(), self._world.shape)
+            self._faults.saw("a channel rules")
         await clerk.stop()
 
     def _shown(self, channel: str) -> int:
         """What a listing shows before anything happens."""
         if self._play and channel in self._play.shown:
             return self._play.shown[channel]
-        return self._random.randint(0, 0 if self._world.is_guarded else 4)
+        units = self._random.randint(0, 0 if self._world.is_guarded else 4)
+        # What the one that rules shows at the start is to be counted in first, by a person who goes live.
+        return 0 if self._world.shape.is_hub and channel == HUB else units
 
     def _look(self) -> None:
         if self._violation is None:
@@ -378,9 +386,3 @@ class _Run:
                     outcome.hits[fault, name] += count
                 else:
                     outcome.sometimes[f"{name}: {fault}"] += count
-
-
-def _drawn_mode(seed: int) -> str:
-    return Random(f"{seed}:mode").choice(  # noqa: S311  # as above
-        (Mode.POOLED.value, Mode.POOLED.value, Mode.GUARDED.value, Mode.GUARDED.value, Mode.AUTO.value)
-    )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from oneshelf.simulation.run import Outcome, live
+from oneshelf.simulation.outcome import Outcome
+from oneshelf.simulation.run import live
 from oneshelf.simulation.scenarios import SCENARIOS
 from oneshelf.simulation.scene import MISSED
 

@@ -16,11 +16,13 @@ import msgspec
 from oneshelf.connectors.shopify.simulator import ShopifySimulator
 from oneshelf.connectors.shopify.simulator_shop import KEPT_STATES
 from oneshelf.sdk.simulator import BookOrder, Simulator
+from oneshelf.simulation.counting import counts
 from oneshelf.simulation.faults import Faults
 from oneshelf.simulation.kernel import Kernel
 from oneshelf.simulation.network import ENGINE_PORT, HOST, Network
 from oneshelf.simulation.node import Node
 from oneshelf.simulation.pool_auditor import Shares
+from oneshelf.simulation.shapes import HUB, Shape
 
 LOCATION, OTHER_LOCATION = "BER", "HAM"
 SHOPIFY, AMAZON, EBAY = "shopify", "amazon", "ebay"
@@ -64,11 +66,15 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the engine knows of a listing. `is_accounted`: of its other stock states, and has done for a while."""
+    """What the engine knows of a listing. `is_accounted`: of its other stock states, and has done for a while.
+
+    `is_proved`: and nothing is held back. `was_proved`: ever.
+    """
 
     is_proved: bool
     available: int
     is_accounted: bool
+    was_proved: bool
 
 
 def sku_of(merchant_sku: str) -> str:
@@ -99,13 +105,15 @@ class World:
         self.is_guarded = False
         # How the channels share every SKU; None: each shows all there is.
         self.shares: Shares | None = None
+        # Who rules: the engine, unless it is said otherwise.
+        self.shape = Shape()
         # Whether all channels do what their connectors declare.
         self.is_honest = True
         # Whether a channel compares what is written with what it shows.
         self.is_compared = "shopify" in channels
         # What merchants have moved from sale: (SKU, the shop's state) -> units.
         self.kept: Counter[tuple[str, str]] = Counter()
-        self.known: Callable[[str, str], Known] = lambda _channel, _listing: Known(False, 0, False)
+        self.known: Callable[[str, str], Known] = lambda _channel, _listing: Known(False, 0, False, False)
         self._merchant = Random(f"{seed}:merchant")  # noqa: S311  # as above
         self._held: list[str] = []
         self._people: list[asyncio.Task[object]] = []
@@ -117,6 +125,8 @@ class World:
             self._go(self._shoppers(name))
         for _ in range(CLERKS):
             self._go(self._warehouse())
+        if not self.is_guarded and not self.shape.is_ordinary:
+            self._go(counts(self, self._merchant))
 
     async def buy_early(self) -> None:
         """Somebody buys between the connection of a channel and the first start of the engine."""
@@ -164,7 +174,9 @@ class World:
                 self.network.later(random.uniform(*REVOKED_S), lambda: _granted(simulator))
             if self.faults.strikes("foreign_edit", name):
                 edited = random.choice(simulator.listings())
-                self.edit(name, edited.channel_sku, max(0, edited.units + random.choice((-3, -1, 1, 2, 5))))
+                # Where figures are typed to be true, somebody sees to it that they are.
+                if not (name == HUB and self.shape.is_hub):
+                    self.edit(name, edited.channel_sku, max(0, edited.units + random.choice((-3, -1, 1, 2, 5))))
             if isinstance(simulator, ShopifySimulator) and self.faults.strikes("silent_move", name):
                 self._move_silently(name, simulator)
             if self.faults.strikes("unit_returned", name):

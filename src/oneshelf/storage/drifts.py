@@ -22,8 +22,11 @@ from oneshelf.storage.listings import ListingKey
 COLUMNS = """
     d.drift_id, d.channel, d.channel_sku, d.sku, d.cause, d.expected_units, d.observed_units, d.opened_at,
     d.resolved_at, d.resolution, d.explained_by, d.heal_count, d.waiting_for, d.wait_until, d.booking_count,
+    d.adopted_units,
     coalesce((select l.suspense_units from listings l
-              where l.channel = d.channel and l.channel_sku = d.channel_sku), 0) as suspense_units
+              where l.channel = d.channel and l.channel_sku = d.channel_sku), 0) as suspense_units,
+    coalesce((select l.risen_units - l.suspense_units from listings l
+              where l.channel = d.channel and l.channel_sku = d.channel_sku), 0) as stray_units
 """
 # Orders are looked for that come this late: a payment may take three weeks, and longer is not remembered anyway.
 EXPLAINED_LATE_DAYS = 35
@@ -33,6 +36,8 @@ class DriftRow(NamedTuple):
     """A drift as a person reads it. `waiting_for`: why the engine does nothing more by itself; empty: it goes on.
 
     `booking_count`: how often units were moved in the ledger for it. `suspense_units`: what its listing holds back now.
+    `adopted_units`: what the ledger is taking or has taken of the listing for it; None: nothing.
+    `stray_units`: by how many units the listing has strayed now, see `domain.straying`.
     """
 
     drift_id: UUID
@@ -50,7 +55,9 @@ class DriftRow(NamedTuple):
     waiting_for: str = ""
     wait_until: datetime | None = None
     booking_count: int = 0
+    adopted_units: int | None = None
     suspense_units: int = 0
+    stray_units: int = 0
 
     @property
     def key(self) -> ListingKey:
@@ -136,7 +143,8 @@ async def open_all(tx: Transaction, found: Sequence[tuple[UUID, DriftFound]], *,
             on conflict (channel, channel_sku) where resolved_at is null do update set
                 cause = excluded.cause, expected_units = excluded.expected_units,
                 observed_units = excluded.observed_units, resolution = '', waiting_for = '', attributed_at = null,
-                booked_at = null
+                booked_at = null,
+                adopted_units = case when drifts.resolution = '' then drifts.adopted_units end
             """,
             {
                 "at": at,
@@ -154,20 +162,29 @@ async def open_all(tx: Transaction, found: Sequence[tuple[UUID, DriftFound]], *,
 async def close_verified(tx: Transaction, keys: Collection[ListingKey], *, at: datetime) -> int:
     """These listings were just verified: drifts of those that show the desired figure are over. Returns how many.
 
-    So is one for which the ledger has moved its units: the channel was right, whatever is desired by now.
+    So is one for which the ledger has moved its units: the channel was right, whatever is desired by now. What has
+    strayed is nobody's then.
     A fall whose units are no longer in suspense, and which nobody decided upon, was explained by an order.
     """
     ordered = sorted(keys)
     cursor = await tx.execute(
         """
-        update drifts d set resolved_at = %(at)s, waiting_for = '',
-            resolution = case when d.resolution <> '' then d.resolution
-                              when d.cause = %(unknown)s then %(explained)s else %(vanished)s end,
-            cause = case when d.resolution = '' and d.cause = %(unknown)s then %(unseen_order)s else d.cause end
-        from unnest(%(channels)s::text[], %(channel_skus)s::text[]) as seen (channel, channel_sku)
-        join listings l on l.channel = seen.channel and l.channel_sku = seen.channel_sku
-        where d.channel = seen.channel and d.channel_sku = seen.channel_sku and d.resolved_at is null
-          and l.suspense_units = 0 and (l.verified_units = l.desired_units or d.booked_at is not null)
+        with over as (
+            update drifts d set resolved_at = %(at)s, waiting_for = '',
+                resolution = case when d.resolution <> '' then d.resolution
+                                  when d.cause = %(unknown)s then %(explained)s else %(vanished)s end,
+                cause = case when d.resolution = '' and d.cause = %(unknown)s then %(unseen_order)s else d.cause end
+            from unnest(%(channels)s::text[], %(channel_skus)s::text[]) as seen (channel, channel_sku)
+            join listings l on l.channel = seen.channel and l.channel_sku = seen.channel_sku
+            where d.channel = seen.channel and d.channel_sku = seen.channel_sku and d.resolved_at is null
+              and l.suspense_units = 0 and (l.verified_units = l.desired_units or d.booked_at is not null)
+            returning d.channel, d.channel_sku
+        ), forgotten as (
+            update listings l set risen_units = 0, strayed_at = null from over
+            where l.channel = over.channel and l.channel_sku = over.channel_sku
+              and (l.risen_units <> 0 or l.strayed_at is not null)
+        )
+        select count(*) from over
         """,
         {
             "at": at,
@@ -179,7 +196,8 @@ async def close_verified(tx: Transaction, keys: Collection[ListingKey], *, at: d
             "channel_skus": [channel_sku for _, channel_sku in ordered],
         },
     )
-    return cursor.rowcount
+    row = await cursor.fetchone()
+    return int(row[0]) if row else 0
 
 
 async def claim_undecided(tx: Transaction, *, limit: int) -> list[DriftRow]:

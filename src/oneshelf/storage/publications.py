@@ -80,12 +80,12 @@ async def lock_for_planning(tx: Transaction, skus: Collection[Sku]) -> list[Plan
     return [
         Plannable(
             listing=listing_from_row(row),
-            location=Location(row[37]),
-            pack_units=row[38],
-            suspense_version=row[39],
-            is_live=row[40],
-            is_watched=row[41],
-            is_drifting=row[42],
+            location=Location(row[39]),
+            pack_units=row[40],
+            suspense_version=row[41],
+            is_live=row[42],
+            is_watched=row[43],
+            is_drifting=row[44],
             components=bundles.get(row[2], ()),
         )
         for row in found

@@ -20,7 +20,7 @@ LISTING_COLUMNS = """
     l.op_id, l.op_units, l.op_expected, l.op_net, l.op_tries,
     l.suspect_units, l.suspect_belief, l.suspect_net, l.suspect_at, l.may_anchor, l.look_at, l.next_at,
     l.op_rights, l.op_is_strict, l.turnover_units, l.suspect_turnover,
-    l.turnover_at, l.feed_id
+    l.turnover_at, l.feed_id, l.risen_units, l.strayed_at
 """
 
 
@@ -63,6 +63,8 @@ def listing_from_row(row: Sequence[Any]) -> Listing:
         look_at=row[29],
         next_at=row[30],
         feed_id=row[36],
+        risen_units=row[37],
+        strayed_at=row[38],
     )
 
 
@@ -179,6 +181,8 @@ _SAVED: Mapping[str, str] = {
     "base_units": "bigint",
     "base_net": "bigint",
     "suspense_units": "bigint",
+    "risen_units": "bigint",
+    "strayed_at": "timestamptz",
     "op_id": "uuid",
     "op_units": "bigint",
     "op_expected": "bigint",
