@@ -24,9 +24,9 @@ _COLUMNS = """
     (select extract(epoch from db_now() - min(d.queued_at))::float8 from deliveries d
      where d.endpoint = p.endpoint and d.given_up_at is null) as oldest_s
 """
-# owner -> what is sealed for it, the newest last.
+# owner -> what is sealed for it, the newest first.
 _SECRETS = """
-    coalesce((select json_object_agg(s.owner, s.sealed order by s.number) from endpoint_secrets s
+    coalesce((select json_object_agg(s.owner, s.sealed order by s.number desc) from endpoint_secrets s
               where s.endpoint = p.endpoint and (s.expires_at is null or s.expires_at > db_now())), '{}')
 """
 _SIGNING = "signing"
@@ -185,7 +185,7 @@ def keys_of(keyring: Keyring, stored: Mapping[str, Mapping[str, str]]) -> list[s
     """What is signed with, newest first. Never shown, never logged. Raises KeyMissingError or ConfigurationError."""
     return [
         secret_keys.opened(keyring, values, table=secret_keys.SIGNING, channel=owner)[_SIGNING]
-        for owner, values in reversed(stored.items())
+        for owner, values in stored.items()
     ]
 
 
