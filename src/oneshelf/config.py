@@ -83,6 +83,7 @@ class Settings(BaseSettings):
         repr=False,
         description="Who takes traces by OTLP over HTTP, such as http://collector:4318. Empty: as OTEL_… says.",
     )
+    tour: bool = Field(default=False, description="The guided tour of the demo on the pages.")
     second_factor: str = Field(
         default="nobody",
         pattern="^(nobody|admins|everybody)$",

@@ -82,7 +82,10 @@ async def _run(settings: Settings, listener: socket.socket, on_ready: Ready) -> 
             engine.supervisor.watched, engine.supervisor.outgoing = watched, outgoing
             engine.supervisor.give_traces = give_traces
             engine.application.state.engine = replace(
-                engine.application.state.engine, outgoing=outgoing, second_factor=settings.second_factor
+                engine.application.state.engine,
+                outgoing=outgoing,
+                second_factor=settings.second_factor,
+                shows_tour=settings.tour,
             )
             address, link = _address(settings.host, listener), await _first_link(database)
 
