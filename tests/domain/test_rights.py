@@ -178,3 +178,32 @@ def test_no_raise_takes_more_than_is_free_and_it_comes_to_rest(all_: list[Seller
         now = after
     else:
         raise AssertionError(f"still moving: {now}")
+
+
+def test_the_last_unit_of_one_sku_does_not_wait_for_a_listing_of_another() -> None:
+    compared, blind = seller(5, weight=Fraction(9)), seller(3, weight=Fraction(6), is_blind=True)
+    lids = {"full": seller(9, needs={LID: 1}), "empty": seller(0, needs={LID: 1})}
+    figures = desired({"compared": compared, "blind": blind, **lids}, {MUG: 9, LID: 9})
+    assert (figures["compared"], figures["blind"]) == (6, 3)
+    assert figures["full"] < 9, "it is cut for the empty one"
+
+
+of_mugs = st.builds(
+    seller,
+    st.integers(0, 9),
+    standing=st.sampled_from([OPEN, OPEN, WAITING]),
+    weight=st.integers(1, 5).map(Fraction),
+    is_blind=st.booleans(),
+)
+
+
+@given(
+    st.lists(of_mugs, min_size=1, max_size=4), st.lists(of_mugs, max_size=4), st.integers(0, 30), st.integers(0, 30)
+)
+def test_what_shares_no_unit_is_planned_alike_together_and_apart(
+    mugs: list[Seller], others: list[Seller], mug_units: int, lid_units: int
+) -> None:
+    of_mug = {("mug", place): one for place, one in enumerate(mugs)}
+    of_lid = {("lid", place): replace(one, needs={LID: 1}) for place, one in enumerate(others)}
+    together = desired({**of_mug, **of_lid}, {MUG: mug_units, LID: lid_units})
+    assert together == {**desired(of_mug, {MUG: mug_units}), **desired(of_lid, {LID: lid_units})}

@@ -77,6 +77,25 @@ def test_a_write_without_an_answer_that_does_show_is_proved_by_it() -> None:
     assert (done.listing.belief, done.listing.rights, done.listing.phase) == (4, 4, Phase.IDLE)
 
 
+def test_units_moved_after_a_write_without_an_answer_do_not_make_it_undone() -> None:
+    """Written from 5 to 7; two of them are set aside at the shop, so it shows 5 all the same."""
+    told = seen(unanswered(5, 7), 5).listing
+    assert known(told).verdict is Verdict.NOT_WRITTEN
+    done = weigh(told, recently_sent=(), now=LATE, terms=COMPARING, moved_units=2)
+    assert done.drift is not None
+    assert (done.drift.expected_units, done.drift.observed_units) == (7, 5)
+    assert (done.listing.belief, done.listing.suspense_units, done.listing.operation) == (5, 2, None)
+    unmoved = weigh(told, recently_sent=(), now=LATE, terms=COMPARING, moved_units=1)
+    assert unmoved.verdict is Verdict.NOT_WRITTEN, "one unit more in another state explains nothing of it"
+
+
+def test_units_moved_back_on_sale_after_a_write_without_an_answer_do_not_make_it_undone() -> None:
+    told = seen(unanswered(7, 5), 7).listing
+    done = weigh(told, recently_sent=(), now=LATE, terms=COMPARING, moved_units=-2)
+    assert done.drift is not None
+    assert (done.drift.expected_units, done.drift.observed_units, done.listing.belief) == (5, 7, 7)
+
+
 def test_as_long_as_a_copy_may_be_under_way_the_old_figure_proves_nothing() -> None:
     unknown = unanswered(10, 4)
     assert seen(unknown, 10, at=NOW + timedelta(seconds=59)).verdict is Verdict.NOT_YET

@@ -10,7 +10,15 @@ from typing import assert_never
 
 from oneshelf.domain.drift import Cause
 from oneshelf.domain.listing import Event, Listing, Operation, Phase, Suspicion, Terms, after
-from oneshelf.domain.settling import Settlement, is_over, is_strict, may_be_older, moved_since, settle
+from oneshelf.domain.settling import (
+    Settlement,
+    is_over,
+    is_strict,
+    may_be_older,
+    moved_since,
+    settle,
+    was_written_and_moved,
+)
 from oneshelf.errors import InvariantError
 
 
@@ -150,19 +158,23 @@ def read(  # noqa: PLR0913  # what was read, and when
     return Read(listing, verdict, drift)
 
 
-def weigh(listing: Listing, *, recently_sent: Collection[int], now: datetime, terms: Terms) -> Read:
+def weigh(
+    listing: Listing, *, recently_sent: Collection[int], now: datetime, terms: Terms, moved_units: int = 0
+) -> Read:
     """Judge a suspicion once all orders that could explain it have been posted.
 
     The reading was taken on a belief from which orders were still missing. Each that was posted since, and each
     cancellation, may have been in it or not: a figure that some of them make is explained.
-    `recently_sent`: figures of earlier writes, of which a queueing channel may apply one late.
+    `recently_sent`: figures of earlier writes, of which a queueing channel may apply one late. `moved_units`: so many
+    more lay in other stock states when it was read than are accounted for.
     """
     suspicion = listing.suspicion
     if suspicion is None:
         raise InvariantError(f"{listing.channel_sku}: nothing to weigh")
     if listing.belief is None:
         return Read(replace(listing, suspicion=None, may_anchor=True, look_at=now), Verdict.SEEN)
-    if is_strict(listing) and (settled := _settled(listing, suspicion, now=now, terms=terms)):
+    is_moved = was_written_and_moved(listing, suspicion, terms, moved_units=moved_units)
+    if is_strict(listing) and not is_moved and (settled := _settled(listing, suspicion, now=now, terms=terms)):
         return settled
     belief_now = _expected(listing)
     taken, given_back = moved_since(listing, suspicion)
@@ -177,7 +189,7 @@ def weigh(listing: Listing, *, recently_sent: Collection[int], now: datetime, te
     highest = _adopt(listing, suspicion.units, net=max(suspicion.net, listing.net_units))
     if _has_crossed(listing, suspicion.units, terms):
         return Read(rewrite(highest, now=now), Verdict.CROSSED_WRITE)
-    if operation is not None:
+    if operation is not None and not is_moved:
         unwritten = operation.expected - operation.units
         # Such a fall is held back below.
         may_be_lost = not (is_certain and suspicion.units < belief_now)

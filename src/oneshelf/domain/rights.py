@@ -98,7 +98,7 @@ def desired(sellers: Mapping[Key, Seller], available: Mapping[Sku, int]) -> dict
         _raise(key, figures, sellers[key], shares[key], room)
     for key in sorted(shares, key=lambda key: -sellers[key].weight):
         # The rest of a pack, or what others may not show: nobody else is going to ask for it.
-        if not lacking and not _has_waiting(key, sellers):
+        if key not in lacking and not _is_near(key, lacking, sellers) and not _has_waiting(key, sellers):
             _raise(key, figures, sellers[key], sellers[key].cap, room)
     return figures
 

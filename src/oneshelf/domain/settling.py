@@ -8,6 +8,7 @@ itself can be the new anchor, and only where no order was posted since it was re
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -74,6 +75,22 @@ def settle(listing: Listing, operation: Operation, suspicion: Suspicion, terms: 
     if written or unwritten:
         return Settlement.ANCHORED
     return Settlement.NEITHER
+
+
+def was_written_and_moved(listing: Listing, suspicion: Suspicion, terms: Terms, *, moved_units: int) -> bool:
+    """Whether a write shows that seems not to be applied: `moved_units` were moved between sale and other states since.
+
+    Both outcomes fit the figure. That units appear in another state and come from nowhere is what fits less; and to
+    write once more would sell them.
+    """
+    operation = listing.operation
+    if not moved_units or operation is None or not is_strict(listing):
+        return False
+    as_if_on_sale = replace(suspicion, units=suspicion.units + moved_units)
+    return (
+        settle(listing, operation, suspicion, terms) is Settlement.NOT_WRITTEN
+        and settle(listing, operation, as_if_on_sale, terms) is Settlement.WRITTEN
+    )
 
 
 def _net_when_read(listing: Listing, suspicion: Suspicion, operation: Operation) -> tuple[int, int]:

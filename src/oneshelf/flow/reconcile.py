@@ -167,8 +167,15 @@ async def weigh_suspicions(database: Database, channel: OpenChannel, clock: Cloc
         at = await now(tx)
         since = at - timedelta(seconds=LATE_WRITE_DEADLINES * channel.capability.apply_s)
         sent = await publications.sent_since(tx, [listing.key for listing in suspicious], since=since)
+        seen = await stock_states.read(tx, [listing.key for listing in suspicious])
         reads = [
-            weigh(listing, recently_sent=sent.get(listing.key, ()), now=at, terms=channel.terms)
+            weigh(
+                listing,
+                recently_sent=sent.get(listing.key, ()),
+                now=at,
+                terms=channel.terms,
+                moved_units=_moved(listing, seen.get(listing.key)),
+            )
             for listing in suspicious
         ]
         await publishing.save(tx, [done.listing for done in reads])
@@ -178,6 +185,14 @@ async def weigh_suspicions(database: Database, channel: OpenChannel, clock: Cloc
         )
         await _open_drifts(tx, reads, clock, at)
     return len(reads)
+
+
+def _moved(listing: Listing, seen: stock_states.SeenStates | None) -> int:
+    """Units that lay in other states by the suspicious reading, beyond what is accounted for."""
+    suspicion = listing.suspicion
+    if seen is None or suspicion is None or seen.shown_at > suspicion.seen_at:
+        return 0
+    return sum(seen.shown.values()) - sum(seen.accounted.values())
 
 
 async def _record(tx: Transaction, channel: OpenChannel, part: Part) -> None:

@@ -362,6 +362,7 @@ class Auditor:
         free = dict(self._session.execute("select sku, available from balances where location = 'BER' and version > 0"))
         guarded = {sku for (sku,) in self._session.execute("select sku from skus where is_guarded")}
         offered: Counter[str] = Counter()
+        idle: Counter[str] = Counter()
         for channel, channel_sku, sku, desired, verified, phase in self._session.execute(
             "select channel, channel_sku, sku, desired_units, verified_units, phase from listings"
         ):
@@ -369,6 +370,8 @@ class Auditor:
             if sku not in free:
                 continue  # Nothing of it was ever counted, so nothing is said of it.
             offered[sku] += shown or 0
+            # Who has to be emptied first, for a unit or two on top of many, is not.
+            idle[sku] += 0 if channel == "shopify" and self._world.is_compared else max(1, (shown or 0) // 4)
             wanted = desired if sku in guarded or self._world.shares else free.get(sku, 0)
             if not shown == desired == verified == wanted or phase not in {"idle", "accepted"}:
                 yield (
@@ -381,9 +384,8 @@ class Auditor:
                 yield from unshared(self._world.shares, sku=sku, offered=offered[sku], free=free[sku])
             guarded &= free.keys() if self._world.shares.sells_all else set()
         for sku in guarded & free.keys():
-            # Who has to be emptied first, for a unit or two on top of many, is not.
             left = free[sku] - offered[sku]
-            # Where each has a pool, nobody else takes these.
-            idle = len(self._world.channels) if self._world.shares else 0 if self._world.is_compared else 1
-            if left < 0 or left > (idle and max(idle, offered[sku] // 4)):
+            most = 0 if self._world.is_compared else max(1, offered[sku] // 4)
+            # Where each has a pool, nobody else takes what one leaves.
+            if left < 0 or left > (idle[sku] if self._world.shares else most):
                 yield f"{sku} is guarded: {offered[sku]} are offered, {free[sku]} are free"

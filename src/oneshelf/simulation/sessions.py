@@ -25,7 +25,8 @@ from psycopg.pq import ConnStatus, ExecStatus, PGconn, PipelineStatus, Transacti
 # The same plan whenever it is made, so that rows come in the same order whatever a session has done before.
 _OPTIONS = "-c timezone=UTC -c deadlock_timeout=1ms -c plan_cache_mode=force_generic_plan"
 _GONE_MS = 10_000
-_AS_NEW = b"rollback; reset all; select pg_advisory_unlock_all(); begin"
+# Apart: what is asked before a `begin` in one message belongs to its transaction.
+_AS_NEW = (b"rollback; reset all; select pg_advisory_unlock_all()", b"begin")
 
 # What a session is told once it has changed the ledger.
 CHANGED = "changed"
@@ -76,7 +77,8 @@ class Session:
         self.prepared = _Lasting()
         if self.pgconn.status != ConnStatus.OK:
             raise psycopg.OperationalError(self.pgconn.get_error_message())
-        self.pgconn.exec_(_AS_NEW)
+        for command in _AS_NEW:
+            self.pgconn.exec_(command)
         self.pgconn.nonblocking = 1
         self._process = _process_behind(self.pgconn)
         self._is_stopped = False
@@ -104,7 +106,9 @@ class Session:
         }:
             return False
         pgconn.nonblocking = 0
-        is_done = pgconn.exec_(_AS_NEW).status == ExecStatus.COMMAND_OK
+        is_done = all(
+            pgconn.exec_(command).status in {ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK} for command in _AS_NEW
+        )
         pgconn.nonblocking = 1
         return is_done
 
