@@ -197,9 +197,7 @@ of_mugs = st.builds(
 )
 
 
-@given(
-    st.lists(of_mugs, min_size=1, max_size=4), st.lists(of_mugs, max_size=4), st.integers(0, 30), st.integers(0, 30)
-)
+@given(st.lists(of_mugs, min_size=1, max_size=4), st.lists(of_mugs, max_size=4), st.integers(0, 30), st.integers(0, 30))
 def test_what_shares_no_unit_is_planned_alike_together_and_apart(
     mugs: list[Seller], others: list[Seller], mug_units: int, lid_units: int
 ) -> None:

@@ -33,7 +33,8 @@ def link(text: str, rel: str) -> str:
 
 
 async def test_it_leads_from_page_to_page_and_back(shop: Shop) -> None:
-    address, seen = "/", []
+    address = "/"
+    seen: list[str] = []
     while address:
         text = await shown(shop, address)
         assert f"{len(seen) + 1} of {len(STOPS)}" in text

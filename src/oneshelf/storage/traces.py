@@ -46,7 +46,10 @@ async def untold(tx: Transaction, *, limit: int) -> list[Journey]:
     if not orders:
         return []
     legs = await _legs(tx, [(row[0], row[1]) for row in orders], since=min(row[5] for row in orders))
-    return [Journey(*row, at, tuple(legs[row[0], row[1]])) for row in orders]
+    return [
+        Journey(channel, order_id, placed, seen, read, posted, is_polled, at, tuple(legs[channel, order_id]))
+        for channel, order_id, placed, seen, read, posted, is_polled in orders
+    ]
 
 
 async def _legs(tx: Transaction, keys: Collection[OrderKey], *, since: datetime) -> dict[OrderKey, list[Leg]]:

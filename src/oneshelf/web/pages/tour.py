@@ -77,7 +77,7 @@ class Tour(NamedTuple):
     stop: Stop | None
 
     @property
-    def count(self) -> int:
+    def stop_count(self) -> int:
         return len(STOPS)
 
     @property
