@@ -14,9 +14,9 @@ from oneshelf.storage.database import Database
 from oneshelf.telemetry import get_logger
 
 # As many are looked at, so that a few that stand still hold up no other.
-LOOKED_AT_MAX = 1_000
+LOOKED_AT_MAX = 500
 BATCH = 200
-EVERY_S = 1.0
+EVERY_S = 2.0
 # Longer than it may take to give a batch away.
 LEASE_S = 60.0
 
