@@ -115,6 +115,23 @@ def test_while_a_write_is_not_proved_nobody_is_said_to_have_edited_the_figure() 
     assert attribute(replace(FALL, readings=(seen,), writes=(proved, afterwards))).cause is Cause.FOREIGN_EDIT
 
 
+def test_a_write_without_an_answer_may_be_applied_after_a_newer_one() -> None:
+    seen = SeenReading(at=NOON + timedelta(minutes=2), units=FALL.observed_units, believed=5, source="reconcile")
+    lost = RecentWrite(units=FALL.observed_units, sent_at=NOON, accepted_at=None, verified_at=None)
+    newer = RecentWrite(
+        units=FALL.expected_units,
+        sent_at=NOON + timedelta(seconds=9),
+        accepted_at=NOON + timedelta(seconds=9),
+        verified_at=NOON + timedelta(seconds=12),
+    )
+    found = attribute(replace(FALL, readings=(seen,), writes=(lost, newer)))
+    assert (found.cause, "12:00:00" in found.why) == (Cause.UNKNOWN, True)
+    another = replace(lost, units=FALL.observed_units + 1)
+    assert attribute(replace(FALL, readings=(seen,), writes=(another, newer))).cause is Cause.FOREIGN_EDIT
+    answered = replace(lost, accepted_at=NOON)
+    assert attribute(replace(FALL, readings=(seen,), writes=(answered, newer))).cause is Cause.FOREIGN_EDIT
+
+
 def test_healing_is_bounded() -> None:
     lost = Cause.LOST_WRITE
     assert not why_a_person(lost, heal_count=HEALS_MAX - 1, same_count=0, is_fall=False)

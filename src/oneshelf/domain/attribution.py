@@ -131,6 +131,10 @@ def attribute(evidence: Evidence) -> Attribution:
             "orders before or after, nobody can tell"
         )
         return Attribution(cause=Cause.UNKNOWN, why=why)
+    late = _unanswered_write(evidence)
+    if late is not None:
+        why = f"a write of {late.units} got no answer at {late.sent_at:%H:%M:%S}, and may have been applied late"
+        return Attribution(cause=Cause.UNKNOWN, why=why)
     if found is Cause.UNKNOWN and evidence.observed_units > evidence.expected_units:
         why = "a write was under way when this was read: sales may lie before it and their cancellations after it"
         return Attribution(cause=Cause.UNKNOWN, why=why)
@@ -156,6 +160,15 @@ def _unproved_write(evidence: Evidence) -> RecentWrite | None:
     if last is None or (last.verified_at is not None and last.verified_at <= at):
         return None
     return last
+
+
+def _unanswered_write(evidence: Evidence) -> RecentWrite | None:
+    """A write of the very figure that is shown, which went out before it was read and was never answered."""
+    if not evidence.readings:
+        return None
+    at = evidence.readings[-1].at
+    unanswered = (one for one in evidence.writes if one.accepted_at is None and one.verified_at is None)
+    return next((one for one in unanswered if one.units == evidence.observed_units and one.sent_at < at), None)
 
 
 def explained_by_orders(evidence: Evidence) -> Attribution | None:

@@ -88,12 +88,18 @@ _READINGS = f"""
     ) as seen order by d.drift_id, seen.at
 """
 
+# Figures that were published, and what was sent without an answer, zeroes before a raise among them.
 _WRITES = f"""
     select d.drift_id, sent.* from ({_WANTED}) as d cross join lateral (
-        select p.units, p.sent_at, p.accepted_at, p.verified_at from publications p
-        where p.channel = d.channel and p.channel_sku = d.channel_sku and p.sku = d.sku and p.sent_at is not null
-        order by p.version desc limit %(limit)s
-    ) as sent order by d.drift_id, sent.sent_at
+        (select p.units, p.sent_at, p.accepted_at, p.verified_at from publications p
+         where p.channel = d.channel and p.channel_sku = d.channel_sku and p.sku = d.sku and p.sent_at is not null
+         order by p.version desc limit %(limit)s)
+        union
+        (select w.units, w.sent_at, null, null from lost_writes w
+         where w.channel = d.channel and w.channel_sku = d.channel_sku
+           and w.sent_at > d.opened_at - make_interval(secs => %(before_s)s)
+         order by w.sent_at desc limit %(limit)s)
+    ) as sent order by d.drift_id, sent.sent_at, sent.units
 """
 
 # Of a bundle's line there is a row for each component; it took the bundle off the listing once. Clocks differ by 5 s.

@@ -246,6 +246,29 @@ async def save(tx: Transaction, listings: Iterable[Listing], *, keeps_lease: boo
         """,
         {name: [row[name] for row in rows] for name in ("channel", "channel_sku")},
     )
+    await _keep_lost(tx, [listing for listing in ordered if listing.phase is Phase.UNKNOWN])
+
+
+async def _keep_lost(tx: Transaction, listings: Sequence[Listing]) -> None:
+    """Remember the writes without an answer: they may be applied when nobody waits for them any more."""
+    if not listings:
+        return
+    await tx.execute(
+        """
+        insert into lost_writes (op_id, channel, channel_sku, units, sent_at)
+        select l.op_id, l.channel, l.channel_sku, l.op_units, l.sent_at
+        from listings l
+        join unnest(%(channels)s::text[], %(channel_skus)s::text[]) as lost (channel, channel_sku)
+          on l.channel = lost.channel and l.channel_sku = lost.channel_sku
+        where l.op_id is not null and l.sent_at is not null
+        order by l.channel, l.channel_sku
+        on conflict do nothing
+        """,
+        {
+            "channels": [listing.channel for listing in listings],
+            "channel_skus": [listing.channel_sku for listing in listings],
+        },
+    )
 
 
 def _row(listing: Listing) -> dict[str, object]:
