@@ -5,6 +5,7 @@ BIN := .venv/bin
 ARGS ?=
 # One more than cores: many tests wait for engines that run as programs.
 WORKERS ?= 3
+EXAMPLES ?= 100
 SEEDS ?= 1-8
 STEPS ?= 1000000
 
@@ -42,6 +43,10 @@ demos: ready-to-run ## the demo with ten seeds, one after the other; what came o
 .PHONY: simulate
 simulate: ready-to-test ## the long proofs: ledgers, kills, races, days under faults (SEEDS=1-8 STEPS=1000000 ARGS="--help")
 	@PYTHONPATH=tests:. $(BIN)/python -m simulation --seeds $(SEEDS) --steps $(STEPS) --workers $(WORKERS) $(ARGS)
+
+.PHONY: schema
+schema: ready-to-test ## draw many more requests from /openapi.json than "make test" does (EXAMPLES=100 for each route and kind)
+	ONESHELF_SCHEMA_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -n $(WORKERS) --dist worksteal tests/web/bad_input/test_schema.py $(ARGS)
 
 .PHONY: evidence
 evidence: ready-to-test ## write docs/explanation/evidence.md from the reports of the last simulations

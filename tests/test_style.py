@@ -80,7 +80,11 @@ def test_the_locks_agree_on_every_version() -> None:
 
 @pytest.mark.parametrize(
     ("lock", "declared"),
-    [("base.in", PROJECT["dependencies"]), ("embedded.in", PROJECT["optional-dependencies"]["embedded"])],
+    [
+        ("base.in", PROJECT["dependencies"]),
+        ("embedded.in", PROJECT["optional-dependencies"]["embedded"]),
+        ("traces.in", PROJECT["optional-dependencies"]["traces"]),
+    ],
 )
 def test_what_a_user_installs_is_what_was_locked(lock: str, declared: list[str]) -> None:
     asked = {name(line) for line in (ROOT / "requirements" / lock).read_text().split("\n") if line and line[0] != "-"}

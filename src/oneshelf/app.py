@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from oneshelf.files.folder import Watched
+    from oneshelf.flow.trace import Give
     from oneshelf.workers.supervisor import Supervisor
 
 CALL_DEADLINE_S = 20.0
@@ -204,6 +206,37 @@ async def open_outgoing(settings: Settings) -> AsyncIterator[Outgoing]:
     limits_of_client = httpx2.Limits(max_connections=100, max_keepalive_connections=0)
     async with httpx2.AsyncClient(limits=limits_of_client, follow_redirects=False, trust_env=False) as client:
         yield Outgoing(client, allowed=networks_from(settings.events_to))
+
+
+@asynccontextmanager
+async def open_traces(settings: Settings) -> AsyncIterator[Give | None]:
+    """What gives traces away; None where nobody asks for them. Raises ConfigurationError where that cannot be done."""
+    if not settings.traces and not is_asked_for(os.environ):
+        yield None
+        return
+    try:
+        from oneshelf.workers.otlp import Exporter
+    except ImportError:
+        if settings.traces:
+            raise ConfigurationError(
+                "ONESHELF_TRACES needs what the extra `traces` installs: pip install 'oneshelf[traces]'"
+            ) from None
+        # It is said to all programs of this machine.
+        log.warning("traces.not_installed", words="pip install 'oneshelf[traces]'")
+        yield None
+        return
+    exporter = Exporter(settings.traces)
+    try:
+        yield exporter.give
+    finally:
+        exporter.close()
+
+
+def is_asked_for(environment: Mapping[str, str]) -> bool:
+    """Whether the standard variables of OpenTelemetry ask for traces."""
+    if environment.get("OTEL_SDK_DISABLED", "").lower() == "true" or environment.get("OTEL_TRACES_EXPORTER") == "none":
+        return False
+    return any(environment.get(f"OTEL_EXPORTER_OTLP_{name}ENDPOINT") for name in ("", "TRACES_"))
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tomllib
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -77,6 +78,12 @@ class Settings(BaseSettings):
         default="",
         description="Networks that are not public and hold endpoints of events, such as 10.1.2.0/24. Empty: none.",
     )
+    traces: str = Field(
+        default="",
+        repr=False,
+        description="Who takes traces by OTLP over HTTP, such as http://collector:4318. Empty: as OTEL_… says.",
+    )
+    tour: bool = Field(default=False, description="The guided tour of the demo on the pages.")
     second_factor: str = Field(
         default="nobody",
         pattern="^(nobody|admins|everybody)$",
@@ -96,6 +103,11 @@ class Settings(BaseSettings):
     @classmethod
     def _reachable_address(cls, text: str) -> str:
         return public_address(text) if text else text
+
+    @field_validator("traces")
+    @classmethod
+    def _taker_of_traces(cls, text: str) -> str:
+        return collector_address(text) if text else text
 
     @field_validator("events_to")
     @classmethod
@@ -156,6 +168,23 @@ def public_address(text: str) -> str:
         raise PydanticCustomError(
             "public_address", "must be https:// and a host, or http:// on this machine, without user, query or fragment"
         ) from None
+
+
+def collector_address(text: str) -> str:
+    """The address of who takes traces. Raises PydanticCustomError, which never repeats the text."""
+    wrong = PydanticCustomError(
+        "collector_address",
+        "must be the address of a collector such as http://collector:4318, without user, query or fragment; a "
+        "password goes into OTEL_EXPORTER_OTLP_HEADERS",
+    )
+    try:
+        parts = urlsplit(text.strip())
+        host, _port = parts.hostname or "", parts.port
+    except ValueError:
+        raise wrong from None
+    if parts.scheme not in {"http", "https"} or not host or "@" in parts.netloc or parts.query or parts.fragment:
+        raise wrong
+    return text.strip().rstrip("/")
 
 
 def directory_typed(text: str) -> Path:

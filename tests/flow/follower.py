@@ -102,7 +102,7 @@ async def follow(
     """Have the receiver told of what happens from now on."""
     async with database.transaction() as tx:
         await endpoints.define(tx, name, receiver.url, event_types=kinds, allows_http=True)
-        await endpoints.add_secret(tx, name, secret, overlap_s=0)
+        await endpoints.add_secret(tx, database.keyring, name, secret, overlap_s=0)
 
 
 async def tell_all(ledger: Ledger) -> None:

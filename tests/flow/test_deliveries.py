@@ -120,9 +120,9 @@ async def test_whoever_lost_its_lease_writes_nothing_down(dsn: str) -> None:
         await sell(ledger, MUG)
 
         class Slow:
-            async def send(self, held: Any, event: Any) -> Any:
+            async def send(self, keyring: Any, held: Any, event: Any) -> Any:
                 await ledger.rows(f"update endpoints set lease = '{CLOCK.new_id()}' returning 1")  # noqa: S608
-                return await out.send(held, event)
+                return await out.send(keyring, held, event)
 
         await deliver.deliver(ledger.database, CLOCK, Slow())  # type: ignore[arg-type]  # one that stood still
         assert (await row_of(ledger.database)).waiting_count == 1
@@ -135,8 +135,8 @@ async def test_a_newer_figure_that_comes_while_the_older_one_is_sent_is_sent_too
         await sell(ledger, MUG)
 
         class Meanwhile:
-            async def send(self, held: Any, event: Any) -> Any:
-                reply = await out.send(held, event)
+            async def send(self, keyring: Any, held: Any, event: Any) -> Any:
+                reply = await out.send(keyring, held, event)
                 if len(receiver.taken) == 1:
                     await sell(ledger, MUG)
                 return reply

@@ -17,7 +17,7 @@ from oneshelf.clock import SystemClock
 from oneshelf.domain.identity import Channel, Location
 from oneshelf.domain.kept import Kept
 from oneshelf.errors import ConfigurationError, KeyMissingError
-from oneshelf.storage import catalog, secret_keys
+from oneshelf.storage import catalog, endpoints, secret_keys
 from oneshelf.storage.database import Database
 from oneshelf.storage.kept_secrets import StoredSecrets
 from oneshelf.storage.keyring import Keyring, is_sealed, key_of, new_key
@@ -66,6 +66,18 @@ async def connect(
     new = catalog.NewChannel(Channel(name), "shopify", BERLIN, {}, {"access_token": secret}, {})
     async with database.transaction() as tx:
         await catalog.add_channel(tx, new, keyring=keyring)
+
+
+async def follow(database: Database, *, keyring: Keyring, secret: str = CANARY, name: str = "erp") -> None:
+    async with database.transaction() as tx:
+        await endpoints.define(tx, name, "https://erp.example/stock", event_types=(), allows_http=False)
+        await endpoints.add_secret(tx, keyring, name, secret, overlap_s=60)
+
+
+async def signing(database: Database, name: str = "erp") -> list[str]:
+    """What the events of an endpoint are signed with."""
+    async with database.transaction() as tx:
+        return endpoints.keys_of(database.keyring, await endpoints.secrets_of(tx, name))
 
 
 def stored(dsn: str) -> dict[str, str]:
@@ -143,6 +155,38 @@ async def test_what_a_person_types_and_what_a_channel_hands_out_is_sealed(databa
         [row] = await catalog.channels(tx)
     assert secret_keys.opened(database.keyring, row.secrets, table="channels", channel=SHOP) == {"access_token": CANARY}
     assert CANARY not in dump(dsn)
+
+
+async def test_what_events_are_signed_with_is_sealed_each_for_its_endpoint(database: Database, dsn: str) -> None:
+    await follow(database, keyring=database.keyring)
+    await follow(database, keyring=database.keyring, secret=f"{CANARY}-newer")
+    await follow(database, keyring=database.keyring, secret=f"{CANARY}-other", name="till")
+    assert CANARY not in dump(dsn)
+    assert await signing(database) == [f"{CANARY}-newer", CANARY]
+    async with database.transaction() as tx:
+        rows = await secret_keys.listed(tx)
+        assert [(row.table, row.channel, row.key_id != "") for row in rows] == [
+            (secret_keys.SIGNING, owner, True) for owner in ("erp 1", "erp 2", "till 1")
+        ]
+        await tx.execute("update endpoint_secrets set endpoint = 'till', number = 2 where owner = 'erp 1'")
+    with pytest.raises(ConfigurationError, match="changed or moved"):
+        await signing(database, "till")
+
+
+async def test_signing_secrets_of_before_are_sealed_at_once_and_rotated_with_the_others(
+    database: Database, dsn: str
+) -> None:
+    await follow(database, keyring=Keyring())
+    assert CANARY in dump(dsn)
+    assert await secret_keys.seal_anew(database) == 1
+    assert CANARY not in dump(dsn)
+    former = database.keyring.ids()
+    assert await secret_keys.rotate(database) not in former
+    assert await secret_keys.seal_anew(database) == 1
+    assert await signing(database) == [CANARY]
+    async with Database.open(dsn, keyring=Keyring([new_key()])) as stranger:
+        with pytest.raises(KeyMissingError, match="Nothing is lost"):
+            await secret_keys.check(stranger)
 
 
 async def test_the_file_of_keys_is_its_owners_alone_and_made_when_first_needed(

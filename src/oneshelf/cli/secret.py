@@ -1,4 +1,4 @@
-"""Commands for the keys that seal what channels let us in with. No command shows a secret."""
+"""Commands for the keys that seal what channels let us in with and what events are signed with. None shows a secret."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import typer
 
 from oneshelf.cli.common import PlainErrors, on_database, show_json, show_rows
 
-app = typer.Typer(cls=PlainErrors, help="Seal the secrets of channels, with keys that change.", no_args_is_help=True)
+app = typer.Typer(
+    cls=PlainErrors, help="Seal the secrets of channels and endpoints, with keys that change.", no_args_is_help=True
+)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -25,9 +27,10 @@ def list_(as_json: Json = False) -> None:
             return await secret_keys.listed(tx), await secret_keys.current(tx)
 
     rows, current = on_database(read)
+    others = {secret_keys.FACTORS: "user ", secret_keys.SIGNING: "endpoint "}
     told = [
         {
-            "channel": f"user {row.channel}" if row.table == secret_keys.FACTORS else row.channel,
+            "channel": f"{others.get(row.table, '')}{row.channel}",
             "secret": row.name,
             "is_handed_out": row.table == secret_keys.KEPT,
             "key": row.key_id or None,

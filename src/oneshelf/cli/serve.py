@@ -15,7 +15,7 @@ import uvicorn
 import uvloop
 from fastapi import FastAPI
 
-from oneshelf.app import Assembled, assembled, database_dsn, keyring_of, open_outgoing, watched_folder
+from oneshelf.app import Assembled, assembled, database_dsn, keyring_of, open_outgoing, open_traces, watched_folder
 from oneshelf.cli.connection import CONNECTIONS_MAX, BoundedConnection
 from oneshelf.clock import SystemClock
 from oneshelf.config import Settings
@@ -71,13 +71,21 @@ async def run_engine(settings: Settings, *, on_ready: Ready) -> int:
 
 async def _run(settings: Settings, listener: socket.socket, on_ready: Ready) -> None:
     watched = watched_folder(settings)
-    async with _open_alone_or_not(settings) as database, open_outgoing(settings) as outgoing:
+    async with (
+        _open_alone_or_not(settings) as database,
+        open_outgoing(settings) as outgoing,
+        open_traces(settings) as give_traces,
+    ):
         await _refuse_strangers(settings, database)
         token = settings.api_token.get_secret_value()
         async with assembled(database, SystemClock(), api_token=token, public_url=settings.public_url) as engine:
             engine.supervisor.watched, engine.supervisor.outgoing = watched, outgoing
+            engine.supervisor.give_traces = give_traces
             engine.application.state.engine = replace(
-                engine.application.state.engine, outgoing=outgoing, second_factor=settings.second_factor
+                engine.application.state.engine,
+                outgoing=outgoing,
+                second_factor=settings.second_factor,
+                shows_tour=settings.tour,
             )
             address, link = _address(settings.host, listener), await _first_link(database)
 

@@ -69,6 +69,7 @@ def _run(options: Options, stack: ExitStack, scene: Scene, screen: Screen, clock
         "ONESHELF_SECRETS_KEY": "",
         "ONESHELF_SECRETS_KEY_FILE": str(key_file),
         "ONESHELF_LOG_LEVEL": "INFO",
+        "ONESHELF_TOUR": "true",
     }
     engine = _started(stack, Child(["serve"], environment=settings, log_file=directory / "engine.log"))
 

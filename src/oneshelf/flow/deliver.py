@@ -58,7 +58,7 @@ def _at_once(held: Claimed) -> int:
 
 async def _sent(database: Database, outgoing: Outgoing, held: Claimed, due: Sequence[Due]) -> Sequence[Reply]:
     if held.kind == EndpointKind.WEBHOOK:
-        return await asyncio.gather(*(outgoing.send(held, one.event) for one in due))
+        return await asyncio.gather(*(outgoing.send(database.keyring, held, one.event) for one in due))
     if not due:
         return []
     return [await people.told(database.keyring, outgoing, held, [one.event for one in due])] * len(due)

@@ -73,7 +73,7 @@ async def define(database: Database, wish: EndpointWish) -> str | None:
         if is_new is None:
             raise another_kind(wish.endpoint)
         if is_new:
-            await endpoints.add_secret(tx, wish.endpoint, secret, overlap_s=0)
+            await endpoints.add_secret(tx, database.keyring, wish.endpoint, secret, overlap_s=0)
     return secret if is_new else None
 
 
@@ -94,7 +94,7 @@ async def rotate(database: Database, endpoint: str, *, overlap_s: float = OVERLA
     if (await find(database, endpoint)).kind != EndpointKind.WEBHOOK:
         raise MalformedError(f"{endpoint} is told in words, and nothing is signed; there is no secret to change")
     async with database.transaction() as tx:
-        await endpoints.add_secret(tx, endpoint, secret, overlap_s=overlap_s)
+        await endpoints.add_secret(tx, database.keyring, endpoint, secret, overlap_s=overlap_s)
     return secret
 
 
@@ -175,5 +175,5 @@ async def attempt(database: Database, outgoing: Outgoing, endpoint: str, *, new_
         figures={"endpoint": endpoint},
     )
     if kind is EndpointKind.WEBHOOK:
-        return await outgoing.send(held, event)
+        return await outgoing.send(database.keyring, held, event)
     return await people.told(database.keyring, outgoing, held, [event])

@@ -17,9 +17,11 @@ from oneshelf.domain.destination import Destination, Network, destination_from, 
 from oneshelf.domain.event import Event, signed
 from oneshelf.domain.identity import printable
 from oneshelf.domain.mailbox import Mailbox
-from oneshelf.errors import MalformedError, invariant
+from oneshelf.errors import ConfigurationError, MalformedError, invariant
 from oneshelf.flow import mailing
+from oneshelf.storage import endpoints
 from oneshelf.storage.endpoints import Claimed
+from oneshelf.storage.keyring import Keyring
 from oneshelf.telemetry import is_inside_transaction
 
 # Standard Webhooks asks for 15 to 30 s.
@@ -57,12 +59,16 @@ class Outgoing:
         self._resolve = resolve
         self._tls = tls
 
-    async def send(self, held: Claimed, event: Event) -> Reply:
+    async def send(self, keyring: Keyring, held: Claimed, event: Event) -> Reply:
         """One attempt. Whatever goes wrong is an answer with words that hold no secret and no URL."""
+        try:
+            keys = endpoints.keys_of(keyring, held.secrets)
+        except ConfigurationError as problem:
+            return Reply(None, str(problem))
         body = event.body()
 
         async def sent() -> Reply:
-            headers = signed(event.event_id, body, secrets=held.secrets, at=held.now)
+            headers = signed(event.event_id, body, secrets=keys, at=held.now)
             return await self._post(held.url, body, headers, allows_http=held.allows_http)
 
         return await self._tried(sent)

@@ -329,7 +329,7 @@ def _seen(claimed: Iterable[facts.Fact]) -> dict[orders.OrderKey, orders.SeenOrd
     seen: dict[orders.OrderKey, orders.SeenOrder] = {}
     for fact in claimed:
         one = fact.snapshot
-        seen.setdefault((one.channel, one.order_id), orders.SeenOrder(one, fact.received_at))
+        seen.setdefault((one.channel, one.order_id), orders.SeenOrder(one, fact.received_at, fact.read_at))
     return seen
 
 

@@ -12,7 +12,9 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from oneshelf.domain.delivery import EndpointKind
+from oneshelf.storage import secret_keys
 from oneshelf.storage.database import Transaction, only_row
+from oneshelf.storage.keyring import Keyring
 
 _COLUMNS = """
     p.endpoint, p.kind, p.url, p.event_types, p.allows_http, p.state, p.created_at, p.fail_streak, p.failing_since,
@@ -22,11 +24,12 @@ _COLUMNS = """
     (select extract(epoch from db_now() - min(d.queued_at))::float8 from deliveries d
      where d.endpoint = p.endpoint and d.given_up_at is null) as oldest_s
 """
+# owner -> what is sealed for it, the newest first.
 _SECRETS = """
-    array(select s.secret from endpoint_secrets s
-          where s.endpoint = p.endpoint and (s.expires_at is null or s.expires_at > db_now())
-          order by s.created_at desc, s.secret)
+    coalesce((select json_object_agg(s.owner, s.sealed order by s.number desc) from endpoint_secrets s
+              where s.endpoint = p.endpoint and (s.expires_at is null or s.expires_at > db_now())), '{}')
 """
+_SIGNING = "signing"
 
 
 class EndpointRow(NamedTuple):
@@ -62,7 +65,7 @@ class EndpointRow(NamedTuple):
 
 
 class Claimed(NamedTuple):
-    """An endpoint that this node holds until the lease runs out. `secrets`: all that are signed with, newest first.
+    """An endpoint that this node holds until the lease runs out. `secrets`: all that are signed with, see `keys_of`.
 
     `settings`, `sealed`: of people, how they are reached, and the secret part of that, see `flow.follow`.
     """
@@ -72,7 +75,7 @@ class Claimed(NamedTuple):
     allows_http: bool
     fail_streak: int
     failing_since: datetime | None
-    secrets: list[str]
+    secrets: Mapping[str, Mapping[str, str]]
     lease: UUID
     now: datetime
     kind: str = "webhook"
@@ -137,8 +140,10 @@ async def reached(tx: Transaction, endpoint: str) -> Reached:
     return Reached(EndpointKind(kind), settings, sealed)
 
 
-async def add_secret(tx: Transaction, endpoint: str, secret: str, *, overlap_s: float) -> None:
-    """Sign with this secret from now on, and with those before it for `overlap_s` more."""
+async def add_secret(tx: Transaction, keyring: Keyring, endpoint: str, secret: str, *, overlap_s: float) -> None:
+    """Sign with this secret from now on, and with those before it for `overlap_s` more. Raises KeyMissingError."""
+    number, owner = await _next_owner(tx, endpoint)
+    values = await secret_keys.sealed(tx, keyring, {_SIGNING: secret}, table=secret_keys.SIGNING, channel=owner)
     await tx.execute(
         """
         update endpoint_secrets set expires_at = least(expires_at, db_now() + make_interval(secs => %(overlap_s)s))
@@ -148,18 +153,40 @@ async def add_secret(tx: Transaction, endpoint: str, secret: str, *, overlap_s: 
     )
     await tx.execute("delete from endpoint_secrets where expires_at <= db_now()")
     await tx.execute(
-        "insert into endpoint_secrets (endpoint, secret) values (%(endpoint)s, %(secret)s)",
-        {"endpoint": endpoint, "secret": secret},
+        "insert into endpoint_secrets (endpoint, number, sealed) values (%(endpoint)s, %(number)s, %(sealed)s)",
+        {"endpoint": endpoint, "number": number, "sealed": Jsonb(values)},
     )
 
 
-async def secrets_of(tx: Transaction, endpoint: str) -> list[str]:
-    """What its events are signed with, newest first. Never shown, never logged."""
+async def _next_owner(tx: Transaction, endpoint: str) -> tuple[int, str]:
+    """The number of its next secret, and whose that is. Of two who add one at a time, one waits for the other."""
+    await tx.execute("select from endpoints where endpoint = %(endpoint)s for no key update", {"endpoint": endpoint})
+    cursor = await tx.execute(
+        """
+        select n, %(endpoint)s || ' ' || n
+        from (select coalesce(max(number), 0) + 1 as n from endpoint_secrets where endpoint = %(endpoint)s) as next
+        """,
+        {"endpoint": endpoint},
+    )
+    number, owner = await only_row(cursor)
+    return number, owner
+
+
+async def secrets_of(tx: Transaction, endpoint: str) -> Mapping[str, Mapping[str, str]]:
+    """What its events are signed with, as it is stored, see `keys_of`."""
     cursor = await tx.execute(
         f"select {_SECRETS} from endpoints p where p.endpoint = %(endpoint)s", {"endpoint": endpoint}
     )
     row = await cursor.fetchone()
-    return list(row[0]) if row else []
+    return row[0] if row else {}
+
+
+def keys_of(keyring: Keyring, stored: Mapping[str, Mapping[str, str]]) -> list[str]:
+    """What is signed with, newest first. Never shown, never logged. Raises KeyMissingError or ConfigurationError."""
+    return [
+        secret_keys.opened(keyring, values, table=secret_keys.SIGNING, channel=owner)[_SIGNING]
+        for owner, values in stored.items()
+    ]
 
 
 async def listed(tx: Transaction, *, only: str | None = None) -> list[EndpointRow]:

@@ -19,11 +19,12 @@ CLAIMED_BYTES_MAX = 2**20
 
 
 class Fact(NamedTuple):
-    """A snapshot to be posted. `received_at`: when its delivery came in."""
+    """A snapshot to be posted. `received_at`: when its delivery came in, `read_at`: when that was read."""
 
     fact_id: int
     snapshot: OrderSnapshot
     received_at: datetime
+    read_at: datetime | None
 
 
 class ParkedFact(NamedTuple):
@@ -59,10 +60,10 @@ async def claim_new(tx: Transaction, *, limit: int) -> list[Fact]:
     cursor = await tx.execute(
         """
         with held as materialized (
-            select fact_id, snapshot::text as said, received_at from facts
+            select fact_id, snapshot::text as said, received_at, read_at from facts
             where state = 'new' order by fact_id limit %(limit)s for update skip locked
         )
-        select fact_id, said, received_at from (
+        select fact_id, said, received_at, read_at from (
             select held.*, sum(octet_length(said)) over (order by fact_id) - octet_length(said) as bytes_before
             from held
         ) as summed where bytes_before = 0 or bytes_before + octet_length(said) <= %(bytes_max)s
@@ -71,8 +72,8 @@ async def claim_new(tx: Transaction, *, limit: int) -> list[Fact]:
         {"limit": limit, "bytes_max": CLAIMED_BYTES_MAX},
     )
     return [
-        Fact(fact_id, msgspec.json.decode(text, type=OrderSnapshot), received_at)
-        async for fact_id, text, received_at in cursor
+        Fact(fact_id, msgspec.json.decode(text, type=OrderSnapshot), received_at, read_at)
+        async for fact_id, text, received_at, read_at in cursor
     ]
 
 

@@ -27,10 +27,11 @@ _LINE_COLUMNS = """
 
 
 class SeenOrder(NamedTuple):
-    """An order to be remembered. `seen_at`: when the engine first heard of it."""
+    """An order to be remembered. `seen_at`: when the engine first heard of it, `read_at`: when it had read that."""
 
     snapshot: OrderSnapshot
     seen_at: datetime
+    read_at: datetime | None
 
 
 async def lock(tx: Transaction, seen: Mapping[OrderKey, SeenOrder]) -> dict[OrderKey, OrderSnapshot | None]:
@@ -41,13 +42,14 @@ async def lock(tx: Transaction, seen: Mapping[OrderKey, SeenOrder]) -> dict[Orde
         "orders": [order_id for (_, order_id), _ in ordered],
         "placed": [order.snapshot.placed_at for _, order in ordered],
         "seen": [order.seen_at for _, order in ordered],
+        "read": [order.read_at for _, order in ordered],
     }
     await tx.execute(
         """
-        insert into orders (channel, order_id, placed_at, seen_at)
-        select * from unnest(
-            %(channels)s::text[], %(orders)s::text[], %(placed)s::timestamptz[], %(seen)s::timestamptz[])
-            as new (channel, order_id, placed_at, seen_at)
+        insert into orders (channel, order_id, placed_at, seen_at, read_at)
+        select * from unnest(%(channels)s::text[], %(orders)s::text[], %(placed)s::timestamptz[],
+                             %(seen)s::timestamptz[], %(read)s::timestamptz[])
+            as new (channel, order_id, placed_at, seen_at, read_at)
         order by channel collate "C", order_id collate "C"
         on conflict do nothing
         """,

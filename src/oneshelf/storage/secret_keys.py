@@ -13,19 +13,21 @@ from oneshelf.storage.keyring import PREFIX, Keyring, is_sealed, key_of
 
 BATCH = 100
 TYPED, KEPT, FACTORS, ENDPOINTS = "channels", "kept_secrets", "second_factors", "endpoints"
+SIGNING = "endpoint_secrets"
 # Whose the values of a row are, and where they stand.
 _COLUMNS = {
     TYPED: ("channel", "secrets"),
     KEPT: ("channel", "kept"),
     FACTORS: ("person", "sealed"),
     ENDPOINTS: ("endpoint", "sealed"),
+    SIGNING: ("owner", "sealed"),
 }
 
 
 async def sealed(
     tx: Transaction, keyring: Keyring, values: Mapping[str, str], *, table: str, channel: str
 ) -> dict[str, str]:
-    """The values of a channel, or of a person, as they are stored. As they are where this program was given no keys.
+    """The values of a channel, a person or an endpoint as they are stored: as they are where there are no keys.
 
     Raises KeyMissingError where the key that seals is not on this machine.
     """
@@ -41,7 +43,7 @@ def opened(keyring: Keyring, values: Mapping[str, str], *, table: str, channel: 
 
 
 class SealedRow(NamedTuple):
-    """A secret of one channel, person, mailbox or chat. `key_id`: the key that seals, "" for plain text."""
+    """A secret of one channel, person, endpoint, mailbox or chat. `key_id`: the key that seals, "" for plain text."""
 
     table: str
     channel: str

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
+from annotated_types import Interval
 from fastapi import APIRouter, Depends, Query
 from pydantic import BeforeValidator
 from starlette.requests import Request
@@ -42,7 +43,7 @@ PARKED_TOLD = 500
 
 router = APIRouter(prefix="/v1", tags=["shelf"], responses=DOCUMENTED, dependencies=[Depends(only_known_questions)])
 
-Limit = Annotated[int, BeforeValidator(limit_from), Query(ge=1, le=1000, description="At most so many.")]
+Limit = Annotated[int, Interval(ge=1, le=1000), BeforeValidator(limit_from), Query(description="At most so many.")]
 At = Annotated[
     str | None,
     Query(

@@ -7,7 +7,7 @@ from http import HTTPStatus
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.types import Scope
 
 from oneshelf.domain.access import Principal, Via
@@ -17,8 +17,8 @@ from oneshelf.storage import audit_log
 from oneshelf.storage.audit_log import Entry
 from oneshelf.storage.database import Database
 from oneshelf.telemetry import get_logger
+from oneshelf.web.api import Limit
 from oneshelf.web.engine import EngineOf
-from oneshelf.web.fields import limit_from
 from oneshelf.web.problems import DOCUMENTED
 from oneshelf.web.questions import only_known_questions
 
@@ -61,7 +61,7 @@ async def list_entries(
         str | None, Query(max_length=500, description="Of this user, token or operating system user.")
     ] = None,
     before: Annotated[str | None, Query(pattern="^[1-9][0-9]{0,17}$", description="`next` of the page before.")] = None,
-    limit: Annotated[int, BeforeValidator(limit_from), Query(ge=1, le=1000, description="At most so many.")] = 100,
+    limit: Limit = 100,
 ) -> AuditLogOut:
     """Who did what, by HTTP or by command: everything that changes something, and what was refused."""
     whose = None if who is None else name_from(who, what="who")

@@ -37,7 +37,7 @@ class Engine:
     `post` posts commands together with those of other requests, see `workers.poster`. `public_url`: where channels
     reach the engine; empty: nobody said. `feed`: the newest events. `outgoing`: calls endpoints; None: nobody does.
     `refresh`: has channels that were connected just now opened; None: nothing opens them here.
-    `second_factor`: who has to show one, see `domain.access`.
+    `second_factor`: who has to show one, see `domain.access`. `shows_tour`: this is the demo, see `pages.tour`.
     """
 
     database: Database
@@ -51,6 +51,7 @@ class Engine:
     outgoing: Outgoing | None = None
     refresh: Callable[[], Awaitable[None]] | None = None
     second_factor: str = "nobody"
+    shows_tour: bool = False
 
 
 def engine_of(request: Request) -> Engine:

@@ -52,6 +52,7 @@ _BODY = {
         },
     }
 }
+_FILES = {form.media_type.partition(";")[0]: {"schema": {"type": "string", "format": "binary"}} for form in Format}
 
 router = APIRouter(prefix="/v1", tags=["files"], responses=DOCUMENTED, dependencies=[Depends(only_known_questions)])
 
@@ -151,7 +152,11 @@ async def show(engine: EngineOf, import_id: str) -> ImportOut:
     return _out(report_of(row))
 
 
-@router.get("/exports/{kind}", response_class=FileResponse)
+@router.get(
+    "/exports/{kind}",
+    response_class=FileResponse,
+    responses={200: {"description": "The file.", "content": _FILES}},
+)
 async def give(
     engine: EngineOf,
     kind: str,

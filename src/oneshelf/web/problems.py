@@ -41,10 +41,11 @@ class Problem(BaseModel):
     detail: str
 
 
-# For the `responses` of routes that can refuse.
+_SAID = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+# For the `responses` of routes that can refuse. Given as a `model`, it would be told to come as application/json too.
 DOCUMENTED: dict[int | str, dict[str, Any]] = {
-    "4XX": {"model": Problem, "description": "Refused; nothing was changed.", "content": {MEDIA_TYPE: {}}},
-    503: {"model": Problem, "description": "Not now; try again.", "content": {MEDIA_TYPE: {}}},
+    "4XX": {"description": "Refused; nothing was changed.", "content": _SAID},
+    503: {"description": "Not now; try again.", "content": _SAID},
 }
 
 

@@ -76,6 +76,7 @@ BODIES = (
     *warehouse_inputs.DOCUMENTED,
     *endpoints.BODIES,
     *wholesale_bodies.BODIES,
+    problems.Problem,
 )
 STATIC = Path(__file__).parent / "static"
 # No route answers with one of these itself.
@@ -179,6 +180,8 @@ class Api(FastAPI):
                 ref_template="#/components/schemas/{model}",
             )
             document["components"]["schemas"].update(bodies["$defs"])
+            document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+            document["security"] = [{"token": []}]
             self.openapi_schema = document
         return self.openapi_schema
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Annotated
 
+from annotated_types import Interval
 from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 from starlette.requests import Request
@@ -32,7 +33,7 @@ OVERDUE_DAYS = 7
 AfterPlace = Annotated[str, Query(max_length=CURSOR_LENGTH_MAX, description="`next` of the page before.")]
 OnlyToDo = Annotated[bool, Query(description="Only what is still to come or waits for a person.")]
 OverdueDays = Annotated[
-    int, BeforeValidator(limit_from), Query(ge=1, le=1000, description="So many days under way are overdue.")
+    int, Interval(ge=1, le=1000), BeforeValidator(limit_from), Query(description="So many days under way are overdue.")
 ]
 
 

@@ -37,6 +37,7 @@ from oneshelf.flow import (
     survey,
     tally,
     tell,
+    trace,
     watch,
 )
 from oneshelf.flow.channel import OpenChannel, announced_at
@@ -82,6 +83,8 @@ class Supervisor:
         # The folder into which another system puts files, and how events are sent, if somebody sets them before run.
         self.watched: Watched | None = None
         self.outgoing: Outgoing | None = None
+        # Hands traces to whoever takes them, if somebody sets it before run.
+        self.give_traces: trace.Give | None = None
         self.pulse = Pulse()
         self._running: dict[Channel, tuple[OpenChannel, list[asyncio.Task[None]]]] = {}
 
@@ -90,7 +93,7 @@ class Supervisor:
     async def run(self) -> None:
         """Run until cancelled."""
         async with asyncio.TaskGroup() as group:
-            for step in (*self._common_steps(), *self._telling_steps()):
+            for step in (*self._common_steps(), *self._telling_steps(), *self._tracing_steps()):
                 group.create_task(self._for_ever(step), name=step.name)
             while True:
                 await self._follow_channels(group)
@@ -194,6 +197,12 @@ class Supervisor:
             Step("forget events", lambda: tell.forget(database), idle_s=60.0),
             *(Step(f"deliver {number}", work, idle_s=0.5) for number in range(1, DELIVERERS + 1)),
         ]
+
+    def _tracing_steps(self) -> list[Step]:
+        if self.give_traces is None:
+            return []
+        tracer = trace.Tracer(self._database, self.give_traces)
+        return [Step("trace", tracer.trace, idle_s=trace.EVERY_S, pace_s=trace.EVERY_S)]
 
     def _blind(self) -> set[Channel]:
         """Channels that do not compare what is written."""

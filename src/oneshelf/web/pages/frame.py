@@ -25,6 +25,7 @@ from oneshelf.errors import MalformedError, OneshelfError
 from oneshelf.web import problems, wording
 from oneshelf.web.auth import Door, is_page, principal_of, session_of
 from oneshelf.web.bodies import read_capped
+from oneshelf.web.pages.tour import remember, tour_of
 from oneshelf.web.problems import ProblemError
 
 Page = Callable[[Request], Awaitable[Response]]
@@ -127,8 +128,10 @@ def page(  # all that a page says beside its own
     A form that htmx sent is answered with 200 whatever it says: it puts nothing else onto the page.
     """
     place, is_part = request.url.path, request.headers.get("hx-request") == "true"
+    tour = None if is_part else tour_of(request)
     whole = {
         "said": said,
+        "tour": tour,
         "told": told,
         "is_live": False,
         "searched": "",
@@ -143,7 +146,10 @@ def page(  # all that a page says beside its own
         **context,
     }
     shown = _environment.get_template(template).render(whole)
-    return HTMLResponse(shown, status_code=200 if is_part and request.method == "POST" else status)
+    response = HTMLResponse(shown, status_code=200 if is_part and request.method == "POST" else status)
+    if tour is not None:
+        remember(tour, request, response)
+    return response
 
 
 def _is_admin(request: Request) -> bool:
