@@ -295,7 +295,8 @@ class _Run:
         skus = list(self._play.goods) if self._play else [f"SKU-{n}" for n in range(self._random.randint(2, 5))]
         self._world.skus = skus
         clerk = self._clerk("clerk")
-        async with clerk.connect().transaction() as tx:
+        database = clerk.connect()
+        async with database.transaction() as tx:
             for place in (LOCATION, OTHER_LOCATION):
                 await catalog.add_location(tx, Location(place))
             await catalog.add_skus(tx, {Sku(sku): sku for sku in skus})
@@ -322,7 +323,7 @@ class _Run:
                 plan = plan_of(Scope(), self._world.shares.stated())
                 await allocations.put(tx, plan.scope, plan, actor="world")
         if self._world.shape.is_hub:
-            await take(clerk.connect(), self._world.shape)
+            await take(database, self._world.shape)
             self._faults.saw("a channel rules")
         await clerk.stop()
 
