@@ -120,6 +120,7 @@ ASKED: Mapping[str, Sequence[str]] = {
     "/v1/errors": ("",),
     "/v1/short": ("", "?sku={sku}"),
     "/v1/bundles": ("",),
+    "/v1/kits": ("",),
     "/v1/backorders": ("",),
     "/v1/drifts": ("", "?open=true"),
     "/v1/drifts/{drift_id}": ("",),

@@ -36,6 +36,8 @@ ELSEWHERE = {
     "CountOutdated": "as Counted: tests/flow/test_counts.py",
     "BeforeHistory": "as Counted: tests/flow/test_counts.py",
     "InFuture": "the machine has one clock: tests/flow/test_counts.py",
+    "NoRecipe": "recipes are kept by the database: tests/flow/test_kits.py",
+    "OtherRecipe": "as NoRecipe",
     "NoRoom": "takes more units than the machine ever moves: tests/domain/test_commands.py",
 }
 

@@ -47,6 +47,7 @@ from oneshelf.domain.command import (
     Ship,
 )
 from oneshelf.domain.identity import UNITS_MAX, Sku
+from oneshelf.domain.kit_outcome import NoRecipe, OtherRecipe
 from oneshelf.domain.ledger import Shelf
 from oneshelf.domain.movement import Reason
 from oneshelf.domain.outcome import (
@@ -398,8 +399,18 @@ def test_a_kit_is_made_of_what_is_free_or_not_at_all() -> None:
     assert figures(on) == {"available": 5}
 
 
-@pytest.mark.parametrize("parts", [(), (SET,), (MUG, MUG), (CAP,) * 201])
-def test_a_kit_of_nothing_or_of_itself_is_refused(parts: tuple[Sku, ...]) -> None:
+def test_a_kit_of_nothing_is_one_by_the_recipe_that_is_kept() -> None:
+    on = shelf(MUG=5, CAP=3)
+    by_recipe = Assemble(key=key(), sku=SET, location=BERLIN, units=2)
+    assert ask(on, by_recipe) == NoRecipe(SET)
+    on.recipes = {SET: (Component(sku=MUG, units=2), Component(sku=CAP, units=1))}
+    assert ask(on, by_recipe) == Posted(units_moved=2, available=2)
+    other = Disassemble(key=key(), sku=SET, location=BERLIN, units=1, components=(Component(sku=MUG, units=9),))
+    assert ask(on, other) == OtherRecipe(SET, "CAP=1 MUG=2", "MUG=9")
+
+
+@pytest.mark.parametrize("parts", [(SET,), (MUG, MUG), (CAP,) * 201])
+def test_a_kit_of_itself_or_of_one_part_twice_is_refused(parts: tuple[Sku, ...]) -> None:
     components = tuple(Component(sku=sku, units=1) for sku in parts)
     with pytest.raises(MalformedError):
         Assemble(key=key(), sku=SET, location=BERLIN, units=1, components=components)

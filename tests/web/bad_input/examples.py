@@ -59,7 +59,7 @@ _ORDER = {"channel": "counter", "order_id": "{number}"}
 _PARTS = [{"sku": SKU, "units": 1}, {"sku": PART, "units": 2}]
 _CLAIM = {"type": "claim", "key": "{key}", "reservation_id": "{hold}", "order": _ORDER, "into": "committed"}
 _SHIP = _lot(type="ship", order=_ORDER, units=2, happened_at="{now}")
-_ASSEMBLE = _lot(type="assemble", sku=KIT, units=1, components=_PARTS)
+_ASSEMBLE = _lot(type="assemble", sku=KIT, units=1, components=_PARTS, other_recipe=True)
 _DISPATCH = {
     "type": "dispatch", "key": "{key}", "transfer_id": "{number}", "sku": SKU, "origin": BERLIN, "target": COLOGNE,
     "units": 2, "happened_at": "{now}",
@@ -91,7 +91,7 @@ _COMMANDS: list[tuple[Body, tuple[Body, ...]]] = [
     (_SHIP, (_CLAIM,)),
     (_lot(type="cancel", order=_ORDER, units=1), (_CLAIM,)),
     (_ASSEMBLE, ()),
-    (_lot(type="disassemble", sku=KIT, units=1, components=_PARTS), (_ASSEMBLE,)),
+    (_lot(type="disassemble", sku=KIT, units=1, components=_PARTS, other_recipe=True), (_ASSEMBLE,)),
     ({"type": "reserve", "key": "{key}", "kind": "hold", "lines": _LINES, "ttl_s": 600, "holder": "cart 7",
       "allow_partial": True}, ()),
     ({"type": "extend", "key": "{key}", "reservation_id": "{hold}", "ttl_s": 900}, ()),

@@ -111,10 +111,16 @@ class Bench:
         """listing -> units that a buyer can buy now, by the books."""
         return {ChannelSku(one.channel_sku): one.units for one in self.simulator.listings()}
 
-    def another_connector(self, *, webhook_secrets: Sequence[str] = (SECRET,)) -> Connector:
-        """A second one of the same account, which has read nothing yet."""
+    def another_connector(
+        self, *, webhook_secrets: Sequence[str] = (SECRET,), is_of_another: bool = False
+    ) -> Connector:
+        """A second one of the same account, which has read nothing yet.
+
+        `is_of_another`: of another engine, which keeps nothing of ours and gets a token of its own.
+        """
         config = config_of(self.simulator, webhook_secrets=webhook_secrets)
-        return open_connector(self.kind, config, http=self.http, clock=self.clock, store=self.store)
+        store = None if is_of_another else self.store
+        return open_connector(self.kind, config, http=self.http, clock=self.clock, store=store)
 
     def open_account(self, account: SimulatedAccount) -> Connector:
         """A connector of another kind of account at the same channel."""

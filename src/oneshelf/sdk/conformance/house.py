@@ -164,8 +164,8 @@ async def _said(bench: Bench, how: Break | None) -> list[str]:
         "a strange cursor": lambda: bench.connector.poll_orders("{"),
         "preflight": bench.connector.preflight,
         "push": lambda: bench.connector.push([write]),
-        "a second account": lambda: bench.another_connector().push([write]),
-        "a second preflight": lambda: bench.another_connector().preflight(),
+        "a second engine": lambda: bench.another_connector(is_of_another=True).push([write]),
+        "a second preflight": lambda: bench.another_connector(is_of_another=True).preflight(),
     }
     said = [repr(bench.connector), str(bench.connector), repr(bench.config), repr(bench.kind)]
     for call in calls.values():
