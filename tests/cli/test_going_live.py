@@ -190,6 +190,7 @@ def test_a_file_is_taken_back_in_one_action_and_once(cli: Cli, dsn: str) -> None
     assert "3 more were taken back before" in again
     assert on_hand(cli) == {"MUG": 7, "CAP": 4, "HAT": 4}
     assert cli("audit").exit_code == 0
+    assert "no such command" in cli("undo", "--command", "nihgt/*", "--yes").output
 
 
 def test_what_was_done_since_an_instant_is_taken_back_for_the_skus_of_a_channel(cli: Cli, dsn: str) -> None:

@@ -84,3 +84,10 @@ def test_a_bundle_is_told_by_what_it_is_made_of(cli: Cli) -> None:
         {"sku": "CAP", "units": 1},
         {"sku": "MUG", "units": 2},
     ]
+
+
+@pytest.mark.parametrize("option", ["--sku", "--group", "--pattern"])
+def test_a_plan_for_a_name_that_nobody_filled_in_is_no_plan_for_everything(cli: Cli, option: str) -> None:
+    refused = cli("stock", "pools", "set", "shop=50%", option, "", exits=2)
+    assert "is empty" in refused.output
+    assert "shop" not in cli("stock", "pools", "list").output

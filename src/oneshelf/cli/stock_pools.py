@@ -43,9 +43,9 @@ Parts_ = Annotated[list[str], typer.Argument(metavar="CHANNEL=SHARE...", help=_P
 SomeParts_ = Annotated[
     list[str] | None, typer.Argument(metavar="[CHANNEL=SHARE...]", help=f"{_PARTS} None: without any plan.")
 ]
-OfSku_ = Annotated[str, typer.Option("--sku", help="Only this SKU.")]
-Group_ = Annotated[str, typer.Option("--group", help="Only SKUs of this group.")]
-Pattern_ = Annotated[str, typer.Option("--pattern", help="Only SKUs that it fits, such as MUG-*.")]
+OfSku_ = Annotated[str | None, typer.Option("--sku", help="Only this SKU.")]
+Group_ = Annotated[str | None, typer.Option("--group", help="Only SKUs of this group.")]
+Pattern_ = Annotated[str | None, typer.Option("--pattern", help="Only SKUs that it fits, such as MUG-*.")]
 Overflow_ = Annotated[str, typer.Option(help="The channel that sells the rest after its own pool; default: a buffer.")]
 Refill_ = Annotated[
     str,
@@ -62,9 +62,9 @@ Rebalance_ = Annotated[
 @app.command("set")
 def set_(
     parts: Parts_,
-    sku: OfSku_ = "",
-    group: Group_ = "",
-    pattern: Pattern_ = "",
+    sku: OfSku_ = None,
+    group: Group_ = None,
+    pattern: Pattern_ = None,
     overflow: Overflow_ = "",
     refill: Refill_ = "",
     at: At_ = "",
@@ -89,7 +89,7 @@ def set_(
 
 
 @app.command()
-def end(sku: OfSku_ = "", group: Group_ = "", pattern: Pattern_ = "", as_json: Json = False) -> None:
+def end(sku: OfSku_ = None, group: Group_ = None, pattern: Pattern_ = None, as_json: Json = False) -> None:
     """Have no allocation plan for a scope any more: a wider one holds, or none."""
     from oneshelf.flow.rule import end_plan
     from oneshelf.web.allocation_outputs import allocation_out
@@ -135,9 +135,9 @@ def list_(as_json: Json = False) -> None:
 @app.command()
 def preview(
     parts: SomeParts_ = None,
-    sku: OfSku_ = "",
-    group: Group_ = "",
-    pattern: Pattern_ = "",
+    sku: OfSku_ = None,
+    group: Group_ = None,
+    pattern: Pattern_ = None,
     overflow: Overflow_ = "",
     refill: Refill_ = "",
     at: At_ = "",
@@ -237,14 +237,15 @@ def refill(sku: Sku_, as_json: Json = False) -> None:
         )
 
 
-def _scope(sku: str, group: str, pattern: str) -> Scope:
+def _scope(sku: str | None, group: str | None, pattern: str | None) -> Scope:
+    """What a plan is for. An empty name is refused: it may be a variable of a shell that nobody has set."""
     from oneshelf.domain.identity import name_from, sku_from
     from oneshelf.domain.policy import Scope
 
     return Scope(
-        sku=sku_from(sku) if sku else None,
-        sku_group=name_from(group, what="group") if group else None,
-        pattern=name_from(pattern, what="pattern") if pattern else None,
+        sku=None if sku is None else sku_from(sku),
+        sku_group=None if group is None else name_from(group, what="group"),
+        pattern=None if pattern is None else name_from(pattern, what="pattern"),
     )
 
 

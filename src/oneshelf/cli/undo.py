@@ -107,7 +107,10 @@ async def _take_back(database: Database, deeds: Sequence[Deed]) -> list[Answered
 def _show_plan(deeds: Sequence[Deed], figures: Sequence[Republished], at: datetime | None, undone_before: int) -> None:
     if at is not None:
         typer.echo(f"what was done by hand since {at.isoformat(sep=' ', timespec='seconds')}:")
-    show_rows([_row(deed) for deed in deeds], _DEEDS, as_json=False, empty="nothing is left to take back")
+    # A key may be mistyped; of an instant nothing can be.
+    is_known = at is not None or undone_before > 0
+    nothing = "nothing is left to take back" if is_known else "no such command has moved units that could be taken back"
+    show_rows([_row(deed) for deed in deeds], _DEEDS, as_json=False, empty=nothing)
     if undone_before:
         typer.echo(f"{undone_before} more were taken back before")
     if figures:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator, Sequence
@@ -84,8 +83,9 @@ async def helped(dsn: str, kind: str, works: Sequence[Work]) -> AsyncIterator[li
     async with AsyncExitStack() as stack:
         helpers: list[PartOfFile] = []
         for work in works:
+            # Apart from the terminal: what a person types there is for us, and we end our helpers.
             process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "oneshelf.files.helper", stdin=PIPE, stdout=PIPE
+                sys.executable, "-m", "oneshelf.files.helper", stdin=PIPE, stdout=PIPE, start_new_session=True
             )
             stack.push_async_callback(_end, process)
             helper = _Helper(process)
@@ -149,8 +149,6 @@ class _Helper:
 
 def main() -> None:
     """Do what is asked on standard input, and say on standard output what became of it."""
-    # Whoever started us ends us.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     asked, told = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     # Nothing else is written among the answers.
     os.dup2(2, 1)

@@ -24,14 +24,15 @@ _DEEDS = """
         select sku, location, source, reason, from_account, -units, posted_at from chosen
         where from_location is not null
     ), summed as (
-        select sku, location, source, state, sum(units)::bigint as units, min(posted_at) as posted_at,
-               array_agg(distinct reason) as reasons
+        select sku, location, source, state, sum(units)::bigint as units, min(posted_at) as posted_at
         from legs group by sku, location, source, state
+    ), why as (
+        select sku, location, source, array_agg(distinct reason order by reason) as reasons
+        from legs group by sku, location, source
     )
-    select source, sku, location, array_agg(state order by state), array_agg(units order by state),
-           (select array_agg(distinct reason order by reason) from legs
-            where legs.sku = summed.sku and legs.source = summed.source and legs.location = summed.location)
-    from summed group by source, sku, location order by min(posted_at), source, sku, location
+    select source, sku, location, array_agg(state order by state), array_agg(units order by state), min(reasons)
+    from summed join why using (source, sku, location)
+    group by source, sku, location order by min(posted_at), source, sku, location
 """
 _MOVED = """
     select m.sku, coalesce(m.to_location, m.from_location) as location, m.source, m.reason, m.from_location,
