@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from oneshelf.domain.drift import Cause
 from oneshelf.domain.identity import Channel, ChannelSku, Sku
 from oneshelf.domain.listing import Listing, Phase, Terms, answered, intend, lost
-from oneshelf.domain.reading import Verdict, end_suspense, read, rewrite, weigh
+from oneshelf.domain.reading import Verdict, end_suspense, read, rewrite
+from oneshelf.domain.weighing import weigh
 from oneshelf.errors import InvariantError
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from oneshelf.domain.drift import Cause
 from oneshelf.domain.identity import Channel, ChannelSku, Sku
 from oneshelf.domain.listing import Listing, Phase, Terms, answered, empty, intend, lost
-from oneshelf.domain.reading import Read, Verdict, read, weigh
+from oneshelf.domain.reading import Read, Verdict, read
+from oneshelf.domain.weighing import weigh
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 # Of a queueing channel: the last copy arrives after 60 s, and is applied within 30 s from there.

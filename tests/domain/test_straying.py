@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from oneshelf.domain import straying
 from oneshelf.domain.identity import Channel, ChannelSku, Sku
 from oneshelf.domain.listing import Listing, Phase, Terms, answered, declined, intend, lost
-from oneshelf.domain.reading import Verdict, end_suspense, read, weigh
+from oneshelf.domain.reading import Verdict, end_suspense, read
+from oneshelf.domain.weighing import weigh
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 STALE_S = 2
@@ -45,18 +46,23 @@ class Shop:
     now: datetime = NOW
     changed_at: datetime = NOW - timedelta(seconds=60)
     unheard: list[int] = field(default_factory=list)
+    placed_at: list[datetime] = field(default_factory=list)
     typed: int = 0
     taken: int = 0
     proofs: int = 0
     is_typed_since: bool = False
+
+    @property
+    def is_certain(self) -> bool:
+        return self.listing.belief is not None and self.listing.doubt is None
 
     def moves(self, units: int) -> None:
         self.before = self.shown if self.now > self.changed_at else self.before
         self.shown, self.changed_at = units, self.now
 
     def types(self, by: int) -> None:
-        """Not while a write has no answer: what it starts from then nobody can tell."""
-        if self.listing.phase is not Phase.UNKNOWN:
+        """Not while a write has no answer, or the belief is in doubt: what it starts from then nobody can tell."""
+        if self.listing.phase is not Phase.UNKNOWN and self.is_certain:
             self.typed += by
             self.is_typed_since = True
             self.moves(self.shown + by)
@@ -64,6 +70,7 @@ class Shop:
     def sells(self, units: int) -> None:
         """Below zero: an order is cancelled, and its units are on sale again."""
         self.unheard.append(units)
+        self.placed_at.append(self.now)
         self.moves(self.shown - units)
 
     def hears(self) -> None:
@@ -71,6 +78,7 @@ class Shop:
         if not self.unheard:
             return
         units, listing = self.unheard.pop(0), self.listing
+        self.placed_at.pop(0)
         explained = min(max(units, 0), listing.suspense_units)
         operation = listing.operation
         self.listing = replace(
@@ -87,6 +95,8 @@ class Shop:
         """It is applied where the channel shows what is believed, and only there."""
         listing = self.listing
         if listing.phase not in {Phase.IDLE, Phase.ACCEPTED} or listing.suspicion or (listing.belief or 0) < 0:
+            return
+        if listing.belief is None:
             return
         if not is_answered and (self.is_typed_since or self.unheard):
             return
@@ -114,7 +124,7 @@ class Shop:
             terms=COMPARING,
         )
         self.listing = done.listing
-        if done.verdict is Verdict.MATCH and not may_be_old:
+        if done.verdict is Verdict.MATCH and not may_be_old and self.is_certain:
             self.is_typed_since = self.is_typed_since and bool(self.unheard)
             self.proofs += 1
             assert self.taken + self.listing.stray_units == self.typed - sum(self.unheard)
@@ -123,13 +133,17 @@ class Shop:
         """A write without an answer is settled once every order is known; so is anything else, as far as we know."""
         if self.listing.suspicion is None or self.listing.phase is Phase.SENDING:
             return
-        while self.listing.phase is Phase.UNKNOWN and self.unheard:
+        seen_at = self.listing.suspicion.seen_at
+        while self.unheard and (
+            self.listing.phase is Phase.UNKNOWN or (not self.is_certain and self.placed_at[0] <= seen_at)
+        ):
             self.hears()
         self.listing = weigh(self.listing, recently_sent=(), now=self.now, terms=COMPARING).listing
 
     def takes(self, units: int | None) -> None:
-        """The ledger takes what has strayed, or a figure that it had begun with; not while a write is under way."""
-        if self.listing.phase is not Phase.IDLE:
+        """The ledger takes what has strayed, or a figure that it had begun with; not while a write is under way, or in
+        doubt."""
+        if self.listing.phase is not Phase.IDLE or not self.is_certain:
             return
         wanted = self.listing.stray_units if units is None else units
         self.taken += wanted
@@ -159,7 +173,46 @@ ACTS = st.one_of(
 def test_what_was_typed_is_taken_to_the_unit_whatever_else_goes_on(acts: Sequence[tuple[str, int | None]]) -> None:
     """Edits and sales cross, orders are heard late, readings are old, writes are refused or lose their answer, and what
     the ledger has taken was too much or too little: in the end it has what was typed."""
-    shop = Shop()
+    _acts(Shop(), acts)
+
+
+@settings(max_examples=600)
+@given(st.booleans(), st.lists(ACTS, max_size=40))
+def test_orders_that_the_first_anchor_had_in_it_are_not_taken_for_figures(
+    is_anchored: bool, acts: Sequence[tuple[str, int | None]]
+) -> None:
+    """At first nothing is believed, or what a reading showed that had an order in it of which nobody had heard: what is
+    typed once a reading has shown the belief beyond doubt is taken, and nothing else."""
+    _acts(_in_doubt() if is_anchored else Shop(listing=idle(base_units=None)), acts)
+
+
+def test_an_order_heard_after_the_first_anchor_was_in_it() -> None:
+    """The belief is one too low, and nobody has typed."""
+    shop = _in_doubt()
+    shop.hears()
+    assert (shop.listing.belief, shop.shown) == (START - 3, START - 2)
+    shop.comes_to_rest()
+    assert (shop.listing.belief, shop.listing.stray_units, shop.listing.doubt) == (shop.shown, 0, None)
+
+
+def _in_doubt() -> Shop:
+    """Sold, read, heard; sold again, and read."""
+    shop = Shop(listing=idle(base_units=None))
+    for act in (_sell, _read, Shop.weighs, _sell, _read):
+        shop.now += timedelta(seconds=3)
+        act(shop)
+    return shop
+
+
+def _sell(shop: Shop) -> None:
+    shop.sells(1)
+
+
+def _read(shop: Shop) -> None:
+    shop.reads(is_old=False)
+
+
+def _acts(shop: Shop, acts: Sequence[tuple[str, int | None]]) -> None:
     for act, units in acts:
         shop.now += timedelta(seconds=1)
         match act:

@@ -114,6 +114,17 @@ class Suspicion:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """A reading is the anchor of the belief, and orders that nobody had heard of then may have been in it.
+
+    `net` and `turnover`: the listing's `net_units` and `turnover_units` just before the channel was asked.
+    """
+
+    net: int
+    turnover: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
     """What a channel promises of its writes. A write that does not show `apply_s` after it was accepted is lost.
 
@@ -160,6 +171,8 @@ class Listing:
     op_tries: int = 0
     suspicion: Suspicion | None = None
     may_anchor: bool = False
+    # None: a reading of which every order is known has shown the belief.
+    doubt: Doubt | None = None
     look_at: datetime | None = None
     next_at: datetime
     # The feed that carries the write which is being sent; None: it goes by itself.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -10,15 +9,11 @@ from typing import assert_never
 
 from oneshelf.domain import straying
 from oneshelf.domain.drift import Cause
-from oneshelf.domain.listing import Event, Listing, Operation, Phase, Suspicion, Terms, after
+from oneshelf.domain.listing import Doubt, Event, Listing, Operation, Phase, Suspicion, Terms, after
 from oneshelf.domain.settling import (
-    Settlement,
     is_over,
     is_strict,
     may_be_older,
-    moved_since,
-    settle,
-    was_written_and_moved,
 )
 from oneshelf.errors import InvariantError
 
@@ -27,8 +22,8 @@ class Verdict(StrEnum):
     """What a reading tells."""
 
     MATCH = "match"  # it shows what we believe
-    SEEN = "seen"  # the first reading ever: the orders from before it have to be known before it can anchor
-    ANCHORED = "anchored"  # the first reading since then: it is the anchor of the belief
+    SEEN = "seen"  # the first reading ever, or one of a belief in doubt: the orders from before it have to be known
+    ANCHORED = "anchored"  # it is the anchor of the belief, and nothing has drifted
     PENDING = "pending"  # it will settle a write once every order is known
     NOT_YET = "not yet"  # it still shows the figure from before the write, or orders came in between
     NOT_WRITTEN = "not written"  # a write without an answer did not happen
@@ -63,20 +58,22 @@ def judge(listing: Listing, units: int, *, net_before: int, asked_at: datetime, 
     """
     if listing.belief is None:
         return Verdict.ANCHORED if listing.may_anchor else Verdict.SEEN
-    expected = _expected(listing)
+    expected = expected_units(listing)
+    if listing.doubt is not None and listing.operation is None:
+        return Verdict.NOT_YET if may_be_older(listing, terms, asked_at=asked_at) else Verdict.SEEN
     if is_strict(listing):
         was_over = is_over(listing, terms, asked_at=asked_at)
         if may_be_older(listing, terms, asked_at=asked_at) or was_over is not is_over(listing, terms, asked_at=now):
             return Verdict.NOT_YET
-        may_show = units == expected or _has_crossed(listing, units, terms)
+        may_show = units == expected or has_crossed(listing, units, terms)
         return Verdict.PENDING if may_show or was_over else Verdict.NOT_YET
     if units == expected:
         return Verdict.MATCH
-    if _lies_between(units, expected, expected + listing.net_units - net_before):
+    if lies_between(units, expected, expected + listing.net_units - net_before):
         return Verdict.NOT_YET
     operation = listing.operation
     if operation is None:
-        if not _has_crossed(listing, units, terms):
+        if not has_crossed(listing, units, terms):
             return Verdict.UNEXPLAINED
         # A rise is corrected at once. A fall may always be a sale that we cannot see yet; or the reading is from before
         # the cancellation that it lacks, and then the unit is on sale.
@@ -91,20 +88,20 @@ def _judge_in_flight(listing: Listing, operation: Operation, units: int, *, now:
     if terms.is_applied_when_answered:
         return Verdict.UNEXPLAINED
     old = operation.expected - (listing.net_units - operation.net)
-    has_crossed = _has_crossed(listing, units, terms)
-    if has_crossed and units != old:
-        return Verdict.CROSSED_WRITE if units > _expected(listing) else Verdict.UNEXPLAINED
+    is_crossed = has_crossed(listing, units, terms)
+    if is_crossed and units != old:
+        return Verdict.CROSSED_WRITE if units > expected_units(listing) else Verdict.UNEXPLAINED
     if listing.sent_at is None or now < listing.sent_at + timedelta(seconds=terms.apply_s):
         return Verdict.NOT_YET
-    if has_crossed:
+    if is_crossed:
         return Verdict.CROSSED_WRITE
     # What orders have done since may have been in the figure already when the write was decided.
-    if not _lies_between(units, operation.expected, old):
+    if not lies_between(units, operation.expected, old):
         return Verdict.UNEXPLAINED
     return Verdict.LOST_WRITE
 
 
-def _has_crossed(listing: Listing, units: int, terms: Terms) -> bool:
+def has_crossed(listing: Listing, units: int, terms: Terms) -> bool:
     """Whether a blind write and the channel's own count of orders crossed: some of them were overwritten.
 
     The channel then shows a figure between the one that we wrote and the one that orders have made of it since.
@@ -113,7 +110,7 @@ def _has_crossed(listing: Listing, units: int, terms: Terms) -> bool:
     written = operation.units if operation else listing.base_units
     if terms.is_applied_when_answered or written is None:
         return False
-    return units != _expected(listing) and _lies_between(units, written, _expected(listing))
+    return units != expected_units(listing) and lies_between(units, written, expected_units(listing))
 
 
 def read(  # noqa: PLR0913  # what was read, and when
@@ -136,20 +133,22 @@ def read(  # noqa: PLR0913  # what was read, and when
     drift = None
     match verdict:
         case Verdict.MATCH:
-            listing = straying.proved(_verified(listing, units, now=now), asked_at=asked_at or now, terms=terms)
+            listing = straying.proved(verified(listing, units, now=now), asked_at=asked_at or now, terms=terms)
         case Verdict.SEEN:
-            first = Suspicion(units=units, belief=units, net=net_before, turnover=turnover, seen_at=now)
+            believed = units if listing.belief is None else listing.belief + listing.net_units - net_before
+            first = Suspicion(units=units, belief=believed, net=net_before, turnover=turnover, seen_at=now)
             listing = replace(listing, suspicion=listing.suspicion or first, look_at=None)
         case Verdict.ANCHORED:
             # An order posted while the channel was asked may be in the reading already: rather too low than too high.
-            listing = replace(listing, base_units=units, base_net=net_before, look_at=None)
+            doubt = Doubt(net=net_before, turnover=turnover)
+            listing = replace(listing, base_units=units, base_net=net_before, doubt=doubt, look_at=now)
         case Verdict.NOT_YET:
             listing = replace(listing, look_at=now + timedelta(seconds=terms.look_again_s))
         case Verdict.LOST_WRITE:
-            adopted = _strayed(listing, _adopt(listing, units, net=listing.net_units), terms, now=now)
-            listing, drift = adopted, _lost_write(listing, adopted, units)
+            adopted = with_stray(listing, adopt(listing, units, net=listing.net_units), terms, now=now)
+            listing, drift = adopted, lost_write(listing, adopted, units)
         case Verdict.CROSSED_WRITE:
-            listing = rewrite(_adopt(listing, units, net=listing.net_units), now=now)
+            listing = rewrite(adopt(listing, units, net=listing.net_units), now=now)
         case Verdict.UNEXPLAINED | Verdict.PENDING:
             listing = _suspect(listing, units, net_before, turnover, now=now, terms=terms)
         case Verdict.NOT_WRITTEN:
@@ -159,146 +158,31 @@ def read(  # noqa: PLR0913  # what was read, and when
     return Read(listing, verdict, drift)
 
 
-def weigh(
-    listing: Listing, *, recently_sent: Collection[int], now: datetime, terms: Terms, moved_units: int = 0
-) -> Read:
-    """Judge a suspicion once all orders that could explain it have been posted.
-
-    The reading was taken on a belief from which orders were still missing. Each that was posted since, and each
-    cancellation, may have been in it or not: a figure that some of them make is explained.
-    `recently_sent`: figures of earlier writes, of which a queueing channel may apply one late. `moved_units`: so many
-    more lay in other stock states when it was read than are accounted for.
-    """
-    suspicion = listing.suspicion
-    if suspicion is None:
-        raise InvariantError(f"{listing.channel_sku}: nothing to weigh")
-    if listing.belief is None:
-        return Read(replace(listing, suspicion=None, may_anchor=True, look_at=now), Verdict.SEEN)
-    is_moved = was_written_and_moved(listing, suspicion, terms, moved_units=moved_units)
-    if is_strict(listing) and not is_moved and (settled := _settled(listing, suspicion, now=now, terms=terms)):
-        return settled
-    belief_now = _expected(listing)
-    taken, given_back = moved_since(listing, suspicion)
-    if suspicion.belief - taken <= suspicion.units <= suspicion.belief + given_back:
-        return Read(replace(listing, suspicion=None, look_at=now), Verdict.MATCH)
-    operation = listing.operation
-    # What was answered as applied can be sold, whatever an old reading shows.
-    is_certain = terms.is_applied_when_answered and listing.phase is Phase.ACCEPTED
-    adopted = _adopt(listing, suspicion.units, net=suspicion.net)
-    # Orders posted since then may have been in the reading. What is taken for the figure must not be less than what can
-    # still be sold: another listing would be given the difference.
-    highest = _adopt(listing, suspicion.units, net=max(suspicion.net, listing.net_units))
-    if _has_crossed(listing, suspicion.units, terms):
-        return Read(rewrite(highest, now=now), Verdict.CROSSED_WRITE)
-    if operation is not None and not is_moved:
-        unwritten = operation.expected - operation.units
-        # Such a fall is held back below.
-        may_be_lost = not (is_certain and suspicion.units < belief_now)
-        if may_be_lost and _lies_between(
-            suspicion.units, suspicion.belief + unwritten, belief_now + unwritten, operation.expected
-        ):
-            adopted = _strayed(listing, adopted, terms, now=now)
-            return Read(adopted, Verdict.LOST_WRITE, _lost_write(listing, adopted, suspicion.units))
-    is_unproved = operation is not None and not is_certain
-    risen = replace(highest, suspicion=suspicion)
-    done = _unexplained(risen, belief_now, recently_sent, is_unproved=is_unproved, now=now, terms=terms)
-    after = _strayed(listing, done.listing, terms, now=now, is_written=is_moved)
-    return replace(done, listing=after, drift=done.drift and replace(done.drift, listing=after))
-
-
-def _strayed(listing: Listing, after: Listing, terms: Terms, *, now: datetime, is_written: bool = False) -> Listing:
+def with_stray(listing: Listing, after: Listing, terms: Terms, *, now: datetime, is_written: bool = False) -> Listing:
     """The listing `after` a reading was taken for its figure, with what it strayed by. `is_written`: the write shows.
 
     Of a compared write without an answer nobody knows whether the figure started from what it wrote: rather too little
     is taken for risen than too much.
     """
-    operation, by_facts = listing.operation, _expected(listing)
+    operation, by_facts = listing.operation, expected_units(listing)
     is_open = listing.phase is not Phase.ACCEPTED and not is_written
     if operation is not None and terms.is_applied_when_answered and is_open:
         by_facts = max(by_facts, operation.expected - (listing.net_units - operation.net))
     return straying.strayed(listing, after, by_facts=by_facts, now=now)
 
 
-def _unexplained(  # what was seen, and what may have made it
-    listing: Listing,
-    belief_now: int,
-    recently_sent: Collection[int],
-    *,
-    is_unproved: bool,
-    now: datetime,
-    terms: Terms,
-) -> Read:
-    """What becomes of a listing that was taken for a suspicion which neither facts nor a write explain.
-
-    `is_unproved`: a write that the channel does not answer for was under way when it was read. Sales that we had not
-    heard of may lie before it, and their cancellations after it: the figure rises, and nobody has edited it.
-    """
-    suspicion = listing.suspicion
-    if suspicion is None:
-        raise InvariantError(f"{listing.channel_sku}: nothing to explain")
-    high, low = max(suspicion.belief, belief_now), min(suspicion.belief, belief_now)
-    # A reading may be old: units in suspense are offered again only when one that is newer has not found them on sale.
-    second_look_at = now + timedelta(seconds=terms.stale_s)
-    if suspicion.units > high:
-        # What was held back has come to light: an older reading did not show it.
-        found_units = min(listing.suspense_units, suspicion.units - high)
-        risen = replace(
-            listing,
-            suspicion=None,
-            suspense_units=listing.suspense_units - found_units,
-            look_at=second_look_at if listing.suspense_units else None,
-        )
-        if suspicion.units - high == found_units:
-            return Read(risen, Verdict.MATCH)
-        cause = Cause.UNKNOWN if is_unproved else Cause.FOREIGN_EDIT
-        if not terms.is_applied_when_answered and suspicion.units in recently_sent:
-            cause = Cause.LATE_WRITE
-        drift = DriftFound(listing=risen, cause=cause, expected_units=high, observed_units=suspicion.units)
-        return Read(risen, Verdict.UNEXPLAINED, drift)
-    # The figure fell. Writing it up again would sell what an order that we cannot see has sold: hold the units back.
-    held_units = listing.suspense_units + low - suspicion.units
-    held = replace(listing, suspicion=None, suspense_units=held_units, look_at=second_look_at)
-    drift = DriftFound(listing=held, cause=Cause.UNKNOWN, expected_units=low, observed_units=suspicion.units)
-    return Read(held, Verdict.UNEXPLAINED, drift)
-
-
-def _settled(listing: Listing, suspicion: Suspicion, *, now: datetime, terms: Terms) -> Read | None:
-    """The listing after a reading that settles its write, or that has to be taken again; None: nothing explains it."""
-    operation = listing.operation
-    if operation is None:
-        raise InvariantError(f"{listing.channel_sku}: no write to settle")
-    match settle(listing, operation, suspicion, terms):
-        case Settlement.AGAIN:
-            again_at = now + timedelta(seconds=terms.look_again_s)
-            return Read(replace(listing, suspicion=None, look_at=again_at), Verdict.NOT_YET)
-        case Settlement.WRITTEN:
-            # A reading of now closes what had drifted.
-            return Read(replace(_verified(listing, suspicion.units, now=now), look_at=now), Verdict.MATCH)
-        case Settlement.NOT_WRITTEN:
-            before = _adopt(listing, operation.expected, net=operation.net)
-            return Read(rewrite(before, now=now), Verdict.NOT_WRITTEN)
-        case Settlement.LOST:
-            anchored = _adopt(listing, suspicion.units, net=listing.net_units)
-            # Whoever decides about the drift has it written again, and counts how often.
-            anchored = _strayed(listing, replace(anchored, sent_version=listing.desired_version), terms, now=now)
-            return Read(anchored, Verdict.LOST_WRITE, _lost_write(listing, anchored, suspicion.units))
-        case Settlement.ANCHORED:
-            anchored = _adopt(listing, suspicion.units, net=listing.net_units)
-            return Read(replace(rewrite(anchored, now=now), op_tries=0), Verdict.ANCHORED)
-        case Settlement.NEITHER:
-            return None
-
-
-def _lost_write(listing: Listing, adopted: Listing, units: int) -> DriftFound:
+def lost_write(listing: Listing, adopted: Listing, units: int) -> DriftFound:
     """The drift of a write that the channel accepted and did not apply: `adopted` is the listing after the reading."""
-    return DriftFound(listing=adopted, cause=Cause.LOST_WRITE, expected_units=_expected(listing), observed_units=units)
+    return DriftFound(
+        listing=adopted, cause=Cause.LOST_WRITE, expected_units=expected_units(listing), observed_units=units
+    )
 
 
 def _turnover(listing: Listing, net_before: int) -> int:
     return listing.turnover_units - abs(listing.net_units - net_before)
 
 
-def _lies_between(units: int, *ends: int) -> bool:
+def lies_between(units: int, *ends: int) -> bool:
     return min(ends) <= units <= max(ends)
 
 
@@ -312,7 +196,7 @@ def rewrite(listing: Listing, *, now: datetime) -> Listing:
     return replace(listing, sent_version=0, accepted_version=0, next_at=now)
 
 
-def _adopt(listing: Listing, units: int, *, net: int) -> Listing:
+def adopt(listing: Listing, units: int, *, net: int) -> Listing:
     """Take a reading as the new anchor of the belief; what was in flight is over."""
     return replace(
         listing,
@@ -325,7 +209,7 @@ def _adopt(listing: Listing, units: int, *, net: int) -> Listing:
     )
 
 
-def _expected(listing: Listing) -> int:
+def expected_units(listing: Listing) -> int:
     """What facts say the listing shows, a write in flight included."""
     operation = listing.operation
     if operation is not None:
@@ -336,7 +220,7 @@ def _expected(listing: Listing) -> int:
     return belief
 
 
-def _verified(listing: Listing, units: int, *, now: datetime) -> Listing:
+def verified(listing: Listing, units: int, *, now: datetime) -> Listing:
     operation = listing.operation
     # Of a write without an answer the proof is the answer; that of an earlier one is not.
     answered_at, sent_at = listing.accepted_at, listing.sent_at
@@ -354,12 +238,12 @@ def _verified(listing: Listing, units: int, *, now: datetime) -> Listing:
         verified_units=units,
         verified_version=listing.sent_version,
         verified_at=now,
-        look_at=None,
+        look_at=now if listing.doubt else None,
     )
 
 
 def _suspect(listing: Listing, units: int, net_before: int, turnover: int, *, now: datetime, terms: Terms) -> Listing:
-    belief_before = _expected(listing) + listing.net_units - net_before
+    belief_before = expected_units(listing) + listing.net_units - net_before
     suspicion = listing.suspicion or Suspicion(
         units=units, belief=belief_before, net=net_before, turnover=turnover, seen_at=now
     )

@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from oneshelf.domain.listing import Listing, Operation, Phase, Suspicion, Terms
+from oneshelf.domain.listing import Doubt, Listing, Operation, Phase, Suspicion, Terms
 
 
 class Settlement(StrEnum):
@@ -100,11 +100,11 @@ def _net_when_read(listing: Listing, suspicion: Suspicion, operation: Operation)
     return then - given_back, then + taken
 
 
-def moved_since(listing: Listing, suspicion: Suspicion) -> tuple[int, int]:
+def moved_since(listing: Listing, then: Suspicion | Doubt) -> tuple[int, int]:
     """Units that orders posted since the reading was asked for have taken off the figure, and given back to it.
 
     Each order and each cancellation may have been in the reading or not.
     """
-    change = listing.net_units - suspicion.net
-    turnover = max(listing.turnover_units - suspicion.turnover, abs(change))
+    change = listing.net_units - then.net
+    turnover = max(listing.turnover_units - then.turnover, abs(change))
     return (turnover + change) // 2, (turnover - change) // 2

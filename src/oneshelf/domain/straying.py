@@ -39,9 +39,17 @@ def proved(listing: Listing, *, asked_at: datetime, terms: Terms) -> Listing:
     return replace(listing, strayed_at=None)
 
 
+def begun(listing: Listing) -> Listing:
+    """A reading of which every order is known is the anchor, for the first time: it strays from here on.
+
+    What was typed before is in that figure.
+    """
+    return replace(listing, doubt=None, risen_units=listing.suspense_units, strayed_at=None)
+
+
 def may_be_taken(listing: Listing) -> bool:
-    """Whether a newer reading has shown the same, and none has shown anything else since."""
-    return listing.strayed_at is None and listing.suspicion is None
+    """Whether a newer reading has shown the same, and none has shown anything else since; and no order is in doubt."""
+    return listing.strayed_at is None and listing.suspicion is None and listing.doubt is None
 
 
 def looked_at_again(listing: Listing, *, now: datetime, terms: Terms) -> Listing:

@@ -13,6 +13,7 @@ from oneshelf.errors import CannotResolveError
 from oneshelf.flow.channel import OpenChannel
 from oneshelf.storage import adoptions, catalog, drifts, truth_rules
 from oneshelf.storage.database import Transaction
+from oneshelf.storage.listings import ListingKey
 
 # What becomes of our own writes.
 _OWN = {Cause.LOST_WRITE.value, Cause.LATE_WRITE.value}
@@ -37,6 +38,23 @@ async def led(
         if rule.leads(drift.channel) and is_larger and is_edit:
             found.append((drift, rule))
     return found
+
+
+async def unsettled(tx: Transaction, channel: Channel, listings: Sequence[Listing]) -> set[ListingKey]:
+    """Those of these listings of a channel that compares which nothing may be written to yet, as the ledger follows.
+
+    What they are believed to show is from a reading that may be old, and so may be the next one: the ledger has to know
+    what a write started from.
+    """
+    strayed = [listing for listing in listings if listing.strayed_at is not None]
+    if not strayed:
+        return set()
+    places = {row.channel: row.location for row in await catalog.channels(tx)}
+    rules = {
+        sku: await truth_rules.rule_of(tx, sku, CountedFigure.AVAILABLE, places[channel])
+        for sku in sorted({listing.sku for listing in strayed})
+    }
+    return {listing.key for listing in strayed if rules[listing.sku].leads(channel)}
 
 
 async def begin(

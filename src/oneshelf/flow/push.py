@@ -15,11 +15,12 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from oneshelf.clock import Clock
+from oneshelf.domain import straying
 from oneshelf.domain.identity import ChannelSku, printable
-from oneshelf.domain.listing import REASON_LENGTH_MAX, Listing, Phase, lost, without_a_write
+from oneshelf.domain.listing import REASON_LENGTH_MAX, Listing, Phase, Terms, lost, without_a_write
 from oneshelf.domain.reading import read
 from oneshelf.errors import InvariantError, MalformedError
-from oneshelf.flow import hold
+from oneshelf.flow import hold, leading
 from oneshelf.flow.channel import (
     CHANNEL_FAILURES,
     SEND_BEFORE_S,
@@ -138,17 +139,16 @@ async def _intend(
         passed = await hold.pass_writes(tx, standing, locked)
         free = await rights.lock_free(tx, channel.name, [listing.channel_sku for listing in locked])
         pace = await pace_of(tx, channel, locked, at=at)
+        unsettled = await leading.unsettled(tx, channel.name, locked) if compares else set()
         for listing in locked:
             belief = listing.belief
             shown = readings.get(listing.channel_sku) if compares else belief
             if listing.shows_what_is_desired:
                 put_off.append(without_a_write(listing, now=at))
-            elif belief is None or shown is None or (belief < 0 and not compares):
-                # A blind write on a belief below zero would bury cancellations that we have not heard of: look.
+            elif shown is None or _has_to_be_read(listing, compares=compares):
                 put_off.append(_put_off(listing, at))
-            elif listing.suspense_units and listing.look_at is not None:
-                # The figure fell by an old reading, perhaps: only a newer one tells what the write would start from.
-                put_off.append(_put_off(listing, at))
+            elif listing.key in unsettled:
+                put_off.append(_put_off_until_settled(listing, at, channel.terms))
             elif shown == belief and listing.key not in passed:
                 put_off.append(replace(listing, next_at=at + timedelta(seconds=hold.PUT_OFF_S)))
             elif shown == belief and (waiting := pace.waiting(listing)) is not None:
@@ -157,16 +157,7 @@ async def _intend(
                 written = pace.intend(free, listing, op_id=clock.new_id(), is_compared=compares)
                 (intended if written else put_off).append(written or _put_off(listing, at))
             else:
-                before = asked[listing.key]
-                doubted = read(
-                    listing,
-                    shown,
-                    net_before=before.net_units,
-                    turnover_before=before.turnover_units,
-                    now=at,
-                    terms=channel.terms,
-                )
-                put_off.append(_put_off(doubted.listing, at))
+                put_off.append(_put_off(_read(listing, shown, asked[listing.key], at, channel.terms), at))
                 observed.append(drifts.Observation(channel.name, listing.channel_sku, shown, belief, "push"))
         await publishing.save(tx, intended, keeps_lease=True)
         await publishing.save(tx, put_off)
@@ -178,9 +169,31 @@ async def _intend(
     return [write_of(listing) for listing in intended]
 
 
+def _has_to_be_read(listing: Listing, *, compares: bool) -> bool:
+    """Whether nobody knows what a write would start from."""
+    belief = listing.belief
+    # A blind write on a belief below zero would bury cancellations that we have not heard of.
+    if belief is None or (belief < 0 and not compares):
+        return True
+    # The figure fell by an old reading, perhaps: only a newer one tells.
+    return listing.suspense_units > 0 and listing.look_at is not None
+
+
 def _put_off(listing: Listing, at: datetime) -> Listing:
     """Not now: there is news at the channel that has to be read first."""
     return replace(listing, next_at=at + timedelta(seconds=PUT_OFF_S), look_at=listing.look_at or at)
+
+
+def _put_off_until_settled(listing: Listing, at: datetime, terms: Terms) -> Listing:
+    """Not before a reading that cannot be as old as the last one."""
+    again = straying.looked_at_again(listing, now=at, terms=terms)
+    return _put_off(again, again.look_at or at)
+
+
+def _read(listing: Listing, shown: int, asked: Listing, at: datetime, terms: Terms) -> Listing:
+    """The listing after the reading before the write. `asked`: as it was before the question."""
+    net, turnover = asked.net_units, asked.turnover_units
+    return read(listing, shown, net_before=net, turnover_before=turnover, now=at, terms=terms).listing
 
 
 async def _call(database: Database, channel: OpenChannel, writes: Sequence[StockWrite]) -> tuple[WriteOutcome, ...]:

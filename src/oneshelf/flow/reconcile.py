@@ -14,8 +14,9 @@ from uuid import UUID
 from oneshelf.clock import Clock
 from oneshelf.domain.identity import printable
 from oneshelf.domain.listing import Listing
-from oneshelf.domain.reading import DriftFound, Read, weigh
+from oneshelf.domain.reading import DriftFound, Read
 from oneshelf.domain.sweep_plan import Way, due, give_up_s, sweep_plan
+from oneshelf.domain.weighing import weigh
 from oneshelf.errors import MalformedError
 from oneshelf.flow import hold
 from oneshelf.flow.channel import (

@@ -115,7 +115,7 @@ class Auditor:
             select l.verified_version > 0 and l.suspense_units = 0, coalesce(b.available, 0),
                    coalesce((select shown = accounted and accounted_at < db_now() - interval '10 seconds'
                              from stock_states s where s.channel = l.channel and s.channel_sku = l.channel_sku), false),
-                   l.verified_version > 0
+                   l.verified_version > 0 and l.doubt_net is null
             from listings l left join balances b on b.sku = l.sku and b.location = 'BER'
             where l.channel = %s and l.channel_sku = %s
             """,

@@ -22,7 +22,7 @@ COUNT_S = 4.0
 async def counts(world: World, merchant: Random) -> None:
     """Type what is there, whoever is buying at that moment, also where the last figure was not taken yet.
 
-    Only of what the engine has once proved to show its figure: what was typed before the first reading is in that. And
+    Only of what the engine has once proved to show its figure, beyond doubt: what was typed before that is in it. And
     not where the channel shows less than nothing: who types 0 there may mean that there is none, or enough.
     """
     shop = world.channels[HUB]

@@ -332,37 +332,3 @@ def _unsent(gen: PQGen[Any]) -> Any:
     with suppress(psycopg.Error):
         gen.close()
     raise psycopg.OperationalError("the connection is closed")
-
-
-class SteppedPool:
-    """The connections of one node: stands for the driver's pool, which keeps real time."""
-
-    def __init__(self, node: Node) -> None:
-        self._node = node
-        self._free: list[SteppedConnection] = []
-        self.opened: list[SteppedConnection] = []
-
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[SteppedConnection]:
-        self._node.raise_if_dead()
-        connection = self._free.pop() if self._free else self._open()
-        try:
-            yield connection
-        finally:
-            if connection.is_free:
-                self._free.append(connection)
-            else:
-                connection.abandon()
-                if connection in self.opened:
-                    self.opened.remove(connection)
-
-    def abandon(self) -> None:
-        """The node is dead: the server rolls back what was open."""
-        self._node.database.end([connection.lost() for connection in self.opened if not connection.closed])
-        self.opened.clear()
-        self._free.clear()
-
-    def _open(self) -> SteppedConnection:
-        connection = SteppedConnection(self._node.database.sessions.open(), self._node)
-        self.opened.append(connection)
-        return connection

@@ -10,10 +10,11 @@ import httpx2
 
 from oneshelf.app import Assembled, assembled
 from oneshelf.errors import DatabaseUnavailableError, InvariantError
-from oneshelf.simulation.database import SimulatedDatabase, SteppedPool
+from oneshelf.simulation.database import SimulatedDatabase
 from oneshelf.simulation.faults import Faults
 from oneshelf.simulation.kernel import Kernel, SimulatedClock
 from oneshelf.simulation.network import Network
+from oneshelf.simulation.pool import SteppedPool
 from oneshelf.storage import leases
 from oneshelf.storage.database import Database
 

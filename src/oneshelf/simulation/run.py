@@ -248,8 +248,10 @@ class _Run:
         """Now and then somebody says anew who rules, while everybody goes on."""
         if self._world.shape.is_switched:
             clerk = self._clerk("architect")
-            await switch(clerk.connect(), self._world.shape, self._faults, self._outcome.seed)
-            await clerk.stop()
+            try:
+                await switch(clerk.connect(), self._world.shape, self._faults, self._outcome.seed)
+            finally:
+                await clerk.stop()
 
     def _clerk(self, name: str) -> Node:
         """Somebody at the database, whom no fault reaches."""

@@ -17,6 +17,8 @@ from oneshelf.telemetry import transaction_open
 
 Transaction = AsyncConnection[tuple[Any, ...]]
 
+# Of one engine.
+CONNECTIONS_MAX = 16
 POOL_WAIT_S = 10.0
 LOCK_WAIT_S = 10
 # Whoever stands still in a transaction for so long (a paused machine, a cut wire) loses it, and its locks with it. Less
@@ -52,7 +54,7 @@ class Database:
     async def open(
         dsn: str,
         *,
-        connections_max: int = 16,
+        connections_max: int = CONNECTIONS_MAX,
         application_name: str = "oneshelf",
         keyring: Keyring | None = None,
     ) -> AsyncIterator[Database]:

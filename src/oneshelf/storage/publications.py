@@ -80,12 +80,12 @@ async def lock_for_planning(tx: Transaction, skus: Collection[Sku]) -> list[Plan
     return [
         Plannable(
             listing=listing_from_row(row),
-            location=Location(row[39]),
-            pack_units=row[40],
-            suspense_version=row[41],
-            is_live=row[42],
-            is_watched=row[43],
-            is_drifting=row[44],
+            location=Location(row[-6]),
+            pack_units=row[-5],
+            suspense_version=row[-4],
+            is_live=row[-3],
+            is_watched=row[-2],
+            is_drifting=row[-1],
             components=bundles.get(row[2], ()),
         )
         for row in found

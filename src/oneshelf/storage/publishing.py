@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from oneshelf.domain.identity import Channel, ChannelSku
-from oneshelf.domain.listing import Listing, Operation, Phase, Suspicion
+from oneshelf.domain.listing import Doubt, Listing, Operation, Phase, Suspicion
 from oneshelf.storage import arrays
 from oneshelf.storage.database import Transaction
 from oneshelf.storage.listings import ListingKey
@@ -20,7 +20,7 @@ LISTING_COLUMNS = """
     l.op_id, l.op_units, l.op_expected, l.op_net, l.op_tries,
     l.suspect_units, l.suspect_belief, l.suspect_net, l.suspect_at, l.may_anchor, l.look_at, l.next_at,
     l.op_rights, l.op_is_strict, l.turnover_units, l.suspect_turnover,
-    l.turnover_at, l.feed_id, l.risen_units, l.strayed_at
+    l.turnover_at, l.feed_id, l.risen_units, l.strayed_at, l.doubt_net, l.doubt_turnover
 """
 
 
@@ -65,6 +65,7 @@ def listing_from_row(row: Sequence[Any]) -> Listing:
         feed_id=row[36],
         risen_units=row[37],
         strayed_at=row[38],
+        doubt=None if row[39] is None else Doubt(net=row[39], turnover=row[40]),
     )
 
 
@@ -196,6 +197,8 @@ _SAVED: Mapping[str, str] = {
     "suspect_turnover": "bigint",
     "suspect_at": "timestamptz",
     "may_anchor": "boolean",
+    "doubt_net": "bigint",
+    "doubt_turnover": "bigint",
     "look_at": "timestamptz",
     "next_at": "timestamptz",
     "feed_id": "uuid",
@@ -276,7 +279,7 @@ async def _keep_lost(tx: Transaction, listings: Sequence[Listing]) -> None:
 
 
 def _row(listing: Listing) -> dict[str, object]:
-    operation, suspicion = listing.operation, listing.suspicion
+    operation, suspicion, doubt = listing.operation, listing.suspicion, listing.doubt
     nested: dict[str, object] = {
         "op_id": operation and operation.op_id,
         "op_units": operation and operation.units,
@@ -289,6 +292,8 @@ def _row(listing: Listing) -> dict[str, object]:
         "suspect_net": suspicion and suspicion.net,
         "suspect_turnover": suspicion and suspicion.turnover,
         "suspect_at": suspicion and suspicion.seen_at,
+        "doubt_net": doubt and doubt.net,
+        "doubt_turnover": doubt and doubt.turnover,
     }
     plain = {name: getattr(listing, name) for name in _SAVED if name not in nested}
     return {
