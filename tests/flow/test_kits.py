@@ -13,6 +13,7 @@ from oneshelf.domain.command import Assemble, AssembleOtherwise, Component, Disa
 from oneshelf.domain.identity import Sku
 from oneshelf.domain.kit_outcome import NoRecipe, OtherRecipe
 from oneshelf.domain.outcome import IsBundle, KeyReused, Posted, Short, UnknownSku
+from oneshelf.errors import MalformedError
 from oneshelf.flow.define import define_bundle, end_recipe, keep_recipe
 
 pytestmark = pytest.mark.pg
@@ -80,6 +81,28 @@ async def test_what_a_recipe_names_is_no_bundle_and_becomes_none(dsn: str) -> No
         await define_bundle(ledger.database, wish)
         refused = await keep_recipe(ledger.database, SET, (Component(sku=DUO, units=1),))
         assert refused == IsBundle(DUO, "MUG")
+
+
+async def test_a_kit_is_not_made_of_itself_through_another(dsn: str) -> None:
+    async with open_ledger(dsn) as ledger:
+        await ledger.name_all()
+        await keep(ledger, Component(sku=DUO, units=1))
+        assert await keep_recipe(ledger.database, DUO, (Component(sku=CAP, units=1),)) is None
+        with pytest.raises(MalformedError, match="kit CAP would be made of itself"):
+            await keep_recipe(ledger.database, CAP, (Component(sku=MUG, units=1), Component(sku=SET, units=1)))
+        # Said again, and otherwise, is no circle.
+        await keep(ledger, Component(sku=CAP, units=2))
+
+
+async def test_of_two_recipes_that_make_a_circle_one_is_refused(dsn: str) -> None:
+    async with open_ledger(dsn) as ledger:
+        await ledger.name_all()
+        kept = await asyncio.gather(
+            keep_recipe(ledger.database, SET, (Component(sku=DUO, units=1),)),
+            keep_recipe(ledger.database, DUO, (Component(sku=SET, units=1),)),
+            return_exceptions=True,
+        )
+        assert sorted(type(one).__name__ for one in kept) == ["MalformedError", "NoneType"]
 
 
 async def test_of_a_bundle_and_a_recipe_at_the_same_time_one_is_refused(dsn: str) -> None:

@@ -85,7 +85,8 @@ def set_(
         told = allocation_out(plan).model_dump(mode="json")
         show_json({"allocation": told, "listing_count": done.listing_count})
     else:
-        typer.echo(f"{plan.scope}: {plan}; {done.listing_count} listings are in it")
+        what_now = "" if done.listing_count else "; it holds for what fits it later. oneshelf listing list shows SKUs"
+        typer.echo(f"{plan.scope}: {plan}; {done.listing_count} listings are in it{what_now}")
 
 
 @app.command()

@@ -12,6 +12,7 @@ from oneshelf.domain.command import Component, require_components
 from oneshelf.domain.identity import Location, Sku
 from oneshelf.domain.ledger import Backorder
 from oneshelf.domain.outcome import IsBundle, UnknownLocation, UnknownSku
+from oneshelf.errors import MalformedError
 from oneshelf.storage import backorders, bundles, catalog, kits, touched
 from oneshelf.storage.database import Database
 
@@ -37,6 +38,10 @@ async def keep_recipe(database: Database, sku: Sku, components: tuple[Component,
                 return UnknownSku(name)
             if parts := known.bundles.get(name):
                 return IsBundle(name, named(parts))
+        if sku in await kits.made_of(tx, wanted[1:]):
+            raise MalformedError(
+                f"kit {sku} would be made of itself: a component of it is made of it; oneshelf stock kits"
+            )
         await kits.keep(tx, sku, components)
     return None
 

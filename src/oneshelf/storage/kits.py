@@ -25,8 +25,24 @@ async def recipes(tx: Transaction, skus: Collection[Sku] | None = None, *, limit
     return {Sku(sku): components_of(components, units) async for sku, components, units in cursor}
 
 
+async def made_of(tx: Transaction, skus: Collection[Sku]) -> set[Sku]:
+    """All that these SKUs are made of by the kept recipes, through any number of kits; and these SKUs."""
+    cursor = await tx.execute(
+        """
+        with recursive part as (
+            select unnest(%(skus)s::text[]) collate "C" as component
+            union select k.component from part join kit_components k on k.sku = part.component
+        )
+        select component from part
+        """,
+        {"skus": arrays.texts(sorted(skus))},
+    )
+    return {Sku(sku) async for (sku,) in cursor}
+
+
 async def lock(tx: Transaction, skus: Collection[Sku]) -> None:
-    """Until the transaction ends none of these SKUs becomes a bundle."""
+    """Until the transaction ends none of these SKUs becomes a bundle, and nobody else keeps a recipe."""
+    await tx.execute("lock table kit_components in share row exclusive mode")
     await tx.execute(
         "select from skus where sku = any(%(skus)s::text[]) order by sku for update",
         {"skus": arrays.texts(sorted(skus))},
