@@ -7,16 +7,15 @@ Next: whoever asked.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TypedDict
 
 from oneshelf.domain.availability import Derivation, bounded
 from oneshelf.domain.identity import Location, Sku
 from oneshelf.domain.ledger import Balance
-from oneshelf.domain.offering import derive_all
-from oneshelf.flow.pooling import sellable_now
-from oneshelf.storage import devices, explanations, offers, past, policies, rights, views
+from oneshelf.flow.deriving import derived_now
+from oneshelf.storage import devices, explanations, past, views
 from oneshelf.storage.database import Database, Transaction, now
 from oneshelf.storage.drifts import DriftRow
 from oneshelf.storage.listings import ListingKey
@@ -79,19 +78,14 @@ async def _now(tx: Transaction, key: ListingKey, names: explanations.ListingName
     told = _told(key, names)
     if names.sku is None:
         return Explanation(**told, at=present, is_past=False, state="unlinked", shelves={}, drift=drift)
-    sold = await offers.of_skus(tx, [names.sku])
-    rules = await policies.rules_of(tx, {(one.sku, one.channel) for one in sold})
-    stock = await offers.stock_of(tx, sold)
-    stock = replace(stock, pools=await sellable_now(tx, stock.shelves, at=present))
-    derivation = derive_all(sold, rules, stock)[key]
-    guards = await rights.guards(tx, {names.sku, *(one.sku for one in derivation.components)})
+    derived = await derived_now(tx, [names.sku], at=present)
+    derivation = derived.figures[key]
     rows = (await views.listings_of(tx, [names.sku]))[names.sku]
     [row] = [one for one in rows if (one.channel, one.channel_sku) == key]
     is_due = derivation.units != row.desired_units
-    if row.desired_units is not None and any(guard.is_guarded for guard in guards.values()):
+    if row.desired_units is not None and any(guard.is_guarded for guard in derived.guards_of(key)):
         # How the units are split depends on what each listing may sell meanwhile: the plan is the one that has done it.
-        [place] = [one.location for one in sold if one.key == key]
-        kept = (await devices.allowances(tx)).get(place, 0)
+        kept = (await devices.allowances(tx)).get(derived.sold[key].location, 0)
         derivation, is_due = bounded(derivation, row.desired_units, kept_for_tills=kept), False
     figures = (
         Figure(name="desired", units=row.desired_units, version=row.desired_version, at=row.desired_at),
@@ -105,7 +99,7 @@ async def _now(tx: Transaction, key: ListingKey, names: explanations.ListingName
         is_past=False,
         sku=names.sku,
         state=row.state,
-        shelves=stock.shelves,
+        shelves=derived.stock.shelves,
         derivation=derivation,
         derived_at=present,
         is_plan_due=is_due,

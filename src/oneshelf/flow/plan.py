@@ -18,9 +18,10 @@ from oneshelf.domain.demand import Demand, Kept, threshold_while_silent
 from oneshelf.domain.identity import Channel, Location, Sku
 from oneshelf.domain.ledger import Balance, BalanceKey
 from oneshelf.domain.listing import Listing, Phase
-from oneshelf.domain.offering import Offered, Stock, derive_all
+from oneshelf.domain.offering import Offered, Stock
 from oneshelf.domain.rights import Mode, Seller, Standing, desired, is_guarded, scarcest
 from oneshelf.domain.terms import Beyond
+from oneshelf.flow.deriving import figures_of
 from oneshelf.flow.pooling import keep_pools
 from oneshelf.flow.room import rooms
 from oneshelf.storage import (
@@ -100,10 +101,7 @@ def _offer(candidate: publications.Plannable) -> Offered:
 async def _derive(tx: Transaction, plannable: Sequence[publications.Plannable], stock: Stock) -> Derived:
     """What each shows by its policy, and by the buffer that was measured for it."""
     rules = await policies.rules_of(tx, {(one.listing.sku, one.listing.channel) for one in plannable})
-    offers = [_offer(one) for one in plannable]
-    buffered = {one.key: (one.sku, one.channel) for one in offers if rules.policy_of(one).asks_computed_buffer}
-    measured = await demand.buffers(tx, set(buffered.values())) if buffered else {}
-    derived = derive_all(offers, rules, stock, computed_buffers={key: measured[sold] for key, sold in buffered.items()})
+    derived = await figures_of(tx, [_offer(one) for one in plannable], rules, stock)
     return [(candidate, derived[candidate.listing.key]) for candidate in plannable]
 
 

@@ -65,6 +65,7 @@ class Capability:
     feed_writes_least: int = 0  # from so many on a feed is better than writes one by one
     feed_s_max: float = 0.0  # a feed that is not worked through after this is stuck
     has_single_orders: bool = False  # it tells one order by its id, see contract.FetchesOrders
+    asks_at_checkout: bool = False  # it can ask us before a buyer pays, see contract.AnswersCheckout
     has_queue: bool = False  # its news lies in a queue where an account has one, see contract.Hears
     changes_per_day: int = 0  # changes of a listing, or of its `group`, that the channel takes in a day; 0: any number
     silent_states: tuple[str, ...] = ()  # stock states whose change the channel never announces

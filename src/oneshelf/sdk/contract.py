@@ -17,6 +17,7 @@ import httpx2
 from oneshelf.clock import Clock
 from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.sdk.capability import Capability
+from oneshelf.sdk.checkout import CheckoutAnswer, CheckoutQuestion
 from oneshelf.sdk.http import ChannelHttp
 from oneshelf.sdk.message import (
     ChannelConfig,
@@ -272,6 +273,26 @@ class AnswersChallenge(Protocol):
 
     def answer_challenge(self, query: Mapping[str, str], *, address: str) -> bytes | None:
         """The JSON to answer a GET of the webhook `address` with. None: the query is no challenge. Pure."""
+        ...
+
+
+@runtime_checkable
+class AnswersCheckout(Protocol):
+    """What a connector adds that declares `asks_at_checkout`: its channel can ask us before it lets a buyer pay.
+
+    All of it is pure: what can be sold the engine knows. Nothing is held for who asks.
+    """
+
+    def lets_ask(self, authorization: str) -> bool | None:
+        """Whether the channel alone can have sent this header `Authorization`. None: it is not switched on."""
+        ...
+
+    def checkout_questions(self, document: object) -> tuple[CheckoutQuestion, ...]:
+        """What a JSON body asks. Raises MalformedError with the member that is wrong, and what it should be."""
+        ...
+
+    def checkout_answer(self, document: object, answers: Sequence[CheckoutAnswer], *, at: datetime) -> object:
+        """The JSON to answer this body with: an answer for each of its questions, in their order, known at `at`."""
         ...
 
 

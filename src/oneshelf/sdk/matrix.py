@@ -87,6 +87,7 @@ def _lines(kind: ConnectorKind, declared: Capability) -> dict[str, str]:
         "an order may show late by": _span(declared.orders_lag_s),
         "a reading may be old by": _span(declared.stale_s),
         "a write without an answer may still arrive for": _span(declared.zombie_s),
+        "asks before a buyer pays": _asks(declared),
         "orders that are not paid yet": _pending(kind),
         "tier": quality_of(kind).tier,
     }
@@ -192,6 +193,12 @@ def _feed(declared: Capability) -> str:
 def _pending(kind: ConnectorKind) -> str:
     reason = quality_of(kind).cannot_happen.get("an_order_is_pending_until_its_payment_is_confirmed")
     return reason or "told as pending: their units are held, and neither sold nor free"
+
+
+def _asks(declared: Capability) -> str:
+    if not declared.asks_at_checkout:
+        return "no"
+    return "where it is switched on: how many can be sold by the ledger as it is then"
 
 
 def _span(seconds: float) -> str:

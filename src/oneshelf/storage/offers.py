@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import NamedTuple
 
 from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku
 from oneshelf.domain.offering import Offered, Stock
@@ -69,6 +70,39 @@ async def of_skus(tx: Transaction, skus: Collection[Sku]) -> list[Offered]:
             components=components_of(components, units),
         )
         async for channel, channel_sku, sku, location, pack_units, components, units in cursor
+    ]
+
+
+class Asked(NamedTuple):
+    """A linked listing by the names that a channel asks by. Units are the listing's own.
+
+    `rights_units`: what it may sell; None: it was never read. `is_live`: it is signed off, and its channel not paused.
+    """
+
+    key: ListingKey
+    merchant_sku: str
+    sku: Sku
+    desired_units: int | None
+    rights_units: int | None
+    is_live: bool
+
+
+async def asked_of(tx: Transaction, channel: Channel, names: Collection[str]) -> list[Asked]:
+    """The listings of the channel that it calls so, or that have such a SKU of the seller's."""
+    cursor = await tx.execute(
+        """
+        select l.channel_sku, l.merchant_sku, l.sku, l.desired_units, l.rights_units,
+               c.mode = 'live' and (c.signs_off <> 'listing' or l.signed_off_at is not null)
+        from listings l join channels c on c.channel = l.channel
+        where l.channel = %(channel)s and l.sku is not null
+          and (l.channel_sku = any(%(names)s::text[]) or l.merchant_sku = any(%(names)s::text[]))
+        order by l.channel_sku
+        """,
+        {"channel": channel, "names": arrays.texts(sorted(names))},
+    )
+    return [
+        Asked((channel, ChannelSku(channel_sku)), merchant_sku, Sku(sku), desired, allowed, is_live)
+        async for channel_sku, merchant_sku, sku, desired, allowed, is_live in cursor
     ]
 
 

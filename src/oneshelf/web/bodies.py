@@ -89,14 +89,14 @@ async def spool(request: Request, into: BinaryIO, *, bytes_max: int, read_s_max:
     into.seek(0)
 
 
-async def read_json(request: Request) -> object:
+async def read_json(request: Request, *, bytes_max: int = API_BYTES_MAX) -> object:
     """The JSON body of an API request. Raises ProblemError (400, 413, 415) and MalformedError (422)."""
     kind, _, parameters = request.headers.get("content-type", "").partition(";")
     if kind.strip().lower() != "application/json" or parameters.strip().lower() not in {"", "charset=utf-8"}:
         raise ProblemError(415, "send the body as Content-Type: application/json, in UTF-8")
     if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
         raise ProblemError(415, "send the body without Content-Encoding")
-    return strict_json(await read_capped(request, bytes_max=API_BYTES_MAX, drained_bytes_max=DRAINED_BYTES_MAX))
+    return strict_json(await read_capped(request, bytes_max=bytes_max, drained_bytes_max=DRAINED_BYTES_MAX))
 
 
 def strict_json(body: bytes) -> object:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import version
 
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.requests import Request
@@ -38,6 +38,25 @@ from oneshelf.web.window_metrics import BlindWindows
 _COUNTERS = CollectorRegistry()
 WEBHOOKS_REFUSED = Counter(
     "oneshelf_webhooks_refused", "Webhooks without a right signature.", ["channel"], registry=_COUNTERS
+)
+CHECKOUT_ANSWERS = Counter(
+    "oneshelf_checkout_answers",
+    "Questions of a channel before a buyer pays, by the answer: available, too_few, not_live, unknown, elsewhere.",
+    ["channel", "answer"],
+    registry=_COUNTERS,
+)
+CHECKOUT_REFUSED = Counter(
+    "oneshelf_checkout_refused",
+    "Calls at the checkout that got no answer: a wrong password, a body that asks nothing, a late database.",
+    ["channel", "why"],
+    registry=_COUNTERS,
+)
+CHECKOUT_SECONDS = Histogram(
+    "oneshelf_checkout_seconds",
+    "How long an answer at the checkout took.",
+    ["channel"],
+    buckets=(0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4),
+    registry=_COUNTERS,
 )
 _VERSION = version("oneshelf")
 _SCHEMA_VERSION = len(read_migrations(MIGRATIONS))

@@ -19,6 +19,7 @@ NEEDS: Mapping[str, Mapping[str, Scope | None]] = {
     "/healthz": {"GET": OPEN},
     "/readyz": {"GET": OPEN},
     "/webhooks/{channel}": {"GET": OPEN, "POST": OPEN},
+    "/checkout/{channel}": {"POST": OPEN},
     "/login": {"GET": OPEN, "POST": OPEN},
     "/login/style.css": {"GET": OPEN},
     "/set-up": {"GET": OPEN, "POST": OPEN},

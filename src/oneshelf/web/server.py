@@ -31,6 +31,7 @@ from oneshelf.web import (
     allocations,
     api,
     audit_log,
+    checkout,
     commands,
     count_tasks,
     counts,
@@ -238,6 +239,7 @@ def create_app(
         routes=[
             *commands.ROUTES,
             *webhooks.ROUTES,
+            *checkout.ROUTES,
             *metrics.ROUTES,
             *login.ROUTES,
             *second_factor.ROUTES,

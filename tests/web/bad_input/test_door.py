@@ -18,9 +18,11 @@ from web.bad_input.shelf import Shelf, complaints, open_shelf
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TOKEN = "a long random text"
-# The only routes that ask for no token: two that tell nothing, one that answers a challenge, one that asks for a
-# signature instead, and those with which a person comes in: by a password, or by a link that is good once.
+# The only routes that ask for no token: two that tell nothing, one that answers a challenge, those that ask for a
+# signature or a password of the channel's instead, and those with which a person comes in: by a password, or by a link
+# that is good once.
 OPEN = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/webhooks/{channel}"), ("POST", "/webhooks/{channel}")}
+OPEN |= {("POST", "/checkout/{channel}")}
 OPEN |= {("GET", "/login"), ("POST", "/login"), ("GET", "/login/style.css"), ("GET", "/set-up"), ("POST", "/set-up")}
 OPEN |= {("GET", "/login/second"), ("POST", "/login/second")}
 OPERATIONS = operations()

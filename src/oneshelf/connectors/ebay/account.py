@@ -10,7 +10,7 @@ from oneshelf.errors import ConfigurationError
 from oneshelf.sdk.address import address_from
 from oneshelf.sdk.contract import Setting
 from oneshelf.sdk.message import ChannelConfig
-from oneshelf.sdk.settings import filled, seconds_from
+from oneshelf.sdk.settings import filled, seconds_from, secrets_from
 
 # The number of a site at the Trading API, and the language in which a listing is written there.
 # https://developer.ebay.com/devzone/merchandising/docs/concepts/siteidtoglobalid.html (checked 2026-11-26).
@@ -50,6 +50,11 @@ SETTINGS = (
         "Where eBay writes when deliveries fail; needed for webhooks where the keyset has none yet",
         default="",
     ),
+    Setting(
+        "checkout_location",
+        "For the check at the checkout: the merchantLocationKey that is sold from; left out, whichever eBay names",
+        default="",
+    ),
     Setting("client_id", "The keyset's App ID (client id)", is_secret=True),
     Setting("client_secret", "The keyset's Cert ID (client secret)", is_secret=True),
     Setting("refresh_token", "What the seller's consent gave; it lives about 18 months", is_secret=True),
@@ -58,8 +63,23 @@ SETTINGS = (
         "For webhooks: 32 to 80 letters, digits, _ or -, of your own choice",
         is_secret=True,
     ),
+    Setting(
+        "checkout_user",
+        "For the check at the checkout: the user name that eBay shows, of your own choice; left out, nobody may ask",
+        is_secret=True,
+        default="",
+    ),
+    Setting(
+        "checkout_password",
+        "For the check at the checkout: 20 to 128 letters, digits or signs but the comma, of your own choice",
+        is_secret=True,
+        default="",
+    ),
 )
 _VERIFICATION_TOKEN = re.compile(r"[A-Za-z0-9_-]{32,80}", re.ASCII)
+# What every sender writes in the same bytes; a colon ends a user name (RFC 7617).
+_CHECKOUT_USER = re.compile(r"[!-9;-~]{1,64}", re.ASCII)
+_CHECKOUT_PASSWORD = re.compile(r"[!-~]{20,128}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +92,20 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckoutAccess:
+    """Who may ask at the checkout; several passwords while they rotate. `location`: of `checkout.questions_from`."""
+
+    location: str
+    user: str = field(repr=False)
+    passwords: tuple[str, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Account:
-    """One seller under one keyset. `site_id`: of the Trading API; `language`: of the listings."""
+    """One seller under one keyset. `site_id`: of the Trading API; `language`: of the listings.
+
+    `checkout`: None: nobody may ask.
+    """
 
     user_id: str
     marketplace_id: str
@@ -84,6 +116,7 @@ class Account:
     alert_email: str
     credentials: Credentials
     verification_token: str = field(repr=False)
+    checkout: CheckoutAccess | None = None
 
 
 def account_from(config: ChannelConfig) -> Account:
@@ -96,6 +129,9 @@ def account_from(config: ChannelConfig) -> Account:
     verification_token = secret.pop("verification_token")
     if _VERIFICATION_TOKEN.fullmatch(verification_token) is None:
         raise ConfigurationError(f"{where}: the secret verification_token takes 32 to 80 letters, digits, _ or -")
+    checkout = _checkout_from(
+        config.channel, public["checkout_location"], secret.pop("checkout_user"), secret.pop("checkout_password")
+    )
     site_id, language = SITES[public["marketplace_id"]]
     return Account(
         user_id=public["user_id"],
@@ -109,4 +145,19 @@ def account_from(config: ChannelConfig) -> Account:
         alert_email=public["alert_email"],
         credentials=Credentials(**secret),
         verification_token=verification_token,
+        checkout=checkout,
     )
+
+
+def _checkout_from(channel: str, location: str, user: str, password: str) -> CheckoutAccess | None:
+    if not user and not password:
+        return None
+    where = f"channel {channel}"
+    if not user or not password:
+        raise ConfigurationError(f"{where}: the secrets checkout_user and checkout_password are given together")
+    if _CHECKOUT_USER.fullmatch(user) is None:
+        raise ConfigurationError(f"{where}: the secret checkout_user takes 1 to 64 letters, digits or signs, no colon")
+    passwords = secrets_from(password, channel=channel, name="the secret checkout_password")
+    if any(_CHECKOUT_PASSWORD.fullmatch(one) is None for one in passwords):
+        raise ConfigurationError(f"{where}: the secret checkout_password takes 20 to 128 letters, digits or signs")
+    return CheckoutAccess(location, user, tuple(passwords))

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from oneshelf.clock import Clock
-from oneshelf.connectors.ebay import parse, subscriptions
+from oneshelf.connectors.ebay import checkout, parse, subscriptions
 from oneshelf.connectors.ebay.api import EbayApi
 from oneshelf.connectors.ebay.aside import Aside
 from oneshelf.connectors.ebay.events import ChangedLately
@@ -22,6 +22,8 @@ from oneshelf.connectors.ebay.reports import ReportReader
 from oneshelf.connectors.ebay.signature import HEADER, challenge_response, is_signed, keys_of, signature_from
 from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.errors import MalformedError
+from oneshelf.sdk.basic import is_basic
+from oneshelf.sdk.checkout import CheckoutAnswer, CheckoutQuestion
 from oneshelf.sdk.fault import SignatureError
 from oneshelf.sdk.message import (
     Delivery,
@@ -110,6 +112,21 @@ class EbayConnector:
     async def keep_subscriptions(self, address: str) -> Subscriptions:
         """See `subscriptions.keep`."""
         return await subscriptions.keep(self._api, address)
+
+    # What eBay asks at the checkout ---------------------------------------------------------------------------
+
+    def lets_ask(self, authorization: str) -> bool | None:
+        """See `sdk.contract.AnswersCheckout`."""
+        access = self._account.checkout
+        return None if access is None else is_basic(authorization, user=access.user, passwords=access.passwords)
+
+    def checkout_questions(self, document: object) -> tuple[CheckoutQuestion, ...]:
+        """Raises MalformedError."""
+        access = self._account.checkout
+        return checkout.questions_from(document, location=access.location if access else "")
+
+    def checkout_answer(self, document: object, answers: Sequence[CheckoutAnswer], *, at: datetime) -> object:
+        return checkout.answer_to(document, answers, at=at)
 
     # Orders --------------------------------------------------------------------------------------------------
 

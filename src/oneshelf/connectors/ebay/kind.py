@@ -43,6 +43,7 @@ CAPABILITY = Capability(
     # "250 revisions in a calendar day", https://developer.ebay.com/develop/guides-v2/listing-management (2026-11-26).
     changes_per_day=250,
     has_single_orders=True,
+    asks_at_checkout=True,
     # No topic tells of a quantity that changed.
     silent_states=("available", "committed", "reserved", "damaged", "quality_control", "safety_stock", "incoming"),
 )

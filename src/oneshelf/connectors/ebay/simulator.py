@@ -21,6 +21,7 @@ from starlette.routing import BaseRoute, Route
 from oneshelf.clock import Clock
 from oneshelf.connectors.ebay.simulator_analytics import AnalyticsApi
 from oneshelf.connectors.ebay.simulator_books import Books
+from oneshelf.connectors.ebay.simulator_checkout import CheckoutCheck
 from oneshelf.connectors.ebay.simulator_faults import Faults
 from oneshelf.connectors.ebay.simulator_feed import FEED_FAULTS, FeedApi
 from oneshelf.connectors.ebay.simulator_fulfillment import FulfillmentApi
@@ -116,6 +117,7 @@ class EbaySimulator(Simulator):
         self.gate.is_stormy = self.is_stormy
         faults = Faults(self.ebay, self.trade, self.switches, self.chance)
         self.sender = Sender(self, webhook_client)
+        self._checkout: CheckoutCheck | None = None
         self._notifications = NotificationApi(self.ebay, self.gate, self.sender)
         self.feed = FeedApi(self.ebay, self.gate, faults, marketplace_id=MARKETPLACE_ID)
         self._apis = (
@@ -186,6 +188,16 @@ class EbaySimulator(Simulator):
 
     def place(self, lines: Sequence[tuple[str, int]]) -> str | None:
         return self.trade.place(lines)
+
+    def ask_at_checkout(self, address: str, *, user: str, password: str) -> None:
+        """From now on `check_out` asks there first. The buyers of `shoppers` do not come by it: nobody waits there."""
+        self._checkout = CheckoutCheck.of(address, user=user, password=password)
+
+    async def check_out(self, lines: Sequence[tuple[str, int]]) -> str | None:
+        """As `place`, by a buyer who is turned away also where the seller, who is asked first, says no."""
+        if self._checkout is not None and not await self._checkout.lets_sell(self.sender.client(), lines):
+            return None
+        return self.place(lines)
 
     def cancel(self, order_id: str) -> bool:
         return self.trade.cancel(order_id)

@@ -205,7 +205,7 @@ class Sender:
         if parcel.is_tampered:
             body = body.replace(b'"schemaVersion":"1.0"', b'"schemaVersion":"1.1"')
         try:
-            reply = await self._http().post(
+            reply = await self.client().post(
                 parcel.destination.endpoint, content=body, headers=headers, timeout=_TIMEOUT
             )
         except (httpx2.HTTPError, httpx2.InvalidURL):
@@ -220,7 +220,7 @@ class Sender:
         """
         code = f"{self._random.getrandbits(128):032x}"
         try:
-            reply = await self._http().get(endpoint, params={"challenge_code": code}, timeout=_TIMEOUT)
+            reply = await self.client().get(endpoint, params={"challenge_code": code}, timeout=_TIMEOUT)
             told: Any = msgspec.json.decode(reply.content)
         except (httpx2.HTTPError, httpx2.InvalidURL, msgspec.DecodeError):
             return False
@@ -229,7 +229,8 @@ class Sender:
         is_answered = isinstance(told, dict) and told.get("challengeResponse") == expected
         return reply.status_code == 200 and is_json and is_answered
 
-    def _http(self) -> httpx2.AsyncClient:
+    def client(self) -> httpx2.AsyncClient:
+        """What calls the outside."""
         if self._client is None:
             self._client = httpx2.AsyncClient(follow_redirects=False, trust_env=False)
         return self._client

@@ -152,6 +152,10 @@ def no_single_orders(declared: Capability) -> str:
     return "" if declared.has_single_orders else "has_single_orders is false"
 
 
+def no_checkout(declared: Capability) -> str:
+    return "" if declared.asks_at_checkout else "asks_at_checkout is false"
+
+
 def no_movable_states(declared: Capability) -> str:
     return "" if declared.movable_states else "movable_states is empty"
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from oneshelf.domain.order import OrderSnapshot, located
+from oneshelf.errors import MalformedError
 from oneshelf.sdk.conformance.bench import SECRET, SOON_S, Bench
-from oneshelf.sdk.conformance.check import check, expect, fail, must_happen, no_webhooks, webhooks
-from oneshelf.sdk.contract import Connector, LearnsKeys
+from oneshelf.sdk.conformance.check import check, expect, fail, must_happen, no_checkout, no_webhooks, webhooks
+from oneshelf.sdk.contract import AnswersCheckout, Connector, LearnsKeys
 from oneshelf.sdk.fault import SignatureError
 from oneshelf.sdk.message import Request, StockHint
 
@@ -183,3 +184,19 @@ async def a_change_of_the_figure_is_announced_unless_it_is_declared_silent(bench
         return
     named = {hint.channel_sku or aliases.get(hint.alias) for hint in hints}
     expect(sku in named, f"a change by hand of {sku} was not announced by a name that readings know: {hints}")
+
+
+@check("signatures", proves=("asks_at_checkout",), unless=no_checkout)
+async def who_shows_nothing_is_told_nothing_at_the_checkout(bench: Bench) -> None:
+    """Whoever may ask can read off what sells how fast. And a body that asks nothing is no question about nothing."""
+    connector = bench.connector
+    if not isinstance(connector, AnswersCheckout):
+        fail("asks_at_checkout is declared, and the connector is no AnswersCheckout")
+    for shown in ("", " ", "Basic", "Basic ", "Basic Og==", "Basic \xe9\xff", "Bearer x", "x" * 10_000):
+        expect(not connector.lets_ask(shown), f"who shows {shown!r:.30} may ask")
+    for document in (None, 7, "", [], {}, [{}], [[]]):
+        try:
+            questions = connector.checkout_questions(document)
+        except MalformedError:
+            continue
+        fail(f"{document!r} is taken for the questions {questions!r:.200}")
