@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import audit, bulk, files, flow, http, pages, propagate, reserve, size
+from benchmarks import audit, bulk, checkout, files, flow, http, pages, propagate, reserve, size
 
 MEASUREMENTS = {
     "flow": flow.main,
     "reserve": reserve.main,
     "http": http.main,
+    "checkout": checkout.main,
     "audit": audit.main,
     "propagate": propagate.main,
     "size": size.main,

@@ -14,7 +14,7 @@ import json
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -52,9 +52,13 @@ class Round(NamedTuple):
 class Connection(asyncio.Protocol):
     """Sends a request, waits for the whole answer, sends the next one, until there is no more."""
 
-    def __init__(self, next_body: Callable[[], bytes | None], path: str) -> None:
+    def __init__(
+        self, next_body: Callable[[], bytes | None], path: str, headers: Mapping[str, str] | None = None
+    ) -> None:
         self._next_body = next_body
-        self._head = f"POST {path} HTTP/1.1\r\nHost: {HOST}\r\nContent-Type: application/json\r\nContent-Length: "
+        named = {"Host": HOST, "Content-Type": "application/json", **(headers or {})}
+        told = "".join(f"{name}: {value}\r\n" for name, value in named.items())
+        self._head = f"POST {path} HTTP/1.1\r\n{told}Content-Length: "
         self._answer = b""
         self._asked = 0.0
         self.took: list[float] = []
@@ -93,7 +97,15 @@ class Connection(asyncio.Protocol):
         self._transport.write(f"{self._head}{len(body)}\r\n\r\n".encode() + body)
 
 
-async def send(port: int, path: str, body_of: Callable[[int], bytes], *, connections: int, seconds: float) -> Round:
+async def send(
+    port: int,
+    path: str,
+    body_of: Callable[[int], bytes],
+    *,
+    connections: int,
+    seconds: float,
+    headers: Mapping[str, str] | None = None,
+) -> Round:
     """Load for so long. The commands of a request are counted by the caller."""
     number = 0
     begun = perf_counter()
@@ -107,7 +119,8 @@ async def send(port: int, path: str, body_of: Callable[[int], bytes], *, connect
 
     loop = asyncio.get_running_loop()
     opened = [
-        (await loop.create_connection(lambda: Connection(next_body, path), HOST, port))[1] for _ in range(connections)
+        (await loop.create_connection(lambda: Connection(next_body, path, headers), HOST, port))[1]
+        for _ in range(connections)
     ]
     await asyncio.gather(*(one.done for one in opened))
     return Round(number, perf_counter() - begun, [latency for one in opened for latency in one.took])
