@@ -61,8 +61,8 @@ insert into bundle_components (sku, component, units)
     select 'SKU-' || n, 'SKU-' || n + d, d from generate_series(4, %(skus)s - 2, 4) as n, unnest(array[1, 2]) as d;
 insert into balances (sku, location, available, version)
     select 'SKU-' || n, 'BER', n % 20, 1 from generate_series(1, %(skus)s) as n where n % 4 <> 0;
-insert into policies (channel, sku_group, sku, stated)
-    select 'my-ebay', '', 'SKU-' || n, '{"terms": {"buffer_units": 1}}' from generate_series(2, %(skus)s, 4) as n;
+insert into policies (channel, sku_group, sku, stated, set_by)
+    select 'my-ebay', '', 'SKU-' || n, '{"buffer_units": 1}', 'benchmark' from generate_series(2, %(skus)s, 4) as n;
 insert into listings (channel, channel_sku, merchant_sku, sku, base_units, desired_units)
     select channel, 'SKU-' || n, 'SKU-' || n, 'SKU-' || n, n % 7, n % 7
     from channels, generate_series(1, %(skus)s) as n;
