@@ -194,7 +194,8 @@ async def who_shows_nothing_is_told_nothing_at_the_checkout(bench: Bench) -> Non
         fail("asks_at_checkout is declared, and the connector is no AnswersCheckout")
     for shown in ("", " ", "Basic", "Basic ", "Basic Og==", "Basic \xe9\xff", "Bearer x", "x" * 10_000):
         expect(not connector.lets_ask(shown), f"who shows {shown!r:.30} may ask")
-    for document in (None, 7, "", [], {}, [{}], [[]]):
+    no_questions: tuple[object, ...] = (None, 7, "", [], {}, [{}], [[]])
+    for document in no_questions:
         try:
             questions = connector.checkout_questions(document)
         except MalformedError:
