@@ -155,7 +155,8 @@ class TruthRuleIn(TruthScopeIn):
 
 class ArchitectureIn(Input):
     """The shape that the shop is to have, and why. A hub names its `leader`, the channel that rules; a middleware its
-    `ranks`, the systems that are asked, the highest first, those of one rank as one entry (`erp|wms`).
+    `ranks`, the systems that are asked, the highest first, those of one rank as one entry (`erp|wms`). `reason` is kept
+    with the change of the rule for everything.
     """
 
     architecture: Architecture
