@@ -95,6 +95,7 @@ PAGES = {
     "rules": ("/rules", "keep back"),
     "history": ("/rules/history", "buffer units"),
     "pools": ("/rules/pools?sku=BOWL", "The pools of"),
+    "architecture": ("/rules/architecture", "What the shop has now"),
     "channels": ("/channels", "kiosk"),
     "channel": ("/channels/market", "Stop writing to it"),
     "missing": ("/skus/NOBODY", "No SKU NOBODY"),

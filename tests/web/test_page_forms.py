@@ -116,7 +116,7 @@ async def test_what_is_no_number_is_refused_on_a_page_that_leads_on(shop: Shop, 
 FORMS = ["/connect/shopify", "/settings/people", "/settings/tokens", "/settings/events", f"/files/{'0' * 32}"]
 FORMS += [f"/conflicts/{'0' * 32}", "/settings/people/eve", "/settings/tokens/till", "/settings/events/erp"]
 FORMS += ["/stock", "/errors", "/rules", "/rules/pools", "/skus/MUG", "/go-live/paper", "/channels/paper"]
-FORMS += [f"/drifts/{'0' * 32}"]
+FORMS += [f"/drifts/{'0' * 32}", "/rules/architecture"]
 
 
 @pytest.mark.parametrize("path", FORMS)

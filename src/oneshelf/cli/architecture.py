@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oneshelf.cli.common import EXIT_REFUSED, PlainErrors, choice_in, on_database, show_json, show_rows
+from oneshelf.cli.common import PlainErrors, choice_in, on_database, show_json, show_rows
 
 if TYPE_CHECKING:
     from oneshelf.domain.architecture import Wish
@@ -30,40 +30,40 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @app.command()
 def show(as_json: Json = False) -> None:
     """The shape that the shop has now."""
+    from oneshelf.domain.architecture import Architecture
+    from oneshelf.domain.truth import DEFAULT
     from oneshelf.flow.entrust import arrangement
+    from oneshelf.web.source_outputs import architecture_out
 
     async def read(database: Database) -> Arranged:
         return await arrangement(database)
 
-    found = on_database(read)
-    narrower = [str(rule) for rule in found.narrower]
+    found = architecture_out(on_database(read))
     if as_json:
-        show_json({"architecture": found.architecture.value, "narrower_rules": narrower})
+        show_json(found.model_dump(mode="json"))
         return
-    typer.echo(found.architecture.value)
-    for rule in narrower:
+    typer.echo(found.architecture)
+    if found.architecture == Architecture.NONE and found.rule != str(DEFAULT):
+        typer.echo(f"once a channel is live: {found.rule}")
+    for rule in found.narrower_rules:
         typer.echo(f"but {rule}")
 
 
 @app.command()
 def plan(name: Name, leader: Leader = "", rank: Ranks = None, as_json: Json = False) -> None:
     """What `apply` with the same words would change, and what would then be decided differently. Nothing is saved."""
-    from oneshelf.cli.truth import show_preview
-    from oneshelf.domain.truth import Scope
-    from oneshelf.flow.entrust import arrangement, preview
-    from oneshelf.web.source_outputs import preview_out
+    from oneshelf.cli.truth import known, show_preview
+    from oneshelf.flow.entrust import foresee
+    from oneshelf.web.source_outputs import foreseen_out
 
     wish = _wish(name, leader, rank)
 
-    async def read(database: Database) -> tuple[Arranged, Previewed | Unknown]:
-        return await arrangement(database, wish), await preview(database, Scope(), wish.rule)
+    async def read(database: Database) -> tuple[Arranged, Previewed] | Unknown:
+        return await foresee(database, wish)
 
-    found, previewed = on_database(read)
-    _refuse(previewed)
-    if TYPE_CHECKING:
-        assert isinstance(previewed, Previewed)
+    found, previewed = known(on_database(read))
     if as_json:
-        show_json({**_told(found), "preview": preview_out(previewed).model_dump(mode="json")})
+        show_json(foreseen_out(found, previewed).model_dump(mode="json"))
         return
     _show_changes(found)
     show_preview(previewed, as_json=False)
@@ -79,8 +79,9 @@ def apply(
 ) -> None:
     """Give the shop this shape. No channel goes live by it, and nothing that was adopted is taken back."""
     from oneshelf.cli.common import words_in
-    from oneshelf.cli.truth import decide_anew
+    from oneshelf.cli.truth import decide_anew, known
     from oneshelf.flow.entrust import arrange
+    from oneshelf.web.source_outputs import arranged_out
 
     wish, why = _wish(name, leader, rank), words_in(reason, what="--reason")
 
@@ -89,12 +90,9 @@ def apply(
         await decide_anew(database)
         return done
 
-    found = on_database(do)
-    _refuse(found)
-    if TYPE_CHECKING:
-        assert isinstance(found, Arranged)
+    found = known(on_database(do))
     if as_json:
-        show_json(_told(found))
+        show_json(arranged_out(found).model_dump(mode="json"))
         return
     _show_changes(found)
     typer.echo(f"the architecture is {wish.architecture.value}")
@@ -106,20 +104,7 @@ def _wish(name: str, leader: str, ranks: list[str] | None) -> Wish:
     return Wish(architecture=choice_in(name, Architecture, what="NAME"), leader=leader, ranks=peers(ranks or ()))
 
 
-def _told(found: Arranged) -> dict[str, Any]:
-    changed = [{"what": one.what, "before": one.before, "after": one.after, "note": one.note} for one in found.changes]
-    return {"before": found.architecture.value, "changes": changed, "narrower_rules": [str(r) for r in found.narrower]}
-
-
 def _show_changes(found: Arranged) -> None:
     show_rows(found.changes, ("what", "before", "after", "note"), as_json=False, empty="nothing to change")
     for rule in found.narrower:
         typer.echo(f"stays: {rule}")
-
-
-def _refuse(outcome: object) -> None:
-    from oneshelf.flow.entrust import Unknown
-
-    if isinstance(outcome, Unknown):
-        typer.echo(str(outcome), err=True)
-        raise typer.Exit(EXIT_REFUSED)

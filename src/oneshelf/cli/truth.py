@@ -76,7 +76,7 @@ def set_(
         await decide_anew(database)
         return done
 
-    has_changed = _known(on_database(put))
+    has_changed = known(on_database(put))
     if as_json:
         show_json({"rule": rule_out(rule).model_dump(mode="json"), "changed": has_changed})
     else:
@@ -103,7 +103,7 @@ def remove(
         await decide_anew(database)
         return done
 
-    had = _known(on_database(end))
+    had = known(on_database(end))
     typer.echo(f"{scope}: no rule any more" if had else f"no rule was set for {scope}; oneshelf truth list")
 
 
@@ -179,7 +179,7 @@ def preview(
     async def read(database: Database) -> Previewed | Unknown:
         return await look_ahead(database, rule.scope, rule)
 
-    show_preview(_known(on_database(read)), as_json=as_json)
+    show_preview(known(on_database(read)), as_json=as_json)
 
 
 def show_preview(previewed: Previewed, *, as_json: bool) -> None:
@@ -239,7 +239,7 @@ def _stated(said: dict[str, Any]) -> str:
     return " ".join(f"{name}={value}" for name, value in said.items()) or "no rule"
 
 
-def _known(outcome: Answer | Unknown) -> Answer:
+def known(outcome: Answer | Unknown) -> Answer:
     """The answer, unless it is a refusal: then that in words, and 1 as the exit code."""
     from oneshelf.flow.entrust import Unknown
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from oneshelf.domain.identity import Channel
-from oneshelf.domain.truth import EQUAL, Scope, Strategy, TruthRule
+from oneshelf.domain.truth import DEFAULT, EQUAL, Scope, Strategy, TruthRule
 from oneshelf.errors import MalformedError
 
 LIVE, WATCH = "live", "watch"
@@ -62,16 +62,23 @@ def named(rules: Sequence[TruthRule], modes: Mapping[Channel, str]) -> Architect
     """The shape that these rules and modes have, by the rule for everything; narrower ones are exceptions to it."""
     if modes and LIVE not in modes.values():
         return Architecture.NONE
-    whole = next((rule for rule in rules if rule.scope == Scope()), TruthRule())
-    if whole.strategy is Strategy.ENGINE:
+    rule = whole(rules)
+    if rule.strategy is Strategy.ENGINE:
         return Architecture.IMS
-    return Architecture.HUB if whole.leader in modes else Architecture.MIDDLEWARE
+    return Architecture.HUB if rule.leader in modes else Architecture.MIDDLEWARE
+
+
+def whole(rules: Sequence[TruthRule]) -> TruthRule:
+    """The rule for everything: without one the engine rules."""
+    return next((rule for rule in rules if rule.scope == Scope()), DEFAULT)
 
 
 def changes(wish: Wish, rules: Sequence[TruthRule], modes: Mapping[Channel, str]) -> list[Change]:
     """What has to change so that the shop has this shape. Raises MalformedError for a hub that is no channel."""
     if wish.leader and wish.leader not in modes:
-        raise MalformedError(f"a hub's leader is a channel; {wish.leader!r} is none. Way out: oneshelf channel list")
+        raise MalformedError(
+            f"a hub's leader is a channel; {wish.leader!r} is none. Way out: oneshelf channel list, or GET /v1/channels"
+        )
     held = next((rule for rule in rules if rule.scope == Scope()), None)
     found = []
     if held != wish.rule:
@@ -86,5 +93,8 @@ def changes(wish: Wish, rules: Sequence[TruthRule], modes: Mapping[Channel, str]
 
 
 def peers(ranks: Collection[str]) -> tuple[str, ...]:
-    """Ranks as they are typed: `erp|wms` are of one rank."""
-    return tuple(EQUAL.join(name.strip() for name in entry.split(EQUAL)) for entry in ranks)
+    """Ranks as they are typed: `erp|wms` are of one rank. Raises MalformedError for one that names nothing."""
+    told = tuple(EQUAL.join(name.strip() for name in entry.split(EQUAL)) for entry in ranks)
+    if nameless := next((entry for entry in told if not all(entry.split(EQUAL))), None):
+        raise MalformedError(f"each of the ranks names systems, those of one rank as erp|wms; {nameless!r} has a gap")
+    return told

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from oneshelf.domain.architecture import LIVE, WATCH, Architecture, Change, Wish, changes, named
+from oneshelf.domain.architecture import LIVE, WATCH, Architecture, Change, Wish, changes, named, whole
 from oneshelf.domain.command import CountedFigure
 from oneshelf.domain.identity import Location, Sku
 from oneshelf.domain.statement import Stated
@@ -95,18 +95,22 @@ async def put_in(tx: Transaction, scope: Scope, rule: TruthRule | None, *, actor
 async def preview(database: Database, scope: Scope, rule: TruthRule | None) -> Previewed | Unknown:
     """What this rule (None: none) would decide differently of all that is stated now, and of open drifts."""
     async with database.transaction() as tx:
-        if refusal := await _unknown(tx, scope, rule):
-            return refusal
-        held = [row.rule for row in await truth_rules.listed(tx)]
-        would = [one for one in held if one.scope != scope] + ([rule] if rule else [])
-        keys = await _stated_in(tx, scope)
-        effects = []
-        for key in keys[:PREVIEW_MAX]:
-            effects += await _of_figure(tx, key, held, would)
-        rows = [row for row in await drifts.newest(tx, only_open=True, limit=PREVIEW_MAX) if not row.is_decided]
-        places = {row.channel: row.location for row in await catalog.channels(tx)}
-        for row in rows:
-            effects += await _of_drift(tx, row, places[row.channel], held, would)
+        return await _previewed(tx, scope, rule)
+
+
+async def _previewed(tx: Transaction, scope: Scope, rule: TruthRule | None) -> Previewed | Unknown:
+    if refusal := await _unknown(tx, scope, rule):
+        return refusal
+    held = [row.rule for row in await truth_rules.listed(tx)]
+    would = [one for one in held if one.scope != scope] + ([rule] if rule else [])
+    keys = await _stated_in(tx, scope)
+    effects = []
+    for key in keys[:PREVIEW_MAX]:
+        effects += await _of_figure(tx, key, held, would)
+    rows = [row for row in await drifts.newest(tx, only_open=True, limit=PREVIEW_MAX) if not row.is_decided]
+    places = {row.channel: row.location for row in await catalog.channels(tx)}
+    for row in rows:
+        effects += await _of_drift(tx, row, places[row.channel], held, would)
     return Previewed(rule or DEFAULT, tuple(effects), len(keys) + len(rows), len(keys) <= PREVIEW_MAX)
 
 
@@ -194,17 +198,28 @@ async def _unknown(tx: Transaction, scope: Scope, rule: TruthRule | None) -> Unk
 
 @dataclass(frozen=True, slots=True)
 class Arranged:
-    """The shape that the shop has, and what would change or has changed. `narrower`: rules that are exceptions."""
+    """The shape that the shop has, and what would change or has changed. `rule`: the one for everything, `narrower`:
+    those that are exceptions to it.
+    """
 
     architecture: Architecture
+    rule: TruthRule
     changes: tuple[Change, ...]
     narrower: tuple[TruthRule, ...]
 
 
-async def arrangement(database: Database, wish: Wish | None = None) -> Arranged:
-    """The shape that the shop has, and what would have to change for the one that is wished for."""
+async def arrangement(database: Database) -> Arranged:
+    """The shape that the shop has."""
     async with database.transaction() as tx:
-        return await _arranged(tx, wish)
+        return await _arranged(tx, None)
+
+
+async def foresee(database: Database, wish: Wish) -> tuple[Arranged, Previewed] | Unknown:
+    """What `arrange` would change, and what would then be decided differently. Nothing is saved."""
+    async with database.transaction() as tx:
+        found = await _arranged(tx, wish)
+        previewed = await _previewed(tx, Scope(), wish.rule)
+    return previewed if isinstance(previewed, Unknown) else (found, previewed)
 
 
 async def arrange(database: Database, wish: Wish, *, actor: str, reason: str) -> Arranged | Unknown:
@@ -230,4 +245,4 @@ async def _arranged(tx: Transaction, wish: Wish | None) -> Arranged:
     rules = [row.rule for row in await truth_rules.listed(tx)]
     modes = {row.channel: row.mode for row in await catalog.channels(tx)}
     narrower = tuple(rule for rule in rules if rule.scope != Scope())
-    return Arranged(named(rules, modes), tuple(changes(wish, rules, modes)) if wish else (), narrower)
+    return Arranged(named(rules, modes), whole(rules), tuple(changes(wish, rules, modes)) if wish else (), narrower)

@@ -10,6 +10,7 @@ Written from the meaning of the tables and of the API; no rule of the engine is 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Coroutine, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -31,6 +32,9 @@ LOCATION = "BER"
 COUNT_S, STATE_S = 6.0, 5.0
 COUNTING_S = (0.0, 6.0)
 ASK_AGAIN_S = (0.2, 4.0)
+# What happens so shortly before or after the beginning of a count may have been in it or not, by anybody's clock. So a
+# place that is counted takes nothing in meanwhile.
+UNCLEAR_S = 6.0
 # Of the counts those before which something was lost or put there.
 HIDDEN_SHARE = 0.5
 TWICE_SHARE = 0.3
@@ -77,6 +81,9 @@ class Peers:
         self._counted: set[str] = set()
         self._delivered: dict[str, Delivery] = {}
         self._number = 0
+        # SKU -> until when nothing of it is counted, and until when nothing of it is delivered.
+        self._not_counted: dict[str, float] = {}
+        self._not_delivered: dict[str, float] = {}
         # What nobody may be answered.
         self._broken: list[str] = []
 
@@ -116,8 +123,14 @@ class Peers:
         random = self._random
         while not self.is_closed:
             await asyncio.sleep(random.expovariate(1 / COUNT_S))
-            sku = random.choice(self.skus)
+            # What leaves by document waits until it is there, and so leaves at an instant that nobody chooses: only the
+            # last one does, and that is not counted.
+            sku = random.choice(self.skus[:-1])
+            if self._now() < self._not_counted.get(sku, 0.0):
+                continue
+            self._not_delivered[sku] = math.inf
             token = await self._begun(sku)
+            self._not_delivered[sku] = self._now() + UNCLEAR_S
             booked, version = next(iter(self._session.execute(_BEGUN, (sku, token))))
             [(followed,)] = self._session.execute(_FOLLOWED, (sku, LOCATION, version))
             if random.random() < HIDDEN_SHARE:
@@ -135,6 +148,9 @@ class Peers:
             self._found[sku] = found
             self._counted.add(sku)
             self._faults.saw("a warehouse counted" + (" what no paper knew" if lying != booked else ""))
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
 
     async def _begun(self, sku: str) -> UUID:
         told = await self._ask("/v1/counts", {"location": LOCATION, "skus": [sku]})
@@ -157,13 +173,18 @@ class Peers:
 
     async def _deliver(self) -> None:
         random = self._random
+        sku = random.choice(self.skus)
+        if self._now() < self._not_delivered.get(sku, 0.0):
+            return
         self._number += 1
-        document, sku = f"GR {self._number}", random.choice(self.skus)
-        units = random.choice((1, 2, 4) if self.is_guarded else (-2, -1, 1, 2, 4))
+        document, is_counted = f"GR {self._number}", sku != self.skus[-1]
+        units = random.choice((1, 2, 4) if self.is_guarded or is_counted else (-2, -1, 1, 2, 4))
+        self._not_counted[sku] = math.inf
         self._delivered[document] = Delivery(sku, units)
         row = {"document": document, "sku": sku, "figure": "delta", "units": units}
         times = 2 if random.random() < TWICE_SHARE else 1
         answers = await asyncio.gather(*(self._say(ERP, row) for _ in range(times)))
+        self._not_counted[sku] = self._now() + UNCLEAR_S
         self._faults.saw("an ERP stated a delivery" + (" twice at the same time" if len(answers) > 1 else ""))
 
     async def _equivocate(self) -> None:

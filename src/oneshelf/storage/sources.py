@@ -58,6 +58,12 @@ async def listed(tx: Transaction) -> list[SourceRow]:
     return await cursor.fetchall()
 
 
+async def names(tx: Transaction) -> list[str]:
+    """The names of all systems, sorted."""
+    cursor = await tx.execute("select source from sources order by source")
+    return [name async for (name,) in cursor]
+
+
 async def unknown(tx: Transaction, names: Collection[str]) -> list[str]:
     """Of these names those of no system and no channel, sorted."""
     cursor = await tx.execute(

@@ -77,6 +77,7 @@ EXAMPLES: Mapping[str, dict[str, Any]] = {
     "WholesaleCancelIn": {"customer": "ACME", "po_number": "PO-4711", "lines": ["1"]},
     "TruthRuleIn": {"pattern": "MUG-*", "strategy": "leader", "leader": "erp", "reason": "the ERP counts mugs"},
     "TruthScopeIn": {"pattern": "MUG-*", "reason": "the ERP went"},
+    "ArchitectureIn": {"architecture": "hub", "leader": "my-shop", "reason": "the shop's admin is where we work"},
     "RulingIn": {"by": "Ada", "reason": "I counted them myself"},
     "EndpointIn": {"url": "https://erp.example/stock", "event_types": ["stock.changed"]},
     "ReplayIn": {"since": "2026-11-26T12:00:00Z"},

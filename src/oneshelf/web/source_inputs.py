@@ -7,6 +7,7 @@ from uuid import UUID
 
 from pydantic import Field, PlainValidator, TypeAdapter, ValidationError, WithJsonSchema
 
+from oneshelf.domain.architecture import Architecture, Wish, peers
 from oneshelf.domain.command import CLOCK_ERROR_S_MAX, CountedFigure
 from oneshelf.domain.identity import UNITS_MAX, name_from, units_from
 from oneshelf.domain.statement import DOCUMENTS_MAX, Document, Statement
@@ -152,6 +153,18 @@ class TruthRuleIn(TruthScopeIn):
     conservative: Annotated[bool, Field(strict=True)] = True
 
 
+class ArchitectureIn(Input):
+    """The shape that the shop is to have, and why. A hub names its `leader`, the channel that rules; a middleware its
+    `ranks`, the systems that are asked, the highest first, those of one rank as one entry (`erp|wms`). `reason` is kept
+    with the change of the rule for everything.
+    """
+
+    architecture: Architecture
+    leader: SourceNameIn | None = None
+    ranks: Annotated[tuple[SourceNameIn, ...], Field(max_length=RANKS_MAX)] = ()
+    reason: WordsIn = ""
+
+
 class RulingIn(Input):
     """Who says what is right, and why. `right`: `beaten`, what the rule did not follow; or `winner`, of a document with
     two contents the one that came first.
@@ -162,10 +175,11 @@ class RulingIn(Input):
     reason: WordsIn = ""
 
 
-DOCUMENTED = (SourceIn, StatementsIn, TruthRuleIn, TruthScopeIn, RulingIn)
+DOCUMENTED = (SourceIn, StatementsIn, TruthRuleIn, TruthScopeIn, ArchitectureIn, RulingIn)
 
 _SOURCE, _STATEMENTS, _STATEMENT = TypeAdapter(SourceIn), TypeAdapter(StatementsIn), TypeAdapter(StatementIn)
 _RULE, _SCOPE, _RULING = TypeAdapter(TruthRuleIn), TypeAdapter(TruthScopeIn), TypeAdapter(RulingIn)
+_ARCHITECTURE = TypeAdapter(ArchitectureIn)
 
 
 def source_from(document: object) -> SourceIn:
@@ -229,6 +243,13 @@ def truth_scope_from(document: object) -> tuple[Scope, str]:
     """A scope and the reason. Raises MalformedError."""
     item: TruthScopeIn = _parsed(_SCOPE, document, "body")
     return _scope(item), item.reason
+
+
+def architecture_from(document: object) -> tuple[Wish, str]:
+    """An architecture with the names that it needs, and the reason. Raises MalformedError."""
+    item: ArchitectureIn = _parsed(_ARCHITECTURE, document, "body")
+    wish = Wish(architecture=item.architecture, leader=item.leader or "", ranks=peers(item.ranks))
+    return wish, item.reason
 
 
 def ruling_from(document: object) -> RulingIn:

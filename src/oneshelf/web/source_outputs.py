@@ -1,4 +1,4 @@
-"""How sources, statements, rules of truth and conflicts are shown, over the API and with `--json`."""
+"""How sources, statements, rules of truth, architectures and conflicts are shown, over the API and with `--json`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from oneshelf.domain.statement_answer import Answer
 from oneshelf.domain.truth import Scope, TruthRule
-from oneshelf.flow.entrust import Previewed
+from oneshelf.flow.entrust import Arranged, Previewed
 from oneshelf.storage.conflicts import ConflictRow
 from oneshelf.storage.sources import SourceRow
 from oneshelf.storage.statements import StatementRow
@@ -138,6 +138,39 @@ class TruthPreviewOut(BaseModel):
     is_whole: bool
 
 
+class ArchitectureOut(BaseModel):
+    """The shape that the shop has: `none`, `hub`, `ims` or `middleware`. `rule`: the one for everything, which waits
+    while no channel is live; `narrower_rules`: exceptions to it, as GET /v1/truth-rules tells them in full.
+    """
+
+    architecture: str
+    rule: str
+    narrower_rules: list[str]
+
+
+class ArchitectureChangeOut(BaseModel):
+    """`what`: the rule for everything, or a channel. `note`: what a person has to do besides; then nothing changes."""
+
+    what: str
+    before: str
+    after: str
+    note: str
+
+
+class ArrangedOut(BaseModel):
+    """What changes from the shape `before` on. `narrower_rules` stay."""
+
+    before: str
+    changes: list[ArchitectureChangeOut]
+    narrower_rules: list[str]
+
+
+class ForeseenOut(ArrangedOut):
+    """Nothing was saved. `preview`: what would be decided differently."""
+
+    preview: TruthPreviewOut
+
+
 class ConflictOut(BaseModel):
     """What disagreed, which rule decided, and what was beaten.
 
@@ -258,6 +291,27 @@ def preview_out(previewed: Previewed) -> TruthPreviewOut:
         for one in previewed.effects
     ]
     return TruthPreviewOut(effects=effects, looked_count=previewed.looked_count, is_whole=previewed.is_whole)
+
+
+def architecture_out(found: Arranged) -> ArchitectureOut:
+    return ArchitectureOut(
+        architecture=found.architecture.value, rule=str(found.rule), narrower_rules=_narrower_out(found)
+    )
+
+
+def arranged_out(found: Arranged) -> ArrangedOut:
+    changes = [
+        ArchitectureChangeOut(what=one.what, before=one.before, after=one.after, note=one.note) for one in found.changes
+    ]
+    return ArrangedOut(before=found.architecture.value, changes=changes, narrower_rules=_narrower_out(found))
+
+
+def foreseen_out(found: Arranged, previewed: Previewed) -> ForeseenOut:
+    return ForeseenOut(**dict(arranged_out(found)), preview=preview_out(previewed))
+
+
+def _narrower_out(found: Arranged) -> list[str]:
+    return [str(rule) for rule in found.narrower]
 
 
 def conflict_out(row: ConflictRow) -> ConflictOut:

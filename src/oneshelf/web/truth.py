@@ -1,4 +1,6 @@
-"""`/v1/statements`, `/v1/truth-rules`, `/v1/conflicts`: what other systems state, who decides, and what disagreed."""
+"""`/v1/statements`, `/v1/truth-rules`, `/v1/architecture`, `/v1/conflicts`: what other systems state, who decides, and
+what disagreed.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 
+from oneshelf.domain.architecture import Wish
 from oneshelf.domain.command import Command
 from oneshelf.domain.identity import instant_from, name_from, sku_from
 from oneshelf.domain.outcome import Outcome
@@ -30,6 +33,7 @@ from oneshelf.web.problems import DOCUMENTED, ProblemError
 from oneshelf.web.questions import only_known_questions
 from oneshelf.web.source_inputs import (
     RulingIn,
+    architecture_from,
     conflict_id_from,
     ruling_from,
     source_from,
@@ -140,6 +144,48 @@ async def list_changes(engine: EngineOf, after: After = "", limit: Limit = 100) 
         changes=[outputs.change_out(row) for row in rows[:limit]],
         next=str(rows[limit - 1].change_id) if len(rows) > limit else None,
     )
+
+
+# Architectures --------------------------------------------------------------------------------------------------------
+
+
+@router.get("/architecture")
+async def show_architecture(engine: EngineOf) -> outputs.ArchitectureOut:
+    """The shape that the shop has now, by its rule for everything, and the narrower rules, which are exceptions."""
+    return outputs.architecture_out(await entrust.arrangement(engine.database))
+
+
+@router.post("/architecture/preview", openapi_extra=described.body("ArchitectureIn"))
+async def preview_architecture(request: Request, engine: EngineOf) -> outputs.ForeseenOut:
+    """What this shape would change, and what would then be decided differently. Nothing is saved."""
+    wish, _ = architecture_from(await read_json(request))
+    return await foreseen(engine, wish)
+
+
+@router.put("/architecture", openapi_extra=described.body("ArchitectureIn"))
+async def put_architecture(request: Request, engine: EngineOf) -> outputs.ArrangedOut:
+    """Give the shop this shape. What is stated is decided anew; nothing that was adopted is taken back. Of `none` every
+    channel is only watched; no channel goes live by any, since what it would show is signed off first.
+    """
+    wish, reason = architecture_from(await read_json(request))
+    return await arranged(engine, wish, actor=actor_of(request), reason=reason)
+
+
+async def foreseen(engine: Engine, wish: Wish) -> outputs.ForeseenOut:
+    """What a shape would change. Raises ProblemError and MalformedError."""
+    seen = await entrust.foresee(engine.database, wish)
+    if isinstance(seen, Unknown):
+        raise _unknown(seen)
+    return outputs.foreseen_out(*seen)
+
+
+async def arranged(engine: Engine, wish: Wish, *, actor: str, reason: str) -> outputs.ArrangedOut:
+    """Have this shape: asked twice, nothing changes again. Raises ProblemError and MalformedError."""
+    done = await entrust.arrange(engine.database, wish, actor=actor, reason=reason)
+    if isinstance(done, Unknown):
+        raise _unknown(done)
+    engine.wake(WAKES)
+    return outputs.arranged_out(done)
 
 
 # Conflicts ------------------------------------------------------------------------------------------------------------

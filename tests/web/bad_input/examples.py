@@ -250,6 +250,14 @@ EXAMPLES = [
         Example(method, path, {"sku": SKU, "strategy": "ranks", "ranks": ["erp"], "reason": "so"})
         for method, path in (("PUT", "/v1/truth-rules"), ("POST", "/v1/truth-rules/preview"))
     ),
+    *(
+        Example(method, path, {**shape, "reason": "so"})
+        for method, path in (("PUT", "/v1/architecture"), ("POST", "/v1/architecture/preview"))
+        for shape in (
+            {"architecture": "hub", "leader": "paper"},
+            {"architecture": "middleware", "ranks": ["erp", "paper"]},
+        )
+    ),
     Example(
         "PUT",
         "/v1/conflicts/{conflict_id}/ruling",

@@ -31,7 +31,8 @@ REPEATABLE = {
     ("POST", "/v1/channels/{channel}/release"),
     # A document number is the key of a statement.
     ("PUT", "/v1/sources"), ("POST", "/v1/statements"), ("PUT", "/v1/truth-rules"), ("DELETE", "/v1/truth-rules"),
-    ("POST", "/v1/truth-rules/preview"), ("PUT", "/v1/conflicts/{conflict_id}/ruling"),
+    ("POST", "/v1/truth-rules/preview"), ("PUT", "/v1/architecture"), ("POST", "/v1/architecture/preview"),
+    ("PUT", "/v1/conflicts/{conflict_id}/ruling"),
     # Customer, purchase order number and version are the key of an order, its own number that of a shipment.
     ("POST", "/v1/wholesale/orders"), ("POST", "/v1/wholesale/shipments"), ("POST", "/v1/wholesale/cancellations"),
     ("POST", "/v1/wholesale/releases"), ("POST", "/v1/wholesale/resumptions"),

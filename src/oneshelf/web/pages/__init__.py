@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from oneshelf.web.pages import (
     activity,
+    architecture,
     channels,
     conflicts,
     connect,
@@ -31,7 +32,7 @@ ROUTES = [
     route
     for screen in (
         *(home, skus, explain, drifts, conflicts, errors, short, orders, wholesale, stock, counts, files, go_live),
-        *(rules, pools, connect, channels, settings, people, tokens, activity, events),
+        *(rules, pools, architecture, connect, channels, settings, people, tokens, activity, events),
     )
     for route in screen.ROUTES
 ]
