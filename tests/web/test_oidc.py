@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from html import unescape
 from urllib.parse import parse_qs, urlsplit
 
+import httpx2
 import pytest
 from structlog.testing import capture_logs
 
@@ -89,6 +91,17 @@ async def test_an_admin_says_whose_an_account_is(desk: Desk) -> None:
         assert not await identities.link(tx, "anna", Account(desk.issuer.address, "other"), by="a test")
     assert (await desk.log_in()).status_code == 303
     assert await is_in(desk.house)
+
+
+@pytest.mark.parametrize(
+    ("subject", "shown"),
+    [("auth0|17", "NAME 'auth0|17'"), ("-x", "NAME -- -x"), ("a; rm -rf <b>", "NAME 'a; rm -rf <b>'")],
+)
+async def test_the_command_for_an_admin_is_one_whatever_the_issuer_calls_somebody(
+    desk: Desk, subject: str, shown: str
+) -> None:
+    desk.issuer.person = {"sub": subject}
+    assert f"oneshelf user link {shown}" in unescape((await desk.log_in()).text)
 
 
 async def test_the_page_leads_there_where_the_issuer_sends_people_back_to(desk: Desk) -> None:
@@ -335,3 +348,28 @@ async def test_no_secret_is_in_a_log_or_on_a_page(desk: Desk) -> None:
     assert len(logs) == 2
     for secret in (*desk.issuer.shown, CLIENT_SECRET, "another that is wrong"):
         assert secret not in said
+
+
+async def test_an_admin_links_and_unlinks_an_account_on_the_page(desk: Desk) -> None:
+    house, subject = desk.house, str(ANNA["sub"])
+    await a_person(house, "root")
+    await named(desk, "anna")
+    await log_in(house, "root")
+    assert "Link the account" in (await house.client.get("/settings/people")).text
+    assert (await post(house, "/settings/people/anna", act="link", subject="")).status_code == 422
+    assert (await post(house, "/settings/people/anna", act="link", subject="b\u00e4r")).status_code == 422
+    assert (await post(house, "/settings/people/nobody", act="link", subject=subject)).status_code == 404
+    linked = await post(house, "/settings/people/anna", act="link", subject=subject)
+    assert "whoever has it logs in as anna" in linked.text.replace("&#39;", "'")
+    assert (await post(house, "/settings/people/anna", act="link", subject="another")).status_code == 404
+    page = (await house.client.get("/settings/people")).text
+    assert "by the account elsewhere" in page
+    admin, house.client.cookies = dict(house.client.cookies), httpx2.Cookies()
+    assert (await desk.log_in()).status_code == 303
+    annas, house.client.cookies = dict(house.client.cookies), httpx2.Cookies(admin)
+    assert "No account elsewhere" in (await post(house, "/settings/people/anna", act="unlink")).text
+    assert (await post(house, "/settings/people/anna", act="unlink")).status_code == 404
+    house.client.cookies = httpx2.Cookies(annas)
+    house.later()
+    assert not await is_in(house)
+    assert (await desk.log_in()).status_code == 403

@@ -32,6 +32,7 @@ _WRONG = {
     "aud": "it is for another application",
     "exp": "its time is over; the clock of this machine may be wrong",
     "iat": "its time has not come; the clock of this machine may be wrong",
+    "nbf": "its time has not come; the clock of this machine may be wrong",
     "nonce": "it is of another log-in",
     "sub": "it does not say of whom it is",
 }

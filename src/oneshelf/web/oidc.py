@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import re
 import secrets
+import shlex
 from base64 import urlsafe_b64encode
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -155,7 +156,7 @@ async def _let_in(request: Request, account: Account, following: str) -> Respons
         email = f"{account.email}, {'verified' if account.is_email_verified else 'not verified'}"
         await _note(request, f"{about} ({email if account.email else 'no e-mail'})", result="403")
         words = "Nobody here has this account. An admin adds you, or says that it is yours:"
-        return _not_let_in(request, words, subject=account.subject, status=403)
+        return _not_let_in(request, words, command=_linking(account.subject), status=403)
     if is_linked_now:
         await _note(request, f"{about} ({account.email})", who=holder.name, act="user link", result="linked")
     await _note(request, about, who=holder.name, result="303")
@@ -210,8 +211,13 @@ def _unavailable(request: Request, problem: IssuerUnavailableError) -> Response:
     return _not_let_in(request, words, status=503)
 
 
-def _not_let_in(request: Request, words: str, *, status: int, subject: str = "") -> Response:
-    return page(request, "not_let_in.html", {"words": words, "subject": subject}, status=status)
+def _linking(subject: str) -> str:
+    """The command for an admin, to be pasted as it is: what an issuer calls somebody is no command of its own."""
+    return f"oneshelf user link NAME {'-- ' if subject.startswith('-') else ''}{shlex.quote(subject)}"
+
+
+def _not_let_in(request: Request, words: str, *, status: int, command: str = "") -> Response:
+    return page(request, "not_let_in.html", {"words": words, "command": command}, status=status)
 
 
 def _text(value: bytes) -> str:
