@@ -38,7 +38,7 @@ from web.access import HOST, House, open_house
 
 CLIENT_ID, CLIENT_SECRET = "the shelf", "hush: +ä secret of the shelf"
 RETURN = f"{HOST}/login/oidc/return"
-ANNA = {"sub": "8f2a-anna", "email": "Anna@shop.example", "email_verified": True}
+ANNA: dict[str, Any] = {"sub": "8f2a-anna", "email": "Anna@shop.example", "email_verified": True}
 DISCOVERY, KEYS, TOKEN = "/.well-known/openid-configuration", "/keys", "/token"
 
 Claims = dict[str, Any]

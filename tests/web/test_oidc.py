@@ -163,7 +163,8 @@ async def test_another_browser_does_not_come_back_with_it(desk: Desk) -> None:
     kept = dict(desk.house.client.cookies)
     desk.house.client.cookies.clear()
     for cookies in ({}, {"oneshelf_issuer": "x"}, {"oneshelf_issuer": "\u00e4"}):
-        headers = {"cookie": "; ".join(f"{name}={value}" for name, value in cookies.items()).encode("latin-1")}
+        shown = "; ".join(f"{name}={value}" for name, value in cookies.items()).encode("latin-1")
+        headers = {b"cookie": shown}
         answer = await desk.house.client.get(back, headers=headers)
         assert (answer.status_code, "not begun in this browser" in answer.text) == (400, True)
     # A third browser, which has begun itself, is given somebody else's code: neither is let in by it.
@@ -351,7 +352,7 @@ async def test_no_secret_is_in_a_log_or_on_a_page(desk: Desk) -> None:
 
 
 async def test_an_admin_links_and_unlinks_an_account_on_the_page(desk: Desk) -> None:
-    house, subject = desk.house, str(ANNA["sub"])
+    house, subject = desk.house, ANNA["sub"]
     await a_person(house, "root")
     await named(desk, "anna")
     await log_in(house, "root")

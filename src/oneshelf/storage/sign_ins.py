@@ -13,7 +13,13 @@ LIVES_S = 10 * 60
 async def begin(tx: Transaction, browser: str, *, following: str) -> None:
     """The browser with this secret goes to the issuer. What was begun too long ago is forgotten."""
     await tx.execute(
-        "delete from sign_ins where began_at < db_now() - make_interval(secs => %(lives_s)s)", {"lives_s": LIVES_S}
+        """
+        delete from sign_ins where browser_sha256 in (
+            select browser_sha256 from sign_ins where began_at < db_now() - make_interval(secs => %(lives_s)s)
+            order by browser_sha256 for update skip locked
+        )
+        """,
+        {"lives_s": LIVES_S},
     )
     await tx.execute(
         "insert into sign_ins (browser_sha256, following) values (%(hash)s, %(following)s)",

@@ -101,14 +101,14 @@ def account_from(claims: dict[str, Any], *, issuer: str, client_id: str, nonce: 
         subject = subject_from(claims["sub"])
     except MalformedError:
         raise IdentityRefusedError(_WRONG["sub"]) from None
-    email = claims.get("email")
-    is_address = isinstance(email, str) and len(email) <= EMAIL_LENGTH_MAX and email.isprintable()
     return Account(
-        issuer,
-        subject,
-        email if is_address else "",
-        is_email_verified=claims.get("email_verified") is True,
+        issuer, subject, _address_in(claims.get("email")), is_email_verified=claims.get("email_verified") is True
     )
+
+
+def _address_in(told: object) -> str:
+    """The address, whole; "" for what is none."""
+    return told if isinstance(told, str) and len(told) <= EMAIL_LENGTH_MAX and told.isprintable() else ""
 
 
 def _key(told: object) -> Key | None:
