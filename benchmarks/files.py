@@ -1,10 +1,11 @@
-"""A count file of a million rows: `python -m benchmarks files --rows 1000000`.
+"""A count file of a million rows, in and out: `python -m benchmarks files --rows 1000000`.
 
 Fills a private PostgreSQL with so many SKUs, of which each has units and a movement of the day before; writes a CSV
 file that counts them all as of an hour ago, and brings it in, row by row, by a process of its own and its helpers:
 seconds of each pass, rows a second, CPU seconds of them and of all processes of PostgreSQL, and the memory that they
-took at most, each at its own worst moment. Then the same file again. `--kind skus`: a file of so many SKUs that are
-new; `receipts`: as many deliveries.
+took at most, each at its own worst moment. Then the same file again. Then all of that kind is written out, as CSV and
+as a workbook, each by a process of its own. `--kind skus`: a file of so many SKUs that are new; `receipts`: as many
+deliveries.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ import psycopg
 
 from benchmarks.report import machine, written
 from oneshelf.clock import SystemClock
+from oneshelf.files.exporting import SHEET_ROWS_MAX, Format, write_out
 from oneshelf.files.helper import helpers_count
 from oneshelf.files.importing import Atomic, Wish, bring_in
 from oneshelf.files.kind import Told
@@ -54,9 +56,15 @@ def main(options: Sequence[str]) -> None:
     parser.add_argument("--kind", choices=("counts", "receipts", "skus"), default="counts", help="what is in the file")
     parser.add_argument("--dsn", default="", help=argparse.SUPPRESS)
     parser.add_argument("--file", default="", help=argparse.SUPPRESS)
+    parser.add_argument("--into", default="", help=argparse.SUPPRESS)
     asked = parser.parse_args(options)
-    if asked.file:
-        sys.stdout.write(json.dumps(asyncio.run(_bring(asked.dsn, asked.kind, Path(asked.file)))))
+    if asked.file or asked.into:
+        done = (
+            _bring(asked.dsn, asked.kind, Path(asked.file))
+            if asked.file
+            else _take_out(asked.dsn, asked.kind, asked.into)
+        )
+        sys.stdout.write(json.dumps(asyncio.run(done)))
         return
     with tempfile.TemporaryDirectory(prefix="oneshelf-bench-") as directory:
         path = Path(directory) / "counts.csv"
@@ -69,13 +77,26 @@ def main(options: Sequence[str]) -> None:
                 taken_at = (row.fetchone() or ("",))[0]
             _WRITERS[asked.kind](path, asked.rows, taken_at)
             before = _cpu_s(server.postmaster_pid)
-            first = _apart(server.dsn, asked.kind, path)
+            first = _apart(server.dsn, asked.kind, "--file", path)
             # What has ended is counted where its parent has seen it.
             time.sleep(1)
             first["database_cpu_s"] = _cpu_s(server.postmaster_pid) - before
-            second = _apart(server.dsn, asked.kind, path)
+            second = _apart(server.dsn, asked.kind, "--file", path)
+            size, out = path.stat().st_size, {}
+            path.unlink()
+            for form in Format:
+                if form is Format.CSV or asked.rows < SHEET_ROWS_MAX:
+                    before = _cpu_s(server.postmaster_pid)
+                    into = Path(directory) / f"out.{form.value}"
+                    one = _apart(server.dsn, asked.kind, "--into", into)
+                    time.sleep(1)
+                    out[form] = {
+                        **one,
+                        "size": into.stat().st_size,
+                        "database_cpu_s": _cpu_s(server.postmaster_pid) - before,
+                    }
             described = asyncio.run(machine(server.dsn))
-        _tell(described, asked, path.stat().st_size, first, second)
+        _tell(described, asked, size, first, second, out)
 
 
 def _write_skus(path: Path, rows: int, _taken_at: str) -> None:
@@ -115,9 +136,9 @@ def _cpu_s(postmaster: int) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def _apart(dsn: str, kind: str, path: Path) -> dict[str, Any]:
-    """Bring it in by a process of its own, whose memory is measured."""
-    command = [sys.executable, "-m", "benchmarks", "files", "--dsn", dsn, "--kind", kind, "--file", str(path)]
+def _apart(dsn: str, kind: str, direction: str, path: Path) -> dict[str, Any]:
+    """Bring it in, or write it out, by a process of its own, whose memory is measured."""
+    command = [sys.executable, "-m", "benchmarks", "files", "--dsn", dsn, "--kind", kind, direction, str(path)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     figures: dict[str, Any] = json.loads(done.stdout)
     return figures
@@ -148,7 +169,27 @@ async def _bring(dsn: str, kind: str, path: Path) -> dict[str, Any]:
     }
 
 
-def _tell(described: str, asked: argparse.Namespace, size: int, first: dict[str, Any], second: dict[str, Any]) -> None:
+async def _take_out(dsn: str, kind: str, into: str) -> dict[str, Any]:
+    began, path = time.monotonic(), Path(into)
+    async with Database.open(dsn) as database:
+        rows = await write_out(database, kind, path, Format(path.suffix[1:]))
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return {
+        "rows": rows,
+        "seconds": time.monotonic() - began,
+        "cpu_s": used.ru_utime + used.ru_stime,
+        "mb": used.ru_maxrss / 1024,
+    }
+
+
+def _tell(
+    described: str,
+    asked: argparse.Namespace,
+    size: int,
+    first: dict[str, Any],
+    second: dict[str, Any],
+    out: Mapping[Format, dict[str, Any]],
+) -> None:
     rows = asked.rows
     what = {
         "counts": f"{rows:,} counts, {size / 1e6:.0f} MB, each of another SKU, as of an hour ago",
@@ -162,7 +203,7 @@ def _tell(described: str, asked: argparse.Namespace, size: int, first: dict[str,
         [
             f'{described} `make bench ARGS="files --kind {asked.kind} --rows {rows}"`',
             "",
-            f"A CSV file of {what}, brought in row by row.",
+            f"A CSV file of {what}, brought in row by row, and all of that kind written out.",
             "",
             "| | seconds | rows a second | CPU s of Python | CPU s of PostgreSQL | µs a row of both | MB of Python |",
             "|---|---:|---:|---:|---:|---:|---:|",
@@ -170,9 +211,19 @@ def _tell(described: str, asked: argparse.Namespace, size: int, first: dict[str,
             f"| **judged and applied** | {first['seconds']:.1f} | {rows / first['seconds']:,.0f} | {first['cpu_s']:.1f}"
             f" | {first['database_cpu_s']:.1f} | {all_cpu_s / rows * 1e6:.0f} | {first['mb']:.0f} |",
             f"| the same file again | {second['seconds']:.1f} | | {second['cpu_s']:.1f} | | | {second['mb']:.0f} |",
+            *(_line(form, one) for form, one in out.items()),
             "",
             f"The load of the machine was {os.getloadavg()[0]:.0f} at the end.",
         ]
     )
     print(text)
     written(text, section="files" if asked.kind == "counts" else f"files of {asked.kind}")
+
+
+def _line(form: Format, one: Mapping[str, Any]) -> str:
+    cpu_s = one["cpu_s"] + one["database_cpu_s"]
+    return (
+        f"| **written out**, {one['rows']:,} rows as {form.value}, {one['size'] / 1e6:.0f} MB | {one['seconds']:.1f}"
+        f" | {one['rows'] / one['seconds']:,.0f} | {one['cpu_s']:.1f} | {one['database_cpu_s']:.1f}"
+        f" | {cpu_s / one['rows'] * 1e6:.0f} | {one['mb']:.0f} |"
+    )

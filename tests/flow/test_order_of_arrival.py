@@ -22,6 +22,9 @@ def test_histories_have_all_that_can_happen() -> None:
         "pending",
         "cancelled",
         "shipped",
+        "wms states +",
+        "erp states -",
+        "erp states 9",
     ):
         assert kind in words
 

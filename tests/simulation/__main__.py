@@ -7,6 +7,7 @@ races    four engines ask for far more than there is
 days     the whole engine through days under every fault, judged by a model of its own: one for each seed
 switched days on which the architecture is switched while everybody sells on, one for each seed; not among the others
          unless asked for, since these draw such days too
+middleware days on which a warehouse and an ERP rule by rank: they count, deliver and contradict while everybody sells
 bugs     bugs that are planted on purpose: each has to be found within 200 seeds
 stories  the four failure stories of the field, by a naive hub and by ours, for docs/explanation/failure-stories.md
 crashes  the engine is killed at every point of every act at which that can make a difference
@@ -36,7 +37,7 @@ from simulation import arrivals, clock_rows, engine, ledger, processes, sellout_
 from simulation.cluster import rounds as cluster
 
 USUAL = ("ledger", "kills", "races", "days", "bugs", "stories", "crashes", "clocks", "arrivals", "rows", "cluster")
-PARTS = (*USUAL, "switched", "sellouts")
+PARTS = (*USUAL, *engine.SHAPED, "sellouts")
 
 
 MACHINE = f"{os.cpu_count()} cores, {platform.system()}, Python {platform.python_version()}"
@@ -65,9 +66,8 @@ def _prove(part: str, asked: argparse.Namespace) -> None:
             asyncio.run(processes.kill(asked.seeds, rounds=asked.kills, say=say))
         case "races":
             asyncio.run(processes.race(asked.seeds, runs=asked.races, say=say))
-        case "days" | "switched":
-            lived, seeds = (engine.days, _days(asked)) if part == "days" else (engine.switched, asked.seeds)
-            lived(seeds, workers=asked.workers, machine=MACHINE, say=say)
+        case "days" | "switched" | "middleware":
+            _live(part, asked)
         case "bugs":
             engine.bugs(workers=asked.workers, machine=MACHINE, say=say, names=asked.bug or ())
         case "stories":
@@ -82,6 +82,14 @@ def _prove(part: str, asked: argparse.Namespace) -> None:
             asyncio.run(rounds)
         case _:
             asyncio.run(processes.write_over(asked.seeds[0], updates=asked.updates, say=say))
+
+
+def _live(part: str, asked: argparse.Namespace) -> None:
+    """The parts that are days."""
+    if part == "days":
+        engine.days(_days(asked), workers=asked.workers, machine=MACHINE, say=say)
+    else:
+        engine.shaped(part, asked.seeds, workers=asked.workers, machine=MACHINE, say=say)
 
 
 def _compare(part: str, asked: argparse.Namespace) -> None:

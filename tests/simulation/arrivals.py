@@ -1,12 +1,14 @@
 """Histories of one SKU each, told in the order in which they happened and in others: the ledger has to end the same.
 
 Orders are told as snapshots, commands with the instant at which they happened, counts with the instant at which they
-were taken. Told otherwise means: in any order, some of it twice, and however many together in one batch. It goes
+were taken, and two systems state what came by document, and figures with the instant that they are of; one of the two
+ranks first. Told otherwise means: in any order, some of it twice, and however many together in one batch. It goes
 through PostgreSQL. Many histories are told side by side, as SKUs that do not touch each other.
 
 Where arrival has to matter it is left out: the shelf is never empty (who comes first gets the last unit, see
 `domain.last_unit` for what follows), the first receipt is told first (nobody can count back beyond the first
-movement), and nothing ships in a history with counts (an order has no instant, decision 0009).
+movement), and nothing ships in a history with counts or figures (an order has no instant, decision 0009). No history
+has both: a count is not held against what others state, it is the ledger's own.
 """
 
 from __future__ import annotations
@@ -22,17 +24,24 @@ from typing import Any
 from domain.shop import BERLIN, SHOP
 from flow.shelf_world import CLOCK, Ledger, open_ledger
 from oneshelf.domain.account import StockState
-from oneshelf.domain.command import Adjust, CommandKey, Count, CountedFigure, Move, Receive
+from oneshelf.domain.architecture import Architecture, Wish
+from oneshelf.domain.command import Adjust, Command, CommandKey, Count, CountedFigure, Move, Receive
 from oneshelf.domain.identity import ChannelSku, Sku
 from oneshelf.domain.order import OrderLine, OrderSnapshot
-from oneshelf.flow import post
+from oneshelf.domain.outcome import Outcome
+from oneshelf.domain.statement import Statement
+from oneshelf.flow import post, state
+from oneshelf.flow.entrust import add_source, arrange
 from oneshelf.storage import catalog, facts
 from simulation.engine import database
 
 Say = Callable[[str], None]
 # What a message makes of a SKU of its own, so that a history can be told several times.
 Told = Receive | Adjust | Move | Count
-Message = Callable[[Sku, datetime], Told | OrderSnapshot]
+Said = Told | OrderSnapshot | Statement
+Message = Callable[[Sku, datetime], Said]
+# What systems state rules by rank: the first of these before the second.
+WAREHOUSE, ERP = "wms", "erp"
 FIRST_UNITS = 100
 TICKS = 6
 # Each history is told once as it happened, and so many times otherwise.
@@ -77,11 +86,14 @@ class Disagreement:
 def history(seed: int) -> list[Event]:
     """What happens to one SKU, in its order, minutes apart: a receipt and up to ten things."""
     random = Random(f"arrivals:{seed}")
-    has_counts = random.random() < 0.6
+    chance = random.random()
+    has_counts, has_figures = chance < 0.4, chance > 0.7
     events = [_dated(0, f"receive {FIRST_UNITS}", lambda **told: Receive(units=FIRST_UNITS, **told))]
     orders: dict[str, OrderLine] = {}
     for number in range(1, random.randint(2, 11)):
-        what = random.choice(("receive", "adjust", "move", "order", "order", "count" if has_counts else "order"))
+        figures = "count" if has_counts else "figure" if has_figures else "order"
+        stated = "delta" if has_figures else "receive"
+        what = random.choice(("receive", "adjust", "move", "order", "order", stated, figures))
         units = random.randint(1, 4)
         match what:
             case "receive":
@@ -95,8 +107,12 @@ def history(seed: int) -> list[Event]:
                 event = _dated(number, f"damage {units}", lambda units=units, **told: _damage(units, **told))
             case "count":
                 event = _count(number, random.randint(85, 105), random.choice(("on_hand", "unshipped")))
+            case "figure":
+                event = _figure(number, random.randint(85, 105), random.choice((WAREHOUSE, ERP)))
+            case "delta":
+                event = _delta(number, random.choice((-units, units)), random.choice((WAREHOUSE, ERP)))
             case _:
-                event = _order(number, orders, random, ships=not has_counts)
+                event = _order(number, orders, random, ships=not (has_counts or has_figures))
         events.append(event)
     return events
 
@@ -121,6 +137,25 @@ def _count(number: int, units: int, figure: str) -> Event:
         )
 
     return Event(f"{number}: count {units} {figure}", message)
+
+
+def _figure(number: int, units: int, source: str) -> Event:
+    def message(sku: Sku, begin: datetime) -> Statement:
+        as_of = begin + timedelta(minutes=number)
+        return _statement(source, number, sku, units, figure=CountedFigure.ON_HAND, as_of=as_of)
+
+    return Event(f"{number}: {source} states {units} on hand", message)
+
+
+def _delta(number: int, units: int, source: str) -> Event:
+    def message(sku: Sku, begin: datetime) -> Statement:
+        return _statement(source, number, sku, units, happened_at=begin + timedelta(minutes=number))
+
+    return Event(f"{number}: {source} states {units:+}", message)
+
+
+def _statement(source: str, number: int, sku: Sku, units: int, **more: Any) -> Statement:
+    return Statement(source=source, document=f"D{number}", sku=sku, location=BERLIN, units=units, **more)
 
 
 def _order(number: int, orders: dict[str, OrderLine], random: Random, *, ships: bool) -> Event:
@@ -212,11 +247,13 @@ class Teller:
         found = {row.pop("sku"): row for row in await self._ledger.rows(_FIGURES)}
         return [found.get(sku) for sku in skus]
 
-    async def _post(self, told: Iterable[Told | OrderSnapshot]) -> None:
-        snapshots, commands = [], []
+    async def _post(self, told: Iterable[Said]) -> None:
+        snapshots, commands, statements = [], [], []
         for one in told:
             if isinstance(one, OrderSnapshot):
                 snapshots.append((one, CLOCK.now()))
+            elif isinstance(one, Statement):
+                statements.append(one)
             else:
                 commands.append(one if self._says_when else _undated(one))
         async with self._ledger.database.transaction() as tx:
@@ -224,6 +261,13 @@ class Teller:
         while await post.post_facts(self._ledger.database, CLOCK.new_id):
             pass
         await post.post_commands(self._ledger.database, CLOCK.new_id, commands)
+        await state.take(self._ledger.database, CLOCK.new_id, self._ask, statements)
+        while await state.state(self._ledger.database, CLOCK.new_id, self._ask):
+            pass
+
+    async def _ask(self, command: Command) -> tuple[Outcome, bool]:
+        [answered] = await post.post_commands(self._ledger.database, CLOCK.new_id, [command])
+        return answered.outcome, answered.was_replayed
 
 
 def _undated(command: Told) -> Told:
@@ -276,6 +320,10 @@ async def _shown(teller: Teller, seed: int, events: Sequence[Event]) -> Disagree
 async def teller_on(dsn: str, *, says_when: bool = True) -> AsyncIterator[Teller]:
     """A teller on this migrated, empty database. In the end the auditor finds nothing, and no fact was left out."""
     async with open_ledger(dsn) as ledger:
+        for source in (WAREHOUSE, ERP):
+            await add_source(ledger.database, source, title="", error_s=5, actor="arrivals")
+        wish = Wish(architecture=Architecture.MIDDLEWARE, ranks=(WAREHOUSE, ERP))
+        await arrange(ledger.database, wish, actor="arrivals", reason="")
         yield Teller(ledger, says_when=says_when)
         await ledger.assert_sound()
         assert await ledger.rows("select distinct state from facts") == [{"state": "posted"}]

@@ -20,7 +20,7 @@ from oneshelf.simulation.outcome import Outcome
 from oneshelf.simulation.run import live
 from oneshelf.simulation.scenarios import SCENARIOS
 from oneshelf.simulation.scene import MISSED
-from oneshelf.simulation.shapes import SWITCHED_DAY
+from oneshelf.simulation.shapes import MIDDLEWARE_DAY, SWITCHED_DAY
 from oneshelf.simulation.sweep import Swept, sweep
 from oneshelf.storage.embedded import EmbeddedPostgres
 from oneshelf.storage.migrate import migrate
@@ -34,6 +34,22 @@ REPORTS = Path(__file__).parent / "reports"
 SEEDS_MAX = 200
 # After so many days the report is written, so that a run that is ended loses no more than these.
 DAYS_AT_ONCE = 50
+# Shape -> what is counted of a day of it, and how that begins where it is seen.
+SHAPED = {
+    SWITCHED_DAY: {
+        "switches": "the architecture became",
+        "watched": "the engine was told to watch only",
+        "typed": "a figure was typed at the channel that rules",
+    },
+    MIDDLEWARE_DAY: {
+        "counts": "a warehouse counted",
+        "surprises": "a warehouse counted what no paper knew",
+        "deliveries": "an ERP stated a delivery",
+        "twice": "an ERP stated a delivery twice",
+        "contradictions": "an ERP said two things",
+        "wrong": "an ERP stated a wrong figure",
+    },
+}
 
 
 def days(seeds: Sequence[int], *, workers: int, machine: str, say: Say) -> None:
@@ -61,31 +77,31 @@ def days(seeds: Sequence[int], *, workers: int, machine: str, say: Say) -> None:
             raise AssertionError(f"{outcome.violation}\n{many.replay_command(outcome)}")
 
 
-def switched(seeds: Sequence[int], *, workers: int, machine: str, say: Say) -> None:
-    """Live through days on which it is said anew who rules, again and again, while everybody sells and works on."""
+def shaped(shape: str, seeds: Sequence[int], *, workers: int, machine: str, say: Say) -> None:
+    """Live through days of a shop of this shape, under every fault, and write a report of them."""
     began, code, rows = monotonic(), code_digest(), []
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        for future in as_completed([pool.submit(_switched, seed) for seed in seeds]):
+        for future in as_completed([pool.submit(_shaped, shape, seed) for seed in seeds]):
             one = future.result()
             rows.append(one)
             say(f"  seed {one['seed']}, {one['mode']}: {one['violation'] or 'all held'}")
     rows.sort(key=lambda one: one["seed"])
-    parts = {"machine": machine, "code": code, "seconds": round(monotonic() - began), "days": rows}
-    stored("switched", parts)
+    stored(shape, {"machine": machine, "code": code, "seconds": round(monotonic() - began), "days": rows})
     for one in rows:
         assert not one["violation"], f"seed {one['seed']}: {one['violation']}"
 
 
-def _switched(seed: int) -> dict[str, Any]:
+def _shaped(shape: str, seed: int) -> dict[str, Any]:
     with database() as dsn:
-        lived = live(dsn, seed, shape=SWITCHED_DAY)
-    seen = lived.sometimes
+        lived = live(dsn, seed, shape=shape)
+    seen = {
+        name: sum(count for what, count in lived.sometimes.items() if what.startswith(begin))
+        for name, begin in SHAPED[shape].items()
+    }
     return {
         "seed": seed,
         "mode": lived.mode,
-        "switches": sum(count for what, count in seen.items() if what.startswith("the architecture became")),
-        "watched": seen["the engine was told to watch only"],
-        "typed": seen["a figure was typed at the channel that rules"],
+        **seen,
         "orders": lived.orders,
         "commands": lived.commands,
         "crashes": lived.crashes,

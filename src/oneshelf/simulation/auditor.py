@@ -247,7 +247,7 @@ class Auditor:
         self._refuse_unexplained()
         for missing in (
             *(self._queues, self._orders, self._payments, self._commands, self._stock, self._listings),
-            self._slander,
+            *(self._slander, self._stated),
         ):
             yield from missing()
 
@@ -266,6 +266,10 @@ class Auditor:
         ):
             if count:
                 yield f"{count} {name} wait"
+
+    def _stated(self) -> Iterator[str]:
+        if self._world.peers is not None:
+            yield from self._world.peers.unsettled()
 
     def _orders(self) -> Iterator[str]:
         known = {(channel, order, line): figures for channel, order, line, *figures in self._lines()}
@@ -327,6 +331,7 @@ class Auditor:
                 )
                 damaged[sku] += asked.body["units"] if kind in {"move", "return"} else 0
         came.update(self._world.shape.typed.came(self._session, untold=untold(self._world)))
+        came.update(self._world.peers.came() if self._world.peers else {})
         shipped: Counter[str] = Counter()
         for sku, units, uncounted in self._session.execute(
             """

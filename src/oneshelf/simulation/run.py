@@ -25,6 +25,7 @@ from oneshelf.simulation.kernel import Kernel, SimulatedClock, StalledError
 from oneshelf.simulation.network import ENGINE_PORT, HOST, Network
 from oneshelf.simulation.node import PATIENCE, Node, turning_points
 from oneshelf.simulation.outcome import Outcome, drawn_mode
+from oneshelf.simulation.peers import Peers
 from oneshelf.simulation.pool_auditor import drawn_shares
 from oneshelf.simulation.scenarios import SCENARIOS
 from oneshelf.simulation.shapes import HUB, drawn_shape, shape_of, switch, take
@@ -163,6 +164,10 @@ class _Run:
         self._world.is_compared &= "ignores_compare" not in honesty.lies
         self._auditor = Auditor(database.session, self._world)
         self._world.known = self._auditor.known
+        if self._world.shape.is_middleware:
+            peers = Peers(str(seed), self._network, faults, database.session)
+            peers.is_guarded = self._world.is_guarded
+            self._world.peers = peers
         self._violation: ViolationError | None = None
 
     def _simulators(self, seed: int) -> dict[str, Simulator]:
@@ -296,6 +301,8 @@ class _Run:
         """The goods are named, the channels are stocked and connected, and live."""
         skus = list(self._play.goods) if self._play else [f"SKU-{n}" for n in range(self._random.randint(2, 5))]
         self._world.skus = skus
+        if self._world.peers is not None:
+            self._world.peers.skus = skus
         clerk = self._clerk("clerk")
         database = clerk.connect()
         async with database.transaction() as tx:
@@ -324,9 +331,9 @@ class _Run:
                 self._faults.saw("a plan shares all SKUs among the channels")
                 plan = plan_of(Scope(), self._world.shares.stated())
                 await allocations.put(tx, plan.scope, plan, actor="world")
-        if self._world.shape.is_hub:
+        if self._world.shape.is_hub or self._world.peers:
             await take(database, self._world.shape)
-            self._faults.saw("a channel rules")
+            self._faults.saw("peers rule by rank" if self._world.peers else "a channel rules")
         await clerk.stop()
 
     def _shown(self, channel: str) -> int:

@@ -10,14 +10,15 @@ from dataclasses import dataclass, field
 from random import Random
 
 from oneshelf.domain.architecture import LIVE, Architecture, Wish
-from oneshelf.flow.entrust import arrange
+from oneshelf.flow.entrust import add_source, arrange
 from oneshelf.simulation.faults import Faults
+from oneshelf.simulation.peers import ERP, WAREHOUSE
 from oneshelf.simulation.typed import Typed
 from oneshelf.storage import catalog
 from oneshelf.storage.database import Database
 
-IMS_DAY, HUB_DAY, SWITCHED_DAY = "ims", "hub", "switched"
-SHAPES = (IMS_DAY, HUB_DAY, SWITCHED_DAY)
+IMS_DAY, HUB_DAY, SWITCHED_DAY, MIDDLEWARE_DAY = "ims", "hub", "switched", "middleware"
+SHAPES = (IMS_DAY, HUB_DAY, SWITCHED_DAY, MIDDLEWARE_DAY)
 # Of the days of which nobody has said how their SKUs are shared, that have the channel, and no allocation plan.
 HUB_SHARE, SWITCHED_SHARE = 0.25, 0.25
 # The one that is told when a figure is typed, and compares what is written.
@@ -31,29 +32,32 @@ WATCHED_S = (1.0, 10.0)
 
 @dataclass(slots=True)
 class Shape:
-    """`is_hub`: a channel rules now. `is_switched`: that changes during the day.
+    """`is_hub`: a channel rules now. `is_switched`: that changes during the day. `is_middleware`: peers do, by rank.
 
     `typed`: what merchants have put there, or taken away, by what they typed while the channel ruled.
     """
 
     is_hub: bool = False
     is_switched: bool = False
+    is_middleware: bool = False
     typed: Typed = field(default_factory=Typed)
 
     @property
     def is_ordinary(self) -> bool:
-        """Whether the engine rules, all day."""
+        """Whether the engine rules over what listings show, all day."""
         return not (self.is_hub or self.is_switched)
 
     @property
     def wish(self) -> Wish:
         """What the engine is asked for."""
+        if self.is_middleware:
+            return Wish(architecture=Architecture.MIDDLEWARE, ranks=(WAREHOUSE, ERP))
         return Wish(architecture=Architecture.HUB, leader=HUB) if self.is_hub else Wish(architecture=Architecture.IMS)
 
 
 def shape_of(name: str) -> Shape:
     """How a day of this shape begins."""
-    return Shape(is_hub=name == HUB_DAY, is_switched=name == SWITCHED_DAY)
+    return Shape(is_hub=name == HUB_DAY, is_switched=name == SWITCHED_DAY, is_middleware=name == MIDDLEWARE_DAY)
 
 
 def drawn_shape(seed: int) -> str:
@@ -66,6 +70,8 @@ def drawn_shape(seed: int) -> str:
 
 async def take(database: Database, shape: Shape) -> None:
     """Have the shop this shape."""
+    for peer in (WAREHOUSE, ERP) if shape.is_middleware else ():
+        await add_source(database, peer, title=peer, error_s=5, actor="world")
     await arrange(database, shape.wish, actor="world", reason="")
 
 

@@ -21,6 +21,7 @@ from oneshelf.simulation.faults import Faults
 from oneshelf.simulation.kernel import Kernel
 from oneshelf.simulation.network import ENGINE_PORT, HOST, Network
 from oneshelf.simulation.node import Node
+from oneshelf.simulation.peers import Peers
 from oneshelf.simulation.pool_auditor import Shares
 from oneshelf.simulation.shapes import HUB, Shape
 
@@ -107,6 +108,8 @@ class World:
         self.shares: Shares | None = None
         # Who rules: the engine, unless it is said otherwise.
         self.shape = Shape()
+        # The systems beside the engine, where these rule.
+        self.peers: Peers | None = None
         # Whether all channels do what their connectors declare.
         self.is_honest = True
         # Whether a channel compares what is written with what it shows.
@@ -125,6 +128,9 @@ class World:
             self._go(self._shoppers(name))
         for _ in range(CLERKS):
             self._go(self._warehouse())
+        if self.peers is not None:
+            for act in self.peers.acts():
+                self._go(act)
         if not self.is_guarded and not self.shape.is_ordinary:
             self._go(counts(self, self._merchant))
 
@@ -145,6 +151,8 @@ class World:
     async def close(self) -> None:
         """Nobody begins anything new; what was begun is ended, however often it has to be asked for."""
         self.is_closed = True
+        if self.peers is not None:
+            self.peers.is_closed = True
         for person in self._people:
             await person
 
