@@ -43,6 +43,7 @@ from oneshelf.web import (
     login,
     metrics,
     offers,
+    oidc,
     pages,
     policies,
     policy_inputs,
@@ -241,6 +242,7 @@ def create_app(
             *metrics.ROUTES,
             *login.ROUTES,
             *second_factor.ROUTES,
+            *oidc.ROUTES,
             *pages.ROUTES,
         ],
     )
