@@ -35,6 +35,7 @@ from oneshelf.sdk.message import ChannelConfig
 from oneshelf.storage.database import Database
 from oneshelf.storage.embedded import EmbeddedPostgres
 from oneshelf.storage.migrate import migrate
+from oneshelf.web import checkout as door
 from oneshelf.web.server import create_app
 from oneshelf.workers.poster import Poster
 
@@ -161,6 +162,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--print-only", action="store_true", help="leave benchmarks/README.md as it is")
     options = parser.parse_args(arguments)
+    # What is later than eBay waits is measured too.
+    door.ANSWER_S_MAX = 60.0
     with tempfile.TemporaryDirectory(prefix="oneshelf-bench-", ignore_cleanup_errors=True) as name:
         directory = Path(name)
         directory.chmod(0o755)  # The database's own user has to reach it.

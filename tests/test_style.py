@@ -84,6 +84,7 @@ def test_the_locks_agree_on_every_version() -> None:
         ("base.in", PROJECT["dependencies"]),
         ("embedded.in", PROJECT["optional-dependencies"]["embedded"]),
         ("traces.in", PROJECT["optional-dependencies"]["traces"]),
+        ("oidc.in", PROJECT["optional-dependencies"]["oidc"]),
     ],
 )
 def test_what_a_user_installs_is_what_was_locked(lock: str, declared: list[str]) -> None:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     from oneshelf.files.folder import Watched
     from oneshelf.flow.trace import Give
+    from oneshelf.web.issuer import Issuer
     from oneshelf.workers.supervisor import Supervisor
 
 CALL_DEADLINE_S = 20.0
@@ -206,6 +207,37 @@ async def open_outgoing(settings: Settings) -> AsyncIterator[Outgoing]:
     limits_of_client = httpx2.Limits(max_connections=100, max_keepalive_connections=0)
     async with httpx2.AsyncClient(limits=limits_of_client, follow_redirects=False, trust_env=False) as client:
         yield Outgoing(client, allowed=networks_from(settings.events_to))
+
+
+@asynccontextmanager
+async def open_issuer(settings: Settings, clock: Clock) -> AsyncIterator[Issuer | None]:
+    """Whose accounts let people in; None where nobody's do. It is not asked yet.
+
+    Raises ConfigurationError where a setting or the extra is missing.
+    """
+    if not settings.oidc_issuer:
+        yield None
+        return
+    secret = settings.oidc_client_secret.get_secret_value()
+    needed = {
+        "OIDC_CLIENT_ID": settings.oidc_client_id,
+        "OIDC_CLIENT_SECRET": secret,
+        "PUBLIC_URL": settings.public_url,
+    }
+    missing = [f"ONESHELF_{name}" for name, value in needed.items() if not value]
+    if missing:
+        raise ConfigurationError(f"ONESHELF_OIDC_ISSUER needs {' and '.join(missing)} as well, or is left out")
+    try:
+        from oneshelf.web.issuer import Issuer, Registration
+    except ImportError:
+        raise ConfigurationError(
+            "ONESHELF_OIDC_ISSUER needs what the extra `oidc` installs: pip install 'oneshelf[oidc]'"
+        ) from None
+    known = Registration(
+        settings.oidc_issuer, settings.oidc_client_id, secret, public_url=settings.public_url, name=settings.oidc_name
+    )
+    async with httpx2.AsyncClient(follow_redirects=False, trust_env=False) as client:
+        yield Issuer(client, clock, known)
 
 
 @asynccontextmanager

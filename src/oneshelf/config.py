@@ -89,6 +89,15 @@ class Settings(BaseSettings):
         pattern="^(nobody|admins|everybody)$",
         description="Who has to show a second factor beside the password: nobody, admins or everybody.",
     )
+    oidc_issuer: str = Field(
+        default="",
+        description="Whose accounts let people in beside passwords (OpenID Connect). Empty: nobody's.",
+    )
+    oidc_client_id: str = Field(default="", description="How the issuer knows this engine.")
+    oidc_client_secret: SecretStr = Field(default=SecretStr(""), description="What it shows the issuer.")
+    oidc_name: str = Field(
+        default="your company account", min_length=1, max_length=60, description="What people call these accounts."
+    )
     log_level: str = Field(
         default="INFO", pattern="(?i)^(debug|info|warning|error)$", description="Least level to log."
     )
@@ -103,6 +112,11 @@ class Settings(BaseSettings):
     @classmethod
     def _reachable_address(cls, text: str) -> str:
         return public_address(text) if text else text
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _named_issuer(cls, text: str) -> str:
+        return issuer_named(text) if text else text
 
     @field_validator("traces")
     @classmethod
@@ -168,6 +182,19 @@ def public_address(text: str) -> str:
         raise PydanticCustomError(
             "public_address", "must be https:// and a host, or http:// on this machine, without user, query or fragment"
         ) from None
+
+
+def issuer_named(text: str) -> str:
+    """The issuer to the letter, as it names itself. Raises PydanticCustomError, which never repeats the text."""
+    try:
+        address_from(text, what="it")
+    except ConfigurationError:
+        raise PydanticCustomError(
+            "issuer",
+            "must be the issuer as it names itself, https:// and a host, or http:// on this machine, without user, "
+            "query or fragment; what ends in /.well-known/openid-configuration is named without that",
+        ) from None
+    return text.strip()
 
 
 def collector_address(text: str) -> str:

@@ -45,6 +45,14 @@ class StillPostingError(OneshelfError):
     """The answer takes too long. Whether it was done is not known yet; ask again with the same key."""
 
 
+class IssuerUnavailableError(OneshelfError):
+    """The issuer of log-ins cannot be asked now, or answers what cannot be used. Try again; see `oneshelf doctor`."""
+
+
+class IdentityRefusedError(OneshelfError):
+    """What the issuer says of somebody does not hold, so nobody is let in by it. Log in anew."""
+
+
 class MalformedError(OneshelfError):
     """Input that cannot be read. It is refused or parked with this text; it is never guessed at."""
 

@@ -43,3 +43,23 @@ def test_a_lost_second_factor_is_forgotten(run: Run) -> None:
     assert "as before" in run("user", "reset-second-factor", "anna").output
     told = json.loads(run("user", "reset-second-factor", "anna", "--json").output)
     assert told == {"name": "anna", "had_second_factor": False}
+
+
+def test_an_account_elsewhere_is_linked_by_its_subject(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("user", "add", "anna")
+    run("user", "add", "ben")
+    assert "ONESHELF_OIDC_ISSUER" in run("user", "link", "anna", "8f2a", exits=2).output
+    monkeypatch.setenv("ONESHELF_OIDC_ISSUER", "https://id.example")
+    assert "logs in as anna" in run("user", "link", "ANNA", "8f2a").output
+    # Told twice it is so once.
+    told = json.loads(run("user", "link", "anna", "8f2a", "--json").output)
+    assert told == {"name": "anna", "issuer": "https://id.example", "subject": "8f2a"}
+    for name, subject in (("anna", "another"), ("ben", "8f2a"), ("carl", "new")):
+        assert "oneshelf user list" in run("user", "link", name, subject, exits=1).output
+    assert "ASCII" in run("user", "link", "ben", "b\u00e4r", exits=2).output
+    listed = {row["name"]: (row["state"], row["is_linked"]) for row in json.loads(run("user", "list", "--json").output)}
+    assert listed == {"anna": ("good", True), "ben": ("invited", False)}
+    assert json.loads(run("user", "unlink", "anna", "--json").output) == {"name": "anna", "was_linked": True}
+    assert "as before" in run("user", "unlink", "anna").output
+    assert "oneshelf user list" in run("user", "unlink", "carl", exits=1).output
+    assert "logs in as ben" in run("user", "link", "ben", "8f2a").output

@@ -76,7 +76,7 @@ async def test_a_person_is_given_a_role_let_out_and_in_and_signed_out(house: Hou
     assert (await set_up(house, once(reset).partition("link=")[2])).status_code == 303
 
 
-@pytest.mark.parametrize("act", ["role", "disable", "reset", "reset-second-factor"])
+@pytest.mark.parametrize("act", ["role", "disable", "reset", "reset-second-factor", "link", "unlink"])
 async def test_nobody_keeps_themselves_out_or_weakens_their_own_way_in(house: House, act: str) -> None:
     await a_person(house)
     await log_in(house)

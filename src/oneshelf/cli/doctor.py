@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from oneshelf.app import database_dsn, keyring_of, open_channels
+from oneshelf.app import database_dsn, keyring_of, open_channels, open_issuer
+from oneshelf.clock import SystemClock
 from oneshelf.config import Settings
 from oneshelf.errors import OneshelfError
 from oneshelf.flow import examine as findings_of
@@ -38,7 +39,22 @@ async def _examine(dsn: str, settings: Settings) -> list[Finding]:
             return [*findings, Finding("schema", is_good=False, detail=str(problem))]
         findings.append(Finding("schema", is_good=True, detail="as this version needs it"))
         findings += await findings_of.engine(database)
-        return [*findings, *await _channels(database, settings.public_url)]
+        return [*findings, *await _issuer(settings), *await _channels(database, settings.public_url)]
+
+
+async def _issuer(settings: Settings) -> list[Finding]:
+    """Whether the issuer of log-ins answers, and has a key that we take; nothing where there is none."""
+    what = "issuer of log-ins"
+    try:
+        async with open_issuer(settings, SystemClock()) as issuer:
+            if issuer is None:
+                return []
+            count = len(list(await issuer.keys()))
+    except OneshelfError as problem:
+        return [Finding(what, is_good=False, detail=str(problem))]
+    if not count:
+        return [Finding(what, is_good=False, detail="it has no key for RS256 or ES256; have it sign by one of these")]
+    return [Finding(what, is_good=True, detail=f"{settings.oidc_issuer} answers, keys: {count}")]
 
 
 async def _channels(database: Database, public_url: str) -> list[Finding]:

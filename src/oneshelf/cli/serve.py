@@ -15,7 +15,16 @@ import uvicorn
 import uvloop
 from fastapi import FastAPI
 
-from oneshelf.app import Assembled, assembled, database_dsn, keyring_of, open_outgoing, open_traces, watched_folder
+from oneshelf.app import (
+    Assembled,
+    assembled,
+    database_dsn,
+    keyring_of,
+    open_issuer,
+    open_outgoing,
+    open_traces,
+    watched_folder,
+)
 from oneshelf.cli.connection import CONNECTIONS_MAX, BoundedConnection
 from oneshelf.clock import SystemClock
 from oneshelf.config import Settings
@@ -75,6 +84,7 @@ async def _run(settings: Settings, listener: socket.socket, on_ready: Ready) -> 
         _open_alone_or_not(settings) as database,
         open_outgoing(settings) as outgoing,
         open_traces(settings) as give_traces,
+        open_issuer(settings, SystemClock()) as issuer,
     ):
         await _refuse_strangers(settings, database)
         token = settings.api_token.get_secret_value()
@@ -84,6 +94,7 @@ async def _run(settings: Settings, listener: socket.socket, on_ready: Ready) -> 
             engine.application.state.engine = replace(
                 engine.application.state.engine,
                 outgoing=outgoing,
+                issuer=issuer,
                 second_factor=settings.second_factor,
                 shows_tour=settings.tour,
             )

@@ -16,7 +16,7 @@ app = typer.Typer(cls=PlainErrors, help="People: who may log in, and as what.", 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Upper and lower case are one.")]
 _ROLES = "viewer, warehouse, operator or admin."
-_COLUMNS = ("name", "role", "state", "last_login_at", "session_count", "created_at", "created_by")
+_COLUMNS = ("name", "role", "state", "is_linked", "last_login_at", "session_count", "created_at", "created_by")
 
 
 @app.command()
@@ -101,6 +101,64 @@ def sign_out(name: Name) -> None:
 
     _known(chosen, on_database(change))
     typer.echo(f"{chosen} is logged out everywhere")
+
+
+@app.command()
+def link(
+    name: Name,
+    subject: Annotated[str, typer.Argument(metavar="SUBJECT", help="As the audit log has it.")],
+    as_json: Json = False,
+) -> None:
+    """Say whose an account at the issuer (ONESHELF_OIDC_ISSUER) is: whoever has it logs in as this person."""
+    from oneshelf.config import load_settings
+    from oneshelf.domain.access import Account
+    from oneshelf.errors import ConfigurationError
+    from oneshelf.storage import identities
+    from oneshelf.storage.database import Database
+    from oneshelf.web.passwords import subject_from
+
+    chosen, issuer = _named(name), load_settings().oidc_issuer
+    if not issuer:
+        raise ConfigurationError("there are no accounts elsewhere here; set ONESHELF_OIDC_ISSUER first")
+    account = Account(issuer, subject_from(subject))
+
+    async def change(database: Database) -> bool:
+        async with database.transaction() as tx:
+            is_new = await identities.link(tx, chosen, account, by=os_user())
+            holder = await identities.holder_of(tx, account)
+            return is_new or (holder is not None and holder.name == chosen)
+
+    if not on_database(change):
+        typer.echo(
+            f"not linked: there is no user {chosen!r} who is let in, or {chosen} has another account at {issuer}, or "
+            "this one is somebody else's; oneshelf user list, oneshelf user unlink",
+            err=True,
+        )
+        raise typer.Exit(EXIT_REFUSED)
+    if as_json:
+        show_json({"name": chosen, "issuer": issuer, "subject": account.subject})
+    else:
+        typer.echo(f"{account.subject} at {issuer} logs in as {chosen}")
+
+
+@app.command()
+def unlink(name: Name, as_json: Json = False) -> None:
+    """Let a person in by no account elsewhere any more, and log them out everywhere. A password stays good."""
+    from oneshelf.storage import identities, users
+    from oneshelf.storage.database import Database
+
+    chosen = _named(name)
+
+    async def change(database: Database) -> tuple[bool, bool]:
+        async with database.transaction() as tx:
+            return await users.sign_out(tx, chosen), await identities.unlink(tx, chosen)
+
+    is_known, was_linked = on_database(change)
+    _known(chosen, is_known)
+    if as_json:
+        show_json({"name": chosen, "was_linked": was_linked})
+    else:
+        typer.echo(f"no account elsewhere lets {chosen} in" + ("" if was_linked else ", as before"))
 
 
 @app.command()

@@ -67,6 +67,19 @@ class Principal:
         return needed in self.scopes
 
 
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who somebody is at an issuer of OpenID Connect. `subject` never changes there; `email` may, and may be "".
+
+    `is_email_verified`: the issuer has seen that the address is theirs.
+    """
+
+    issuer: str
+    subject: str
+    email: str = ""
+    is_email_verified: bool = False
+
+
 # Nobody was told apart: without any user and token, on this machine alone.
 ANYBODY = Principal(Via.OPEN, "anybody", frozenset(Scope))
 

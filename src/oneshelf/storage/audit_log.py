@@ -13,7 +13,7 @@ TEXT_LENGTH_MAX = 500
 
 
 class Entry(NamedTuple):
-    """One act. `via`: cli, session, token, setting or form. Never a payload, never a secret."""
+    """One act. `via`: cli, session, token, setting, form or issuer. Never a payload, never a secret."""
 
     via: str
     who: str

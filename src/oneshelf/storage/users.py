@@ -19,7 +19,10 @@ LINK_LIVES_S = 24 * 3600
 
 
 class UserRow(NamedTuple):
-    """One person, without the password. `state`: good, invited (no password set yet) or disabled."""
+    """One person, without the password. `state`: good, invited (no way in was set up yet) or disabled.
+
+    `is_linked`: an account at an issuer lets this person in.
+    """
 
     name: str
     role: str
@@ -29,6 +32,7 @@ class UserRow(NamedTuple):
     last_login_at: datetime | None
     session_count: int
     has_second_factor: bool
+    is_linked: bool
 
 
 class Login(NamedTuple):
@@ -56,12 +60,15 @@ async def listed(tx: Transaction) -> list[UserRow]:
     cursor = tx.cursor(row_factory=class_row(UserRow))
     await cursor.execute(
         """
-        select name, role, case when disabled_at is not null then 'disabled' when password_hash is null then 'invited'
-            else 'good' end as state, created_at, created_by, last_login_at,
+        select name, role, case when disabled_at is not null then 'disabled'
+                when password_hash is null and not is_linked then 'invited' else 'good' end as state,
+            created_at, created_by, last_login_at,
             (select count(*) from sessions s where s.user_id = u.user_id and not waits_for_second) as session_count,
             exists (select from second_factors f where f.person = u.name and confirmed_at is not null)
-                as has_second_factor
-        from users u order by name collate "C"
+                as has_second_factor, is_linked
+        from users u
+        cross join lateral (select exists (select from identities i where i.user_id = u.user_id) as is_linked) linked
+        order by name collate "C"
         """
     )
     return await cursor.fetchall()

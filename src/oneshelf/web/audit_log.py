@@ -95,6 +95,11 @@ async def note(database: Database, scope: Scope, principal: Principal | None, *,
         object="" if path == route else path,
         result=str(status),
     )
+    await write(database, entry)
+
+
+async def write(database: Database, entry: Entry) -> None:
+    """Write an act down; a database that does not answer is logged."""
     try:
         async with database.transaction() as tx:
             await audit_log.add(tx, entry)

@@ -35,7 +35,7 @@ _NO_PAGES = ("/v1/", "/static/", "/metrics", "/openapi.json")
 _SAYS_WHERE_FROM = frozenset({"origin", "sec-fetch-site"})
 SESSION_COOKIE = "oneshelf_session"
 # Taken by browsers only over TLS, for this host alone and every path (RFC 6265bis, section 4.1.3.2).
-SAFE_SESSION_COOKIE = f"__Host-{SESSION_COOKIE}"
+_SAFE_PREFIX = "__Host-"
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _PRINCIPAL, _ROUTE = "oneshelf.principal", "oneshelf.route"
 
@@ -252,16 +252,26 @@ def actor_of(request: Request) -> str:
 
 def session_of(request: Request) -> str:
     """The id of the session in the cookie; "" without one."""
-    return request.cookies.get(SAFE_SESSION_COOKIE if _is_safe_wire(request) else SESSION_COOKIE, "")
+    return cookie_of(request, SESSION_COOKIE)
 
 
 def session_cookie(answer: Response, request: Request, session: str) -> None:
     """Let the browser keep a session, or forget it where it is ""."""
+    set_cookie(answer, request, SESSION_COOKIE, session, lives_s=sessions.WHOLE_S)
+
+
+def cookie_of(request: Request, name: str) -> str:
+    """What the browser keeps by this name for this host alone; "" for nothing."""
+    return request.cookies.get(_SAFE_PREFIX + name if _is_safe_wire(request) else name, "")
+
+
+def set_cookie(answer: Response, request: Request, name: str, value: str, *, lives_s: int) -> None:
+    """Let the browser keep something that no script reads and no other site sends, or forget it where it is ""."""
     is_safe_wire = _is_safe_wire(request)
     answer.set_cookie(
-        SAFE_SESSION_COOKIE if is_safe_wire else SESSION_COOKIE,
-        session,
-        max_age=sessions.WHOLE_S if session else 0,
+        _SAFE_PREFIX + name if is_safe_wire else name,
+        value,
+        max_age=lives_s if value else 0,
         path="/",
         httponly=True,
         samesite="lax",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 from fastapi import Depends
 from starlette.requests import Request
@@ -17,6 +17,9 @@ from oneshelf.flow.outgoing import Outgoing
 from oneshelf.flow.post import Answered
 from oneshelf.storage.database import Database
 from oneshelf.web.event_feed import EventFeed
+
+if TYPE_CHECKING:
+    from oneshelf.web.issuer import Issuer
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +40,8 @@ class Engine:
     `post` posts commands together with those of other requests, see `workers.poster`. `public_url`: where channels
     reach the engine; empty: nobody said. `feed`: the newest events. `outgoing`: calls endpoints; None: nobody does.
     `refresh`: has channels that were connected just now opened; None: nothing opens them here.
-    `second_factor`: who has to show one, see `domain.access`. `shows_tour`: this is the demo, see `pages.tour`.
+    `issuer`: whose accounts let people in beside passwords; None: nobody's. `second_factor`: who has to show one, see
+    `domain.access`. `shows_tour`: this is the demo, see `pages.tour`.
     """
 
     database: Database
@@ -50,6 +54,7 @@ class Engine:
     public_url: str = ""
     outgoing: Outgoing | None = None
     refresh: Callable[[], Awaitable[None]] | None = None
+    issuer: Issuer | None = None
     second_factor: str = "nobody"
     shows_tour: bool = False
 

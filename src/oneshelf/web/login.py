@@ -1,4 +1,7 @@
-"""Logging in and out, and setting a password by a link that is good once: plain forms, which need no script."""
+"""Logging in and out, and setting a password by a link that is good once: plain forms, which need no script.
+
+By an account elsewhere: see `oidc`.
+"""
 
 from __future__ import annotations
 
@@ -22,12 +25,14 @@ from oneshelf.web.passwords import Passwords, forget_tries, password_from, take_
 FORM_BYTES_MAX = 10_000
 WRONG = "The name or the password is wrong."
 ENDED = "This link is not good any more. Ask an admin for another one: oneshelf user reset NAME"
+# Where logging in by an account at an issuer begins.
+ENTRANCE = "/login/oidc"
 STYLE = Path(__file__).parent / "static" / "oneshelf.css"
 
 
 async def login_page(request: Request) -> Response:
     """The form."""
-    return page(request, "login.html", {"next": _next(request.query_params.get("next", "")), "name": "", "words": ""})
+    return _asked(request, following=request.query_params.get("next", ""))
 
 
 async def log_in(request: Request) -> Response:
@@ -36,8 +41,8 @@ async def log_in(request: Request) -> Response:
     Wrong ones, whichever, are told the same after the same time.
     """
     form = await _form(request)
-    engine, address = engine_of(request), _address(request)
-    name = form.get("name", "")
+    engine, address = engine_of(request), address_of(request)
+    name, following = form.get("name", ""), form.get("next", "")
     try:
         name = user_name_from(name)
     except MalformedError:
@@ -47,24 +52,18 @@ async def log_in(request: Request) -> Response:
         kept = await users.login(tx, name)
     if wait_s:
         words = f"Too many tries. Wait {wait_s / 60:.0f} min and try again."
-        answer = page(
-            request, "login.html", {"next": _next(form.get("next", "")), "name": name, "words": words}, status=429
-        )
+        answer = _asked(request, following=following, name=name, words=words, status=429)
         answer.headers["Retry-After"] = str(int(wait_s) + 1)
         return answer
     password = form.get("password", "")[:FORM_BYTES_MAX]
     passwords: Passwords = request.app.state.passwords
     is_right = await passwords.is_right(password, kept=kept.password_hash if kept else "")
     if kept is None or not is_right:
-        return page(
-            request, "login.html", {"next": _next(form.get("next", "")), "name": name, "words": WRONG}, status=401
-        )
+        return _asked(request, following=following, name=name, words=WRONG, status=401)
     async with engine.database.transaction() as tx:
         # It may have been changed while the password was compared.
         if await users.login(tx, name) != kept:
-            return page(
-                request, "login.html", {"next": _next(form.get("next", "")), "name": name, "words": WRONG}, status=401
-            )
+            return _asked(request, following=following, name=name, words=WRONG, status=401)
         await forget_tries(tx, name=name, address=address)
         asks_more = await second_factors.is_confirmed(tx, name) or needs_second_factor(
             kept.role, rule=engine.second_factor
@@ -73,7 +72,7 @@ async def log_in(request: Request) -> Response:
             await users.note_login(tx, kept.user_id)
         session = await sessions.begin(tx, kept.user_id, instead_of=session_of(request), waits_for_second=asks_more)
     request.scope[WHO] = name
-    following = _next(form.get("next", ""))
+    following = page_of_ours(following)
     if asks_more:
         following = "/login/second?" + urlencode({"next": following})
     answer = RedirectResponse(following, status_code=303)
@@ -161,13 +160,25 @@ async def _form(request: Request) -> dict[str, str]:
     return {name: values[0].replace("\0", "") for name, values in fields.items()}
 
 
-def _next(text: str) -> str:
+def _asked(request: Request, *, following: str, name: str = "", words: str = "", status: int = 200) -> Response:
+    """The form, and the way by an account elsewhere, begun under the address to which the issuer sends people back."""
+    issuer, following = engine_of(request).issuer, page_of_ours(following)
+    elsewhere = issuer_name = ""
+    if issuer is not None:
+        elsewhere = f"{issuer.registration.public_url}{ENTRANCE}?{urlencode({'next': following})}"
+        issuer_name = issuer.registration.name
+    context = {"next": following, "name": name, "words": words, "elsewhere": elsewhere, "issuer_name": issuer_name}
+    return page(request, "login.html", context, status=status)
+
+
+def page_of_ours(text: str) -> str:
     """Where to go afterwards: a page of ours, never another site."""
     is_ours = text.startswith("/") and not text.startswith(("//", "/\\")) and text.isprintable()
     return text if is_ours else "/"
 
 
-def _address(request: Request) -> str:
+def address_of(request: Request) -> str:
+    """Where a request comes from, by which tries are counted."""
     return request.client.host if request.client else ""
 
 

@@ -24,6 +24,8 @@ NEEDS: Mapping[str, Mapping[str, Scope | None]] = {
     "/login/style.css": {"GET": OPEN},
     "/set-up": {"GET": OPEN, "POST": OPEN},
     "/login/second": {"GET": OPEN, "POST": OPEN},
+    "/login/oidc": {"GET": OPEN},
+    "/login/oidc/return": {"GET": OPEN},
     "/logout": {"POST": _READ},
     "/account": {"GET": _READ},
     "/account/second-factor": {"GET": _READ, "POST": _READ},

@@ -22,6 +22,8 @@ LENGTH_MIN, LENGTH_MAX = 12, 128
 # OWASP Password Storage Cheat Sheet, 2025: 19 MiB, two passes, one lane.
 MEMORY_KIB, PASSES, LANES = 19 * 1024, 2, 1
 HASHES_AT_ONCE = 2
+# OpenID Connect Core 1.0, section 2: at most 255 ASCII characters.
+SUBJECT_LENGTH_MAX = 255
 # Of one name from one address, of one name from everywhere, and of one address whatever the name.
 TRIES, TRIES_IN_S = 5, 15 * 60
 NAME_TRIES, NAME_TRIES_IN_S = 50, 3600
@@ -79,6 +81,15 @@ def user_name_from(text: str) -> str:
     return name_from(text, what="name").casefold()
 
 
+def subject_from(text: str) -> str:
+    """Who somebody is at an issuer, to the letter, as an admin types it. Raises MalformedError."""
+    if not 0 < len(text) <= SUBJECT_LENGTH_MAX or not text.isascii() or not text.isprintable():
+        raise MalformedError(
+            f"a subject has 1 to {SUBJECT_LENGTH_MAX} ASCII characters; oneshelf audit-log shows whose was refused"
+        )
+    return text
+
+
 async def take_a_try(tx: Transaction, *, name: str, address: str) -> float:
     """Count one try to log in, on all nodes. 0 where it is allowed, else the seconds to wait.
 
@@ -88,15 +99,24 @@ async def take_a_try(tx: Transaction, *, name: str, address: str) -> float:
     buckets = (
         Bucket(f"login/{who}/{address}", TRIES / TRIES_IN_S, TRIES),
         Bucket(f"login/{who}", NAME_TRIES / NAME_TRIES_IN_S, NAME_TRIES),
-        Bucket(f"login from {address}", ADDRESS_TRIES / ADDRESS_TRIES_IN_S, ADDRESS_TRIES),
+        _of_address(address),
     )
     return max([await access_limits.take(tx, bucket) for bucket in buckets])
+
+
+async def take_a_try_from(tx: Transaction, address: str) -> float:
+    """As `take_a_try`, where nobody has said a name: of one address whatever it is about."""
+    return await access_limits.take(tx, _of_address(address))
 
 
 async def forget_tries(tx: Transaction, *, name: str, address: str) -> None:
     """The right password came: earlier tries from there count no more."""
     who = hashlib.sha256(name.encode()).hexdigest()[:32]
     await access_limits.fill(tx, f"login/{who}/{address}")
+
+
+def _of_address(address: str) -> Bucket:
+    return Bucket(f"login from {address}", ADDRESS_TRIES / ADDRESS_TRIES_IN_S, ADDRESS_TRIES)
 
 
 def _normal(password: str) -> str:

@@ -25,6 +25,7 @@ from oneshelf.storage.keyring import Keyring
 from oneshelf.web.audit_log import WHO
 from oneshelf.web.auth import principal_of, session_cookie, session_of
 from oneshelf.web.engine import engine_of
+from oneshelf.web.login import address_of, page_of_ours
 from oneshelf.web.pages.frame import Form, Said, form_of, page, screen
 from oneshelf.web.passwords import forget_tries, take_a_try
 from oneshelf.web.problems import ProblemError
@@ -100,7 +101,7 @@ async def log_in(request: Request) -> Response:
     answer = (
         await _shown(request, person, codes=codes)
         if codes
-        else RedirectResponse(_ours(form.text("next")), status_code=303)
+        else RedirectResponse(page_of_ours(form.text("next")), status_code=303)
     )
     session_cookie(answer, request, session)
     return answer
@@ -141,7 +142,7 @@ async def change(request: Request) -> Response:
 async def _tried(request: Request, person: Person, form: Form) -> Response | None:
     """The answer to a wrong code, or to too many; None where it is right, which it is once."""
     engine = engine_of(request)
-    address = request.client.host if request.client else ""
+    address = address_of(request)
     who = f"second factor of {person.name}"
     async with engine.database.transaction() as tx:
         wait_s = await take_a_try(tx, name=who, address=address)
@@ -201,7 +202,7 @@ async def _shown(
         "secret": " ".join(secret[at : at + 4] for at in range(0, len(secret), 4)),
         "drawn": drawn,
         "codes": ["-".join(code[at : at + 4] for at in range(0, len(code), 4)) for code in codes],
-        "next": _ours(form.text("next") if form else request.query_params.get("next", "")),
+        "next": page_of_ours(form.text("next") if form else request.query_params.get("next", "")),
     }
     return page(request, "second_factor.html", context, said=said, status=status)
 
@@ -222,12 +223,6 @@ def _logged_in(request: Request) -> Person:
 
 def _to_log_in() -> Response:
     return RedirectResponse("/login", status_code=303)
-
-
-def _ours(text: str) -> str:
-    """Where to go afterwards: a page of ours, never another site."""
-    is_ours = text.startswith("/") and not text.startswith(("//", "/\\")) and text.isprintable()
-    return text if is_ours else "/"
 
 
 ROUTES = [

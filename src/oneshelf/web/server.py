@@ -44,6 +44,7 @@ from oneshelf.web import (
     login,
     metrics,
     offers,
+    oidc,
     pages,
     policies,
     policy_inputs,
@@ -243,6 +244,7 @@ def create_app(
             *metrics.ROUTES,
             *login.ROUTES,
             *second_factor.ROUTES,
+            *oidc.ROUTES,
             *pages.ROUTES,
         ],
     )

@@ -18,6 +18,7 @@ WAYS_IN = {
     "token": "a program with a token",
     "setting": "whoever has ONESHELF_API_TOKEN",
     "form": "logging in, or setting a password",
+    "issuer": "logging in by an account elsewhere",
 }
 ENTRY_MAX = 2**63 - 1
 ABOUT_LENGTH_MAX = 120

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from oneshelf.domain.access import Role
+from oneshelf.domain.access import Account, Role
 from oneshelf.errors import MalformedError
-from oneshelf.storage import second_factors, users
+from oneshelf.storage import identities, second_factors, users
 from oneshelf.storage.database import Transaction, now
 from oneshelf.web.auth import principal_of
 from oneshelf.web.engine import engine_of
 from oneshelf.web.pages.frame import Said, Told, form_of, not_done, page, person_of, screen, status_of
-from oneshelf.web.passwords import user_name_from
+from oneshelf.web.passwords import subject_from, user_name_from
+
+if TYPE_CHECKING:
+    from oneshelf.web.issuer import Issuer
 
 MAY = {
     Role.VIEWER: "sees everything but Settings",
@@ -24,7 +28,7 @@ MAY = {
     Role.ADMIN: "also connects channels, and says who may do what",
 }
 # What would keep an admin out of here, or let in whoever has only the session, is done by another one.
-_OF_ANOTHER = frozenset({"role", "disable", "reset", "reset-second-factor"})
+_OF_ANOTHER = frozenset({"role", "disable", "reset", "reset-second-factor", "link", "unlink"})
 
 
 @screen
@@ -54,7 +58,7 @@ async def add(request: Request) -> Response:
 
 @screen
 async def change(request: Request) -> Response:
-    """Another role, out or in again, out everywhere, or a new link."""
+    """Another role, out or in again, out everywhere, a new link, or an account elsewhere."""
     form, name = await form_of(request), user_name_from(request.path_params["name"])
     act = form.text("act")
     if act in _OF_ANOTHER and name == person_of(request):
@@ -64,6 +68,10 @@ async def change(request: Request) -> Response:
         if act == "reset":
             link = await users.invite(tx, name)
             is_known, words = bool(link), f"The password of {name} is good no more."
+        elif act == "link":
+            link, words = "", f"The account is {name}'s: whoever has it logs in as {name}."
+            account = _account_from(form.text("subject"), engine_of(request).issuer)
+            is_known = await identities.link(tx, name, account, by=person_of(request))
         else:
             link = ""
             is_known, words = await _changed(tx, name, act, form.text("role"))
@@ -84,10 +92,21 @@ async def _changed(tx: Transaction, name: str, act: str, role: str) -> tuple[boo
         case "reset-second-factor":
             await second_factors.forget(tx, name)
             return await users.sign_out(tx, name), f"{name} logs in with the password alone, and sets another one up."
+        case "unlink":
+            words = f"No account elsewhere lets {name} in; a password does, by a new link."
+            return await identities.unlink(tx, name) and await users.sign_out(tx, name), words
         case "sign-out":
             return await users.sign_out(tx, name), f"{name} is logged out everywhere."
         case _:
-            raise MalformedError("say what to do: role, disable, enable, sign-out, reset or reset-second-factor")
+            raise MalformedError(
+                "say what to do: role, disable, enable, sign-out, reset, reset-second-factor, link or unlink"
+            )
+
+
+def _account_from(subject: str, issuer: Issuer | None) -> Account:
+    if issuer is None:
+        raise MalformedError("there are no accounts elsewhere here; ONESHELF_OIDC_ISSUER is not set")
+    return Account(issuer.registration.issuer, subject_from(subject))
 
 
 def _role_from(text: str) -> Role:
@@ -118,6 +137,7 @@ async def _shown(  # all that the page may be shown with
         "roles": {role.value: words for role, words in MAY.items()},
         "link": f"{base}/set-up?{urlencode({'link': link})}" if link else "",
         "whose": whose,
+        "issuer_name": engine.issuer.registration.name if engine.issuer is not None else "",
     }
     return page(request, "people.html", context, said=said, told=told, status=status)
 
