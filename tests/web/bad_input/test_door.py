@@ -19,8 +19,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 TOKEN = "a long random text"
 # The only routes that ask for no token: two that tell nothing, one that answers a challenge, those that ask for a
-# signature or a password of the channel's instead, and those with which a person comes in: by a password, a link that is
-# good once, or an issuer.
+# signature or a password of the channel's instead, and those with which a person comes in: by a password, a link that
+# is good once, or an issuer.
 OPEN = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/webhooks/{channel}"), ("POST", "/webhooks/{channel}")}
 OPEN |= {("POST", "/checkout/{channel}")}
 OPEN |= {("GET", "/login"), ("POST", "/login"), ("GET", "/login/style.css"), ("GET", "/set-up"), ("POST", "/set-up")}
