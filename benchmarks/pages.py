@@ -48,6 +48,8 @@ _SIGN_IN = "signing in"
 LEFT_OUT: Mapping[str, str] = {
     "/login": _SIGN_IN,
     "/login/second": _SIGN_IN,
+    "/login/oidc": _SIGN_IN,
+    "/login/oidc/return": _SIGN_IN,
     "/login/style.css": _SIGN_IN,
     "/set-up": _SIGN_IN,
     "/account": _SIGN_IN,

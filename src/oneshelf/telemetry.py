@@ -16,8 +16,8 @@ import structlog
 
 # The last word of a key: `access_token` and `X-Access-Token` are tokens, `token_url` is not.
 _REDACTED_WORDS = frozenset({"secret", "secrets", "token", "password", "authorization", "body"})
-# What AWS calls its two halves of a secret, and Square what it signs webhooks with.
-_REDACTED_ENDINGS = ("access_key", "access_key_id", "signature_key")
+# What AWS calls its two halves of a secret, what Square signs webhooks with, and who may ask at a checkout.
+_REDACTED_ENDINGS = ("access_key", "access_key_id", "signature_key", "checkout_user")
 _inside_transaction: ContextVar[bool] = ContextVar("inside_transaction", default=False)
 
 
