@@ -95,9 +95,11 @@ async def served(dsn: str) -> AsyncIterator[int]:
             wake=lambda _steps: None,
             post=Poster(database, clock.new_id).post,
         )
-        server = uvicorn.Server(
-            uvicorn.Config(app, http="httptools", log_level="critical", access_log=False, lifespan="off")
+        # The sender shares this loop: where it is held up, a connection must not look idle.
+        config = uvicorn.Config(
+            app, http="httptools", log_level="critical", access_log=False, lifespan="off", timeout_keep_alive=600
         )
+        server = uvicorn.Server(config)
         with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
             async with asyncio.TaskGroup() as group:
                 group.create_task(server.serve(sockets=[listener]))
