@@ -22,13 +22,13 @@ SKUS = ["MUG-BLUE", "MUG-RED", "PLATE-27CM", "BOWL", "TEAPOT", "VASE-TALL", "CAN
 
 
 @asynccontextmanager
-async def visited(browser: Browser, dsn: str, *, is_busy: bool = True) -> AsyncIterator[Visit]:
-    """A visitor on the dashboard of a shop; a busy one shows every state there is to look at."""
+async def visited(browser: Browser, dsn: str, *, is_busy: bool = True) -> AsyncIterator[tuple[Shop, Visit]]:
+    """A shop, and a visitor on its dashboard; a busy one shows every state there is to look at."""
     async with open_shop(dsn) as shop:
         if is_busy:
             await trade(shop)
-        async with served(shop) as address, looking_at(browser, shop, address) as visit:
-            yield visit
+        async with served(shop) as address, looking_at(browser, address) as visit:
+            yield shop, visit
 
 
 async def trade(shop: Shop) -> None:
@@ -110,15 +110,15 @@ async def test_every_page_is_whole_legible_and_usable_wide_and_narrow_in_light_a
         await trade(shop)
         async with served(shop) as address:
             for width, scheme in looks():
-                async with looking_at(browser, shop, address, width=width, scheme=scheme) as visit:
+                async with looking_at(browser, address, width=width, scheme=scheme) as visit:
                     for name in PAGES:
                         print(f"{name}, {width} pixels wide, {scheme}")  # noqa: T201  # shown when it fails
-                        await assert_usable(visit, name, f"{name}-{width}-{scheme}", scheme)
+                        await assert_usable(shop, visit, name, f"{name}-{width}-{scheme}", scheme)
 
 
-async def assert_usable(visit: Visit, name: str, picture: str, scheme: Scheme) -> None:
+async def assert_usable(shop: Shop, visit: Visit, name: str, picture: str, scheme: Scheme) -> None:
     path, words = PAGES[name]
-    await visit.page.goto(visit.address + path.replace("{drift}", await drift_of(visit.shop)))
+    await visit.page.goto(visit.address + path.replace("{drift}", await drift_of(shop)))
     await assert_legible(visit, words, picture, scheme, is_refused=name in {"missing", "problem"})
 
 
@@ -130,7 +130,7 @@ async def drift_of(shop: Shop) -> str:
 
 
 async def test_the_pages_show_the_figures_of_the_database(browser: Browser, dsn: str) -> None:
-    async with visited(browser, dsn) as visit:
+    async with visited(browser, dsn) as (_, visit):
         for name, value in sums(dsn).items():
             assert value > 0, name
             shown = visit.page.locator(f"#figure-{name} .value")
@@ -144,29 +144,29 @@ async def test_the_pages_show_the_figures_of_the_database(browser: Browser, dsn:
 async def test_the_page_refreshes_itself_after_a_receipt_and_keeps_what_a_person_is_typing(
     browser: Browser, dsn: str
 ) -> None:
-    async with visited(browser, dsn) as visit:
+    async with visited(browser, dsn) as (shop, visit):
         before = sums(dsn)["available"]
-        await visit.shop.command("third", type="receive", sku="VASE-TALL", units=1000)
+        await shop.command("third", type="receive", sku="VASE-TALL", units=1000)
         shown = visit.page.locator("#figure-available .value")
         await expect(shown).to_have_attribute("data-value", str(before + 1000))
         await visit.page.goto(f"{visit.address}/skus")
         search = visit.page.get_by_label("SKU begins with")
         await search.fill("MU")
-        await visit.shop.command("fourth", type="receive", sku="VASE-TALL", units=1000)
+        await shop.command("fourth", type="receive", sku="VASE-TALL", units=1000)
         await expect(visit.page.locator('tr[data-sku="VASE-TALL"] [data-figure="available"]')).to_have_text("2,612")
         await expect(search).to_have_value("MU")
         await search.press("Enter")
         await expect(visit.page.locator("tr[data-sku]")).to_have_count(2)
-        await visit.shop.name_skus("MUG-GREEN")
+        await shop.name_skus("MUG-GREEN")
         await expect(visit.page.locator("tr[data-sku]")).to_have_count(3)
         assert (visit.complaints, await violations(visit)) == ([], [])
 
 
 async def test_figures_that_are_no_longer_refreshed_are_called_old(browser: Browser, dsn: str) -> None:
-    async with visited(browser, dsn) as visit:
+    async with visited(browser, dsn) as (shop, visit):
         notice = visit.page.locator("#stale")
         await expect(notice).to_be_hidden()
-        await visit.shop.database._pool.close()
+        await shop.database._pool.close()
         await expect(notice).to_be_visible()
         await expect(visit.page.locator("#figure-on_hand .value")).to_have_attribute(
             "data-value", str(sums(dsn)["on_hand"])
@@ -174,14 +174,14 @@ async def test_figures_that_are_no_longer_refreshed_are_called_old(browser: Brow
 
 
 async def test_the_pages_can_be_used_by_keyboard_alone(browser: Browser, dsn: str) -> None:
-    async with visited(browser, dsn) as visit:
+    async with visited(browser, dsn) as (shop, visit):
         await visit.page.keyboard.press("Tab")
         await expect(visit.page.locator(".skip")).to_be_focused()
         await visit.page.keyboard.press("Enter")
         await visit.page.get_by_role("link", name="SKUs", exact=True).press("Enter")
         link = visit.page.get_by_role("link", name="APRON-L")
         await link.focus()
-        await visit.shop.command("third", type="receive", sku="APRON-L", units=1)
+        await shop.command("third", type="receive", sku="APRON-L", units=1)
         await expect(visit.page.locator('tr[data-sku="APRON-L"] [data-figure="available"]')).to_have_text("1,089")
         await expect(link).to_be_focused()
         await visit.page.keyboard.press("Enter")
@@ -189,7 +189,7 @@ async def test_the_pages_can_be_used_by_keyboard_alone(browser: Browser, dsn: st
 
 
 async def test_an_empty_shop_says_what_to_do_first(browser: Browser, dsn: str) -> None:
-    async with visited(browser, dsn, is_busy=False) as visit:
+    async with visited(browser, dsn, is_busy=False) as (_, visit):
         await expect(visit.page.get_by_text("oneshelf channel add")).to_be_visible()
         await expect(visit.page.get_by_text("oneshelf stock receive")).to_be_visible()
         await photograph(visit, "empty")

@@ -113,7 +113,7 @@ async def test_every_page_is_whole_legible_and_usable_wide_and_narrow_in_light_a
         ids = await furnish(shop)
         async with served(shop) as address:
             for width, scheme in looks():
-                async with looking_at(browser, shop, address, width=width, scheme=scheme) as visit:
+                async with looking_at(browser, address, width=width, scheme=scheme) as visit:
                     await log_in(visit)
                     for name, (path, words) in PAGES.items():
                         print(f"{name}, {width} pixels wide, {scheme}")  # noqa: T201  # shown when it fails
@@ -153,7 +153,7 @@ async def test_a_file_is_looked_at_applied_and_taken_back(browser: Browser, dsn:
     async with open_shop(dsn) as shop:
         await furnish(shop)
         (tmp_path / "receipts.csv").write_text("sku,location,received\nBOWL,BERLIN,7\n")
-        async with served(shop) as address, looking_at(browser, shop, address) as visit:
+        async with served(shop) as address, looking_at(browser, address) as visit:
             await log_in(visit)
             page = visit.page
             await page.goto(f"{address}/files")
@@ -186,7 +186,7 @@ async def test_a_person_sets_a_second_factor_up_and_logs_in_with_it(browser: Bro
     async with open_shop(dsn) as shop:
         await furnish(shop)
         async with served(shop) as address:
-            async with looking_at(browser, shop, address) as visit:
+            async with looking_at(browser, address) as visit:
                 await log_in(visit)
                 await visit.page.goto(f"{address}/account/second-factor")
                 await visit.page.get_by_role("button", name="Set it up").click()
@@ -196,7 +196,7 @@ async def test_a_person_sets_a_second_factor_up_and_logs_in_with_it(browser: Bro
                 codes = await visit.page.locator(".codes code").all_inner_texts()
                 assert len(set(codes)) == 10
                 await assert_legible(visit, "Print them", "second-factor-codes", "light")
-            async with looking_at(browser, shop, address) as visit:
+            async with looking_at(browser, address) as visit:
                 await log_in(visit)
                 await assert_legible(visit, "One more step", "login-second", "light")
                 await visit.page.get_by_label("recovery code").fill(codes[0].lower())
@@ -207,7 +207,7 @@ async def test_a_person_sets_a_second_factor_up_and_logs_in_with_it(browser: Bro
 async def test_who_is_logged_out_while_typing_is_told_and_loses_nothing(browser: Browser, dsn: str) -> None:
     async with open_shop(dsn) as shop:
         await furnish(shop)
-        async with served(shop) as address, looking_at(browser, shop, address) as visit:
+        async with served(shop) as address, looking_at(browser, address) as visit:
             await log_in(visit)
             await visit.page.goto(f"{visit.address}/stock")
             await visit.page.locator("form#receive").get_by_label("Units").fill("12")

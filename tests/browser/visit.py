@@ -35,9 +35,8 @@ WATCH_FOR_VIOLATIONS = """
 
 @dataclass
 class Visit:
-    """A page of the shop that is open in the browser, and what the browser complained of."""
+    """A page that is open in the browser, and what the browser complained of."""
 
-    shop: Shop
     page: Page
     address: str
     complaints: list[str] = field(default_factory=list)
@@ -73,14 +72,14 @@ async def browser() -> AsyncIterator[Browser]:
 
 @asynccontextmanager
 async def looking_at(
-    browser: Browser, shop: Shop, address: str, *, width: int = 1280, scheme: Scheme = "light"
+    browser: Browser, address: str, *, width: int = 1280, scheme: Scheme = "light"
 ) -> AsyncIterator[Visit]:
     """A visitor with a window and a profile of its own."""
     context = await browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
     await context.add_init_script(WATCH_FOR_VIOLATIONS)
     context.set_default_timeout(PATIENCE_MS)
     page = await context.new_page()
-    visit = Visit(shop, page, address)
+    visit = Visit(page, address)
     page.on("console", visit.note)
     page.on("pageerror", lambda error: visit.complaints.append(str(error)))
     try:
@@ -111,7 +110,8 @@ def looks() -> list[tuple[int, Scheme]]:
 
 async def barriers(visit: Visit) -> list[str]:
     """What axe-core finds serious or critical on this page."""
-    await visit.page.evaluate(AXE.read_text())
+    if not await visit.page.evaluate("'axe' in window"):
+        await visit.page.evaluate(AXE.read_text())
     found = await visit.page.evaluate("axe.run({resultTypes: ['violations']})")
     return [
         f"{one['id']}: {one['help']}: {node['html'][:200]}"
