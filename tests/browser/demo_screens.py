@@ -263,7 +263,6 @@ SCREENS = (
                 "[data-low] .strong",
                 "select coalesce(sum(available), 0) from low_stocks left join balances using (sku) group by sku"
                 " order by sku",
-                "data-value",
             ),
             Figure("[data-shipment] .strong", "select units_announced - units_received from shipments order by sku"),
             Figure("[data-count] .strong", "select count(*) from count_lines where state = 'open'"),

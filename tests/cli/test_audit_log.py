@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import typer
-from typer.testing import Result
+from typer.testing import CliRunner, Result
 
 from oneshelf.cli import app
 from oneshelf.cli.acts import READS
@@ -54,3 +54,11 @@ def test_commands_are_written_down_without_the_values_of_their_options(run: Run)
     assert "canary" not in str(told)
     assert "BER" in run("audit-log", "--limit", "10").output
     assert json.loads(run("audit-log", "--who", "nobody", "--json").output) == []
+
+
+def test_how_the_program_was_called_is_no_part_of_what_was_done(run: Run) -> None:
+    by_module = {"prog_name": "python -m oneshelf.cli", "catch_exceptions": False}
+    for typed in (["stock", "add-location", "BER"], ["stock", "list"]):
+        assert CliRunner().invoke(app, typed, **by_module).exit_code == 0
+    told = json.loads(run("audit-log", "--json").output)
+    assert [one["act"] for one in told] == ["stock add-location"]

@@ -30,6 +30,12 @@ _DIGITS_MAX = 40
 _TEXT_LENGTH_MAX = 4_000
 
 
+def _within(ctx: Any) -> list[str]:
+    """The groups of commands on the way here: without the program, which may be several words."""
+    path: str = ctx.command_path
+    return path.removeprefix(ctx.find_root().command_path).split()
+
+
 class PlainErrors(TyperGroup):
     """Says what a person can set right in one line on standard error, and exits with 2. No traceback for that."""
 
@@ -38,7 +44,7 @@ class PlainErrors(TyperGroup):
 
         name, command, rest = super().resolve_command(ctx, args)
         if command is not None and not isinstance(command, TyperGroup):
-            acts.remember(" ".join([*ctx.command_path.split()[1:], str(name)]), command, rest)
+            acts.remember(" ".join([*_within(ctx), str(name)]), command, rest)
         return name, command, rest
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:

@@ -241,9 +241,10 @@ def sentence(words: str) -> str:
     return words[:1].upper() + words[1:] + ("" if words.endswith((".", "!", "?")) else ".")
 
 
-def headings(row: Mapping[str, object]) -> list[str]:
-    """The columns of rows like this one, a "#" before those of figures."""
-    return [("#" if isinstance(value, int) else "") + name.replace("_", " ") for name, value in row.items()]
+def headings(rows: Sequence[Mapping[str, object]]) -> list[str]:
+    """The columns of these rows, a "#" before those in which a figure stands."""
+    figures = {name for row in rows for name, value in row.items() if isinstance(value, int)}
+    return [("#" if name in figures else "") + name.replace("_", " ").capitalize() for name in rows[0]]
 
 
 def evident(value: object) -> str:

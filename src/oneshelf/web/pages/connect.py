@@ -18,20 +18,19 @@ from oneshelf.flow.channel import webhook_address
 from oneshelf.flow.connect import checked_channel, connect, found, with_kept
 from oneshelf.sdk.contract import ConnectorKind, Setting
 from oneshelf.sdk.kinds import load_kinds
-from oneshelf.storage import catalog, detail_views, listings
+from oneshelf.storage import catalog, detail_views, tallies
 from oneshelf.storage.catalog import ChannelRow
 from oneshelf.web.engine import Engine, engine_of
 from oneshelf.web.pages.frame import Form, Said, address, form_of, page, screen
 from oneshelf.web.wording import sentence
 
 TEXT_LENGTH_MAX = 4_000
-UNLINKED_MAX = 1_000
 
 
 @screen
 async def kinds(request: Request) -> Response:
     """The kinds of channels that are installed."""
-    rows = sorted(load_kinds().values(), key=lambda kind: kind.title)
+    rows = sorted(load_kinds().values(), key=lambda kind: kind.title.casefold())
     return page(request, "connect.html", {"kinds": rows})
 
 
@@ -138,12 +137,12 @@ async def check(request: Request) -> Response:
         return page(request, "missing.html", {"what": "channel", "named": name, "list": "/channels"}, status=404)
     findings = await examine.channel(engine.database, row, engine.channels.get(name), engine.public_url)
     async with engine.database.transaction() as tx:
-        unlinked = [one for one in await listings.unlinked(tx, limit=UNLINKED_MAX) if one.channel == name]
+        tally = await tallies.read(tx)
     context = {
         "row": row,
         "findings": sorted(findings, key=lambda one: one.is_good),
         "bad_count": sum(not one.is_good for one in findings),
-        "unlinked_count": len(unlinked),
+        "unlinked_count": tally.channels.get(name, {}).get("unlinked_count", 0),
         "webhooks": webhook_address(engine.public_url, name) if engine.public_url else "",
         "was": request.query_params.get("was", ""),
         "has_kind": row.kind in load_kinds(),
