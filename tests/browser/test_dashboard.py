@@ -27,7 +27,7 @@ async def visited(browser: Browser, dsn: str, *, is_busy: bool = True) -> AsyncI
     async with open_shop(dsn) as shop:
         if is_busy:
             await trade(shop)
-        async with served(shop) as address, looking_at(browser, address) as visit:
+        async with served(shop.app) as address, looking_at(browser, address) as visit:
             yield shop, visit
 
 
@@ -108,7 +108,7 @@ async def test_every_page_is_whole_legible_and_usable_wide_and_narrow_in_light_a
 ) -> None:
     async with open_shop(dsn) as shop:
         await trade(shop)
-        async with served(shop) as address:
+        async with served(shop.app) as address:
             for width, scheme in looks():
                 async with looking_at(browser, address, width=width, scheme=scheme) as visit:
                     for name in PAGES:

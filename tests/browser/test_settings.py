@@ -111,7 +111,7 @@ async def test_every_page_is_whole_legible_and_usable_wide_and_narrow_in_light_a
 ) -> None:
     async with open_shop(dsn) as shop:
         ids = await furnish(shop)
-        async with served(shop) as address:
+        async with served(shop.app) as address:
             for width, scheme in looks():
                 async with looking_at(browser, address, width=width, scheme=scheme) as visit:
                     await log_in(visit)
@@ -153,7 +153,7 @@ async def test_a_file_is_looked_at_applied_and_taken_back(browser: Browser, dsn:
     async with open_shop(dsn) as shop:
         await furnish(shop)
         (tmp_path / "receipts.csv").write_text("sku,location,received\nBOWL,BERLIN,7\n")
-        async with served(shop) as address, looking_at(browser, address) as visit:
+        async with served(shop.app) as address, looking_at(browser, address) as visit:
             await log_in(visit)
             page = visit.page
             await page.goto(f"{address}/files")
@@ -185,7 +185,7 @@ async def available(shop: Shop) -> int:
 async def test_a_person_sets_a_second_factor_up_and_logs_in_with_it(browser: Browser, dsn: str) -> None:
     async with open_shop(dsn) as shop:
         await furnish(shop)
-        async with served(shop) as address:
+        async with served(shop.app) as address:
             async with looking_at(browser, address) as visit:
                 await log_in(visit)
                 await visit.page.goto(f"{address}/account/second-factor")
@@ -207,7 +207,7 @@ async def test_a_person_sets_a_second_factor_up_and_logs_in_with_it(browser: Bro
 async def test_who_is_logged_out_while_typing_is_told_and_loses_nothing(browser: Browser, dsn: str) -> None:
     async with open_shop(dsn) as shop:
         await furnish(shop)
-        async with served(shop) as address, looking_at(browser, address) as visit:
+        async with served(shop.app) as address, looking_at(browser, address) as visit:
             await log_in(visit)
             await visit.page.goto(f"{visit.address}/stock")
             await visit.page.locator("form#receive").get_by_label("Units").fill("12")

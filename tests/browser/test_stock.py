@@ -57,7 +57,7 @@ async def test_what_waits_is_whole_legible_and_usable_wide_and_narrow_in_light_a
 ) -> None:
     async with open_shop(dsn) as shop:
         await work(shop)
-        async with served(shop) as address:
+        async with served(shop.app) as address:
             for width, scheme in looks():
                 async with looking_at(browser, address, width=width, scheme=scheme) as visit:
                     for name, (path, words) in PAGES.items():
@@ -73,7 +73,7 @@ async def test_what_waits_is_whole_legible_and_usable_wide_and_narrow_in_light_a
 async def test_a_count_is_entered_and_ruled_by_keyboard_on_a_phone(browser: Browser, dsn: str) -> None:
     async with open_shop(dsn) as shop:
         await work(shop)
-        async with served(shop) as address, looking_at(browser, address, width=390) as visit:
+        async with served(shop.app) as address, looking_at(browser, address, width=390) as visit:
             await visit.page.goto(f"{visit.address}/stock")
             await visit.page.get_by_role("link", name="week-48").press("Enter")
             vase = visit.page.locator('form[data-enter="VASE-TALL"]')
@@ -94,7 +94,7 @@ async def test_a_count_is_entered_and_ruled_by_keyboard_on_a_phone(browser: Brow
 async def test_a_refused_form_is_mended_by_keyboard_where_it_stands(browser: Browser, dsn: str) -> None:
     async with open_shop(dsn) as shop:
         await work(shop)
-        async with served(shop) as address, looking_at(browser, address, width=390) as visit:
+        async with served(shop.app) as address, looking_at(browser, address, width=390) as visit:
             await visit.page.goto(f"{visit.address}/stock?sku=VASE-TALL&shipment=PO-2026-117#unload")
             form = visit.page.locator("form#unload")
             units = form.get_by_label("Units")

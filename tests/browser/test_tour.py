@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 async def test_a_keyboard_goes_on_and_ends_it(browser: Browser, dsn: str) -> None:
     async with open_shop(dsn) as shop:
         shop.app.state.engine = replace(shop.app.state.engine, shows_tour=True)
-        async with served(shop) as address, looking_at(browser, address) as visit:
+        async with served(shop.app) as address, looking_at(browser, address) as visit:
             page = visit.page
             await expect(page.get_by_role("complementary")).to_contain_text(STOPS[0].title)
             await assert_legible(visit, STOPS[0].title, "tour", "light")

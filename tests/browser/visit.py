@@ -15,9 +15,8 @@ from typing import Literal
 
 import pytest_asyncio
 import uvicorn
+from fastapi import FastAPI
 from playwright.async_api import Browser, ConsoleMessage, Page, async_playwright, expect
-
-from web.paper import Shop
 
 Scheme = Literal["light", "dark"]
 WIDTHS: tuple[int, ...] = (1280, 390)
@@ -47,12 +46,12 @@ class Visit:
 
 
 @asynccontextmanager
-async def served(shop: Shop) -> AsyncIterator[str]:
-    """The shop's pages on a port of this machine."""
+async def served(app: FastAPI) -> AsyncIterator[str]:
+    """The pages of an engine on a port of this machine."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
-        server = uvicorn.Server(uvicorn.Config(shop.app, log_config=None, lifespan="off", ws="none"))
+        server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", ws="none"))
         async with asyncio.TaskGroup() as group:
             group.create_task(server.serve(sockets=[listener]))
             try:
@@ -75,7 +74,9 @@ async def looking_at(
     browser: Browser, address: str, *, width: int = 1280, scheme: Scheme = "light"
 ) -> AsyncIterator[Visit]:
     """A visitor with a window and a profile of its own."""
-    context = await browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+    context = await browser.new_context(
+        viewport={"width": width, "height": 900}, color_scheme=scheme, reduced_motion="reduce"
+    )
     await context.add_init_script(WATCH_FOR_VIOLATIONS)
     context.set_default_timeout(PATIENCE_MS)
     page = await context.new_page()
