@@ -68,21 +68,21 @@ SCREENS = (
     Screen("connect", "/connect", "read-only", ()),
     Screen(
         "connect-kind",
-        "/connect/shopify?channel=shopify",
-        "kept",
+        "/connect/shopify?channel=outlet",
+        "Settings",
         (
-            Figure("[name=base_url]", "select settings->>'base_url' from channels where channel = 'shopify'"),
-            Figure("[name=location]", "select location from channels where channel = 'shopify'"),
+            Figure("[name=base_url]", "select settings->>'base_url' from channels where channel = 'outlet'"),
+            Figure("[name=location]", "select location from channels where channel = 'outlet'"),
         ),
     ),
     Screen(
         "check",
-        "/channels/shopify/check",
+        "/channels/outlet/check",
         "Access token",
         (
             Figure(
                 ".card:first-child strong",
-                "select count(*) from listings where channel = 'shopify' and sku is null",
+                "select count(*) from listings where channel = 'outlet' and sku is null",
             ),
         ),
     ),
@@ -93,8 +93,9 @@ SCREENS = (
         (
             Figure(
                 "td.share + .n",
-                f"select count(*) filter (where sku is not null and stage not in ('verified', 'parked') or {DRIFTS})"
-                " from listings l group by channel order by channel",
+                f"select count(*) filter (where stage in ('suspect', 'sending', 'accepted', 'unknown') or {DRIFTS}"
+                " or stage in ('idle', 'unsigned') and c.mode = 'live')"
+                " from listings l join channels c using (channel) group by channel order by channel",
             ),
             Figure("tbody th a", "select channel from channels order by channel"),
         ),
@@ -116,8 +117,29 @@ SCREENS = (
     ),
     Screen(
         "go-live",
+        "/go-live/outlet",
+        "Nothing here has been written",
+        (
+            Figure(".figure:nth-child(4) .value", "select count(signed_off_at) from listings where channel = 'outlet'"),
+            Figure(
+                ".figure:nth-child(3) .value",
+                "select sum(desired_units) from listings where channel = 'outlet'",
+            ),
+            Figure(
+                "[data-line] .n:nth-child(5)",
+                "select base_units - (net_units - base_net) from listings where channel = 'outlet'"
+                " order by fright, channel_sku",
+            ),
+            Figure(
+                "[data-line] .n:nth-child(6)",
+                "select desired_units from listings where channel = 'outlet' order by fright, channel_sku",
+            ),
+        ),
+    ),
+    Screen(
+        "signed-off",
         "/go-live/shopify",
-        "What each listing shows",
+        "The whole channel is signed off",
         (
             Figure(".figure:nth-child(4) .value", "select count(*) from listings where channel = 'shopify'"),
             Figure(
@@ -160,7 +182,7 @@ SCREENS = (
             ),
             Figure(
                 "[aria-label=Movements] td.strong",
-                "select units from movements where sku = %(sku)s order by movement_id desc limit 20",
+                "select units from movements where sku = %(sku)s order by movement_id desc limit 50",
             ),
         ),
     ),

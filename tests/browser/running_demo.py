@@ -18,7 +18,7 @@ from typing import Any
 import httpx2
 import psycopg
 
-from oneshelf.demo.children import any_free_port
+from oneshelf.demo.children import HOST, Child, any_free_port
 from oneshelf.storage.embedded import running_dsn
 
 START_S_MAX, WAIT_S_MAX, END_S_MAX = 240.0, 120.0, 60.0
@@ -28,8 +28,9 @@ SAID = re.compile(r"dashboard: (http://\S+)")
 
 @dataclass(frozen=True)
 class RunningDemo:
-    """A demo whose dashboard answers. `dsn`: its database; `client`: asks its engine."""
+    """A demo whose dashboard answers. `directory`: what it keeps; `dsn`: its database; `client`: asks its engine."""
 
+    directory: Path
     dsn: str
     client: httpx2.Client
 
@@ -55,11 +56,22 @@ class RunningDemo:
         return answer.json()
 
     def turn(self, channel: str, switch: str, **told: object) -> Any:
-        """Turn a switch of a simulated shop."""
+        """Turn a switch of the simulated shop that is connected as this channel."""
         shop = self.one("select settings->>'base_url' from channels where channel = %(channel)s", channel=channel)
-        answer = self.client.post(f"{shop}/_sim/{switch}", json=told)
-        assert answer.is_success, answer.text
-        return answer.json()["result"]
+        return self.tell(shop, switch, **told)
+
+    def tell(self, shop: str, switch: str, **told: object) -> Any:
+        """Turn a switch of the simulated shop at this address. One that is just starting is waited for."""
+        give_up_at = time.monotonic() + WAIT_S_MAX
+        while True:
+            try:
+                answer = self.client.post(f"{shop}/_sim/{switch}", json=told)
+            except httpx2.ConnectError:
+                assert time.monotonic() < give_up_at, f"no shop at {shop}"
+                time.sleep(LOOK_S)
+                continue
+            assert answer.is_success, answer.text
+            return answer.json()["result"]
 
 
 @contextmanager
@@ -76,12 +88,26 @@ def running_demo(directory: Path, *options: str) -> Iterator[RunningDemo]:
         dsn = running_dsn(directory / "postgres")
         assert dsn is not None
         with httpx2.Client(base_url=address, timeout=60.0, trust_env=False) as client:
-            yield RunningDemo(dsn, client)
+            yield RunningDemo(directory, dsn, client)
     finally:
         process.send_signal(signal.SIGINT)
         process.send_signal(signal.SIGTERM)
         process.wait(END_S_MAX)
         print(log.read_text(errors="replace"))  # noqa: T201  # shown when a test fails
+
+
+@contextmanager
+def one_more_shop(directory: Path) -> Iterator[str]:
+    """`oneshelf channel simulate shopify` until the end of the block: its address."""
+    port = any_free_port()
+    child = Child(
+        ["channel", "simulate", "shopify", "--port", str(port)], environment={}, log_file=directory / "shop.txt"
+    )
+    child.start()
+    try:
+        yield f"http://{HOST}:{port}"
+    finally:
+        child.stop()
 
 
 def _plain(value: Any) -> Any:

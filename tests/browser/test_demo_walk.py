@@ -19,8 +19,10 @@ import pytest
 from playwright.async_api import Browser, expect
 
 from browser.demo_screens import CARD, SCREENS, SET, Figure, Screen
-from browser.running_demo import RunningDemo, running_demo, until
+from browser.running_demo import RunningDemo, one_more_shop, running_demo, until
 from browser.visit import SCHEMES, WIDTHS, Visit, assert_legible, browser, looking_at
+from oneshelf.connectors.shopify.simulator import ACCESS_TOKEN
+from oneshelf.connectors.shopify.simulator_shop import LOCATION_ID
 
 __all__ = ["browser"]  # A fixture.
 
@@ -30,15 +32,21 @@ OPTIONS = ("--seed", "7", "--skus", "24", "--orders-per-s", "3", "--speed", "240
 ORDERS_LEAST = 12
 # A page says what was true while it was asked for. What moved meanwhile is asked again, and what contradicts is not.
 READS_MAX, CONTRADICTIONS_MAX = 60, 3
+# A simulated Shopify lets in whoever has this; it is asked oftener than a real one.
+SECRETS = ("--secret", f"access_token={ACCESS_TOKEN}", "--secret", "webhook_secret=hush")
+ACCOUNT = ("--set", f"location_id={LOCATION_ID}", "--set", "orders_lag_s=1", *SECRETS)
+OFTEN = ("--timing", "poll_orders_s=1", "--timing", "sweep_stock_s=2")
+SHOWN = "select count(*) = 2 from listings where channel = 'shopify' and merchant_sku in (%(one)s, %(other)s)"
+LISTING = "select channel_sku from listings where channel = 'shopify' and merchant_sku = %(name)s"
 FILE = "sku,location,on_hand\n{one},warehouse,40\n{other},warehouse,many\nNOBODY,warehouse,3\n"
 
 
 async def test_every_screen_of_a_running_demo_is_legible_in_each_look_and_says_what_its_database_says(
     browser: Browser, open_directory: Path
 ) -> None:
-    with running_demo(open_directory, *OPTIONS) as demo:
+    with one_more_shop(open_directory) as outlet, running_demo(open_directory, *OPTIONS) as demo:
         await assert_it_counts_what_is_sold(browser, demo)
-        places = happen(demo)
+        places = happen(demo, outlet)
         for width in WIDTHS:
             async with looking_at(browser, demo.address, width=width) as visit:
                 await visit.page.goto(f"{demo.address}/?tour=off")
@@ -102,11 +110,12 @@ def _figure(text: str) -> int | str | None:
     return None if text.startswith("\N{EN DASH}") else text
 
 
-def happen(demo: RunningDemo) -> dict[str, str]:
+def happen(demo: RunningDemo, outlet: str) -> dict[str, str]:
     """All that a page could be empty without; names of `Screen.path` -> what they stand for."""
     demo.turn("shopify", "catalogue", items=[{"sku": name, "title": name.title(), "units": 6} for name in (SET, CARD)])
     demo.ask("POST", "/v1/skus", json={"skus": [{"sku": SET, "title": "Gift set of three"}]})
     command(demo, "receive", sku=SET, location="warehouse", units=6)
+    connect(demo, outlet)
     [busiest, second, third], [edited] = demo.read(
         "select sku from balances order by committed desc, sku limit 3",
         "select channel_sku from listings where channel = 'ebay' order by desired_units desc, channel_sku limit 1",
@@ -116,16 +125,32 @@ def happen(demo: RunningDemo) -> dict[str, str]:
     buy(demo)
     work(demo, second, third)
     state(demo)
-    told = {"PATH": os.environ["PATH"], "ONESHELF_DATABASE_URL": demo.dsn}
-    rule = ["policy", "set", "--channel", "amazon", "buffer_units=1"]
-    subprocess.run([sys.executable, "-m", "oneshelf.cli", *rule], env={**os.environ, **told}, check=True)
+    typed(demo, "policy", "set", "--channel", "amazon", "buffer_units=1")
     until(demo, "select count(*) > 0 from drifts where resolved_at is not null")
+    until(demo, "select count(base_units) = 4 from listings where channel = 'outlet'")
     [[conflict], [file], [drift]] = demo.read(
         "select conflict_id::text from conflicts where kind = 'statement'",
         "select import_id from imports",
         "select drift_id::text from drifts order by opened_at limit 1",
     )
     return {"sku": busiest, "conflict": conflict, "file": file, "drift": drift}
+
+
+def connect(demo: RunningDemo, outlet: str) -> None:
+    """One more shop is connected, read-only: it sells some of the goods, and shows other figures."""
+    [one, other, third] = demo.read("select sku from skus where sku <> %(set)s order by sku desc limit 3", set=SET)[0]
+    shown = {SET: 3, CARD: 2, one: 0, other: 900, third: 1}
+    items = [{"sku": sku, "title": sku.title(), "units": units} for sku, units in shown.items()]
+    demo.tell(outlet, "catalogue", items=items)
+    add = ["channel", "add", "shopify", "outlet", "--location", "warehouse", "--set", f"base_url={outlet}"]
+    typed(demo, *add, *ACCOUNT, *OFTEN)
+
+
+def typed(demo: RunningDemo, *words: str) -> None:
+    """Somebody at the shell of the engine."""
+    keys = demo.directory / "secrets.key"
+    told = {"ONESHELF_DATABASE_URL": demo.dsn, "ONESHELF_SECRETS_KEY_FILE": str(keys)}
+    subprocess.run([sys.executable, "-m", "oneshelf.cli", *words], env={**os.environ, **told}, check=True)
 
 
 def command(demo: RunningDemo, kind: str, **told: object) -> None:
@@ -140,9 +165,9 @@ def call_off(demo: RunningDemo) -> None:
 
 def buy(demo: RunningDemo) -> None:
     """A listing that nobody linked is bought, and a set of which less is there than the shelf says."""
-    until(demo, "select count(*) = 2 from listings where merchant_sku in (%(one)s, %(other)s)", one=SET, other=CARD)
+    until(demo, SHOWN, one=SET, other=CARD)
     for name, units in ((SET, 4), (CARD, 1)):
-        [listing] = demo.read("select channel_sku from listings where merchant_sku = %(name)s", name=name)[0]
+        [listing] = demo.read(LISTING, name=name)[0]
         assert demo.turn("shopify", "orders", lines=[{"channel_sku": listing, "units": units}])
     until(demo, "select sum(committed) = 4 from balances where sku = %(sku)s", sku=SET)
     until(demo, "select count(*) > 0 from facts where state = 'parked'")
