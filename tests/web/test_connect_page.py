@@ -107,6 +107,19 @@ async def test_a_channel_is_connected_read_only_and_says_what_it_answers(desk: D
     assert again.status_code == 303
 
 
+async def test_what_nobody_linked_is_counted_of_this_channel_alone(desk: Desk) -> None:
+    for name, count in {"a-shop": 1_001, "web-shop": 3}.items():
+        assert (await desk.send("/connect/shopify", **{**TYPED, "name": name})).status_code == 303
+        async with desk.database.transaction() as tx:
+            await tx.execute(
+                "insert into listings (channel, channel_sku, merchant_sku)"
+                " select %(name)s, 'L-' || n, 'NOBODY-' || n from generate_series(1, %(count)s) as n",
+                {"name": name, "count": count},
+            )
+    page = (await desk.client.get("/channels/web-shop/check")).text
+    assert "<strong>3</strong> of its listings have no SKU yet" in page
+
+
 async def test_no_answer_holds_a_secret(desk: Desk) -> None:
     refused = await desk.send("/connect/shopify", **{**TYPED, "base_url": "not an address"})
     await desk.send("/connect/shopify", **TYPED)
