@@ -57,8 +57,8 @@ def test_commands_are_written_down_without_the_values_of_their_options(run: Run)
 
 
 def test_how_the_program_was_called_is_no_part_of_what_was_done(run: Run) -> None:
-    by_module = {"prog_name": "python -m oneshelf.cli", "catch_exceptions": False}
     for typed in (["stock", "add-location", "BER"], ["stock", "list"]):
-        assert CliRunner().invoke(app, typed, **by_module).exit_code == 0
+        done = CliRunner().invoke(app, typed, catch_exceptions=False, prog_name="python -m oneshelf.cli")
+        assert done.exit_code == 0
     told = json.loads(run("audit-log", "--json").output)
     assert [one["act"] for one in told] == ["stock add-location"]
