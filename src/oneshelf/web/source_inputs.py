@@ -232,7 +232,7 @@ def truth_rule_from(document: object) -> tuple[TruthRule, str]:
     stated = {
         "strategy": item.strategy.value,
         "leader": item.leader or "",
-        "ranks": list(item.ranks),
+        "ranks": peers(item.ranks),
         "tolerance_units": item.tolerance_units,
         "conservative": item.conservative,
     }
