@@ -32,7 +32,7 @@ from oneshelf.sdk.message import ChannelConfig
 from oneshelf.sdk.simulator import CatalogueItem
 from oneshelf.storage import catalog, rights
 from oneshelf.web import checkout
-from web.paper import Shop, open_shop
+from web.paper import BERLIN, Shop, open_shop
 
 pytestmark = pytest.mark.pg
 
@@ -194,6 +194,51 @@ async def test_it_is_what_planning_would_show_by_pack_buffer_bundle_and_suspense
     run("update listings set suspense_units = 2 where channel = 'paper' and channel_sku = 'MUG'")
     assert await stall.left() == await stall.shows() == 2
     assert await stall.left("DUO") == 1
+
+
+async def test_what_the_others_of_one_call_take_is_gone_in_packs_bundles_and_by_either_name(stall: Stall) -> None:
+    await stall.shop.name_skus("CAP", "DUO", "TRIO")
+    await stall.shop.command("caps", type="receive", sku="CAP", units=9)
+    for bundle, parts in (("DUO", {"MUG": 2, "CAP": 1}), ("TRIO", {"MUG": 1, "CAP": 2})):
+        body = {"components": [{"sku": sku, "units": units} for sku, units in parts.items()]}
+        assert (await stall.shop.client.put(f"/v1/bundles/{bundle}", json=body)).is_success
+        stall.list(bundle, bundle)
+    stall.list("v1|6|0", "MUG", pack_units=2, merchant_sku="SIX")
+
+    async def answers(**wanted: int) -> list[tuple[bool, int]]:
+        body = [question(units, {"PACK": "v1|6|0"}.get(name, name)) for name, units in wanted.items()]
+        told = (await stall.post(body)).json()
+        return [(one["isAvailable"], one["totalAvailableQuantity"]) for one in told]
+
+    # Five mugs and nine caps.
+    assert await answers(MUG=3, DUO=1) == [(True, 5), (True, 2)]
+    assert await answers(MUG=4, DUO=1) == [(False, 5), (False, 2)]
+    assert await answers(DUO=2, TRIO=1) == [(True, 2), (True, 4)]
+    assert await answers(DUO=2, TRIO=2) == [(False, 2), (False, 4)]
+    assert await answers(MUG=1, SIX=2) == [(True, 5), (True, 2)]
+    assert await answers(MUG=2, SIX=2, CAP=1) == [(False, 5), (False, 2), (False, 0)]
+    assert await answers(SIX=1, PACK=1) == [(True, 2), (True, 2)]
+    assert await answers(SIX=1, PACK=2) == [(False, 2), (False, 2)]
+    # One that does not touch the mugs is not turned away with them.
+    stall.list("CAP", "CAP")
+    assert await answers(MUG=9, CAP=9) == [(False, 5), (True, 9)]
+    # Nor does what nobody can buy here take any.
+    assert await answers(MUG=5, NOWHERE=1) == [(True, 5), (False, 0)]
+    backorder = {"sku": "MUG", "location": BERLIN, "cap_units": 3, "kind": "preorder"}
+    assert (await stall.shop.client.put("/v1/backorders", json=backorder)).is_success
+    assert await answers(MUG=6, DUO=1) == [(True, 8), (True, 4)]
+    assert await answers(MUG=7, DUO=1) == [(False, 8), (False, 4)]
+
+
+async def test_what_the_others_of_one_call_take_is_gone_from_a_pool_too(stall: Stall) -> None:
+    shares = {"sku": "MUG", "pools": [{"channel": EBAY, "units": 4}]}
+    put = await stall.shop.client.put("/v1/policies/allocations", json=shares)
+    assert put.is_success, put.text
+    await plan.plan(stall.shop.database)
+    stall.list("SIX", "MUG", pack_units=2)
+    for units, is_enough in ((2, True), (3, False)):
+        told = (await stall.post([question(units), question(1, "SIX")])).json()
+        assert [one["isAvailable"] for one in told] == [is_enough, is_enough], units
 
 
 async def test_of_several_listings_with_one_sku_the_one_with_the_fewest_counts(stall: Stall) -> None:
