@@ -5,6 +5,7 @@ and verified, with the publication it came from. Then it times
 
 - full sweeps of one channel in a process of its own, of which one listing in a hundred shows another figure, and the
   memory which that process took at most; beside one bare update that notes of each listing when it was read;
+- SKUs far apart that are marked as moved, and claimed for planning with their listings locked;
 - sales of SKUs far apart, as the engine posts them: how fast their listings get new figures (`plan`), and how fast
   these are claimed by the four writers (`push`), beside the same rows written and claimed by one bare update each.
 """
@@ -36,6 +37,7 @@ from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku
 from oneshelf.flow import plan, post, push, reconcile, stock_source
 from oneshelf.flow.channel import OpenChannel
 from oneshelf.sdk.message import StockPage, StockReading
+from oneshelf.storage import publications, touched
 from oneshelf.storage.database import Database
 from oneshelf.storage.embedded import EmbeddedPostgres
 from oneshelf.storage.migrate import migrate
@@ -283,6 +285,28 @@ async def changed(database: Database, connection: psycopg.Connection[Any], numbe
     return Changes(count, marking_s, claiming_s)
 
 
+async def queued(database: Database, numbers: Sequence[int]) -> Changes:
+    """What moved is marked, as postings do, and claimed with its listings, as planning does; nothing is planned."""
+    marking_s = claiming_s = 0.0
+    count = 0
+    for start in range(0, len(numbers), POSTED):
+        began = clock.monotonic()
+        async with database.transaction() as tx:
+            await touched.mark(tx, [Sku(f"SKU-{number:07}") for number in numbers[start : start + POSTED]])
+        marking_s += clock.monotonic() - began
+    while True:
+        began = clock.monotonic()
+        async with database.transaction() as tx:
+            claimed = await touched.claim(tx, limit=plan.BATCH)
+            listings = await publications.lock_for_planning(tx, claimed.skus) if claimed.skus else []
+        if not claimed.skus:
+            break
+        claiming_s += clock.monotonic() - began
+        count += len(listings)
+    assert count == len(numbers) * len(CHANNELS), f"{count} claimed of {len(numbers)} SKUs"
+    return Changes(count, marking_s, claiming_s)
+
+
 async def floor(database: Database, connection: psycopg.Connection[Any], numbers: Sequence[int]) -> Changes:
     """As many listings written and taken by one bare update each, in transactions of the same sizes."""
     rows = [(channel, name_of(number), units_of(number) - 1) for channel in CHANNELS for number in sorted(numbers)]
@@ -310,10 +334,15 @@ async def floor(database: Database, connection: psycopg.Connection[Any], numbers
     return Changes(len(rows), marking_s, claiming_s)
 
 
-async def changes(dsn: str, count: int, sold: int) -> tuple[list[Changes], list[Changes], int]:
-    """The engine and the floor in turn, each time with other SKUs; and how often `listings` was read as a whole."""
+async def changes(dsn: str, count: int, sold: int) -> tuple[list[Changes], list[Changes], list[Changes], int]:
+    """The engine, the floor and the queue in turn, with other SKUs each time.
+
+    And how often `listings` was read as a whole.
+    """
     numbers = Random(1).sample(range(count), 2 * ROUNDS * sold)
-    ours, bare = [], []
+    ours: list[Changes] = []
+    bare: list[Changes] = []
+    queue: list[Changes] = []
     async with Database.open(dsn) as database:
         with psycopg.connect(dsn, autocommit=True) as connection:
             scans = scanned(connection)
@@ -322,8 +351,10 @@ async def changes(dsn: str, count: int, sold: int) -> tuple[list[Changes], list[
                 await sell(database, mine, f"round-{number}")
                 ours.append(await changed(database, connection, mine))
                 bare.append(await floor(database, connection, others))
-                print(f"    round {number + 1}: {told(ours[-1])}; floor {told(bare[-1])}", flush=True)
-            return ours, bare, scanned(connection) - scans
+                queue.append(await queued(database, others))
+                said = f"{told(ours[-1])}; floor {told(bare[-1])}; queue {told(queue[-1])}"
+                print(f"    round {number + 1}: {said}", flush=True)
+            return ours, bare, queue, scanned(connection) - scans
 
 
 def scanned(connection: psycopg.Connection[Any]) -> int:
@@ -343,15 +374,15 @@ def told(one: Changes) -> str:
 
 def section(described: str, options: argparse.Namespace, found: dict[str, Any]) -> str:
     """The result as Markdown."""
-    ours, bare = (
+    ours, bare, queue = (
         [statistics.median(column) for column in zip(*(one.per_s for one in found[name]), strict=True)]
-        for name in ("ours", "bare")
+        for name in ("ours", "bare", "queue")
     )
     sweeps: list[Sweep] = found["sweeps"]
     names = ("seconds", "floor_s", "cpu_s", "memory_mb")
     seconds, bare_s, cpu_s, memory = (statistics.median(getattr(one, name) for one in sweeps) for name in names)
     read = sweeps[0].listings
-    rows = zip(("marked: planned, the new figure written", "claimed for a write", "**both**"), ours, bare, strict=True)
+    rows = zip(("planned, the new figure written", "claimed for a write", "**both**"), ours, bare, strict=True)
     return "\n".join(
         [
             described,
@@ -364,6 +395,9 @@ def section(described: str, options: argparse.Namespace, found: dict[str, Any]) 
             "",
             "| listing changes a second | oneshelf | floor: the same by one bare update each | of the floor |",
             "|---|---:|---:|---:|",
+            f"| marked as moved | {queue[0]:,.0f} | | |",
+            f"| claimed for planning, locked and read | {queue[1]:,.0f} | | |",
+            f"| **marked and claimed** | {queue[2]:,.0f} | | |",
             *(f"| {what} | {mine:,.0f} | {other:,.0f} | {mine / other:.0%} |" for what, mine, other in rows),
             "",
             f"`listings` was read from end to end {found['scans']} times meanwhile.",
@@ -390,8 +424,9 @@ def measured(dsn: str, options: argparse.Namespace) -> dict[str, Any]:
     with psycopg.connect(dsn, autocommit=True) as connection:
         connection.execute("update listings set look_at = null where look_at is not null")
         connection.execute("vacuum listings")
-    ours, bare, scans = asyncio.run(changes(dsn, options.listings, options.sold))
-    return {"sweeps": sweeps, "ours": ours, "bare": bare, "scans": scans, "size_gb": float(size[0]) if size else 0.0}
+    ours, bare, queue, scans = asyncio.run(changes(dsn, options.listings, options.sold))
+    counted = {"scans": scans, "size_gb": float(size[0]) if size else 0.0}
+    return {"sweeps": sweeps, "ours": ours, "bare": bare, "queue": queue, **counted}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
