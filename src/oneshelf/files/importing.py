@@ -189,12 +189,13 @@ class _Import:
 
     async def _follow(self, stage: str, stream: AsyncIterator[Step]) -> None:
         async for step in stream:
-            through_before = self.sum.through_count
+            told_before = self.sum.through_count + self.sum.problem_count
             self.sum.add(step)
             through = self.sum.row_count if stage == "checked" else self.sum.through_count
             self.tell(stage, through, self.wish.told.import_id)
-            is_due = self.sum.through_count // _NOTED_EVERY > through_before // _NOTED_EVERY
-            if is_due and not self.wish.is_preview:
+            # Refused rows are told of too: whoever refuses a million of them is at work.
+            told = self.sum.through_count + self.sum.problem_count
+            if stage == "applied" and told // _NOTED_EVERY > told_before // _NOTED_EVERY:
                 async with self.database.transaction() as tx:
                     await imports.note(tx, self.wish.told.import_id, applied_count=self.sum.through_count)
 
