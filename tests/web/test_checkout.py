@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 import httpx2
@@ -228,6 +229,46 @@ async def test_what_the_others_of_one_call_take_is_gone_in_packs_bundles_and_by_
     assert (await stall.shop.client.put("/v1/backorders", json=backorder)).is_success
     assert await answers(MUG=6, DUO=1) == [(True, 8), (True, 4)]
     assert await answers(MUG=7, DUO=1) == [(False, 8), (False, 4)]
+
+
+async def test_a_call_is_a_yes_in_all_its_lines_where_one_reservation_of_them_would_be_granted(stall: Stall) -> None:
+    """Held against the ledger, which decides by rules of its own."""
+    seed = Random().randrange(2**32)
+    print(f"seed {seed}")  # noqa: T201
+    draw, client = Random(seed), stall.shop.client
+    await stall.shop.name_skus("CAP", "DUO", "TRIO")
+    await stall.shop.command("more", type="receive", sku="MUG", units=7)
+    await stall.shop.command("caps", type="receive", sku="CAP", units=9)
+    for bundle, parts in (("DUO", {"MUG": 2, "CAP": 1}), ("TRIO", {"MUG": 1, "CAP": 2})):
+        body = {"components": [{"sku": sku, "units": units} for sku, units in parts.items()]}
+        assert (await client.put(f"/v1/bundles/{bundle}", json=body)).is_success
+        stall.list(bundle, bundle)
+    stall.list("CAP", "CAP")
+    stall.list("SIX", "MUG", pack_units=2)
+    seen = set()
+    for number in range(60):
+        wanted = {name: draw.randint(1, 4) for name in ("MUG", "CAP", "DUO", "TRIO", "SIX") if draw.random() < 0.6}
+        if not wanted:
+            continue
+        told = (await stall.post([question(units, name) for name, units in wanted.items()])).json()
+        lines = [
+            {"sku": "MUG" if name == "SIX" else name, "location": BERLIN, "units": units * (2 if name == "SIX" else 1)}
+            for name, units in wanted.items()
+        ]
+        held = await client.post(
+            "/v1/reservations",
+            json={"kind": "hold", "ttl_s": 600, "lines": lines},
+            headers={"idempotency-key": f"{seed}-{number}"},
+        )
+        assert held.status_code in {200, 201, 409}, held.text
+        is_yes = all(one["isAvailable"] for one in told)
+        assert is_yes is held.is_success, (wanted, told, held.json())
+        seen.add(is_yes)
+        if held.is_success:
+            release = f"/v1/reservations/{held.json()['figures']['reservation_id']}/release"
+            freed = await client.post(release, json={}, headers={"idempotency-key": f"{seed}-{number}-free"})
+            assert freed.is_success, freed.text
+    assert seen == {True, False}
 
 
 async def test_what_the_others_of_one_call_take_is_gone_from_a_pool_too(stall: Stall) -> None:
