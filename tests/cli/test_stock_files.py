@@ -72,7 +72,7 @@ def test_many_rows_that_are_wrong_in_the_same_way_are_counted(run: Run, counted:
     counted.write_text("sku,location,on_hand\n" + "".join(f"NEW-{number},BER,1\n" for number in range(30)))
     result = run("stock", "import", str(counted), "--taken-at", "now", exits=1)
     assert result.output.count("NEW-") == 5
-    assert "and 25 more rows: sku: no such SKU; name it first" in result.output
+    assert "and 25 more rows (sku): no such SKU; name it first" in result.output
     assert len(told(run("stock", "import", str(counted), "--taken-at", "now", "--json", exits=1))["problems"]) == 30
 
 

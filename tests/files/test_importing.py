@@ -306,6 +306,8 @@ async def test_a_count_of_too_early_an_instant_is_refused_in_words_of_the_file(d
     assert (reason.column, reason.row_count) == ("counted on", 2)
     assert "--taken-at now" in reason.reason
     assert "as_of" not in reason.reason
+    seen = await desk.bring(file, names={"taken_at": "counted on"}, atomic=Atomic.ROW, is_preview=True)
+    assert [one.effect.partition(":")[0] for one in seen.effects] == ["refused", "refused"]
     mended = await desk.bring("sku,location,on_hand,taken_at\nNEW-1,BER,1,\nNEW-2,BER,1,\n", **NOW)
     assert (mended.state, mended.applied_count) == (State.APPLIED, 2), "the way out is one"
 

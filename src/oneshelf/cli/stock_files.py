@@ -211,8 +211,8 @@ def _show(report: Report, *, as_json: bool) -> None:
     if examples := report.examples:
         show_rows(examples, _PROBLEMS, as_json=False, empty="")
     for rest in report.rest(examples):
-        where = f"{rest.column}: " if rest.column else ""
-        typer.echo(f"and {rest.row_count} more rows: {where}{rest.reason}")
+        where = f" ({rest.column})" if rest.column else ""
+        typer.echo(f"and {rest.row_count} more rows{where}: {rest.reason}")
     typer.echo(in_words(report), err=report.state is State.REFUSED)
     if report.state is State.PREVIEWED and report.refusal:
         typer.echo(f"as it is, it would be refused: {report.refusal}")

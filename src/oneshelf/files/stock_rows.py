@@ -109,7 +109,7 @@ def _in_words(outcome: Outcome) -> str:
         return in_words(outcome)
     later = "its first movement is later" if outcome.first_at else "no unit of it has moved yet"
     return (
-        f"nobody knows what moved since: {later}. Count it now, and bring that in with this cell empty and "
+        f"refused: nobody knows what moved since: {later}. Count it now, and bring that in with this cell empty and "
         "--taken-at now (the file is of now)"
     )
 
