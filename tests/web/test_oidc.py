@@ -190,6 +190,14 @@ async def test_a_wrong_state_is_refused_and_ends_nothing(desk: Desk, state: str)
     assert (await desk.house.client.get(back)).status_code == 303
 
 
+async def test_of_two_tabs_the_one_that_began_last_is_let_in(desk: Desk) -> None:
+    await named(desk)
+    first, second = [await desk.there(await desk.leave(page)) for page in ("/skus", "/orders")]
+    answer = await desk.house.client.get(first)
+    assert (answer.status_code, "another one was begun here since" in answer.text) == (400, True)
+    assert (await desk.house.client.get(second)).headers["location"] == "/orders"
+
+
 async def test_one_who_comes_back_twice_is_let_in_once(desk: Desk) -> None:
     await named(desk)
     back = await desk.there(await desk.leave())
