@@ -34,3 +34,12 @@ def test_the_first_of_two_contents_is_kept_once_and_the_alarm_ends(run: Callable
     assert "kept already by Ada" in run("conflict", "keep", CONFLICT, "--by", "Ben").stdout
     assert run("conflict", "list", "--open").stdout.strip() == "no open conflict"
     assert "no conflict" in run("conflict", "keep", CONFLICT[:-1] + "2", "--by", "Ada", exits=2).stderr
+
+
+def test_a_rank_that_names_nobody_is_refused_as_the_architecture_refuses_it(run: Callable[..., Result]) -> None:
+    run("source", "add", "erp")
+    for command in (("truth", "set", "ranks"), ("truth", "preview", "ranks"), ("architecture", "apply", "middleware")):
+        refused = run(*command, "--rank", "erp|", exits=2).stderr
+        assert "'erp|' has a gap" in refused, command
+    assert "no rule" in run("truth", "list").stdout
+    assert "ranks erp, the lowest of equals" in run("truth", "set", "ranks", "--rank", " erp ").stdout

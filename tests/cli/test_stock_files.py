@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from typer.testing import Result
 
@@ -61,6 +66,40 @@ def test_a_bad_row_is_named_with_line_column_and_value(run: Run, counted: Path) 
     assert "--atomic row" in result.output
     [problem] = told(run("stock", "import", str(counted), "--taken-at", "now", "--json", exits=1))["problems"]
     assert (problem["line"], problem["column"], problem["value"]) == (2, "on_hand", "1e3")
+
+
+def test_many_rows_that_are_wrong_in_the_same_way_are_counted(run: Run, counted: Path) -> None:
+    counted.write_text("sku,location,on_hand\n" + "".join(f"NEW-{number},BER,1\n" for number in range(30)))
+    result = run("stock", "import", str(counted), "--taken-at", "now", exits=1)
+    assert result.output.count("NEW-") == 5
+    assert "and 25 more rows (sku): no such SKU; name it first" in result.output
+    assert len(told(run("stock", "import", str(counted), "--taken-at", "now", "--json", exits=1))["problems"]) == 30
+
+
+def test_who_ends_it_in_the_middle_is_told_how_far_it_came_and_how_to_go_on(run: Run, counted: Path, dsn: str) -> None:
+    rows = 12_000
+    counted.write_text("sku,location,delta\n" + "MUG,BER,1\n" * rows)
+    typed = ["stock", "import", str(counted), "--taken-at", "now", "--atomic", "row"]
+    # However this test was started: ctrl-C is a KeyboardInterrupt there.
+    begin = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); from oneshelf.cli import app"
+    importing = subprocess.Popen(
+        [sys.executable, "-c", f"{begin}; app({typed!r})"],
+        env={**os.environ, "ONESHELF_DATABASE_URL": dsn},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        while connection.execute("select from imports where kind = 'counts' and applied_count > 0").rowcount == 0:
+            assert importing.poll() is None, "it was done before anybody could end it"
+    importing.send_signal(signal.SIGINT)
+    _, words = importing.communicate(timeout=60)
+    assert importing.returncode == 130, words
+    assert "rows or some more are applied. The same command again does the rest, and nothing twice" in words
+    assert re.search(r"take it back: oneshelf undo --scope import --command '[0-9a-f]{32}/\*'", words)
+    assert "Traceback" not in words
+    rest = told(run(*typed, "--json"))
+    assert (rest["applied_count"] + rest["replayed_count"], rest["replayed_count"] > 0) == (rows, True)
+    assert on_hand(run) == {"MUG": rows}
 
 
 def test_what_was_typed_wrong_is_said_in_one_line(run: Run, counted: Path) -> None:

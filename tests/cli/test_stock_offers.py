@@ -91,3 +91,14 @@ def test_a_plan_for_a_name_that_nobody_filled_in_is_no_plan_for_everything(cli: 
     refused = cli("stock", "pools", "set", "shop=50%", option, "", exits=2)
     assert "is empty" in refused.output
     assert "shop" not in cli("stock", "pools", "list").output
+
+
+def test_a_plan_that_nobody_made_is_not_ended_and_a_pattern_is_no_sku(cli: Cli) -> None:
+    none = cli("stock", "pools", "end", "--pattern", "MUG-*").output
+    assert "no allocation plan was set for SKUs like MUG-*; oneshelf stock pools list" in none
+    assert json.loads(cli("stock", "pools", "end", "--pattern", "MUG-*", "--json").output) == {"ended": None}
+    for act in ("show", "refill"):
+        told = cli("stock", "pools", act, "MUG-*", exits=1).output
+        assert "takes one SKU, no pattern" in told
+        assert "add-sku" not in told
+        assert "add-sku NOBODY" in cli("stock", "pools", act, "NOBODY", exits=1).output

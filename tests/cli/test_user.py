@@ -63,3 +63,5 @@ def test_an_account_elsewhere_is_linked_by_its_subject(run: Run, monkeypatch: py
     assert "as before" in run("user", "unlink", "anna").output
     assert "oneshelf user list" in run("user", "unlink", "carl", exits=1).output
     assert "logs in as ben" in run("user", "link", "ben", "8f2a").output
+    run("user", "add", "dora@shop.example")
+    assert "oneshelf user disable dora@shop.example" in run("user", "unlink", "dora@shop.example").output

@@ -22,8 +22,8 @@ from oneshelf.domain.undo import opposite, to_undo
 from oneshelf.errors import DatabaseUnavailableError
 from oneshelf.files.helper import helpers_count
 from oneshelf.files.importing import Atomic
-from oneshelf.files.report import State, in_words
-from oneshelf.storage import catalog, deeds
+from oneshelf.files.report import State, in_words, report_of
+from oneshelf.storage import catalog, deeds, imports
 
 pytestmark = pytest.mark.pg
 
@@ -276,6 +276,72 @@ async def test_a_file_may_call_its_columns_as_it_likes(desk: Desk) -> None:
     assert await desk.ledger.figures(MUG) == {"available": 6}
 
 
+# Why rows are refused -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("more", [{}, {"chunk": 3, "shared_from_bytes": 0}])
+async def test_rows_that_are_refused_for_the_same_reason_are_counted_and_the_first_of_them_named(
+    desk: Desk, more: dict[str, Any]
+) -> None:
+    unknown = "".join(f"NEW-{number},BER,1\n" for number in range(12))
+    report = await desk.bring(f"{TWO}MUG,MUC,many\n{unknown}", **NOW, atomic=Atomic.ROW, **more)
+    assert [(one.column, one.row_count, one.line) for one in report.reasons] == [("sku", 12, 5), ("on_hand", 1, 4)]
+    assert "add-sku" in report.reasons[0].reason
+    assert len(report.problems) == 13
+    assert [problem.line for problem in report.examples] == [4, 5, 6, 7, 8, 9]
+    assert [one.row_count for one in report.rest(report.examples)] == [7]
+    assert report.rest(report.problems) == []
+    async with desk.ledger.database.transaction() as tx:
+        kept = await imports.find(tx, report.import_id)
+    assert kept is not None
+    assert report_of(kept).reasons == report.reasons
+
+
+async def test_a_count_of_too_early_an_instant_is_refused_in_words_of_the_file(desk: Desk) -> None:
+    async with desk.ledger.database.transaction() as tx:
+        await catalog.add_skus(tx, dict.fromkeys(map(Sku, ("NEW-1", "NEW-2")), ""))
+    file = "sku,location,on_hand,counted on\n" + "".join(f"NEW-{one},BER,1,2026-01-01T09:00:00Z\n" for one in (1, 2))
+    report = await desk.bring(file, names={"taken_at": "counted on"}, atomic=Atomic.ROW)
+    [reason] = report.reasons
+    assert (reason.column, reason.row_count) == ("counted on", 2)
+    assert "--taken-at now" in reason.reason
+    assert "as_of" not in reason.reason
+    seen = await desk.bring(file, names={"taken_at": "counted on"}, atomic=Atomic.ROW, is_preview=True)
+    assert [one.effect.partition(":")[0] for one in seen.effects] == ["refused", "refused"]
+    mended = await desk.bring("sku,location,on_hand,taken_at\nNEW-1,BER,1,\nNEW-2,BER,1,\n", **NOW)
+    assert (mended.state, mended.applied_count) == (State.APPLIED, 2), "the way out is one"
+
+
+# Broken off ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_file_whose_process_died_is_told_from_one_that_is_under_way(desk: Desk) -> None:
+    skus = await full_shelf(desk, 8)
+
+    class Died(BaseException):
+        """The power went."""
+
+    def die(stage: str, row_count: int, _import_id: str) -> None:
+        if stage == "applied" and row_count >= 4:
+            raise Died
+
+    with pytest.raises(Died):
+        await desk.bring(many(8), **NOW, tell=die, atomic=Atomic.ROW, chunk=2)
+
+    async def state() -> State:
+        async with desk.ledger.database.transaction() as tx:
+            [row] = await imports.listed(tx, limit=9)
+        return report_of(row).state
+
+    assert await state() is State.UNDER_WAY
+    await desk.ledger.rows("update imports set heard_at = db_now() - interval '3 minutes' returning 1")
+    assert await state() is State.BROKEN_OFF
+    report = await desk.bring(many(8), **NOW, atomic=Atomic.ROW)
+    assert (report.applied_count + report.replayed_count, report.replayed_count >= 4) == (8, True)
+    assert await state() is State.APPLIED
+    assert [(await desk.ledger.figures(sku)).get("available", 0) for sku in skus] == list(range(8))
+
+
 # A large file ---------------------------------------------------------------------------------------------------------
 
 
@@ -332,7 +398,7 @@ async def test_a_damaged_large_file_is_refused_whole(desk: Desk) -> None:
 async def test_a_process_that_is_killed_in_the_middle_of_a_large_file_loses_nothing(desk: Desk) -> None:
     skus = await full_shelf(desk, 60)
 
-    def kill_one(stage: str, row_count: int) -> None:
+    def kill_one(stage: str, row_count: int, _import_id: str) -> None:
         if stage == "applied" and row_count >= 4:
             os.kill(helpers()[0], signal.SIGKILL)
 

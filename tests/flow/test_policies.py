@@ -13,6 +13,7 @@ import pytest
 from domain.shop import BERLIN, CAP, DUO, HAMBURG, MUG, SHOP, demand, key, lock
 from flow.shelf_world import CLOCK, Ledger, open_ledger
 from flow.trade import Trade
+from oneshelf.domain.allocation import AllocationPlan, part_from
 from oneshelf.domain.availability import Derivation, recompute
 from oneshelf.domain.command import Receive
 from oneshelf.domain.identity import Channel, ChannelSku, Sku
@@ -207,6 +208,28 @@ async def test_a_preview_tells_what_would_be_shown_and_saves_nothing(dsn: str) -
         await say(ledger, Scope(channel=MARKET), percent=50, cap_units=15)
         after = await shown(ledger)
         assert {name: after[name] for name in told} == {name: would for name, (_, would) in told.items()}
+
+
+async def test_a_preview_keeps_back_the_measured_buffer_as_planning_does(dsn: str) -> None:
+    async with open_ledger(dsn, {"MUG": 20, "CAP": 5}) as ledger:
+        await link(ledger, *LISTINGS)
+        await ledger.rows(
+            "insert into sku_demand (sku, channel, rate_per_s, variance_factor, buffer_units, inputs) "
+            "values ('MUG', 'market', 0.1, 1, 7, '{}') returning 1"
+        )
+        before = await shown(ledger)
+        wished = await look_ahead(ledger.database, Scope(channel=MARKET), {"computed_buffer": True})
+        told = {one.channel_sku: (one.now_units, one.would_units) for one in wished.effects}
+        assert told["mug!"] == (before["mug!"], 13)
+        await say(ledger, Scope(channel=MARKET), computed_buffer=True)
+        after = await shown(ledger)
+        assert {name: after[name] for name in told} == {name: would for name, (_, would) in told.items()}
+        now_there = await look_ahead(ledger.database, Scope(channel=MARKET), {"cap_units": 15})
+        assert {one.channel_sku: one.now_units for one in now_there.effects} == {name: after[name] for name in told}
+        plan_of = AllocationPlan(scope=Scope(), parts=(part_from("market=50%"),))
+        shared = await preview.preview_plan(ledger.database, Scope(), plan_of)
+        assert isinstance(shared, preview.PlanPreview)
+        assert {one.channel_sku: one.now_units for one in shared.effects} == after
 
 
 async def test_a_preview_of_an_allocation_tells_whom_it_takes_the_units_from(dsn: str) -> None:

@@ -19,6 +19,7 @@ from oneshelf.domain.identity import Channel
 from oneshelf.storage import catalog
 from web.access import House, open_house
 from web.paper import Shop, open_shop
+from web.test_deploy import with_a_till
 from web.test_login import OWN, a_person, log_in
 from web.test_truth_api import available, decide, delta, on_hand, state
 
@@ -148,7 +149,7 @@ async def test_from_none_to_a_hub_and_on_to_ims_narrower_rules_stay_and_nobody_g
     ("wish", "status", "words"),
     [
         ({"architecture": "hub", "leader": "nowhere"}, 422, "GET /v1/channels"),
-        ({"architecture": "hub", "leader": "erp"}, 422, "a hub's leader is a channel; 'erp' is none"),
+        ({"architecture": "hub", "leader": "erp"}, 422, "a channel that shows figures; 'erp' is none"),
         ({"architecture": "middleware", "ranks": ["sap"]}, 404, "oneshelf source add sap"),
         ({"architecture": "middleware", "ranks": ["erp|sap"]}, 404, "no channel or source 'sap'"),
         ({"architecture": "middleware", "ranks": ["erp | "]}, 422, "'erp|' has a gap"),
@@ -171,6 +172,40 @@ async def test_what_is_wrong_is_said_with_the_way_out_and_nothing_changes(
         assert answer.headers["content-type"] == "application/problem+json"
         assert words in answer.json()["detail"]
     assert (await told(shop), await modes(shop), await all_that_was_said(shop)) == before
+
+
+async def test_the_reason_of_a_switch_that_changes_no_rule_is_kept_with_the_others(shop: Shop) -> None:
+    before = await all_that_was_said(shop)
+    await apply(shop, {"architecture": "none"}, reason="the peak is over")
+    assert set((await modes(shop)).values()) == {"watch"}
+    newest, *others = await all_that_was_said(shop)
+    assert others == before
+    assert newest["reason"] == "architecture none, market, paper to watch: the peak is over"
+    assert (newest["before"], newest["after"]) == ({}, {})
+    await apply(shop, {"architecture": "none"}, reason="once more")
+    assert (await all_that_was_said(shop))[0] == newest
+    assert "the peak is over" in (await shop.client.get(PAGE)).text
+
+
+async def test_a_till_is_asked_for_no_figure_in_any_shape(shop: Shop) -> None:
+    """It is never live, and that keeps no shape from being whole; nor can it lead."""
+    await with_a_till(shop)
+    for wish in ({"architecture": "ims"}, {"architecture": "hub", "leader": "paper"}, {"architecture": "none"}):
+        assert not [one for one in (await foresee(shop, wish))["changes"] if one["what"] == "channel till"], wish
+    assert "2 of 2 live" in (await shop.client.get(PAGE)).text
+    before = await all_that_was_said(shop)
+    leads = await shop.client.put("/v1/architecture", json={"architecture": "hub", "leader": "till"})
+    assert (leads.status_code, "a channel that shows figures; 'till' is none" in leads.json()["detail"]) == (422, True)
+    ranked = {"architecture": "middleware", "ranks": ["erp|till"]}
+    for method, path, body in (
+        ("PUT", "/v1/architecture", ranked),
+        ("POST", "/v1/architecture/preview", ranked),
+        ("PUT", "/v1/truth-rules", {"strategy": "leader", "leader": "till"}),
+        ("POST", "/v1/truth-rules/preview", {"strategy": "ranks", "ranks": ["till"]}),
+    ):
+        refused = await shop.client.request(method, path, json=body)
+        assert (refused.status_code, "till tells what it sold" in refused.json()["detail"]) == (422, True), path
+    assert await all_that_was_said(shop) == before
 
 
 async def test_the_command_says_the_same_as_the_api(shop: Shop, dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from random import Random
 from typing import Any
 
 import httpx2
@@ -32,7 +33,7 @@ from oneshelf.sdk.message import ChannelConfig
 from oneshelf.sdk.simulator import CatalogueItem
 from oneshelf.storage import catalog, rights
 from oneshelf.web import checkout
-from web.paper import Shop, open_shop
+from web.paper import BERLIN, Shop, open_shop
 
 pytestmark = pytest.mark.pg
 
@@ -194,6 +195,91 @@ async def test_it_is_what_planning_would_show_by_pack_buffer_bundle_and_suspense
     run("update listings set suspense_units = 2 where channel = 'paper' and channel_sku = 'MUG'")
     assert await stall.left() == await stall.shows() == 2
     assert await stall.left("DUO") == 1
+
+
+async def test_what_the_others_of_one_call_take_is_gone_in_packs_bundles_and_by_either_name(stall: Stall) -> None:
+    await stall.shop.name_skus("CAP", "DUO", "TRIO")
+    await stall.shop.command("caps", type="receive", sku="CAP", units=9)
+    for bundle, parts in (("DUO", {"MUG": 2, "CAP": 1}), ("TRIO", {"MUG": 1, "CAP": 2})):
+        body = {"components": [{"sku": sku, "units": units} for sku, units in parts.items()]}
+        assert (await stall.shop.client.put(f"/v1/bundles/{bundle}", json=body)).is_success
+        stall.list(bundle, bundle)
+    stall.list("v1|6|0", "MUG", pack_units=2, merchant_sku="SIX")
+
+    async def answers(**wanted: int) -> list[tuple[bool, int]]:
+        body = [question(units, {"PACK": "v1|6|0"}.get(name, name)) for name, units in wanted.items()]
+        told = (await stall.post(body)).json()
+        return [(one["isAvailable"], one["totalAvailableQuantity"]) for one in told]
+
+    # Five mugs and nine caps.
+    assert await answers(MUG=3, DUO=1) == [(True, 5), (True, 2)]
+    assert await answers(MUG=4, DUO=1) == [(False, 5), (False, 2)]
+    assert await answers(DUO=2, TRIO=1) == [(True, 2), (True, 4)]
+    assert await answers(DUO=2, TRIO=2) == [(False, 2), (False, 4)]
+    assert await answers(MUG=1, SIX=2) == [(True, 5), (True, 2)]
+    assert await answers(MUG=2, SIX=2, CAP=1) == [(False, 5), (False, 2), (False, 0)]
+    assert await answers(SIX=1, PACK=1) == [(True, 2), (True, 2)]
+    assert await answers(SIX=1, PACK=2) == [(False, 2), (False, 2)]
+    # One that does not touch the mugs is not turned away with them.
+    stall.list("CAP", "CAP")
+    assert await answers(MUG=9, CAP=9) == [(False, 5), (True, 9)]
+    # Nor does what nobody can buy here take any.
+    assert await answers(MUG=5, NOWHERE=1) == [(True, 5), (False, 0)]
+    backorder = {"sku": "MUG", "location": BERLIN, "cap_units": 3, "kind": "preorder"}
+    assert (await stall.shop.client.put("/v1/backorders", json=backorder)).is_success
+    assert await answers(MUG=6, DUO=1) == [(True, 8), (True, 4)]
+    assert await answers(MUG=7, DUO=1) == [(False, 8), (False, 4)]
+
+
+async def test_a_call_is_a_yes_in_all_its_lines_where_one_reservation_of_them_would_be_granted(stall: Stall) -> None:
+    """Held against the ledger, which decides by rules of its own."""
+    seed = Random().randrange(2**32)
+    print(f"seed {seed}")  # noqa: T201
+    draw, client = Random(seed), stall.shop.client
+    await stall.shop.name_skus("CAP", "DUO", "TRIO")
+    await stall.shop.command("more", type="receive", sku="MUG", units=7)
+    await stall.shop.command("caps", type="receive", sku="CAP", units=9)
+    for bundle, parts in (("DUO", {"MUG": 2, "CAP": 1}), ("TRIO", {"MUG": 1, "CAP": 2})):
+        body = {"components": [{"sku": sku, "units": units} for sku, units in parts.items()]}
+        assert (await client.put(f"/v1/bundles/{bundle}", json=body)).is_success
+        stall.list(bundle, bundle)
+    stall.list("CAP", "CAP")
+    stall.list("SIX", "MUG", pack_units=2)
+    seen = set()
+    for number in range(60):
+        wanted = {name: draw.randint(1, 4) for name in ("MUG", "CAP", "DUO", "TRIO", "SIX") if draw.random() < 0.6}
+        if not wanted:
+            continue
+        told = (await stall.post([question(units, name) for name, units in wanted.items()])).json()
+        lines = [
+            {"sku": "MUG" if name == "SIX" else name, "location": BERLIN, "units": units * (2 if name == "SIX" else 1)}
+            for name, units in wanted.items()
+        ]
+        held = await client.post(
+            "/v1/reservations",
+            json={"kind": "hold", "ttl_s": 600, "lines": lines},
+            headers={"idempotency-key": f"{seed}-{number}"},
+        )
+        assert held.status_code in {200, 201, 409}, held.text
+        is_yes = all(one["isAvailable"] for one in told)
+        assert is_yes is held.is_success, (wanted, told, held.json())
+        seen.add(is_yes)
+        if held.is_success:
+            release = f"/v1/reservations/{held.json()['figures']['reservation_id']}/release"
+            freed = await client.post(release, json={}, headers={"idempotency-key": f"{seed}-{number}-free"})
+            assert freed.is_success, freed.text
+    assert seen == {True, False}
+
+
+async def test_what_the_others_of_one_call_take_is_gone_from_a_pool_too(stall: Stall) -> None:
+    shares = {"sku": "MUG", "pools": [{"channel": EBAY, "units": 4}]}
+    put = await stall.shop.client.put("/v1/policies/allocations", json=shares)
+    assert put.is_success, put.text
+    await plan.plan(stall.shop.database)
+    stall.list("SIX", "MUG", pack_units=2)
+    for units, is_enough in ((2, True), (3, False)):
+        told = (await stall.post([question(units), question(1, "SIX")])).json()
+        assert [one["isAvailable"] for one in told] == [is_enough, is_enough], units
 
 
 async def test_of_several_listings_with_one_sku_the_one_with_the_fewest_counts(stall: Stall) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import promql_parser
+import psycopg
 import pytest
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
@@ -25,10 +26,12 @@ from oneshelf.flow import audit, follow, tell
 from oneshelf.flow.measure import measure
 from oneshelf.flow.outgoing import Outgoing
 from oneshelf.storage import catalog
+from oneshelf.web import checkout
 from oneshelf.web.engine import StepFigures
 from oneshelf.workers.runner import Step, run_for_ever
 from oneshelf.workers.supervisor import Supervisor
 from web.paper import BERLIN, Shop, open_shop
+from web.test_checkout import EBAY, Stall, question
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -114,7 +117,7 @@ async def steps_at_work(shop: Shop, out: Outgoing) -> AsyncIterator[None]:
 
 
 @pytest.fixture
-async def scraped(dsn: str) -> Mapping[str, Labels]:
+async def scraped(dsn: str, monkeypatch: pytest.MonkeyPatch) -> Mapping[str, Labels]:
     """The metrics of an engine at work, of which everything that may have a figure has one."""
     async with open_shop(dsn) as shop, listening() as receiver, outgoing() as out:
         await shop.name_skus("MUG")
@@ -132,6 +135,7 @@ async def scraped(dsn: str) -> Mapping[str, Labels]:
         await tell.tell(shop.database, shop.clock.new_id)
         await with_a_till(shop)
         await shop.client.post("/webhooks/left", content=b"{}")
+        await with_questions_at_the_checkout(shop, dsn, monkeypatch)
         async with steps_at_work(shop, out):
             await shop.command("more", type="receive", sku="MUG", units=1)
             text = (await shop.client.get("/metrics")).text
@@ -151,6 +155,21 @@ async def with_a_till(shop: Shop) -> None:
         )
         await catalog.add_channel(tx, new)
         await tx.execute("insert into devices (channel, device) values ('till', 'till-1')")
+
+
+async def with_questions_at_the_checkout(shop: Shop, dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """eBay asks, and is answered, answered too late, not understood, and not believed."""
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        stall = Stall(shop, connection)
+        stall.open()
+        monkeypatch.setattr(checkout, "ANSWER_S_MAX", 60.0)
+        statuses = [(await stall.post(body)).status_code for body in (question(1), b"{")]
+        statuses.append((await stall.post(question(1), authorization="Basic x")).status_code)
+        monkeypatch.setattr(checkout, "ANSWER_S_MAX", 0.0)
+        statuses.append((await stall.post(question(1))).status_code)
+    assert statuses == [200, 400, 401, 503]
+    # No step asks the real one.
+    del shop.channels[EBAY]
 
 
 @pytest.mark.pg
@@ -222,6 +241,7 @@ def test_what_may_cost_money_has_a_rule() -> None:
         *("units_short", "exposure_guarded_units", "zeros_failing", "audit_violations", "channel_held_seconds"),
         *("poll_late", "channel_blind", "inbox_oldest_seconds", "facts_oldest_seconds", "step_failures"),
         *("drifts_oldest_seconds", "parked_deliveries", "parked_orders", "blind_window_seconds", "database_bytes"),
+        "checkout_refused_total",
     ):
         assert f"oneshelf_{metric}" in asked
 

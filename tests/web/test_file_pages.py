@@ -67,6 +67,36 @@ async def test_a_file_with_a_wrong_row_is_refused_whole_or_its_good_rows_are_app
     assert await units(shop) == 7
 
 
+async def test_refusals_of_one_kind_are_counted_on_the_page_and_over_http(shop: Shop) -> None:
+    unknown = "sku,location,received\n" + "".join(f"NEW-{number},BERLIN,1\n" for number in range(30))
+    for act, atomic in (("preview", "row"), ("apply", "file")):
+        text = unescape((await send(shop, act, unknown, atomic=atomic)).text)
+        assert text.count("<code>NEW-") == 5
+        assert re.search(r'data-rest="25">25 more: sku: No such SKU', text)
+    mixed = unknown + "MUG,BERLIN,7\n"
+    kept = await shop.client.get((await send(shop, "apply", mixed, atomic="row")).headers["location"])
+    assert 'data-rest="25"' in kept.text
+    refused = await shop.client.post("/v1/imports?kind=receipts&taken_at=now", content=unknown)
+    assert [(one["column"], one["row_count"], one["line"]) for one in refused.json()["reasons"]] == [("sku", 30, 2)]
+    assert len(refused.json()["problems"]) == 30
+
+
+async def test_a_file_that_was_broken_off_is_not_under_way_for_ever(shop: Shop) -> None:
+    async with shop.database.transaction() as tx:
+        named = {"import_id": "a" * 32, "kind": "counts", "source": "", "file_name": "night.csv"}
+        await imports.begin(tx, **named, row_count=9)
+        await imports.note(tx, "a" * 32, applied_count=4)
+    assert "under way" in (await shop.client.get("/files")).text
+    async with shop.database.transaction() as tx:
+        await tx.execute("update imports set heard_at = db_now() - interval '3 minutes'")
+    assert "broken off" in (await shop.client.get("/files")).text
+    page = (await shop.client.get(f"/files/{'a' * 32}")).text
+    assert "of 9 rows 4 or more are applied" in page
+    assert "Bring in the same file again" in page
+    assert "Take the whole file back" in page
+    assert (await shop.client.get(f"/v1/imports/{'a' * 32}")).json()["state"] == "broken_off"
+
+
 async def test_the_same_file_twice_moves_units_once_and_is_taken_back_once(shop: Shop) -> None:
     first = await send(shop, "apply", GOOD)
     again = await send(shop, "apply", GOOD)

@@ -11,7 +11,7 @@ import pytest
 
 from oneshelf.clock import SystemClock
 from oneshelf.domain.access import Role
-from oneshelf.storage import users
+from oneshelf.storage import sessions, users
 from web.access import House, open_house
 
 pytestmark = pytest.mark.pg
@@ -182,6 +182,22 @@ async def test_a_page_that_refreshes_itself_keeps_nobody_logged_in(house: House)
     assert await idle_min() > 28
     assert (await house.client.get("/v1/skus")).status_code == 200
     assert await idle_min() < 28
+
+
+async def test_of_two_who_log_in_at_once_nobody_waits_for_the_old_sessions_that_the_other_ends(house: House) -> None:
+    await a_person(house)
+    for _ in range(3):
+        await log_in(house)
+        house.client.cookies.clear()
+    await house.run(b"update sessions set began_at = db_now() - interval '13 hours'")
+    async with house.database.transaction() as tx:
+        [(user_id,)] = await (await tx.execute("select user_id from users")).fetchall()
+        await sessions.begin(tx, user_id, instead_of="")
+        async with house.database.transaction() as other:
+            await other.execute("set local lock_timeout = '2s'")
+            await sessions.begin(other, user_id, instead_of="")
+    async with house.database.transaction() as tx:
+        assert len(await (await tx.execute("select from sessions")).fetchall()) == 2
 
 
 async def test_another_role_a_reset_and_a_disabled_person_end_all_sessions(house: House) -> None:

@@ -190,6 +190,14 @@ async def test_a_wrong_state_is_refused_and_ends_nothing(desk: Desk, state: str)
     assert (await desk.house.client.get(back)).status_code == 303
 
 
+async def test_of_two_tabs_the_one_that_began_last_is_let_in(desk: Desk) -> None:
+    await named(desk)
+    first, second = [await desk.there(await desk.leave(page)) for page in ("/skus", "/orders")]
+    answer = await desk.house.client.get(first)
+    assert (answer.status_code, "another one was begun here since" in answer.text) == (400, True)
+    assert (await desk.house.client.get(second)).headers["location"] == "/orders"
+
+
 async def test_one_who_comes_back_twice_is_let_in_once(desk: Desk) -> None:
     await named(desk)
     back = await desk.there(await desk.leave())
@@ -362,7 +370,8 @@ async def test_an_admin_links_and_unlinks_an_account_on_the_page(desk: Desk) -> 
     assert (await post(house, "/settings/people/nobody", act="link", subject=subject)).status_code == 404
     linked = await post(house, "/settings/people/anna", act="link", subject=subject)
     assert "whoever has it logs in as anna" in linked.text.replace("&#39;", "'")
-    assert (await post(house, "/settings/people/anna", act="link", subject="another")).status_code == 404
+    second = await post(house, "/settings/people/anna", act="link", subject="another")
+    assert (second.status_code, "has another account there" in second.text) == (404, True)
     page = (await house.client.get("/settings/people")).text
     assert "by the account elsewhere" in page
     admin, house.client.cookies = dict(house.client.cookies), httpx2.Cookies()
@@ -374,3 +383,24 @@ async def test_an_admin_links_and_unlinks_an_account_on_the_page(desk: Desk) -> 
     house.later()
     assert not await is_in(house)
     assert (await desk.log_in()).status_code == 403
+
+
+async def test_who_is_unlinked_and_named_by_an_address_is_linked_again_until_disabled_and_the_admin_is_told(
+    desk: Desk,
+) -> None:
+    house = desk.house
+    await a_person(house, "root")
+    await named(desk)
+    assert (await desk.log_in()).status_code == 303
+    house.client.cookies.clear()
+    await log_in(house, "root")
+    told = unescape((await post(house, f"/settings/people/{ADDRESS}", act="unlink")).text)
+    assert f"To keep {ADDRESS} out: oneshelf user disable {ADDRESS}" in told
+    admin, house.client.cookies = dict(house.client.cookies), httpx2.Cookies()
+    assert (await desk.log_in()).status_code == 303
+    house.client.cookies = httpx2.Cookies(admin)
+    await post(house, f"/settings/people/{ADDRESS}", act="unlink")
+    await post(house, f"/settings/people/{ADDRESS}", act="disable")
+    house.client.cookies.clear()
+    assert (await desk.log_in()).status_code == 403
+    assert await desk.count("identities") == 0

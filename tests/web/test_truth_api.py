@@ -97,6 +97,10 @@ async def test_a_rule_is_previewed_then_decides_anew_and_is_told_with_its_histor
     assert [one["leader"] for one in then.json()["rules"]] == ["erp"]
     missing = await shop.client.put("/v1/truth-rules", json={"strategy": "leader", "leader": "sap"})
     assert (missing.status_code, "oneshelf source add sap" in missing.json()["detail"]) == (404, True)
+    for ranks in (["erp|"], ["|"], ["erp", " | shop"]):
+        gap = await shop.client.put("/v1/truth-rules", json={"strategy": "ranks", "ranks": ranks})
+        assert (gap.status_code, "has a gap" in gap.json()["detail"]) == (422, True), ranks
+    assert (await shop.client.get("/v1/truth-rules")).json()["rules"] == []
 
 
 async def test_a_conflict_is_shown_and_overruled_once_either_way(shop: Shop) -> None:

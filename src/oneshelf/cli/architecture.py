@@ -74,7 +74,7 @@ def apply(
     name: Name,
     leader: Leader = "",
     rank: Ranks = None,
-    reason: Annotated[str, typer.Option("--reason", help="Why; it is kept with the change of the rule.")] = "",
+    reason: Annotated[str, typer.Option("--reason", help="Why; oneshelf truth history has it.")] = "",
     as_json: Json = False,
 ) -> None:
     """Give the shop this shape. No channel goes live by it, and nothing that was adopted is taken back."""

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 EXIT_REFUSED = 1
 EXIT_WRONG = 2
+# As a shell tells of one that was ended by ctrl-C.
+EXIT_INTERRUPTED = 130
 
 Result = TypeVar("Result")
 Choice = TypeVar("Choice", bound="StrEnum")

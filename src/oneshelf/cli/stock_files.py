@@ -8,11 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oneshelf.cli.common import EXIT_REFUSED, choice_in, on_database, pairs_in, show_json, show_rows, typed
+from oneshelf.cli.common import (
+    EXIT_INTERRUPTED,
+    EXIT_REFUSED,
+    choice_in,
+    on_database,
+    pairs_in,
+    show_json,
+    show_rows,
+    typed,
+)
 from oneshelf.cli.posting import Json
 
 if TYPE_CHECKING:
-    from oneshelf.files.importing import Tell, Wish
+    from oneshelf.files.importing import Wish
     from oneshelf.files.kind import Told
     from oneshelf.files.report import Report
     from oneshelf.storage.database import Database
@@ -143,29 +152,50 @@ def _brought_in(path: Path, wish: Wish, *, silent: bool) -> Report:
         origin = path.open("rb")
     except OSError as failure:
         raise ConfigurationError(f"{path}: {failure.strerror}") from None
+    progress = _Progress(silent=silent)
     with origin:
 
         async def bring(database: Database) -> Report:
-            return await bring_in(database, SystemClock().new_id, origin, wish, _quiet if silent else _progress())
+            return await bring_in(database, SystemClock().new_id, origin, wish, progress)
 
-        return on_database(bring)
+        try:
+            return on_database(bring)
+        except KeyboardInterrupt:
+            progress.say_where_it_ended(wish)
+            raise typer.Exit(EXIT_INTERRUPTED) from None
 
 
-def _quiet(stage: str, row_count: int) -> None:
-    """Who reads JSON is told once."""
+class _Progress:
+    """Says on standard error how far it is; on a terminal in one line. Who reads JSON is told once."""
 
+    def __init__(self, *, silent: bool) -> None:
+        self._silent = silent
+        self._on_terminal = sys.stderr.isatty()
+        self._told: dict[str, int] = {}
+        self._applied_count, self._import_id = 0, ""
 
-def _progress() -> Tell:
-    """Says on standard error how far it is; on a terminal in one line."""
-    told = {"": 0}
-    on_terminal = sys.stderr.isatty()
+    def __call__(self, stage: str, row_count: int, import_id: str) -> None:
+        if stage == "applied":
+            self._applied_count, self._import_id = row_count, import_id
+        if row_count - self._told.get(stage, 0) >= _TOLD_EVERY and not self._silent:
+            self._told[stage] = row_count
+            end = "\r" if self._on_terminal else ""
+            typer.echo(f"{row_count} rows {stage}{end}", err=True, nl=not self._on_terminal)
 
-    def tell(stage: str, row_count: int) -> None:
-        if row_count - told.get(stage, 0) >= _TOLD_EVERY:
-            told[stage] = row_count
-            typer.echo(f"{row_count} rows {stage}" + ("\r" if on_terminal else ""), err=True, nl=not on_terminal)
+    def say_where_it_ended(self, wish: Wish) -> None:
+        """For whoever has ended it in the middle."""
+        from oneshelf.files.report import undo_command
 
-    return tell
+        if not self._applied_count:
+            return typer.echo("\nbroken off: no row is applied, as far as is known", err=True)
+        typer.echo(
+            f"\nbroken off: {self._applied_count} rows or some more are applied. The same command again does the "
+            "rest, and nothing twice",
+            err=True,
+        )
+        if undo := undo_command(self._import_id, wish.kind.name):
+            typer.echo(f"take it back: {undo}", err=True)
+        return None
 
 
 def _show(report: Report, *, as_json: bool) -> None:
@@ -176,11 +206,13 @@ def _show(report: Report, *, as_json: bool) -> None:
         return
     if report.effects:
         show_rows(report.effects, _EFFECTS, as_json=False, empty="")
-    if report.problems:
-        show_rows(report.problems, _PROBLEMS, as_json=False, empty="")
-    listed = max(len(report.effects), len(report.problems))
-    if max(report.problem_count, report.row_count if report.effects else 0) > listed:
-        typer.echo(f"of {report.row_count} rows the first {listed} are listed")
+        if report.row_count - report.problem_count > len(report.effects):
+            typer.echo(f"of {report.row_count} rows the first {len(report.effects)} are listed")
+    if examples := report.examples:
+        show_rows(examples, _PROBLEMS, as_json=False, empty="")
+    for rest in report.rest(examples):
+        where = f" ({rest.column})" if rest.column else ""
+        typer.echo(f"and {rest.row_count} more rows{where}: {rest.reason}")
     typer.echo(in_words(report), err=report.state is State.REFUSED)
     if report.state is State.PREVIEWED and report.refusal:
         typer.echo(f"as it is, it would be refused: {report.refusal}")

@@ -204,7 +204,7 @@ def show(
             return held, await pools.carvings(tx, name, limit=PAGE)
 
     found, carvings = on_database(read)
-    held = _known(found)
+    held = _known(found, is_one=True)
     if as_json:
         show_json(sku_pools_out(name, held, carvings).model_dump(mode="json"))
         return
@@ -227,7 +227,7 @@ def refill(sku: Sku_, as_json: Json = False) -> None:
     async def ask(database: Database) -> int | UnknownSku:
         return await refill_pools(database, name)
 
-    count = _known(on_database(ask))
+    count = _known(on_database(ask), is_one=True)
     if as_json:
         show_json({"sku": name, "location_count": count})
     elif count:
@@ -314,13 +314,17 @@ def _last(rows: Sequence[PlanRow]) -> tuple[str, str, str] | None:
     return key_of(rows[-1].plan.scope) if rows else None
 
 
-def _known(outcome: Answer | UnknownSku | UnknownChannel) -> Answer:
-    """The answer, unless it is a refusal: then that in words, and 1 as the exit code."""
+def _known(outcome: Answer | UnknownSku | UnknownChannel, *, is_one: bool = False) -> Answer:
+    """The answer, unless it is a refusal: then that in words, and 1 as the exit code. `is_one`: a pattern is no SKU."""
     from oneshelf.domain.outcome import UnknownSku, in_words
     from oneshelf.domain.policy import UnknownChannel
 
     if isinstance(outcome, UnknownSku):
-        typer.echo(in_words(outcome), err=True)
+        if is_one and set(outcome.sku) & set("*?["):
+            words = f"no SKU is called {outcome.sku!r}, and this takes one SKU, no pattern: again for each"
+            typer.echo(f"{words}. oneshelf listing list shows SKUs", err=True)
+        else:
+            typer.echo(in_words(outcome), err=True)
         raise typer.Exit(EXIT_REFUSED)
     if isinstance(outcome, UnknownChannel):
         typer.echo(f"no channel {outcome.channel!r}; oneshelf channel list", err=True)

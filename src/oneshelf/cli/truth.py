@@ -223,12 +223,13 @@ def _scope(sku: str, group: str, pattern: str, figure: str, location: str) -> Sc
 def _rule(
     scope: Scope, strategy: str, leader: str, ranks: list[str] | None, tolerance: str, *, is_latest: bool
 ) -> TruthRule:
+    from oneshelf.domain.architecture import peers
     from oneshelf.domain.truth import rule_from
 
     stated = {
         "strategy": strategy,
         "leader": leader,
-        "ranks": ranks or [],
+        "ranks": peers(ranks or ()),
         "tolerance_units": units_in(tolerance, what="--tolerance"),
         "conservative": not is_latest,
     }

@@ -143,9 +143,13 @@ def link(
 
 @app.command()
 def unlink(name: Name, as_json: Json = False) -> None:
-    """Let a person in by no account elsewhere any more, and log them out everywhere. A password stays good."""
+    """Let a person in by no account elsewhere any more, and log them out everywhere. A password stays good.
+
+    A person whose name is an address is found again by an account that has it verified: to keep them out, disable them.
+    """
     from oneshelf.storage import identities, users
     from oneshelf.storage.database import Database
+    from oneshelf.web.passwords import unlinked_words
 
     chosen = _named(name)
 
@@ -158,7 +162,7 @@ def unlink(name: Name, as_json: Json = False) -> None:
     if as_json:
         show_json({"name": chosen, "was_linked": was_linked})
     else:
-        typer.echo(f"no account elsewhere lets {chosen} in" + ("" if was_linked else ", as before"))
+        typer.echo(("" if was_linked else "as before: ") + unlinked_words(chosen))
 
 
 @app.command()

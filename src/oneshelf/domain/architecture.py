@@ -77,7 +77,8 @@ def changes(wish: Wish, rules: Sequence[TruthRule], modes: Mapping[Channel, str]
     """What has to change so that the shop has this shape. Raises MalformedError for a hub that is no channel."""
     if wish.leader and wish.leader not in modes:
         raise MalformedError(
-            f"a hub's leader is a channel; {wish.leader!r} is none. Way out: oneshelf channel list, or GET /v1/channels"
+            f"a hub's leader is a channel that shows figures; {wish.leader!r} is none. Way out: oneshelf channel list, "
+            "or GET /v1/channels"
         )
     held = next((rule for rule in rules if rule.scope == Scope()), None)
     found = []

@@ -31,7 +31,7 @@ from oneshelf.files.table import Reading
 from oneshelf.flow.post import Keep
 from oneshelf.storage import deeds, imports
 from oneshelf.storage.database import Database, Transaction
-from oneshelf.storage.imports import ImportRow, Problem
+from oneshelf.storage.imports import ImportRow, Problem, Reason
 
 CHUNK = 500
 # All of them are locked until the last one is decided: with more of them, sales would wait for too long.
@@ -74,17 +74,18 @@ class Wish:
         return hashlib.sha256(digest + msgspec.json.encode(said)).hexdigest()[:32]
 
 
-Tell = Callable[[str, int], None]
+# Stage, how many rows are through it, and the id of the file.
+Tell = Callable[[str, int, str], None]
 
 
-def silent(stage: str, row_count: int) -> None:
+def silent(stage: str, row_count: int, import_id: str) -> None:
     """Nobody is told how far it is."""
 
 
 async def bring_in(
     database: Database, new_id: Callable[[], UUID], origin: BinaryIO, wish: Wish, tell: Tell = silent
 ) -> Report:
-    """What became of the file. `tell`: is told the stage and how many rows are through it.
+    """What became of the file. `tell`: is told how far it is.
 
     Raises MalformedError where no use can be made of what was said about the file; a file that is wrong is a report.
     """
@@ -188,11 +189,13 @@ class _Import:
 
     async def _follow(self, stage: str, stream: AsyncIterator[Step]) -> None:
         async for step in stream:
-            through_before = self.sum.through_count
+            told_before = self.sum.through_count + self.sum.problem_count
             self.sum.add(step)
-            self.tell(stage, self.sum.row_count if stage == "checked" else self.sum.through_count)
-            is_due = self.sum.through_count // _NOTED_EVERY > through_before // _NOTED_EVERY
-            if is_due and not self.wish.is_preview:
+            through = self.sum.row_count if stage == "checked" else self.sum.through_count
+            self.tell(stage, through, self.wish.told.import_id)
+            # Refused rows are told of too: whoever refuses a million of them is at work.
+            told = self.sum.through_count + self.sum.problem_count
+            if stage == "applied" and told // _NOTED_EVERY > told_before // _NOTED_EVERY:
                 async with self.database.transaction() as tx:
                     await imports.note(tx, self.wish.told.import_id, applied_count=self.sum.through_count)
 
@@ -252,9 +255,14 @@ class _Import:
         if self.sum.problem_count:
             refusal = f"{self.sum.problem_count} of {self.sum.row_count} rows are refused by the ledger"
             return self._report(State.REFUSED, refusal=refusal, applied_count=0)
+        self.tell("applied", self.sum.through_count, self.wish.told.import_id)
         async with self.database.transaction() as tx:
             await self._begin(tx)
         return await self._end()
+
+    @property
+    def _reasons(self) -> list[Reason]:
+        return sorted(self.sum.reasons.values(), key=lambda one: (-one.row_count, one.line))
 
     @property
     def _listed(self) -> list[Problem]:
@@ -279,6 +287,7 @@ class _Import:
                 applied_count=self.sum.through_count,
                 problem_count=self.sum.problem_count,
                 problems=self._listed,
+                reasons=self._reasons,
             )
         return self._report(
             State.APPLIED,
@@ -292,6 +301,7 @@ class _Import:
             "problem_count": self.sum.problem_count,
             "zeroed_count": self.sum.zeroed_count,
             "problems": self._listed,
+            "reasons": self._reasons,
             "effects": sorted(self.sum.effects, key=lambda effect: effect.line)[:SHOWN_MAX],
             **more,
         }

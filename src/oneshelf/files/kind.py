@@ -16,6 +16,8 @@ from oneshelf.flow.post import Keep
 from oneshelf.storage.database import Database
 
 SCOPE = "import"
+# The same for all of them: what is equal is counted.
+NO_SUCH_SKU = "no such SKU; name it first: oneshelf stock add-sku, or a file of SKUs"
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}", re.ASCII)
 _GROUPED = re.compile(r"[+-]?[0-9]{1,3}([ .,'\u00a0\u202f][0-9]{3})+", re.ASCII)
@@ -49,12 +51,13 @@ class Checked(NamedTuple):
 class Applied(NamedTuple):
     """What became of a row. `is_replayed`: it was applied before, and nothing was done again.
 
-    `effect`: in words; of stock that has moved only where nothing is kept.
+    `effect`: in words; of stock that has moved only where nothing is kept. `column`: the one that is refused.
     """
 
     is_done: bool
     effect: str
     is_replayed: bool = False
+    column: str = ""
 
 
 Item = TypeVar("Item")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from oneshelf.domain.identity import Channel, ChannelSku, Sku, channel_from, name_from, sku_from
-from oneshelf.files.kind import Applied, Checked, Columns, Told, named_in, units_in
+from oneshelf.files.kind import NO_SUCH_SKU, Applied, Checked, Columns, Told, named_in, units_in
 from oneshelf.files.table import CellError, Row
 from oneshelf.flow.link import Wanted, link_listings
 from oneshelf.flow.post import Keep
@@ -73,7 +73,7 @@ class Links:
                 reason = "the channel has shown no such listing; oneshelf listing unlinked lists those that wait"
                 return CellError("channel_sku", item.channel_sku, reason)
             if item.sku not in skus:
-                return CellError("sku", item.sku, f"no such SKU; name it first: oneshelf stock add-sku {item.sku!r}")
+                return CellError("sku", item.sku, NO_SUCH_SKU)
             return None
 
         return [Checked(problem(item)) for item in items]

@@ -23,7 +23,7 @@ from oneshelf.files.report import SHOWN_MAX, Effect
 from oneshelf.files.table import CellError, Reading, Row, Table, open_table
 from oneshelf.flow.post import Keep
 from oneshelf.storage.database import Database
-from oneshelf.storage.imports import Problem
+from oneshelf.storage.imports import Problem, Reason
 
 # Chunks that are posted at the same time.
 TOGETHER = 2
@@ -53,6 +53,7 @@ class Step(msgspec.Struct, kw_only=True, tag=True):
     replayed_count: int = 0
     locations: set[Location] = msgspec.field(default_factory=set)
     problems: list[Problem] = msgspec.field(default_factory=list)
+    reasons: dict[str, Reason] = msgspec.field(default_factory=dict)
     effects: list[Effect] = msgspec.field(default_factory=list)
 
     @property
@@ -69,6 +70,18 @@ class Step(msgspec.Struct, kw_only=True, tag=True):
         self.locations |= other.locations
         self.problems += other.problems
         self.effects += other.effects
+        for reason in other.reasons.values():
+            self.count(reason)
+
+    def count(self, more: Reason) -> None:
+        """So many more rows are refused for this reason. Of a file of any size so many reasons are told apart."""
+        name = f"{more.column}\n{more.reason}"
+        known = self.reasons.get(name)
+        if known is not None:
+            rows, line = known.row_count + more.row_count, min(known.line, more.line)
+            self.reasons[name] = msgspec.structs.replace(known, row_count=rows, line=line)
+        elif len(self.reasons) < SHOWN_MAX:
+            self.reasons[name] = more
 
 
 class PartOfFile(Protocol):
@@ -161,7 +174,8 @@ class Part:
         answers, step = await self._post([item for _, item in chunk], keep), Step()
         for (line, item), answer in zip(chunk, answers, strict=True):
             if not answer.is_done:
-                problem = CellError("", self.kind.label(item), answer.effect.removeprefix("refused: "))
+                words = answer.effect.removeprefix("refused: ")
+                problem = CellError(answer.column, self.kind.label(item), words)
                 self._refuse(step, line, problem)
             elif answer.is_replayed:
                 step.replayed_count += 1
@@ -219,10 +233,12 @@ class Part:
     def _refuse(self, step: Step, line: int, problem: CellError) -> None:
         step.problem_count += 1
         self._left_out.add(line)
+        # As the file calls it.
+        column = self.work.reading.names.get(problem.column, problem.column)
+        step.count(Reason(column=column, reason=problem.reason, row_count=1, line=line))
         if self._problems_told < SHOWN_MAX:
             self._problems_told += 1
-            problem_row = Problem(line=line, column=problem.column, value=problem.value, reason=problem.reason)
-            step.problems.append(problem_row)
+            step.problems.append(Problem(line=line, column=column, value=problem.value, reason=problem.reason))
 
 
 def _dealt(row: Row, columns: Columns, about: Callable[[Row], str]) -> int:

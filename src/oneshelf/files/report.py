@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from enum import StrEnum
 
 import msgspec
 
 from oneshelf.files.kind import SCOPE
-from oneshelf.storage.imports import ImportRow, Problem
+from oneshelf.storage.imports import ImportRow, Problem, Reason
 
 # What a report repeats of a file of any size.
 SHOWN_MAX = 1_000
+# So many rows that are refused for the same reason show what it is about.
+ALIKE_SHOWN = 5
 
 
 class State(StrEnum):
@@ -21,6 +25,7 @@ class State(StrEnum):
     PREVIEWED = "previewed"
     REFUSED = "refused"
     UNDER_WAY = "under_way"
+    BROKEN_OFF = "broken_off"
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,8 +39,8 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     """`applied_count` rows were applied now, `replayed_count` had been before, `problem_count` cannot be.
 
-    `refusal`: why nothing at all was done, with the way out. `undo`: the command that takes it back. Of `problems` and
-    `effects` the first thousand are listed.
+    `refusal`: why nothing at all was done, with the way out. `undo`: the command that takes it back. Of `problems`,
+    `reasons` and `effects` the first thousand are listed.
     """
 
     import_id: str
@@ -50,6 +55,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     refusal: str = ""
     undo: str = ""
     problems: list[Problem] = msgspec.field(default_factory=list)
+    reasons: list[Reason] = msgspec.field(default_factory=list)
     effects: list[Effect] = msgspec.field(default_factory=list)
     notes: list[str] = msgspec.field(default_factory=list)
 
@@ -58,19 +64,41 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
         """Whether nothing is left that a person has to look at."""
         return self.state is not State.REFUSED and self.problem_count == 0
 
+    @property
+    def examples(self) -> list[Problem]:
+        """The first rows that are refused, of those for the same reason a few."""
+        shown: Counter[tuple[str, str]] = Counter()
+        found = []
+        for one in self.problems:
+            shown[one.column, one.reason] += 1
+            if shown[one.column, one.reason] <= ALIKE_SHOWN:
+                found.append(one)
+        return found
+
+    def rest(self, listed: Sequence[Problem]) -> list[Reason]:
+        """How many rows are refused besides these, by the reason."""
+        shown = Counter((one.column, one.reason) for one in listed)
+        return [
+            msgspec.structs.replace(one, row_count=left)
+            for one in self.reasons
+            if (left := one.row_count - shown[one.column, one.reason]) > 0
+        ]
+
 
 def report_of(row: ImportRow) -> Report:
     """What is known of a file that was brought in before, or is being brought in."""
+    under_way = State.BROKEN_OFF if row.is_broken_off else State.UNDER_WAY
     return Report(
         import_id=row.import_id,
         kind=row.kind,
         file_name=row.file_name,
-        state=State.APPLIED if row.ended_at else State.UNDER_WAY,
+        state=State.APPLIED if row.ended_at else under_way,
         row_count=row.row_count,
         applied_count=row.applied_count,
         problem_count=row.problem_count,
         undo=undo_command(row.import_id, row.kind),
         problems=msgspec.convert(row.problems, list[Problem]),
+        reasons=msgspec.convert(row.reasons, list[Reason]),
     )
 
 
@@ -98,6 +126,11 @@ def in_words(report: Report) -> str:
             return f"{words}. If it was taken back and is to count after all: --allow again" if report.undo else words
         case State.UNDER_WAY:
             return f"under way: {report.applied_count} of {report.row_count} rows are applied"
+        case State.BROKEN_OFF:
+            return (
+                f"broken off: of {report.row_count} rows {report.applied_count} or more are applied, and nobody goes "
+                "on with it. Bring in the same file again: the rest is done, and nothing twice"
+            )
         case State.PREVIEWED:
             fit = report.row_count - report.problem_count
             return f"preview: {fit} of {report.row_count} rows would be applied, {report.problem_count} cannot be"

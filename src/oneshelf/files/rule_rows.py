@@ -9,7 +9,7 @@ from oneshelf.domain.identity import Channel, Sku, channel_from, name_from, sku_
 from oneshelf.domain.outcome import UnknownSku
 from oneshelf.domain.policy import FLAGS, LOW, TERMS, Rule, Scope, rule_of
 from oneshelf.errors import MalformedError
-from oneshelf.files.kind import Applied, Checked, Columns, Told, named_in, text_in, units_in
+from oneshelf.files.kind import NO_SUCH_SKU, Applied, Checked, Columns, Told, named_in, text_in, units_in
 from oneshelf.files.table import CellError, Row
 from oneshelf.flow.post import Keep
 from oneshelf.flow.rule import put_rules
@@ -79,7 +79,15 @@ class Policies:
                 if unknown is None:
                     found.append(Checked())
                 elif isinstance(unknown, UnknownSku):
-                    found.append(Checked(CellError("sku", unknown.sku, "no such SKU; name it first")))
+                    found.append(
+                        Checked(
+                            CellError(
+                                "sku",
+                                unknown.sku,
+                                NO_SUCH_SKU,
+                            )
+                        )
+                    )
                 else:
                     found.append(Checked(CellError("channel", unknown.channel, "no such channel is connected")))
         return found

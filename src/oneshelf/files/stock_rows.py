@@ -18,10 +18,12 @@ from oneshelf.domain.command import (
     CountedFigure,
     Receive,
 )
+from oneshelf.domain.count_outcome import BeforeHistory, CountOutdated, InFuture, NoSuchCount
 from oneshelf.domain.identity import UNITS_MAX, Location, Sku, location_from, sku_from
-from oneshelf.domain.outcome import Done, in_words
+from oneshelf.domain.outcome import Done, Outcome, in_words
 from oneshelf.errors import MalformedError
 from oneshelf.files.kind import (
+    NO_SUCH_SKU,
     SCOPE,
     Applied,
     Checked,
@@ -55,6 +57,8 @@ class _StockKind:
     is_stock = True
     is_whole = False
     is_standing = False
+    # The column that says when.
+    moment = "taken_at"
 
     def about(self, columns: Columns) -> Callable[[Row], str]:
         """A SKU. It has balances of its own."""
@@ -71,8 +75,7 @@ class _StockKind:
 
     def _checked(self, item: StockItem, known: catalog.Known, before: int) -> Checked:
         if item.sku not in known.skus:
-            reason = f"no such SKU; name it first, such as: oneshelf stock add-sku {item.sku!r}"
-            return Checked(CellError("sku", item.sku, reason))
+            return Checked(CellError("sku", item.sku, NO_SUCH_SKU))
         if item.sku in known.bundles:
             return Checked(CellError("sku", item.sku, "is a bundle; its components are counted"))
         if item.location not in known.locations:
@@ -89,9 +92,26 @@ class _StockKind:
         for one in await post_commands(database, new_id, commands, keep=keep):
             is_done = isinstance(one.outcome, Done)
             # Of a million rows that are done nobody reads what each has done.
-            words = "" if is_done and keep is not Keep.NOTHING else in_words(one.outcome)
-            answers.append(Applied(is_done, words, one.was_replayed))
+            words = "" if is_done and keep is not Keep.NOTHING else _in_words(one.outcome)
+            answers.append(Applied(is_done, words, one.was_replayed, self._column_of(one.outcome)))
         return answers
+
+    def _column_of(self, outcome: Outcome) -> str:
+        """The column that has to say something else; "" for a row that cannot be as a whole."""
+        if isinstance(outcome, BeforeHistory | CountOutdated | InFuture):
+            return self.moment
+        return "token" if isinstance(outcome, NoSuchCount) else ""
+
+
+def _in_words(outcome: Outcome) -> str:
+    """The outcome of a row, the same for all rows of which it is true, in words that the file's user has."""
+    if not isinstance(outcome, BeforeHistory):
+        return in_words(outcome)
+    later = "its first movement is later" if outcome.first_at else "no unit of it has moved yet"
+    return (
+        f"refused: nobody knows what moved since: {later}. Count it now, and bring that in with this cell empty and "
+        "--taken-at now (the file is of now)"
+    )
 
 
 def _left(item: StockItem, before: int) -> int:
@@ -180,6 +200,7 @@ class Receipts(_StockKind):
 
     name = "receipts"
     columns = ("sku", "location", "received", "received_at", "receipt", "posted_as")
+    moment = "received_at"
 
     def adds(self, columns: Columns) -> bool:
         """What came in comes in once."""

@@ -11,7 +11,7 @@ from uuid import UUID
 from oneshelf.domain.identity import Location, Sku, day_from, name_from
 from oneshelf.domain.wholesale import VERSION_MAX, Refusal, WantedLine, WholesaleWish
 from oneshelf.errors import MalformedError
-from oneshelf.files.kind import Applied, Checked, Columns, Told, named_in, text_in, units_in
+from oneshelf.files.kind import NO_SUCH_SKU, Applied, Checked, Columns, Told, named_in, text_in, units_in
 from oneshelf.files.stock_rows import place_reader
 from oneshelf.files.table import CellError, Row
 from oneshelf.flow import allocate
@@ -108,9 +108,7 @@ class WholesaleOrders:
 
     def _checked(self, sku: Sku, location: Location, known: catalog.Known) -> Checked:
         if sku not in known.skus:
-            return Checked(
-                CellError("sku", sku, f"no such SKU; name it first, such as: oneshelf stock add-sku {sku!r}")
-            )
+            return Checked(CellError("sku", sku, NO_SUCH_SKU))
         if sku in known.bundles:
             return Checked(CellError("sku", sku, "is a bundle; order its components"))
         if location not in known.locations:

@@ -188,8 +188,16 @@ async def _unknown(tx: Transaction, scope: Scope, rule: TruthRule | None) -> Unk
         return Unknown("SKU", scope.sku, "oneshelf stock add-sku, or POST /v1/skus")
     if scope.location is not None and not await catalog.known_locations(tx, [scope.location]):
         return Unknown("location", scope.location, "oneshelf stock add-location, or POST /v1/locations")
-    if rule is not None and (names := await sources.unknown(tx, rule.names)):
+    if rule is None:
+        return None
+    if names := await sources.unknown(tx, rule.names):
         return Unknown("channel or source", names[0], f"oneshelf source add {names[0]}, or oneshelf channel add")
+    for row in await catalog.channels(tx):
+        if row.channel in rule.names and not row.shows_figures:
+            raise MalformedError(
+                f"{row.channel} tells what it sold and shows no figure, so it cannot be right about one. Way out: name "
+                "a channel that shows figures, or a source"
+            )
     return None
 
 
@@ -234,15 +242,22 @@ async def arrange(database: Database, wish: Wish, *, actor: str, reason: str) ->
         done = await put_in(tx, Scope(), wish.rule, actor=actor, reason=reason)
         if isinstance(done, Unknown):
             return done
+        switched = []
         if wish.architecture is Architecture.NONE:
             for row in await catalog.channels(tx):
                 if row.mode == LIVE:
                     await catalog.set_mode(tx, row.channel, WATCH)
+                    switched.append(row.channel)
+        if switched and not done:
+            # A mode has no history of its own: why it was switched stands where the reasons of all shapes do.
+            why = f"architecture {wish.architecture}, {', '.join(switched)} to {WATCH}" + (reason and f": {reason}")
+            await truth_rules.write_down(tx, Scope(), wish.rule, wish.rule, actor=actor, reason=why)
     return found
 
 
 async def _arranged(tx: Transaction, wish: Wish | None) -> Arranged:
     rules = [row.rule for row in await truth_rules.listed(tx)]
-    modes = {row.channel: row.mode for row in await catalog.channels(tx)}
+    # A till or a buyer is never written, in whatever shape.
+    modes = {row.channel: row.mode for row in await catalog.channels(tx) if row.shows_figures}
     narrower = tuple(rule for rule in rules if rule.scope != Scope())
     return Arranged(named(rules, modes), whole(rules), tuple(changes(wish, rules, modes)) if wish else (), narrower)

@@ -1,6 +1,6 @@
 """Tell what a rule or an allocation plan would do before it is saved, and what a channel would show once signed off.
 
-Reads: listings, policies, allocation plans, balances, what wholesale holds. Writes: nothing.
+Reads: listings, policies, measured buffers, allocation plans, balances, what wholesale holds. Writes: nothing.
 Next: rule, or a sign-off, if somebody likes what it would do.
 """
 
@@ -15,12 +15,13 @@ from oneshelf.domain.allocation import AllocationPlan
 from oneshelf.domain.availability import Derivation
 from oneshelf.domain.go_live import Cause, PlanLine, Totals, fright_of, line_of, totals
 from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku
-from oneshelf.domain.offering import Offered, Rules, Stock, derive_all
+from oneshelf.domain.offering import Offered, Rules, Stock
 from oneshelf.domain.outcome import UnknownSku
 from oneshelf.domain.policy import LOW, OF_WHOLESALE, Rule, Scope, UnknownChannel, changed
 from oneshelf.domain.pool import Pools
 from oneshelf.domain.terms import Step
 from oneshelf.domain.wholesale import WHOLESALE
+from oneshelf.flow.deriving import figures_of
 from oneshelf.flow.pooling import Wish, pools_now, sellable, sellable_now
 from oneshelf.flow.room import places
 from oneshelf.storage import allocations, balances, catalog, offers, policies, sign_offs, tallies, views, wholesale
@@ -179,8 +180,9 @@ async def preview(
         stock = replace(page.stock, pools=await sellable_now(tx, page.stock.shelves, at=await now(tx)))
         is_of_wholesale = {name.removeprefix(LOW) for name in changes} & OF_WHOLESALE
         of_wholesale = await _of_wholesale(tx, rule, limit=limit) if is_of_wholesale else ()
-    before_it = derive_all(page.sold, page.rules, stock)
-    then = derive_all(page.sold, page.rules.with_wish(scope, rule if rule.stated() else None), stock)
+        before_it = await figures_of(tx, page.sold, page.rules, stock)
+        wished = page.rules.with_wish(scope, rule if rule.stated() else None)
+        then = await figures_of(tx, page.sold, wished, stock)
     effects = _effects(page, scope, before_it, then)
     return Preview(
         rule=rule, effects=effects, rest_count=page.rest_count, next_key=page.next_key, wholesale=of_wholesale
@@ -225,6 +227,8 @@ async def preview_plan(
         would = await pools_now(tx, shelves, at=at, wish=wish)
         as_is = replace(page.stock, pools=await sellable(tx, held))
         wished = replace(page.stock, pools=await sellable(tx, would))
+        before_it = await figures_of(tx, page.sold, page.rules, as_is)
+        then = await figures_of(tx, page.sold, page.rules, wished)
     return PlanPreview(
         scope=scope,
         plan=plan,
@@ -232,9 +236,7 @@ async def preview_plan(
             PoolEffect(sku=key[0], location=key[1], now=held.get(key), would=would.get(key))
             for key in sorted(held.keys() | would.keys())
         ),
-        effects=_effects(
-            page, scope, derive_all(page.sold, page.rules, as_is), derive_all(page.sold, page.rules, wished)
-        ),
+        effects=_effects(page, scope, before_it, then),
         rest_count=page.rest_count,
         next_key=page.next_key,
     )

@@ -14,7 +14,12 @@ from oneshelf.domain.ledger import BalanceKey
 from oneshelf.storage import arrays
 from oneshelf.storage.database import Transaction, only_row
 
-_COLUMNS = "import_id, kind, source, file_name, row_count, applied_count, problem_count, problems, began_at, ended_at"
+# Whoever brings a file in is heard of with every few thousand rows, which take seconds.
+SILENT_S = 120
+_COLUMNS = f"""
+import_id, kind, source, file_name, row_count, applied_count, problem_count, problems, reasons, began_at, ended_at,
+ended_at is null and heard_at < db_now() - make_interval(secs => {SILENT_S}) as is_broken_off
+"""
 _ON_HAND = "available + committed + reserved + damaged + quality_control + safety_stock"
 
 
@@ -27,8 +32,20 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
 
 
+class Reason(msgspec.Struct, frozen=True, kw_only=True):
+    """Why `row_count` rows of a file are not applied, all for the same reason. `line`: of the first of them."""
+
+    column: str
+    reason: str
+    row_count: int
+    line: int
+
+
 class ImportRow(NamedTuple):
-    """One file. `problems`: the first of them. `ended_at`: None while it is under way."""
+    """One file. `problems`: the first of them, `reasons`: each once. `ended_at`: None while it is under way.
+
+    `is_broken_off`: it is, and whoever did it has not been heard of for so long that they have died.
+    """
 
     import_id: str
     kind: str
@@ -38,8 +55,10 @@ class ImportRow(NamedTuple):
     applied_count: int
     problem_count: int
     problems: list[dict[str, object]]
+    reasons: list[dict[str, object]]
     began_at: datetime
     ended_at: datetime | None
+    is_broken_off: bool
 
     @property
     def is_complete(self) -> bool:
@@ -86,7 +105,7 @@ async def begin(tx: Transaction, *, import_id: str, kind: str, source: str, file
         """
         insert into imports (import_id, kind, source, file_name, row_count)
         values (%(import_id)s, %(kind)s, %(source)s, %(file_name)s, %(row_count)s)
-        on conflict (import_id) do update set ended_at = null
+        on conflict (import_id) do update set ended_at = null, heard_at = db_now()
         """,
         {"import_id": import_id, "kind": kind, "source": source, "file_name": file_name, "row_count": row_count},
     )
@@ -95,19 +114,27 @@ async def begin(tx: Transaction, *, import_id: str, kind: str, source: str, file
 async def note(tx: Transaction, import_id: str, *, applied_count: int) -> None:
     """So many of its rows are applied by now."""
     await tx.execute(
-        "update imports set applied_count = %(applied_count)s where import_id = %(import_id)s",
+        """
+        update imports set applied_count = %(applied_count)s, heard_at = db_now() where import_id = %(import_id)s
+        """,
         {"import_id": import_id, "applied_count": applied_count},
     )
 
 
 async def end(
-    tx: Transaction, import_id: str, *, applied_count: int, problem_count: int, problems: Sequence[Problem]
+    tx: Transaction,
+    import_id: str,
+    *,
+    applied_count: int,
+    problem_count: int,
+    problems: Sequence[Problem],
+    reasons: Sequence[Reason],
 ) -> None:
     """All of it is done that can be done."""
     await tx.execute(
         """
         update imports set applied_count = %(applied_count)s, problem_count = %(problem_count)s,
-            problems = %(problems)s::jsonb, ended_at = db_now()
+            problems = %(problems)s::jsonb, reasons = %(reasons)s::jsonb, ended_at = db_now()
         where import_id = %(import_id)s
         """,
         {
@@ -115,6 +142,7 @@ async def end(
             "applied_count": applied_count,
             "problem_count": problem_count,
             "problems": msgspec.json.encode(problems).decode(),
+            "reasons": msgspec.json.encode(reasons).decode(),
         },
     )
 

@@ -32,9 +32,16 @@ async def begin(tx: Transaction, user_id: UUID, *, instead_of: str, waits_for_se
     `waits_for_second`: the password alone was right, and nobody is let in with it.
     """
     session = secrets.token_urlsafe(ID_BYTES)
+    # Its own first: after that it waits for nobody, and what somebody else is deleting is left to them.
+    await end(tx, instead_of)
     await tx.execute(
-        "delete from sessions where session_sha256 = %(hash)s or began_at < db_now() - make_interval(secs => %(s)s)",
-        {"hash": _hash(instead_of), "s": WHOLE_S},
+        """
+        delete from sessions where session_sha256 in (
+            select session_sha256 from sessions where began_at < db_now() - make_interval(secs => %(whole_s)s)
+            order by session_sha256 for update skip locked
+        )
+        """,
+        {"whole_s": WHOLE_S},
     )
     await tx.execute(
         "insert into sessions (session_sha256, user_id, waits_for_second) values (%(hash)s, %(user_id)s, %(waits)s)",

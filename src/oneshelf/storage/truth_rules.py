@@ -90,6 +90,14 @@ async def put(tx: Transaction, scope: Scope, rule: TruthRule | None, *, actor: s
             """,
             {**key, "stated": Jsonb(rule.stated()), "actor": actor},
         )
+    await write_down(tx, scope, before, rule, actor=actor, reason=reason)
+    return True
+
+
+async def write_down(
+    tx: Transaction, scope: Scope, before: TruthRule | None, after: TruthRule | None, *, actor: str, reason: str
+) -> None:
+    """Who changed the rule of a scope and why, or changed something else with it, and it stays."""
     await tx.execute(
         """
         insert into truth_rule_changes (actor, reason, sku_group, pattern, sku, figure, location, before, after)
@@ -97,14 +105,13 @@ async def put(tx: Transaction, scope: Scope, rule: TruthRule | None, *, actor: s
                 %(after)s)
         """,
         {
-            **key,
+            **_key(scope),
             "actor": actor,
             "reason": reason,
             "before": Jsonb(before.stated() if before else {}),
-            "after": Jsonb(rule.stated() if rule else {}),
+            "after": Jsonb(after.stated() if after else {}),
         },
     )
-    return True
 
 
 async def listed(tx: Transaction) -> list[RuleRow]:

@@ -71,6 +71,17 @@ class ProblemRowOut(BaseModel):
     reason: str
 
 
+class ReasonOut(BaseModel):
+    """Why so many rows are not applied. `line`: of the first of them."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    column: str
+    reason: str
+    row_count: int
+    line: int
+
+
 class EffectOut(BaseModel):
     """What one row would do."""
 
@@ -82,9 +93,11 @@ class EffectOut(BaseModel):
 
 
 class ImportOut(BaseModel):
-    """What became of a file. `state`: applied, applied_before (nothing was changed), previewed, under_way.
+    """What became of a file. `state`: applied, applied_before (nothing was changed), previewed, under_way, broken_off
+    (whoever did it has died: bring it in again, and the rest is done).
 
-    `undo`: the command that takes it back. Of `problems` and `effects` the first thousand are listed.
+    `undo`: the command that takes it back. Of `problems`, `reasons` and `effects` the first thousand are listed;
+    `reasons` has each reason once.
     """
 
     model_config = ConfigDict(from_attributes=True)
@@ -101,6 +114,7 @@ class ImportOut(BaseModel):
     zeroed_count: int
     undo: str
     problems: list[ProblemRowOut]
+    reasons: list[ReasonOut]
     effects: list[EffectOut]
 
 
@@ -134,7 +148,9 @@ async def bring(  # noqa: PLR0913  # Its questions are its arguments.
     engine.wake(["plan"])
     if report.state is State.REFUSED:
         rows = [ProblemRowOut.model_validate(one).model_dump() for one in report.problems]
-        raise ProblemError(422, in_words(report), kind="file-refused", members={"problems": rows})
+        reasons = [ReasonOut.model_validate(one).model_dump() for one in report.reasons]
+        members = {"problems": rows, "reasons": reasons}
+        raise ProblemError(422, in_words(report), kind="file-refused", members=members)
     return _out(report)
 
 

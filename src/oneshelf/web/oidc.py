@@ -111,7 +111,10 @@ async def come_back(request: Request) -> Response:
     issuer, begun = _issuer_of(request), Begun(cookie_of(request, COOKIE))
     shown = request.query_params.get("state", "")
     if not begun.browser or not hmac.compare_digest(shown.encode(), begun.state.encode()):
-        words = "This log-in was not begun in this browser, or not under this address, or too long ago."
+        words = (
+            "This log-in was not begun in this browser, or not under this address, or too long ago, or another one was "
+            "begun here since."
+        )
         return _not_let_in(request, words, status=400)
     async with engine_of(request).database.transaction() as tx:
         following = await sign_ins.take(tx, begun.browser)

@@ -90,6 +90,16 @@ def subject_from(text: str) -> str:
     return text
 
 
+def unlinked_words(name: str) -> str:
+    """What holds once no account elsewhere is this person's. An address is what an account is found by."""
+    if "@" not in name:
+        return f"no account elsewhere lets {name} in"
+    return (
+        f"the account elsewhere lets {name} in no more; one whose verified address this is will be linked when it "
+        f"comes. To keep {name} out: oneshelf user disable {name}"
+    )
+
+
 async def take_a_try(tx: Transaction, *, name: str, address: str) -> float:
     """Count one try to log in, on all nodes. 0 where it is allowed, else the seconds to wait.
 

@@ -34,7 +34,6 @@ from oneshelf.web.questions import only_known_questions
 
 router = APIRouter(prefix="/v1", tags=["policies"], responses=DOCUMENTED, dependencies=[Depends(only_known_questions)])
 
-# There are no users yet: whoever has the one token is this.
 LISTING_LENGTH_MAX = 500
 
 

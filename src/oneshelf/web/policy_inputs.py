@@ -39,7 +39,10 @@ PatternIn = Annotated[
     str,
     PlainValidator(_pattern),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": NAME_LENGTH_MAX}),
-    Field(description="SKUs that it fits: `*` any letters, `?` one, `[ab]` one of these. Case counts."),
+    Field(
+        description="SKUs that it fits: `*` any letters, `?` one, `[ab]` one of these; a bracket that is not closed "
+        "stands for itself. Case counts."
+    ),
 ]
 GroupIn = Annotated[
     str,

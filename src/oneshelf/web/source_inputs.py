@@ -156,7 +156,7 @@ class TruthRuleIn(TruthScopeIn):
 class ArchitectureIn(Input):
     """The shape that the shop is to have, and why. A hub names its `leader`, the channel that rules; a middleware its
     `ranks`, the systems that are asked, the highest first, those of one rank as one entry (`erp|wms`). `reason` is kept
-    with the change of the rule for everything.
+    in the history of the rules.
     """
 
     architecture: Architecture
@@ -232,7 +232,7 @@ def truth_rule_from(document: object) -> tuple[TruthRule, str]:
     stated = {
         "strategy": item.strategy.value,
         "leader": item.leader or "",
-        "ranks": list(item.ranks),
+        "ranks": peers(item.ranks),
         "tolerance_units": item.tolerance_units,
         "conservative": item.conservative,
     }

@@ -44,7 +44,6 @@ from oneshelf.web.source_inputs import (
 
 router = APIRouter(prefix="/v1", tags=["sources"], responses=DOCUMENTED, dependencies=[Depends(only_known_questions)])
 
-# There are no users yet: whoever has the one token is this.
 WAKES = ("plan", "push", "resolve", "state")
 
 

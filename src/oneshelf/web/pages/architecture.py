@@ -94,7 +94,7 @@ async def _shown(
     found = await arrangement(database)
     async with database.transaction() as tx:
         await views.freeze(tx)
-        modes = {row.channel: row.mode for row in await catalog.channels(tx)}
+        modes = {row.channel: row.mode for row in await catalog.channels(tx) if row.shows_figures}
         known = [*modes, *await sources.names(tx)]
         changes = await truth_rules.history(tx, limit=CHANGES_SHOWN)
     stands = _stands(wish) if wish else _stands_now(found)

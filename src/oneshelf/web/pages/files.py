@@ -103,13 +103,14 @@ async def bring(request: Request) -> Response:
 
 
 def _told(request: Request, report: Report, *, status: int) -> Response:
+    problems = report.examples[:ROWS_SHOWN]
     context = {
         "report": report,
         "words": sentence(report_in_words(report)),
         "refusal": sentence(_for_a_page(report.refusal)) if report.refusal else "",
-        "problems": report.problems[:ROWS_SHOWN],
+        "problems": problems,
+        "rest": report.rest(problems)[:ROWS_SHOWN],
         "effects": report.effects[:ROWS_SHOWN],
-        "rows_shown": ROWS_SHOWN,
     }
     return page(request, "file_report.html", context, status=status)
 
@@ -168,12 +169,13 @@ async def _shown(request: Request, said: Said | None = None) -> Response:
     if row is None:
         return _missing(request)
     report = report_of(row)
+    problems = report.examples[:ROWS_SHOWN]
     context = {
         "is_live": row.ended_at is None,
         "row": row,
         "words": sentence(report_in_words(report)),
-        "problems": report.problems[:ROWS_SHOWN],
-        "rows_shown": ROWS_SHOWN,
+        "problems": problems,
+        "rest": report.rest(problems)[:ROWS_SHOWN],
         "can_undo": row.kind in KINDS and KINDS[row.kind].is_stock and row.applied_count > 0,
     }
     return page(request, "file.html", context, said=said)

@@ -16,7 +16,8 @@ from oneshelf.storage.database import Transaction, now
 from oneshelf.web.auth import principal_of
 from oneshelf.web.engine import engine_of
 from oneshelf.web.pages.frame import Said, Told, form_of, not_done, page, person_of, screen, status_of
-from oneshelf.web.passwords import subject_from, user_name_from
+from oneshelf.web.passwords import subject_from, unlinked_words, user_name_from
+from oneshelf.web.wording import sentence
 
 if TYPE_CHECKING:
     from oneshelf.web.issuer import Issuer
@@ -75,6 +76,9 @@ async def change(request: Request) -> Response:
         else:
             link = ""
             is_known, words = await _changed(tx, name, act, form.text("role"))
+    if not is_known and act == "link":
+        words = f"Not linked: {name} is not let in here, or has another account there, or this one is somebody else's."
+        return await _shown(request, Said(words, "bad"), status=404)
     if not is_known:
         return await _shown(request, Said(f"There is no user {name} that this can be done to.", "bad"), status=404)
     return await _shown(request, Said(words), link=link, whose=name)
@@ -93,7 +97,7 @@ async def _changed(tx: Transaction, name: str, act: str, role: str) -> tuple[boo
             await second_factors.forget(tx, name)
             return await users.sign_out(tx, name), f"{name} logs in with the password alone, and sets another one up."
         case "unlink":
-            words = f"No account elsewhere lets {name} in; a password does, by a new link."
+            words = f"{sentence(unlinked_words(name))} A password does, by a new link."
             return await identities.unlink(tx, name) and await users.sign_out(tx, name), words
         case "sign-out":
             return await users.sign_out(tx, name), f"{name} is logged out everywhere."
