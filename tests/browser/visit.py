@@ -26,6 +26,7 @@ PATIENCE_MS = 90_000
 expect.set_options(timeout=PATIENCE_MS)
 # axe-core 4.14.1, MPL-2.0, as its package carries it.
 AXE = Path(__file__).parent / "vendor" / "axe-core-4.14.1.min.js"
+COLOUR_RULES = ["color-contrast", "link-in-text-block"]
 WATCH_FOR_VIOLATIONS = """
     window.violations = [];
     document.addEventListener("securitypolicyviolation", (event) => window.violations.push(event.violatedDirective));
@@ -109,11 +110,12 @@ def looks() -> list[tuple[int, Scheme]]:
     return list(zip(WIDTHS, SCHEMES, strict=True))
 
 
-async def barriers(visit: Visit) -> list[str]:
-    """What axe-core finds serious or critical on this page."""
+async def barriers(visit: Visit, *, only_colours: bool = False) -> list[str]:
+    """What axe-core finds serious or critical on this page; only what colours have to do with."""
     if not await visit.page.evaluate("'axe' in window"):
         await visit.page.evaluate(AXE.read_text())
-    found = await visit.page.evaluate("axe.run({resultTypes: ['violations']})")
+    options = {"resultTypes": ["violations"], **({"runOnly": COLOUR_RULES} if only_colours else {})}
+    found = await visit.page.evaluate("(options) => axe.run(options)", options)
     return [
         f"{one['id']}: {one['help']}: {node['html'][:200]}"
         for one in found["violations"]
@@ -122,10 +124,18 @@ async def barriers(visit: Visit) -> list[str]:
     ]
 
 
-async def assert_legible(visit: Visit, words: str, picture: str, scheme: Scheme, *, is_refused: bool = False) -> None:
+async def assert_legible(
+    visit: Visit,
+    words: str,
+    picture: str,
+    scheme: Scheme,
+    *,
+    is_refused: bool = False,
+    only_colours: bool = False,
+) -> None:
     """The page that is open has these words, fits the window, has its colours, and is usable by everybody.
 
-    `is_refused`: the browser complains of its status.
+    `is_refused`: the browser complains of its status. `only_colours`: it was looked at before, in other colours.
     """
     await expect(visit.page.locator("main")).to_contain_text(words)
     for chart in await visit.page.locator(".chart").all():
@@ -135,7 +145,7 @@ async def assert_legible(visit: Visit, words: str, picture: str, scheme: Scheme,
     assert not await visit.page.evaluate(is_wider)
     ground = await visit.page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
     assert (ground == "rgb(16, 19, 21)") is (scheme == "dark")
-    assert await barriers(visit) == []
+    assert await barriers(visit, only_colours=only_colours) == []
     if is_refused:
         visit.complaints.clear()
     found = await violations(visit)
