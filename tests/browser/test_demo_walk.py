@@ -3,6 +3,8 @@
 The shops sell when the walk begins. What a demo has nothing of is done to it by those who do it in a shop: a buyer, a
 warehouse, an ERP, a person with a file, and one at the shell. Then the shoppers go home, and what is looked at comes to
 rest.
+
+ONESHELF_SCREENSHOTS names a directory that keeps a picture of each look; those of the documentation are wide and light.
 """
 
 from __future__ import annotations
