@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import pairwise
+from random import Random
 
 import pytest
 from hypothesis import given
@@ -121,22 +124,32 @@ def test_the_reasons_come_with_the_units() -> None:
 WEEK_S = 7 * 86_400.0
 
 
+HOURS = 167
+
+
 def sold(units: int, **other: float) -> Sold:
-    return Sold(
-        units, int(other.get("lines", units)), int(other.get("squares", units)), WEEK_S, int(other.get("recent", 0))
+    lines, steps, recent = (
+        int(other.get(name, default)) for name, default in (("lines", units), ("steps", units), ("recent", 0))
     )
+    return Sold(units, lines, units - recent, steps, WEEK_S, recent)
+
+
+def of_hours(units: Sequence[int]) -> Sold:
+    """A week that sold this in each whole hour."""
+    steps = sum((one - other) ** 2 for one, other in pairwise(units))
+    return Sold(sum(units), sum(units), sum(units), steps, WEEK_S)
 
 
 def test_of_a_sku_without_sales_the_prior_is_believed_and_fades_with_the_time_it_was_watched() -> None:
-    fresh = demand_from(Sold(0, 0, 0, observed_s=0))
+    fresh = demand_from(Sold(0, 0, 0, 0, observed_s=0))
     assert fresh == Demand()
     assert demand_from(sold(0)).rate_per_s == pytest.approx(1 / (8 * 86_400))
 
 
 def test_many_sales_outvote_the_prior() -> None:
-    found = demand_from(sold(16_800, squares=168 * 100 * 100 + 168 * 100))
-    assert found.rate_per_s == pytest.approx(16_800 / WEEK_S, rel=0.15)
-    assert found.variance_factor == pytest.approx(168 / 167, rel=0.01)
+    found = demand_from(sold(16_700, steps=2 * (HOURS - 1) * 100))
+    assert found.rate_per_s == pytest.approx(16_700 / WEEK_S, rel=0.15)
+    assert found.variance_factor == pytest.approx(1, rel=0.01)
 
 
 def test_a_launch_is_believed_within_the_hour_and_a_lull_is_not() -> None:
@@ -146,10 +159,24 @@ def test_a_launch_is_believed_within_the_hour_and_a_lull_is_not() -> None:
 
 
 def test_sales_in_bursts_vary_more_and_few_sales_say_little_of_it() -> None:
-    evenly, in_bursts = demand_from(sold(200, squares=300)), demand_from(sold(200, lines=200, squares=8_000))
+    evenly, in_bursts = demand_from(sold(200, steps=500)), demand_from(sold(200, lines=200, steps=16_000))
     assert evenly.variance_factor < PRIOR_VARIANCE_FACTOR < in_bursts.variance_factor
-    once = demand_from(sold(100, lines=1, squares=10_000))
+    once = demand_from(sold(100, lines=1, steps=20_000))
     assert once.variance_factor < 10, "one order of a hundred is no habit"
+
+
+def test_days_and_nights_are_no_bursts_and_orders_of_a_dozen_are() -> None:
+    random = Random(1)
+    of_the_clock = [100 + 80 * math.sin(hour * math.pi / 12) for hour in range(HOURS)]
+    alone = of_hours([round(random.gauss(mean, math.sqrt(mean))) for mean in of_the_clock])
+    by_dozens = of_hours([12 * round(max(0, random.gauss(mean / 12, math.sqrt(mean / 12)))) for mean in of_the_clock])
+    assert demand_from(alone).variance_factor < 5
+    assert demand_from(by_dozens).variance_factor == pytest.approx(12, rel=0.35)
+
+
+def test_of_the_first_hours_the_prior_is_believed() -> None:
+    first = demand_from(Sold(500, 500, 400, 90_000, observed_s=2.5 * 3_600))
+    assert first.variance_factor == PRIOR_VARIANCE_FACTOR
 
 
 def test_demands_of_channels_add_up_each_in_its_own_window() -> None:

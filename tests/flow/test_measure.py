@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from itertools import pairwise
+from random import Random
 from typing import Any
 
 import pytest
@@ -243,6 +245,38 @@ async def test_planning_is_answered_for_what_sells_and_for_what_nobody_knows(sho
     assert guard.measured.threshold_units == found[""]["threshold"] > unknown.units > 0
     assert guard.measured.window_s == unknown.window_s
     assert rates == {(MUG, demand.ALL): found[""]["rate"], (Sku("CAP"), LEFT): PRIOR_RATE_PER_S}
+
+
+async def test_no_sale_waits_for_the_first_figure_of_a_listing(shop: Shop) -> None:
+    assert (RIGHT, "proved") not in await measured(shop)
+    await sell(shop)
+    assert (await measured(shop))[RIGHT, "proved"].sample_count == 1
+
+
+async def test_the_steps_from_hour_to_hour_are_those_of_the_whole_hours(shop: Shop) -> None:
+    random, hours = Random(1), 30
+    units = [[random.choice((0, 0, 1, 5)) for _ in range(hours + 2)] for _ in (LEFT, RIGHT)]
+    await run(shop, "update skus set created_at = db_now() - interval '31 hours 5 minutes'")
+    for channel, of_hours in zip((LEFT, RIGHT), units, strict=True):
+        for age, sold in enumerate(of_hours[: hours + 1]):
+            async with shop.database.transaction() as tx:
+                await tx.execute(
+                    """
+                    insert into sku_sales (sku, channel, slot_at, units, line_count)
+                    select 'MUG', %(channel)s, db_now() - make_interval(hours => %(age)s, mins => 20), %(sold)s, 1
+                    where %(sold)s > 0
+                    """,
+                    {"channel": channel, "age": age, "sold": sold},
+                )
+    async with shop.database.transaction() as tx:
+        found = (await demand.selling(tx, [MUG]))[MUG]
+    for there, of_hours in ((found.sold[LEFT], units[0]), (found.sold[RIGHT], units[1])):
+        whole = of_hours[1 : hours + 1]
+        last = of_hours[0]
+        assert (there.recent_units, there.hour_units, there.units) == (last, sum(whole), last + sum(whole))
+        assert there.hour_steps == sum((one - other) ** 2 for one, other in pairwise(whole))
+    both = [one + other for one, other in zip(*units, strict=True)][1 : hours + 1]
+    assert found.all_sold.hour_steps == sum((one - other) ** 2 for one, other in pairwise(both))
 
 
 async def test_sales_that_leave_the_week_take_their_rate_with_them(shop: Shop) -> None:

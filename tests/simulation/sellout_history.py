@@ -13,8 +13,8 @@ from typing import Any
 from psycopg import Connection
 from psycopg.types.json import Jsonb
 
-# The newest hours are counted from orders.
-HOURS = range(2, 167)
+# The last hour is counted from orders.
+HOURS = range(1, 168)
 Session = Connection[tuple[Any, ...]]
 
 
@@ -33,7 +33,8 @@ def write(
     session.execute(
         """
         insert into sku_sales (sku, channel, slot_at, units, line_count)
-        select sku, channel, date_trunc('hour', db_now()) - make_interval(hours => hour), units, units
+        select sku, channel, date_bin('10 minutes', db_now(), timestamptz '2000-01-01')
+               - make_interval(hours => hour, mins => 10), units, units
         from unnest(%s::text[], %s::text[], %s::int[], %s::bigint[]) as sold (sku, channel, hour, units)
         """,
         tuple(list(column) for column in zip(*rows, strict=True)),

@@ -26,6 +26,8 @@ RECENT_PRIOR_S = 3_600.0
 PRIOR_VARIANCE_FACTOR = 2.0
 PRIOR_VARIANCE_LINES = 20
 VARIANCE_FACTOR_MAX = 50.0
+# Of fewer whole hours the variance says nothing.
+HOURS_LEAST = 3
 
 # Below this a negative binomial cannot be told from a Poisson in double precision.
 _POISSON_MARGIN = 1e-6
@@ -48,12 +50,14 @@ class Demand:
 class Sold:
     """What was sold: units and order lines of the whole window `observed_s`, and units of the last `recent_s`.
 
-    `hourly_square_sum`: the sum over the hours of the window of units squared, for the variance.
+    Of the whole hours before the last one, which is still being counted: `hour_units` and `hour_steps`, the units, and
+    the sum of the squared differences from each hour to the next; for the variance.
     """
 
     units: int
     line_count: int
-    hourly_square_sum: int
+    hour_units: int
+    hour_steps: int
     observed_s: float
     recent_units: int = 0
     recent_s: float = 3_600.0
@@ -153,20 +157,26 @@ def threshold_while_silent(demand: Demand, *, window_s: float, silent_s: float) 
     ).units
 
 
+def whole_hours(observed_s: float) -> int:
+    """How many hours of a window are over, beside the last one."""
+    return max(0, int(observed_s // 3600) - 1)
+
+
 def demand_from(sold: Sold) -> Demand:
     """The rate and the variance factor that sales speak for, shrunk to what is believed without any.
 
     The rate is the larger one of the window and of the last hour, so that a launch is believed within the hour and a
-    lull only as its sales leave the window.
+    lull only as its sales leave the window. The variance is half the mean square of the steps from hour to hour (von
+    Neumann): what days and nights, or a week that grows, differ by is no burst within a window of seconds.
     """
     rate = (sold.units + PRIOR_RATE_PER_S * PRIOR_S) / (max(0.0, sold.observed_s) + PRIOR_S)
     recent = (sold.recent_units + rate * RECENT_PRIOR_S) / (sold.recent_s + RECENT_PRIOR_S)
-    hours = max(2.0, sold.observed_s / 3600)
-    measured = 1.0
-    if sold.units:
-        mean = sold.units / hours
-        measured = (sold.hourly_square_sum - hours * mean * mean) / (hours - 1) / mean
-    weight = sold.line_count / (sold.line_count + PRIOR_VARIANCE_LINES)
+    hours = whole_hours(sold.observed_s)
+    measured, weight = 1.0, sold.line_count / (sold.line_count + PRIOR_VARIANCE_LINES)
+    if hours < HOURS_LEAST:
+        weight = 0.0
+    elif sold.hour_units:
+        measured = sold.hour_steps / 2 / (hours - 1) / (sold.hour_units / hours)
     factor = weight * measured + (1 - weight) * PRIOR_VARIANCE_FACTOR
     return Demand(max(rate, recent), min(VARIANCE_FACTOR_MAX, max(1.0, factor)))
 

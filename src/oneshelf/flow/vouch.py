@@ -55,12 +55,15 @@ async def vouch(database: Database, channel: Channel, questions: Sequence[Checko
         if (live := [one for one in named[name] if one.is_live])
     }
     taken = {name: _taken(one, derived, units=asked[name]) for name, one in chosen.items()}
+    all_taken: Counter[Sku] = Counter()
+    for units in taken.values():
+        all_taken.update(units)
 
     def answer(name: str) -> CheckoutAnswer:
         one = chosen.get(name)
         if one is None:
             return CheckoutAnswer(CheckoutOutcome.NOT_LIVE if named[name] else CheckoutOutcome.UNKNOWN)
-        others = sum((units for other, units in taken.items() if other != name), Counter[Sku]())
+        others = {sku: all_taken[sku] - units for sku, units in taken[name].items()}
         is_enough = asked[name] <= _sellable(one, derived, others)
         outcome = CheckoutOutcome.AVAILABLE if is_enough else CheckoutOutcome.TOO_FEW
         return CheckoutAnswer(outcome, _sellable(one, derived, {}))

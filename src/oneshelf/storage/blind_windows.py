@@ -137,7 +137,10 @@ _SAMPLES = """
         select p.channel, p.channel_sku, p.planned_at as at, p.planned_at, p.sent_at, p.accepted_at, p.verified_at,
                null::text as seller, null::text as order_id, null::text as line_id, null::timestamptz as placed_at
         from publications p join shown s on s.channel = p.channel and s.channel_sku = p.channel_sku and s.sku = p.sku
+        -- No sale waits for the first figure of a listing, and that waits until it was counted (version 0) and read.
         where p.planned_at >= %(since)s and p.planned_at >= s.live_since
+          and exists (select from publications f where f.channel = p.channel and f.channel_sku = p.channel_sku
+                      and f.version > 0 and f.version < p.version)
         union all
         select s.channel, s.channel_sku, o.posted_at, null, null, null, null,
                o.channel, o.order_id, n.line_id, o.placed_at

@@ -90,34 +90,48 @@ async def selling(tx: Transaction, skus: Collection[Sku]) -> dict[Sku, Selling]:
     """What was sold of these SKUs in the last week."""
     cursor = await tx.execute(
         """
-        with wanted as (select unnest(%(skus)s::text[]) collate "C" as sku),
-        hourly as (
-            select s.sku, s.channel, sum(s.units) as units, sum(s.line_count) as line_count,
-                   sum(s.units) filter (where s.slot_at > db_now() - make_interval(secs => %(hour_s)s)) as recent_units
+        with wanted as (
+            select k.sku, least(%(week_s)s, extract(epoch from db_now() - k.created_at))::float8 as observed_s
+            from unnest(%(skus)s::text[]) as w (sku) join skus k on k.sku = w.sku
+        ), aged as (
+            -- Hours since then: 0 is the last one, which is still being counted.
+            select s.sku, s.channel, s.units, s.line_count,
+                   floor(extract(epoch from db_now() - s.slot_at) / %(hour_s)s)::int as age
             from sku_sales s join wanted w on w.sku = s.sku
-            group by grouping sets ((s.sku, s.channel, date_trunc('hour', s.slot_at)),
-                                    (s.sku, date_trunc('hour', s.slot_at)))
+        ), hourly as (
+            select sku, coalesce(channel, '') as channel, age, sum(units) as units, sum(line_count) as line_count
+            from aged group by grouping sets ((sku, channel, age), (sku, age))
+        ), steps as (
+            -- From each whole hour to the one before it; an hour without sales has no row.
+            select h.*, case when age < floor(w.observed_s / %(hour_s)s) - 1 then (h.units - older) ^ 2 else 0 end
+                        + case when age > 1 and is_after_none then h.units ^ 2 else 0 end as step
+            from (
+                select *, case when lead(age) over hours = age + 1 then lead(units) over hours else 0 end as older,
+                       lag(age) over hours is distinct from age - 1 as is_after_none
+                from hourly window hours as (partition by sku, channel order by age)
+            ) as h join wanted w on w.sku = h.sku
         ), summed as (
-            select sku, coalesce(channel, '') as channel, sum(units)::bigint as units,
-                   sum(line_count)::bigint as line_count, sum(units * units)::bigint as squares,
-                   coalesce(sum(recent_units), 0)::bigint as recent_units
-            from hourly group by sku, channel
+            select sku, channel, sum(units)::bigint as units, sum(line_count)::bigint as line_count,
+                   coalesce(sum(units) filter (where age > 0), 0)::bigint as hour_units,
+                   coalesce(sum(step) filter (where age > 0), 0)::bigint as hour_steps,
+                   coalesce(sum(units) filter (where age = 0), 0)::bigint as recent_units
+            from steps group by sku, channel
         ), places as (
             select sku, '' as channel from wanted
             union select l.sku, l.channel from listings l join wanted w on w.sku = l.sku
             union select sku, channel from summed
         )
-        select p.sku, p.channel, coalesce(s.units, 0), coalesce(s.line_count, 0), coalesce(s.squares, 0),
-               least(%(week_s)s, extract(epoch from db_now() - k.created_at))::float8, coalesce(s.recent_units, 0)
-        from places p join skus k on k.sku = p.sku
+        select p.sku, p.channel, coalesce(s.units, 0), coalesce(s.line_count, 0), coalesce(s.hour_units, 0),
+               coalesce(s.hour_steps, 0), w.observed_s, coalesce(s.recent_units, 0)
+        from places p join wanted w on w.sku = p.sku
         left join summed s on s.sku = p.sku and s.channel = p.channel
         """,
         {"skus": sorted(skus), "hour_s": HOUR_S, "week_s": WEEK_S},
     )
     everywhere: dict[Sku, Sold] = {}
     places: dict[Sku, dict[Channel, Sold]] = {}
-    async for sku, channel, units, line_count, squares, observed_s, recent_units in cursor:
-        sold = Sold(units, line_count, squares, observed_s, recent_units)
+    async for sku, channel, *figures in cursor:
+        sold = Sold(*figures)
         if channel == ALL:
             everywhere[Sku(sku)] = sold
         else:
