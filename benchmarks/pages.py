@@ -250,7 +250,7 @@ def following(address: str, body: bytes) -> str | None:
     if cursor is None:
         return None
     path, _, question = address.partition("?")
-    name = "before" if path.endswith(("/movements", "/audit-log")) else "after"
+    name = "before" if path.endswith(("/movements", "/audit-log", "/alerts")) else "after"
     kept = [one for one in question.split("&") if one and not one.startswith((f"{name}=", "limit="))]
     return path + "?" + "&".join([*kept, f"limit={DEEP_LIMIT}", f"{name}={quote(str(cursor), safe='')}"])
 
