@@ -1,4 +1,4 @@
-"""What whoever is on call is told of: what the listings may still sell, zeros that do not take, the database itself.
+"""What whoever is on call is told of: zeros that do not take, units that are shared too much, the database itself.
 
 These statements only read.
 """
@@ -7,9 +7,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from psycopg.rows import class_row
-
-from oneshelf.domain.identity import Channel
 from oneshelf.storage.database import Transaction, only_row
 
 # A listing that is to show 0 where something can still be bought: what it showed, what a write on its way may have made
@@ -31,37 +28,12 @@ SHARED_TOO_MUCH = """
 """
 
 
-class ChannelRights(NamedTuple):
-    """`rights_units`: what its listings may sell before we hear of it. `zeros_failing`: listings that are to show 0 and
-    may still sell.
-    """
-
-    channel: Channel
-    rights_units: int
-    zeros_failing: int
-
-
 class Size(NamedTuple):
     """The database. `connections`: of all programs to it; `connections_max`: what its server allows to all."""
 
     byte_count: int
     connections: int
     connections_max: int
-
-
-async def rights(tx: Transaction) -> list[ChannelRights]:
-    """What the listings of each channel may still sell, in units of their SKUs; of a bundle, bundles."""
-    cursor = tx.cursor(row_factory=class_row(ChannelRights))
-    await cursor.execute(
-        f"""
-        select c.channel, coalesce(sum(l.rights_units * l.pack_units) filter (where l.sku is not null), 0)::bigint
-                   as rights_units,
-               count(*) filter (where {ZERO_FAILS}) as zeros_failing
-        from channels c left join listings l on l.channel = c.channel
-        where c.shows_figures group by c.channel order by c.channel
-        """
-    )
-    return await cursor.fetchall()
 
 
 async def shared_too_much(tx: Transaction) -> int:

@@ -17,6 +17,7 @@ from oneshelf.storage import home_views
 from oneshelf.storage.database import Transaction, now, only_row
 from oneshelf.storage.home_views import Exposed, Exposure
 from oneshelf.storage.listing_states import BELIEF, SOURCES, UNVERIFIED_SINCE, UNVERIFIED_STATES
+from oneshelf.storage.on_call_views import ZERO_FAILS
 
 EXPOSED_KEPT = 5
 # So many listings, and so many SKUs, are counted whenever somebody asks.
@@ -32,7 +33,9 @@ _COUNT = f"""
                    select from listings t where t.channel = l.channel and t.merchant_sku = l.merchant_sku
                      and t.channel_sku <> l.channel_sku) as is_twin,
                ((l.fright - 1) >> 40) + 1 as rank, greatest(0, {BELIEF}) as shown, l.desired_units,
-               (c.signs_off = 'channel' and c.mode <> 'watch') or l.signed_off_at is not null as is_signed_off
+               (c.signs_off = 'channel' and c.mode <> 'watch') or l.signed_off_at is not null as is_signed_off,
+               case when l.sku is not null then l.rights_units * l.pack_units end as may_sell,
+               {ZERO_FAILS} as zero_fails
         from {SOURCES}
     ), counted as (
         select channel, count(*) as listing_count,
@@ -50,7 +53,9 @@ _COUNT = f"""
                count(*) filter (where rank = 8) as same,
                coalesce(sum(shown) filter (where rank in (1, 2, 3, 8)), 0)::bigint as units_now,
                coalesce(sum(desired_units) filter (where rank in (1, 2, 3, 8)), 0)::bigint as units_then,
-               count(*) filter (where is_signed_off) as signed_off
+               count(*) filter (where is_signed_off) as signed_off,
+               coalesce(sum(may_sell), 0)::bigint as rights_units,
+               count(*) filter (where zero_fails) as zeros_failing
         from each group by channel
     )
     select db_now(), coalesce(jsonb_object_agg(channel, to_jsonb(counted)), '{{}}') from counted
@@ -90,6 +95,10 @@ class Tally(NamedTuple):
         """Since when the figure waits that has waited longest for its proof."""
         said = [of["unverified_since"] for of in self.channels.values() if of["unverified_since"]]
         return min(map(datetime.fromisoformat, said), default=None)
+
+    def figure(self, channel: Channel, name: str) -> int:
+        """One figure of a channel; 0 where it has no listings."""
+        return int(self.channels.get(channel, {}).get(name, 0))
 
     def plan_of(self, channel: Channel) -> Totals:
         """The figures of a channel's plan."""

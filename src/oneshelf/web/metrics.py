@@ -271,7 +271,7 @@ async def metrics(request: Request) -> Response:
         own += [*_of_conflicts(await conflicts.open_by_kind(tx)), *_of_devices(await devices.listed(tx))]
         own += _of_feeds(channels)
         reckoned, windows = await blind_windows.reckoned(tx), await blind_windows.windows(tx)
-        own += on_call_metrics.of_channels(channels, await on_call_views.rights(tx), reckoned)
+        own += on_call_metrics.of_channels(channels, tally, reckoned)
         own += on_call_metrics.of_money(
             overview,
             tally.exposure,

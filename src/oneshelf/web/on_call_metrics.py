@@ -8,7 +8,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 
 from oneshelf.storage.blind_windows import ChannelWindow
 from oneshelf.storage.home_views import Exposure
-from oneshelf.storage.on_call_views import ChannelRights, Size
+from oneshelf.storage.on_call_views import Size
+from oneshelf.storage.tallies import Tally
 from oneshelf.storage.views import ChannelHealth, Overview
 
 _PREFIX = "oneshelf_"
@@ -54,9 +55,7 @@ def of_database(size: Size) -> list[Metric]:
     )
 
 
-def of_channels(
-    channels: Sequence[ChannelHealth], rights: Sequence[ChannelRights], windows: Sequence[ChannelWindow]
-) -> list[Metric]:
+def of_channels(channels: Sequence[ChannelHealth], tally: Tally, windows: Sequence[ChannelWindow]) -> list[Metric]:
     """Whether it is live, how old what we know of it is, and what its listings may sell. What never was has no age."""
     families: list[Metric] = []
     figures: Mapping[str, tuple[str, Mapping[str, float | None]]] = {
@@ -84,10 +83,13 @@ def of_channels(
             "Listings of which nobody said which SKU they sell.",
             {one.channel: one.unlinked_count for one in channels},
         ),
-        "rights_units": ("Units that its listings may still sell.", {one.channel: one.rights_units for one in rights}),
+        "rights_units": (
+            "Units of SKUs that its listings may still sell; of a bundle, bundles.",
+            {one.channel: tally.figure(one.channel, "rights_units") for one in channels},
+        ),
         "zeros_failing": (
             "Listings that are to show 0 and may still sell.",
-            {one.channel: one.zeros_failing for one in rights},
+            {one.channel: tally.figure(one.channel, "zeros_failing") for one in channels},
         ),
         "channel_blind": (
             "1: nothing would tell of a sale there now.",
