@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import pytest_asyncio
 
@@ -340,6 +341,32 @@ async def test_a_file_whose_process_died_is_told_from_one_that_is_under_way(desk
     assert (report.applied_count + report.replayed_count, report.replayed_count >= 4) == (8, True)
     assert await state() is State.APPLIED
     assert [(await desk.ledger.figures(sku)).get("available", 0) for sku in skus] == list(range(8))
+
+
+@pytest.mark.parametrize("more", [{}, {"shared_from_bytes": 0}])
+async def test_a_file_that_somebody_stops_goes_on_where_it_comes_again(desk: Desk, more: dict[str, Any]) -> None:
+    skus = await full_shelf(desk, 200)
+
+    stops: list[int] = []
+
+    def stop(stage: str, row_count: int, _import_id: str) -> None:
+        if stage == "applied" and not stops:
+            stops.append(row_count)
+            with psycopg.connect(desk.dsn) as connection:
+                connection.execute("update imports set stopped_by = 'Ada' where ended_at is null")
+
+    stopped = await desk.bring(many(200), **NOW, tell=stop, atomic=Atomic.ROW, chunk=2, **more)
+    assert (stopped.state, stopped.is_done, 0 < stopped.applied_count < 200) == (State.STOPPED, False, True)
+    assert "the rest is done, and nothing twice" in in_words(stopped)
+    async with desk.ledger.database.transaction() as tx:
+        kept = await imports.find(tx, stopped.import_id)
+        assert kept is not None
+        assert (report_of(kept).state, kept.is_complete, kept.stopped_by) == (State.STOPPED, False, "Ada")
+        assert not await imports.ask_to_stop(tx, stopped.import_id, by="Ben"), "it has ended"
+    rest = await desk.bring(many(200), **NOW, atomic=Atomic.ROW, chunk=2)
+    assert (rest.state, rest.applied_count + rest.replayed_count) == (State.APPLIED, 200)
+    assert rest.replayed_count >= stopped.applied_count
+    assert [(await desk.ledger.figures(sku)).get("available", 0) for sku in skus] == list(range(200))
 
 
 # A large file ---------------------------------------------------------------------------------------------------------

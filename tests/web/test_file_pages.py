@@ -97,6 +97,23 @@ async def test_a_file_that_was_broken_off_is_not_under_way_for_ever(shop: Shop) 
     assert (await shop.client.get(f"/v1/imports/{'a' * 32}")).json()["state"] == "broken_off"
 
 
+async def test_a_file_under_way_can_be_stopped_and_one_that_has_ended_cannot(shop: Shop) -> None:
+    async with shop.database.transaction() as tx:
+        named = {"import_id": "b" * 32, "kind": "counts", "source": "", "file_name": "night.csv"}
+        await imports.begin(tx, **named, row_count=9)
+    place = f"/files/{'b' * 32}"
+    assert "Stop here" in (await shop.client.get(place)).text
+    assert "It stops within" in (await shop.client.post(place, data={"act": "stop"}, headers=OWN)).text
+    async with shop.database.transaction() as tx:
+        assert await imports.note(tx, "b" * 32, applied_count=4)
+        await imports.end(tx, "b" * 32, applied_count=4, problem_count=0, problems=[], reasons=[])
+    page = (await shop.client.get(place)).text
+    assert "Stopped: of 9 rows 4 or some more are applied" in page
+    assert "Stop here" not in page
+    assert "stopped" in (await shop.client.get("/files")).text
+    assert "had ended before" in (await shop.client.post(place, data={"act": "stop"}, headers=OWN)).text
+
+
 async def test_the_same_file_twice_moves_units_once_and_is_taken_back_once(shop: Shop) -> None:
     first = await send(shop, "apply", GOOD)
     again = await send(shop, "apply", GOOD)

@@ -125,7 +125,8 @@ class Watcher:
 
     def _put_away(self, path: Path, report: Report) -> None:
         """The report first: a file that lies in one of the two has one."""
-        folder = self._watched.folder / (REFUSED if report.state is State.REFUSED else DONE)
+        is_left = report.state in {State.REFUSED, State.STOPPED}
+        folder = self._watched.folder / (REFUSED if is_left else DONE)
         folder.mkdir(exist_ok=True)
         target = folder / path.name
         if target.exists():

@@ -38,7 +38,7 @@ CHUNK = 500
 WHOLE_ROWS_MAX = 20_000
 # A smaller file is through before a process has started that could help.
 SHARED_FROM_BYTES = 1 << 20
-_NOTED_EVERY = 10 * CHUNK
+_NOTED_CHUNKS = 10
 
 
 class Atomic(StrEnum):
@@ -121,6 +121,10 @@ async def _adds(path: Path, wish: Wish) -> bool:
         return False
 
 
+class _StoppedError(Exception):
+    """Somebody wants no more of the file to be applied."""
+
+
 class _Import:
     """One file under way."""
 
@@ -149,7 +153,11 @@ class _Import:
                 return await self._apply_whole(parts)
             async with self.database.transaction() as tx:
                 await self._begin(tx)
-            await self._together("applied", [part.apply(Keep.DONE) for part in parts])
+            try:
+                await self._together("applied", [part.apply(Keep.DONE) for part in parts])
+            except _StoppedError:
+                is_whole = self.sum.through_count + self.sum.problem_count >= self.sum.row_count
+                return await self._end(State.APPLIED if is_whole else State.STOPPED)
             return await self._end()
 
     @asynccontextmanager
@@ -195,9 +203,12 @@ class _Import:
             self.tell(stage, through, self.wish.told.import_id)
             # Refused rows are told of too: whoever refuses a million of them is at work.
             told = self.sum.through_count + self.sum.problem_count
-            if stage == "applied" and told // _NOTED_EVERY > told_before // _NOTED_EVERY:
+            noted_every = _NOTED_CHUNKS * self.wish.chunk
+            if stage == "applied" and told // noted_every > told_before // noted_every:
                 async with self.database.transaction() as tx:
-                    await imports.note(tx, self.wish.told.import_id, applied_count=self.sum.through_count)
+                    is_stopped = await imports.note(tx, self.wish.told.import_id, applied_count=self.sum.through_count)
+                if is_stopped:
+                    raise _StoppedError
 
     async def _objection(self) -> str:
         """Why nothing of the file is applied; empty: nothing is to be said against it."""
@@ -279,7 +290,7 @@ class _Import:
             row_count=self.sum.row_count,
         )
 
-    async def _end(self) -> Report:
+    async def _end(self, state: State = State.APPLIED) -> Report:
         async with self.database.transaction() as tx:
             await imports.end(
                 tx,
@@ -290,7 +301,7 @@ class _Import:
                 reasons=self._reasons,
             )
         return self._report(
-            State.APPLIED,
+            state,
             undo=undo_command(self.wish.told.import_id, self.wish.kind.name) if self.sum.through_count else "",
         )
 

@@ -26,6 +26,7 @@ class State(StrEnum):
     REFUSED = "refused"
     UNDER_WAY = "under_way"
     BROKEN_OFF = "broken_off"
+    STOPPED = "stopped"
 
 
 class Effect(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +63,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     @property
     def is_done(self) -> bool:
         """Whether nothing is left that a person has to look at."""
-        return self.state is not State.REFUSED and self.problem_count == 0
+        return self.state not in {State.REFUSED, State.STOPPED} and self.problem_count == 0
 
     @property
     def examples(self) -> list[Problem]:
@@ -88,11 +89,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
 def report_of(row: ImportRow) -> Report:
     """What is known of a file that was brought in before, or is being brought in."""
     under_way = State.BROKEN_OFF if row.is_broken_off else State.UNDER_WAY
+    ended = State.STOPPED if row.stopped_by else State.APPLIED
     return Report(
         import_id=row.import_id,
         kind=row.kind,
         file_name=row.file_name,
-        state=State.APPLIED if row.ended_at else under_way,
+        state=ended if row.ended_at else under_way,
         row_count=row.row_count,
         applied_count=row.applied_count,
         problem_count=row.problem_count,
@@ -130,6 +132,11 @@ def in_words(report: Report) -> str:
             return (
                 f"broken off: of {report.row_count} rows {report.applied_count} or more are applied, and nobody goes "
                 "on with it. Bring in the same file again: the rest is done, and nothing twice"
+            )
+        case State.STOPPED:
+            return (
+                f"stopped: of {report.row_count} rows {report.applied_count + report.replayed_count} or some more are "
+                "applied. Bring in the same file again: the rest is done, and nothing twice"
             )
         case State.PREVIEWED:
             fit = report.row_count - report.problem_count

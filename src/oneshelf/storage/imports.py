@@ -18,6 +18,7 @@ from oneshelf.storage.database import Transaction, only_row
 SILENT_S = 120
 _COLUMNS = f"""
 import_id, kind, source, file_name, row_count, applied_count, problem_count, problems, reasons, began_at, ended_at,
+stopped_by,
 ended_at is null and heard_at < db_now() - make_interval(secs => {SILENT_S}) as is_broken_off
 """
 _ON_HAND = "available + committed + reserved + damaged + quality_control + safety_stock"
@@ -44,7 +45,8 @@ class Reason(msgspec.Struct, frozen=True, kw_only=True):
 class ImportRow(NamedTuple):
     """One file. `problems`: the first of them, `reasons`: each once. `ended_at`: None while it is under way.
 
-    `is_broken_off`: it is, and whoever did it has not been heard of for so long that they have died.
+    `stopped_by`: who had it stopped before all of it was applied. `is_broken_off`: it is under way, and whoever did it
+    has not been heard of for so long that they have died.
     """
 
     import_id: str
@@ -58,12 +60,13 @@ class ImportRow(NamedTuple):
     reasons: list[dict[str, object]]
     began_at: datetime
     ended_at: datetime | None
+    stopped_by: str
     is_broken_off: bool
 
     @property
     def is_complete(self) -> bool:
         """Whether every row of it was applied, so that nothing is left to do."""
-        return self.ended_at is not None and self.problem_count == 0
+        return self.ended_at is not None and self.problem_count == 0 and not self.stopped_by
 
 
 async def find(tx: Transaction, import_id: str) -> ImportRow | None:
@@ -105,20 +108,35 @@ async def begin(tx: Transaction, *, import_id: str, kind: str, source: str, file
         """
         insert into imports (import_id, kind, source, file_name, row_count)
         values (%(import_id)s, %(kind)s, %(source)s, %(file_name)s, %(row_count)s)
-        on conflict (import_id) do update set ended_at = null, heard_at = db_now()
+        on conflict (import_id) do update set ended_at = null, heard_at = db_now(), stopped_by = ''
         """,
         {"import_id": import_id, "kind": kind, "source": source, "file_name": file_name, "row_count": row_count},
     )
 
 
-async def note(tx: Transaction, import_id: str, *, applied_count: int) -> None:
-    """So many of its rows are applied by now."""
-    await tx.execute(
+async def note(tx: Transaction, import_id: str, *, applied_count: int) -> bool:
+    """So many of its rows are applied by now. Returns whether somebody wants it to stop."""
+    cursor = await tx.execute(
         """
         update imports set applied_count = %(applied_count)s, heard_at = db_now() where import_id = %(import_id)s
+        returning stopped_by <> ''
         """,
         {"import_id": import_id, "applied_count": applied_count},
     )
+    row = await cursor.fetchone()
+    return row is not None and bool(row[0])
+
+
+async def ask_to_stop(tx: Transaction, import_id: str, *, by: str) -> bool:
+    """Have a file stopped that is being applied: within some thousand rows. Returns whether it is under way."""
+    cursor = await tx.execute(
+        """
+        update imports set stopped_by = case stopped_by when '' then %(by)s else stopped_by end
+        where import_id = %(import_id)s and ended_at is null
+        """,
+        {"import_id": import_id, "by": by},
+    )
+    return cursor.rowcount > 0
 
 
 async def end(
@@ -130,11 +148,12 @@ async def end(
     problems: Sequence[Problem],
     reasons: Sequence[Reason],
 ) -> None:
-    """All of it is done that can be done."""
+    """All of it is done that can be done; or what was done before it was stopped."""
     await tx.execute(
         """
         update imports set applied_count = %(applied_count)s, problem_count = %(problem_count)s,
-            problems = %(problems)s::jsonb, reasons = %(reasons)s::jsonb, ended_at = db_now()
+            problems = %(problems)s::jsonb, reasons = %(reasons)s::jsonb, ended_at = db_now(),
+            stopped_by = case when row_count > %(applied_count)s + %(problem_count)s then stopped_by else '' end
         where import_id = %(import_id)s
         """,
         {

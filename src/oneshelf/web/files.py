@@ -94,7 +94,8 @@ class EffectOut(BaseModel):
 
 class ImportOut(BaseModel):
     """What became of a file. `state`: applied, applied_before (nothing was changed), previewed, under_way, broken_off
-    (whoever did it has died: bring it in again, and the rest is done).
+    (whoever did it has died), stopped (a person wanted no more of it). Of these two: bring it in again, and the rest is
+    done.
 
     `undo`: the command that takes it back. Of `problems`, `reasons` and `effects` the first thousand are listed;
     `reasons` has each reason once.

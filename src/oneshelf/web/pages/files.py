@@ -95,7 +95,7 @@ async def bring(request: Request) -> Response:
             )
             wish = api.wish_of(words)
             report = await bring_in(engine.database, engine.clock.new_id, sent.file, wish)
-    if report.state in {State.APPLIED, State.APPLIED_BEFORE}:
+    if report.state in {State.APPLIED, State.APPLIED_BEFORE, State.STOPPED}:
         engine.wake(["plan"])
         again = "1" if report.state is State.APPLIED_BEFORE else ""
         return RedirectResponse(address(f"/files/{report.import_id}", again=again), status_code=303)
@@ -137,13 +137,20 @@ async def one(request: Request) -> Response:
 
 @screen
 async def ask(request: Request) -> Response:
-    """Take the file back by the opposite of each of its rows, once however often it is asked."""
-    if (await form_of(request)).text("act") != "undo":
-        raise MalformedError("say what to do: undo")
-    row = await _found(engine_of(request), request.path_params["import_id"])
+    """Stop the file, or take it back by the opposite of each of its rows, once however often it is asked."""
+    act = (await form_of(request)).text("act")
+    if act not in {"undo", "stop"}:
+        raise MalformedError("say what to do: stop or undo")
+    engine = engine_of(request)
+    row = await _found(engine, request.path_params["import_id"])
     if row is None:
         return _missing(request)
-    return await _shown(request, await _taken_back(engine_of(request), row))
+    if act == "undo":
+        return await _shown(request, await _taken_back(engine, row))
+    async with engine.database.transaction() as tx:
+        is_under_way = await imports.ask_to_stop(tx, row.import_id, by=person_of(request) or "page")
+    words = "It stops within some thousand rows." if is_under_way else "It had ended before: nothing was to be stopped."
+    return await _shown(request, Said(words))
 
 
 async def _taken_back(engine: Engine, row: ImportRow) -> Said:
@@ -176,6 +183,7 @@ async def _shown(request: Request, said: Said | None = None) -> Response:
         "words": sentence(report_in_words(report)),
         "problems": problems,
         "rest": report.rest(problems)[:ROWS_SHOWN],
+        "can_stop": row.ended_at is None and not row.is_broken_off,
         "can_undo": row.kind in KINDS and KINDS[row.kind].is_stock and row.applied_count > 0,
     }
     return page(request, "file.html", context, said=said)
