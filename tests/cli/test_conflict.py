@@ -43,3 +43,10 @@ def test_a_rank_that_names_nobody_is_refused_as_the_architecture_refuses_it(run:
         assert "'erp|' has a gap" in refused, command
     assert "no rule" in run("truth", "list").stdout
     assert "ranks erp, the lowest of equals" in run("truth", "set", "ranks", "--rank", " erp ").stdout
+
+
+@pytest.mark.parametrize("name", ["erp|wms", "erp/1"])
+def test_a_source_is_not_named_so_that_it_cannot_be_ranked_or_told_from_its_documents(
+    run: Callable[..., Result], name: str
+) -> None:
+    assert "leave it out" in run("source", "add", name, exits=2).stderr

@@ -48,10 +48,10 @@ def add(
     """Know a system that will state figures; said again, its title and clock error are as said last."""
     from oneshelf.cli.common import words_in
     from oneshelf.domain.command import CLOCK_ERROR_S_MAX
-    from oneshelf.domain.identity import name_from
+    from oneshelf.domain.identity import source_name_from
     from oneshelf.flow.entrust import add_source
 
-    name, words = name_from(source, what="source"), words_in(title, what="title")
+    name, words = source_name_from(source), words_in(title, what="title")
     error = seconds_in(error_s, what="--error-s", most=CLOCK_ERROR_S_MAX)
 
     async def put(database: Database) -> None:

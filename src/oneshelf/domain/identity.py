@@ -57,6 +57,18 @@ def sku_from(value: object) -> Sku:
     return Sku(name_from(value, what="SKU"))
 
 
+def source_name_from(value: object) -> str:
+    """A system that states figures, see `name_from`.
+
+    Raises MalformedError also for a slash, which parts it from its documents, and a bar, which joins equal ranks.
+    """
+    name = name_from(value, what="source")
+    for character, called in (("/", "slash"), ("|", "bar")):
+        if character in name:
+            raise MalformedError(f"source {name!r} holds a {called}; leave it out")
+    return name
+
+
 def location_from(value: object) -> Location:
     """A location's name, see `name_from`."""
     return Location(name_from(value, what="location"))

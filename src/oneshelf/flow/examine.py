@@ -153,7 +153,8 @@ async def _sources(database: Database) -> Finding:
         waiting = sum(row.waiting_count for row in await sources.listed(tx))
     if "equivocation" in found:
         count, age_s = found["equivocation"]
-        detail = f"{count} documents came with two contents, the first {age_s:.0f} s ago; oneshelf conflict list --open"
+        documents = "1 document" if count == 1 else f"{count} documents"
+        detail = f"{documents} came with two contents, the first {age_s:.0f} s ago; oneshelf conflict list --open"
         return Finding("sources", is_good=False, detail=detail)
     count = sum(count for count, _ in found.values())
     said = f"{count} open conflicts: oneshelf conflict list --open" if count else "no open conflict"

@@ -9,7 +9,7 @@ from pydantic import Field, PlainValidator, TypeAdapter, ValidationError, WithJs
 
 from oneshelf.domain.architecture import Architecture, Wish, peers
 from oneshelf.domain.command import CLOCK_ERROR_S_MAX, CountedFigure
-from oneshelf.domain.identity import UNITS_MAX, name_from, units_from
+from oneshelf.domain.identity import UNITS_MAX, name_from, source_name_from, units_from
 from oneshelf.domain.statement import DOCUMENTS_MAX, Document, Statement
 from oneshelf.domain.truth import RANKS_MAX, Scope, Strategy, TruthRule, rule_from
 from oneshelf.errors import MalformedError
@@ -34,13 +34,6 @@ NUMBER_MAX = UNITS_MAX
 DELTA = "delta"
 
 
-def _source(value: object) -> str:
-    name = name_from(value, what="source")
-    if "/" in name:
-        raise MalformedError(f"source {name!r} holds a slash")
-    return name
-
-
 def _document(value: object) -> str:
     return name_from(value, what="document")
 
@@ -57,7 +50,7 @@ def _count(value: object) -> int:
 
 _NAME = WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 120})
 _NUMBER = WithJsonSchema({"type": "integer", "minimum": 0, "maximum": NUMBER_MAX})
-SourceNameIn = Annotated[str, PlainValidator(_source), _NAME]
+SourceNameIn = Annotated[str, PlainValidator(source_name_from), _NAME]
 DocumentNumberIn = Annotated[
     str,
     PlainValidator(_document),
