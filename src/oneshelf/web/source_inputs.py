@@ -34,6 +34,10 @@ NUMBER_MAX = UNITS_MAX
 DELTA = "delta"
 
 
+def _rank(value: object) -> str:
+    return name_from(value, what="a rank")
+
+
 def _document(value: object) -> str:
     return name_from(value, what="document")
 
@@ -51,6 +55,7 @@ def _count(value: object) -> int:
 _NAME = WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 120})
 _NUMBER = WithJsonSchema({"type": "integer", "minimum": 0, "maximum": NUMBER_MAX})
 SourceNameIn = Annotated[str, PlainValidator(source_name_from), _NAME]
+RankIn = Annotated[str, PlainValidator(_rank), _NAME]
 DocumentNumberIn = Annotated[
     str,
     PlainValidator(_document),
@@ -141,7 +146,7 @@ class TruthRuleIn(TruthScopeIn):
 
     strategy: Strategy
     leader: SourceNameIn | None = None
-    ranks: Annotated[tuple[SourceNameIn, ...], Field(max_length=RANKS_MAX)] = ()
+    ranks: Annotated[tuple[RankIn, ...], Field(max_length=RANKS_MAX)] = ()
     tolerance_units: Annotated[int, Field(ge=0, le=UNITS_MAX, strict=True)] = 0
     conservative: Annotated[bool, Field(strict=True)] = True
 
@@ -154,7 +159,7 @@ class ArchitectureIn(Input):
 
     architecture: Architecture
     leader: SourceNameIn | None = None
-    ranks: Annotated[tuple[SourceNameIn, ...], Field(max_length=RANKS_MAX)] = ()
+    ranks: Annotated[tuple[RankIn, ...], Field(max_length=RANKS_MAX)] = ()
     reason: WordsIn = ""
 
 
