@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 from structlog.testing import capture_logs
 
-from oneshelf.errors import DatabaseUnavailableError, InvariantError
+from oneshelf.errors import DatabaseUnavailableError, InvariantError, OverloadedError, StillPostingError
 from oneshelf.storage.database import Database
 from oneshelf.workers import runner
 from oneshelf.workers.runner import Pulse, Step, run_for_ever
@@ -223,6 +223,16 @@ async def test_an_unavailable_database_is_waited_out_and_told_once_when_it_goes_
 
 
 @pytest.mark.pg
+@pytest.mark.parametrize("late", [StillPostingError("not answered"), OverloadedError("too many")])
+async def test_a_step_that_posts_too_much_at_once_asks_again_and_has_not_failed(late: Exception) -> None:
+    pulse, work = Pulse(), Work(late, late, 3)
+    with capture_logs() as logs:
+        async with running(pulse, step(work)):
+            await work.until(4)
+            assert pulse.failing == {}
+    assert [line["event"] for line in logs] == ["step.put_off", "step.put_off"]
+
+
 async def test_a_step_outlives_the_loss_of_all_its_connections(dsn: str) -> None:
     pulse, done = Pulse(), asyncio.Event()
     failures: list[Exception] = []

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 
-from oneshelf.errors import DatabaseUnavailableError
+from oneshelf.errors import DatabaseUnavailableError, OverloadedError, StillPostingError
 from oneshelf.telemetry import get_logger
 
 FAILURE_PAUSE_S_MAX = 10.0
@@ -102,6 +102,10 @@ async def _run(step: Step, pulse: Pulse) -> None:
             if not is_database_away:
                 log.warning("database.unavailable", step=step.name, words=str(failure))
             is_database_away = True
+        except (OverloadedError, StillPostingError) as failure:
+            # Who posts has too much to do. What a step asks for has a key: it asks again.
+            failures += 1
+            log.warning("step.put_off", step=step.name, words=str(failure))
         except Exception:
             failures += 1
             pulse.failing[step.name] = failures
