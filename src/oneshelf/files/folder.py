@@ -120,7 +120,7 @@ class Watcher:
             self._say(path, report)
 
     def _say(self, path: Path, report: Report) -> None:
-        say = log.warning if report.state is State.REFUSED or report.problem_count else log.info
+        say = log.info if report.is_done else log.warning
         say("file.taken", file=path.name, source=self._watched.source, state=report.state, words=in_words(report)[:300])
 
     def _put_away(self, path: Path, report: Report) -> None:

@@ -79,15 +79,7 @@ class Policies:
                 if unknown is None:
                     found.append(Checked())
                 elif isinstance(unknown, UnknownSku):
-                    found.append(
-                        Checked(
-                            CellError(
-                                "sku",
-                                unknown.sku,
-                                NO_SUCH_SKU,
-                            )
-                        )
-                    )
+                    found.append(Checked(CellError("sku", unknown.sku, NO_SUCH_SKU)))
                 else:
                     found.append(Checked(CellError("channel", unknown.channel, "no such channel is connected")))
         return found
