@@ -54,7 +54,8 @@ class Load:
         return row
 
     async def row(self) -> dict[str, Any]:
-        return (await self.world.rows("select * from feeds order by begun_at desc limit 1"))[0]
+        """The feed under way; the last one where none is. (`begun_at` of one under way may have been set back.)"""
+        return (await self.world.rows("select * from feeds order by ended_at is null desc, begun_at desc limit 1"))[0]
 
     async def phases(self) -> dict[str, str]:
         rows = await self.world.rows(f"select channel_sku, phase from listings where channel = '{MARKET}'")  # noqa: S608
