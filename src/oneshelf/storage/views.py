@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 
 from oneshelf.domain.blind_window import SILENT_TURNS
 from oneshelf.domain.identity import Channel, ChannelSku, Sku
-from oneshelf.storage import home_views, tallies
+from oneshelf.storage import home_views, listing_issues, tallies
 from oneshelf.storage.database import Transaction, now
 from oneshelf.storage.listing_states import (
     BELIEF,
@@ -60,7 +60,7 @@ class ListingRow(NamedTuple):
 
     `suspense_units`: fell off the listing, and no order explains it yet: they are offered nowhere.
     `age_s`: since a reading last proved the figure. `unverified_s`: how long the desired figure has waited for its
-    proof; None where it has it, or where there is no figure yet.
+    proof; None where it has it, or where there is no figure yet. `issues`: what the channel says is wrong with it.
     """
 
     channel: Channel
@@ -88,6 +88,7 @@ class ListingRow(NamedTuple):
     parked_reason: str
     age_s: float | None
     unverified_s: float | None
+    issues: str
 
     @property
     def is_unverified(self) -> bool:
@@ -228,7 +229,8 @@ _LISTING_COLUMNS = f"""
            l.accepted_version, l.accepted_at, l.verified_units, l.verified_version, l.verified_at,
            {BELIEF} as belief, l.suspect_units as suspect, l.suspense_units, {_WORDS} as parked_reason,
            extract(epoch from db_now() - l.verified_at)::float8 as age_s,
-           extract(epoch from db_now() - {UNVERIFIED_SINCE})::float8 as unverified_s
+           extract(epoch from db_now() - {UNVERIFIED_SINCE})::float8 as unverified_s,
+           {listing_issues.words_of("l")} as issues
 """
 
 
