@@ -52,6 +52,13 @@ def _zero(told: Mapping[str, Any]) -> str:
     )
 
 
+def _access(told: Mapping[str, Any]) -> str:
+    within = f"within {told.get('days')} days" if told.get("days") != 1 else "within a day, or has ended"
+    return (
+        f"{_name(told, 'channel')}: {told.get('what')} ends on {told.get('ends_on')}, {within}: {told.get('way_out')}"
+    )
+
+
 _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     EventType.ALERT_LOW_STOCK.value: _low,
     EventType.ALERT_OVERSOLD.value: _oversold,
@@ -60,6 +67,7 @@ _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     EventType.ALERT_HELD_CHANNEL.value: _held,
     EventType.ALERT_DRIFT.value: _drift,
     EventType.ALERT_ZERO_FAILED.value: _zero,
+    EventType.ALERT_ACCESS_ENDS.value: _access,
 }
 
 

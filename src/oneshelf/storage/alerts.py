@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 from psycopg.rows import class_row
 
-from oneshelf.domain.alert import PATIENCE_S, Alert, Condition, Turn
+from oneshelf.domain.alert import ACCESS_ENDS_DAYS, PATIENCE_S, Alert, Condition, Turn
 from oneshelf.domain.blind_window import SILENT_TURNS
 from oneshelf.domain.event import EventType
 from oneshelf.domain.identity import printable
@@ -72,6 +72,14 @@ _STANDING = f"""
                'units', (l.rights_units - l.suspense_units) * l.pack_units,
                'reason', l.parked_reason, 'issues', {listing_issues.words_of("l")})
     from listings l join channels c on c.channel = l.channel where {ZERO_FAILS}
+    union all
+    select 'alert.access_ends', c.channel, ends.what || ' in ' || warned.days, jsonb_build_object(
+               'channel', c.channel, 'what', ends.what, 'ends_on', ends.ends_on, 'days', warned.days,
+               'way_out', ends.way_out)
+    from channels c
+    cross join jsonb_to_recordset(c.access_ends) as ends (what text, ends_on date, way_out text)
+    cross join unnest(%(access_days)s::int[]) as warned (days)
+    where ends.ends_on - (db_now() at time zone 'UTC')::date <= warned.days
 """
 
 # What is told of an alert is written down with it: whoever dies in between tells it again, or nothing happened.
@@ -107,7 +115,9 @@ async def try_lock(tx: Transaction) -> bool:
 
 async def standing(tx: Transaction) -> list[Condition]:
     """All that is wrong at this moment."""
-    cursor = await tx.execute(_STANDING, {"late": SILENT_TURNS, "drift_s": DRIFT_OPEN_S})
+    cursor = await tx.execute(
+        _STANDING, {"late": SILENT_TURNS, "drift_s": DRIFT_OPEN_S, "access_days": list(ACCESS_ENDS_DAYS)}
+    )
     return [
         Condition(kind=EventType(kind), channel=channel, name=name, figures=_cleaned(figures))
         async for kind, channel, name, figures in cursor
