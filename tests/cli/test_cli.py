@@ -446,7 +446,7 @@ def test_a_channel_that_is_told_of_a_new_secret_stays_live_and_knows_when_it_end
 
     def kept() -> tuple[object, object]:
         [(mode, ends)] = rows(dsn, "select mode, access_ends from channels where channel = 'amz'")
-        return mode, [(one["what"], one["ends_on"]) for one in ends]  # type: ignore[attr-defined]
+        return mode, [(one["what"], one["ends_on"]) for one in ends]
 
     shelf(*amazon, "--set", "secret_renewed_on=2026-05-01")
     shelf("channel", "live", "amz", "--yes")

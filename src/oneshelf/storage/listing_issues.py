@@ -1,4 +1,7 @@
-"""Rows of `listing_issues`: what channels say is wrong with listings, as their newest readings told it."""
+"""Rows of `listing_issues`: what channels say is wrong with listings, as their newest readings told it.
+
+What they said of a write that they refuse stands with the listing itself, see `storage.publishing`.
+"""
 
 from __future__ import annotations
 
@@ -47,6 +50,26 @@ async def see(tx: Transaction, channel: Channel, told: Mapping[ChannelSku, str])
                 "words": arrays.texts([words for _, words in news]),
             },
         )
+
+
+async def parked(tx: Transaction, *, limit: int | None = None) -> list[tuple[Channel, ChannelSku, str]]:
+    """Listings that their channel refuses: `(channel, channel_sku, the channel's words)`.
+
+    What it says of the listing itself follows what it said of the write, where that is not the same.
+    """
+    cursor = await tx.execute(
+        f"""
+        select l.channel, l.channel_sku,
+               l.parked_reason || case when position(said.issues in l.parked_reason) > 0 then ''
+                                       else '; of the listing itself: ' || said.issues end
+        from channels c cross join lateral (
+            select * from listings where channel = c.channel and stage = 'parked' order by channel_sku limit %(limit)s
+        ) as l cross join lateral (select {words_of("l")} as issues) as said
+        order by l.channel, l.channel_sku limit %(limit)s
+        """,
+        {"limit": limit},
+    )
+    return [(Channel(channel), ChannelSku(channel_sku), reason) async for channel, channel_sku, reason in cursor]
 
 
 async def _known(tx: Transaction, channel: Channel, told: Mapping[ChannelSku, str]) -> dict[ChannelSku, str]:

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.domain.listing import Doubt, Listing, Operation, Phase, Suspicion
-from oneshelf.storage import arrays, listing_issues
+from oneshelf.storage import arrays
 from oneshelf.storage.database import Transaction
 from oneshelf.storage.listings import ListingKey
 
@@ -317,26 +317,6 @@ async def release(tx: Transaction, channel: Channel, *, lease: UUID, retry_after
         """,
         {"channel": channel, "lease": lease, "after_s": retry_after_s},
     )
-
-
-async def parked(tx: Transaction, *, limit: int | None = None) -> list[tuple[Channel, ChannelSku, str]]:
-    """Listings that their channel refuses: `(channel, channel_sku, the channel's words)`.
-
-    What it says of the listing itself follows what it said of the write, where that is not the same.
-    """
-    cursor = await tx.execute(
-        f"""
-        select l.channel, l.channel_sku,
-               l.parked_reason || case when position(said.issues in l.parked_reason) > 0 then ''
-                                       else '; of the listing itself: ' || said.issues end
-        from channels c cross join lateral (
-            select * from listings where channel = c.channel and stage = 'parked' order by channel_sku limit %(limit)s
-        ) as l cross join lateral (select {listing_issues.words_of("l")} as issues) as said
-        order by l.channel, l.channel_sku limit %(limit)s
-        """,
-        {"limit": limit},
-    )
-    return [(Channel(channel), ChannelSku(channel_sku), reason) async for channel, channel_sku, reason in cursor]
 
 
 # Of a listing and the units that a snapshot shows of it.

@@ -45,8 +45,9 @@ class MintQuota:
 
     def _words(self, wait_s: float) -> str:
         who = "the application" if self._grant_type == OF_APPLICATION else "the seller"
+        limit = f"{GRANTS_A_DAY[self._grant_type]:,} requests a day"
         return (
-            f"eBay grants no more tokens that stand for {who} today: {GRANTS_A_DAY[self._grant_type]:,} requests a day, "
+            f"eBay grants no more tokens that stand for {who} today: {limit}, "
             f"counted over all who use this keyset; asked again in {wait_s:.0f} s. Where other software uses it, give "
             f"the engine a keyset of its own"
         )
