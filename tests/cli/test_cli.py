@@ -438,6 +438,26 @@ def test_a_channel_with_a_new_secret_stays_live(shelf: Cli, dsn: str) -> None:
     assert state_of_shop(dsn)[4] == "shpat_new"
 
 
+def test_a_channel_that_is_told_of_a_new_secret_stays_live_and_knows_when_it_ends(shelf: Cli, dsn: str) -> None:
+    amazon = (
+        *("channel", "add", "amazon", "amz", "--location", "BER", "--set", "seller_id=A1"),
+        *("--secret", "client_id=id", "--secret", "client_secret=hush", "--secret", "refresh_token=t"),
+    )
+
+    def kept() -> tuple[object, object]:
+        [(mode, ends)] = rows(dsn, "select mode, access_ends from channels where channel = 'amz'")
+        return mode, [(one["what"], one["ends_on"]) for one in ends]
+
+    shelf(*amazon, "--set", "secret_renewed_on=2026-05-01")
+    shelf("channel", "live", "amz", "--yes")
+    assert kept() == ("live", [("client secret", "2026-10-28")])
+    assert "watch" not in shelf(*amazon, "--set", "secret_renewed_on=2026-10-01").output
+    assert kept() == ("live", [("client secret", "2027-03-30")])
+    assert "watch" not in shelf(*amazon).output, "nobody says any more"
+    assert kept() == ("live", [])
+    assert "back in mode watch" in shelf(*amazon, "--set", "seller_id=A2").output
+
+
 def test_an_audit_shows_the_movements_behind_a_violation(shelf: Cli, dsn: str) -> None:
     shelf("stock", "receive", "MUG", "BER", "5")
     assert "audit: not yet" in shelf("status").output

@@ -241,6 +241,18 @@ async def live_through_strange_days(desk: Bench) -> None:
     assert set(desk.simulator.switches.hits) >= {"http_429_bare", "error_storm", "token_revoked", "listing_ended"}
 
 
+async def live_through_a_block(desk: Bench) -> None:
+    """Amazon takes a quantity, does not apply it, and says why with the listing, in a batch and alone."""
+    skus = [ChannelSku("SKU-8"), ChannelSku("x,y")]
+    for sku in skus:
+        desk.simulator.block_quantity(sku)
+    await desk.patiently(lambda: desk.connector.push([desk.write(sku, 1) for sku in skus]))
+    await desk.clock.advance(600)
+    for reading in await desk.patiently(lambda: desk.connector.read_stock(skus)):
+        assert reading.issues
+        assert "ATTRIBUTE_SUPPRESSED" in reading.issues
+
+
 async def live_through_reports(desk: Bench) -> None:
     """A report that is found again and read, one that is dropped, one that fails, and names that nobody knows."""
     connector = desk.connector
@@ -297,6 +309,7 @@ async def test_every_request_and_every_answer_obeys_amazons_models() -> None:
         await live_through_feeds(desk)
         await live_through_bad_days(desk)
         await live_through_strange_days(desk)
+        await live_through_a_block(desk)
         # The endpoint of tokens and the place of documents are no part of the models.
         outside = ("/auth/o2/token", "/_documents/")
         exchanges = [one for one in desk.wiretap.exchanges if not one.request.url.path.startswith(outside)]

@@ -63,12 +63,14 @@ CAPABILITY = Capability(
 
 
 class PaperConnector:
-    """Implements `sdk.contract.Connector`. `books`: what the channel shows; `refuses`: listings it will not change."""
+    """Implements `sdk.contract.Connector`. `books`: what the channel shows; `refuses`: listings it will not change;
+    `issues`: what it says is wrong with listings."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self.books: dict[ChannelSku, int] = {}
         self.refuses: set[ChannelSku] = set()
+        self.issues: dict[ChannelSku, str] = {}
 
     def verify(self, request: Request) -> Delivery:
         if not is_hmac_sha256_base64(request.body, signature=request.headers.get(SIGNATURE), secrets=[SECRET]):
@@ -97,7 +99,9 @@ class PaperConnector:
 
     async def read_stock(self, channel_skus: Sequence[ChannelSku]) -> tuple[StockReading, ...]:
         return tuple(
-            StockReading(name, self.books[name], merchant_sku=name) for name in channel_skus if name in self.books
+            StockReading(name, self.books[name], merchant_sku=name, issues=self.issues.get(name))
+            for name in channel_skus
+            if name in self.books
         )
 
     async def push(self, writes: Sequence[StockWrite]) -> tuple[WriteOutcome, ...]:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from psycopg.types.json import Jsonb
 
+from oneshelf.clock import SystemClock
 from oneshelf.domain.breaker import HoldReason
 from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.flow import alert, examine
@@ -109,6 +112,25 @@ async def test_a_figure_that_was_raised_by_hand_is_an_exposure_and_a_drift(shop:
     found = await open_alerts(shop)
     assert found["alert.exposed"]["figures"] == {"sku": "MUG", "units": 5}
     assert found["alert.drift"]["what"].startswith("left MUG (MUG) shows 8 instead of 3: ")
+
+
+async def test_a_credential_that_ends_is_told_30_days_7_days_and_one_day_before(shop: Shop) -> None:
+    told_of = {31: [], 30: [30], 8: [30], 7: [7, 30], 1: [1, 7, 30], -3: [1, 7, 30]}
+    for days, warned in told_of.items():
+        ends_on = (SystemClock().now() + timedelta(days=days)).date().isoformat()
+        ends = [{"what": "client secret", "ends_on": ends_on, "way_out": "make a new one"}]
+        async with shop.database.transaction() as tx:
+            await tx.execute("update channels set access_ends = %s where channel = 'left'", [Jsonb(ends)])
+        await alert.alert(shop.database)
+        alerts = (await shop.client.get("/v1/alerts", params={"open": "true"})).json()["alerts"]
+        found = {one["figures"]["days"]: one["what"] for one in alerts if one["kind"] == "alert.access_ends"}
+        assert sorted(found) == warned
+        if 7 in found:
+            assert found[7] == f"left: client secret ends on {ends_on}, within 7 days: make a new one"
+    [row] = [one for one in (await shop.client.get("/v1/channels")).json()["channels"] if one["channel"] == "left"]
+    assert row["access_ends"] == ends
+    text = (await shop.client.get("/channels/left")).text
+    assert f"<dt>Access ends</dt><dd>client secret on <strong>{ends_on}</strong>: make a new one</dd>" in text
 
 
 async def test_alerts_come_page_by_page(shop: Shop) -> None:

@@ -217,6 +217,36 @@ async def test_a_sku_has_a_page_with_its_balances_listings_and_movements(shop: S
     assert "BERLIN" in text
 
 
+async def test_what_the_channel_says_is_wrong_with_a_listing_is_where_it_is_looked_for(shop: Shop) -> None:
+    await two_channels(shop)
+    words = "17: <b>no</b> brand (brand)"
+    shown = "17: &lt;b&gt;no&lt;/b&gt; brand (brand)"
+    paper = shop.connectors["paper"]
+    paper.issues[MUG] = words
+    await shop.sweep()
+    explained = {"channel": "paper", "listing": "MUG"}
+    told = (await shop.client.get("/v1/channels/paper/listings/MUG/explain")).json()
+    assert (told["issues"], told["state"]) == (words, "verified")
+    assert (
+        f"paper says of this listing: <strong>{shown}</strong>"
+        in (await shop.client.get("/explain", params=explained)).text
+    )
+    assert shown not in await page(shop, "/skus/MUG"), "its figure shows all the same"
+    paper.refuses.add(MUG)
+    await shop.command("more", type="receive", sku="MUG", units=5)
+    await shop.settle()
+    assert f"the channel says: {shown}" in await page(shop, "/skus/MUG")
+    [parked] = (await shop.client.get("/v1/errors")).json()["listings"]
+    assert parked["reason"] == f"this entry was printed in ink; of the listing itself: {words}"
+    [listing] = (await shop.client.get("/v1/listings", params={"channel": "paper", "state": "parked"})).json()[
+        "listings"
+    ]
+    assert (listing["parked_reason"], listing["issues"]) == ("this entry was printed in ink", words)
+    paper.issues[MUG] = ""
+    await shop.sweep()
+    assert (await shop.client.get("/v1/channels/paper/listings/MUG/explain")).json()["issues"] == ""
+
+
 async def test_an_unknown_sku_is_a_page_that_leads_back(shop: Shop) -> None:
     answer = await shop.client.get("/skus/NOBODY")
     assert answer.status_code == 404

@@ -83,6 +83,8 @@ def show(drift_id: Id, as_json: Json = False) -> None:
         if value not in (None, ""):
             typer.echo(f"{name.replace('_', ' ')}: {value}")
     typer.echo(f"why: {kept['why']}")
+    if kept.get("issues"):
+        typer.echo(f"issues: {kept['issues']}")
     for name in ("readings", "writes", "orders", "parts"):
         for one in kept[name]:
             typer.echo(f"{name}: " + ", ".join(f"{key} {value}" for key, value in one.items()))

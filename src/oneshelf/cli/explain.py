@@ -71,6 +71,8 @@ def _lines(told: ExplanationOut) -> Iterator[str]:
             f"{told.drift.cause}: read {told.drift.observed_units}, expected {told.drift.expected_units}, "
             f"open for {_age((told.at - told.drift.opened_at).total_seconds())}; oneshelf drift list",
         )
+    if told.issues:
+        yield _row("channel", f"says of this listing: {told.issues}")
 
 
 def _headline(told: ExplanationOut) -> str:

@@ -23,7 +23,7 @@ Listing_ = Annotated[str, typer.Argument(metavar="LISTING", help="The channel's 
 _UNLINKED = ("channel", "channel_sku", "merchant_sku", "title", "note")
 _FIGURES = (
     *("channel", "channel_sku", "merchant_sku", "sku", "pack_units", "state", "desired_units", "verified_units"),
-    *("age_s", "unverified_s", "parked_reason"),
+    *("age_s", "unverified_s", "parked_reason", "issues"),
 )
 
 

@@ -18,13 +18,13 @@ _COLUMNS = ("id", "channel", "what", "received_at", "reason")
 @app.command("list")
 def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """What is parked, and why. A listing has no id here: oneshelf listing retry CHANNEL LISTING writes it again."""
-    from oneshelf.storage import facts, inbox, publishing
+    from oneshelf.storage import facts, inbox, listing_issues
     from oneshelf.storage.database import Database
 
     async def read(database: Database) -> list[dict[str, object]]:
         async with database.transaction() as tx:
             deliveries, orders = await inbox.parked(tx), await facts.parked(tx)
-            listings = await publishing.parked(tx)
+            listings = await listing_issues.parked(tx)
         rows: list[dict[str, object]] = [
             dict(zip(_COLUMNS, (f"d{row.inbox_id}", row.channel, row.topic, row.received_at, row.reason), strict=True))
             for row in deliveries

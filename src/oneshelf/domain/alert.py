@@ -21,7 +21,10 @@ PATIENCE_S: Mapping[EventType, float] = {
     EventType.ALERT_HELD_CHANNEL: 0,
     EventType.ALERT_DRIFT: 0,
     EventType.ALERT_ZERO_FAILED: 300,
+    EventType.ALERT_ACCESS_ENDS: 0,
 }
+# A credential that ends in so many days is told of, each time anew.
+ACCESS_ENDS_DAYS = (30, 7, 1)
 # How long it has to be away before it is over.
 REST_S = 60.0
 
@@ -31,7 +34,7 @@ Key = tuple[EventType, str, str]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
-    """Something that is wrong at this moment. `name`: of a SKU or a listing; '' for a channel as a whole."""
+    """Something that is wrong at this moment. `name`: of a SKU, a listing, a credential; '' for a whole channel."""
 
     kind: EventType
     channel: str

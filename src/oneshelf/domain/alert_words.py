@@ -40,7 +40,7 @@ def _drift(told: Mapping[str, Any]) -> str:
     waiting = f", {told['waiting_for']}" if told.get("waiting_for") else ""
     return (
         f"{_name(told, 'channel')} {_name(told, 'listing')} ({_name(told, 'sku')}) shows {told.get('observed_units')} "
-        f"instead of {told.get('expected_units')}: {told.get('cause')}{waiting}"
+        f"instead of {told.get('expected_units')}: {told.get('cause')}{waiting}{_issues(told)}"
     )
 
 
@@ -48,7 +48,14 @@ def _zero(told: Mapping[str, Any]) -> str:
     reason = f": {told['reason']}" if told.get("reason") else ""
     return (
         f"{_name(told, 'channel')} {_name(told, 'listing')} ({_name(told, 'sku')}) is to show 0 and may still sell "
-        f"{told.get('units')}{reason}"
+        f"{told.get('units')}{reason}{_issues(told)}"
+    )
+
+
+def _access(told: Mapping[str, Any]) -> str:
+    within = f"within {told.get('days')} days" if told.get("days") != 1 else "within a day, or has ended"
+    return (
+        f"{_name(told, 'channel')}: {told.get('what')} ends on {told.get('ends_on')}, {within}: {told.get('way_out')}"
     )
 
 
@@ -60,6 +67,7 @@ _WORDS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     EventType.ALERT_HELD_CHANNEL.value: _held,
     EventType.ALERT_DRIFT.value: _drift,
     EventType.ALERT_ZERO_FAILED.value: _zero,
+    EventType.ALERT_ACCESS_ENDS.value: _access,
 }
 
 
@@ -89,6 +97,12 @@ def subject(events: Sequence[Event]) -> str:
 def text(events: Sequence[Event]) -> str:
     """The whole message."""
     return "\n".join([*map(line, events), "", "All that stands now: oneshelf alert list"])
+
+
+def _issues(told: Mapping[str, Any]) -> str:
+    """What the channel says is wrong with the listing itself, where it is not what it said of the write."""
+    said = told.get("issues")
+    return f"; the channel says: {said}" if said and said != told.get("reason") else ""
 
 
 def _name(told: Mapping[str, Any], member: str) -> str:

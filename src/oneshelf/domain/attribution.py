@@ -68,7 +68,8 @@ class Evidence:
     `is_announced`: the channel itself said that this figure may have changed. `hears_announcements`: it said so of
     some listing within the last day, so that its silence means something. `states_before`, `states_after`: state ->
     units that lie there and are not on sale, as accounted for and as read last. `moved`: what of that explains the
-    drift, see `state_change.moves_behind`.
+    drift, see `state_change.moves_behind`. `issues`: what the channel says is wrong with the listing; it explains why
+    a figure does not show, and never by whom it was changed.
     """
 
     expected_units: int
@@ -86,6 +87,7 @@ class Evidence:
     states_after: States = field(default_factory=dict)
     states_at: datetime | None = None
     moved: tuple[StateMove, ...] = ()
+    issues: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +104,8 @@ def attribute(evidence: Evidence) -> Attribution:
     found = Cause(evidence.found)
     if found in {Cause.LOST_WRITE, Cause.LATE_WRITE}:
         sent = ", ".join(str(write.units) for write in evidence.writes) or "none that is known"
-        return Attribution(cause=found, why=f"figures sent lately: {sent}; shown: {evidence.observed_units}")
+        said = f"; the channel says of the listing: {evidence.issues}" if evidence.issues else ""
+        return Attribution(cause=found, why=f"figures sent lately: {sent}; shown: {evidence.observed_units}{said}")
     if evidence.moved:
         said = "the channel announced that the figure changed, not why" if evidence.is_announced else "nothing was said"
         return Attribution(

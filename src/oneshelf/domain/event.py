@@ -48,6 +48,7 @@ class EventType(StrEnum):
     ALERT_HELD_CHANNEL = "alert.held_channel"
     ALERT_DRIFT = "alert.drift"
     ALERT_ZERO_FAILED = "alert.zero_failed"  # a listing that is to show 0 may still sell
+    ALERT_ACCESS_ENDS = "alert.access_ends"  # a credential of a channel ends within so many days
     TEST = "endpoint.test"  # somebody asked for it
 
 

@@ -125,6 +125,15 @@ def states_in(readings: Iterable[StockReading]) -> dict[ChannelSku, States]:
     }
 
 
+def issues_in(readings: Iterable[StockReading]) -> dict[ChannelSku, str]:
+    """What these readings tell that is wrong with listings, fit to be stored: listing -> words, empty for nothing."""
+    return {
+        reading.channel_sku: printable(reading.issues, length_max=WORDS_LENGTH_MAX)
+        for reading in readings
+        if reading.issues is not None
+    }
+
+
 def words_of(fault: ChannelFault | MalformedError) -> str:
     """What a channel said, fit to be stored."""
     return printable(str(fault), length_max=WORDS_LENGTH_MAX)

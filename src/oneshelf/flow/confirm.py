@@ -17,10 +17,10 @@ from oneshelf.domain.identity import ChannelSku
 from oneshelf.domain.listing import Listing
 from oneshelf.domain.reading import Read, Verdict, read
 from oneshelf.flow import leading
-from oneshelf.flow.channel import CHANNEL_FAILURES, OpenChannel, report_answer, report_fault, states_in
+from oneshelf.flow.channel import CHANNEL_FAILURES, OpenChannel, issues_in, report_answer, report_fault, states_in
 from oneshelf.sdk.bisect import read_each
 from oneshelf.sdk.message import StockReading
-from oneshelf.storage import adoptions, drifts, publishing, schedules, stock_states, touched
+from oneshelf.storage import adoptions, drifts, listing_issues, publishing, schedules, stock_states, touched
 from oneshelf.storage.database import Database, now
 from oneshelf.storage.listings import ListingKey
 from oneshelf.telemetry import get_logger
@@ -80,6 +80,7 @@ async def _record(
         reads = [_read(listing, shown.get(listing.channel_sku), asked, at, channel) for listing in locked]
         await publishing.save(tx, [done.listing for done in reads])
         await stock_states.see(tx, channel.name, states_in(readings), asked_at=asked.at)
+        await listing_issues.see(tx, channel.name, issues_in(readings))
         verified = [done.listing.key for done in reads if done.verdict is Verdict.MATCH]
         # What a channel that rules showed is taken first, also where what is desired covers it up.
         undecided = await adoptions.undecided_of(tx, verified)

@@ -15,12 +15,13 @@ from oneshelf.domain.identity import Channel, channel_from, location_from
 from oneshelf.domain.wholesale import WHOLESALE
 from oneshelf.errors import ConfigurationError
 from oneshelf.flow.channel import TIMING_NAMES
+from oneshelf.sdk.access_end import EndsAccess
 from oneshelf.sdk.http import ChannelHttp
 from oneshelf.sdk.kinds import kind_named, load_kinds
 from oneshelf.sdk.limits import Unlimited
 from oneshelf.sdk.message import ChannelConfig
 from oneshelf.storage import catalog, secret_keys
-from oneshelf.storage.catalog import ChannelRow, NewChannel
+from oneshelf.storage.catalog import ChannelRow, CredentialEnd, NewChannel
 from oneshelf.storage.database import Database
 
 TIMING_S_MAX = 7 * 86_400.0
@@ -46,7 +47,8 @@ def checked_channel(
     # Nothing is called: the client only has to be there.
     http = ChannelHttp(httpx2.AsyncClient(), clock=clock, limiter=Unlimited())
     config = ChannelConfig(channel=channel, settings=settings, secrets=secrets)
-    chosen.open(config, channel=channel, http=http, clock=clock)
+    opened = chosen.open(config, channel=channel, http=http, clock=clock)
+    ends = opened.access_ends() if isinstance(opened, EndsAccess) else ()
     seconds = {key: _seconds(key, text) for key, text in timing.items()}
     return NewChannel(
         channel,
@@ -57,6 +59,8 @@ def checked_channel(
         seconds,
         shows_figures=chosen.capability.shows_figures,
         takes_purchase_orders=chosen.capability.takes_purchase_orders,
+        access_ends=[CredentialEnd(one.what, one.ends_on, one.way_out) for one in ends],
+        memos=frozenset(setting.name for setting in chosen.settings if setting.is_memo),
     )
 
 

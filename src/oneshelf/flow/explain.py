@@ -37,7 +37,8 @@ class Explanation:
 
     `sku`: None for a listing that is not linked, or of which nothing had been published by then; there is nothing to
     tell then. `shelves`: of each SKU that it sells. `derivation`: of a past instant as it was stored with the figure,
-    at `derived_at`; of now as it would be planned now. `is_plan_due`: that is not what is desired yet.
+    at `derived_at`; of now as it would be planned now. `is_plan_due`: that is not what is desired yet. `issues`: what
+    the channel says is wrong with the listing now; empty for a past instant.
     """
 
     channel: str
@@ -54,6 +55,7 @@ class Explanation:
     is_plan_due: bool = False
     figures: tuple[Figure, ...] = ()
     drift: DriftRow | None = None
+    issues: str = ""
 
 
 async def explain(database: Database, key: ListingKey, *, at: datetime | None = None) -> Explanation | None:
@@ -77,7 +79,9 @@ async def _now(tx: Transaction, key: ListingKey, names: explanations.ListingName
     drift = await explanations.drift_at(tx, key, present)
     told = _told(key, names)
     if names.sku is None:
-        return Explanation(**told, at=present, is_past=False, state="unlinked", shelves={}, drift=drift)
+        return Explanation(
+            **told, at=present, is_past=False, state="unlinked", shelves={}, drift=drift, issues=names.issues
+        )
     derived = await derived_now(tx, [names.sku], at=present)
     derivation = derived.figures[key]
     rows = (await views.listings_of(tx, [names.sku]))[names.sku]
@@ -105,6 +109,7 @@ async def _now(tx: Transaction, key: ListingKey, names: explanations.ListingName
         is_plan_due=is_due,
         figures=figures,
         drift=drift,
+        issues=names.issues,
     )
 
 

@@ -23,6 +23,7 @@ from oneshelf.flow import hold
 from oneshelf.flow.channel import (
     CHANNEL_FAILURES,
     OpenChannel,
+    issues_in,
     read_budget,
     report_answer,
     report_fault,
@@ -36,6 +37,7 @@ from oneshelf.storage import (
     drifts,
     facts,
     hot_listings,
+    listing_issues,
     listings,
     publications,
     publishing,
@@ -244,6 +246,7 @@ async def _record(tx: Transaction, channel: OpenChannel, part: Part) -> None:
         asked_at=part.asked_at,
     )
     await stock_states.see(tx, channel.name, states_in(part.readings), asked_at=part.asked_at)
+    await listing_issues.see(tx, channel.name, issues_in(part.readings))
     if part.ending is Ending.WHOLE:
         await stock_states.settle(tx, channel.name, after_s=channel.suspense_s)
 

@@ -44,12 +44,16 @@ from oneshelf.sdk.simulator import Simulator
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One thing a person has to tell us to connect a channel of this kind."""
+    """One thing a person has to tell us to connect a channel of this kind.
+
+    `is_memo`: it says something of the access, and not to which account: a live channel stays live when it changes.
+    """
 
     name: str
     help: str
     is_secret: bool = False
     default: str | None = None  # None: required; "": may be left out
+    is_memo: bool = False
 
 
 class Connector(Protocol):

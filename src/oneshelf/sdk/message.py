@@ -121,6 +121,8 @@ class StockReading:
     `states`: state -> units that lie there in this state, of those that the channel tells; None where it tells none.
     `group`: what the channel itself calls the thing that this listing is a part of, where it counts the changes of all
     parts together (eBay: the item id); empty where each listing is by itself.
+    `issues`: what the channel itself says is wrong with the listing, in its own words, what touches the figure first;
+    empty: nothing is; None: this reading does not tell, and what was told before stays.
     """
 
     channel_sku: ChannelSku
@@ -131,6 +133,7 @@ class StockReading:
     alias: str = ""
     states: Mapping[StockState, int] | None = None
     group: str = ""
+    issues: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

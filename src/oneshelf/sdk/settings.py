@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 
 from oneshelf.errors import ConfigurationError
 from oneshelf.sdk.contract import Setting
@@ -40,6 +41,14 @@ def seconds_from(value: str, *, channel: str, name: str, most: float) -> float:
     if not 0 <= seconds <= most:
         raise ConfigurationError(f"channel {channel}: {name} must lie between 0 and {most:g} seconds")
     return seconds
+
+
+def day_from(value: str, *, channel: str, name: str) -> date | None:
+    """A setting that is a day; None where it was left out. Raises ConfigurationError."""
+    try:
+        return date.fromisoformat(value) if value else None
+    except ValueError:
+        raise ConfigurationError(f"channel {channel}: {name} must be a day such as 2026-11-26") from None
 
 
 def secrets_from(text: str, *, channel: str, name: str) -> list[str]:

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import msgspec
 from psycopg.rows import class_row
 
-from oneshelf.domain.alert import PATIENCE_S, Alert, Condition, Turn
+from oneshelf.domain.alert import ACCESS_ENDS_DAYS, PATIENCE_S, Alert, Condition, Turn
 from oneshelf.domain.blind_window import SILENT_TURNS
 from oneshelf.domain.event import EventType
 from oneshelf.domain.identity import printable
-from oneshelf.storage import arrays
+from oneshelf.storage import arrays, listing_issues
 from oneshelf.storage.database import Transaction, only_row
 from oneshelf.storage.on_call_views import SHARED_TOO_MUCH, ZERO_FAILS
 
@@ -24,7 +24,7 @@ KEPT_S = 30 * 86_400.0
 FORGOTTEN_MAX = 5_000
 # What others say may be long; these members hold it.
 _WORDS_LENGTH_MAX = 160
-_WORDS = ("last_fault", "reason", "waiting_for")
+_WORDS = ("last_fault", "reason", "waiting_for", "issues")
 
 _STANDING = f"""
     select 'alert.low_stock' as kind, '' as channel, l.sku as name,
@@ -61,7 +61,8 @@ _STANDING = f"""
     union all
     select 'alert.drift', d.channel, d.channel_sku, jsonb_build_object(
                'channel', d.channel, 'listing', d.channel_sku, 'sku', d.sku, 'drift_id', d.drift_id, 'cause', d.cause,
-               'expected_units', d.expected_units, 'observed_units', d.observed_units, 'waiting_for', d.waiting_for)
+               'expected_units', d.expected_units, 'observed_units', d.observed_units, 'waiting_for', d.waiting_for,
+               'issues', {listing_issues.words_of("d")})
     from drifts d join channels c on c.channel = d.channel and c.mode = 'live'
     where d.resolved_at is null
       and (d.waiting_for <> '' or d.opened_at <= db_now() - make_interval(secs => %(drift_s)s))
@@ -69,8 +70,16 @@ _STANDING = f"""
     select 'alert.zero_failed', l.channel, l.channel_sku, jsonb_build_object(
                'channel', l.channel, 'listing', l.channel_sku, 'sku', l.sku,
                'units', (l.rights_units - l.suspense_units) * l.pack_units,
-               'reason', l.parked_reason)
+               'reason', l.parked_reason, 'issues', {listing_issues.words_of("l")})
     from listings l join channels c on c.channel = l.channel where {ZERO_FAILS}
+    union all
+    select 'alert.access_ends', c.channel, ends.what || ' in ' || warned.days, jsonb_build_object(
+               'channel', c.channel, 'what', ends.what, 'ends_on', ends.ends_on, 'days', warned.days,
+               'way_out', ends.way_out)
+    from channels c
+    cross join jsonb_to_recordset(c.access_ends) as ends (what text, ends_on date, way_out text)
+    cross join unnest(%(access_days)s::int[]) as warned (days)
+    where ends.ends_on - (db_now() at time zone 'UTC')::date <= warned.days
 """
 
 # What is told of an alert is written down with it: whoever dies in between tells it again, or nothing happened.
@@ -106,7 +115,9 @@ async def try_lock(tx: Transaction) -> bool:
 
 async def standing(tx: Transaction) -> list[Condition]:
     """All that is wrong at this moment."""
-    cursor = await tx.execute(_STANDING, {"late": SILENT_TURNS, "drift_s": DRIFT_OPEN_S})
+    cursor = await tx.execute(
+        _STANDING, {"late": SILENT_TURNS, "drift_s": DRIFT_OPEN_S, "access_days": list(ACCESS_ENDS_DAYS)}
+    )
     return [
         Condition(kind=EventType(kind), channel=channel, name=name, figures=_cleaned(figures))
         async for kind, channel, name, figures in cursor

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from psycopg import AsyncCursor
@@ -153,10 +153,18 @@ async def told_known(asked: AsyncCursor[tuple[Any, ...]]) -> Known:
     return known
 
 
+class CredentialEnd(NamedTuple):
+    """A credential of a channel that ends on a day, unless a person renews it: by `way_out`."""
+
+    what: str
+    ends_on: date
+    way_out: str
+
+
 class NewChannel(NamedTuple):
     """A channel to be connected. `timing`: seconds that overrule the declared ones, see `flow.channel`.
 
-    `shows_figures`, `takes_purchase_orders`: see `sdk.capability`.
+    `shows_figures`, `takes_purchase_orders`: see `sdk.capability`. `memos`: settings that say nothing of the account.
     """
 
     channel: Channel
@@ -167,6 +175,8 @@ class NewChannel(NamedTuple):
     timing: Mapping[str, float]
     shows_figures: bool = True
     takes_purchase_orders: bool = False
+    access_ends: Sequence[CredentialEnd] = ()
+    memos: frozenset[str] = frozenset()
 
     def __repr__(self) -> str:
         return f"NewChannel({self.channel!r}, {self.kind!r})"
@@ -193,12 +203,14 @@ async def add_channel(tx: Transaction, new: NewChannel, *, keyring: Keyring | No
         "timing": Jsonb(dict(new.timing)),
         "shows_figures": new.shows_figures,
         "takes_purchase_orders": new.takes_purchase_orders,
+        "access_ends": Jsonb([{**one._asdict(), "ends_on": one.ends_on.isoformat()} for one in new.access_ends]),
     }
     added = await tx.execute(
         """
-        insert into channels (channel, kind, location, settings, secrets, timing, shows_figures, takes_purchase_orders)
+        insert into channels (channel, kind, location, settings, secrets, timing, shows_figures, takes_purchase_orders,
+                              access_ends)
         values (%(channel)s, %(kind)s, %(location)s, %(settings)s, %(secrets)s, %(timing)s, %(shows_figures)s,
-                %(takes_purchase_orders)s)
+                %(takes_purchase_orders)s, %(access_ends)s)
         on conflict (channel) do nothing
         """,
         columns,
@@ -215,7 +227,7 @@ async def add_channel(tx: Transaction, new: NewChannel, *, keyring: Keyring | No
             f"{new.channel} is a channel of kind {old.kind} and stays one, since its orders and listings are from "
             f"there. Choose another name: oneshelf channel add {new.kind} NAME"
         )
-    is_elsewhere = (old.location, old.settings) != (new.location, dict(new.settings))
+    is_elsewhere = (old.location, _account(old.settings, new)) != (new.location, _account(new.settings, new))
     mode = "watch" if is_elsewhere else old.mode
     if is_elsewhere:
         await listings.withdraw_sign_offs(tx, new.channel)
@@ -223,13 +235,18 @@ async def add_channel(tx: Transaction, new: NewChannel, *, keyring: Keyring | No
         """
         update channels set
             mode = %(mode)s, location = %(location)s, settings = %(settings)s, secrets = %(secrets)s,
-            timing = %(timing)s, paused_until = null, fail_streak = 0,
+            timing = %(timing)s, access_ends = %(access_ends)s, paused_until = null, fail_streak = 0,
             fallbacks = case when %(is_elsewhere)s then '{}' else fallbacks end
         where channel = %(channel)s
         """,
         {**columns, "mode": mode, "is_elsewhere": is_elsewhere},
     )
     return "" if mode == old.mode else old.mode
+
+
+def _account(settings: Mapping[str, str], new: NewChannel) -> dict[str, str]:
+    """The settings that say which account it is."""
+    return {name: value for name, value in settings.items() if name not in new.memos}
 
 
 async def _plan_around(tx: Transaction, location: Location) -> None:

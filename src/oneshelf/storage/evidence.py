@@ -9,7 +9,7 @@ from uuid import UUID
 from oneshelf.domain.attribution import ORDERS_MAX, Evidence, LateOrder, Part, RecentWrite, SeenReading
 from oneshelf.domain.identity import Channel
 from oneshelf.domain.state_change import moves_behind
-from oneshelf.storage import stock_states
+from oneshelf.storage import listing_issues, stock_states
 from oneshelf.storage.database import Transaction
 from oneshelf.storage.drifts import DriftRow
 
@@ -138,7 +138,7 @@ _PARTS = f"""
 
 
 async def _circumstances(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, dict[str, Any]]:
-    """Whether the channel told of it, and how often the same figure came back within an hour."""
+    """Whether the channel told of it, how often the same figure came back within an hour, and what is wrong with it."""
     cursor = await tx.execute(
         f"""
         select d.drift_id, coalesce(l.hinted_at > coalesce(l.verified_at, '-infinity'), false),
@@ -146,12 +146,13 @@ async def _circumstances(tx: Transaction, ids: Sequence[UUID]) -> dict[UUID, dic
                        and h.hinted_at > d.opened_at - interval '1 day'),
                (select count(*) from drifts x where x.channel = d.channel and x.channel_sku = d.channel_sku
                 and x.opened_at between d.opened_at - interval '1 hour' and d.opened_at and x.drift_id <> d.drift_id
-                and x.observed_units = d.observed_units and x.resolution = 'republished')
+                and x.observed_units = d.observed_units and x.resolution = 'republished'),
+               {listing_issues.words_of("d")}
         from ({_WANTED}) as d left join listings l on l.channel = d.channel and l.channel_sku = d.channel_sku
         """,
         {"ids": list(ids)},
     )
     return {
-        drift_id: {"is_announced": announced, "hears_announcements": hears, "same_count": count}
-        async for drift_id, announced, hears, count in cursor
+        drift_id: {"is_announced": announced, "hears_announcements": hears, "same_count": count, "issues": issues}
+        async for drift_id, announced, hears, count, issues in cursor
     }

@@ -9,6 +9,7 @@ from psycopg.rows import class_row
 
 from oneshelf.domain.availability import Derivation
 from oneshelf.domain.identity import Sku
+from oneshelf.storage import listing_issues
 from oneshelf.storage.database import Transaction
 from oneshelf.storage.derivations import derivation_from
 from oneshelf.storage.drifts import COLUMNS, DriftRow
@@ -27,18 +28,22 @@ class Published(NamedTuple):
 
 
 class ListingNames(NamedTuple):
-    """A listing as its channel describes it, and its SKU of today."""
+    """A listing as its channel describes it, its SKU of today, and what the channel says is wrong with it now."""
 
     merchant_sku: str
     title: str
     sku: Sku | None
+    issues: str
 
 
 async def names_of(tx: Transaction, key: ListingKey) -> ListingNames | None:
     """None for a listing that the channel has never shown."""
     cursor = tx.cursor(row_factory=class_row(ListingNames))
     await cursor.execute(
-        "select merchant_sku, title, sku from listings where channel = %(channel)s and channel_sku = %(channel_sku)s",
+        f"""
+        select merchant_sku, title, sku, {listing_issues.words_of("l")} as issues
+        from listings l where channel = %(channel)s and channel_sku = %(channel_sku)s
+        """,
         {"channel": key[0], "channel_sku": key[1]},
     )
     return await cursor.fetchone()

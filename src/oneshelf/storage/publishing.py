@@ -319,19 +319,6 @@ async def release(tx: Transaction, channel: Channel, *, lease: UUID, retry_after
     )
 
 
-async def parked(tx: Transaction, *, limit: int | None = None) -> list[tuple[Channel, ChannelSku, str]]:
-    """Listings that their channel refuses: `(channel, channel_sku, the channel's words)`."""
-    cursor = await tx.execute(
-        """
-        select l.channel, l.channel_sku, l.parked_reason from channels c cross join lateral (
-            select * from listings where channel = c.channel and stage = 'parked' order by channel_sku limit %(limit)s
-        ) as l order by l.channel, l.channel_sku limit %(limit)s
-        """,
-        {"limit": limit},
-    )
-    return [(Channel(channel), ChannelSku(channel_sku), reason) async for channel, channel_sku, reason in cursor]
-
-
 # Of a listing and the units that a snapshot shows of it.
 _DIFFERS = """
     (l.sku is not null and l.phase <> 'sending'

@@ -14,7 +14,7 @@ from psycopg.types.json import Jsonb
 
 from oneshelf.domain.blind_window import SILENT_TURNS
 from oneshelf.domain.identity import Channel, ChannelSku, Sku
-from oneshelf.storage import home_views, tallies
+from oneshelf.storage import home_views, listing_issues, tallies
 from oneshelf.storage.database import Transaction, now
 from oneshelf.storage.listing_states import (
     BELIEF,
@@ -60,7 +60,7 @@ class ListingRow(NamedTuple):
 
     `suspense_units`: fell off the listing, and no order explains it yet: they are offered nowhere.
     `age_s`: since a reading last proved the figure. `unverified_s`: how long the desired figure has waited for its
-    proof; None where it has it, or where there is no figure yet.
+    proof; None where it has it, or where there is no figure yet. `issues`: what the channel says is wrong with it.
     """
 
     channel: Channel
@@ -88,6 +88,7 @@ class ListingRow(NamedTuple):
     parked_reason: str
     age_s: float | None
     unverified_s: float | None
+    issues: str
 
     @property
     def is_unverified(self) -> bool:
@@ -100,7 +101,8 @@ class ChannelHealth(NamedTuple):
     `is_poll_late`: its orders have not been asked for in three turns of the poll. `held_s`: since the breaker stopped
     its writes, for `held_reason`; None usually. `fallbacks`: as of `catalog.ChannelRow`. `feed_age_s`: of the feed that
     has not ended, None: there is none; `feed_stuck_s`: since it takes longer than it may; `feed_listing_count`: what
-    it still carries; `feed_words`: what the channel says of it.
+    it still carries; `feed_words`: what the channel says of it. `access_ends`: credentials with the day of their end
+    and the way out.
     """
 
     channel: Channel
@@ -108,6 +110,7 @@ class ChannelHealth(NamedTuple):
     mode: str
     location: str
     fallbacks: dict[str, dict[str, str]]
+    access_ends: list[dict[str, str]]
     paused_s: float | None
     held_s: float | None
     held_reason: str
@@ -228,7 +231,8 @@ _LISTING_COLUMNS = f"""
            l.accepted_version, l.accepted_at, l.verified_units, l.verified_version, l.verified_at,
            {BELIEF} as belief, l.suspect_units as suspect, l.suspense_units, {_WORDS} as parked_reason,
            extract(epoch from db_now() - l.verified_at)::float8 as age_s,
-           extract(epoch from db_now() - {UNVERIFIED_SINCE})::float8 as unverified_s
+           extract(epoch from db_now() - {UNVERIFIED_SINCE})::float8 as unverified_s,
+           {listing_issues.words_of("l")} as issues
 """
 
 
@@ -322,7 +326,7 @@ async def channel_rows(tx: Transaction, *, tally: Tally | None = None) -> list[C
                     unverified_count bigint, parked_count bigint, held_count bigint, unlinked_count bigint,
                     unverified_since timestamptz)
         )
-        select c.channel, c.kind, c.mode, c.location, c.fallbacks, c.last_fault, c.fail_streak,
+        select c.channel, c.kind, c.mode, c.location, c.fallbacks, c.last_fault, c.fail_streak, c.access_ends,
                nullif(greatest(0, extract(epoch from c.paused_until - db_now())::float8), 0) as paused_s,
                extract(epoch from db_now() - c.held_at)::float8 as held_s, c.held_reason, c.held_figures,
                extract(epoch from db_now() - polls.last_done_at)::float8 as poll_age_s,

@@ -22,9 +22,9 @@ from oneshelf.storage import (
     drifts,
     facts,
     inbox,
+    listing_issues,
     movements,
     past,
-    publishing,
     subscriptions,
     views,
 )
@@ -227,7 +227,7 @@ async def list_errors(engine: EngineOf) -> outputs.ErrorsOut:
         await views.freeze(tx)
         deliveries = await inbox.parked(tx)
         orders = await facts.parked(tx)
-        listings = await publishing.parked(tx, limit=PARKED_TOLD)
+        listings = await listing_issues.parked(tx, limit=PARKED_TOLD)
     return outputs.ErrorsOut(
         deliveries=[outputs.ParkedDeliveryOut.model_validate(row) for row in deliveries],
         orders=[outputs.ParkedOrderOut.model_validate(row) for row in orders],

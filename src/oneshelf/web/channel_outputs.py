@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 from pydantic import BaseModel, ConfigDict
 
@@ -30,6 +30,14 @@ class FallbackOut(_Output):
     since: datetime
 
 
+class AccessEndOut(_Output):
+    """A credential, the day on which it ends, and how a person renews it."""
+
+    what: str
+    ends_on: date
+    way_out: str
+
+
 class ChannelOut(_Output):
     """A channel. Ages: since its orders were last asked for, since its whole stock was last read.
 
@@ -42,7 +50,7 @@ class ChannelOut(_Output):
     its subscriptions, since it has none or ONESHELF_PUBLIC_URL is not set.
     `feed_age_s`: of the feed of many figures that the channel works through; null where there is none. `feed_stuck_s`:
     since it has taken longer than it may; `feed_listing_count`: listings that it still carries; `feed_words`: what the
-    channel says of it.
+    channel says of it. `access_ends`: credentials that end on a day that the settings tell.
     """
 
     channel: str
@@ -51,6 +59,7 @@ class ChannelOut(_Output):
     location: str
     writes: str | None
     fallbacks: dict[str, FallbackOut]
+    access_ends: list[AccessEndOut]
     webhooks: WebhooksOut | None
     paused_s: float | None
     held_s: float | None

@@ -94,7 +94,8 @@ class ListingOut(_Output):
     """A listing and how far its figure has got. Accepted is not applied: only `verified` was read back.
 
     `unverified_s`: how long the desired figure has waited for its proof; null where it has it. `suspense_units`:
-    fell off the listing, and no order explains it yet: they are offered nowhere.
+    fell off the listing, and no order explains it yet: they are offered nowhere. `issues`: what the channel itself says
+    is wrong with the listing; empty where nothing is, or where it does not tell.
     """
 
     channel: str
@@ -114,6 +115,7 @@ class ListingOut(_Output):
     suspense_units: int
     parked_reason: str
     unverified_s: float | None
+    issues: str
 
 
 class ListingsOut(_Output):
@@ -349,6 +351,7 @@ def listing_out(row: ListingRow, *, now: datetime) -> ListingOut:
         suspense_units=row.suspense_units,
         parked_reason=row.parked_reason,
         unverified_s=row.unverified_s,
+        issues=row.issues,
     )
 
 

@@ -178,7 +178,8 @@ class ExplanationOut(_Output):
     """Why a listing shows what it shows at an instant. Without a `sku` it is not linked, or nothing was published yet.
 
     `derived` is how the figure follows now; of a past instant, as it was stored with the figure. `is_plan_due`: what is
-    desired is not that yet, planning it takes a moment.
+    desired is not that yet, planning it takes a moment. `issues`: what the channel itself says is wrong with the
+    listing now; empty where nothing is, where it does not tell, and for a past instant.
     """
 
     channel: str
@@ -194,6 +195,7 @@ class ExplanationOut(_Output):
     is_plan_due: bool
     figures: list[ReachedOut]
     drift: DriftOut | None
+    issues: str
 
 
 def policy_out(rule: Rule, row: PolicyRow | None = None) -> PolicyOut:
@@ -261,6 +263,7 @@ def explanation_out(told: Explanation) -> ExplanationOut:
             for figure in told.figures
         ],
         drift=drift_out(told.drift, now=told.at) if told.drift else None,
+        issues=told.issues,
     )
 
 

@@ -10,10 +10,11 @@ import pytest
 
 from connectors.amazon.harness import Bench, bench, open_connector
 from oneshelf.connectors.amazon.account import account_from
-from oneshelf.connectors.amazon.preflight import secret_finding
+from oneshelf.connectors.amazon.preflight import access_ends
 from oneshelf.connectors.amazon.simulator import SIMULATED_SECRETS, SIMULATED_SETTINGS
 from oneshelf.domain.identity import ChannelSku
 from oneshelf.errors import ConfigurationError
+from oneshelf.sdk.access_end import finding_of
 from oneshelf.sdk.contract import Connector
 from oneshelf.sdk.message import Accepted, ChannelConfig, Finding, Refused, StockReading
 from oneshelf.sdk.simulator import CatalogueItem
@@ -201,15 +202,17 @@ MADE_ON = date(2026, 1, 1)
         (7, False, "within 7 days"),
         (2, False, "within 2 days"),
         (1, False, "today"),
-        (0, False, "it died on 2026-06-30"),
-        (-9, False, "it died on"),
+        (0, False, "it ended on 2026-06-30"),
+        (-9, False, "it ended on"),
         (181, False, "yet to come"),
     ],
 )
 def test_the_end_of_a_secret_is_told_30_days_before_and_is_not_good_in_its_last_week(
     left: int, is_good: bool, words: str
 ) -> None:
-    finding = secret_finding(MADE_ON, today=MADE_ON + timedelta(days=180 - left))
+    settings = {**SIMULATED_SETTINGS, "secret_renewed_on": MADE_ON.isoformat()}
+    (end,) = access_ends(account_from(ChannelConfig("amz", settings, SIMULATED_SECRETS)))
+    finding = finding_of(end, today=MADE_ON + timedelta(days=180 - left))
     assert finding.is_good is is_good
     assert words in finding.detail
 

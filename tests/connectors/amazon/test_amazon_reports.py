@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
@@ -186,8 +187,9 @@ async def test_a_report_tells_what_the_pages_tell() -> None:
         assert (file.state, file.reading_count) == (FileState.READY, None)
         readings = await told(desk, file)
         page = await desk.connector.fetch_stock(None)
+        # But for what Amazon says is wrong with a listing, of which a report knows nothing.
         assert sorted(readings, key=lambda one: one.channel_sku) == sorted(
-            page.readings, key=lambda one: one.channel_sku
+            (replace(one, issues=None) for one in page.readings), key=lambda one: one.channel_sku
         )
         assert await told(desk, file, after=2) == readings[2:]
         assert await told(desk, file, after=4) == []

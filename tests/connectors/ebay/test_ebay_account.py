@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from connectors.amazon.harness import START, TurnedClock
 from connectors.ebay.desk import CAP, INVENTORY, MUG, TRADING, calls, ebay_of, played, pushed
-from oneshelf.connectors.ebay.account import SITES, account_from
+from oneshelf.connectors.ebay.account import CONSENT_LIFE, SITES, account_from
+from oneshelf.connectors.ebay.minting import REFRESH, RETRY_S, MintQuota
 from oneshelf.errors import ConfigurationError
-from oneshelf.sdk.conformance.bench import Bench
+from oneshelf.sdk.conformance.bench import CHANNEL, Bench
 from oneshelf.sdk.fault import ReauthenticateError, RetryLaterError
 from oneshelf.sdk.message import ChannelConfig, Finding, Throttled
 
@@ -153,3 +158,125 @@ def test_a_preflight_says_how_many_calls_are_left_and_when_there_are_too_few() -
         assert "wait until then" in finding.detail
 
     played(story)
+
+
+# Tokens that are not granted, and a consent that ends -----------------------------------------------------------
+
+
+def tokens_asked(bench: Bench) -> int:
+    return calls(bench, "/oauth2/token")
+
+
+def test_when_the_days_tokens_are_used_up_nobody_asks_again_before_they_may_be_back() -> None:
+    async def story(bench: Bench) -> None:
+        gate = ebay_of(bench).gate
+        await bench.read(MUG)
+        gate.mints["refresh_token"] = 0
+        await bench.live(7_200)
+        before = tokens_asked(bench)
+
+        async def refused() -> RetryLaterError:
+            with pytest.raises(RetryLaterError) as told:
+                await bench.connector.read_stock([MUG])
+            return told.value
+
+        together = await asyncio.gather(*(refused() for _ in range(20)))
+        assert tokens_asked(bench) == before + 1, "one asks for all, and the others are told without asking"
+        for fault in together:
+            assert "50,000 requests a day, counted over all who use this keyset" in str(fault)
+            assert "a keyset of its own" in str(fault)
+            assert 0 < fault.retry_after_s <= RETRY_S
+        outcomes = await bench.connector.push([bench.write(MUG, 4), bench.write(CAP, 4)])
+        assert all(isinstance(outcome, Throttled) for outcome in outcomes), "nothing was sent, and nothing is in doubt"
+        for _ in range(90):
+            await bench.live(10)
+            with suppress(RetryLaterError):
+                await bench.connector.read_stock([MUG])
+        assert tokens_asked(bench) == before + 2, "a quarter of an hour later it is tried once"
+        gate.mints["refresh_token"] = 50_000
+        await bench.live(RETRY_S)
+        assert len(await bench.read(MUG)) == 1
+
+    played(story)
+
+
+def test_the_applications_tokens_are_counted_by_themselves() -> None:
+    async def story(bench: Bench) -> None:
+        ebay_of(bench).gate.mints["client_credentials"] = 0
+        assert len(await bench.read(MUG)) == 1
+        told = {finding.what: finding for finding in await bench.connector.preflight()}
+        assert not told["the keyset"].is_good
+        assert "stand for the application today: 1,000 requests a day" in told["the keyset"].detail
+        assert "try again in 900 s" in told["the keyset"].detail
+
+    played(story)
+
+
+def test_a_wait_for_tokens_never_goes_beyond_the_instant_at_which_a_day_may_begin() -> None:
+    clock = TurnedClock()
+    quota = MintQuota(clock, REFRESH)
+    quota.wait()
+    at_noon = quota.fault_of(RetryLaterError("token: 429 busy", retry_after_s=1.0))
+    assert (at_noon.retry_after_s, START.hour) == (RETRY_S, 12)
+    with pytest.raises(RetryLaterError, match="asked again in 900 s"):
+        quota.wait()
+    told = quota.fault_of(RetryLaterError("token: 429 busy", retry_after_s=7_200.0))
+    assert told.retry_after_s == 7_200.0, "eBay itself said when"
+    asyncio.run(clock.advance(12 * 3600 - 120))
+    quota.wait()
+    late = quota.fault_of(RetryLaterError("token: 429 busy", retry_after_s=1.0))
+    assert late.retry_after_s == 180.0, "two minutes before midnight, and a minute for clocks that differ"
+    unreached = RetryLaterError("token: not reached (ConnectError)")
+    assert quota.fault_of(unreached) is unreached
+
+
+def test_a_consent_that_has_run_out_is_told_with_the_way_to_a_new_one() -> None:
+    async def story(bench: Bench) -> None:
+        ebay_of(bench).habits.refresh_life_s = 600.0
+        assert len(await bench.read(MUG)) == 1
+        await bench.live(600)
+        assert len(await bench.read(MUG)) == 1, "what was granted lives on"
+        ebay_of(bench).gate.expire_tokens()
+        with pytest.raises(ReauthenticateError) as told:
+            await bench.connector.read_stock([MUG])
+        for words in ("invalid_grant", "18 months are over", "docs/how-to/connect-ebay.md", "consented_on"):
+            assert words in str(told.value)
+        (finding,) = await bench.another_connector().preflight()
+        assert (finding.what, finding.is_good) == ("the seller's consent", False)
+        assert "have the seller authorize the application again" in finding.detail
+        ebay_of(bench).grant()
+        assert len(await bench.read(MUG)) == 1
+
+    played(story)
+
+
+@pytest.mark.parametrize(
+    ("left", "is_good", "words"),
+    [
+        (None, True, "set consented_on"),
+        (31, True, "good until"),
+        (30, True, "within 30 days"),
+        (7, False, "within 7 days"),
+        (1, False, "today"),
+        (0, False, "it ended on"),
+        (900, False, "yet to come"),
+    ],
+)
+def test_the_end_of_the_consent_is_told_where_somebody_said_when_it_was_given(
+    left: int | None, is_good: bool, words: str
+) -> None:
+    async def story(bench: Bench) -> None:
+        given_on = None if left is None else bench.clock.now().date() + timedelta(days=left) - CONSENT_LIFE
+        settings = {**bench.config.settings, "consented_on": "" if given_on is None else given_on.isoformat()}
+        told = bench.kind.open(
+            replace(bench.config, settings=settings), channel=CHANNEL, http=bench.http, clock=bench.clock
+        )
+        finding = next(one for one in await told.preflight() if one.what == "the seller's consent")
+        assert (finding.is_good, words in finding.detail) == (is_good, True), finding
+
+    played(story)
+
+
+def test_a_day_of_consent_that_is_none_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="consented_on must be a day such as 2026-11-26"):
+        account_from(config({"consented_on": "last spring"}, {}))

@@ -11,6 +11,7 @@ from oneshelf.errors import MalformedError
 from oneshelf.sdk.simulator import CatalogueItem
 
 REFRESH = {"grant_type": "refresh_token", "refresh_token": SIMULATED_SECRETS["refresh_token"]}
+APPLICATION = {"grant_type": "client_credentials", "scope": SCOPE}
 ITEMS = f"{INVENTORY}/inventory_item"
 RATES = "/developer/analytics/v1_beta/rate_limit/"
 
@@ -95,6 +96,34 @@ async def test_a_quota_is_counted_told_and_refused_and_ends_with_the_day() -> No
         assert (await desk.call("GET", ITEMS)).status_code == 429
         await desk.clock.advance(1)
         assert (await desk.call("GET", ITEMS)).status_code == 200
+
+
+async def test_each_sort_of_token_is_granted_so_often_in_a_day_whether_or_not_the_request_is_good() -> None:
+    async with stall({"MUG": 1}) as desk:
+        assert desk.simulator.gate.mints == {"client_credentials": 1_000, "refresh_token": 50_000}
+        desk.simulator.gate.mints.update(client_credentials=2, refresh_token=3)
+        token = await desk.token()
+        stale = await desk.grant({**REFRESH, "refresh_token": "stale"})
+        assert (stale.status_code, (await desk.grant(REFRESH)).status_code) == (400, 200)
+        refused = await desk.grant(REFRESH)
+        assert (refused.status_code, errors(refused)) == (429, [2001])
+        assert "retry-after" not in {name.lower() for name in refused.headers}
+        assert [(await desk.grant(APPLICATION)).status_code for _ in range(3)] == [200, 200, 429]
+        assert (await with_token(desk, token)).status_code == 200, "what was granted is good"
+        assert (await desk.grant({"grant_type": "password"})).status_code == 400
+        await desk.clock.advance(19 * 3600)
+        assert (await desk.grant(REFRESH)).status_code == (await desk.grant(APPLICATION)).status_code == 200
+
+
+async def test_a_consent_lives_18_months_and_a_new_one_as_long() -> None:
+    async with stall() as desk:
+        await desk.clock.advance(47_304_000 - 1)
+        assert (await desk.grant(REFRESH)).status_code == 200
+        await desk.clock.advance(1)
+        ended = await desk.grant(REFRESH)
+        assert (ended.status_code, ended.json()["error"]) == (400, "invalid_grant")
+        desk.simulator.grant()
+        assert (await desk.grant(REFRESH)).status_code == 200
 
 
 async def test_the_quotas_of_all_apis_are_told_and_of_an_unknown_one_nothing() -> None:

@@ -12,7 +12,7 @@ from oneshelf.errors import ConfigurationError
 from oneshelf.sdk.address import address_from, is_loopback
 from oneshelf.sdk.contract import Setting
 from oneshelf.sdk.message import ChannelConfig
-from oneshelf.sdk.settings import filled, seconds_from
+from oneshelf.sdk.settings import day_from, filled, seconds_from
 
 ORDERS_LAG_S, ORDERS_LAG_S_MAX = 120.0, 3600.0
 
@@ -42,8 +42,9 @@ SETTINGS = (
     ),
     Setting(
         "secret_renewed_on",
-        "The day on which the client secret was made, such as 2026-11-26: a preflight warns before it dies",
+        "The day on which the client secret was made, such as 2026-11-26: its end is told of in time",
         default="",
+        is_memo=True,
     ),
     *QUEUE_SETTINGS,
     Setting("token_url", "Where Login with Amazon grants tokens", default="https://api.amazon.com/auth/o2/token"),
@@ -112,7 +113,7 @@ def account_from(config: ChannelConfig) -> Account:
         ),
         credentials=Credentials(**{name: secret[name] for name in ("client_id", "client_secret", "refresh_token")}),
         supply_source_id=_supply_source(config.channel, public["supply_source_id"]),
-        secret_renewed_on=_day(config.channel, "secret_renewed_on", public["secret_renewed_on"]),
+        secret_renewed_on=day_from(public["secret_renewed_on"], channel=config.channel, name="secret_renewed_on"),
         queue=queue_from(config.channel, public, secret),
     )
 
@@ -134,10 +135,3 @@ def _supply_source(channel: str, value: str) -> str:
             f"Multi-Location Inventory"
         )
     return value
-
-
-def _day(channel: str, name: str, value: str) -> date | None:
-    try:
-        return date.fromisoformat(value) if value else None
-    except ValueError:
-        raise ConfigurationError(f"channel {channel}: {name} must be a day such as 2026-11-26") from None

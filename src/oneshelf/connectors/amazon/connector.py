@@ -17,10 +17,11 @@ from oneshelf.connectors.amazon.api import ORDERS_PATH, SellingPartnerApi, refus
 from oneshelf.connectors.amazon.cursor import OrderCursor
 from oneshelf.connectors.amazon.feeds import FeedWriter
 from oneshelf.connectors.amazon.listings import Listings
-from oneshelf.connectors.amazon.preflight import Preflight
+from oneshelf.connectors.amazon.preflight import Preflight, access_ends
 from oneshelf.connectors.amazon.reports import ReportReader
 from oneshelf.connectors.amazon.tokens import tokens_of
 from oneshelf.domain.identity import Channel, ChannelSku
+from oneshelf.sdk.access_end import AccessEnd
 from oneshelf.sdk.fault import SignatureError
 from oneshelf.sdk.http import ChannelHttp
 from oneshelf.sdk.message import (
@@ -141,6 +142,9 @@ class AmazonConnector:
 
     async def drop_feed(self, name: str) -> None:
         await self._feeds.drop(name)
+
+    def access_ends(self) -> Sequence[AccessEnd]:
+        return access_ends(self._account)
 
     # Going live ----------------------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@ import msgspec
 from oneshelf.connectors.amazon import parse
 from oneshelf.connectors.amazon.account import Account
 from oneshelf.connectors.amazon.api import DOCUMENT, SellingPartnerApi, is_success, refuse
+from oneshelf.connectors.amazon.issues import WORDS_LENGTH_MAX, issue_words
 from oneshelf.connectors.amazon.listings import BATCH_MAX, Listings
 from oneshelf.connectors.amazon.patches import quantity_patch
 from oneshelf.connectors.amazon.report_rows import Unpacked
@@ -104,6 +105,7 @@ class _Issue(msgspec.Struct, frozen=True, rename="camel"):
     message_id: int = 0
     sku: str = ""
     code: str = ""
+    attribute_name: str = ""
 
 
 class _Summary(msgspec.Struct, frozen=True, rename="camel"):
@@ -262,7 +264,7 @@ def report_of(result: Result) -> FeedReport:
     is_named = True
     for issue in result.issues:
         if issue.severity == "ERROR" and issue.sku:
-            refused.setdefault(ChannelSku(issue.sku), []).append(f"{issue.code}: {issue.message}")
+            refused.setdefault(ChannelSku(issue.sku), []).append(_words(issue))
         elif issue.severity == "ERROR":
             is_named = False
     summary = result.summary
@@ -270,11 +272,15 @@ def report_of(result: Result) -> FeedReport:
     is_clear = is_named and is_added_up and len(refused) == summary.messages_invalid
     return FeedReport(
         FeedState.DONE,
-        outcomes={sku: Refused("; ".join(words)[: parse.WORDS_LENGTH_MAX]) for sku, words in refused.items()},
+        outcomes={sku: Refused("; ".join(words)[:WORDS_LENGTH_MAX]) for sku, words in refused.items()},
         others=Accepted() if is_clear else None,
         write_count=summary.messages_processed,
         words="" if is_clear else "the report does not say of every message what came of it",
     )
+
+
+def _words(issue: _Issue) -> str:
+    return issue_words(issue.code, issue.message, attributes=[issue.attribute_name] if issue.attribute_name else [])
 
 
 def _typed(body: bytes, kind: type[Answer], what: str) -> Answer:

@@ -28,7 +28,8 @@ RESULTS_MAX = 1000  # "The maximum number of items (SKUs) that can be returned a
 LOST_REPLIES_MAX = 2
 PAUSE_S = 1.0
 
-_DATA = "summaries,fulfillmentAvailability"
+# `issues`: why an accepted quantity is not applied is told with the listing, and nowhere else.
+_DATA = "summaries,fulfillmentAvailability,issues"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from oneshelf.connectors.amazon.issues import WORDS_LENGTH_MAX, listing_issues, refusal_words
 from oneshelf.domain.identity import Channel, ChannelSku, name_from, units_from
 from oneshelf.domain.order import OrderLine, OrderSnapshot
 from oneshelf.errors import MalformedError
@@ -25,7 +26,6 @@ from oneshelf.sdk.tokens import Grant
 POLLED_ORDER = "poll/order"
 MERCHANT_CHANNEL = "DEFAULT"
 BY_AMAZON = "fulfilled by Amazon"
-WORDS_LENGTH_MAX = 300
 
 # Version 2026-01-01 writes CANCELLED; older versions of the same status write Canceled.
 _CANCELLED = frozenset({"CANCELLED", "CANCELED"})
@@ -199,6 +199,7 @@ def listing_row(document: Any, *, code: str = MERCHANT_CHANNEL) -> ListingRow:
         merchant_sku=merchant_sku_of(channel_sku),
         title=str(summary.get("itemName") or ""),
         note=note,
+        issues=listing_issues(item),
     )
     return ListingRow(
         reading=reading,
@@ -245,7 +246,7 @@ def write_outcome(document: Any) -> Accepted | Refused | Unknown:
         case "ACCEPTED":
             return Accepted()
         case "INVALID":
-            return Refused(_issue_words(document))
+            return Refused(refusal_words(document))
         case other:
             return Unknown(f"Amazon answered with the status {str(other)[:40]!r}")
 
@@ -253,15 +254,7 @@ def write_outcome(document: Any) -> Accepted | Refused | Unknown:
 def preview_refusal(document: Any) -> str | None:
     """Amazon's words where it would not take a previewed write; None where it would."""
     answer = _object(document, "the answer to a preview")
-    return None if answer.get("status") == "VALID" else _issue_words(answer)
-
-
-def _issue_words(answer: Mapping[str, Any]) -> str:
-    found = answer.get("issues")
-    issues = [issue for issue in found if isinstance(issue, Mapping)] if isinstance(found, list) else []
-    errors = [issue for issue in issues if issue.get("severity") == "ERROR"] or issues
-    words = "; ".join(f"{issue.get('code')}: {issue.get('message')}" for issue in errors)
-    return (words or f"{answer.get('status')} without an issue")[:WORDS_LENGTH_MAX]
+    return None if answer.get("status") == "VALID" else refusal_words(answer)
 
 
 def error_words(body: bytes) -> str:

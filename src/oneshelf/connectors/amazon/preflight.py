@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import date, timedelta
+from datetime import timedelta
 
 from oneshelf.clock import Clock
 from oneshelf.connectors.amazon import parse
 from oneshelf.connectors.amazon.account import Account
 from oneshelf.connectors.amazon.api import ORDERS_PATH, SellingPartnerApi, refuse
 from oneshelf.connectors.amazon.patches import quantity_patch
+from oneshelf.sdk.access_end import AccessEnd, finding_of
 from oneshelf.sdk.fault import ChannelFault, ReauthenticateError
 from oneshelf.sdk.message import Finding, StockPage, StockReading
 from oneshelf.sdk.tokens import Tokens
 
-# "Rotate your application's client secret every 180 days", and what is told of it when so many days are left:
+# "Rotate your application's client secret every 180 days":
 # https://developer-docs.amazon.com/sp-api/docs/rotating-your-apps-lwa-credentials (checked 2026-11-26).
 SECRET_LIFE = timedelta(days=180)
-WARNED_DAYS = (30, 7, 1)
 AN_HOUR = timedelta(hours=1)
 
 _ADVICE = "add the role {role} and authorize the application again"
@@ -48,10 +48,7 @@ class Preflight:
 
     def _secret(self) -> tuple[Finding, ...]:
         """How long the secret has to live, where a person told when it was made."""
-        made_on = self._account.secret_renewed_on
-        if made_on is None:
-            return ()
-        return (secret_finding(made_on, today=self._clock.now().date()),)
+        return tuple(finding_of(end, today=self._clock.now().date()) for end in access_ends(self._account))
 
     async def _orders(self) -> Finding:
         query = {
@@ -109,20 +106,19 @@ class Preflight:
         return parse.preview_refusal(reply.document())
 
 
-def secret_finding(made_on: date, *, today: date) -> Finding:
-    """How long the client secret has to live. From 30 days before its end on it is told, from 7 on it is not good."""
-    what, end = "client secret", made_on + SECRET_LIFE
-    left = (end - today).days
-    advice = "make a new one in the Developer Console, type it in, and set secret_renewed_on"
-    if made_on > today:
-        return Finding(what, is_good=False, detail=f"secret_renewed_on is {made_on}, which is yet to come")
-    if left <= 0:
-        return Finding(what, is_good=False, detail=f"it died on {end}; {advice}")
-    early, soon, last = WARNED_DAYS
-    if left > early:
-        return Finding(what, is_good=True, detail=f"good until {end}")
-    hurry = "today" if left <= last else f"within {left} days"
-    return Finding(what, is_good=left > soon, detail=f"it dies on {end}: {advice}, {hurry}")
+def access_ends(account: Account) -> tuple[AccessEnd, ...]:
+    """When the client secret dies, where a person told when it was made."""
+    if account.secret_renewed_on is None:
+        return ()
+    return (
+        AccessEnd(
+            what="client secret",
+            begun_on=account.secret_renewed_on,
+            life=SECRET_LIFE,
+            setting="secret_renewed_on",
+            way_out="make a new one in the Developer Console, type it in, and set secret_renewed_on",
+        ),
+    )
 
 
 def _words(fault: ChannelFault, *, role: str) -> str:

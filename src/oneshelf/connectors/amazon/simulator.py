@@ -22,6 +22,7 @@ from oneshelf.connectors.amazon.simulator_queue import QUEUE_PATH, REGION, SIMUL
 from oneshelf.connectors.amazon.simulator_reports import FAULTS as REPORT_FAULTS
 from oneshelf.connectors.amazon.simulator_reports import Reports
 from oneshelf.connectors.amazon.simulator_routes import document_routes, feed_routes, report_routes
+from oneshelf.connectors.amazon.simulator_rows import BLOCKED
 from oneshelf.connectors.amazon.simulator_storage import FAULTS as STORAGE_FAULTS
 from oneshelf.connectors.amazon.simulator_storage import Storage
 from oneshelf.connectors.amazon.simulator_wire import Wire
@@ -206,6 +207,13 @@ class AmazonSimulator(Simulator):
     def grant(self) -> None:
         super().grant()
         self.gate.is_revoked = False
+
+    def block_quantity(self, channel_sku: str, words: str = BLOCKED) -> None:
+        """Amazon takes quantities for this listing and applies none: it says why with the listing, as an error.
+
+        Empty `words`: the seller has mended it. What was submitted before is not applied after all.
+        """
+        self.amazon.catalogue[channel_sku].block = words
 
     def edit_by_hand(self, channel_sku: str, units: int) -> None:
         self.amazon.edit(channel_sku, units)

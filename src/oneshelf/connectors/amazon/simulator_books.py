@@ -42,6 +42,8 @@ class Listing:
     is_ended: bool = False
     # Why the newest submission is not applied; empty: it is, sooner or later.
     issue: str = ""
+    # Why none is applied before the seller has mended the listing; empty: they are.
+    block: str = ""
     # What really sold until an instant, the oldest first: a replica that lags behind still shows it.
     past: deque[tuple[float, int]] = field(default_factory=lambda: deque(maxlen=PAST_MOST))
 
@@ -217,7 +219,7 @@ class Books:
         listing.updated_at = self.stamp()
         self.taken[listing.sku] += 1
         # Accepted is no more than queued: why it comes to nothing is told with the listing, and nowhere else.
-        listing.issue = NEVER_APPLIED if self.strikes("write_never_applied") else ""
+        listing.issue = NEVER_APPLIED if self.strikes("write_never_applied") else listing.block
         if listing.issue:
             return
         ours = {MERCHANT_CHANNEL, listing.channel_code} - {AMAZON_CHANNEL}

@@ -37,7 +37,7 @@ def listing(one: Listing, marketplace_id: str, include: Sequence[str], *, at: fl
                 {**row, "marketplace_id": marketplace_id} for row in one.attributes.get(marketplace_id, ())
             ]
         },
-        "issues": issues(one.issue),
+        "issues": issues(one.issue, is_enforced=one.block != ""),
         "fulfillmentAvailability": _availability(one, at),
     }
     return {"sku": one.sku, **{name: sets[name] for name in include if name in sets}}
@@ -97,9 +97,13 @@ def submission(sku: str, status: str, submission_id: str, words: str = "") -> di
     return {"sku": sku, "status": status, "submissionId": submission_id, "issues": issues(words)}
 
 
-def issues(words: str) -> list[dict[str, object]]:
-    """The one issue of a quantity; empty `words`: there is none."""
+def issues(words: str, *, is_enforced: bool = False) -> list[dict[str, object]]:
+    """The one issue of a quantity; empty `words`: there is none. `is_enforced`: Amazon takes no value of it."""
     if not words:
         return []
-    issue = {"code": "4000001", "message": words, "severity": "ERROR", "categories": ["INVALID_ATTRIBUTE"]}
-    return [{**issue, "attributeNames": ["fulfillment_availability"]}]
+    issue: dict[str, object] = {"code": "4000001", "message": words, "severity": "ERROR"}
+    issue |= {"categories": ["INVALID_ATTRIBUTE"], "attributeNames": ["fulfillment_availability"]}
+    if is_enforced:
+        actions, exemption = [{"action": "ATTRIBUTE_SUPPRESSED"}], {"status": "NOT_EXEMPT"}
+        issue["enforcements"] = {"actions": actions, "exemption": exemption}
+    return [issue]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 Row = dict[str, object]
+BLOCKED = "You cannot change the quantity of this listing: it is blocked while your account is being reviewed."
 NEVER_APPLIED = "The 'fulfillment_availability' attribute could not be processed because the listing has errors."
 
 

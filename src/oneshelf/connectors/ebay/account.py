@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date, timedelta
 
 from oneshelf.errors import ConfigurationError
 from oneshelf.sdk.address import address_from
 from oneshelf.sdk.contract import Setting
 from oneshelf.sdk.message import ChannelConfig
-from oneshelf.sdk.settings import filled, seconds_from, secrets_from
+from oneshelf.sdk.settings import day_from, filled, seconds_from, secrets_from
 
 # The number of a site at the Trading API, and the language in which a listing is written there.
 # https://developer.ebay.com/devzone/merchandising/docs/concepts/siteidtoglobalid.html (checked 2026-11-26).
@@ -33,6 +34,9 @@ SITES: Mapping[str, tuple[int, str]] = {
 }
 
 ORDERS_LAG_S, ORDERS_LAG_S_MAX = 900.0, 3600.0
+# "Refresh tokens are valid for 18 months", https://developer.ebay.com/api-docs/static/oauth-rate-limits.html; the
+# `refresh_token_expires_in` of the samples is as many seconds (oauth-auth-code-grant-request.html, 2026-11-27).
+CONSENT_LIFE = timedelta(seconds=47_304_000)
 
 SETTINGS = (
     Setting("user_id", "The seller's immutable eBay user id, not the login name"),
@@ -54,6 +58,12 @@ SETTINGS = (
         "checkout_location",
         "For the check at the checkout: the merchantLocationKey that is sold from; left out, whichever eBay names",
         default="",
+    ),
+    Setting(
+        "consented_on",
+        "The day on which the seller consented, such as 2026-11-26: the end of the consent is told of in time",
+        default="",
+        is_memo=True,
     ),
     Setting("client_id", "The keyset's App ID (client id)", is_secret=True),
     Setting("client_secret", "The keyset's Cert ID (client secret)", is_secret=True),
@@ -104,7 +114,7 @@ class CheckoutAccess:
 class Account:
     """One seller under one keyset. `site_id`: of the Trading API; `language`: of the listings.
 
-    `checkout`: None: nobody may ask.
+    `checkout`: None: nobody may ask. `consented_on`: None where nobody told.
     """
 
     user_id: str
@@ -117,6 +127,7 @@ class Account:
     credentials: Credentials
     verification_token: str = field(repr=False)
     checkout: CheckoutAccess | None = None
+    consented_on: date | None = None
 
 
 def account_from(config: ChannelConfig) -> Account:
@@ -146,6 +157,7 @@ def account_from(config: ChannelConfig) -> Account:
         credentials=Credentials(**secret),
         verification_token=verification_token,
         checkout=checkout,
+        consented_on=day_from(public["consented_on"], channel=config.channel, name="consented_on"),
     )
 
 

@@ -48,7 +48,7 @@ LIMITS = (
     *(Limit(name, quota * 0.9 / DAY_S, quota // 10) for name, quota in _QUOTAS.items()),
     # Of the Notification API's 10,000: whoever sends us forged deliveries must not spend the rest of them.
     Limit(PUBLIC_KEY, 900 / DAY_S, 100),
-    # A token lives two hours, so this is only a brake. Granted are 1,000 a day to the application, 50,000 to a seller.
+    # A token lives two hours, so this is only a brake, within what is granted: see `minting`.
     Limit("token", 900 / DAY_S, 100),
 )
 # What the Analytics API calls them.

@@ -16,12 +16,13 @@ from oneshelf.connectors.ebay.events import ChangedLately
 from oneshelf.connectors.ebay.json_reading import decoded
 from oneshelf.connectors.ebay.listings import Listings
 from oneshelf.connectors.ebay.polling import OrderCursor, OrderPoll
-from oneshelf.connectors.ebay.preflight import findings_of
+from oneshelf.connectors.ebay.preflight import access_ends, findings_of
 from oneshelf.connectors.ebay.push import Pusher
 from oneshelf.connectors.ebay.reports import ReportReader
 from oneshelf.connectors.ebay.signature import HEADER, challenge_response, is_signed, keys_of, signature_from
 from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.errors import MalformedError
+from oneshelf.sdk.access_end import AccessEnd
 from oneshelf.sdk.basic import is_basic
 from oneshelf.sdk.checkout import CheckoutAnswer, CheckoutQuestion
 from oneshelf.sdk.fault import SignatureError
@@ -166,6 +167,9 @@ class EbayConnector:
     async def push(self, writes: Sequence[StockWrite]) -> tuple[WriteOutcome, ...]:
         """See `push.Pusher.push`."""
         return await self._pusher.push(writes)
+
+    def access_ends(self) -> Sequence[AccessEnd]:
+        return access_ends(self._api.account)
 
     async def preflight(self) -> tuple[Finding, ...]:
         return await findings_of(self._api, clock=self._clock)

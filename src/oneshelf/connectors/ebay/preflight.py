@@ -6,15 +6,20 @@ from collections.abc import Awaitable, Callable
 
 from oneshelf.clock import Clock
 from oneshelf.connectors.ebay import trading
+from oneshelf.connectors.ebay.account import CONSENT_LIFE, Account
 from oneshelf.connectors.ebay.api import FULFILLMENT, INVENTORY, TRADING, EbayApi, document_of
 from oneshelf.connectors.ebay.inventory import PATH as INVENTORY_PATH
 from oneshelf.connectors.ebay.json_reading import instant_text
 from oneshelf.connectors.ebay.polling import PATH as ORDERS_PATH
+from oneshelf.connectors.ebay.tokens import WAY_OUT
 from oneshelf.errors import MalformedError
+from oneshelf.sdk.access_end import AccessEnd, finding_of
 from oneshelf.sdk.fault import ChannelFault, ReauthenticateError, RetryLaterError
 from oneshelf.sdk.message import Finding
 
 CONTROL = "out-of-stock control"
+CONSENT = "the seller's consent"
+UNKNOWN_END = "it lives 18 months, and eBay does not say since when: set consented_on, and its end is told of in time"
 # With less than this a day's work would come to a halt.
 LEFT_SHARE_LEAST = 0.05
 
@@ -24,8 +29,9 @@ async def findings_of(api: EbayApi, *, clock: Clock) -> tuple[Finding, ...]:
     try:
         await api.user_tokens.access_token()
     except (ChannelFault, MalformedError) as fault:
-        return (Finding("the seller's consent", is_good=False, detail=str(fault)),)
-    findings = [Finding("the seller's consent", is_good=True)]
+        return (Finding(CONSENT, is_good=False, detail=str(fault)),)
+    ends = [finding_of(end, today=clock.now().date()) for end in access_ends(api.account)]
+    findings = ends or [Finding(CONSENT, is_good=True, detail=UNKNOWN_END)]
     findings.append(await _tried("the keyset", api.app_tokens.access_token, ""))
     findings.append(
         await _tried("orders can be read", lambda: _orders(api, clock), _scope("sell.fulfillment.readonly"))
@@ -34,6 +40,14 @@ async def findings_of(api: EbayApi, *, clock: Clock) -> tuple[Finding, ...]:
     findings.append(await _tried("listings of Seller Hub", lambda: _active(api), "authorize the application again"))
     findings.append(await _control(api))
     return (*findings, *await _quotas(api))
+
+
+def access_ends(account: Account) -> tuple[AccessEnd, ...]:
+    """When the consent ends, where a person told when it was given: a refresh says nothing of it."""
+    if account.consented_on is None:
+        return ()
+    begun_on = account.consented_on
+    return (AccessEnd(what=CONSENT, begun_on=begun_on, life=CONSENT_LIFE, setting="consented_on", way_out=WAY_OUT),)
 
 
 def _scope(scope: str) -> str:

@@ -4,8 +4,8 @@ It keeps what no sandbox shows: listings of two worlds of which each refuses the
 while the old quantity goes on selling, a listing that may be revised 250 times a day, a sale that an older write
 undoes, and orders that move between the pages of a list.
 
-It does not keep: auctions, making and changing offers, uploaded feeds, Platform Notifications, quotas of tokens, and
-the end of a listing that was out of stock for months.
+It does not keep: auctions, making and changing offers, uploaded feeds, Platform Notifications, and the end of a listing
+that was out of stock for months.
 """
 
 from __future__ import annotations
@@ -266,7 +266,7 @@ class EbaySimulator(Simulator):
 
     def grant(self) -> None:
         super().grant()
-        self.gate.is_revoked = False
+        self.gate.consent()
 
 
 def verification_token(secret: str) -> str:

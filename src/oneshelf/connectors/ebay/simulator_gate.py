@@ -50,6 +50,9 @@ APIS = {
         Api("TradingAPI", "tradingapi", "v1", 5_000, (10007, "TRADING")),
     )
 }
+# Requests for tokens in a day (https://developer.ebay.com/api-docs/static/oauth-rate-limits.html, checked 2026-11-27).
+MINTS = {"client_credentials": 1_000, "refresh_token": 50_000}
+TOO_MANY = "The request limit has been reached for the resource."
 HTML_BODY = "<html><head><title>503 Service Unavailable</title></head><body>Zero size object</body></html>"
 
 
@@ -121,10 +124,13 @@ class Gate:
         self.is_stormy: Callable[[], bool] = lambda: False
         self.is_revoked = False
         self.quotas = {one.name: one.quota for one in APIS.values()}
+        # Requests for tokens in a day, for each sort of grant, whether they are granted or not: of the application.
+        self.mints = {**MINTS}
         self._used: Counter[str] = Counter()
         self._used_on = 0
         self._grants: dict[str, Grant] = {}
         self.granted_count = 0
+        self._consented_at = clock.monotonic()
 
     # OAuth ---------------------------------------------------------------------------------------------------
 
@@ -137,13 +143,15 @@ class Gate:
             return _login_error(401, "invalid_client", "client authentication failed")
         form = {name: values[0] for name, values in parse_qs(body.decode("utf-8", "replace")).items()}
         asked = frozenset(form.get("scope", "").split())
+        if not self._is_minted(form.get("grant_type", "")):
+            return EbayError(429, 2001, "ACCESS", TOO_MANY).response()
         if form.get("grant_type") == "client_credentials":
             if not asked or not asked <= {PUBLIC}:
                 return _login_error(400, "invalid_scope", "The requested scope is invalid, unknown, or malformed")
             return self._granted(asked, is_user=False)
         if form.get("grant_type") != "refresh_token":
             return _login_error(400, "unsupported_grant_type", "grant type in request is not supported by server")
-        if form.get("refresh_token") != self._secrets["refresh_token"] or self.is_revoked:
+        if form.get("refresh_token") != self._secrets["refresh_token"] or not self._is_consented():
             self._count_revoked()
             words = "the provided authorization refresh token is invalid or was issued to another client"
             return _login_error(400, "invalid_grant", words)
@@ -151,6 +159,20 @@ class Gate:
             words = "The requested scope is invalid, unknown, malformed, or exceeds the scope granted to the client"
             return _login_error(400, "invalid_scope", words)
         return self._granted(asked or frozenset(CONSENTED), is_user=True)
+
+    def consent(self) -> None:
+        """The seller consents, for so long as a refresh token lives."""
+        self.is_revoked, self._consented_at = False, self._clock.monotonic()
+
+    def _is_consented(self) -> bool:
+        life_s = self._habits.refresh_life_s / self._speed
+        return not self.is_revoked and self._clock.monotonic() < self._consented_at + life_s
+
+    def _is_minted(self, grant_type: str) -> bool:
+        """Count a request for a token. False: today's are used up."""
+        if grant_type not in self.mints:
+            return True
+        return self._is_within(f"mint:{grant_type}", self.mints[grant_type])
 
     def _basic(self) -> str:
         both = f"{self._secrets['client_id']}:{self._secrets['client_secret']}"
@@ -204,8 +226,7 @@ class Gate:
             words = "Insufficient permissions to fulfill the request."
             return EbayError(403, 1100, "ACCESS", words).response()
         if self._switches.strikes("throttle") or not self.is_counted(api):
-            words = "The request limit has been reached for the resource."
-            return EbayError(429, 2001, "ACCESS", words).response()
+            return EbayError(429, 2001, "ACCESS", TOO_MANY).response()
         return None
 
     def is_user(self, request: Request) -> bool:
@@ -227,10 +248,13 @@ class Gate:
 
     def is_counted(self, api: Api) -> bool:
         """Count a call of today. False: today's are used up."""
+        return self._is_within(api.name, self.quotas[api.name])
+
+    def _is_within(self, what: str, limit: int) -> bool:
         self._turn_the_day()
-        if self._used[api.name] >= self.quotas[api.name]:
+        if self._used[what] >= limit:
             return False
-        self._used[api.name] += 1
+        self._used[what] += 1
         return True
 
     def rates(self, *, name: str, context: str) -> list[dict[str, object]]:

@@ -38,6 +38,8 @@ class Habits:
     stale_s_max: float = 30.0
     no_control_s: tuple[float, float] = (60.0, 600.0)
     token_life_s: float = 7200.0
+    # Of the consent: 18 months (https://developer.ebay.com/api-docs/static/oauth-rate-limits.html, 2026-11-27).
+    refresh_life_s: float = 47_304_000.0
     # The figures of https://developer.ebay.com/develop/guides-v2/listing-management (checked 2026-11-26).
     revisions_a_day: int = 250
     # Of ReviseInventoryStatus "no more than 6000 calls within any 15-second interval", for each seller

@@ -74,10 +74,15 @@ async def a_file_of_the_whole_stock_tells_what_is_shown(bench: Bench) -> None:
         told = file.reading_count
         expect(told in {None, len(readings)}, f"{told} readings are promised, and {len(readings)} are in the file")
         pages = {reading.channel_sku: reading for reading in await big.fetched()}
-        # A file may be without titles: what is known of them stays.
-        named = [replace(one, title=one.title or pages[one.channel_sku].title) for one in readings]
-        other = [reading for reading in named if pages[reading.channel_sku] != reading]
+        # A file may be without titles, and without what is wrong: what is known of them stays.
+        whole = [_with_what_is_known(reading, pages[reading.channel_sku]) for reading in readings]
+        other = [reading for reading in whole if pages[reading.channel_sku] != reading]
         expect(not other, f"the file tells otherwise than the pages: {other[:2]}")
+
+
+def _with_what_is_known(told: StockReading, known: StockReading) -> StockReading:
+    issues = known.issues if told.issues is None else told.issues
+    return replace(told, title=told.title or known.title, issues=issues)
 
 
 @check("stock", proves=("stock_file_age_s",), unless=no_stock_file)

@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from oneshelf.errors import MalformedError
-from oneshelf.storage import facts, inbox, publishing, views
+from oneshelf.storage import facts, inbox, listing_issues, views
 from oneshelf.storage.database import now
 from oneshelf.web.engine import engine_of
 from oneshelf.web.pages.frame import Said, form_of, page, screen
@@ -57,7 +57,7 @@ async def _shown(request: Request, said: Said | None = None) -> Response:
             "at": await now(tx),
             "deliveries": await inbox.parked(tx, limit=ROWS_SHOWN + 1),
             "orders": await facts.parked(tx, limit=ROWS_SHOWN + 1),
-            "listings": await publishing.parked(tx, limit=ROWS_SHOWN + 1),
+            "listings": await listing_issues.parked(tx, limit=ROWS_SHOWN + 1),
             "most": ROWS_SHOWN,
         }
     return page(request, "errors.html", context, said=said)
