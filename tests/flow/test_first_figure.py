@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import pairwise
 
 import httpx2
 import pytest
@@ -161,7 +162,7 @@ async def test_a_shop_that_sells_all_the_time_is_asked_no_more_often_than_is_all
             if number % 3 == 0 and shop.shown() > 1:
                 shop.sell(1)
             await shop.second()
-        gaps = [(later - one).total_seconds() for one, later in zip(shop.polls, shop.polls[1:], strict=False)]
+        gaps = [(later - one).total_seconds() for one, later in pairwise(shop.polls)]
         # Unexplained readings ask at once, and those alone.
         assert len(shop.polls) <= 120 / (EVERY_S / reconcile.HURRIED_POLLS) + 5, gaps
         assert await shop.drifts() == []

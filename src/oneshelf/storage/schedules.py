@@ -14,13 +14,16 @@ from oneshelf.domain.identity import Channel
 from oneshelf.storage.database import Transaction
 
 _LATE_FROM = f"coalesce(last_done_at, begun_at) + make_interval(secs => greatest({SILENT_TURNS} * every_s, {TOLD_S}))"
-_BACK_UNTIL = f"back_at + make_interval(secs => greatest(every_s, {TOLD_S}))"
+_BACK_AT = f"""
+    case when {_LATE_FROM} <= db_now() then db_now()
+         when back_at + make_interval(secs => greatest(every_s, {TOLD_S})) > db_now() then back_at end
+"""
 # What people are told of a channel. It is late once its orders have not been asked for in three turns of the poll, and
-# in a minute at least; it is back once they have been asked for in time again, for a turn, and for a minute at least.
+# in a minute at least. It is over with a poll before which they were asked for in time again, for a turn and a minute
+# at least: `back_s` is since when they are, until then.
 POLLS = f"""
     (select channel, every_s, last_done_at, covered_until, {_LATE_FROM} <= db_now() as is_late,
-            case when {_LATE_FROM} > db_now() and {_BACK_UNTIL} > db_now()
-                 then extract(epoch from db_now() - back_at)::float8 end as back_s
+            case when {_LATE_FROM} > db_now() then extract(epoch from db_now() - back_at)::float8 end as back_s
      from schedules where task = 'orders')
 """
 
@@ -78,7 +81,7 @@ async def advance(
             cursor = %(cursor)s,
             covered_until = coalesce(%(covered_until)s, covered_until),
             last_fault = '',
-            back_at = case when %(is_finished)s and {_LATE_FROM} <= db_now() then db_now() else back_at end,
+            back_at = case when %(is_finished)s then {_BACK_AT} else back_at end,
             last_done_at = case when %(is_finished)s then db_now() else last_done_at end,
             next_at = case when %(is_finished)s then db_now() + make_interval(secs => every_s) else next_at end,
             lease = case when %(is_finished)s then null else lease end,

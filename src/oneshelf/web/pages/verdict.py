@@ -48,7 +48,7 @@ def alarms(channels: Sequence[ChannelHealth], audit: AuditStatus) -> list[Alarm]
 
 def _why_stale(channel: ChannelHealth) -> str:
     if channel.poll_back_s is not None:
-        return "its orders are asked for again; over as soon as that has held for a turn of the poll, and for a minute"
+        return "its orders are asked for again; over once that has held for a turn of the poll, and for a minute"
     words = "its orders have not been asked for in three turns of the poll"
     if channel.mode != "live":
         return words
