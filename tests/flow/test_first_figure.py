@@ -19,24 +19,24 @@ from connectors.life import living
 from flow.market import ADDRESS, MARKET, MUG, Market, MarketClock
 from oneshelf.app import OpenChannels
 from oneshelf.connectors.shopify.polling import ORDERS_LAG_S
-from oneshelf.connectors.shopify.simulator import ShopifySimulator
 from oneshelf.domain.identity import Location
 from oneshelf.domain.rights import Mode
 from oneshelf.flow import reconcile
-from oneshelf.sdk.simulator import CatalogueItem
+from oneshelf.sdk.kinds import load_kinds
+from oneshelf.sdk.simulator import CatalogueItem, Simulator
 from oneshelf.storage import catalog, rights
 from storage.pinned import pinned
 from web.paper import PaperConnector
 
 pytestmark = pytest.mark.pg
 
-EVERY_S = 60.0
+EVERY_S = load_kinds()["shopify"].capability.poll_orders_s
 # The gap between two polls that are asked for, and a second for each step of a figure on its way.
 SOON_S = max(ORDERS_LAG_S, EVERY_S / reconcile.HURRIED_POLLS) + 5.0
 
 
 @dataclass
-class NewShop(Market[ShopifySimulator]):
+class NewShop(Market[Simulator]):
     """A shop that is connected now. `polls`: when its orders were asked for."""
 
     polls: list[datetime] = field(default_factory=list)
@@ -54,6 +54,14 @@ class NewShop(Market[ShopifySimulator]):
             await self.second()
         return self.clock.monotonic() - begun_s
 
+    async def until_sent(self) -> float:
+        """The seconds from now until the first figure is sent."""
+        begun_s = self.clock.monotonic()
+        while await self.rows("select 1 from listings where sent_at is not null") == []:
+            assert self.clock.monotonic() - begun_s < 1200
+            await self.second()
+        return self.clock.monotonic() - begun_s
+
     async def name_mugs(self) -> None:
         async with self.database.transaction() as tx:
             await catalog.add_skus(tx, {MUG: ""})
@@ -68,10 +76,10 @@ class NewShop(Market[ShopifySimulator]):
 
 
 @asynccontextmanager
-async def new_shop(dsn: str, *, mode: str = "live") -> AsyncIterator[NewShop]:
+async def new_shop(dsn: str, *, mode: str = "live", kind: str = "shopify") -> AsyncIterator[NewShop]:
     """It shows 20 mugs, and nothing is named yet."""
     clock = MarketClock()
-    place = ShopifySimulator(seed=7, speed=1.0, clock=clock)
+    place = load_kinds()[kind].simulator(seed=7, speed=1.0, clock=clock)
     place.stock_catalogue([CatalogueItem(MUG, "Mug", 20)])
     account = place.account(address=ADDRESS)
     async with pinned(dsn) as pin:
@@ -84,7 +92,6 @@ async def new_shop(dsn: str, *, mode: str = "live") -> AsyncIterator[NewShop]:
         async with httpx2.AsyncClient(transport=wiretap) as client, living(place, clock.lives):
             opened = OpenChannels(pin.database, clock, client)
             await opened.refresh()
-            assert opened.by_name[MARKET].capability.poll_orders_s == EVERY_S
             channels = {MARKET: opened.by_name[MARKET]}
             yield NewShop(pin, clock, place, PaperConnector(MARKET), channels, wiretap, opened.refresh)
 
@@ -97,6 +104,19 @@ async def test_a_shop_that_is_connected_shows_its_first_figure_within_seconds(ds
         # At once, when the listing was read, and when the orders from before that can be known.
         assert len(shop.polls) <= 3
         assert (shop.polls[-1] - shop.polls[0]).total_seconds() > ORDERS_LAG_S
+
+
+@pytest.mark.parametrize("kind", ["square", "amazon"])
+async def test_where_orders_show_late_the_first_figure_waits_for_that_and_no_turn_of_the_poll(
+    dsn: str, kind: str
+) -> None:
+    declared = load_kinds()[kind].capability
+    async with new_shop(dsn, kind=kind) as shop:
+        await shop.name_mugs()
+        await shop.restock(12, key="first")
+        waited_s = await shop.until_sent()
+        assert declared.orders_lag_s < waited_s < declared.orders_lag_s + 10
+        assert len(shop.polls) <= 3
 
 
 async def test_a_sku_that_is_named_later_is_shown_within_seconds_without_a_sweep(dsn: str) -> None:
