@@ -164,8 +164,9 @@ async def look_often(database: Database, channel: OpenChannel) -> int:
 async def weigh_suspicions(database: Database, channel: OpenChannel, clock: Clock) -> int:
     """Decide about readings once every order that could explain them has been posted. Returns how many."""
     async with database.transaction() as tx:
-        every_s = channel.capability.poll_orders_s / HURRIED_POLLS
-        await schedules.hurry_to_weigh(tx, channel.name, at_most_every_s=every_s)
+        gap_s = channel.capability.poll_orders_s / HURRIED_POLLS
+        lag_s = channel.capability.orders_lag_s
+        await schedules.hurry_to_weigh(tx, channel.name, lag_s=lag_s, at_most_every_s=gap_s)
         covered_until = await schedules.covered_until(tx, channel.name, "orders")
         if covered_until is None or await facts.count_waiting(tx, channel.name, received_before=await now(tx)):
             return 0

@@ -151,31 +151,32 @@ async def hurry(tx: Transaction, channel: Channel, task: str, *, at_most_every_s
     )
 
 
-async def hurry_to_weigh(tx: Transaction, channel: Channel, *, at_most_every_s: float) -> None:
-    """Bring the next poll of orders forward to when it covers the oldest reading that has to be weighed, and no later
-    one does.
+async def hurry_to_weigh(tx: Transaction, channel: Channel, *, lag_s: float, at_most_every_s: float) -> None:
+    """Bring the next poll of orders forward to when it tells of the orders from before a reading that waits for them.
 
-    Orders show late: the last poll did not cover its last moments, and neither will the next. A poll before the reading
-    is as old as that would tell nothing of it.
+    Orders show late: by as much as the last poll did not cover, or by `lag_s` where none has covered anything yet. A
+    poll that is closer than that to the reading, or to the last poll, tells nothing of it, and may cost a scarce call.
     """
     await tx.execute(
         """
         update schedules s set next_at = wanted.at
         from (
             select p.channel, p.task, greatest(
-                       db_now(), read.at + lag + interval '0.1 s',
-                       p.last_done_at + greatest(lag, make_interval(secs => %(gap_s)s))) as at
+                       db_now(), read.at + shown.lag + interval '0.1 s',
+                       p.last_done_at + greatest(shown.lag, make_interval(secs => %(gap_s)s))) as at
             from schedules p
-            cross join lateral (select p.last_done_at - p.covered_until as lag) as shown
+            cross join lateral (
+                select coalesce(p.last_done_at - p.covered_until, make_interval(secs => %(lag_s)s)) as lag
+            ) as shown
             cross join lateral (
                 select min(suspect_at) as at from listings
-                where channel = p.channel and suspect_at >= p.covered_until
+                where channel = p.channel and suspect_at >= coalesce(p.covered_until, '-infinity')
             ) as read
             where p.channel = %(channel)s and p.task = 'orders' and read.at is not null
         ) as wanted
         where s.channel = wanted.channel and s.task = wanted.task and s.lease is null and s.next_at > wanted.at
         """,
-        {"channel": channel, "gap_s": at_most_every_s},
+        {"channel": channel, "lag_s": lag_s, "gap_s": at_most_every_s},
     )
 
 
