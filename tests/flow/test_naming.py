@@ -63,7 +63,8 @@ async def test_a_sku_that_is_named_after_the_sweep_is_linked_in_all_channels_and
         await shop.sweep()
         assert set((await links(shop)).values()) == {None}
         answer = await named(shop.database, MUG)
-        assert (answer.new_count, sorted(answer.linked)) == (1, [(LEFT, MUG), (RIGHT, MUG)])
+        assert answer.new_count == 1
+        assert answer.linked == {(LEFT, ChannelSku(MUG)): MUG, (RIGHT, ChannelSku(MUG)): MUG}
         assert await links(shop) == {("left", "CAP"): None, ("left", "MUG"): "MUG", ("right", "MUG"): "MUG"}
         await shop.command("receipt", type="receive", sku="MUG", units=6)
         await shop.settle()
