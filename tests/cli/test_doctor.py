@@ -25,8 +25,8 @@ def test_the_doctor_says_whether_an_engine_is_at_work(run: Callable[..., Result]
     run("stock", "add-location", "BER")
     run(*SHOP)
     with psycopg.connect(dsn, autocommit=True) as connection:
-        connection.execute("update channels set created_at = now() - interval '1 hour'")
         connection.execute("insert into schedules (channel, task, every_s) values ('my-shop', 'orders', 60)")
+        connection.execute("update schedules set begun_at = now() - interval '1 hour'")
         assert told() == ["False none is at work; nothing is written. Run oneshelf serve"]
         run("audit", "--new")
         [late] = told()

@@ -278,7 +278,7 @@ async def test_both_spellings_of_a_name_are_one_sku(shop: Shop, dsn: str) -> Non
 async def test_naming_skus_again_changes_nothing(shop: Shop) -> None:
     body = {"skus": [{"sku": "MUG", "title": "Another"}, {"sku": "VASE", "title": "A vase"}]}
     answer = await shop.client.post("/v1/skus", json=body)
-    assert answer.json() == {"added": 1, "known": 1}
+    assert answer.json() == {"added": 1, "known": 1, "linked": 0}
     titles = {row["sku"]: row["title"] for row in (await shop.client.get("/v1/skus")).json()["skus"]}
     assert titles == {"MUG": "Mug of the shop", "PLATE": "Plate of the shop", "VASE": "A vase"}
 

@@ -280,7 +280,7 @@ async def test_skus_and_locations_are_named_and_low_stock_is_ruled_on_the_page(s
         return unescape(re.findall(r'class="said good" role="status">.*?</span> (.*?)</p>', answer.text, re.S)[0])
 
     assert answered(await sent(shop, "/stock", type="add_sku", sku="TEAPOT", title="Tea pot")) == "TEAPOT is named."
-    assert "was known" in answered(await sent(shop, "/stock", type="add_sku", sku="TEAPOT"))
+    assert "was named before" in answered(await sent(shop, "/stock", type="add_sku", sku="TEAPOT"))
     assert answered(await sent(shop, "/stock", type="add_location", location="KIEL")) == "KIEL is named."
     assert (await get(shop, "/v1/skus/TEAPOT"))["title"] == "Tea pot"
     assert "empty" in beside(await sent(shop, "/stock", type="add_location", location=" "), "add_location")[0]

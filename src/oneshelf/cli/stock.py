@@ -36,18 +36,20 @@ _BALANCES = (
 
 @app.command("add-sku")
 def add_sku(sku: Sku_, title: Title = "") -> None:
-    """Name a SKU. Listings with exactly this SKU are linked to it at the next sweep."""
+    """Name a SKU. Listings with exactly this SKU are linked to it: known ones now, others when a sweep sees them."""
+    from oneshelf.domain import naming
     from oneshelf.domain.identity import sku_from
     from oneshelf.storage import catalog
     from oneshelf.storage.database import Database
 
     name, words = sku_from(sku), words_in(title, what="title")
 
-    async def add(database: Database) -> int:
+    async def add(database: Database) -> catalog.Named:
         async with database.transaction() as tx:
             return await catalog.add_skus(tx, {name: words})
 
-    typer.echo(f"{name} is named" if on_database(add) else f"{name} was named before; its title is kept")
+    named = on_database(add)
+    typer.echo(naming.in_words(name, is_new=bool(named.new_count), linked_count=len(named.linked)))
 
 
 @app.command("add-location")

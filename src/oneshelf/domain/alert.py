@@ -27,6 +27,9 @@ PATIENCE_S: Mapping[EventType, float] = {
 ACCESS_ENDS_DAYS = (30, 7, 1)
 # How long it has to be away before it is over.
 REST_S = 60.0
+# A channel that fails or is silent for less than this is told of nowhere, however often it is asked; and it has to be
+# heard for as long before it counts as back. What guards the last units waits for neither.
+TOLD_S = 60.0
 
 # Kind, channel, name.
 Key = tuple[EventType, str, str]

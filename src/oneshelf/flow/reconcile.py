@@ -1,7 +1,7 @@
 """Find what no event told: read every listing of a channel, and weigh readings that facts did not explain.
 
 Reads: a channel's whole stock, page by page or from a file; suspicions. Writes: listings (new ones linked by exact
-SKU), wishes to look at listings, their other stock states, drifts.
+SKU), wishes to look at listings, their other stock states, drifts, when to poll.
 Next: confirm (a figure that differs), plan (a new link), resolve (a drift).
 """
 
@@ -54,6 +54,8 @@ SWEEP_LEASE_S = 120.0
 PAGES_MAX = 1_000_000
 LATE_WRITE_DEADLINES = 2
 TEXT_LENGTH_MAX = 500
+# So many polls for a declared one are asked for at most, while readings wait for the orders from before them.
+HURRIED_POLLS = 6
 # Hot listings are chosen so often, from so many.
 HOT_EVERY_S = 60.0
 HOT_MAX = 5_000
@@ -184,6 +186,9 @@ async def look_often(database: Database, channel: OpenChannel) -> int:
 async def weigh_suspicions(database: Database, channel: OpenChannel, clock: Clock) -> int:
     """Decide about readings once every order that could explain them has been posted. Returns how many."""
     async with database.transaction() as tx:
+        gap_s = channel.capability.poll_orders_s / HURRIED_POLLS
+        lag_s = channel.capability.orders_lag_s
+        await schedules.hurry_to_weigh(tx, channel.name, lag_s=lag_s, at_most_every_s=gap_s)
         covered_until = await schedules.covered_until(tx, channel.name, "orders")
         if covered_until is None or await facts.count_waiting(tx, channel.name, received_before=await now(tx)):
             return 0

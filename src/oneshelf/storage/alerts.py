@@ -10,12 +10,12 @@ import msgspec
 from psycopg.rows import class_row
 
 from oneshelf.domain.alert import ACCESS_ENDS_DAYS, PATIENCE_S, Alert, Condition, Turn
-from oneshelf.domain.blind_window import SILENT_TURNS
 from oneshelf.domain.event import EventType
 from oneshelf.domain.identity import printable
 from oneshelf.storage import arrays, listing_issues
 from oneshelf.storage.database import Transaction, only_row
 from oneshelf.storage.on_call_views import SHARED_TOO_MUCH, ZERO_FAILS
+from oneshelf.storage.schedules import POLLS
 
 _KEY = int.from_bytes(b"alerts")
 # A drift that the engine has not put right by itself in this time is for a person to look at.
@@ -44,16 +44,10 @@ _STANDING = f"""
     from ({SHARED_TOO_MUCH}) as beyond group by sku
     union all
     select 'alert.stale_channel', c.channel, '', jsonb_build_object(
-               'channel', c.channel, 'last_fault', c.last_fault, 'why',
-               case when how.is_late then 'its orders have not been asked for in three turns of the poll'
-                    else 'nothing would tell of a sale there now' end)
-    from channels c
-    left join schedules polls on polls.channel = c.channel and polls.task = 'orders'
-    left join channel_windows w on w.channel = c.channel
-    cross join lateral (select coalesce(
-        coalesce(polls.last_done_at, c.created_at) + make_interval(secs => %(late)s * polls.every_s) < db_now(), false
-    ) as is_late) as how
-    where c.shows_figures and c.mode = 'live' and (how.is_late or w.is_blind)
+               'channel', c.channel, 'last_fault', c.last_fault,
+               'why', 'its orders have not been asked for in three turns of the poll')
+    from channels c join {POLLS} polls on polls.channel = c.channel
+    where c.shows_figures and c.mode = 'live' and (polls.is_late or polls.back_s is not null)
     union all
     select 'alert.held_channel', channel, '',
            jsonb_build_object('channel', channel, 'reason', held_reason, 'figures', held_figures)
@@ -115,9 +109,7 @@ async def try_lock(tx: Transaction) -> bool:
 
 async def standing(tx: Transaction) -> list[Condition]:
     """All that is wrong at this moment."""
-    cursor = await tx.execute(
-        _STANDING, {"late": SILENT_TURNS, "drift_s": DRIFT_OPEN_S, "access_days": list(ACCESS_ENDS_DAYS)}
-    )
+    cursor = await tx.execute(_STANDING, {"drift_s": DRIFT_OPEN_S, "access_days": list(ACCESS_ENDS_DAYS)})
     return [
         Condition(kind=EventType(kind), channel=channel, name=name, figures=_cleaned(figures))
         async for kind, channel, name, figures in cursor

@@ -11,11 +11,11 @@ from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
 from oneshelf.domain.command import Component
-from oneshelf.domain.identity import Channel, Location, Sku
+from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku
 from oneshelf.domain.ledger import Backorder, BackorderKind, BalanceKey
 from oneshelf.domain.probing import Ability
 from oneshelf.errors import ConfigurationError, MalformedError
-from oneshelf.storage import arrays, listings, secret_keys
+from oneshelf.storage import arrays, facts, listings, secret_keys, touched
 from oneshelf.storage.database import Transaction
 from oneshelf.storage.keyring import Keyring
 
@@ -66,8 +66,19 @@ class ChannelRow(NamedTuple):
         return f"ChannelRow({self.channel!r}, {self.kind!r}, {self.mode!r})"
 
 
-async def add_skus(tx: Transaction, titles: Mapping[Sku, str]) -> int:
-    """Name SKUs; known ones keep their title. Returns how many are new."""
+class Named(NamedTuple):
+    """How many of the SKUs are new, and the listings that were linked to one of them just now."""
+
+    new_count: int
+    linked: dict[listings.ListingKey, Sku]
+
+
+async def add_skus(tx: Transaction, titles: Mapping[Sku, str]) -> Named:
+    """Name SKUs; known ones keep their title. Listings that a sweep has seen and that carry one of them are linked.
+
+    Orders that waited for these links are posted. Said again, nothing changes.
+    """
+    await listings.hold_off_linking(tx)
     cursor = await tx.execute(
         """
         insert into skus (sku, title)
@@ -76,7 +87,14 @@ async def add_skus(tx: Transaction, titles: Mapping[Sku, str]) -> int:
         """,
         {"skus": list(titles), "titles": list(titles.values())},
     )
-    return cursor.rowcount
+    linked = await listings.link_named(tx, titles)
+    waiting: dict[Channel, list[ChannelSku]] = {}
+    for channel, channel_sku in linked:
+        waiting.setdefault(channel, []).append(channel_sku)
+    for channel, channel_skus in sorted(waiting.items()):
+        await facts.requeue_for_listings(tx, channel, channel_skus)
+    await touched.mark(tx, linked.values())
+    return Named(cursor.rowcount, linked)
 
 
 async def add_location(tx: Transaction, location: Location, *, title: str = "") -> bool:
@@ -236,6 +254,7 @@ async def add_channel(tx: Transaction, new: NewChannel, *, keyring: Keyring | No
         update channels set
             mode = %(mode)s, location = %(location)s, settings = %(settings)s, secrets = %(secrets)s,
             timing = %(timing)s, access_ends = %(access_ends)s, paused_until = null, fail_streak = 0,
+            failing_since = null,
             fallbacks = case when %(is_elsewhere)s then '{}' else fallbacks end
         where channel = %(channel)s
         """,
@@ -313,7 +332,7 @@ async def record_success(tx: Transaction, channel: Channel) -> int:
     """The channel answered: close the circuit. Returns how many calls in a row had failed."""
     cursor = await tx.execute(
         """
-        update channels c set fail_streak = 0, paused_until = null, last_fault = ''
+        update channels c set fail_streak = 0, failing_since = null, paused_until = null, last_fault = ''
         from (
             select channel, fail_streak from channels
             where channel = %(channel)s and fail_streak > 0 for update
@@ -330,7 +349,8 @@ async def record_failure(tx: Transaction, channel: Channel, *, fault: str) -> in
     """The channel as a whole failed. Returns how many times in a row by now."""
     cursor = await tx.execute(
         """
-        update channels set fail_streak = fail_streak + 1, last_fault = %(fault)s
+        update channels set fail_streak = fail_streak + 1, last_fault = %(fault)s,
+            failing_since = coalesce(failing_since, db_now())
         where channel = %(channel)s returning fail_streak
         """,
         {"channel": channel, "fault": fault[:500]},

@@ -15,6 +15,13 @@ from oneshelf.storage.database import Transaction, only_row
 
 ListingKey = tuple[Channel, ChannelSku]
 
+# A listing `l` that nobody has linked carries exactly the name of a SKU `s`, and no other of its channel does.
+_IS_EXACT = """
+    l.sku is null and l.merchant_sku = s.sku and l.note = ''
+    and not exists (select from listings twin where twin.channel = l.channel
+                    and twin.merchant_sku = l.merchant_sku and twin.channel_sku <> l.channel_sku)
+"""
+
 
 class SeenListing(NamedTuple):
     """A listing as the channel describes it. `title`: empty where it did not tell one now: what is known stays."""
@@ -65,16 +72,47 @@ async def remember(tx: Transaction, channel: Channel, seen: Iterable[SeenListing
         _columns(channel, ordered),
     )
     cursor = await tx.execute(
-        """
+        f"""
         update listings l set sku = s.sku
         from skus s
-        where l.channel = %(channel)s and l.sku is null and l.merchant_sku = s.sku and l.note = ''
-          and l.channel_sku = any(%(channel_skus)s::text[])
-          and not exists (select from listings twin where twin.channel = l.channel
-                          and twin.merchant_sku = l.merchant_sku and twin.channel_sku <> l.channel_sku)
+        where l.channel = %(channel)s and l.channel_sku = any(%(channel_skus)s::text[]) and {_IS_EXACT}
         returning l.channel, l.channel_sku, l.sku
         """,
         {"channel": channel, "channel_skus": arrays.texts([listing.channel_sku for listing in ordered])},
+    )
+    return {(Channel(owner), ChannelSku(channel_sku)): Sku(sku) async for owner, channel_sku, sku in cursor}
+
+
+async def hold_off_linking(tx: Transaction) -> None:
+    """No listing is linked, and no order of any channel is being posted, until this transaction ends.
+
+    Whoever names a SKU does this first: a sweep that did not see the SKU is over then, and what it stored can be seen.
+    """
+    await tx.execute("select from channels order by channel for update")
+
+
+async def link_named(tx: Transaction, skus: Collection[Sku]) -> dict[ListingKey, Sku]:
+    """Link the unlinked listings of all channels that carry exactly one of these SKUs, by the rule of `remember`.
+
+    They are read at once, as far as their channel shows figures. Linking is held off by the caller. Returns those that
+    were linked just now.
+    """
+    cursor = await tx.execute(
+        f"""
+        with meant as (
+            select l.channel, l.channel_sku, s.sku, c.shows_figures
+            from channels c
+            cross join unnest(%(skus)s::text[]) as named (sku)
+            join skus s on s.sku = named.sku
+            join listings l on l.channel = c.channel and l.merchant_sku = named.sku
+            where {_IS_EXACT}
+            order by l.channel, l.channel_sku for update of l
+        )
+        update listings l set sku = meant.sku, look_at = case when meant.shows_figures then db_now() end
+        from meant where l.channel = meant.channel and l.channel_sku = meant.channel_sku
+        returning l.channel, l.channel_sku, l.sku
+        """,
+        {"skus": arrays.texts(sorted(skus))},
     )
     return {(Channel(owner), ChannelSku(channel_sku)): Sku(sku) async for owner, channel_sku, sku in cursor}
 

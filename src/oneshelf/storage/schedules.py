@@ -8,8 +8,24 @@ from uuid import UUID
 
 from psycopg.rows import class_row
 
+from oneshelf.domain.alert import TOLD_S
+from oneshelf.domain.blind_window import SILENT_TURNS
 from oneshelf.domain.identity import Channel
 from oneshelf.storage.database import Transaction
+
+_LATE_FROM = f"coalesce(last_done_at, begun_at) + make_interval(secs => greatest({SILENT_TURNS} * every_s, {TOLD_S}))"
+_BACK_AT = f"""
+    case when {_LATE_FROM} <= db_now() then db_now()
+         when back_at + make_interval(secs => greatest(every_s, {TOLD_S})) > db_now() then back_at end
+"""
+# What people are told of a channel. It is late once its orders have not been asked for in three turns of the poll, and
+# in a minute at least. It is over with a poll before which they were asked for in time again, for a turn and a minute
+# at least: `back_s` is since when they are, until then.
+POLLS = f"""
+    (select channel, every_s, last_done_at, covered_until, {_LATE_FROM} <= db_now() as is_late,
+            case when {_LATE_FROM} > db_now() then extract(epoch from db_now() - back_at)::float8 end as back_s
+     from schedules where task = 'orders')
+"""
 
 
 class Due(NamedTuple):
@@ -60,11 +76,12 @@ async def advance(
     False when the lease was lost to another node.
     """
     result = await tx.execute(
-        """
+        f"""
         update schedules set
             cursor = %(cursor)s,
             covered_until = coalesce(%(covered_until)s, covered_until),
             last_fault = '',
+            back_at = case when %(is_finished)s then {_BACK_AT} else back_at end,
             last_done_at = case when %(is_finished)s then db_now() else last_done_at end,
             next_at = case when %(is_finished)s then db_now() + make_interval(secs => every_s) else next_at end,
             lease = case when %(is_finished)s then null else lease end,
@@ -131,6 +148,35 @@ async def hurry(tx: Transaction, channel: Channel, task: str, *, at_most_every_s
         where s.channel = wanted.channel and s.task = wanted.task and s.lease is null and s.next_at > wanted.at
         """,
         {"channel": channel, "task": task, "gap_s": at_most_every_s},
+    )
+
+
+async def hurry_to_weigh(tx: Transaction, channel: Channel, *, lag_s: float, at_most_every_s: float) -> None:
+    """Bring the next poll of orders forward to when it tells of the orders from before a reading that waits for them.
+
+    Orders show late: by as much as the last poll did not cover, or by `lag_s` where none has covered anything yet. A
+    poll that is closer than that to the reading, or to the last poll, tells nothing of it, and may cost a scarce call.
+    """
+    await tx.execute(
+        """
+        update schedules s set next_at = wanted.at
+        from (
+            select p.channel, p.task, greatest(
+                       db_now(), read.at + shown.lag + interval '0.1 s',
+                       p.last_done_at + greatest(shown.lag, make_interval(secs => %(gap_s)s))) as at
+            from schedules p
+            cross join lateral (
+                select coalesce(p.last_done_at - p.covered_until, make_interval(secs => %(lag_s)s)) as lag
+            ) as shown
+            cross join lateral (
+                select min(suspect_at) as at from listings
+                where channel = p.channel and suspect_at >= coalesce(p.covered_until, '-infinity')
+            ) as read
+            where p.channel = %(channel)s and p.task = 'orders' and read.at is not null
+        ) as wanted
+        where s.channel = wanted.channel and s.task = wanted.task and s.lease is null and s.next_at > wanted.at
+        """,
+        {"channel": channel, "lag_s": lag_s, "gap_s": at_most_every_s},
     )
 
 

@@ -12,9 +12,9 @@ from typing import NamedTuple
 from psycopg.rows import class_row
 from psycopg.types.json import Jsonb
 
-from oneshelf.domain.blind_window import SILENT_TURNS
+from oneshelf.domain.alert import TOLD_S
 from oneshelf.domain.identity import Channel, ChannelSku, Sku
-from oneshelf.storage import home_views, listing_issues, tallies
+from oneshelf.storage import home_views, listing_issues, schedules, tallies
 from oneshelf.storage.database import Transaction, now
 from oneshelf.storage.listing_states import (
     BELIEF,
@@ -98,11 +98,12 @@ class ListingRow(NamedTuple):
 class ChannelHealth(NamedTuple):
     """A channel as a person looks at it. `listing_count` is the sum of the five counts after it.
 
-    `is_poll_late`: its orders have not been asked for in three turns of the poll. `held_s`: since the breaker stopped
-    its writes, for `held_reason`; None usually. `fallbacks`: as of `catalog.ChannelRow`. `feed_age_s`: of the feed that
-    has not ended, None: there is none; `feed_stuck_s`: since it takes longer than it may; `feed_listing_count`: what
-    it still carries; `feed_words`: what the channel says of it. `access_ends`: credentials with the day of their end
-    and the way out.
+    `is_poll_late`: its orders have not been asked for in three turns of the poll. `poll_back_s`: since they are asked
+    for in time again, until that has held; None usually. `failing_s`: since no call has succeeded. `held_s`: since the
+    breaker stopped its writes, for `held_reason`; None usually. `fallbacks`: as of `catalog.ChannelRow`. `feed_age_s`:
+    of the feed that has not ended, None: there is none; `feed_stuck_s`: since it takes longer than it may;
+    `feed_listing_count`: what it still carries; `feed_words`: what the channel says of it. `access_ends`:
+    credentials with the day of their end and the way out.
     """
 
     channel: Channel
@@ -121,6 +122,8 @@ class ChannelHealth(NamedTuple):
     sweep_age_s: float | None
     covered_age_s: float | None
     is_poll_late: bool
+    poll_back_s: float | None
+    failing_s: float | None
     feed_age_s: float | None
     feed_stuck_s: float | None
     feed_listing_count: int
@@ -137,6 +140,16 @@ class ChannelHealth(NamedTuple):
     corrected_p95_s: float | None
     cancellation_rate: float | None
     cancellations_left: int | None
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether people are told that it is not heard: late, or back for too short a time to count on it."""
+        return self.is_poll_late or self.poll_back_s is not None
+
+    @property
+    def is_failing(self) -> bool:
+        """Whether people are told that it fails: no call has succeeded for a while."""
+        return self.failing_s is not None and self.failing_s >= TOLD_S
 
 
 class Overview(NamedTuple):
@@ -319,7 +332,7 @@ async def channel_rows(tx: Transaction, *, tally: Tally | None = None) -> list[C
     counted = await tallies.read(tx) if tally is None else tally
     cursor = tx.cursor(row_factory=class_row(ChannelHealth))
     await cursor.execute(
-        """
+        f"""
         with counted as (
             select n.* from jsonb_each(%(counted)s::jsonb) as each,
                 jsonb_to_record(each.value) as n (channel text, listing_count bigint, verified_count bigint,
@@ -332,8 +345,8 @@ async def channel_rows(tx: Transaction, *, tally: Tally | None = None) -> list[C
                extract(epoch from db_now() - polls.last_done_at)::float8 as poll_age_s,
                extract(epoch from db_now() - sweeps.last_done_at)::float8 as sweep_age_s,
                extract(epoch from db_now() - polls.covered_until)::float8 as covered_age_s,
-               coalesce(coalesce(polls.last_done_at, c.created_at) + make_interval(secs => %(late)s * polls.every_s)
-                        < db_now(), false) as is_poll_late,
+               coalesce(polls.is_late, false) as is_poll_late, polls.back_s as poll_back_s,
+               extract(epoch from db_now() - c.failing_since)::float8 as failing_s,
                extract(epoch from db_now() - f.begun_at)::float8 as feed_age_s,
                extract(epoch from db_now() - f.stuck_at)::float8 as feed_stuck_s,
                (select count(*) from listings l where l.feed_id = f.feed_id) as feed_listing_count,
@@ -351,11 +364,11 @@ async def channel_rows(tx: Transaction, *, tally: Tally | None = None) -> list[C
         left join counted n on n.channel = c.channel
         left join feeds f on f.channel = c.channel and f.ended_at is null
         cross join lateral canary_p95(c.channel) as hidden
-        left join schedules polls on polls.channel = c.channel and polls.task = 'orders'
+        left join {schedules.POLLS} polls on polls.channel = c.channel
         left join schedules sweeps on sweeps.channel = c.channel and sweeps.task = 'stock'
         order by c.channel
         """,
-        {"counted": Jsonb(counted.channels), "late": SILENT_TURNS},
+        {"counted": Jsonb(counted.channels)},
     )
     return await cursor.fetchall()
 

@@ -67,12 +67,18 @@ async def list_skus(engine: EngineOf, after: After = "", limit: Limit = 100) -> 
 
 
 @router.post("/skus", openapi_extra=described.body("SkusIn"))
-async def add_skus(request: Request, engine: EngineOf) -> outputs.Added:
-    """Name SKUs. Known ones keep their title, so asking again changes nothing."""
+async def add_skus(request: Request, engine: EngineOf) -> outputs.SkusAdded:
+    """Name SKUs. Known ones keep their title, so asking again changes nothing.
+
+    Listings that are known, not linked and carry exactly one of these SKUs are linked to it.
+    """
     titles = sku_titles_from(await read_json(request))
     async with engine.database.transaction() as tx:
-        added = await catalog.add_skus(tx, titles)
-    return outputs.Added(added=added, known=len(titles) - added)
+        named = await catalog.add_skus(tx, titles)
+    if named.linked:
+        engine.wake(("post", "plan", "confirm"))
+    known = len(titles) - named.new_count
+    return outputs.SkusAdded(added=named.new_count, known=known, linked=len(named.linked))
 
 
 # Before the SKU alone: a name may hold a slash.

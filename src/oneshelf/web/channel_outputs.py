@@ -39,7 +39,8 @@ class AccessEndOut(_Output):
 
 
 class ChannelOut(_Output):
-    """A channel. Ages: since its orders were last asked for, since its whole stock was last read.
+    """A channel. Ages: since its orders were last asked for, since its whole stock was last read. `is_poll_late`: its
+    orders have not been asked for in three turns of the poll, and in a minute.
 
     `held_s`: since the breaker stopped its writes, for `held_reason`; null usually. What was sold is written even so.
     `detection_p95_s`: how long drifts stay hidden, measured with canaries; `corrected_p95_s`: until every other listing

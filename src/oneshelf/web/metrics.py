@@ -129,8 +129,8 @@ class _Scrape(Collector):
             yield self._by_channel(name, meaning, [getattr(one, name) for one in ruled], channels=ruled)
         yield self._by_channel(
             "poll_late",
-            "1: the orders of the channel have not been asked for in three turns of the poll.",
-            [channel.is_poll_late for channel in self._channels],
+            "1: the orders of the channel have not been asked for in three turns of the poll, or only just again.",
+            [channel.is_stale for channel in self._channels],
         )
         yield from self._own
 

@@ -92,8 +92,8 @@ def of_channels(channels: Sequence[ChannelHealth], tally: Tally, windows: Sequen
             {one.channel: tally.figure(one.channel, "zeros_failing") for one in channels},
         ),
         "channel_blind": (
-            "1: nothing would tell of a sale there now.",
-            {one.channel: one.is_blind for one in windows},
+            "1: it is live, and poll_late.",
+            {one.channel: one.mode == "live" and one.is_stale for one in channels},
         ),
         "objective_seconds": (
             "In which a sale is to be proved on all other listings.",

@@ -46,6 +46,12 @@ class Added(_Output):
     known: int
 
 
+class SkusAdded(Added):
+    """`linked`: listings that waited for one of these names, and are linked now."""
+
+    linked: int
+
+
 class SkuOut(_Output):
     """A SKU over all its locations. `short`: sold, and no unit is there for it."""
 

@@ -126,7 +126,7 @@ def losing(overview: Overview, exposure: Exposure) -> list[Figure]:
 def stale(overview: Overview, channels: Sequence[ChannelHealth]) -> list[Figure]:
     """What is not fresh, or stands still."""
     parked = overview.parked_deliveries + overview.parked_orders + overview.parked_count
-    failing = [channel for channel in channels if channel.fail_streak > 0 and channel.last_fault]
+    failing = [channel for channel in channels if channel.is_failing]
     waited_s = overview.oldest_unverified_s
     is_late = waited_s is not None and waited_s > UNVERIFIED_S_MAX
     oldest_s = (overview.inbox_oldest_s, overview.facts_oldest_s, overview.wanted_oldest_s)

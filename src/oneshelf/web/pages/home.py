@@ -55,7 +55,7 @@ async def home(request: Request) -> Response:
             "at": at,
             "counted_s": tally.age_s(at),
             "overview": overview,
-            "alarms": verdict.alarms(channels, audit, windows),
+            "alarms": verdict.alarms(channels, audit),
             "losing": wording.losing(overview, tally.exposure),
             "stale": wording.stale(overview, channels),
             "unlinked": wording.unlinked(overview),

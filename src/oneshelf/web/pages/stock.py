@@ -11,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from oneshelf.domain import naming
 from oneshelf.domain.account import StockState
 from oneshelf.domain.command import CountedFigure, ReturnInto
 from oneshelf.domain.identity import sku_from
@@ -155,8 +156,11 @@ async def _open(request: Request, engine: Engine, form: Form) -> Response:
 async def _name_sku(engine: Engine, form: Form, _person: str) -> str:
     titles = sku_titles_from({"skus": [{"sku": form.text("sku"), **form.filled("title")}]})
     async with engine.database.transaction() as tx:
-        is_new = bool(await catalog.add_skus(tx, titles))
-    return f"{next(iter(titles))} is named." if is_new else f"{next(iter(titles))} was known; nothing has changed."
+        named = await catalog.add_skus(tx, titles)
+    [sku] = titles
+    if named.linked:
+        engine.wake(("post", "plan", "confirm"))
+    return f"{naming.in_words(sku, is_new=bool(named.new_count), linked_count=len(named.linked))}."
 
 
 async def _name_location(engine: Engine, form: Form, _person: str) -> str:

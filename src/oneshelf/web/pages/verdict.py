@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from oneshelf.domain.identity import Channel
 from oneshelf.storage.audit_positions import AuditStatus
-from oneshelf.storage.blind_windows import ChannelWindow
 from oneshelf.storage.views import ChannelHealth, Overview
 from oneshelf.web import wording
 
@@ -22,10 +20,8 @@ class Alarm(NamedTuple):
     link: str
 
 
-def alarms(
-    channels: Sequence[ChannelHealth], audit: AuditStatus, windows: Mapping[Channel, ChannelWindow]
-) -> list[Alarm]:
-    """Broken books first, then channels that are held, that fail, that are late, and that nobody can reckon with."""
+def alarms(channels: Sequence[ChannelHealth], audit: AuditStatus) -> list[Alarm]:
+    """Broken books first, then for each channel that it is held, fails, is not heard, or stands with a feed."""
     found: list[Alarm] = []
     if audit.violation_count:
         words = (
@@ -37,21 +33,26 @@ def alarms(
         if one.held_s is not None:
             words = f"{wording.why_held(one)}; only what was sold is written"
             found.append(Alarm(f"{one.channel} is held by its breaker", words, one.held_s, place, "Release it or undo"))
-        if one.fail_streak and one.last_fault:
+        if one.is_failing:
             often = "" if one.fail_streak == 1 else f" ({one.fail_streak:,} times in a row)"
             words = f"{one.last_fault[:160]}{often}"
-            found.append(Alarm(f"{one.channel} fails", words, one.poll_age_s, place, "See the channel"))
-        elif one.is_poll_late:
-            words = "its orders have not been asked for in three turns of the poll"
-            found.append(Alarm(f"{one.channel} is late", words, one.poll_age_s, place, "See the channel"))
+            found.append(Alarm(f"{one.channel} fails", words, one.failing_s, place, "See the channel"))
+        if one.is_stale:
+            what = f"{one.channel} is {'blind' if one.mode == 'live' else 'late'}"
+            found.append(Alarm(what, _why_stale(one), one.poll_age_s, place, "See the channel"))
         if one.feed_stuck_s is not None:
             what = f"a feed is stuck at {one.channel}"
             found.append(Alarm(what, wording.of_feed(one), one.feed_age_s, place, "See the channel"))
-        window = windows.get(one.channel)
-        if window is not None and window.is_blind and one.mode == "live":
-            words = "sales there can be seen by nothing now: what could run out is shared as if it were scarce"
-            found.append(Alarm(f"{one.channel} is blind", words, one.covered_age_s, place, "See the channel"))
     return found
+
+
+def _why_stale(channel: ChannelHealth) -> str:
+    if channel.poll_back_s is not None:
+        return "its orders are asked for again; over once that has held for a turn of the poll, and for a minute"
+    words = "its orders have not been asked for in three turns of the poll"
+    if channel.mode != "live":
+        return words
+    return f"{words}: what is sold there may not be known, and what could run out is shared as if it were scarce"
 
 
 def next_step(overview: Overview, channels: Sequence[ChannelHealth]) -> str:
