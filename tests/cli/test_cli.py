@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -199,6 +200,22 @@ def test_linking_a_listing_posts_the_order_that_waited_for_it(shelf: Cli, dsn: s
     assert rows(dsn, "select state from facts") == [("new",)]
     assert rows(dsn, "select sku from touched order by touch_id desc limit 1") == [("MUG",)]
     assert json.loads(shelf("listing", "list", "--json").stdout)[0]["sku"] == "MUG"
+
+
+def test_an_order_that_was_told_of_again_is_parked_once_and_tried_again_as_a_whole(shelf: Cli, dsn: str) -> None:
+    shelf(*SHOP)
+    for version in ("2026-11-23T12:00:00Z", "2026-11-23T12:00:05Z", "2026-11-23T12:00:09Z"):
+        posted(dsn, replace(an_order("44800000000001", 2), version=version))
+    posted(dsn, replace(an_order("44800000000001"), order_id="1002"))
+    listed = json.loads(shelf("errors", "list", "--json").stdout)
+    assert [(row["what"], row["snapshot_count"]) for row in listed] == [("order 1002", 1), ("order 1001", 3)]
+    assert "parked: 0 deliveries, 2 orders" in shelf("status").output
+    assert "1 are tried again" in shelf("errors", "retry", listed[1]["id"]).output
+    assert rows(dsn, "select order_id, state from facts order by fact_id") == [("1001", "new")] * 3 + [
+        ("1002", "parked")
+    ]
+    assert "1 are dismissed" in shelf("errors", "dismiss", "--all").output
+    assert json.loads(shelf("errors", "list", "--json").stdout) == []
 
 
 def test_a_listing_that_nobody_has_seen_is_not_linked(shelf: Cli, dsn: str) -> None:
