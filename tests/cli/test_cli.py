@@ -189,6 +189,17 @@ def test_a_secret_can_come_from_the_environment(shelf: Cli, dsn: str, monkeypatc
     assert access_token(dsn) == "shpat_from_outside"
 
 
+def test_a_shop_that_writes_to_nobody_is_told_what_comes_next(shelf: Cli) -> None:
+    for command in (("architecture", "show"), ("channel", "list"), ("status",), ("listing", "plan")):
+        assert "no channel is connected. Next: oneshelf channel add --help" in shelf(*command).output
+    shelf("channel", "add", "till", "corner", "--location", "BER", "--secret", "webhook_secret=hush")
+    assert "its channels only tell what they sold" in shelf("architecture", "show").output
+    shelf(*SHOP)
+    shown = shelf("architecture", "show").output
+    assert "none\nnobody is written: the engine watches" in shown
+    assert "once a channel is live: everything: engine. Next: oneshelf listing plan shop" in shown
+
+
 def test_linking_a_listing_posts_the_order_that_waited_for_it(shelf: Cli, dsn: str) -> None:
     shelf(*SHOP)
     shelf("stock", "receive", "MUG", "BER", "5")
