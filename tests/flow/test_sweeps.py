@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from oneshelf.domain.identity import Channel, ChannelSku
 from oneshelf.domain.listing import Phase
 from oneshelf.flow import reconcile
 from oneshelf.flow.channel import OpenChannel
+from oneshelf.flow.stock_source import GATHER_READINGS
 from oneshelf.sdk.fault import RetryLaterError
 from oneshelf.sdk.message import StockPage, StockReading
 from oneshelf.storage import publishing, schedules
@@ -73,6 +75,48 @@ async def test_what_was_read_before_a_channel_failed_is_kept(dsn: str) -> None:
         assert await rows(shop.database, "select channel_sku from listings order by 1") == [
             ("entry-00001",), ("entry-00002",)
         ]  # fmt: skip
+
+
+async def test_the_next_part_is_told_while_one_is_stored(dsn: str) -> None:
+    """Both take long for a million listings: neither waits for the other, and they are stored in their order."""
+
+    class Watched(Catalogue):
+        told = 0
+
+        async def fetch_stock(self, cursor: str | None) -> StockPage:
+            self.told += 1
+            return await super().fetch_stock(cursor)
+
+    pages = [[reading(page * GATHER_READINGS + n) for n in range(GATHER_READINGS)] for page in range(3)]
+    async with open_shop(dsn) as shop:
+        catalogue = Watched(pages)
+        async with shop.database.transaction() as tx:
+            await tx.execute("lock table listings in exclusive mode")
+            sweeping = asyncio.ensure_future(swept(shop, catalogue))
+            async with asyncio.timeout(30):
+                while catalogue.told < 2:
+                    await CLOCK.sleep(0.02)
+            assert not sweeping.done()
+        assert await sweeping == len(pages) * GATHER_READINGS
+        assert await rows(shop.database, "select count(*) from listings") == [(len(pages) * GATHER_READINGS,)]
+        assert await rows(shop.database, TASK) == [(True, True, "")]
+
+
+async def test_a_sweep_that_ends_while_it_stores_has_lost_nothing(dsn: str) -> None:
+    pages = [[reading(page * GATHER_READINGS + n) for n in range(GATHER_READINGS)] for page in range(2)]
+    async with open_shop(dsn) as shop:
+        async with shop.database.transaction() as tx:
+            await tx.execute("lock table listings in exclusive mode")
+            sweeping = asyncio.ensure_future(swept(shop, Catalogue(pages)))
+            await asyncio.wait([sweeping], timeout=1.0)
+            sweeping.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await sweeping
+        assert await rows(shop.database, "select count(*) from listings") == [(0,)]
+        async with shop.database.transaction() as tx:
+            await tx.execute("update schedules set lease_until = db_now() - interval '1 second'")
+        assert await swept(shop, Catalogue(pages)) == 2 * GATHER_READINGS
+        assert await rows(shop.database, TASK) == [(True, True, "")]
 
 
 async def test_a_listing_that_moved_between_two_pages_is_as_the_later_one_says(dsn: str) -> None:

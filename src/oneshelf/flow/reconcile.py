@@ -7,7 +7,8 @@ Next: confirm (a figure that differs), plan (a new link), resolve (a drift).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -71,19 +72,22 @@ async def sweep(database: Database, channel: OpenChannel, clock: Clock) -> int:
         listing_count = await breakers.last_swept(tx, channel.name)
     source = _source(database, channel, clock, due, place_from(due.cursor), listing_count)
     read_count = page_count = 0
+    following: Part | None = None
     try:
         while True:
-            part = await source.next_part()
+            part = following or await source.next_part()
             read_count += len(part.readings)
             page_count += part.page_count
-            goes_on = await _stored(database, channel, due, part, begun_at)
+            storing = _stored(database, channel, due, part, begun_at)
+            goes_on, following = await _and_next(storing, source) if _leads_on(source, part) else (await storing, None)
             if part.fault is not None:
                 raise part.fault
             if not goes_on:
                 break
             if page_count >= PAGES_MAX:
                 raise MalformedError(f"after {page_count} pages of its stock the channel still says that more follow")
-            if part.ending in _BY_PAGES or (isinstance(source, Pages) and source.is_too_large):
+            if following is None:
+                # This source leads no further, and another one does.
                 await source.close()
                 source = _source(database, channel, clock, due, part.place, max(listing_count, read_count))
     except CHANNEL_FAILURES as fault:
@@ -95,6 +99,22 @@ async def sweep(database: Database, channel: OpenChannel, clock: Clock) -> int:
         await source.close()
     await report_answer(database, channel.name)
     return read_count
+
+
+def _leads_on(source: Source, part: Part) -> bool:
+    """Whether the next part comes from the same source, whatever comes of storing this one."""
+    is_too_large = isinstance(source, Pages) and source.is_too_large
+    return part.ending is Ending.MORE and part.fault is None and not is_too_large
+
+
+async def _and_next(storing: Awaitable[bool], source: Source) -> tuple[bool, Part]:
+    """A part is stored while the channel tells the next one: neither waits for the other."""
+    stored, following = await asyncio.gather(storing, source.next_part(), return_exceptions=True)
+    if isinstance(stored, BaseException):
+        raise stored
+    if isinstance(following, BaseException):
+        raise following
+    return stored, following
 
 
 def _source(
