@@ -55,7 +55,7 @@ SCREENS = (
             shown(
                 "parked",
                 "select (select count(*) from listings where stage = 'parked')"
-                " + (select count(*) from facts where state = 'parked')"
+                " + (select count(distinct (channel, order_id)) from facts where state = 'parked')"
                 " + (select count(*) from inbox where state = 'parked')",
             ),
             Figure(
@@ -230,7 +230,8 @@ SCREENS = (
         (
             Figure(
                 "[data-parked]",
-                "select 'o' || fact_id from facts where state = 'parked' order by fact_id desc",
+                "select 'o' || max(fact_id) from facts where state = 'parked'"
+                " group by channel, order_id order by max(fact_id) desc",
                 "data-parked",
             ),
         ),

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -188,6 +189,17 @@ def test_a_secret_can_come_from_the_environment(shelf: Cli, dsn: str, monkeypatc
     assert access_token(dsn) == "shpat_from_outside"
 
 
+def test_a_shop_that_writes_to_nobody_is_told_what_comes_next(shelf: Cli) -> None:
+    for command in (("architecture", "show"), ("channel", "list"), ("status",), ("listing", "plan")):
+        assert "no channel is connected. Next: oneshelf channel add --help" in shelf(*command).output
+    shelf("channel", "add", "till", "corner", "--location", "BER", "--secret", "webhook_secret=hush")
+    assert "its channels only tell what they sold" in shelf("architecture", "show").output
+    shelf(*SHOP)
+    shown = shelf("architecture", "show").output
+    assert "none\nnobody is written: the engine watches" in shown
+    assert "once a channel is live: everything: engine. Next: oneshelf listing plan shop" in shown
+
+
 def test_linking_a_listing_posts_the_order_that_waited_for_it(shelf: Cli, dsn: str) -> None:
     shelf(*SHOP)
     shelf("stock", "receive", "MUG", "BER", "5")
@@ -199,6 +211,22 @@ def test_linking_a_listing_posts_the_order_that_waited_for_it(shelf: Cli, dsn: s
     assert rows(dsn, "select state from facts") == [("new",)]
     assert rows(dsn, "select sku from touched order by touch_id desc limit 1") == [("MUG",)]
     assert json.loads(shelf("listing", "list", "--json").stdout)[0]["sku"] == "MUG"
+
+
+def test_an_order_that_was_told_of_again_is_parked_once_and_tried_again_as_a_whole(shelf: Cli, dsn: str) -> None:
+    shelf(*SHOP)
+    for version in ("2026-11-23T12:00:00Z", "2026-11-23T12:00:05Z", "2026-11-23T12:00:09Z"):
+        posted(dsn, replace(an_order("44800000000001", 2), version=version))
+    posted(dsn, replace(an_order("44800000000001"), order_id="1002"))
+    listed = json.loads(shelf("errors", "list", "--json").stdout)
+    assert [(row["what"], row["snapshot_count"]) for row in listed] == [("order 1002", 1), ("order 1001", 3)]
+    assert "parked: 0 deliveries, 2 orders" in shelf("status").output
+    assert "1 are tried again" in shelf("errors", "retry", listed[1]["id"]).output
+    assert rows(dsn, "select order_id, state from facts order by fact_id") == [("1001", "new")] * 3 + [
+        ("1002", "parked")
+    ]
+    assert "1 are dismissed" in shelf("errors", "dismiss", "--all").output
+    assert json.loads(shelf("errors", "list", "--json").stdout) == []
 
 
 def test_a_listing_that_nobody_has_seen_is_not_linked(shelf: Cli, dsn: str) -> None:

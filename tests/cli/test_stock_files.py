@@ -102,6 +102,34 @@ def test_who_ends_it_in_the_middle_is_told_how_far_it_came_and_how_to_go_on(run:
     assert on_hand(run) == {"MUG": rows}
 
 
+def test_a_file_under_way_is_listed_and_stopped_and_goes_on_when_it_is_brought_again(
+    run: Run, counted: Path, dsn: str
+) -> None:
+    rows = 12_000
+    counted.write_text("sku,location,delta\n" + "MUG,BER,1\n" * rows)
+    typed = ["stock", "import", str(counted), "--taken-at", "now", "--atomic", "row"]
+    importing = subprocess.Popen(
+        [sys.executable, "-m", "oneshelf.cli", *typed],
+        env={**os.environ, "ONESHELF_DATABASE_URL": dsn},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        while connection.execute("select from imports where kind = 'counts'").rowcount == 0:
+            assert importing.poll() is None, "it was done before anybody could stop it"
+    file, *_ = json.loads(run("stock", "imports", "--json").stdout)
+    assert (file["file_name"], file["state"], file["row_count"]) == ("counts.csv", "under_way", rows)
+    assert "had it stopped: it ends within some thousand rows" in run("stock", "import-stop", file["import_id"]).output
+    words, _ = importing.communicate(timeout=120)
+    assert (importing.returncode, "stopped: of 12000 rows" in words) == (1, True), words
+    stopped = told(run("stock", "import-stop", file["import_id"], "--json"))
+    assert (stopped["state"], 0 < stopped["applied_count"] < rows) == ("stopped", True)
+    rest = told(run(*typed, "--json"))
+    assert (rest["applied_count"] + rest["replayed_count"], on_hand(run)) == (rows, {"MUG": rows})
+    assert "nothing was to be stopped" in run("stock", "import-stop", file["import_id"]).output
+    assert "Way out: oneshelf stock imports" in run("stock", "import-stop", "nobody", exits=2).output
+
+
 def test_what_was_typed_wrong_is_said_in_one_line(run: Run, counted: Path) -> None:
     for typed, said in (
         (("--as", "sales"), "there is no kind of file 'sales'; there are: skus"),

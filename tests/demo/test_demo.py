@@ -14,8 +14,9 @@ import pytest
 
 from oneshelf.demo.children import any_free_port
 from oneshelf.demo.compare import compare_orders
-from oneshelf.demo.plan import Options, Plan
+from oneshelf.demo.plan import KINDS, MORE_KINDS, WITHOUT_FIGURES, Options, Plan
 from oneshelf.demo.shops import Books
+from oneshelf.errors import ConfigurationError
 from oneshelf.sdk.simulator import BookLine, BookOrder
 from oneshelf.storage.reports import HeldLine
 
@@ -58,9 +59,9 @@ def test_no_sale_is_lost_or_counted_twice_although_the_engine_is_killed_while_th
     assert 0 < report["dashboard_s"] < report["verified_once_s"]
 
 
-def report_of_a_run(directory: Path) -> dict[str, Any]:
+def report_of_a_run(directory: Path, **more: object) -> dict[str, Any]:
     """The JSON of a real demo, which has ended with 0."""
-    options = {
+    options: dict[str, object] = {
         "--seconds": SHOPPING_S,
         "--kill-engine-at": KILLED_AT_S,
         "--seed": SEED,
@@ -68,6 +69,7 @@ def report_of_a_run(directory: Path) -> dict[str, Any]:
         "--speed": 120,
         "--port": any_free_port(),
         "--data-dir": directory,
+        **more,
     }
     arguments = [str(part) for option in options.items() for part in option]
     said = subprocess.run(
@@ -81,6 +83,19 @@ def report_of_a_run(directory: Path) -> dict[str, Any]:
     assert said.returncode == 0, said.stdout + said.stderr
     document: dict[str, Any] = json.loads(said.stdout)
     return document
+
+
+@pytest.mark.pg
+@pytest.mark.timeout(600)
+def test_a_square_shop_the_tills_of_a_shop_and_a_wholesale_buyer_are_counted_as_the_others_are(
+    open_directory: Path,
+) -> None:
+    report = report_of_a_run(open_directory, **{"--channels": "shopify,square,till,wholesale", "--skus": 20})
+    assert report["orders_posted"] == report["orders_placed"] == sum(report["placed_by_channel"].values())
+    assert min(report["placed_by_channel"][kind] for kind in ("square", "till", "wholesale")) > 0
+    assert report["orders_missing"] == report["orders_doubled"] == report["ledger_violations"] == []
+    assert report["listings_verified"] == report["listings"] == 40
+    assert report["is_good"]
 
 
 def books(units: int, *, cancelled: int = 0) -> dict[str, Books]:
@@ -132,6 +147,40 @@ def test_what_the_container_brings_is_worth_a_feed_and_no_run_without_faults_has
         # A push takes twenty of them before the feed is begun.
         assert len(brought.units) - 20 >= plan(sku_count, is_calm=False).timing("amazon")["feed_writes_least"]
     assert plan(200, is_calm=True).delivery() is None
+
+
+def an_options(*kinds: str) -> Options:
+    return Options(
+        seconds=60.0,
+        seed=1,
+        sku_count=20,
+        orders_per_s=5.0,
+        speed=60.0,
+        port=8080,
+        directory=Path("demo"),
+        keeps_data=False,
+        kill_engine_at_s=None,
+        is_calm=False,
+        as_json=False,
+        is_quiet=True,
+        kinds=kinds,
+    )
+
+
+def test_things_go_wrong_only_at_channels_that_are_there() -> None:
+    for kinds in (("shopify",), ("ebay", "till"), (*KINDS, *MORE_KINDS)):
+        plan = Plan(an_options(*kinds))
+        events = plan.events({good.sku: good.sku for good in plan.goods})
+        assert {event.kind for event in events} == set(kinds) - {"wholesale"}
+        assert {kind for good in plan.goods for kind in good.shown} == set(kinds) - WITHOUT_FIGURES
+
+
+def test_a_demo_of_unknown_channels_or_of_none_that_shows_a_figure_is_refused_with_those_that_there_are() -> None:
+    with pytest.raises(ConfigurationError, match="no kind of channel 'pigeon'; there are: shopify, amazon"):
+        an_options("shopify", "pigeon")
+    for kinds in ((), ("till", "wholesale")):
+        with pytest.raises(ConfigurationError, match="one channel at least that shows figures"):
+            an_options(*kinds)
 
 
 def test_one_seed_gives_one_world() -> None:

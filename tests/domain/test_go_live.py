@@ -64,6 +64,20 @@ def test_the_figure_is_told_step_by_step() -> None:
     assert line_of(bundle).because == "a bundle: MUG for 4, CAP for 1"
 
 
+def test_what_a_rule_or_a_pool_takes_is_told_as_explain_tells_it() -> None:
+    pool = ["pool of shop: 8 shared, 6 sold, 2 left", 7, 2, "allocation for SKU MUG"]
+    rule = ["80 percent", 2, 1, "rule for channel shop"]
+    shared = facts(desired_units=1, pack_units=2, derivation={"steps": [pool, rule, ["whole packs of 1", 1, 1, ""]]})
+    assert line_of(shared).because == (
+        "9 on hand - 2 committed = 7 available; "
+        "7 -> 2 pool of shop: 8 shared, 6 sold, 2 left [allocation for SKU MUG]; "
+        "2 -> 1 80 percent [rule for channel shop]"
+    )
+    guarded = ["guarded: its part of what all listings may sell", 4, 3, ""]
+    bundle = facts(derivation={"components": [{"sku": "MUG", "bundles": 4}], "steps": [guarded]})
+    assert line_of(bundle).because == "a bundle: MUG for 4; 4 -> 3 guarded: its part of what all listings may sell"
+
+
 def test_what_frightens_most_comes_first() -> None:
     plan = sorted(
         map(

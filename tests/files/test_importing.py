@@ -362,7 +362,9 @@ async def test_a_file_that_somebody_stops_goes_on_where_it_comes_again(desk: Des
         kept = await imports.find(tx, stopped.import_id)
         assert kept is not None
         assert (report_of(kept).state, kept.is_complete, kept.stopped_by) == (State.STOPPED, False, "Ada")
-        assert not await imports.ask_to_stop(tx, stopped.import_id, by="Ben"), "it has ended"
+        await imports.ask_to_stop(tx, stopped.import_id, by="Ben")
+        ended = await imports.find(tx, stopped.import_id)
+        assert ended == kept, "it has ended"
     rest = await desk.bring(many(200), **NOW, atomic=Atomic.ROW, chunk=2)
     assert (rest.state, rest.applied_count + rest.replayed_count) == (State.APPLIED, 200)
     assert rest.replayed_count >= stopped.applied_count

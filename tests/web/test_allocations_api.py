@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from html import unescape
 from typing import Any
 
 import pytest
@@ -66,6 +67,21 @@ async def test_a_plan_is_previewed_put_listed_and_ended(shop: Shop) -> None:
     assert await desired(shop) == {"paper": 20, "market": 20}
     history = (await shop.client.get("/v1/policies/history")).json()["changes"]
     assert history[-1]["after"] == {"pool paper": "70% hard", "pool market": "20% soft", "refill": "receipts"}
+
+
+async def test_the_plan_of_a_channel_names_the_pool_and_the_rule_that_bound_its_listings(shop: Shop) -> None:
+    await shop.client.put("/v1/policies/allocations", json=PLAN)
+    await shop.client.put("/v1/policies", json={"channel": "paper", "terms": {"buffer_units": 1}})
+    assert await desired(shop) == {"paper": 13, "market": 4}
+    explained = (await shop.client.get("/v1/channels/paper/listings/MUG/explain")).json()["derived"]["steps"]
+    told = "".join(f"; {one['before']} -> {one['after']} {one['name']} [{one['rule']}]" for one in explained)
+    assert told == (
+        "; 20 -> 14 pool of paper: 14 shared, 0 sold, 14 left [allocation for everything]"
+        "; 14 -> 13 buffer of 1 [channel paper]"
+    )
+    [line] = (await shop.client.get("/v1/channels/paper/plan")).json()["listings"]
+    assert line["because"] == f"20 on hand = 20 available{told}"
+    assert told.removeprefix("; ") in unescape((await shop.client.get("/go-live/paper")).text)
 
 
 async def test_a_plan_for_a_pattern_of_skus_reaches_those_that_it_fits(shop: Shop) -> None:

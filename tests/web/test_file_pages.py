@@ -103,7 +103,10 @@ async def test_a_file_under_way_can_be_stopped_and_one_that_has_ended_cannot(sho
         await imports.begin(tx, **named, row_count=9)
     place = f"/files/{'b' * 32}"
     assert "Stop here" in (await shop.client.get(place)).text
-    assert "It stops within" in (await shop.client.post(place, data={"act": "stop"}, headers=OWN)).text
+    asked = (await shop.client.post(place, data={"act": "stop"}, headers=OWN)).text
+    assert "It stops within" in asked
+    assert "page had it stopped" in asked
+    assert "Stop here" not in asked
     async with shop.database.transaction() as tx:
         assert await imports.note(tx, "b" * 32, applied_count=4)
         await imports.end(tx, "b" * 32, applied_count=4, problem_count=0, problems=[], reasons=[])

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from oneshelf.storage import imports
 from oneshelf.web.files import FILE_BYTES_MAX
 from web.paper import BERLIN, Shop, open_shop
 
@@ -39,6 +40,39 @@ async def test_a_file_is_looked_at_and_applied_once(shop: Shop) -> None:
     kept = await shop.client.get(f"/v1/imports/{first.json()['import_id']}")
     assert (kept.json()["file_name"], kept.json()["row_count"]) == ("night.csv", 2)
     assert (await shop.client.get("/v1/imports/nobody")).status_code == 404
+
+
+async def test_a_file_under_way_is_stopped_once_and_one_that_has_ended_stays_as_it_is(shop: Shop) -> None:
+    file = "c" * 32
+    async with shop.database.transaction() as tx:
+        await imports.begin(tx, import_id=file, kind="counts", source="", file_name="night.csv", row_count=9)
+    asked = [(await shop.client.post(f"/v1/imports/{file}/stop")).json() for _ in range(2)]
+    assert [(one["state"], one["stopped_by"]) for one in asked] == [("under_way", "api")] * 2
+    assert "api had it stopped: it ends within" in asked[0]["detail"]
+    async with shop.database.transaction() as tx:
+        assert await imports.note(tx, file, applied_count=4)
+        await imports.end(tx, file, applied_count=4, problem_count=0, problems=[], reasons=[])
+    [listed] = (await shop.client.get("/v1/imports")).json()["imports"]
+    assert (listed["state"], listed["applied_count"], listed["stopped_by"]) == ("stopped", 4, "api")
+    again = await shop.client.post(f"/v1/imports/{file}/stop")
+    assert (again.status_code, again.json()["state"]) == (200, "stopped")
+    for nobody in ("d" * 32, "nobody"):
+        refused = await shop.client.post(f"/v1/imports/{nobody}/stop")
+        assert (refused.status_code, refused.json()["type"]) == (404, "urn:oneshelf:problem:no-import")
+
+
+async def test_files_are_listed_the_newest_first_and_page_by_page(shop: Shop) -> None:
+    for number in range(5):
+        content = f"sku\nMUG-{number}\n"
+        answer = await shop.client.post(f"/v1/imports?kind=skus&name={number}.csv", content=content, headers=CSV)
+        assert answer.json()["state"] == "applied"
+    found, after = [], ""
+    while after is not None:
+        answer = await shop.client.get("/v1/imports", params={"limit": 2, **({"after": after} if after else {})})
+        found += [one["file_name"] for one in answer.json()["imports"]]
+        after = answer.json()["next"]
+    assert found == [f"{number}.csv" for number in (4, 3, 2, 1, 0)]
+    assert (await shop.client.get("/v1/imports?after=yesterday")).status_code == 422
 
 
 async def test_a_form_brings_the_same_file(shop: Shop) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncIterator
 from html import unescape
@@ -171,6 +172,24 @@ async def test_a_parked_order_is_tried_again_or_dismissed(shop: Shop) -> None:
     assert said(await sent(shop, "/errors", {"act": "retry", "which": "all"})).startswith("1 is tried again")
     await shop.settle()
     assert re.findall(r'data-parked="(o\d+)"', (await shop.client.get("/errors")).text) == ids[1:]
+
+
+async def test_an_order_that_was_told_of_again_stands_once_among_the_errors_and_is_tried_as_a_whole(shop: Shop) -> None:
+    paper = await shop.connect("paper")
+    paper.books |= {ChannelSku("CUP"): 5, ChannelSku("POT"): 5}
+    await shop.settle()
+    await shop.order("paper", "1", CUP=1)
+    again = {"order": "1", "placed_at": shop.clock.now().isoformat(), "lines": {"CUP": 2}}
+    await shop.deliver("paper", json.dumps(again).encode(), delivery_id="1, again")
+    await shop.order("paper", "2", POT=1)
+    await shop.settle()
+    page = (await shop.client.get("/errors")).text
+    assert re.findall(r'data-parked="o\d+".*?order (\d)', page, re.S) == ["2", "1"]
+    assert page.count("told 2 times") == 1
+    told = (await shop.client.get("/v1/errors")).json()["orders"]
+    assert [(one["order_id"], one["snapshot_count"]) for one in told] == [("2", 1), ("1", 2)]
+    assert said(await sent(shop, "/errors", {"act": "dismiss", "id": [f"o{told[1]['fact_id']}"]})).startswith("1 is")
+    assert [one["order_id"] for one in (await shop.client.get("/v1/errors")).json()["orders"]] == ["2"]
 
 
 async def test_a_rule_shows_its_effect_before_it_is_saved_and_keeps_terms_without_a_field(shop: Shop) -> None:

@@ -32,7 +32,7 @@ READS = frozenset(
         *("architecture plan", "architecture show", "source list", "source statements"),
         *("truth history", "truth list", "truth preview"),
         *("stock backorders", "stock bundles", "stock exposure", "stock list", "token list", "user list"),
-        *("stock count-lines", "stock count-tasks", "stock export", "stock inspections"),
+        *("stock count-lines", "stock count-tasks", "stock export", "stock imports", "stock inspections"),
         *("stock low", "stock shipments", "stock transfers"),
         *("wholesale list", "wholesale partners", "wholesale show"),
         *("stock pools list", "stock pools preview", "stock pools show"),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oneshelf.cli.common import PlainErrors, choice_in, on_database, show_json, show_rows
+from oneshelf.cli.common import NO_CHANNEL, PlainErrors, choice_in, on_database, show_json, show_rows
 
 if TYPE_CHECKING:
     from oneshelf.domain.architecture import Wish
@@ -29,22 +29,29 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 @app.command()
 def show(as_json: Json = False) -> None:
-    """The shape that the shop has now."""
+    """The shape that the shop has now, what it means, and what comes next where nobody is written yet."""
     from oneshelf.domain.architecture import Architecture
-    from oneshelf.domain.truth import DEFAULT
     from oneshelf.flow.entrust import arrangement
-    from oneshelf.web.source_outputs import architecture_out
+    from oneshelf.storage import catalog
+    from oneshelf.web.source_outputs import MEANINGS, architecture_out
 
-    async def read(database: Database) -> Arranged:
-        return await arrangement(database)
+    async def read(database: Database) -> tuple[Arranged, list[catalog.ChannelRow]]:
+        async with database.transaction() as tx:
+            rows = await catalog.channels(tx)
+        return await arrangement(database), rows
 
-    found = architecture_out(on_database(read))
+    arranged, rows = on_database(read)
+    channels = [row.channel for row in rows if row.shows_figures]
+    found = architecture_out(arranged)
     if as_json:
         show_json(found.model_dump(mode="json"))
         return
-    typer.echo(found.architecture)
-    if found.architecture == Architecture.NONE and found.rule != str(DEFAULT):
-        typer.echo(f"once a channel is live: {found.rule}")
+    typer.echo(f"{found.architecture}\n{MEANINGS[arranged.architecture]}")
+    if not channels:
+        only_told = "its channels only tell what they sold, and show no figure: there is nothing to write"
+        typer.echo(only_told if rows else NO_CHANNEL)
+    elif arranged.architecture is Architecture.NONE:
+        typer.echo(f"once a channel is live: {found.rule}. Next: oneshelf listing plan {channels[0]}")
     for rule in found.narrower_rules:
         typer.echo(f"but {rule}")
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oneshelf.cli.common import PlainErrors, on_database, pairs_in, refuse_unknown_channel, show_rows, typed
+from oneshelf.cli.common import NO_CHANNEL, PlainErrors, on_database, pairs_in, refuse_unknown_channel, show_rows, typed
 from oneshelf.cli.going_live import By, Yes
 
 if TYPE_CHECKING:
@@ -100,7 +100,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
         for row in on_database(read)
     ]
     columns = (*_COLUMNS, "declared", "fallbacks") if as_json else _COLUMNS
-    show_rows(rows, columns, as_json=as_json, empty="no channel is connected")
+    show_rows(rows, columns, as_json=as_json, empty=NO_CHANNEL)
 
 
 @app.command()

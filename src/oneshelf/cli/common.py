@@ -21,6 +21,8 @@ EXIT_REFUSED = 1
 EXIT_WRONG = 2
 # As a shell tells of one that was ended by ctrl-C.
 EXIT_INTERRUPTED = 130
+# Said where a list of channels is empty, with the way out.
+NO_CHANNEL = "no channel is connected. Next: oneshelf channel add --help"
 
 Result = TypeVar("Result")
 Choice = TypeVar("Choice", bound="StrEnum")

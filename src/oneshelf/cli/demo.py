@@ -35,11 +35,14 @@ def demo(
     mode: Annotated[
         str, typer.Option(help="How the listings of a SKU share its units: auto, pooled or guarded.")
     ] = "auto",
+    channels: Annotated[
+        str, typer.Option(help="With commas, of shopify, amazon, ebay, square, till, wholesale.", metavar="KINDS")
+    ] = "shopify,amazon,ebay",
     calm: Annotated[bool, typer.Option("--calm", help="No faults: channels as they are on a good day.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON and nothing else.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No live screen.")] = False,
 ) -> None:
-    """Run the engine against three simulated shops with shoppers and faults, and report. Needs only a machine."""
+    """Run the engine against simulated shops with shoppers and faults, and report. Needs only a machine."""
     from oneshelf.cli.common import choice_in
     from oneshelf.config import directory_typed, load_settings
     from oneshelf.demo.plan import Options
@@ -59,6 +62,7 @@ def demo(
         keeps_data=not fresh,
         kill_engine_at_s=kill_engine_at,
         mode=choice_in(mode, Mode, what="--mode"),
+        kinds=tuple(dict.fromkeys(one.strip() for one in channels.split(",") if one.strip())),
         is_calm=calm,
         as_json=as_json,
         is_quiet=quiet,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oneshelf.cli.common import PlainErrors, on_database, seconds_in, show_json, show_rows, uuid_in
+from oneshelf.cli.common import NO_CHANNEL, PlainErrors, on_database, seconds_in, show_json, show_rows, uuid_in
 
 if TYPE_CHECKING:
     from oneshelf.domain.command import Adopt
@@ -137,7 +137,7 @@ def objective(as_json: Json = False) -> None:
         async with database.transaction() as tx:
             return await canaries.detections(tx)
 
-    show_rows(on_database(read), _DETECTIONS, as_json=as_json, empty="no channel is connected")
+    show_rows(on_database(read), _DETECTIONS, as_json=as_json, empty=NO_CHANNEL)
 
 
 @app.command()

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oneshelf.cli.common import EXIT_REFUSED, on_database, refuse_unknown_channel, show_json, show_rows, typed
+from oneshelf.cli.common import (
+    EXIT_REFUSED,
+    NO_CHANNEL,
+    on_database,
+    refuse_unknown_channel,
+    show_json,
+    show_rows,
+    typed,
+)
 
 if TYPE_CHECKING:
     from oneshelf.domain.breaker import Limits
@@ -70,7 +78,7 @@ def plan(
             if not finding.is_good:
                 typer.echo(f"  WRONG {finding.what}: {finding.detail}")
     shown = lines if all_ else [line for line in lines if line.cause is not Cause.SAME or line.warning][:LINES_SHOWN]
-    show_rows(shown, _COLUMNS, as_json=False, empty="no listing would change" if plans else "no channel is connected")
+    show_rows(shown, _COLUMNS, as_json=False, empty="no listing would change" if plans else NO_CHANNEL)
     left = sum(of_channel.totals.listing_count for _, of_channel, _ in plans) - len(shown)
     if left > 0:
         same = sum(of_channel.totals.counts.get(Cause.SAME, 0) for _, of_channel, _ in plans)
@@ -97,7 +105,7 @@ def apply_(
     for row in rows if channel else [row for row in rows if row.mode == "watch"]:
         sign_off(row, listing or (), is_agreed=yes, by=by)
     if not rows:
-        typer.echo("no channel is connected")
+        typer.echo(NO_CHANNEL)
 
 
 def sign_off(row: ChannelRow, names: Sequence[str], *, is_agreed: bool, by: str) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oneshelf.cli.common import on_database, show_json, show_rows
+from oneshelf.cli.common import NO_CHANNEL, on_database, show_json, show_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,7 +101,7 @@ def status(as_json: Json = False) -> None:
             f"{channel.feed_listing_count} listings wait for it, all others are written one by one"
         )
     shown = [{title: getattr(row, name) for name, title in _CHANNELS.items()} for row in channels]
-    show_rows(shown, tuple(_CHANNELS.values()), as_json=False, empty="no channel is connected")
+    show_rows(shown, tuple(_CHANNELS.values()), as_json=False, empty=NO_CHANNEL)
     for row in channels:
         if row.held_s is not None:
             why = hold_in_words(HoldReason(row.held_reason), row.held_figures)

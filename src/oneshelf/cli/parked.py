@@ -12,12 +12,15 @@ app = typer.Typer(cls=PlainErrors, help="Deliveries, orders and listings that wa
 
 Ids = Annotated[list[str] | None, typer.Argument(metavar="ID...", help="Such as d12 (delivery) or o7 (order).")]
 All = Annotated[bool, typer.Option("--all", help="All of them.")]
-_COLUMNS = ("id", "channel", "what", "received_at", "reason")
+_COLUMNS = ("id", "channel", "what", "snapshot_count", "received_at", "reason")
 
 
 @app.command("list")
 def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """What is parked, and why. A listing has no id here: oneshelf listing retry CHANNEL LISTING writes it again."""
+    """What is parked, and why: an order once, by the newest snapshot of it, and how many of it there are.
+
+    A listing has no id here: oneshelf listing retry CHANNEL LISTING writes it again.
+    """
     from oneshelf.storage import facts, inbox, listing_issues
     from oneshelf.storage.database import Database
 
@@ -25,25 +28,15 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] =
         async with database.transaction() as tx:
             deliveries, orders = await inbox.parked(tx), await facts.parked(tx)
             listings = await listing_issues.parked(tx)
-        rows: list[dict[str, object]] = [
-            dict(zip(_COLUMNS, (f"d{row.inbox_id}", row.channel, row.topic, row.received_at, row.reason), strict=True))
-            for row in deliveries
+        rows: list[tuple[object, ...]] = [
+            (f"d{one.inbox_id}", one.channel, one.topic, None, one.received_at, one.reason) for one in deliveries
         ]
         rows += [
-            dict(
-                zip(
-                    _COLUMNS,
-                    (f"o{row.fact_id}", row.channel, f"order {row.order_id}", row.received_at, row.reason),
-                    strict=True,
-                )
-            )
-            for row in orders
+            (f"o{one.fact_id}", one.channel, f"order {one.order_id}", one.snapshot_count, one.received_at, one.reason)
+            for one in orders
         ]
-        rows += [
-            dict(zip(_COLUMNS, (None, channel, f"listing {channel_sku}", None, reason), strict=True))
-            for channel, channel_sku, reason in listings
-        ]
-        return rows
+        rows += [(None, channel, f"listing {name}", None, None, reason) for channel, name, reason in listings]
+        return [dict(zip(_COLUMNS, row, strict=True)) for row in rows]
 
     show_rows(on_database(read), _COLUMNS, as_json=as_json, empty="nothing is parked")
 

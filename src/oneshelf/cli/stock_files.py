@@ -1,4 +1,4 @@
-"""`oneshelf stock import`: what files say about stock, looked at first, applied once, and taken back as one."""
+"""`oneshelf stock import`: what files say about stock, looked at first, applied once, stopped, taken back as one."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from oneshelf.cli.common import (
     EXIT_REFUSED,
     choice_in,
     on_database,
+    os_user,
     pairs_in,
     show_json,
     show_rows,
@@ -30,12 +31,18 @@ KINDS = "skus, locations, listings, counts, receipts or policies"
 READ = "skus, locations, listings, counts, receipts, policies or wholesale-orders"
 _PROBLEMS = ("line", "column", "value", "reason")
 _EFFECTS = ("line", "row", "effect")
+_FILES = (
+    *("import_id", "file_name", "kind", "state", "row_count", "applied_count", "problem_count"),
+    *("began_at", "ended_at", "source", "stopped_by"),
+)
 _TOLD_EVERY = 50_000
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this file."""
     app.command("import")(import_)
+    app.command("imports")(imports)
+    app.command("import-stop")(import_stop)
     app.command("export")(export)
 
 
@@ -99,6 +106,48 @@ def import_(
     _show(report, as_json=as_json)
     if not report.is_done:
         raise typer.Exit(EXIT_REFUSED)
+
+
+def imports(
+    limit: Annotated[int, typer.Option(help="So many, the newest first.", min=1, max=500)] = 20,
+    as_json: Json = False,
+) -> None:
+    """Files that were brought in or are under way, from a folder, a page or a program too, with their ids."""
+    from oneshelf.storage import imports as rows
+    from oneshelf.web.files import FileOut
+
+    async def read(database: Database) -> list[FileOut]:
+        async with database.transaction() as tx:
+            return [FileOut.of(row) for row in await rows.listed(tx, limit=limit)]
+
+    show_rows(on_database(read), _FILES, as_json=as_json, empty="no file yet: oneshelf stock import FILE")
+
+
+def import_stop(
+    import_id: Annotated[str, typer.Argument(metavar="ID", help="Of oneshelf stock imports.")],
+    as_json: Json = False,
+) -> None:
+    """Stop a file that is under way, within some thousand rows. What it did stays; brought in again, it goes on."""
+    from oneshelf.errors import ConfigurationError
+    from oneshelf.files.importing import stop
+    from oneshelf.files.report import State, in_words
+
+    named = typed(import_id, what="ID")
+
+    async def ask(database: Database) -> Report | None:
+        return await stop(database, named, by=os_user())
+
+    report = on_database(ask)
+    if report is None:
+        raise ConfigurationError(f"no file {named[:40]!r} was brought in. Way out: oneshelf stock imports")
+    if as_json:
+        show_json(report)
+        return
+    if report.state in {State.APPLIED, State.BROKEN_OFF}:
+        typer.echo("nothing was to be stopped")
+    typer.echo(in_words(report))
+    if report.undo and report.applied_count:
+        typer.echo(f"take it back: {report.undo}")
 
 
 def export(

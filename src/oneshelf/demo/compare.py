@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from oneshelf.demo.plan import WITHOUT_FIGURES
 from oneshelf.demo.shops import Books
 from oneshelf.storage.reports import HeldLine
 from oneshelf.storage.views import ListingRow
@@ -59,7 +60,12 @@ def unverified(books: Mapping[str, Books], listings: Iterable[ListingRow]) -> li
 
     Without those that are parked with the channel's own words.
     """
-    shown = {(channel, row.channel_sku): row.units for channel, shop in books.items() for row in shop.listings}
+    shown = {
+        (channel, row.channel_sku): row.units
+        for channel, shop in books.items()
+        if channel not in WITHOUT_FIGURES
+        for row in shop.listings
+    }
     found = []
     for row in listings:
         units = shown.pop((row.channel, row.channel_sku), None)

@@ -11,7 +11,7 @@ import httpx2
 from oneshelf.clock import Clock
 from oneshelf.demo import world
 from oneshelf.demo.children import Child
-from oneshelf.demo.plan import Delivery, Event
+from oneshelf.demo.plan import LOCATION, Delivery, Event
 from oneshelf.demo.report import Report, written
 from oneshelf.demo.scene import Balance, Scene, channel_skus, weigh
 from oneshelf.demo.screen import Screen
@@ -85,15 +85,15 @@ class Day:
         for shop in self._shops.values():
             await world.open_shop(self._database, self._plan, shop, webhooks_to=scene.address)
         await self._tick()
-        for kind in self._shops:
+        for kind in self._plan.options.shops:
             await world.go_live(self._database, kind)
-        self._say(f"{len(self._shops)} shops connected with {len(self._plan.goods)} SKUs each, going live")
+        self._say(f"{len(self._shops)} channels connected with {len(self._plan.goods)} SKUs each, going live")
 
     async def _verify_once(self) -> bool:
         """Every listing is proved to show what the ledger says. False when that takes too long."""
         scene = self._scene
         scene.title = "verifying every listing once"
-        wanted = len(self._plan.goods) * len(self._shops)
+        wanted = len(self._plan.goods) * len(self._plan.options.shops)
         give_up_at = self._clock.monotonic() + VERIFY_S_MAX + wanted / 20
         while scene.verified_count < wanted:
             if self._is_closing or self._clock.monotonic() > give_up_at:
@@ -109,7 +109,8 @@ class Day:
         scene, options = self._scene, self._plan.options
         scene.title, scene.shopping_began_at = "shopping", began_at
         await scene.read_books(self._shops)
-        self._events = self._plan.events(channel_skus(scene.books["shopify"]))
+        edited = scene.books.get("shopify")
+        self._events = self._plan.events(channel_skus(edited) if edited else {})
         self._delivery = self._plan.delivery()
         for kind, shop in self._shops.items():
             await shop.tell("faults", self._plan.faults(kind))
@@ -148,7 +149,7 @@ class Day:
         """Order what has sold out, and receive what was ordered some seconds ago."""
         now = self._clock.monotonic()
         async with self._database.transaction() as tx:
-            for sku in await reports.sold_out(tx):
+            for sku in await reports.sold_out(tx, location=LOCATION):
                 self._restocks.setdefault(sku, now + self._plan.restock_after_s())
         arrived = {sku for sku, at in self._restocks.items() if at <= now}
         if arrived:

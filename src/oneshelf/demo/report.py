@@ -24,6 +24,7 @@ class Report:
     mode: str
     orders_placed: int
     orders_posted: int
+    placed_by_channel: dict[str, int]
     orders_missing: tuple[str, ...]
     orders_doubled: tuple[str, ...]
     buyers_turned_away: int
@@ -74,6 +75,7 @@ async def written(database: Database, scene: Scene, balance: Balance, *, shopped
         mode=options.mode.value,
         orders_placed=orders.placed_count,
         orders_posted=orders.posted_count,
+        placed_by_channel={kind: len(shop.orders) for kind, shop in scene.books.items()},
         orders_missing=orders.missing,
         orders_doubled=orders.doubled,
         buyers_turned_away=sum(shop.turned_away for shop in scene.books.values()),

@@ -16,7 +16,7 @@ import msgspec
 from oneshelf.clock import Clock, SystemClock
 from oneshelf.demo.children import HOST, Child, any_free_port, free_port
 from oneshelf.demo.day import Day, House
-from oneshelf.demo.plan import KINDS, Options, Plan
+from oneshelf.demo.plan import Options, Plan
 from oneshelf.demo.report import Report
 from oneshelf.demo.scene import Scene
 from oneshelf.demo.screen import Screen
@@ -52,7 +52,7 @@ def run_demo(options: Options) -> int:
 def _run(options: Options, stack: ExitStack, scene: Scene, screen: Screen, clock: Clock, port: int) -> Report | None:
     directory = options.directory
     stack.enter_context(_directory(directory, keeps_data=options.keeps_data))
-    ports = {kind: any_free_port() for kind in KINDS}
+    ports = {kind: any_free_port() for kind in options.kinds}
     for kind, shop_port in ports.items():
         arguments = ["channel", "simulate", kind, "--port", str(shop_port)]
         arguments += ["--seed", str(options.seed), "--speed", str(options.speed)]

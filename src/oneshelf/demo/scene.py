@@ -9,7 +9,7 @@ from uuid import UUID
 
 from oneshelf.clock import Clock
 from oneshelf.demo.compare import OrdersCompared, compare_orders, is_parked, unverified
-from oneshelf.demo.plan import Plan
+from oneshelf.demo.plan import WITHOUT_FIGURES, Plan
 from oneshelf.demo.shops import Books, SimulatedShop
 from oneshelf.domain.identity import Sku
 from oneshelf.storage import drifts, reports, tallies, views
@@ -50,6 +50,10 @@ class Scene:
     def verified_count(self) -> int:
         return sum(row.verified_count for row in self.channels)
 
+    @property
+    def listing_count(self) -> int:
+        return sum(row.listing_count for row in self.channels)
+
     def happened(self, words: str, *, at: float) -> None:
         """Remember an event, for the screen and for those who read lines."""
         self.events.append((at - self.began_at, words))
@@ -60,7 +64,8 @@ class Scene:
         hot = [good.sku for good in self.plan.goods[:HOT_COUNT]]
         async with database.transaction() as tx:
             tally = await tallies.read(tx)
-            self.channels = await views.channel_rows(tx, tally=tally)
+            rows_of_channels = await views.channel_rows(tx, tally=tally)
+            self.channels = [row for row in rows_of_channels if row.kind in self.plan.options.shops]
             self.overview = await views.overview(tx, tally=tally)
             listed = await views.listings_of(tx, hot)
             rows = {row.sku: row for row in await views.sku_rows(tx, only=hot, limit=HOT_COUNT)}
@@ -110,7 +115,7 @@ async def weigh(database: Database, books: Mapping[str, Books]) -> Balance:
         await views.freeze(tx)
         held = await reports.held_lines(tx)
         waiting = await reports.waiting(tx)
-        listings = await all_listings(tx)
+        listings = [row for row in await all_listings(tx) if shows_figures(row.channel, books)]
     parked = tuple(f"{row.channel} {row.channel_sku}: {row.parked_reason}" for row in listings if is_parked(row))
     compared = compare_orders(books, held)
     return Balance(compared, waiting, tuple(unverified(books, listings)), parked, len(listings))
@@ -124,6 +129,11 @@ async def all_listings(tx: Transaction) -> list[views.ListingRow]:
         rows += page
         after = (page[-1].channel, page[-1].channel_sku)
     return rows
+
+
+def shows_figures(channel: str, books: Mapping[str, Books]) -> bool:
+    """Whether it is a shop of which listings are proved. What a till or a buyer sells goes by listings too."""
+    return channel in books and channel not in WITHOUT_FIGURES
 
 
 def channel_skus(books: Books) -> dict[Sku, str]:

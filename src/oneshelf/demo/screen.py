@@ -65,11 +65,10 @@ class Screen:
     def _line(self) -> str:
         scene = self._scene
         posted = scene.overview.order_count if scene.overview else 0
-        listed = sum(row.listing_count for row in scene.channels)
         short = scene.overview.short_units if scene.overview else 0
         return (
             f"{scene.title}: {scene.placed_count} orders placed, {posted} posted, "
-            f"{scene.verified_count} of {listed} listings verified, {short} units short"
+            f"{scene.verified_count} of {scene.listing_count} listings verified, {short} units short"
         )
 
     def _frame(self) -> Group:
@@ -86,7 +85,7 @@ class Screen:
     def _channels(self) -> Table:
         table = _table("channel", "verified", "oldest unproven", "orders read", "faults hit")
         for row in self._scene.channels:
-            books = self._scene.books.get(row.channel)
+            books = self._scene.books.get(row.kind)
             faults = ", ".join(f"{name} {count}" for name, count in sorted(books.faults_hit.items())) if books else ""
             table.add_row(
                 row.channel,
@@ -142,8 +141,10 @@ def _rows(report: Report) -> list[tuple[str, str]]:
         + (f"; stuck after {row['stuck_after_s']} s, then written one by one" if row["stuck_after_s"] else "")
         for row in report.feeds
     ]
+    placed = ", ".join(f"{kind} {count}" for kind, count in report.placed_by_channel.items())
     return [
         ("orders", f"{report.orders_placed} placed, {report.orders_posted} posted, {report.orders_per_s} a second"),
+        ("of these", placed),
         ("missing, double", f"{len(report.orders_missing)}, {len(report.orders_doubled)}"),
         (
             "oversold",

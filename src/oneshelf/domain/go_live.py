@@ -185,7 +185,7 @@ def _derived(facts: Facts) -> str:
     parts = facts.derivation.get("components")
     if isinstance(parts, list) and parts:
         told = ", ".join(f"{part['sku']} for {part['bundles']}" for part in parts)
-        return f"a bundle: {told}{_packs(facts)}"
+        return f"a bundle: {told}{_steps(facts)}"
     balance = facts.balance
     taken = [
         f"- {balance[state]} {state.replace('_', ' ')}"
@@ -195,11 +195,20 @@ def _derived(facts: Facts) -> str:
     held = facts.derivation.get("in_suspense")
     suspense = f", - {held} that some channel no longer shows" if isinstance(held, int) and held else ""
     steps = " ".join([f"{balance.get('on_hand', 0)} on hand", *taken, f"= {balance.get('available', 0)} available"])
-    return f"{steps}{suspense}{_packs(facts)}"
+    return f"{steps}{suspense}{_steps(facts)}"
 
 
-def _packs(facts: Facts) -> str:
-    return f", in packs of {facts.pack_units}" if facts.pack_units > 1 else ""
+def _steps(facts: Facts) -> str:
+    """What a rule, a pool, or sharing scarce units among listings makes of it, in the words of `explain`."""
+    steps = facts.derivation.get("steps")
+    if not isinstance(steps, list) or not steps:
+        return f", in packs of {facts.pack_units}" if facts.pack_units > 1 else ""
+    told = (
+        f"; {before} -> {after} {name}{f' [{rule}]' if rule else ''}"
+        for name, before, after, rule in steps
+        if before != after
+    )
+    return "".join(told)
 
 
 def _warnings(facts: Facts) -> Iterable[str]:

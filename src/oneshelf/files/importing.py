@@ -121,6 +121,17 @@ async def _adds(path: Path, wish: Wish) -> bool:
         return False
 
 
+async def stop(database: Database, import_id: str, *, by: str) -> Report | None:
+    """Have a file stopped that is being applied: within some thousand rows. What is known of it; None: nothing.
+
+    Asked again it changes nothing, nor where the file had ended.
+    """
+    async with database.transaction() as tx:
+        await imports.ask_to_stop(tx, import_id, by=by)
+        row = await imports.find(tx, import_id)
+    return report_of(row) if row else None
+
+
 class _StoppedError(Exception):
     """Somebody wants no more of the file to be applied."""
 

@@ -40,8 +40,8 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True):
 class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     """`applied_count` rows were applied now, `replayed_count` had been before, `problem_count` cannot be.
 
-    `refusal`: why nothing at all was done, with the way out. `undo`: the command that takes it back. Of `problems`,
-    `reasons` and `effects` the first thousand are listed.
+    `refusal`: why nothing at all was done, with the way out. `undo`: the command that takes it back. `stopped_by`: who
+    wanted no more of it to be applied. Of `problems`, `reasons` and `effects` the first thousand are listed.
     """
 
     import_id: str
@@ -55,6 +55,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     zeroed_count: int = 0
     refusal: str = ""
     undo: str = ""
+    stopped_by: str = ""
     problems: list[Problem] = msgspec.field(default_factory=list)
     reasons: list[Reason] = msgspec.field(default_factory=list)
     effects: list[Effect] = msgspec.field(default_factory=list)
@@ -99,6 +100,7 @@ def report_of(row: ImportRow) -> Report:
         applied_count=row.applied_count,
         problem_count=row.problem_count,
         undo=undo_command(row.import_id, row.kind),
+        stopped_by=row.stopped_by,
         problems=msgspec.convert(row.problems, list[Problem]),
         reasons=msgspec.convert(row.reasons, list[Reason]),
     )
@@ -127,7 +129,9 @@ def in_words(report: Report) -> str:
             words = f"this file was applied before; nothing was changed ({report.row_count} rows)"
             return f"{words}. If it was taken back and is to count after all: --allow again" if report.undo else words
         case State.UNDER_WAY:
-            return f"under way: {report.applied_count} of {report.row_count} rows are applied"
+            words = f"under way: {report.applied_count} of {report.row_count} rows are applied"
+            stops = f"{words}; {report.stopped_by} had it stopped: it ends within some thousand rows"
+            return stops if report.stopped_by else words
         case State.BROKEN_OFF:
             return (
                 f"broken off: of {report.row_count} rows {report.applied_count} or more are applied, and nobody goes "

@@ -28,13 +28,17 @@ class Fact(NamedTuple):
 
 
 class ParkedFact(NamedTuple):
-    """An order that could not be posted, or not wholly, for a person to look at."""
+    """An order that could not be posted, or not wholly, for a person to look at: the newest snapshot of it.
+
+    `snapshot_count`: how many of it are parked.
+    """
 
     fact_id: int
     channel: str
     order_id: str
     received_at: datetime
     reason: str
+    snapshot_count: int
 
 
 async def add(tx: Transaction, snapshots: Sequence[tuple[OrderSnapshot, datetime]]) -> None:
@@ -100,23 +104,32 @@ async def requeue_for_listings(tx: Transaction, channel: Channel, channel_skus: 
         return 0
     cursor = await tx.execute(
         """
-        update facts set state = 'new'
-        where state = 'parked' and channel = %(channel)s
-          and exists (select from jsonb_array_elements(snapshot -> 'lines') as line
-                      where line ->> 'channel_sku' = any(%(channel_skus)s::text[]))
+        with tried as (
+            update facts set state = 'new'
+            where state = 'parked' and channel = %(channel)s
+              and exists (select from jsonb_array_elements(snapshot -> 'lines') as line
+                          where line ->> 'channel_sku' = any(%(channel_skus)s::text[]))
+            returning order_id
+        )
+        select count(distinct order_id) from tried
         """,
         {"channel": channel, "channel_skus": arrays.texts(channel_skus)},
     )
-    return cursor.rowcount
+    (count,) = await only_row(cursor)
+    return int(count)
 
 
 async def parked(tx: Transaction, *, limit: int = 500) -> list[ParkedFact]:
-    """Orders that wait for a person, newest first."""
+    """Orders that wait for a person, each once, by its newest snapshot, the newest first."""
     cursor = tx.cursor(row_factory=class_row(ParkedFact))
     await cursor.execute(
         """
-        select fact_id, channel, order_id, received_at, reason from facts
-        where state = 'parked' order by fact_id desc limit %(limit)s
+        select f.fact_id, f.channel, f.order_id, f.received_at, f.reason, newest.snapshot_count
+        from (
+            select max(fact_id) as fact_id, count(*) as snapshot_count from facts
+            where state = 'parked' group by channel, order_id order by 1 desc limit %(limit)s
+        ) as newest join facts f using (fact_id)
+        order by f.fact_id desc
         """,
         {"limit": limit},
     )
@@ -124,15 +137,24 @@ async def parked(tx: Transaction, *, limit: int = 500) -> list[ParkedFact]:
 
 
 async def set_parked_state(tx: Transaction, fact_ids: Collection[int] | None, *, state: str) -> int:
-    """Send parked orders (None: all) back to `new`, or to `dismissed`. Returns how many."""
+    """Send the parked orders of these snapshots (None: all) back to `new`, or to `dismissed`. Returns how many.
+
+    All parked snapshots of such an order go with it.
+    """
     cursor = await tx.execute(
         """
-        update facts set state = %(state)s
-        where state = 'parked' and (%(ids)s::bigint[] is null or fact_id = any(%(ids)s::bigint[]))
+        with decided as (
+            update facts set state = %(state)s
+            where state = 'parked' and (%(ids)s::bigint[] is null or (channel, order_id) in (
+                select channel, order_id from facts where state = 'parked' and fact_id = any(%(ids)s::bigint[])))
+            returning channel, order_id
+        )
+        select count(*) from (select distinct channel, order_id from decided) as orders
         """,
         {"state": state, "ids": None if fact_ids is None else list(fact_ids)},
     )
-    return cursor.rowcount
+    (count,) = await only_row(cursor)
+    return int(count)
 
 
 async def count_waiting(tx: Transaction, channel: Channel, *, received_before: datetime) -> int:

@@ -52,7 +52,8 @@ async def waiting(tx: Transaction) -> dict[str, Any]:
     cursor = await tx.execute(
         """
         select i.*, f.*, w.*, (select count(*) from inbox where state = 'parked') as parked_deliveries,
-               (select count(*) from facts where state = 'parked') as parked_orders, d.*, o.*
+               (select count(*) from (select distinct channel, order_id from facts where state = 'parked') as orders)
+                   as parked_orders, d.*, o.*
         from (
             select count(*) as inbox_waiting, extract(epoch from db_now() - min(received_at))::float8 as inbox_oldest_s
             from inbox where state = 'new'

@@ -127,16 +127,15 @@ async def note(tx: Transaction, import_id: str, *, applied_count: int) -> bool:
     return row is not None and bool(row[0])
 
 
-async def ask_to_stop(tx: Transaction, import_id: str, *, by: str) -> bool:
-    """Have a file stopped that is being applied: within some thousand rows. Returns whether it is under way."""
-    cursor = await tx.execute(
+async def ask_to_stop(tx: Transaction, import_id: str, *, by: str) -> None:
+    """Have a file stopped that is being applied: within some thousand rows. One that has ended stays as it is."""
+    await tx.execute(
         """
         update imports set stopped_by = case stopped_by when '' then %(by)s else stopped_by end
         where import_id = %(import_id)s and ended_at is null
         """,
         {"import_id": import_id, "by": by},
     )
-    return cursor.rowcount > 0
 
 
 async def end(

@@ -7,12 +7,16 @@ from typing import NamedTuple
 
 from psycopg.rows import class_row
 
-from oneshelf.domain.identity import Sku
+from oneshelf.domain.identity import Location, Sku
+from oneshelf.domain.wholesale import WHOLESALE
 from oneshelf.storage.database import Transaction, only_row
 
 
 class HeldLine(NamedTuple):
-    """What the ledger holds for one order line, in base units: pending, committed, shipped or short."""
+    """What the ledger holds for one order line, in base units: pending, committed, shipped or short.
+
+    Of a wholesale order, which goes by its number: what it is allocated, and what it waits for.
+    """
 
     channel: str
     order_id: str
@@ -79,14 +83,18 @@ async def feeds(tx: Transaction) -> list[FeedCount]:
 
 
 async def held_lines(tx: Transaction) -> list[HeldLine]:
-    """Every order line of the ledger."""
+    """Every order line of the ledger, also of wholesale orders that nothing was shipped of: all that is ordered."""
     cursor = tx.cursor(row_factory=class_row(HeldLine))
     await cursor.execute(
         """
         select channel, order_id, line_id, pack_units,
                units_pending + units_committed + units_shipped + units_short as units_held
         from order_lines
-        """
+        union all
+        select %(wholesale)s, o.po_number, l.line_id, 1, l.units_ordered - l.units_cancelled
+        from wholesale_lines l join wholesale_orders o using (order_id)
+        """,
+        {"wholesale": WHOLESALE},
     )
     return await cursor.fetchall()
 
@@ -102,11 +110,11 @@ async def waiting(tx: Transaction) -> Waiting:
     return Waiting(*await only_row(cursor))
 
 
-async def sold_out(tx: Transaction, *, limit: int = 500) -> list[Sku]:
-    """SKUs of which nothing is free to sell."""
+async def sold_out(tx: Transaction, *, location: Location, limit: int = 500) -> list[Sku]:
+    """SKUs of which nothing is free to sell there."""
     cursor = await tx.execute(
-        "select sku from balances group by sku having sum(available) = 0 order by sku limit %(limit)s",
-        {"limit": limit},
+        "select sku from balances where location = %(location)s and available = 0 order by sku limit %(limit)s",
+        {"location": location, "limit": limit},
     )
     return [Sku(sku) async for (sku,) in cursor]
 
@@ -136,6 +144,8 @@ _LATENCIES = """
         select s.movement_id, s.seen_at, g.channel, after.verified_at
         from sales s
         join listings g on g.sku = s.sku and (g.channel, g.channel_sku) <> (s.channel, s.channel_sku)
+        -- Those that show units of the place where it was sold.
+        join channels c on c.channel = g.channel and c.shows_figures and c.location = s.location
         left join lateral (
             select k.units from known k
             where k.channel = g.channel and k.channel_sku = g.channel_sku and k.sku = s.sku

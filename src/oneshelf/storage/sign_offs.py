@@ -29,8 +29,8 @@ _AS_THEY_STAND = """
               and d.opened_at > db_now() - make_interval(days => %(days)s)),
            b.available + b.committed + b.reserved + b.damaged + b.quality_control + b.safety_stock,
            b.available, b.committed, b.reserved, b.damaged, b.quality_control, b.safety_stock,
-           -- Read whole it would be most of the work, for two of its fields.
-           p.derivation -> 'components', p.derivation -> 'in_suspense'
+           -- Read whole it would be most of the work, for three of its fields.
+           p.derivation -> 'components', p.derivation -> 'in_suspense', p.derivation -> 'steps'
     from (
         select * from listings
         where channel = %(channel)s
@@ -109,7 +109,7 @@ def _facts(row: tuple[Any, ...]) -> Facts:
         signed_off_by=row[14],
         foreign_edits=row[15],
         balance={state: units or 0 for state, units in zip(_STATES, row[16:23], strict=True)},
-        derivation={"components": row[23], "in_suspense": row[24]},
+        derivation={"components": row[23], "in_suspense": row[24], "steps": row[25]},
     )
 
 

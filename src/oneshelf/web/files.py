@@ -6,6 +6,7 @@ import contextlib
 import re
 import tempfile
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Literal, NamedTuple, cast
 
@@ -20,13 +21,17 @@ from starlette.responses import FileResponse
 from oneshelf.domain.file_breaker import Allowance
 from oneshelf.domain.identity import instant_from, location_from, name_from, printable
 from oneshelf.files.exporting import EXPORTS, Format, write_out
-from oneshelf.files.importing import Atomic, Wish, bring_in
+from oneshelf.files.importing import Atomic, Wish, bring_in, stop
 from oneshelf.files.kind import Told
 from oneshelf.files.kinds import kind_named
 from oneshelf.files.report import Report, State, in_words, report_of
 from oneshelf.files.table import Reading
 from oneshelf.storage import imports
+from oneshelf.storage.imports import ImportRow
+from oneshelf.web.api import Limit
+from oneshelf.web.auth import actor_of
 from oneshelf.web.bodies import spool
+from oneshelf.web.cursor import CURSOR_LENGTH_MAX, cursor_of, names_from
 from oneshelf.web.engine import EngineOf
 from oneshelf.web.problems import DOCUMENTED, ProblemError, UnreadableError
 from oneshelf.web.questions import only_known_questions
@@ -94,8 +99,8 @@ class EffectOut(BaseModel):
 
 class ImportOut(BaseModel):
     """What became of a file. `state`: applied, applied_before (nothing was changed), previewed, under_way, broken_off
-    (whoever did it has died), stopped (a person wanted no more of it). Of these two: bring it in again, and the rest is
-    done.
+    (whoever did it has died), stopped (`stopped_by` wanted no more of it). Of these two: bring it in again, and the
+    rest is done. A file under way that has a `stopped_by` ends within some thousand rows.
 
     `undo`: the command that takes it back. Of `problems`, `reasons` and `effects` the first thousand are listed;
     `reasons` has each reason once.
@@ -114,9 +119,53 @@ class ImportOut(BaseModel):
     problem_count: int
     zeroed_count: int
     undo: str
+    stopped_by: str
     problems: list[ProblemRowOut]
     reasons: list[ReasonOut]
     effects: list[EffectOut]
+
+
+class FileOut(BaseModel):
+    """A file that was brought in. `state`: as of one file. `source`: who sends such files; empty: a person."""
+
+    import_id: str
+    kind: str
+    file_name: str
+    source: str
+    state: str
+    row_count: int
+    applied_count: int
+    problem_count: int
+    began_at: datetime
+    ended_at: datetime | None
+    stopped_by: str
+
+    @classmethod
+    def of(cls, row: ImportRow) -> FileOut:
+        """As a list has it."""
+        fields = {name: getattr(row, name) for name in cls.model_fields if name != "state"}
+        return cls(**fields, state=report_of(row).state)
+
+
+class FilesOut(BaseModel):
+    """The newest first. `next`: give it as `after` for the next page; null on the last one."""
+
+    imports: list[FileOut]
+    next: str | None
+
+
+@router.get("/imports")
+async def list_files(
+    engine: EngineOf,
+    after: Annotated[str, Query(max_length=CURSOR_LENGTH_MAX, description="`next` of the page before.")] = "",
+    limit: Limit = 100,
+) -> FilesOut:
+    """Files that were brought in, also those under way; one that was refused changed nothing, and is not known."""
+    before = instant_from(*names_from(after, count=1), what="after") if after else None
+    async with engine.database.transaction() as tx:
+        rows = await imports.listed(tx, limit=limit + 1, before=before)
+    following = cursor_of(rows[limit - 1].began_at.isoformat()) if len(rows) > limit else None
+    return FilesOut(imports=[FileOut.of(row) for row in rows[:limit]], next=following)
 
 
 @router.post("/imports", openapi_extra=_BODY)
@@ -162,11 +211,17 @@ async def show(engine: EngineOf, import_id: str) -> ImportOut:
     if IMPORT_ID.fullmatch(import_id):
         async with engine.database.transaction() as tx:
             row = await imports.find(tx, import_id)
-    if row is None:
-        raise ProblemError(
-            404, "no file with this id was brought in; one that was refused is not kept", kind="no-import"
-        )
-    return _out(report_of(row))
+    return _out(report_of(row) if row else None)
+
+
+@router.post("/imports/{import_id}/stop")
+async def stop_file(request: Request, engine: EngineOf, import_id: str) -> ImportOut:
+    """Have a file stopped that is under way: within some thousand rows. What it did stays; brought in again it goes on.
+
+    Asking again changes nothing, and one that had ended stays as it is. One that is applied whole is never under way.
+    """
+    report = await stop(engine.database, import_id, by=actor_of(request)) if IMPORT_ID.fullmatch(import_id) else None
+    return _out(report)
 
 
 @router.get(
@@ -203,7 +258,9 @@ def _allowed(text: str) -> frozenset[Allowance]:
     return frozenset(map(Allowance, words))
 
 
-def _out(report: Report) -> ImportOut:
+def _out(report: Report | None) -> ImportOut:
+    if report is None:
+        raise ProblemError(404, "no file with this id was brought in; see GET /v1/imports", kind="no-import")
     fields: dict[str, Any] = {name: getattr(report, name) for name in ImportOut.model_fields if name != "detail"}
     return ImportOut.model_validate({**fields, "detail": in_words(report)})
 

@@ -150,8 +150,9 @@ NEEDS: Mapping[str, Mapping[str, Scope | None]] = {
     "/v1/endpoints/{endpoint}/replay": {"POST": _ADMIN},
     "/v1/endpoints/{endpoint}/test": {"POST": _ADMIN},
     # Links and policies come in files too.
-    "/v1/imports": {"POST": _PUBLISH},
+    "/v1/imports": {"GET": _READ, "POST": _PUBLISH},
     "/v1/imports/{import_id}": {"GET": _READ},
+    "/v1/imports/{import_id}/stop": {"POST": _PUBLISH},
     "/v1/exports/{kind}": {"GET": _READ},
 }
 

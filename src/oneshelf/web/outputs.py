@@ -311,13 +311,17 @@ class ParkedDeliveryOut(_Output):
 
 
 class ParkedOrderOut(_Output):
-    """An order that could not be posted, or not wholly."""
+    """An order that could not be posted, or not wholly: the newest that was told of it.
+
+    `snapshot_count`: how often it was told of, each time in vain.
+    """
 
     fact_id: int
     channel: str
     order_id: str
     received_at: datetime
     reason: str
+    snapshot_count: int
 
 
 class ParkedListingOut(_Output):

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 from pydantic import BaseModel
 
+from oneshelf.domain.architecture import Architecture
 from oneshelf.domain.statement_answer import Answer
 from oneshelf.domain.truth import Scope, TruthRule
 from oneshelf.flow.entrust import Arranged, Previewed
@@ -16,6 +17,14 @@ from oneshelf.storage.conflicts import ConflictRow
 from oneshelf.storage.sources import SourceRow
 from oneshelf.storage.statements import StatementRow
 from oneshelf.storage.truth_rules import ChangeRow, RuleRow
+
+# What each shape means, for whoever chooses one.
+MEANINGS = {
+    Architecture.NONE: "nobody is written: the engine watches, finds drifts and tells",
+    Architecture.HUB: "one channel is right: its figure is taken, the others follow",
+    Architecture.IMS: "the engine is right: what others state is only held against it",
+    Architecture.MIDDLEWARE: "external systems are right, by rank: an ERP, a warehouse",
+}
 
 
 class SourceOut(BaseModel):

@@ -18,17 +18,10 @@ from oneshelf.web.engine import engine_of
 from oneshelf.web.pages.frame import Form, Said, Told, form_of, not_done, page, screen, status_of
 from oneshelf.web.problems import ProblemError
 from oneshelf.web.source_inputs import architecture_from
-from oneshelf.web.source_outputs import ArrangedOut, ForeseenOut
+from oneshelf.web.source_outputs import MEANINGS, ArrangedOut, ForeseenOut
 
 # So many of each list are shown; the rest is counted.
 ROWS_SHOWN, CHANGES_SHOWN = 100, 10
-# What each shape means, for whoever chooses one.
-MEANINGS = {
-    Architecture.NONE: "nobody is written: the engine watches, finds drifts and tells",
-    Architecture.HUB: "one channel is right: its figure is taken, the others follow",
-    Architecture.IMS: "the engine is right: what others state is only held against it",
-    Architecture.MIDDLEWARE: "external systems are right, by rank: an ERP, a warehouse",
-}
 
 
 @screen

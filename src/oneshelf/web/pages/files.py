@@ -14,7 +14,7 @@ from oneshelf.domain.outcome import Done, in_words
 from oneshelf.domain.undo import opposites, to_undo
 from oneshelf.errors import MalformedError
 from oneshelf.files.exporting import EXPORTS
-from oneshelf.files.importing import bring_in
+from oneshelf.files.importing import bring_in, stop
 from oneshelf.files.kind import SCOPE
 from oneshelf.files.kinds import KINDS
 from oneshelf.files.report import Report, State, report_of, undo_receipt
@@ -147,8 +147,8 @@ async def ask(request: Request) -> Response:
         return _missing(request)
     if act == "undo":
         return await _shown(request, await _taken_back(engine, row))
-    async with engine.database.transaction() as tx:
-        is_under_way = await imports.ask_to_stop(tx, row.import_id, by=person_of(request) or "page")
+    report = await stop(engine.database, row.import_id, by=person_of(request) or "page")
+    is_under_way = report is not None and report.state is State.UNDER_WAY
     words = "It stops within some thousand rows." if is_under_way else "It had ended before: nothing was to be stopped."
     return await _shown(request, Said(words))
 
