@@ -184,8 +184,7 @@ class Pusher:
         is_about_zero = inventory.INVALID_QUANTITY in codes or is_day_used_up(words)
         if write.units == 0 and is_about_zero and isinstance(place, InInventory):
             return await self._zero.take_off_sale(write.channel_sku, place, words)
-        if len(failed) < len(mine) or inventory.SYSTEM in codes:
-            # The item and its offer are two figures, and only one of them was written; or eBay itself stumbled.
+        if inventory.is_in_doubt(mine):
             return Unknown(words)
         return self._refusal(write.channel_sku, codes, words)
 
