@@ -121,6 +121,7 @@ ASKED: Mapping[str, Sequence[str]] = {
     "/v1/audit-log": ("", "?who=user-7", "?who=nobody"),
     "/v1/orders": ("", "?limit=1000", "?channel=shop-2", "?short=true", "?short=true&channel=shop-2"),
     "/v1/errors": ("",),
+    "/v1/imports": ("",),
     "/v1/short": ("", "?sku={sku}"),
     "/v1/bundles": ("",),
     "/v1/kits": ("",),

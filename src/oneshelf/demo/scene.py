@@ -35,6 +35,7 @@ class Scene:
     restart_count: int = 0
     short_peak: int = 0
     books: dict[str, Books] = field(default_factory=dict)
+    posted_count: int = 0
     overview: views.Overview | None = None
     channels: list[views.ChannelHealth] = field(default_factory=list)
     hot: list[tuple[views.SkuRow, list[views.ListingRow]]] = field(default_factory=list)
@@ -67,6 +68,7 @@ class Scene:
             rows_of_channels = await views.channel_rows(tx, tally=tally)
             self.channels = [row for row in rows_of_channels if row.kind in self.plan.options.shops]
             self.overview = await views.overview(tx, tally=tally)
+            self.posted_count = await reports.held_orders(tx)
             listed = await views.listings_of(tx, hot)
             rows = {row.sku: row for row in await views.sku_rows(tx, only=hot, limit=HOT_COUNT)}
             found = await drifts.newest(tx, only_open=False, limit=100)

@@ -64,10 +64,9 @@ class Screen:
 
     def _line(self) -> str:
         scene = self._scene
-        posted = scene.overview.order_count if scene.overview else 0
         short = scene.overview.short_units if scene.overview else 0
         return (
-            f"{scene.title}: {scene.placed_count} orders placed, {posted} posted, "
+            f"{scene.title}: {scene.placed_count} orders placed, {scene.posted_count} posted, "
             f"{scene.verified_count} of {scene.listing_count} listings verified, {short} units short"
         )
 

@@ -112,7 +112,7 @@ def _chosen(names: list[str], wanted: str) -> str:
 
 def _rows(sheet: object) -> Iterator[Row]:
     """The rows that hold something, numbered as the spreadsheet numbers them."""
-    for line, cells in enumerate(sheet.to_python(skip_empty_area=False), 1):  # type: ignore[attr-defined]
+    for line, cells in enumerate(sheet.to_python(skip_empty_area=False), 1):  # type: ignore[attr-defined]  # no stubs
         if any(cell != "" for cell in cells):
             yield Row(line, [_plain(cell) for cell in cells])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 from uuid import UUID
@@ -21,7 +22,7 @@ class Named(NamedTuple):
     title: str
 
 
-class Names:
+class Names(ABC):
     """SKUs or locations. Names are added; what was named before keeps its title."""
 
     is_stock = False
@@ -88,11 +89,13 @@ class Names:
             for item in items
         ]
 
+    @abstractmethod
     async def _known(self, tx: Transaction, items: Sequence[Named]) -> set[str]:
-        raise NotImplementedError
+        """Which of them have a name."""
 
+    @abstractmethod
     async def _add(self, tx: Transaction, items: Sequence[Named]) -> None:
-        raise NotImplementedError
+        """Name them."""
 
 
 class Skus(Names):

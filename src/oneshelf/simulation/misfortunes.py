@@ -47,7 +47,7 @@ async def _dies_over_a_page(world: World) -> None:
         buy(world, SHOPIFY, (FIRST, 1))
         before = node.crash_count
         scene.when_arrives(polls(SHOPIFY), _dying_after(scene, count))
-        await scene.until(lambda before=before: node.crash_count > before)  # type: ignore[misc]
+        await scene.until(lambda before=before: node.crash_count > before)  # type: ignore[misc]  # bound early
         await scene.until(lambda: node.is_up)
     await asyncio.sleep(CALM_S)
 

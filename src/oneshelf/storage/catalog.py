@@ -252,9 +252,8 @@ async def add_channel(tx: Transaction, new: NewChannel, *, keyring: Keyring | No
     await tx.execute(
         """
         update channels set
-            mode = %(mode)s, location = %(location)s, settings = %(settings)s, secrets = %(secrets)s,
-            timing = %(timing)s, access_ends = %(access_ends)s, paused_until = null, fail_streak = 0,
-            failing_since = null,
+            mode = %(mode)s, location = %(location)s, settings = %(settings)s, access_ends = %(access_ends)s,
+            secrets = %(secrets)s, timing = %(timing)s, paused_until = null, fail_streak = 0, failing_since = null,
             fallbacks = case when %(is_elsewhere)s then '{}' else fallbacks end
         where channel = %(channel)s
         """,

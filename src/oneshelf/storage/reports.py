@@ -99,6 +99,12 @@ async def held_lines(tx: Transaction) -> list[HeldLine]:
     return await cursor.fetchall()
 
 
+async def held_orders(tx: Transaction) -> int:
+    """How many orders the ledger holds, those of wholesale among them."""
+    cursor = await tx.execute("select (select count(*) from orders) + (select count(*) from wholesale_orders)")
+    return int((await only_row(cursor))[0])
+
+
 async def waiting(tx: Transaction) -> Waiting:
     """What is queued between the steps now."""
     cursor = await tx.execute(

@@ -166,7 +166,7 @@ def each_route(routes: Sequence[BaseRoute]) -> Iterator[tuple[Any, str]]:
         if isinstance(router, APIRouter):
             yield from each_route(router.routes)
         elif getattr(route, "path_regex", None) is not None and getattr(route, "methods", None):
-            path: str = route.path  # type: ignore[attr-defined]
+            path: str = route.path  # type: ignore[attr-defined]  # every route here has one
             yield route, path.replace(":path}", "}")
 
 

@@ -13,9 +13,10 @@ from connectors.amazon.harness import START, TurnedClock
 from connectors.ebay.desk import CAP, INVENTORY, MUG, TRADING, calls, ebay_of, played, pushed
 from oneshelf.connectors.ebay.account import CONSENT_LIFE, SITES, account_from
 from oneshelf.connectors.ebay.minting import REFRESH, RETRY_S, MintQuota
+from oneshelf.domain.charge import Learned
 from oneshelf.errors import ConfigurationError
 from oneshelf.sdk.conformance.bench import CHANNEL, Bench
-from oneshelf.sdk.fault import ReauthenticateError, RetryLaterError
+from oneshelf.sdk.fault import BudgetSpentError, ReauthenticateError, RetryLaterError
 from oneshelf.sdk.message import ChannelConfig, Finding, Throttled
 
 SETTINGS = {"user_id": "Ab1"}
@@ -114,6 +115,34 @@ def test_a_quota_that_is_spent_is_left_alone_until_ebay_says_it_comes_back() -> 
         assert len(await bench.read(MUG, CAP)) == 2
 
     played(story, lanes=[INVENTORY, TRADING])
+
+
+def test_who_is_granted_more_than_is_documented_goes_on_where_that_would_be_used_up() -> None:
+    async def story(bench: Bench) -> None:
+        await bench.read(CAP)
+        ebay_of(bench).gate.quotas["TradingAPI"] = 1_500_000
+        await bench.limiter.learn("trading", Learned(left=0.0))
+        for _ in range(100):
+            await bench.read(CAP)
+        assert calls(bench, "rate_limit") == 1
+        assert bench.limiter.learned["trading"].rate_per_s == pytest.approx(0.9 * 1_500_000 / 86_400)
+
+    played(story, lanes=[TRADING])
+
+
+def test_who_is_granted_what_is_documented_waits_and_asks_once_an_hour() -> None:
+    async def story(bench: Bench) -> None:
+        await bench.read(CAP)
+        for hour in (1, 2):
+            await bench.limiter.learn("trading", Learned(left=0.0))
+            for _ in range(3):
+                with pytest.raises(BudgetSpentError):
+                    await bench.connector.read_stock([CAP])
+            assert calls(bench, "rate_limit") == hour
+            await bench.live(3600.0)
+        assert len(await bench.read(CAP)) == 1
+
+    played(story, lanes=[TRADING])
 
 
 # Preflight ----------------------------------------------------------------------------------------------------

@@ -88,7 +88,7 @@ class AmazonSimulator(Simulator):
             switches=self.switches,
         )
         self.gate.is_stormy = self.is_stormy
-        dice = Random(f"amazon:{seed}:notifications")  # noqa: S311
+        dice = Random(f"amazon:{seed}:notifications")  # noqa: S311  a seed's chance
         self.queue = Queue(clock=clock, now=self.channel_now, shuffle=dice, speed=speed)
         self.notifications = Notifications(self, self.gate, self.queue, dice, SELLER_ID, self.amazon.marketplace_ids)
         self.amazon.on_order = self.notifications.order_changed

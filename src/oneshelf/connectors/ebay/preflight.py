@@ -111,8 +111,8 @@ async def _quotas(api: EbayApi) -> tuple[Finding, ...]:
             continue
         if not told:
             continue
-        limit, left, reset_at = min(told, key=lambda quota: quota[1] / max(1, quota[0]))
-        is_good = left > limit * LEFT_SHARE_LEAST
-        detail = f"{left} of {limit}, until {instant_text(reset_at)}"
+        least = min(told, key=lambda quota: quota.left / max(1, quota.limit))
+        is_good = least.left > least.limit * LEFT_SHARE_LEAST
+        detail = f"{least.left} of {least.limit}, until {instant_text(least.ends_at)}"
         findings.append(Finding(what, is_good=is_good, detail=detail if is_good else f"{detail}; wait until then"))
     return tuple(findings)

@@ -127,7 +127,7 @@ class Sender:
         self._client = client
         self._is_ours = client is None
         # Keys of its own in every run that is the same: they sign nothing but what the simulator says.
-        self._random = Random(f"ebay:{simulator.seed}:sender")  # noqa: S311
+        self._random = Random(f"ebay:{simulator.seed}:sender")  # noqa: S311  a seed's chance
         self.keys = Keys(self._random)
         self.keys.renew()
         self.destinations: dict[str, Destination] = {}

@@ -27,8 +27,8 @@ class Stop(NamedTuple):
 STOPS = (
     Stop(
         "/",
-        "One count, three shops",
-        "Three simulated shops, Shopify, Amazon and eBay, sell the same SKUs to buyers of their own, and the "
+        "One count, many shops",
+        "Simulated shops, Shopify, Amazon and eBay among them, sell the same SKUs to buyers of their own, and the "
         "engine keeps one count behind them. This page is for whoever is on call: first what loses money now, "
         "then what is stale. It refreshes itself every two seconds, so watch the figures move.",
     ),
