@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
 import pytest
@@ -39,8 +38,7 @@ def test_short_days_of_one_channel_under_every_fault(dsn: str, kind: str, first:
     judge(lived)
     assert sum(outcome.orders for outcome in lived) > 2 * SHORT_BLOCK
     assert sum(outcome.commands for outcome in lived) > 4 * SHORT_BLOCK
-    struck = sum((outcome.hits for outcome in lived), Counter())
-    print(f"{kind}, how often each fault struck:", *sorted(f"{fault} {count}" for (fault, _), count in struck.items()))
+    struck = {fault for outcome in lived for fault, _ in outcome.hits}
     assert len(struck) > FAULTS_MIN
 
 
