@@ -11,15 +11,24 @@ STEPS ?= 1000000
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ready-to-run ## the engine on its own database, with simulated channels and shoppers (ARGS="--seconds 60")
 	@$(BIN)/oneshelf demo $(ARGS)
 
 .PHONY: test
-test: check ## all that a change must pass: format, lint, types, import contracts, tests (ARGS="-k mug")
-	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
+test: check ## while you change something: format, lint, types, import contracts, all but the long tests (ARGS="-k mug")
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal --leave-out long $(ARGS)
+
+.PHONY: test-long
+test-long: ready-to-test ## the tests that "make test" leaves out (ARGS="tests/simulation/cluster")
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal --leave-out short $(ARGS)
+
+.PHONY: test-all
+test-all: ## all that a change must pass: both
+	@$(MAKE) test
+	@$(MAKE) test-long
 
 .PHONY: check
 check: ready-to-test ## format, lint and types only
