@@ -18,17 +18,16 @@ demo: ready-to-run ## the engine on its own database, with simulated channels an
 	@$(BIN)/oneshelf demo $(ARGS)
 
 .PHONY: test
-test: check ## while you change something: format, lint, types, import contracts, all but the long tests (ARGS="-k mug")
+test: check ## format, lint, types, import contracts, and all tests but the long ones (ARGS="-k mug")
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal --leave-out long $(ARGS)
 
 .PHONY: test-long
-test-long: ready-to-test ## the tests that "make test" leaves out (ARGS="tests/simulation/cluster")
+test-long: ready-to-test ## the tests that "make test" leaves out (ARGS="tests/storage")
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal --leave-out short $(ARGS)
 
 .PHONY: test-all
-test-all: ## all that a change must pass: both
-	@$(MAKE) test
-	@$(MAKE) test-long
+test-all: check ## "make test" with the long tests (ARGS="tests/simulation/cluster")
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 .PHONY: check
 check: ready-to-test ## format, lint and types only
