@@ -90,6 +90,7 @@ def report_of_a_run(directory: Path, **more: object) -> dict[str, Any]:
     return document
 
 
+@pytest.mark.long
 @pytest.mark.pg
 @pytest.mark.timeout(600)
 def test_a_square_shop_the_tills_of_a_shop_and_a_wholesale_buyer_are_counted_as_the_others_are(
