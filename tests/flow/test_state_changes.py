@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from flow.test_drifts import by_hand, opens, set_mode
+from flow.test_returns import restocked, shipped
 from flow.world import CLOCK, MARKET, SHOP, World, open_world
 from oneshelf.connectors.shopify.simulator import ShopifySimulator
 from oneshelf.domain.drift import How
 from oneshelf.domain.state_change import Rule
-from oneshelf.flow import post
+from oneshelf.flow import interpret, post, receive, reconcile
 from oneshelf.storage import stock_states
 
 
@@ -209,3 +210,44 @@ async def test_a_state_that_is_corrected_alone_moves_nothing_then_or_later(dsn: 
         await world.until(shows(world, 5), what="our figure is back")
         (drift,) = await world.drifts()
         assert (drift["cause"], await moves(world)) == ("foreign edit", [])
+
+
+async def test_a_move_hidden_by_a_return_of_which_we_hear_late_is_moved_in_the_ledger_once_we_hear_it(dsn: str) -> None:
+    """The figure stays the same. That nothing but a state changed is not said while news may lack."""
+    async with open_world(dsn, skus={"MUG": 5}) as world:
+        order_id, line_id = await shipped(world, 1)
+        await world.database_do("update schedules set next_at = 'infinity' where channel = 'shop' and task = 'orders'")
+        merchant_moves(world, 1, "available", "damaged")
+        assert world.simulators[SHOP].refund(order_id, line_id, 1, restock=True)
+
+        async def is_proved_for_long() -> bool:
+            """A whole pass has begun when the units in the other state were known for longer than a fall is held back,
+            and has ended."""
+            return bool(
+                await world.rows(
+                    """
+                    select 1 from stock_states s join schedules t using (channel)
+                    where s.shown ->> 'damaged' = '1' and t.task = 'stock'
+                      and t.covered_until > s.shown_at + interval '1.1 s'
+                    """
+                )
+            )
+
+        await world.until(is_proved_for_long, what="the figure is proved for longer than a fall is held back")
+        await world.database_do("update schedules set next_at = db_now() where channel = 'shop'")
+        channel = world.channels.by_name[SHOP]
+        began_at = CLOCK.monotonic()
+        while not await restocked(world, order_id, 1):
+            assert CLOCK.monotonic() - began_at < 20.0
+            await receive.poll_orders(world.database, channel, CLOCK)
+            await interpret.interpret(world.database, world.channels.by_name)
+            await post.post_facts(world.database, CLOCK.new_id)
+        # A pass that ends before the figure is read once more proves nothing of what the return made of it.
+        assert await reconcile.sweep(world.database, channel, CLOCK)
+        assert await world.rows("select 1 from stock_states where shown <> accounted")
+        await world.until(opens(world), what="a unit is missing")
+        await world.until(shows(world, 4), what="both channels sell what is left")
+        assert await states(world) == {"available": 4, "damaged": 1}
+        (drift,) = await world.drifts()
+        assert (drift["cause"], drift["resolution"]) == ("silent state change", "booked")
+        await world.assert_ledger_balances()

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from oneshelf.simulation import many
 from oneshelf.simulation.faults import asked_for
-from oneshelf.simulation.outcome import Outcome
+from oneshelf.simulation.outcome import Outcome, Terms
 from oneshelf.simulation.run import live
 from oneshelf.simulation.scenarios import SCENARIOS
 from oneshelf.simulation.scene import MISSED
@@ -67,7 +67,7 @@ def days(seeds: Sequence[int], *, workers: int, machine: str, say: Say) -> None:
     for start in range(0, len(left), DAYS_AT_ONCE):
         block, began = left[start : start + DAYS_AT_ONCE], monotonic()
         with many.workplace() as directory:
-            tally = many.simulate(directory, block, grades=None, workers=workers, tell=lambda *_: None)
+            tally = many.simulate(directory, block, terms=Terms(), workers=workers, tell=lambda *_: None)
         played = many.as_document(tally, seconds=monotonic() - began, seeds=block, machine=machine)
         state.update(_joined(state, played, block))
         stored("days", {"states": [one for one in states if one is not state] + [state]})
@@ -125,7 +125,9 @@ def _state_of(states: Sequence[dict[str, Any]], *, code: str) -> dict[str, Any]:
     for state in states:
         if state["code"] == code:
             return state
-    return {**many.as_document(many.Tally(), seconds=0.0, seeds=[0], machine=""), "code": code, "seeds": []}
+    nothing = many.as_document(many.Tally(), seconds=0.0, seeds=[0], machine="")
+    del nothing["digest"]  # Of days that are lived in several goes.
+    return {**nothing, "code": code, "seeds": []}
 
 
 def joined(states: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -145,7 +147,7 @@ def _joined(report: dict[str, Any], played: dict[str, Any], block: Sequence[int]
             joined[name] = dict(sorted((Counter(report[name]) + Counter(figure)).items()))
         elif name == "settled_s_max":
             joined[name] = max(report[name], figure)
-        elif name not in ("seeds", "machine", "code"):
+        elif name not in ("seeds", "machine", "code", "digest"):
             joined[name] = report[name] + figure
     joined["seconds"] = round(joined["seconds"], 1)
     joined["seeds"] = _spans(

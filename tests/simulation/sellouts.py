@@ -23,10 +23,9 @@ from oneshelf.flow.rule import change_rule
 from oneshelf.sdk.simulator import CatalogueItem, Simulator
 from oneshelf.simulation.database import SimulatedDatabase
 from oneshelf.simulation.faults import BY_NAME, OFF, Faults
-from oneshelf.simulation.kernel import Kernel, SimulatedClock
+from oneshelf.simulation.kernel import Kernel, SimulatedClock, all_leave
 from oneshelf.simulation.network import ENGINE_PORT, HOST, Network
 from oneshelf.simulation.node import Node
-from oneshelf.simulation.run import all_leave
 from oneshelf.simulation.shops import WEBHOOK_SECRET, account
 from oneshelf.simulation.world import LOCATION
 from oneshelf.storage import breakers, catalog, rights

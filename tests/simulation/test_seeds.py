@@ -8,7 +8,7 @@ import pytest
 
 from oneshelf.simulation import many
 from oneshelf.simulation.faults import BY_NAME, HEAVY, OFF
-from oneshelf.simulation.outcome import Outcome
+from oneshelf.simulation.outcome import Outcome, Terms
 from oneshelf.simulation.run import live
 
 pytestmark = [pytest.mark.pg, pytest.mark.timeout(600)]
@@ -47,7 +47,7 @@ def test_what_is_run_beside_it_changes_nothing(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(many, "Tally", Noted)
     monkeypatch.setenv("PYTHONHASHSEED", many.HASH_SEED)
     with many.workplace() as directory:
-        many.simulate(directory, [1380, 1383] * 4, grades=None, workers=2, tell=lambda *_: None)
+        many.simulate(directory, [1380, 1383] * 4, terms=Terms(), workers=2, tell=lambda *_: None)
     assert {seed: len(told) for seed, told in traces.items()} == {1380: 1, 1383: 1}
 
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
     from oneshelf.simulation.many import Tally
-    from oneshelf.simulation.outcome import Outcome
+    from oneshelf.simulation.outcome import Outcome, Terms
 
 
 def register(app: typer.Typer) -> None:
@@ -25,6 +25,13 @@ def simulate(
     faults: Annotated[
         str, typer.Option(help="Such as crash=heavy,slow=rare (all others off), or none; default: each seed draws.")
     ] = "",
+    channels: Annotated[
+        str | None,
+        typer.Option(help="With commas, of shopify, amazon, ebay; default: each seed draws.", metavar="KINDS"),
+    ] = None,
+    seconds: Annotated[
+        float, typer.Option(help="Virtual seconds of a day until all faults end, and longer on some.", min=1, max=3600)
+    ] = 30.0,
     workers: Annotated[int, typer.Option(help="Processes.", min=1, max=64)] = 2,
     report: Annotated[str | None, typer.Option(help="Write the report to this file.")] = None,
     shrink: Annotated[bool, typer.Option(help="Leave out faults that a failure does not need.")] = True,
@@ -43,30 +50,31 @@ def simulate(
         raise typer.Exit(many.in_fixed_order(sys.argv[1:]))
     from pathlib import Path
 
-    from oneshelf.cli.common import show_json
+    from oneshelf.cli.common import show_json, typed
     from oneshelf.simulation.faults import asked_for
+    from oneshelf.simulation.outcome import Terms
+    from oneshelf.simulation.shops import kinds_named
     from oneshelf.telemetry import configure_logging
 
     configure_logging(level="CRITICAL")
     grades = asked_for("" if faults == "none" else faults) if faults else None
+    terms = Terms(grades, () if channels is None else kinds_named(typed(channels, what="--channels")), seconds)
     wanted = range(seed, seed + seeds)
     with many.workplace() as directory:
-        tally, seconds = _run(directory, wanted, grades, workers, is_quiet=as_json)
+        tally, took_s = _run(directory, wanted, terms, workers, is_quiet=as_json)
         smallest = [_shrunk(directory, one, shrink=shrink, is_quiet=as_json) for one in tally.failures[:3]]
     tally.failures[: len(smallest)] = smallest
-    document = many.as_document(tally, seconds=seconds, seeds=wanted, machine=_machine())
+    document = many.as_document(tally, seconds=took_s, seeds=wanted, machine=_machine())
     if report is not None:
         many.written(document, Path(report))
     if as_json:
         show_json(document)
     else:
-        _show(tally, seconds)
+        _show(tally, took_s)
     raise typer.Exit(1 if tally.failures else 0)
 
 
-def _run(
-    directory: Path, seeds: Sequence[int], grades: Mapping[str, str] | None, workers: int, *, is_quiet: bool
-) -> tuple[Tally, float]:
+def _run(directory: Path, seeds: Sequence[int], terms: Terms, workers: int, *, is_quiet: bool) -> tuple[Tally, float]:
     from time import monotonic
 
     from oneshelf.simulation.many import simulate as simulate_many
@@ -86,7 +94,7 @@ def _run(
             err=True,
         )
 
-    tally = simulate_many(directory, seeds, grades=grades, workers=workers, tell=tell)
+    tally = simulate_many(directory, seeds, terms=terms, workers=workers, tell=tell)
     return tally, monotonic() - began
 
 

@@ -16,8 +16,8 @@ from oneshelf.sdk.capability import Capability
 from oneshelf.sdk.contract import Connector, Hears
 from oneshelf.sdk.fault import ChannelFault, NeedsPersonError, RetryLaterError
 from oneshelf.sdk.message import StockReading
-from oneshelf.storage import catalog
-from oneshelf.storage.database import Database
+from oneshelf.storage import catalog, facts, schedules
+from oneshelf.storage.database import Database, Transaction, now
 from oneshelf.telemetry import get_logger
 
 PAUSE_S_MAX = 60.0
@@ -114,6 +114,14 @@ def with_timing(capability: Capability, timing: dict[str, float]) -> Capability:
         feed_s_max=timing.get("feed_s_max", capability.feed_s_max),
         feed_writes_least=int(timing.get("feed_writes_least", capability.feed_writes_least)),
     )
+
+
+async def known_until(tx: Transaction, channel: Channel) -> datetime | None:
+    """Until when every order of the channel is posted; None: not known, or some wait to be posted."""
+    # In this order: what a poll brings meanwhile is not covered yet, or waits.
+    covered_until = await schedules.covered_until(tx, channel, "orders")
+    is_waiting = await facts.count_waiting(tx, channel, received_before=await now(tx))
+    return None if is_waiting else covered_until
 
 
 def states_in(readings: Iterable[StockReading]) -> dict[ChannelSku, States]:

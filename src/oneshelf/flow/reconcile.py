@@ -24,6 +24,7 @@ from oneshelf.flow.channel import (
     CHANNEL_FAILURES,
     OpenChannel,
     issues_in,
+    known_until,
     read_budget,
     report_answer,
     report_fault,
@@ -189,8 +190,8 @@ async def weigh_suspicions(database: Database, channel: OpenChannel, clock: Cloc
         gap_s = channel.capability.poll_orders_s / HURRIED_POLLS
         lag_s = channel.capability.orders_lag_s
         await schedules.hurry_to_weigh(tx, channel.name, lag_s=lag_s, at_most_every_s=gap_s)
-        covered_until = await schedules.covered_until(tx, channel.name, "orders")
-        if covered_until is None or await facts.count_waiting(tx, channel.name, received_before=await now(tx)):
+        covered_until = await known_until(tx, channel.name)
+        if covered_until is None:
             return 0
         suspicious = await publishing.claim_suspicious(tx, channel.name, seen_before=covered_until)
         at = await now(tx)
@@ -252,8 +253,8 @@ async def _record(tx: Transaction, channel: OpenChannel, part: Part) -> None:
     )
     await stock_states.see(tx, channel.name, states_in(part.readings), asked_at=part.asked_at)
     await listing_issues.see(tx, channel.name, issues_in(part.readings))
-    if part.ending is Ending.WHOLE:
-        await stock_states.settle(tx, channel.name, after_s=channel.suspense_s)
+    if part.ending is Ending.WHOLE and (known := await known_until(tx, channel.name)) is not None:
+        await stock_states.settle(tx, channel.name, after_s=channel.suspense_s, known_until=known)
 
 
 async def _open_drifts(tx: Transaction, reads: Sequence[Read], clock: Clock, at: datetime) -> None:

@@ -30,7 +30,7 @@ from oneshelf.domain.state_change import Rule, in_words, moves_behind, units_of
 from oneshelf.domain.truth import TruthRule
 from oneshelf.errors import CannotResolveError, UnknownDriftError
 from oneshelf.flow import leading
-from oneshelf.flow.channel import OpenChannel
+from oneshelf.flow.channel import OpenChannel, known_until
 from oneshelf.storage import (
     adoptions,
     bundles,
@@ -38,10 +38,8 @@ from oneshelf.storage import (
     conflicts,
     drifts,
     evidence,
-    facts,
     listings,
     publishing,
-    schedules,
     stock_states,
     touched,
 )
@@ -88,8 +86,8 @@ async def _decide(
         if not undecided:
             return 0, []
         at = await now(tx)
-        known_until = {
-            channel: await _known_until(tx, channel, at)
+        known = {
+            channel: await known_until(tx, channel)
             for channel in {drift.channel for drift in undecided if _is_held_back(drift)}
         }
         seen = await stock_states.read(tx, {drift.key for drift in undecided})
@@ -98,7 +96,7 @@ async def _decide(
             for drift in undecided
             if drift.channel in channels
             and (
-                _is_due(drift, known_until.get(drift.channel), channels[drift.channel])
+                _is_due(drift, known.get(drift.channel), channels[drift.channel])
                 or _lies_elsewhere(drift, seen.get(drift.key))
             )
         }
@@ -241,21 +239,14 @@ def _is_held_back(drift: drifts.DriftRow) -> bool:
     return drift.observed_units < drift.expected_units and drift.cause == Cause.UNKNOWN.value
 
 
-async def _known_until(tx: Transaction, channel: Channel, at: datetime) -> datetime | None:
-    """Until when every order of the channel is posted; None: not known, or some wait to be posted."""
-    if await facts.count_waiting(tx, channel, received_before=at):
-        return None
-    return await schedules.covered_until(tx, channel, "orders")
-
-
-def _is_due(drift: drifts.DriftRow, known_until: datetime | None, channel: OpenChannel) -> bool:
+def _is_due(drift: drifts.DriftRow, known: datetime | None, channel: OpenChannel) -> bool:
     """A rise is cut at once; a fall without a known cause is given time, and every order of that time is known then.
 
     The second look was made meanwhile: a sale that it may have met would still explain units that are held back.
     """
     if not _is_held_back(drift):
         return True
-    return known_until is not None and known_until >= drift.opened_at + timedelta(seconds=channel.suspense_s)
+    return known is not None and known >= drift.opened_at + timedelta(seconds=channel.suspense_s)
 
 
 def _published_again(listing: Listing, at: datetime) -> Listing:

@@ -16,7 +16,7 @@ from uuid import UUID
 from oneshelf.clock import uuid7
 from oneshelf.sdk.virtual_time import EPOCH, StalledError, VirtualLoop
 
-__all__ = ["EPOCH", "Kernel", "SimulatedClock", "StalledError"]
+__all__ = ["EPOCH", "Kernel", "SimulatedClock", "StalledError", "all_leave"]
 
 
 class Kernel:
@@ -64,6 +64,14 @@ class Kernel:
         if timeout is None:
             raise StalledError("everybody waits, and no timer runs")
         self.now_s += timeout
+
+
+async def all_leave() -> None:
+    """What still waits is ended, so that nothing is left of this run."""
+    others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
 
 
 class SimulatedClock:

@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
 from time import monotonic
@@ -21,7 +22,7 @@ from typing import Any
 import msgspec
 
 from oneshelf.simulation.faults import BY_NAME, OFF, without
-from oneshelf.simulation.outcome import Outcome
+from oneshelf.simulation.outcome import ACTIVE_S, Outcome, Terms
 from oneshelf.simulation.run import live
 from oneshelf.storage.embedded import EmbeddedPostgres
 from oneshelf.storage.migrate import migrate
@@ -50,7 +51,7 @@ SHARE = 4
 
 @dataclass(slots=True)
 class Tally:
-    """All runs together. `failures`: the outcomes of those that broke an invariant."""
+    """All runs together. `traces`: seed -> its trace. `failures`: the outcomes of those that broke an invariant."""
 
     runs: int = 0
     events: int = 0
@@ -61,7 +62,13 @@ class Tally:
     settled_s_max: float = 0.0
     hits: Counter[tuple[str, str]] = field(default_factory=Counter)
     sometimes: Counter[str] = field(default_factory=Counter)
+    traces: dict[int, str] = field(default_factory=dict)
     failures: list[Outcome] = field(default_factory=list)
+
+    @property
+    def digest(self) -> str:
+        """The same seeds lived in the same way have the same one, whoever lives them."""
+        return sha256("".join(f"{seed} {trace}\n" for seed, trace in sorted(self.traces.items())).encode()).hexdigest()
 
     def add(self, outcome: Outcome) -> None:
         self.runs += 1
@@ -73,6 +80,7 @@ class Tally:
         self.settled_s_max = max(self.settled_s_max, outcome.settled_s)
         self.hits.update(outcome.hits)
         self.sometimes.update(outcome.sometimes)
+        self.traces[outcome.seed] = outcome.trace
         if outcome.violation:
             self.failures.append(outcome)
 
@@ -103,11 +111,11 @@ def simulate(
     directory: Path,
     seeds: Sequence[int],
     *,
-    grades: Mapping[str, str] | None,
+    terms: Terms,
     workers: int,
     tell: Callable[[Tally, float], None],
 ) -> Tally:
-    """Run these seeds, with these faults or those that each draws. `tell`: how far it is, and the seconds so far.
+    """Run these seeds, on these terms. `tell`: how far it is, and the seconds so far.
 
     Each process has a server of its own: what a transaction sees as under way are those of all databases of a server,
     and a run must not see another one.
@@ -121,7 +129,7 @@ def simulate(
         while True:
             while free and (share := next(shares, None)):
                 dsn = free.pop()
-                running[pool.submit(_run, dsn, share, grades)] = dsn
+                running[pool.submit(_run, dsn, share, terms)] = dsn
             if not running:
                 break
             done, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -135,22 +143,24 @@ def simulate(
 
 def shrunk(directory: Path, outcome: Outcome, *, tell: Callable[[str], None]) -> Outcome:
     """The same seed with as few faults as still break something: those that do not matter are left out, in turn."""
-    smallest = outcome
+    smallest, terms = outcome, Terms(outcome.grades, outcome.kinds, outcome.active_s)
     with _migrated(directory / "shrink") as dsn:
         for name in BY_NAME:
             if smallest.grades[name] == OFF:
                 continue
             tell(f"without {name}")
-            tried = live(dsn, outcome.seed, grades=without(smallest.grades, [name]))
+            tried = _lived(dsn, outcome.seed, replace(terms, grades=without(smallest.grades, [name])))
             if tried.violation:
                 smallest = tried
     return smallest
 
 
 def replay_command(outcome: Outcome) -> str:
-    """What repeats this run."""
+    """What repeats this run, of a day of which no more was asked than `Terms` say."""
     faults = ",".join(f"{name}={grade}" for name, grade in outcome.grades.items() if grade != OFF)
-    return f"oneshelf simulate --seeds 1 --seed {outcome.seed} --faults {faults or 'none'}"
+    kinds = f" --channels {','.join(outcome.kinds)}" if outcome.kinds else ""
+    seconds = f" --seconds {outcome.active_s}" if outcome.active_s != ACTIVE_S else ""
+    return f"oneshelf simulate --seeds 1 --seed {outcome.seed}{kinds}{seconds} --faults {faults or 'none'}"
 
 
 def as_document(tally: Tally, *, seconds: float, seeds: Sequence[int], machine: str) -> dict[str, Any]:
@@ -160,6 +170,7 @@ def as_document(tally: Tally, *, seconds: float, seeds: Sequence[int], machine: 
         "runs": tally.runs,
         "seconds": round(seconds, 1),
         "machine": machine,
+        "digest": tally.digest,
         "events": tally.events,
         "looks": tally.looks,
         "orders": tally.orders,
@@ -179,10 +190,14 @@ def written(document: Mapping[str, Any], file: Path) -> None:
     file.write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n")
 
 
-def _run(dsn: str, seeds: Sequence[int], grades: Mapping[str, str] | None) -> list[Outcome]:
+def _run(dsn: str, seeds: Sequence[int], terms: Terms) -> list[Outcome]:
     configure_logging(level="CRITICAL")
     logging.getLogger("psycopg").setLevel(logging.CRITICAL)
-    return [live(dsn, seed, grades=grades) for seed in seeds]
+    return [_lived(dsn, seed, terms) for seed in seeds]
+
+
+def _lived(dsn: str, seed: int, terms: Terms) -> Outcome:
+    return live(dsn, seed, grades=terms.grades, kinds=terms.kinds, active_s=terms.active_s)
 
 
 def _shares(seeds: Sequence[int]) -> Iterator[Sequence[int]]:

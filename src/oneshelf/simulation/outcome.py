@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from random import Random
 
 from oneshelf.domain.rights import Mode
+
+# How long a day is, unless it is asked for otherwise.
+ACTIVE_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What is asked of days whose seeds draw all else. `grades`: of faults; None: drawn, as are `kinds` if empty."""
+
+    grades: Mapping[str, str] | None = None
+    kinds: tuple[str, ...] = ()
+    active_s: float = ACTIVE_S
 
 
 @dataclass(slots=True)
@@ -18,6 +31,9 @@ class Outcome:
     mode: str = Mode.POOLED.value
     # Who rules; "": nothing was said or drawn, so the engine does.
     shape: str = ""
+    # Of the channels of its shop, where that was asked for; and how long it was to be until everything works.
+    kinds: tuple[str, ...] = ()
+    active_s: float = ACTIVE_S
     violation: str = ""
     trace: str = ""
     events: int = 0

@@ -21,10 +21,10 @@ from oneshelf.simulation.auditor import Auditor, ViolationError
 from oneshelf.simulation.database import SimulatedDatabase
 from oneshelf.simulation.faults import BY_NAME, OFF, Faults, drawn
 from oneshelf.simulation.honesty import Haste, Honesty, find_out
-from oneshelf.simulation.kernel import Kernel, SimulatedClock, StalledError
+from oneshelf.simulation.kernel import Kernel, SimulatedClock, StalledError, all_leave
 from oneshelf.simulation.network import ENGINE_PORT, HOST, Network
 from oneshelf.simulation.node import PATIENCE, Node, turning_points
-from oneshelf.simulation.outcome import Outcome, drawn_mode
+from oneshelf.simulation.outcome import ACTIVE_S, Outcome, drawn_mode
 from oneshelf.simulation.peers import Peers
 from oneshelf.simulation.pool_auditor import drawn_shares
 from oneshelf.simulation.scenarios import SCENARIOS
@@ -39,7 +39,7 @@ from oneshelf.workers.supervisor import REFRESH_S
 HOURLY_SECRETS = {"client_id": CLIENT_ID, "client_secret": CLIENT_SECRET, "refresh_token": REFRESH_TOKEN}
 # Of the announcements to a subscription that the engine made.
 DROPPED_SHARE = 0.2
-ACTIVE_S, SETTLE_S_MAX = 30.0, 900.0
+SETTLE_S_MAX = 900.0
 TWO_NODES_SHARE = 0.4
 # Of mode auto.
 GUARD_AT_UNITS = 6
@@ -60,6 +60,7 @@ def live(  # noqa: PLR0913  # one run, and all that may be asked of it
     crash_at: int | None = None,
     mode: str = "",
     shape: str = "",
+    kinds: Collection[str] = (),
     lies: Collection[str] = (),
     is_probed: bool = False,
     is_hourly: bool = False,
@@ -72,6 +73,7 @@ def live(  # noqa: PLR0913  # one run, and all that may be asked of it
     sold twice, so nobody but the engine changes what its listings show, no order is later than declared, and no unit
     is lost: nobody can promise these.
     `shape`: of the shop, see `shapes.SHAPES`; default: drawn where the mode is.
+    `kinds`: of its channels, of `shops.KINDS`, with the one that is to rule; default: drawn.
     `lies`: switches of the Shopify simulator that are always on, so that it does not do what is declared; all that
     it shows is bought just as a write arrives there. `is_probed`: that was found out first.
     `is_hourly`: the engine gets into Shopify by tokens of an hour, and is told of what it subscribes to itself; the
@@ -83,7 +85,8 @@ def live(  # noqa: PLR0913  # one run, and all that may be asked of it
     chance = Random(f"{seed}:faults")  # noqa: S311  # repeatable, not a secret
     merchants = Random(f"{seed}:merchants")  # noqa: S311  # as above
     mix = dict(grades) if grades is not None else drawn(seed)
-    outcome = Outcome(seed, mix, mode or (play.mode if play else drawn_mode(seed)), shape)
+    asked_mode = mode or (play.mode if play else drawn_mode(seed))
+    outcome = Outcome(seed, mix, asked_mode, shape, kinds=tuple(kinds), active_s=active_s)
     if outcome.mode == Mode.GUARDED:
         mix.update(dict.fromkeys(NOT_GUARDED, OFF))
     if lies or any(mix.get(name, OFF) != OFF for name in ("foreign_edit", "order_rerouted")):
@@ -117,14 +120,6 @@ def live(  # noqa: PLR0913  # one run, and all that may be asked of it
         asyncio.set_event_loop(None)
         kernel.loop.close()
     return outcome
-
-
-async def all_leave() -> None:
-    """What still waits is ended, so that nothing is left of this run."""
-    others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
 
 
 class _Run:
@@ -173,7 +168,7 @@ class _Run:
     def _simulators(self, seed: int) -> dict[str, Simulator]:
         # Who is to rule has to be there.
         possible = [kinds for kinds in CHANNELS if not self._outcome.shape or HUB in kinds]
-        kinds = self._play.channels if self._play else self._random.choice(possible)
+        kinds = self._play.channels if self._play else self._outcome.kinds or self._random.choice(possible)
         made = simulators(kinds, seed, SimulatedClock(self._kernel), self._network)
         for name, simulator in made.items():
             if self._faults.strikes("channel_clock", name):

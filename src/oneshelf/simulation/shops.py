@@ -10,6 +10,7 @@ from oneshelf.connectors.amazon.simulator import SIMULATED_SECRETS, SIMULATED_SE
 from oneshelf.connectors.ebay import simulator as ebay
 from oneshelf.connectors.shopify.simulator import ACCESS_TOKEN, ShopifySimulator
 from oneshelf.connectors.shopify.simulator_shop import LOCATION_ID
+from oneshelf.errors import ConfigurationError
 from oneshelf.sdk.simulator import Simulator
 from oneshelf.simulation.kernel import SimulatedClock
 from oneshelf.simulation.network import LATE_S, Network
@@ -22,6 +23,7 @@ CHANNELS = (
     *(("shopify",), ("amazon",), ("ebay",), ("shopify", "amazon"), ("shopify", "ebay"), ("amazon", "ebay")),
     *(("shopify", "amazon", "ebay"), ("shopify", "amazon", "ebay")),
 )
+KINDS = ("shopify", "amazon", "ebay")
 # A little longer than the latest request is late.
 ZOMBIE_S = LATE_S[1] + 5.0
 TIMING: Mapping[str, Mapping[str, float]] = {
@@ -35,6 +37,16 @@ TIMING: Mapping[str, Mapping[str, float]] = {
         **{"stale_s": 1.5, "zombie_s": ZOMBIE_S},
     },
 }
+
+
+def kinds_named(text: str) -> tuple[str, ...]:
+    """`ebay,amazon` -> the kinds of channels that a shop is to have. Raises ConfigurationError that names all kinds."""
+    named = [part.strip() for part in text.split(",") if part.strip()]
+    strange = [name for name in named if name not in KINDS]
+    if strange or not named:
+        said = f"no kind of channel {strange[0][:40]!r} in simulated days" if strange else "no kind of channel is named"
+        raise ConfigurationError(f"{said}; there are: {', '.join(KINDS)}")
+    return tuple(kind for kind in KINDS if kind in named)
 
 
 def simulators(kinds: Collection[str], seed: int, clock: SimulatedClock, network: Network) -> dict[str, Simulator]:

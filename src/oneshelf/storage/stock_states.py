@@ -98,11 +98,12 @@ async def account(tx: Transaction, accounted: Mapping[ListingKey, States]) -> No
     )
 
 
-async def settle(tx: Transaction, channel: Channel, *, after_s: float) -> int:
+async def settle(tx: Transaction, channel: Channel, *, after_s: float, known_until: datetime) -> int:
     """What has moved no unit on sale is accounted for: `after_s` later the listing was proved to show what it should.
 
-    Somebody corrected that state alone. Until then an order that is still on its way may have hidden a move. Returns
-    how many listings.
+    Somebody corrected that state alone. Until all news of that time are known, an order or a return that is still on
+    its way may have hidden a move; once one is posted, a reading has to show that nothing is missing. `known_until`:
+    until when every order of the channel is posted. Returns how many listings.
     """
     cursor = await tx.execute(
         """
@@ -112,6 +113,8 @@ async def settle(tx: Transaction, channel: Channel, *, after_s: float) -> int:
             where s.channel = %(channel)s and s.shown <> s.accounted
               and l.suspense_units = 0 and l.suspect_at is null and l.phase = 'idle'
               and l.verified_at > s.shown_at + make_interval(secs => %(after_s)s)
+              and %(known_until)s >= s.shown_at + make_interval(secs => %(after_s)s)
+              and (l.turnover_at is null or l.verified_at > l.turnover_at)
               and not exists (select from drifts d where d.channel = s.channel and d.channel_sku = s.channel_sku
                               and (d.resolved_at is null or d.resolution = 'booked' and d.booked_at is null))
             order by s.channel, s.channel_sku for update of s skip locked
@@ -119,7 +122,7 @@ async def settle(tx: Transaction, channel: Channel, *, after_s: float) -> int:
         update stock_states s set accounted = s.shown, accounted_at = s.shown_at
         from quiet where s.channel = quiet.channel and s.channel_sku = quiet.channel_sku
         """,
-        {"channel": channel, "after_s": after_s},
+        {"channel": channel, "after_s": after_s, "known_until": known_until},
     )
     return cursor.rowcount
 

@@ -147,6 +147,27 @@ def test_what_a_person_ends_stays_ended_also_where_we_had_ended_one_before(lane:
 
 
 @BOTH
+def test_what_another_process_has_put_on_sale_again_is_found_and_not_said_to_be_refused(lane: Lane) -> None:
+    async def story(bench: Bench) -> None:
+        await until_accepted(bench, 0)
+        one, other = bench.connector, bench.another_connector()
+        for bench.connector in (one, other):
+            assert await bench.units_read(MUG) == 0
+        bench.connector = one
+        await until_accepted(bench, 7)
+        assert bench.shown()[MUG] == 7
+        bench.connector = other
+        outcomes = []
+        for _ in range(3):
+            outcomes.append(await pushed(bench, MUG, 5))
+            await bench.applied()
+        assert not [outcome for outcome in outcomes if isinstance(outcome, Refused)], outcomes
+        assert (outcomes[-1], bench.shown()[MUG], await bench.units_read(MUG)) == (Accepted(), 5, 5)
+
+    played(story, lanes=[lane], items=1, has_control=False)
+
+
+@BOTH
 def test_what_sold_out_and_so_ended_by_itself_comes_back(lane: Lane) -> None:
     async def story(bench: Bench) -> None:
         await bench.read(MUG)

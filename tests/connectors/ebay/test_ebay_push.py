@@ -12,7 +12,8 @@ from oneshelf.connectors.ebay.simulator_books import Lane
 from oneshelf.connectors.ebay.zero import way_out
 from oneshelf.domain.identity import ChannelSku
 from oneshelf.sdk.conformance.bench import Bench
-from oneshelf.sdk.message import Accepted, Refused, StockWrite, Throttled, Unknown, UsedUp
+from oneshelf.sdk.conformance.wire import Sent
+from oneshelf.sdk.message import Accepted, Refused, StockWrite, Throttled, Unknown, UsedUp, WriteOutcome
 
 BOTH = pytest.mark.parametrize("lane", [INVENTORY, TRADING], ids=str)
 
@@ -197,6 +198,80 @@ def test_without_out_of_stock_control_a_zero_takes_the_listing_off_sale_and_unit
         assert reading.group not in {"", first_id}
 
     played(story, lanes=[lane, lane], has_control=False)
+
+
+def strikes(bench: Bench, fault: str, *, has_offer: bool) -> None:
+    """The next row that writes an item alone, or its offer too, meets this fault."""
+
+    def before(sent: Sent) -> None:
+        if "bulk_update_price_quantity" in sent.url and (b'"offers"' in sent.body) is has_offer:
+            bench.wire.before = None
+            bench.simulator.switches.set({fault: {"next": 1}})
+
+    bench.wire.before = before
+
+
+async def until_shown(bench: Bench, units: int) -> None:
+    """Push until it shows: eBay accepts a quantity some seconds before it goes by it."""
+    outcome: WriteOutcome | None = None
+    for _ in range(8):
+        outcome = await pushed(bench, MUG, units)
+        assert not isinstance(outcome, Refused)
+        await bench.applied()
+        if await bench.units_read(MUG) == bench.shown()[MUG] == units:
+            return
+    raise AssertionError(f"{units} units were not taken: {outcome}")
+
+
+@pytest.mark.parametrize("has_offer", [False, True])
+def test_where_ebay_stumbles_as_a_listing_comes_back_it_is_looked_at_and_no_person_is_asked(has_offer: bool) -> None:
+    """The item is written first, and the offer once it is on sale: with the figure of before, whatever that was."""
+
+    async def story(bench: Bench) -> None:
+        assert await pushed(bench, MUG, 0) == Accepted()
+        await bench.applied()
+        strikes(bench, "row_failed", has_offer=has_offer)
+        outcomes = []
+        while bench.wire.before is not None:
+            outcomes.append(await pushed(bench, MUG, 7))
+            await bench.applied()
+        assert [type(outcome) for outcome in outcomes[:-1]] == [Throttled] * (len(outcomes) - 1)
+        assert isinstance(outcomes[-1], Unknown), outcomes[-1]
+        assert "25001" in outcomes[-1].words
+        assert (bench.shown()[MUG] > 0) is has_offer
+        assert await bench.units_read(MUG) == bench.shown()[MUG] <= 7
+        await until_shown(bench, 7)
+
+    played(story, lanes=[INVENTORY], items=1, has_control=False)
+
+
+def test_a_listing_that_ebay_is_too_busy_to_write_once_it_is_on_sale_is_not_said_to_show_nothing() -> None:
+    async def story(bench: Bench) -> None:
+        assert await pushed(bench, MUG, 0) == Accepted()
+        await bench.applied()
+        strikes(bench, "concurrent_refused", has_offer=True)
+        outcome: WriteOutcome | None = None
+        while bench.wire.before is not None:
+            outcome = await pushed(bench, MUG, 7)
+            await bench.applied()
+        assert isinstance(outcome, Unknown), outcome
+        assert bench.shown()[MUG] > 0
+        await until_shown(bench, 7)
+
+    played(story, lanes=[INVENTORY], items=1, has_control=False)
+
+
+def test_where_ebay_stumbles_at_the_mark_of_a_listing_that_it_took_off_sale_nothing_is_said_to_be_refused() -> None:
+    async def story(bench: Bench) -> None:
+        strikes(bench, "row_failed", has_offer=False)
+        outcome = await pushed(bench, MUG, 0)
+        assert isinstance(outcome, Unknown), outcome
+        await bench.applied()
+        assert await bench.units_read(MUG) == bench.shown()[MUG] == 0
+        assert await pushed(bench, MUG, 0) == Accepted()
+        await until_shown(bench, 7)
+
+    played(story, lanes=[INVENTORY], items=1, has_control=False)
 
 
 def test_an_offer_that_we_withdrew_is_known_as_such_by_every_process() -> None:

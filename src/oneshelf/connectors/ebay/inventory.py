@@ -204,6 +204,15 @@ def results_of(document: Any) -> list[RowResult]:
     return [_result(row) for row in list_in(document, "responses")]
 
 
+def is_in_doubt(rows: Sequence[RowResult]) -> bool:
+    """Whether nobody can tell what these rows of one item have done.
+
+    The item and its offer are two figures, and only one of them was written; or eBay itself stumbled.
+    """
+    failed = [row for row in rows if not row.is_done]
+    return 0 < len(failed) < len(rows) or any(SYSTEM in row.codes for row in failed)
+
+
 def _result(document: Any) -> RowResult:
     row: Mapping[str, Any] = an_object(document, "a row")
     status = row.get("statusCode")

@@ -61,7 +61,11 @@ class Offers:
             refuse("updateOffer", reply)
 
     async def set(self, item: Item, offers: Sequence[Offer], *, units: int = 0) -> None:
-        """Write the item's quantity, and that of these offers of it, which are on sale."""
+        """Write the item's quantity, and that of these offers of it, which are on sale.
+
+        Raises OutcomeUnknownError where nobody can tell what was written, and RetryLaterError where another write to it
+        is under way.
+        """
         reply = await self._api.write(
             "bulkUpdatePriceQuantity",
             "POST",
@@ -71,9 +75,14 @@ class Offers:
         )
         refuse("bulkUpdatePriceQuantity", reply)
         results = inventory.results_of(reply.document())
-        failed = [row.words for row in results if not row.is_done]
+        failed = [row for row in results if not row.is_done]
+        words = f"bulkUpdatePriceQuantity: {'; '.join(row.words for row in failed)}"
+        if inventory.is_in_doubt(results):
+            raise OutcomeUnknownError(words)
+        if any(inventory.CONCURRENT in row.codes for row in failed):
+            raise RetryLaterError(words)
         if failed:
-            raise RefusedError(f"bulkUpdatePriceQuantity: {'; '.join(failed)}")
+            raise RefusedError(words)
         if not results:
             raise MalformedError("bulkUpdatePriceQuantity answered without a row")
 

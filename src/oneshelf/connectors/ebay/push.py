@@ -184,8 +184,7 @@ class Pusher:
         is_about_zero = inventory.INVALID_QUANTITY in codes or is_day_used_up(words)
         if write.units == 0 and is_about_zero and isinstance(place, InInventory):
             return await self._zero.take_off_sale(write.channel_sku, place, words)
-        if len(failed) < len(mine) or inventory.SYSTEM in codes:
-            # The item and its offer are two figures, and only one of them was written; or eBay itself stumbled.
+        if inventory.is_in_doubt(mine):
             return Unknown(words)
         return self._refusal(write.channel_sku, codes, words)
 
@@ -253,8 +252,19 @@ class Pusher:
         if not write.units:
             return [Accepted()]  # It shows nothing, and is to show nothing.
         if isinstance(place, InTrading):
-            return [await self._zero.relist(write.channel_sku, place, write.units)]
-        return [await self._zero.publish(write.channel_sku, place, write.units)]
+            told = await self._zero.relist(write.channel_sku, place, write.units)
+        else:
+            told = await self._zero.publish(write.channel_sku, place, write.units)
+        if isinstance(told, Refused) and await self._is_back(write.channel_sku):
+            # Of an offer the item has the quantity by now, which may show.
+            return [Throttled(PAUSE_S) if isinstance(place, InTrading) else Unknown(told.words)]
+        return [told]
+
+    async def _is_back(self, channel_sku: ChannelSku) -> bool:
+        """Whether another process has put it on sale since this one saw that it was not."""
+        await self._listings.read([channel_sku])
+        place = self._listings.memory.place(channel_sku)
+        return isinstance(place, InInventory | InTrading) and place.is_live
 
 
 def _refuse_write(operation: str, reply: Reply) -> None:

@@ -65,7 +65,6 @@ class ZeroStrategy:
         try:
             await self._offers.give_units(place.offers, units)
             await self._offers.publish(channel_sku, place)
-            await self._offers.set(place.item, place.offers, units=units)
         except RefusedError as refusal:
             if f" {inventory.INVALID_QUANTITY}: " in str(refusal):
                 # eBay accepts a quantity some seconds before it goes by it; and what the offer has is read anew.
@@ -74,6 +73,12 @@ class ZeroStrategy:
             return Refused(f"its offer cannot be published again: {refusal}")
         except MalformedError as unread:
             return Unknown(str(unread))
+        try:
+            await self._offers.set(place.item, place.offers, units=units)
+        except (ChannelFault, MalformedError) as fault:
+            # It is on sale by now, whatever it shows: nobody may take it for a listing that shows nothing.
+            self._listings.memory.forget(channel_sku)
+            return Unknown(f"it is on sale again, and its figure is not set: {fault}")
         # Its item id is a new one: the next reading tells.
         await self._on_sale_again(channel_sku)
         return Accepted()
