@@ -103,6 +103,7 @@ def test_who_ends_it_in_the_middle_is_told_how_far_it_came_and_how_to_go_on(run:
     assert on_hand(run) == {"MUG": rows}
 
 
+@pytest.mark.long
 def test_a_file_under_way_is_listed_and_stopped_and_goes_on_when_it_is_brought_again(
     run: Run, counted: Path, dsn: str
 ) -> None:
