@@ -11,14 +11,22 @@ STEPS ?= 1000000
 
 .PHONY: help
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
 demo: ready-to-run ## the engine on its own database, with simulated channels and shoppers (ARGS="--seconds 60")
 	@$(BIN)/oneshelf demo $(ARGS)
 
 .PHONY: test
-test: check ## all that a change must pass: format, lint, types, import contracts, tests (ARGS="-k mug")
+test: check ## format, lint, types, import contracts, and all tests but the long ones (ARGS="-k mug")
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal --leave-out long $(ARGS)
+
+.PHONY: test-long
+test-long: ready-to-test ## the tests that "make test" leaves out (ARGS="tests/storage")
+	$(BIN)/pytest -n $(WORKERS) --dist worksteal --leave-out short $(ARGS)
+
+.PHONY: test-all
+test-all: check ## "make test" with the long tests (ARGS="tests/simulation/cluster")
 	$(BIN)/pytest -n $(WORKERS) --dist worksteal $(ARGS)
 
 .PHONY: check

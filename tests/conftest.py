@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -13,6 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import httpcore2
 import psycopg
 import pytest
 import structlog
@@ -21,22 +20,15 @@ from hypothesis import HealthCheck, settings
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from oneshelf.errors import ConfigurationError
+import compiled_once
 from oneshelf.simulation.many import HASH_SEED, workplace
-from oneshelf.storage.binaries import find_binaries
 from oneshelf.storage.embedded import EmbeddedPostgres
 from oneshelf.storage.migrate import migrate
 from places import databases_home
-
-# Programs that tests start, workers and tests themselves are compiled once, also where the environment forbids to keep
-# what was compiled beside the sources. Without it each program that is started compiles a thousand modules.
-BYTECODE = Path(__file__).parents[1] / ".pytest_cache" / "bytecode"
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix = str(BYTECODE)
-sys.dont_write_bytecode = False
+from tables import filled
 
 # Where nothing else is said, data and keys are kept here and not with those of whoever runs the tests.
-os.environ["XDG_DATA_HOME"] = str(BYTECODE.parent / "data")
+os.environ["XDG_DATA_HOME"] = str(compiled_once.BYTECODE.parent / "data")
 
 # Sets of text have one order in all workers and in all programs that tests start, so that a seed is one run.
 os.environ["PYTHONHASHSEED"] = HASH_SEED
@@ -50,34 +42,10 @@ settings.load_profile("oneshelf")
 # A test builds the commands once: it takes twice as long as what most of them do.
 typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[attr-defined]
 
-REQUIRED_TIERS = set(filter(None, os.environ.get("ONESHELF_REQUIRE_TIERS", "").split(",")))
+# Authorities are read once: a client of HTTP reads a hundred and fifty of them, for 50 ms, and most tests have several.
+httpcore2.default_ssl_context = cache(httpcore2.default_ssl_context)
 
-
-def skip_tier(tier: str, reason: str) -> None:
-    """Skip with a printed reason; fail where this machine is expected to have the tier."""
-    if tier in REQUIRED_TIERS:
-        pytest.fail(f"the {tier} tests must run here, and cannot: {reason}")
-    pytest.skip(f"{tier} tests left out: {reason}")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What may take minutes begins first, so that no worker is left alone with it at the end."""
-    items.sort(key=_timeout_s, reverse=True)
-
-
-def _timeout_s(item: pytest.Item) -> float:
-    mark = item.get_closest_marker("timeout")
-    return float(mark.args[0]) if mark else 0.0
-
-
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    if item.get_closest_marker("pg") is not None:
-        try:
-            find_binaries()
-        except ConfigurationError as lack:
-            skip_tier("pg", str(lack))
-    if item.get_closest_marker("browser") is not None and shutil.which("chromium") is None:
-        skip_tier("browser", "no chromium on PATH")
+pytest_plugins = ["tiers"]
 
 
 @pytest.fixture(autouse=True)
@@ -138,32 +106,24 @@ def template_name(server_dsn: str, worker_id: str) -> Iterator[str]:
 _numbers = count(1)
 
 
-# Tables that hold a page: those that a test has written to.
-_FILLED = """
-select c.relname from pg_class c
-where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and pg_relation_size(c.oid) > 0
-"""
-
 # Beyond this, indexes would stay larger than they were when they were fresh, and emptying takes longer than a new one.
-_IS_LARGE = """
-select sum(pg_relation_size(oid)) > 2e6 from pg_class where relnamespace = 'public'::regnamespace
-"""
+# Asked of the directory: to ask each table and index for its size opens all of them.
+_SIZE = "select pg_database_size(current_database())"
+_GROWTH_BYTES_MAX = 2_000_000
 
 _RESTART = "select setval(seqrelid, 1, false) from pg_sequence where pg_sequence_last_value(seqrelid) is not null"
 
-# What there is besides rows: tables, columns, rules and programs with their options, what the planner has learned of
-# the rows, and how far each sequence has counted.
+# What there is besides rows: tables with their options, how many rows the catalog has of columns, defaults, programs,
+# triggers and constraints and which transaction wrote there last, what the planner has learned of the rows, and how far
+# each sequence has counted.
 _SHAPE = """
 with ours as (select * from pg_class where relnamespace = 'public'::regnamespace)
-select (select array_agg((oid, relname, reloptions, relacl)::text order by oid) from ours),
-       (select md5(string_agg((attrelid, attnum, attname, atttypid, attnotnull, attoptions)::text, ''
-                              order by attrelid, attnum))
-        from pg_attribute where attrelid in (select oid from ours)),
-       (select array_agg((oid, adbin)::text order by oid) from pg_attrdef),
-       (select array_agg((oid, prosrc, proconfig)::text order by oid)
-        from pg_proc where pronamespace = 'public'::regnamespace),
-       (select array_agg((oid, tgenabled)::text order by oid) from pg_trigger where not tgisinternal),
-       (select array_agg((oid, convalidated)::text order by oid) from pg_constraint),
+select (select md5(string_agg((oid, relname, reloptions, relacl)::text, '' order by oid)) from ours),
+       (select (count(*), max(xmin::text::bigint))::text from pg_attribute where attrelid in (select oid from ours)),
+       (select (count(*), max(xmin::text::bigint))::text from pg_attrdef),
+       (select (count(*), max(xmin::text::bigint))::text from pg_proc),
+       (select (count(*), max(xmin::text::bigint))::text from pg_trigger),
+       (select (count(*), max(xmin::text::bigint))::text from pg_constraint),
        (select array_agg((nspname, nspacl)::text order by oid) from pg_namespace where nspname !~ '^pg_(toast_)?temp_'),
        (select array_agg(setconfig::text) from pg_db_role_setting),
        (select count(*) from pg_statistic where starelid in (select oid from ours)),
@@ -187,6 +147,7 @@ class ReusedDatabase:
         self._created = created
         self._dsn = ""
         self._fresh = Likeness((), {})
+        self._fresh_size = 0
 
     def emptied(self) -> str:
         """The connection string."""
@@ -196,7 +157,7 @@ class ReusedDatabase:
             made = created_database(self._server_dsn, name, template=self._template)
             self._dsn = self._created.enter_context(made)
             with psycopg.connect(self._dsn, autocommit=True) as connection:
-                self._fresh = _likeness(connection)
+                self._fresh, self._fresh_size = _likeness(connection), _size(connection)
         return self._dsn
 
     def _empty(self) -> bool:
@@ -206,9 +167,9 @@ class ReusedDatabase:
                 "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
                 "where datname = current_database() and pid <> pg_backend_pid()"
             )
-            if connection.execute(_IS_LARGE).fetchone() == (True,):
+            if _size(connection) > self._fresh_size + _GROWTH_BYTES_MAX:
                 return False
-            _take_out(connection, sorted(_filled(connection) - self._fresh.rows.keys()))
+            _take_out(connection, sorted(filled(connection) - self._fresh.rows.keys()))
             return _likeness(connection) == self._fresh
 
 
@@ -231,15 +192,16 @@ def _take_out(connection: psycopg.Connection[tuple[Any, ...]], tables: list[str]
     connection.execute("select pg_stat_reset()")
 
 
-def _filled(connection: psycopg.Connection[tuple[Any, ...]]) -> set[str]:
-    return {table for (table,) in connection.execute(_FILLED)}
+def _size(connection: psycopg.Connection[tuple[Any, ...]]) -> int:
+    (found,) = connection.execute(_SIZE).fetchone() or (0,)
+    return int(found)
 
 
 def _likeness(connection: psycopg.Connection[tuple[Any, ...]]) -> Likeness:
     shape = connection.execute(_SHAPE).fetchone()
     assert shape is not None
     one = sql.SQL("select {name}, (select md5(string_agg(t::text, '' order by t::text)) from {table} t)")
-    looks = [one.format(name=sql.Literal(name), table=sql.Identifier(name)) for name in sorted(_filled(connection))]
+    looks = [one.format(name=sql.Literal(name), table=sql.Identifier(name)) for name in sorted(filled(connection))]
     return Likeness(shape, dict(connection.execute(sql.SQL(" union all ").join(looks)).fetchall()))
 
 

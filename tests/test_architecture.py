@@ -37,6 +37,7 @@ def test_import_contract(contract: str) -> None:
     assert "1 kept, 0 broken" in said.stdout
 
 
+@pytest.mark.long
 def test_sql_is_executed_in_storage_only() -> None:
     executions = {
         f"{file.relative_to(ROOT)}:{node.lineno}"
@@ -58,6 +59,7 @@ def _is_something_else(function: ast.Attribute) -> bool:
     )
 
 
+@pytest.mark.long
 def test_no_text_outside_storage_is_a_statement() -> None:
     """Also none that is only handed on to somebody who executes it."""
     statements = {
@@ -73,6 +75,7 @@ def test_no_text_outside_storage_is_a_statement() -> None:
     assert not STATEMENT.match("Update the figures")
 
 
+@pytest.mark.long
 def test_only_storage_knows_the_driver() -> None:
     """`config` lets it read an address, and that is all."""
     importers = {
@@ -121,6 +124,7 @@ def test_no_file_grows_past_one_concept() -> None:
     assert grown(lines, LARGER_FILES, lines_max=FILE_LINES_MAX) == []
 
 
+@pytest.mark.long
 def test_no_function_grows_past_a_screen() -> None:
     lines = {
         f"{file.relative_to(ROOT)}::{node.name}": (node.end_lineno or 0) - node.lineno + 1

@@ -103,6 +103,7 @@ PAGES = {
 }
 
 
+@pytest.mark.long
 async def test_every_page_is_whole_legible_and_usable_wide_and_narrow_in_light_and_dark(
     browser: Browser, dsn: str
 ) -> None:
@@ -129,6 +130,7 @@ async def drift_of(shop: Shop) -> str:
     return str(rows[-1].drift_id)
 
 
+@pytest.mark.long
 async def test_the_pages_show_the_figures_of_the_database(browser: Browser, dsn: str) -> None:
     async with visited(browser, dsn) as (_, visit):
         for name, value in sums(dsn).items():
@@ -141,6 +143,7 @@ async def test_the_pages_show_the_figures_of_the_database(browser: Browser, dsn:
         assert states >= {"verified", "waiting", "drifting", "suspect", "parked", "held"}
 
 
+@pytest.mark.long
 async def test_the_page_refreshes_itself_after_a_receipt_and_keeps_what_a_person_is_typing(
     browser: Browser, dsn: str
 ) -> None:
@@ -162,6 +165,7 @@ async def test_the_page_refreshes_itself_after_a_receipt_and_keeps_what_a_person
         assert (visit.complaints, await violations(visit)) == ([], [])
 
 
+@pytest.mark.long
 async def test_figures_that_are_no_longer_refreshed_are_called_old(browser: Browser, dsn: str) -> None:
     async with visited(browser, dsn) as (shop, visit):
         notice = visit.page.locator("#stale")
@@ -173,6 +177,7 @@ async def test_figures_that_are_no_longer_refreshed_are_called_old(browser: Brow
         )
 
 
+@pytest.mark.long
 async def test_the_pages_can_be_used_by_keyboard_alone(browser: Browser, dsn: str) -> None:
     async with visited(browser, dsn) as (shop, visit):
         await visit.page.keyboard.press("Tab")

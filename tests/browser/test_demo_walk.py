@@ -43,6 +43,7 @@ LISTING = "select channel_sku from listings where channel = 'shopify' and mercha
 FILE = "sku,location,on_hand\n{one},warehouse,40\n{other},warehouse,many\nNOBODY,warehouse,3\n"
 
 
+@pytest.mark.long
 async def test_every_screen_of_a_running_demo_is_legible_in_each_look_and_says_what_its_database_says(
     browser: Browser, open_directory: Path
 ) -> None:

@@ -17,6 +17,7 @@ __all__ = ["browser"]  # A fixture.
 pytestmark = [pytest.mark.browser, pytest.mark.pg, pytest.mark.asyncio(loop_scope="module")]
 
 
+@pytest.mark.long
 async def test_every_way_in_is_legible_and_usable_wide_and_narrow_in_light_and_dark(browser: Browser, dsn: str) -> None:
     async with open_desk(dsn) as desk:
         await a_person(desk.house)

@@ -106,6 +106,7 @@ async def log_in(visit: Visit, name: str = "anna") -> None:
     await visit.page.wait_for_load_state()
 
 
+@pytest.mark.long
 async def test_every_page_is_whole_legible_and_usable_wide_and_narrow_in_light_and_dark(
     browser: Browser, dsn: str
 ) -> None:
@@ -149,6 +150,7 @@ async def look_at_what_is_shown_once(visit: Visit, width: int, scheme: Scheme) -
     await assert_legible(visit, "No camera?", f"second-factor-picture-{looked}", scheme)
 
 
+@pytest.mark.long
 async def test_a_file_is_looked_at_applied_and_taken_back(browser: Browser, dsn: str, tmp_path: Path) -> None:
     async with open_shop(dsn) as shop:
         await furnish(shop)
@@ -182,6 +184,7 @@ async def available(shop: Shop) -> int:
     return int((await shop.client.get("/v1/skus/BOWL")).json()["available"])
 
 
+@pytest.mark.long
 async def test_a_person_sets_a_second_factor_up_and_logs_in_with_it(browser: Browser, dsn: str) -> None:
     async with open_shop(dsn) as shop:
         await furnish(shop)
@@ -204,6 +207,7 @@ async def test_a_person_sets_a_second_factor_up_and_logs_in_with_it(browser: Bro
                 await expect(visit.page.get_by_role("link", name="Account")).to_be_visible()
 
 
+@pytest.mark.long
 async def test_who_is_logged_out_while_typing_is_told_and_loses_nothing(browser: Browser, dsn: str) -> None:
     async with open_shop(dsn) as shop:
         await furnish(shop)

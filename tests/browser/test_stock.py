@@ -51,6 +51,7 @@ async def work(shop: Shop) -> None:
         assert (await shop.client.post(entries, json={"sku": sku, "units": units, "by": "Ada"})).is_success
 
 
+@pytest.mark.long
 async def test_what_waits_is_whole_legible_and_usable_wide_and_narrow_in_light_and_dark(
     browser: Browser,
     dsn: str,
@@ -70,6 +71,7 @@ async def test_what_waits_is_whole_legible_and_usable_wide_and_narrow_in_light_a
                         assert (visit.complaints, await violations(visit)) == ([], [])
 
 
+@pytest.mark.long
 async def test_a_count_is_entered_and_ruled_by_keyboard_on_a_phone(browser: Browser, dsn: str) -> None:
     async with open_shop(dsn) as shop:
         await work(shop)
@@ -91,6 +93,7 @@ async def test_a_count_is_entered_and_ruled_by_keyboard_on_a_phone(browser: Brow
         assert told["available"] == 31
 
 
+@pytest.mark.long
 async def test_a_refused_form_is_mended_by_keyboard_where_it_stands(browser: Browser, dsn: str) -> None:
     async with open_shop(dsn) as shop:
         await work(shop)

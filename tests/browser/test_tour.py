@@ -16,6 +16,7 @@ __all__ = ["browser"]  # A fixture.
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module")]
 
 
+@pytest.mark.long
 async def test_a_keyboard_goes_on_and_ends_it(browser: Browser, dsn: str) -> None:
     async with open_shop(dsn) as shop:
         shop.app.state.engine = replace(shop.app.state.engine, shows_tour=True)

@@ -31,6 +31,7 @@ def cli(run: Cli) -> Cli:
     return run
 
 
+@pytest.mark.long
 @pytest.mark.timeout(TIME_S_MAX + 60)
 def test_the_guide_runs_as_it_is_written(dsn: str, tmp_path: Path) -> None:
     said = run_guide(GUIDE, dsn, tmp_path)
@@ -95,6 +96,7 @@ def test_a_fallback_shows_where_people_look(cli: Cli, dsn: str) -> None:
     assert "written as blind-set" in said
 
 
+@pytest.mark.long
 def test_the_doctor_says_what_a_channel_announces_to_us(cli: Cli, dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def told() -> str:
         said = json.loads(cli("doctor", "--json", exits=1).stdout)

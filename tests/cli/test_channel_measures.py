@@ -73,6 +73,7 @@ def test_a_sweep_is_priced_before_it_is_made(shelf: Cli, dsn: str) -> None:
     assert (plan["way"], plan["pass_calls"], plan["pass_s"], plan["is_in_budget"]) == ("pages", 150, 120, True)
 
 
+@pytest.mark.long
 def test_a_large_catalogue_is_read_from_a_file_and_what_that_takes_is_known_after_the_first(
     shelf: Cli, dsn: str
 ) -> None:

@@ -347,6 +347,7 @@ def test_a_database_that_does_not_answer_is_one_clear_line() -> None:
     assert "Traceback" not in said.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("command", ["status", "doctor", "migrate"])
 def test_an_address_that_cannot_be_read_never_shows_its_password(command: str) -> None:
     environment = {**os.environ, "ONESHELF_DATABASE_URL": "postgresql://u:hush@[bad/x"}
@@ -359,6 +360,7 @@ def test_an_address_that_cannot_be_read_never_shows_its_password(command: str) -
     assert "hush" not in said.stdout + said.stderr
 
 
+@pytest.mark.long
 def test_the_doctor_repeats_what_the_server_says() -> None:
     environment = {**os.environ, "ONESHELF_DATABASE_URL": "postgresql://nobody:hush@127.0.0.1:1/none"}
     said = subprocess.run(

@@ -15,6 +15,7 @@ from oneshelf.connectors.square.preflight import PAYMENTS, SCOPES
 GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "connect-square.md"
 
 
+@pytest.mark.long
 @pytest.mark.pg
 @pytest.mark.timeout(TIME_S_MAX + 60)
 def test_the_guide_runs_as_it_is_written(dsn: str, tmp_path: Path) -> None:

@@ -99,6 +99,7 @@ async def test_a_request_is_answered_again_and_again_on_one_connection(door: Doo
     writer.close()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("sent", "status"),
     [(b"", 0), (b"\r\n", 0), (GET, 408), (GET + b"\r\n" + GET, 200)],

@@ -57,6 +57,7 @@ def run_guide(guide: Path, dsn: str, tmp_path: Path, *, packages: Path | None = 
     return said
 
 
+@pytest.mark.long
 def test_the_guide_runs_as_it_is_written(dsn: str, tmp_path: Path) -> None:
     said = run_guide(GUIDE, dsn, tmp_path)
     assert re.search(r"found after \d+\.\d s", said)

@@ -15,6 +15,7 @@ SEED = 5
 ROUNDS = WAYS  # `make simulate` pulls it many times.
 
 
+@pytest.mark.long
 async def test_whatever_is_killed_under_load_each_acknowledged_command_is_there_once(open_directory: Path) -> None:
     engine, books = Engine(open_directory), Books()
     engine.start()

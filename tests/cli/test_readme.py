@@ -30,6 +30,7 @@ STANDS_FOR = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.pg
 @pytest.mark.timeout(TIME_S_MAX + 60)
 def test_the_commands_run_one_after_the_other_as_they_are_printed(dsn: str, tmp_path: Path) -> None:

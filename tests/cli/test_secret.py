@@ -63,6 +63,7 @@ def test_the_key_is_made_beside_the_data_and_changed(shop: Callable[..., Result]
     assert json.loads(shop("secrets", "seal", "--json").output)["rows_sealed"] == 0
 
 
+@pytest.mark.long
 def test_a_key_that_is_gone_is_one_clear_line_for_every_command_that_needs_it(
     shop: Callable[..., Result], tmp_path: Path, dsn: str
 ) -> None:
@@ -87,6 +88,7 @@ def test_a_key_that_is_gone_is_one_clear_line_for_every_command_that_needs_it(
     assert json.loads(shop("secrets", "seal", "--json").output)["secrets"] == 2
 
 
+@pytest.mark.long
 def test_no_output_has_a_secret_in_it(shop: Callable[..., Result], tmp_path: Path, dsn: str) -> None:
     said = [shop(*command).output for command in COMMANDS]
     for command in (("doctor",), ("doctor", "--json"), ("channel", "check", "shop")):

@@ -63,6 +63,7 @@ def end_of(process: subprocess.Popen[str]) -> int:
     return process.returncode
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
 def test_a_told_engine_ends_with_0(dsn: str, told: signal.Signals) -> None:
     with started(dsn) as process:
@@ -73,6 +74,7 @@ def test_a_told_engine_ends_with_0(dsn: str, told: signal.Signals) -> None:
             assert end_of(process) == 0
 
 
+@pytest.mark.long
 def test_a_told_engine_does_not_wait_for_ever_for_somebody_halfway_through_a_request(dsn: str) -> None:
     with started(dsn) as process:
         port = int(until_said(process, "engine.ready")["address"].rsplit(":", 1)[1])
@@ -82,6 +84,7 @@ def test_a_told_engine_does_not_wait_for_ever_for_somebody_halfway_through_a_req
             assert end_of(process) == 0
 
 
+@pytest.mark.long
 def test_a_bug_in_a_step_stops_the_engine_with_70(dsn: str) -> None:
     with psycopg.connect(dsn) as connection:
         connection.execute("insert into skus (sku) values ('MUG')")
@@ -132,6 +135,7 @@ def test_an_engine_that_was_killed_gives_its_claims_back_at_the_next_start(dsn: 
             assert connection.execute("select lease is not null from listings").fetchone() == (True,)
 
 
+@pytest.mark.long
 def test_an_engine_outlives_a_restart_of_its_database(open_directory: Path) -> None:
     server = EmbeddedPostgres(open_directory / "postgres", durable=False)
     server.start()
@@ -155,6 +159,7 @@ def test_an_engine_outlives_a_restart_of_its_database(open_directory: Path) -> N
         server.stop()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])  # noqa: S104  # that is what must be refused
 def test_an_engine_open_to_strangers_needs_a_token(dsn: str, host: str) -> None:
     refused = subprocess.run(
@@ -169,6 +174,7 @@ def test_an_engine_open_to_strangers_needs_a_token(dsn: str, host: str) -> None:
     assert "Traceback" not in refused.stderr
 
 
+@pytest.mark.long
 def test_a_taken_port_is_one_clear_line(dsn: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         refused = subprocess.run(
@@ -196,6 +202,7 @@ def test_a_simulator_that_cannot_be_started_says_why(arguments: tuple[str, ...],
     assert words in refused.stderr
 
 
+@pytest.mark.long
 def test_a_simulator_serves_its_channel_until_it_is_told_to_stop() -> None:
     with subprocess.Popen(
         [*COMMAND, "channel", "simulate", "amazon", "--port", "0", "--seed", "7", "--speed", "60"],

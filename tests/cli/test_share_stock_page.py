@@ -62,6 +62,7 @@ def sell(dsn: str, channel: str, units: int, order_id: str) -> None:
     asyncio.run(run())
 
 
+@pytest.mark.long
 def test_the_worked_example_comes_out_as_it_is_written(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ONESHELF_DATABASE_URL", dsn)
     with psycopg.connect(dsn) as connection:

@@ -76,6 +76,7 @@ def test_many_rows_that_are_wrong_in_the_same_way_are_counted(run: Run, counted:
     assert len(told(run("stock", "import", str(counted), "--taken-at", "now", "--json", exits=1))["problems"]) == 30
 
 
+@pytest.mark.long
 def test_who_ends_it_in_the_middle_is_told_how_far_it_came_and_how_to_go_on(run: Run, counted: Path, dsn: str) -> None:
     rows = 12_000
     counted.write_text("sku,location,delta\n" + "MUG,BER,1\n" * rows)
@@ -102,6 +103,7 @@ def test_who_ends_it_in_the_middle_is_told_how_far_it_came_and_how_to_go_on(run:
     assert on_hand(run) == {"MUG": rows}
 
 
+@pytest.mark.long
 def test_a_file_under_way_is_listed_and_stopped_and_goes_on_when_it_is_brought_again(
     run: Run, counted: Path, dsn: str
 ) -> None:

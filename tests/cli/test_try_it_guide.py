@@ -13,6 +13,7 @@ from cli.test_drift_guide import TIME_S_MAX, run_guide
 GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "try-it-with-simulated-channels.md"
 
 
+@pytest.mark.long
 @pytest.mark.pg
 @pytest.mark.timeout(TIME_S_MAX + 60)
 def test_the_guide_runs_as_it_is_written(dsn: str, tmp_path: Path) -> None:

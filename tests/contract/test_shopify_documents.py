@@ -204,6 +204,7 @@ def _compare_input(ours: GraphQLInputObjectType, theirs: GraphQLInputObjectType)
     assert demanded <= set(ours.fields), ours.name
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_what_the_connector_says_and_the_simulator_answers_fits_the_official_types(version: str) -> None:
     schema = official(version)

@@ -27,6 +27,7 @@ KILLED_AT_S = 5
 REASONS = ("is IN_PROGRESS", "limit of revisions", "it has no such SKU", "Quantity is not valid")
 
 
+@pytest.mark.long
 @pytest.mark.pg
 @pytest.mark.timeout(600)
 def test_no_sale_is_lost_or_counted_twice_although_the_engine_is_killed_while_the_shops_go_on_selling(
@@ -89,6 +90,7 @@ def report_of_a_run(directory: Path, **more: object) -> dict[str, Any]:
     return document
 
 
+@pytest.mark.long
 @pytest.mark.pg
 @pytest.mark.timeout(600)
 def test_a_square_shop_the_tills_of_a_shop_and_a_wholesale_buyer_are_counted_as_the_others_are(
@@ -127,6 +129,7 @@ def test_what_was_cancelled_must_not_be_held() -> None:
     assert compare_orders(books(2, cancelled=2), [held(2)]).doubled == ("shop/A",)
 
 
+@pytest.mark.long
 def test_what_the_container_brings_is_worth_a_feed_and_no_run_without_faults_has_one() -> None:
     def plan(sku_count: int, *, is_calm: bool) -> Plan:
         options = Options(

@@ -78,6 +78,7 @@ class PureMachine(LedgerMachine):
 STEPS, SHARES = 50_000, 4
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", range(1, SHARES + 1))
 def test_the_rules_agree_with_a_ledger_on_paper_whatever_happens(seed: int) -> None:

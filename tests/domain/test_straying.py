@@ -168,6 +168,7 @@ ACTS = st.one_of(
 )
 
 
+@pytest.mark.long
 @settings(max_examples=600)
 @given(st.lists(ACTS, max_size=40))
 def test_what_was_typed_is_taken_to_the_unit_whatever_else_goes_on(acts: Sequence[tuple[str, int | None]]) -> None:

@@ -193,6 +193,7 @@ def told(report: Report) -> str:
     return f"{report.refusal}\n{rows}"
 
 
+@pytest.mark.long(but_one_in=5)
 @pytest.mark.parametrize("name", DAMAGED)
 async def test_a_damaged_file_says_what_is_wrong_and_changes_nothing(dsn: str, name: str) -> None:
     damage = DAMAGED[name]

@@ -80,6 +80,7 @@ async def test_an_export_that_is_imported_changes_nothing(dsn: str, kind: str, f
         await desk.ledger.assert_sound()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("form", FORMATS)
 async def test_a_house_moves_by_its_files(dsn: str, empty_dsn: str, form: Format, tmp_path: Path) -> None:
     from oneshelf.storage.migrate import migrate
@@ -131,6 +132,7 @@ async def test_nobody_is_given_what_there_is_not(dsn: str, tmp_path: Path) -> No
             await write_out(desk.ledger.database, "sales", tmp_path / "x.csv", Format.CSV)
 
 
+@pytest.mark.long
 @given(st.text(max_size=NAME_LENGTH_MAX))
 def test_a_guard_is_taken_off_as_it_was_put_on(text: str) -> None:
     assert unguarded(guarded(text)) == text
@@ -144,6 +146,7 @@ ROWS = st.lists(
 )
 
 
+@pytest.mark.long
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(rows=ROWS, chunk=st.integers(1, 13))
 def test_a_file_in_parts_of_any_size_ends_the_same(dsn: str, rows: list[tuple[str, str, int]], chunk: int) -> None:

@@ -176,6 +176,7 @@ POINTS = (
 )
 
 
+@pytest.mark.long(but_one_in=4)
 @pytest.mark.parametrize("point", POINTS)
 async def test_whoever_is_killed_at_any_point_nothing_is_applied_twice(desk: Desk, tmp_path: Path, point: str) -> None:
     rows = 600  # Two chunks.

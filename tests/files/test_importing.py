@@ -343,6 +343,7 @@ async def test_a_file_whose_process_died_is_told_from_one_that_is_under_way(desk
     assert [(await desk.ledger.figures(sku)).get("available", 0) for sku in skus] == list(range(8))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("more", [{}, {"shared_from_bytes": 0}])
 async def test_a_file_that_somebody_stops_goes_on_where_it_comes_again(desk: Desk, more: dict[str, Any]) -> None:
     skus = await full_shelf(desk, 200)
@@ -423,6 +424,7 @@ async def test_a_damaged_large_file_is_refused_whole(desk: Desk) -> None:
     assert "never closed" in report.refusal
 
 
+@pytest.mark.long
 @pytest.mark.skipif(helpers_count() == 1, reason="one core: nobody helps")
 async def test_a_process_that_is_killed_in_the_middle_of_a_large_file_loses_nothing(desk: Desk) -> None:
     skus = await full_shelf(desk, 60)

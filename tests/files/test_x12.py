@@ -258,6 +258,7 @@ async def test_a_confirmation_and_a_duplicate_repeat_the_order_as_it_was_changed
     assert "a changed order has BEG01 05" in said
 
 
+@pytest.mark.long
 def test_a_large_interchange_is_read_in_a_time_that_follows_its_size() -> None:
     """Eight megabytes of small orders took longer than anybody waits."""
     text = interchange(*("BEG*00*SA*PO-1**20261126" for _ in range(40_000)))

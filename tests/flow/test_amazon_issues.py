@@ -51,6 +51,7 @@ async def write_again(it: AmazonMarket, drift_id: UUID) -> None:
     await by_hand(it.database, drift_id, How.PUBLISH, post=post, book=book)
 
 
+@pytest.mark.long
 async def test_why_a_quantity_is_not_applied_is_told_wherever_its_listing_is_shown(
     dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -31,6 +31,7 @@ async def drift_kinds(world: World) -> list[tuple[str, str]]:
         return [(row.kind, row.winner["source"]) for row in await conflicts.listed(tx)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shown", [9, 2], ids=["more", "fewer"])
 async def test_in_a_hub_what_the_leading_channel_shows_is_adopted_and_the_others_follow(dsn: str, shown: int) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
@@ -48,6 +49,7 @@ async def test_in_a_hub_what_the_leading_channel_shows_is_adopted_and_the_others
         await world.assert_ledger_balances()
 
 
+@pytest.mark.long
 async def test_in_a_hub_fewer_than_are_promised_elsewhere_leave_the_latest_orders_short(dsn: str) -> None:
     """Who counts three fewer at the leader is right, also where others have sold them in that moment."""
     async with open_world(dsn, skus={"MUG": 5}) as world:
@@ -67,6 +69,7 @@ async def test_in_a_hub_fewer_than_are_promised_elsewhere_leave_the_latest_order
         await world.assert_ledger_balances()
 
 
+@pytest.mark.long
 async def test_in_a_hub_what_another_channel_shows_is_written_over_and_its_orders_reach_the_leader(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         await arrange(world, Architecture.HUB, SHOP)
@@ -85,6 +88,7 @@ async def test_in_a_hub_what_another_channel_shows_is_written_over_and_its_order
         await world.assert_ledger_balances()
 
 
+@pytest.mark.long
 async def test_with_none_the_engine_watches_and_tells_and_writes_to_nobody(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         done = await arrange(world, Architecture.NONE)
@@ -112,6 +116,7 @@ async def test_with_none_the_engine_watches_and_tells_and_writes_to_nobody(dsn: 
         assert (drift["channel"], drift["resolution"]) == ("shop", "")
 
 
+@pytest.mark.long
 async def test_with_ims_what_any_channel_shows_is_written_over(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         await arrange(world, Architecture.HUB, SHOP)

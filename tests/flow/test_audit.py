@@ -243,6 +243,7 @@ async def test_a_transaction_that_commits_late_is_audited(dsn: str) -> None:
         await ledger.assert_sound()
 
 
+@pytest.mark.long
 async def test_audits_between_many_writers_never_miss_or_double_a_movement(dsn: str) -> None:
     async with open_ledger(dsn, {"MUG": 1}) as ledger:
         is_over = asyncio.Event()
@@ -371,6 +372,7 @@ async def test_a_listing_that_was_linked_anew_keeps_the_sales_of_its_former_sku(
         await ledger.assert_sound()
 
 
+@pytest.mark.long
 async def test_an_audit_may_take_longer_than_a_transaction_may_stand_still(dsn: str) -> None:
     """What keeps a second auditor out stands still meanwhile: the answer of a long audit was lost at its end."""
     async with open_ledger(dsn, {"MUG": 5}) as ledger:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import pytest
+
 from flow.world import BERLIN, CLOCK, MARKET, SHOP, World, open_world
 from oneshelf.domain.command import Command, CommandKey, Count
 from oneshelf.domain.identity import Sku
@@ -49,6 +51,7 @@ async def release(world: World) -> None:
             await breakers.end_hold(tx, channel, lets_go=True)
 
 
+@pytest.mark.long
 async def test_a_count_file_full_of_zeros_reaches_no_channel(dsn: str) -> None:
     async with open_world(dsn, skus={**SKUS, "CAP": 5}) as world:
         await upload(world, counts(SKUS, 0, file="night"))
@@ -82,6 +85,7 @@ async def test_a_count_file_full_of_zeros_reaches_no_channel(dsn: str) -> None:
         await world.assert_ledger_balances()
 
 
+@pytest.mark.long
 async def test_a_person_lets_it_go(dsn: str) -> None:
     async with open_world(dsn, skus=SKUS) as world:
         await upload(world, counts(SKUS, 0, file="after-the-fair"))
@@ -96,6 +100,7 @@ async def test_a_person_lets_it_go(dsn: str) -> None:
         assert await held(world) == {}
 
 
+@pytest.mark.long
 async def test_sales_that_empty_the_shelf_are_never_held(dsn: str) -> None:
     async with open_world(dsn, skus=SKUS) as world:
         for sku in SKUS:
@@ -106,6 +111,7 @@ async def test_sales_that_empty_the_shelf_are_never_held(dsn: str) -> None:
         assert await world.rows("select 1 from channels where held_from is not null") == []
 
 
+@pytest.mark.long
 async def test_zeros_that_trickle_in_are_counted_over_the_window(dsn: str) -> None:
     async with open_world(dsn, skus=SKUS) as world:
         for sku in list(SKUS)[:9]:
@@ -119,6 +125,7 @@ async def test_zeros_that_trickle_in_are_counted_over_the_window(dsn: str) -> No
         assert shown(world) == {"market": {0, 5}, "shop": {0, 5}}
 
 
+@pytest.mark.long
 async def test_a_channel_with_limits_of_its_own_is_held_for_what_would_be_raised(dsn: str) -> None:
     async with open_world(dsn, skus=SKUS) as world:
         async with world.database.transaction() as tx:

@@ -91,6 +91,7 @@ async def test_a_refresh_token_that_a_person_sets_wins_over_what_was_kept(dsn: s
         await (await shop.another_node()).connector.fetch_stock(None)
 
 
+@pytest.mark.long
 async def test_a_client_secret_is_rotated_and_no_delivery_is_refused_meanwhile(dsn: str) -> None:
     """The shop signs with the old secret for up to an hour, and with the new one from then on."""
     async with open_shop(dsn) as shop:
@@ -159,6 +160,7 @@ class Mortal(StoredSecrets):
         return is_replaced
 
 
+@pytest.mark.long
 async def test_no_kill_loses_the_access(dsn: str) -> None:
     """Killed before and after each of its steps, and once not at all; each time the next node goes on, and on."""
     async with open_shop(dsn, OFFLINE) as shop:

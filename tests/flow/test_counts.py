@@ -102,6 +102,7 @@ async def start_again(ledger: Ledger, units: int) -> None:
 # The worked events -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 async def test_a_warehouse_count_races_a_shipment_and_ends_at_6_in_every_order(dsn: str) -> None:
     """10 came, 2 left, then somebody counted 7, then 1 left: whoever is told first, 6 lie there."""
     async with open_ledger(dsn) as ledger:
@@ -178,6 +179,7 @@ async def test_a_sale_does_not_change_what_lies_there(dsn: str, how: str, is_sol
         await ledger.assert_sound()
 
 
+@pytest.mark.long
 async def test_an_erp_that_sets_the_free_units_races_two_sales_and_ends_at_24_in_every_order(dsn: str) -> None:
     """20 came, the shop sold 1, the ERP says 25 and has seen both, Amazon sold 1 since."""
     async with open_ledger(dsn) as ledger:

@@ -59,6 +59,7 @@ def opens(world: World, **wanted: object) -> Callable[[], Awaitable[bool]]:
     return has
 
 
+@pytest.mark.long
 async def test_a_write_that_is_never_applied_is_tried_a_few_times_and_then_waits_for_a_person(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         await set_timing(world, apply_s=0.3)
@@ -86,6 +87,7 @@ async def test_a_write_that_is_never_applied_is_tried_a_few_times_and_then_waits
         assert (drift["resolution"], drift["waiting_for"]) == ("republished", "")
 
 
+@pytest.mark.long
 async def test_a_drift_of_a_channel_that_is_only_watched_waits_and_can_be_adopted_once(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         await set_mode(world, SHOP, "watch")
@@ -113,6 +115,7 @@ async def test_a_drift_of_a_channel_that_is_only_watched_waits_and_can_be_adopte
         await world.assert_ledger_balances()
 
 
+@pytest.mark.long
 async def test_an_adopted_fall_of_a_live_channel_is_proved_and_not_written_over(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}, timing={"suspense_s": 60.0}) as world:
         world.simulators[SHOP].edit_by_hand(world.listing(SHOP, "MUG"), 1)
@@ -126,6 +129,7 @@ async def test_an_adopted_fall_of_a_live_channel_is_proved_and_not_written_over(
         assert drift["resolved_at"] is not None
 
 
+@pytest.mark.long
 async def test_a_drift_can_be_put_off_and_is_decided_afterwards(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         await set_mode(world, SHOP, "watch")
@@ -142,6 +146,7 @@ async def test_a_drift_can_be_put_off_and_is_decided_afterwards(dsn: str) -> Non
         assert [row["resolution"] for row in await world.drifts()] == ["republished"]
 
 
+@pytest.mark.long
 async def test_an_order_that_comes_after_its_drift_is_over_still_explains_it_and_is_named(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         market = world.simulators[MARKET]
@@ -164,6 +169,7 @@ async def test_an_order_that_comes_after_its_drift_is_over_still_explains_it_and
         assert await resolve.explain_late(world.database, world.channels.by_name) == 0
 
 
+@pytest.mark.long
 async def test_nobody_is_said_to_have_edited_where_a_late_order_explains_a_part_of_it(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         market = world.simulators[MARKET]

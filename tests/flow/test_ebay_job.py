@@ -43,6 +43,7 @@ async def test_a_sale_on_either_side_is_cut_and_proved_on_the_other_in_both_worl
         assert await world.drifts() == []
 
 
+@pytest.mark.long
 async def test_a_cancelled_order_comes_back_everywhere(dsn: str) -> None:
     async with open_world(dsn, skus=SKUS, market="ebay") as world:
         sku = one_of(world, Lane.TRADING)
@@ -57,6 +58,7 @@ async def test_a_cancelled_order_comes_back_everywhere(dsn: str) -> None:
         await stays_verified(world)
 
 
+@pytest.mark.long
 async def test_the_last_unit_sold_in_the_shop_ends_on_ebay_where_a_zero_is_refused(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 2}, market="ebay") as world:
         ebay = ebay_of(world)
@@ -74,6 +76,7 @@ async def test_the_last_unit_sold_in_the_shop_ends_on_ebay_where_a_zero_is_refus
         assert [row["parked_reason"] for row in await world.listings()] == ["", ""]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", ["row_failed", "concurrent_refused", "write_never_applied", "reply_lost"])
 async def test_whatever_ebay_makes_of_a_write_the_figure_is_proved_in_the_end(dsn: str, fault: str) -> None:
     async with open_world(dsn, skus=SKUS, market="ebay") as world:
@@ -85,6 +88,7 @@ async def test_whatever_ebay_makes_of_a_write_the_figure_is_proved_in_the_end(ds
         assert {row["parked_reason"] for row in await world.listings()} == {""}
 
 
+@pytest.mark.long
 async def test_the_last_unit_that_ebay_and_amazon_sell_within_a_second_is_counted_once_and_short_once(dsn: str) -> None:
     """Pooled, both show it: what is sold twice is seen, held for nobody, and shown nowhere any more."""
     async with open_world(dsn, skus={"MUG": 1}, shop="ebay") as world:
@@ -101,6 +105,7 @@ async def test_the_last_unit_that_ebay_and_amazon_sell_within_a_second_is_counte
         assert await world.available("MUG") == 2
 
 
+@pytest.mark.long
 async def test_of_a_guarded_sku_ebay_or_amazon_shows_the_last_unit_and_never_both(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 4}, shop="ebay") as world:
         async with world.database.transaction() as tx:

@@ -49,6 +49,7 @@ async def titles(it: Market[EbaySimulator]) -> dict[str, str]:
     return {row["channel_sku"]: row["title"] for row in rows}
 
 
+@pytest.mark.long
 @BOTH
 async def test_what_somebody_typed_is_found_in_the_report_and_put_right(dsn: str, lane: Lane) -> None:
     async with open_large(dsn, lane) as it:
@@ -67,6 +68,7 @@ async def test_what_somebody_typed_is_found_in_the_report_and_put_right(dsn: str
         await it.assert_all_is_right()
 
 
+@pytest.mark.long
 @BOTH
 async def test_what_the_report_lacks_is_asked_for_and_not_taken_for_gone(dsn: str, lane: Lane) -> None:
     """The report is of what is on sale: a listing that is missing from it may be hidden, held, or of another sort."""
@@ -90,6 +92,7 @@ async def test_what_the_report_lacks_is_asked_for_and_not_taken_for_gone(dsn: st
         await it.assert_all_is_right()
 
 
+@pytest.mark.long
 async def test_a_report_in_parts_counts_for_what_it_tells_and_pages_tell_the_rest(dsn: str) -> None:
     async with open_large(dsn, Lane.TRADING) as it:
         it.place.switches.set({"report_partial": {"next": 1}})
@@ -103,6 +106,7 @@ async def test_a_report_in_parts_counts_for_what_it_tells_and_pages_tell_the_res
         await it.assert_all_is_right()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", ["report_failed", "scope"])
 async def test_where_no_report_is_to_be_had_pages_are_read(dsn: str, fault: str) -> None:
     async with open_large(dsn, Lane.INVENTORY) as it:

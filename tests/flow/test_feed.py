@@ -93,6 +93,7 @@ async def load(dsn: str, *, more: int = 50, skus: tuple[str, ...] = SKUS) -> Asy
         yield loaded
 
 
+@pytest.mark.long
 async def test_many_figures_go_in_one_feed_and_are_proved(dsn: str) -> None:
     async with load(dsn) as one:
         assert await one.step() == len(SKUS)
@@ -112,6 +113,7 @@ async def test_many_figures_go_in_one_feed_and_are_proved(dsn: str) -> None:
         await one.world.assert_ledger_balances()
 
 
+@pytest.mark.long
 async def test_what_a_feed_may_still_write_stays_reserved(dsn: str) -> None:
     async with load(dsn) as one:
         await one.step()
@@ -150,6 +152,7 @@ async def test_a_held_channel_and_one_that_compares_get_no_feed(dsn: str) -> Non
         assert await one.step() == len(SKUS)
 
 
+@pytest.mark.long
 async def test_a_row_that_is_refused_is_parked_and_the_others_are_taken(dsn: str) -> None:
     async with load(dsn) as one:
         await one.step()
@@ -160,6 +163,7 @@ async def test_a_row_that_is_refused_is_parked_and_the_others_are_taken(dsn: str
         assert set(phases.values()) == {"accepted"}
 
 
+@pytest.mark.long
 async def test_a_feed_that_is_cancelled_has_written_nothing_and_its_figures_go_one_by_one(dsn: str) -> None:
     async with load(dsn) as one:
         await one.step()
@@ -182,6 +186,7 @@ async def test_a_feed_that_failed_is_read_back_never_assumed(dsn: str) -> None:
         assert 0 < len(one.patched) < len(SKUS)
 
 
+@pytest.mark.long
 async def test_an_accepted_row_that_is_never_applied_is_found(dsn: str) -> None:
     async with load(dsn) as one:
         one.sim.switches.set({"write_never_applied": {"next": 2}})
@@ -257,6 +262,7 @@ class Mortal:
             raise Crash
 
 
+@pytest.mark.long
 @pytest.mark.timeout(300)
 async def test_wherever_a_process_dies_every_figure_is_settled_and_none_is_sent_twice(dsn: str) -> None:
     died = 0

@@ -64,6 +64,7 @@ async def test_a_hint_that_comes_while_the_order_is_not_there_yet_asks_again_at_
         assert (await it.told(), await it.wanted()) == (["poll:A:2"], {})
 
 
+@pytest.mark.long
 async def test_an_order_that_is_not_there_yet_is_asked_for_later_each_time_and_given_up_after_half_an_hour(
     dsn: str,
 ) -> None:

@@ -162,6 +162,7 @@ async def test_an_order_that_was_in_the_first_reading_and_is_told_late_is_counte
         assert await shop.drifts() == []
 
 
+@pytest.mark.long
 async def test_where_nothing_waits_orders_are_asked_for_on_time_alone(dsn: str) -> None:
     async with new_shop(dsn) as shop:
         await shop.name_mugs()
@@ -175,6 +176,7 @@ async def test_where_nothing_waits_orders_are_asked_for_on_time_alone(dsn: str) 
         assert settled + 4 <= len(shop.polls) <= settled + 5
 
 
+@pytest.mark.long
 async def test_a_shop_that_sells_all_the_time_is_asked_no_more_often_than_is_allowed(dsn: str) -> None:
     async with new_shop(dsn) as shop:
         await shop.name_mugs()

@@ -41,6 +41,7 @@ async def see(world: World) -> None:
         await reconcile.weigh_suspicions(world.database, shop, CLOCK)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("first", "second"), [(9, 3), (2, 8), (9, 11), (4, 2)])
 async def test_a_second_figure_that_is_typed_before_the_first_is_taken_loses_nothing_of_it(
     dsn: str, first: int, second: int
@@ -54,6 +55,7 @@ async def test_a_second_figure_that_is_typed_before_the_first_is_taken_loses_not
         await follows(world, second)
 
 
+@pytest.mark.long
 async def test_what_is_typed_is_taken_also_where_goods_of_the_same_number_come_in_at_that_moment(dsn: str) -> None:
     """The channel then shows what is to be shown: who looks no closer takes it for a figure that never was."""
     async with open_world(dsn, skus={"MUG": 5}) as world:
@@ -64,6 +66,7 @@ async def test_what_is_typed_is_taken_also_where_goods_of_the_same_number_come_i
         await follows(world, 9)
 
 
+@pytest.mark.long
 async def test_whoever_dies_after_the_ledger_took_it_takes_it_once(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         await arrange(world, Architecture.HUB, SHOP)
@@ -104,6 +107,7 @@ async def die_in_adoption(world: World) -> None:
             await see(world)
 
 
+@pytest.mark.long
 async def test_a_write_that_a_leader_took_and_never_showed_is_written_again_and_not_taken_for_a_count(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         await arrange(world, Architecture.HUB, MARKET)

@@ -36,6 +36,7 @@ async def within_stock(world: World) -> bool:
     return bool(row["units"] <= row["available"])
 
 
+@pytest.mark.long
 async def test_the_last_units_are_shared_and_nothing_is_left_lying(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 6}) as world:
         await set_mode(world, Mode.GUARDED)
@@ -59,6 +60,7 @@ async def test_goods_that_come_in_are_shared(dsn: str) -> None:
         assert min((await shown(world)).values()) >= 3
 
 
+@pytest.mark.long
 async def test_who_has_sold_out_gets_units_of_who_has_some(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 8}) as world:
         await set_mode(world, Mode.GUARDED)
@@ -68,6 +70,7 @@ async def test_who_has_sold_out_gets_units_of_who_has_some(dsn: str) -> None:
         assert await shown(world) == {"shop": 2, "market": 2}
 
 
+@pytest.mark.long
 async def test_frozen_sells_nothing_anywhere_and_thawed_all_again(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         await set_mode(world, Mode.FROZEN)
@@ -77,6 +80,7 @@ async def test_frozen_sells_nothing_anywhere_and_thawed_all_again(dsn: str) -> N
         await world.until(lambda: is_split(world, 10), what="5 are shown by each")
 
 
+@pytest.mark.long
 async def test_auto_is_guarded_while_scarce(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 9}) as world:
         await set_mode(world, Mode.AUTO, guard_at_units=4)
@@ -87,6 +91,7 @@ async def test_auto_is_guarded_while_scarce(dsn: str) -> None:
         await world.until(lambda: is_split(world, 24), what="12 are shown by each")
 
 
+@pytest.mark.long
 async def test_units_that_listings_may_sell_are_promised_to_nobody_else(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 6}) as world:
 
@@ -106,6 +111,7 @@ async def test_units_that_listings_may_sell_are_promised_to_nobody_else(dsn: str
         assert isinstance(await reserve(1, "c"), Short)
 
 
+@pytest.mark.long
 async def test_a_note_of_the_channel_gives_the_units_of_a_listing_to_nobody(dsn: str) -> None:
     """A row that could not be read once: the listing sells on."""
     async with open_world(dsn, skus={"MUG": 6}) as world:
@@ -119,6 +125,7 @@ async def test_a_note_of_the_channel_gives_the_units_of_a_listing_to_nobody(dsn:
         assert granted.units == 6
 
 
+@pytest.mark.long
 async def test_the_database_refuses_a_write_that_would_sell_a_unit_twice(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 6}) as world:
         await set_mode(world, Mode.GUARDED)
@@ -150,6 +157,7 @@ async def test_the_column_repeats_what_the_code_says(dsn: str) -> None:
                         assert listing.rights == stored[listing.key]
 
 
+@pytest.mark.long
 async def test_what_was_never_counted_can_be_frozen(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}, link=False) as world:
         async with world.database.transaction() as tx:

@@ -32,6 +32,7 @@ STANDSTILL_S = 1
 TURN_S_MAX = 1.5
 
 
+@pytest.mark.long
 async def test_the_plan_of_many_listings_lets_nobody_wait(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with psycopg.connect(dsn) as connection, psycopg.ClientCursor(connection) as cursor:
         cursor.execute(FILL, {"listings": LISTINGS})

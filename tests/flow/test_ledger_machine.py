@@ -126,6 +126,7 @@ TO_BE_MET = {
 STEPS, SEED = 1_000, 1  # `make simulate` takes many more.
 
 
+@pytest.mark.long
 def test_the_database_agrees_with_a_ledger_on_paper_whatever_happens(dsn: str) -> None:
     PostgresMachine.dsn = dsn
     PostgresMachine.met.clear()

@@ -22,6 +22,7 @@ async def stays_verified(world: World) -> None:
     await world.assert_ledger_balances()
 
 
+@pytest.mark.long
 async def test_a_sale_in_one_shop_is_cut_and_proved_in_the_other(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5, "CAP": 7}) as world:
         world.sell(SHOP, "MUG", 2)
@@ -41,6 +42,7 @@ async def test_a_shop_is_not_written_for_what_it_sold_itself(dsn: str) -> None:
         assert writes == [{"op_tries": 0, "sent_units": 4}]
 
 
+@pytest.mark.long
 async def test_a_cancelled_order_comes_back_everywhere(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         order_id = world.sell(SHOP, "MUG", 3)
@@ -50,6 +52,7 @@ async def test_a_cancelled_order_comes_back_everywhere(dsn: str) -> None:
         await stays_verified(world)
 
 
+@pytest.mark.long
 async def test_a_cancelled_order_for_which_nothing_was_there_offers_nothing(dsn: str) -> None:
     """Both shops sold the last ones. The one whose order is cancelled offers its units again, and there are none."""
     async with open_world(dsn, skus={"MUG": 2}) as world:
@@ -82,6 +85,7 @@ async def test_shipping_changes_no_listing(dsn: str) -> None:
         assert len(await world.rows("select 1 from publications")) == published
 
 
+@pytest.mark.long
 async def test_an_order_beyond_the_shelf_is_short_until_a_receipt_fills_it(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 1}) as world:
         world.sell(SHOP, "MUG")
@@ -94,6 +98,7 @@ async def test_an_order_beyond_the_shelf_is_short_until_a_receipt_fills_it(dsn: 
         assert await world.available("MUG") == 3
 
 
+@pytest.mark.long
 async def test_an_edit_by_hand_is_a_drift_with_its_cause_and_is_written_over(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         world.simulators[SHOP].edit_by_hand(world.listing(SHOP, "MUG"), 99)
@@ -105,6 +110,7 @@ async def test_an_edit_by_hand_is_a_drift_with_its_cause_and_is_written_over(dsn
         assert drift["resolved_at"] is not None
 
 
+@pytest.mark.long
 async def test_a_figure_that_is_proved_and_is_not_the_desired_one_is_written_again(dsn: str) -> None:
     """A reading came before the cancellation that explains it, so nobody compared the two with what is desired."""
     async with open_world(dsn, skus={"MUG": 2}) as world:
@@ -126,6 +132,7 @@ async def is_cancelled(world: World, order_id: str) -> bool:
     return [row["units"] for row in lines if row["order_id"] == order_id] == [0]
 
 
+@pytest.mark.long
 async def test_a_fall_is_held_in_suspense_everywhere_until_its_late_order_comes(dsn: str) -> None:
     """The order stays invisible for longer than the channel says. Nobody may sell its units meanwhile."""
     async with open_world(dsn, skus={"MUG": 5}, timing={"suspense_s": 60.0}) as world:
@@ -143,6 +150,7 @@ async def test_a_fall_is_held_in_suspense_everywhere_until_its_late_order_comes(
         assert [drift["resolution"] for drift in await world.drifts()] == ["explained"]
 
 
+@pytest.mark.long
 async def test_a_fall_that_no_order_ever_explains_is_an_edit_and_is_written_over(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         world.simulators[SHOP].edit_by_hand(world.listing(SHOP, "MUG"), 1)
@@ -154,6 +162,7 @@ async def test_a_fall_that_no_order_ever_explains_is_an_edit_and_is_written_over
         ]
 
 
+@pytest.mark.long
 async def test_a_write_that_is_accepted_and_never_applied_is_found_and_written_again(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         world.simulators[MARKET].switches.set({"write_never_applied": {"next": 1}})
@@ -164,6 +173,7 @@ async def test_a_write_that_is_accepted_and_never_applied_is_found_and_written_a
         assert (drift["cause"], drift["expected_units"], drift["observed_units"]) == ("lost write", 3, 5)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("channel", [SHOP, MARKET])
 async def test_a_reply_that_is_lost_after_the_write_was_applied_is_read_back(dsn: str, channel: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
@@ -175,6 +185,7 @@ async def test_a_reply_that_is_lost_after_the_write_was_applied_is_read_back(dsn
         assert await world.drifts() == []
 
 
+@pytest.mark.long
 async def test_throttling_and_broken_answers_only_cost_time(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 30}) as world:
         for simulator in world.simulators.values():
@@ -241,6 +252,7 @@ async def test_an_absurd_order_is_parked_and_stops_nothing(dsn: str) -> None:
         await world.assert_ledger_balances()
 
 
+@pytest.mark.long
 async def test_two_engines_on_one_database_count_every_sale_once(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 200, "CAP": 200}) as world:
         for round_ in range(8):
@@ -274,6 +286,7 @@ async def test_the_same_facts_posted_by_many_at_once_move_each_unit_once(dsn: st
         await world.assert_ledger_balances()
 
 
+@pytest.mark.long
 async def test_planning_by_many_at_once_ends_at_the_newest_figure(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 10}) as world:
         for number in range(10):
@@ -309,6 +322,7 @@ async def test_the_auditor_finds_a_figure_that_somebody_changed_in_the_database(
         ]
 
 
+@pytest.mark.long
 async def test_every_publication_says_what_it_was_derived_from(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         world.sell(SHOP, "MUG", 2)
@@ -376,6 +390,7 @@ async def both_engines_settled(world: World) -> bool:
     return bool(await world.is_settled())
 
 
+@pytest.mark.long
 async def test_a_listing_that_is_linked_to_another_sku_is_published_anew(dsn: str) -> None:
     """The other SKU has seen less: its version is lower, and its figure counts all the same."""
     async with open_world(dsn, skus={"MUG": 5, "CAP": 9}) as world:
@@ -391,6 +406,7 @@ async def test_a_listing_that_is_linked_to_another_sku_is_published_anew(dsn: st
         assert shown == {"MUG": 9, "CAP": 9}
 
 
+@pytest.mark.long
 async def test_sales_from_before_a_listing_was_known_are_counted_before_it_is_written(dsn: str) -> None:
     """The shop sold four of its ten before anybody named the SKU. Linking finds the order, and nothing raises it."""
     async with open_world(dsn, skus={"MUG": 10}, link=False) as world:
@@ -411,6 +427,7 @@ async def test_sales_from_before_a_listing_was_known_are_counted_before_it_is_wr
         assert await world.drifts() == []
 
 
+@pytest.mark.long
 async def test_the_first_write_to_a_listing_waits_for_sales_that_only_a_poll_will_tell(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 10}, link=False, timing={"poll_orders_s": 1.0}) as world:
         async with world.database.transaction() as tx:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, cast
 
+import pytest
+
 from flow.world import MARKET, SHOP, World, open_world
 from oneshelf.sdk.contract import Connector
 from oneshelf.sdk.message import StockWrite, UsedUp, WriteOutcome
@@ -45,6 +47,7 @@ async def use_up(world: World, changes: int) -> None:
         )
 
 
+@pytest.mark.long
 async def test_receipts_all_day_leave_changes_for_the_cut_to_zero(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 6}) as world:
         limit(world)
@@ -94,6 +97,7 @@ async def test_without_a_change_left_nothing_is_sent_until_one_is_a_day_old(dsn:
         assert await spent(world) == 1, "what is older than a day is gone"
 
 
+@pytest.mark.long
 async def test_a_change_that_the_channel_did_not_make_is_not_counted(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 6}) as world:
         limit(world)
@@ -123,6 +127,7 @@ async def test_the_parts_of_a_group_share_their_changes(dsn: str) -> None:
             assert await change_budgets.busiest(tx, SHOP, limit=5) == [("item-1", 16)]
 
 
+@pytest.mark.long
 async def test_what_the_channel_takes_no_change_of_waits_and_says_so_and_zero_is_tried(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 6}) as world:
         opened = world.channels.by_name[SHOP]
@@ -138,6 +143,7 @@ async def test_what_the_channel_takes_no_change_of_waits_and_says_so_and_zero_is
         await world.until(lambda: is_shown(world, SHOP, 0), what="zero is taken")
 
 
+@pytest.mark.long
 async def test_a_zero_that_the_channel_takes_no_change_for_waits_until_its_day_is_over(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 6}) as world:
         opened = world.channels.by_name[SHOP]

@@ -88,6 +88,7 @@ class RememberingMachine(PostgresMachine):
         super().teardown()
 
 
+@pytest.mark.long
 def test_at_the_instant_of_every_movement_the_past_is_what_stood_on_paper(dsn: str) -> None:
     RememberingMachine.dsn = dsn
     RememberingMachine.compared = 0

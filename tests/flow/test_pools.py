@@ -379,6 +379,7 @@ async def test_units_in_suspense_are_missing_from_the_pool_of_their_channel(dsn:
         assert await held(ledger) == {"shop": 80, "market": 15, "rest": 5}
 
 
+@pytest.mark.long
 async def test_no_pool_ever_holds_what_is_not_there(dsn: str) -> None:
     """A random day of every kind of command and orders of two channels, planned now and then."""
     chance = Random(5)

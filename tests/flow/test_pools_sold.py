@@ -33,6 +33,7 @@ async def until_shown(world: World, **units: int) -> None:
     await world.until(are_shown, what=f"{units} are shown and proved")
 
 
+@pytest.mark.long
 async def test_a_sale_in_one_pool_lowers_no_other_listing_and_a_receipt_refills(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 20}) as world:
         await set_mode(world, Mode.POOLED)
@@ -48,6 +49,7 @@ async def test_a_sale_in_one_pool_lowers_no_other_listing_and_a_receipt_refills(
         await world.assert_ledger_balances()
 
 
+@pytest.mark.long
 async def test_the_overflow_channel_sells_the_rest_and_a_sold_out_soft_pool_borrows(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 20}) as world:
         await set_mode(world, Mode.POOLED)
@@ -60,6 +62,7 @@ async def test_the_overflow_channel_sells_the_rest_and_a_sold_out_soft_pool_borr
         await world.assert_ledger_balances()
 
 
+@pytest.mark.long
 async def test_guarded_each_sells_its_pool_and_nothing_is_sold_twice(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 10}) as world:
         await set_mode(world, Mode.GUARDED)

@@ -38,6 +38,7 @@ async def fallbacks(world: World) -> dict[str, dict[str, str]]:
     return found
 
 
+@pytest.mark.long
 async def test_a_shop_that_keeps_its_word_is_relied_on_and_nothing_on_sale_changes(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         before = figures(world)
@@ -69,6 +70,7 @@ async def test_without_the_wish_to_write_nothing_is_written(dsn: str) -> None:
         assert not kept["has_written"]
 
 
+@pytest.mark.long
 async def test_a_shop_that_ignores_the_compared_figure_is_written_blindly_until_it_compares_again(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5, "CAP": 3}) as world:
         before = figures(world)
@@ -138,6 +140,7 @@ async def test_a_channel_that_declares_no_comparison_is_tried_with_what_it_shows
         assert figures(world) == before
 
 
+@pytest.mark.long
 async def test_a_sale_that_the_engine_has_not_heard_of_stops_the_probe(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         world.sell(SHOP, "MUG")
@@ -195,6 +198,7 @@ async def test_what_must_not_be_written_now_is_not_tried(dsn: str) -> None:
         assert await world.rows("select 1 from probes") == []
 
 
+@pytest.mark.long
 async def test_a_guarded_listing_that_shows_nothing_may_be_tried(dsn: str) -> None:
     async with open_world(dsn, skus={"CAP": 1}) as world:
         world.sell(SHOP, "CAP")

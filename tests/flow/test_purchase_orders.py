@@ -143,6 +143,7 @@ async def test_an_order_is_kept_and_set_aside_and_its_buyer_is_answered(dsn: str
         await buyer.ledger.assert_sound()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number_of_orders_before", [0, 1])
 async def test_documents_end_the_same_in_whatever_order_they_come(dsn: str, number_of_orders_before: int) -> None:
     """An order, two changes of it and its cancellation; the first order is by X12, the second by JSON."""
@@ -177,6 +178,7 @@ async def test_documents_end_the_same_in_whatever_order_they_come(dsn: str, numb
         await buyer.ledger.assert_sound()
 
 
+@pytest.mark.long
 async def test_whatever_goes_wrong_on_the_way_each_order_is_kept_as_it_is_wanted(dsn: str) -> None:
     async with open_buyer(dsn) as buyer:
         await buyer.ledger.ask(Receive(key=key(), sku=Sku("MUG"), location=BERLIN, units=900))

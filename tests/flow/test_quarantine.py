@@ -10,6 +10,7 @@ from flow.world import SHOP, World, open_world
 from oneshelf.connectors.shopify.simulator import ShopifySimulator
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("names_row", [True, False])
 async def test_a_listing_that_the_channel_refuses_is_parked_and_the_others_are_written(
     dsn: str, *, names_row: bool

@@ -40,6 +40,7 @@ async def book(world: World, order_id: str, into: ReturnInto) -> object:
     return answered.outcome
 
 
+@pytest.mark.long
 async def test_a_refund_with_restock_raises_the_other_shop(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}, timing={"suspense_s": 60.0}) as world:
         order_id, line_id = await shipped(world, 3)
@@ -51,6 +52,7 @@ async def test_a_refund_with_restock_raises_the_other_shop(dsn: str) -> None:
         await world.assert_ledger_balances()
 
 
+@pytest.mark.long
 async def test_a_refund_without_restock_puts_nothing_on_sale(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         order_id, line_id = await shipped(world, 3)
@@ -61,6 +63,7 @@ async def test_a_refund_without_restock_puts_nothing_on_sale(dsn: str) -> None:
         assert not await moved(world, "returned")
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("is_booked_first", [True, False])
 async def test_what_people_book_and_the_shop_puts_on_sale_is_one_unit(dsn: str, is_booked_first: bool) -> None:
     async with open_world(dsn, skus={"MUG": 5}, timing={"suspense_s": 60.0}) as world:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+import pytest
+
 from flow.world import BERLIN, CLOCK, SHOP, World, open_world, shopify_config
 from oneshelf.connectors.shopify.simulator_shop import OTHER_LOCATION_ID
 from oneshelf.domain.identity import Channel, ChannelSku, Location
@@ -28,6 +30,7 @@ def line_of(world: World, order_id: str) -> str:
     return line.line_id
 
 
+@pytest.mark.long
 async def test_an_order_that_is_moved_away_frees_its_units_everywhere_and_back_it_takes_them(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}, timing={"suspense_s": 60.0}) as world:
         order_id = world.sell(SHOP, "MUG", 3)
@@ -42,6 +45,7 @@ async def test_an_order_that_is_moved_away_frees_its_units_everywhere_and_back_i
         await world.assert_ledger_balances()
 
 
+@pytest.mark.long
 async def test_a_line_that_leaves_from_two_locations_is_held_once_in_each(dsn: str) -> None:
     """One shop, connected for each of its locations."""
     async with open_world(dsn, skus={"MUG": 5}) as world:
@@ -79,6 +83,7 @@ async def has_left(world: World, units: int) -> bool:
     return rows == [{"units": units}]
 
 
+@pytest.mark.long
 async def test_a_message_about_fulfilment_orders_brings_the_next_poll_forward(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}, timing={"poll_orders_s": 86_400.0}) as world:
         async with world.database.transaction() as tx:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
+import pytest
+
 from domain.shop import BERLIN, HAMBURG, MUG, key
 from flow.shelf_world import CLOCK, Ledger, open_ledger
 from oneshelf.domain.command import Receive
@@ -59,6 +61,7 @@ async def test_the_order_at_the_dearest_channel_gets_the_last_unit_of_the_shop(d
         assert await short(ledger) == [("order market/0002", True, "transfer", ["HAM"], 0.0)]
 
 
+@pytest.mark.long
 async def test_what_amazon_still_forgives_is_measured_and_guards_what_is_scarce_in_trust(dsn: str) -> None:
     async with open_ledger(dsn, {"MUG": 500}) as ledger:
         await connect(ledger)

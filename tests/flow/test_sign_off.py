@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from flow.test_breaker import SKUS, counts, held, shown, turn, upload
 from flow.world import MARKET, SHOP, World, open_world
 from oneshelf.domain.breaker import HoldReason
@@ -22,6 +24,7 @@ def shop_shows(world: World) -> dict[str, int]:
     return {listing.merchant_sku: listing.units for listing in world.simulators[SHOP].listings()}
 
 
+@pytest.mark.long
 async def test_listings_opt_in_one_by_one(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5, "CAP": 5}) as world:
         await watch(world)
@@ -51,6 +54,7 @@ async def test_what_was_signed_off_is_not_held(dsn: str) -> None:
         assert await held(world) == {"market": "zeroed"}
 
 
+@pytest.mark.long
 async def test_what_the_breaker_held_is_taken_back_in_one_action(dsn: str) -> None:
     async with open_world(dsn, skus=SKUS) as world:
         await world.receive("MUG-00", 1, key="before")
@@ -75,6 +79,7 @@ async def test_what_the_breaker_held_is_taken_back_in_one_action(dsn: str) -> No
         await world.assert_ledger_balances()
 
 
+@pytest.mark.long
 async def test_a_channel_that_shows_half_of_its_listings_is_held_until_it_shows_them_again(dsn: str) -> None:
     async with open_world(dsn, skus=SKUS) as world:
         for seen, is_held in ((14, False), (6, True), (6, True), (13, False), (7, False), (3, False)):

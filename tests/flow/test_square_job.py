@@ -40,6 +40,7 @@ async def counted(world: World, sku: str, units: int) -> None:
     await world.turn()
 
 
+@pytest.mark.long
 async def test_a_sale_at_the_till_is_cut_and_proved_in_the_shop_and_the_other_way_round(dsn: str) -> None:
     async with open_world(dsn, skus=SKUS, market="square", timing=TIMING) as world:
         listing = world.listing(MARKET, "MUG")
@@ -56,6 +57,7 @@ async def test_a_sale_at_the_till_is_cut_and_proved_in_the_shop_and_the_other_wa
         assert await world.drifts() == []
 
 
+@pytest.mark.long
 async def test_a_count_made_elsewhere_is_published_to_square_and_verified(dsn: str) -> None:
     async with open_world(dsn, skus=SKUS, market="square", timing=TIMING) as world:
         await counted(world, "MUG", 16)
@@ -71,6 +73,7 @@ async def test_a_count_made_elsewhere_is_published_to_square_and_verified(dsn: s
         assert till_of(world).articles[world.listing(MARKET, "MUG")].units == 16
 
 
+@pytest.mark.long
 async def test_a_sale_of_an_offline_till_that_a_count_has_swallowed_at_square_is_cut_there_too(dsn: str) -> None:
     """Square goes on showing the count, since the sale is older. No sweep has to come by."""
     async with open_world(dsn, skus=SKUS, market="square", timing={**TIMING, "sweep_stock_s": 600.0}) as world:
@@ -88,6 +91,7 @@ async def test_a_sale_of_an_offline_till_that_a_count_has_swallowed_at_square_is
         assert {drift["state"] for drift in await world.drifts()} <= {"resolved"}
 
 
+@pytest.mark.long
 async def test_a_late_sale_that_a_count_had_seen_leaves_too_few_and_never_too_many(dsn: str) -> None:
     """Sold offline, counted, and told after the count: decision 0009 has it taken once more, until the next count."""
     async with open_world(dsn, skus=SKUS, market="square", timing=TIMING) as world:
@@ -105,6 +109,7 @@ async def test_a_late_sale_that_a_count_had_seen_leaves_too_few_and_never_too_ma
         await stays_verified(world)
 
 
+@pytest.mark.long
 async def test_an_order_of_the_website_takes_its_units_when_it_is_paid_and_no_more_when_it_ships(dsn: str) -> None:
     async with open_world(dsn, skus=SKUS, market="square", timing=TIMING) as world:
         till = till_of(world)
@@ -115,6 +120,7 @@ async def test_an_order_of_the_website_takes_its_units_when_it_is_paid_and_no_mo
         assert await world.available("CAP") == 4
 
 
+@pytest.mark.long
 async def test_what_a_cashier_puts_on_sale_again_is_written_over_until_somebody_receives_it(dsn: str) -> None:
     async with open_world(dsn, skus=SKUS, market="square", timing=TIMING) as world:
         till, listing = till_of(world), world.listing(MARKET, "MUG")
@@ -139,6 +145,7 @@ async def test_what_a_cashier_puts_on_sale_again_is_written_over_until_somebody_
         assert till.articles[listing].units == 5
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", ["write_never_applied", "reply_lost", "stale_read"])
 async def test_whatever_square_makes_of_a_write_the_figure_is_proved_in_the_end(dsn: str, fault: str) -> None:
     async with open_world(dsn, skus=SKUS, market="square", timing=TIMING) as world:

@@ -54,6 +54,7 @@ async def set_rule(world: World, rule: Rule) -> None:
         await stock_states.set_rule(tx, SHOP, rule)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("state", "booked"),
     [
@@ -85,6 +86,7 @@ async def test_units_moved_from_sale_leave_sale_everywhere_and_come_back_with_th
         await world.assert_ledger_balances()
 
 
+@pytest.mark.long
 async def test_units_that_come_back_at_once_are_on_sale_again(dsn: str) -> None:
     """A reading may be two seconds old: only one that is newer has the units leave, so the next rise is a return."""
     async with open_world(dsn, skus={"MUG": 5}, timing={"stale_s": 2.0}) as world:
@@ -95,6 +97,7 @@ async def test_units_that_come_back_at_once_are_on_sale_again(dsn: str) -> None:
         assert [drift["resolution"] for drift in await world.drifts()] == ["booked", "booked"]
 
 
+@pytest.mark.long
 async def test_two_engines_that_see_it_at_once_move_the_units_once(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         merchant_moves(world, 2, "available", "damaged")
@@ -104,6 +107,7 @@ async def test_two_engines_that_see_it_at_once_move_the_units_once(dsn: str) -> 
         assert [one["units"] for one in await moves(world)] == [2]
 
 
+@pytest.mark.long
 async def test_units_moved_after_a_write_that_seems_lost_move_though_none_is_held_back(dsn: str) -> None:
     """Such a drift is told by the write, not by a fall that waits for its order: nothing of it is in suspense."""
     async with open_world(dsn, skus={"MUG": 5}) as world:
@@ -119,6 +123,7 @@ async def test_units_moved_after_a_write_that_seems_lost_move_though_none_is_hel
         assert await states(world) == {"available": 4, "safety_stock": 1}
 
 
+@pytest.mark.long
 async def test_a_sale_at_the_same_time_is_not_taken_for_a_move_nor_the_move_for_a_sale(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 6}) as world:
         world.sell(SHOP, "MUG", 1)
@@ -131,6 +136,7 @@ async def test_a_sale_at_the_same_time_is_not_taken_for_a_move_nor_the_move_for_
         assert found == {"available": 2, "damaged": 2}
 
 
+@pytest.mark.long
 async def test_what_another_channel_had_sold_is_short_where_the_unit_is_damaged(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 2}) as world:
         world.sell(MARKET, "MUG", 2)
@@ -142,6 +148,7 @@ async def test_what_another_channel_had_sold_is_short_where_the_unit_is_damaged(
         await world.assert_ledger_balances()
 
 
+@pytest.mark.long
 async def test_a_person_may_be_asked_of_each(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         await set_rule(world, Rule.ASK)
@@ -160,6 +167,7 @@ async def test_a_person_may_be_asked_of_each(dsn: str) -> None:
         assert await states(world) == {"available": 4, "damaged": 1}
 
 
+@pytest.mark.long
 async def test_where_the_ledger_rules_our_figure_is_written_again(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         await set_rule(world, Rule.IGNORE)
@@ -171,6 +179,7 @@ async def test_where_the_ledger_rules_our_figure_is_written_again(dsn: str) -> N
         assert await moves(world) == []
 
 
+@pytest.mark.long
 async def test_a_move_at_a_channel_that_is_only_watched_is_adopted_as_a_move(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         await set_mode(world, SHOP, "watch")
@@ -183,6 +192,7 @@ async def test_a_move_at_a_channel_that_is_only_watched_is_adopted_as_a_move(dsn
         assert drift["resolved_at"] is not None
 
 
+@pytest.mark.long
 async def test_a_state_that_is_corrected_alone_moves_nothing_then_or_later(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         shop = world.simulators[SHOP]

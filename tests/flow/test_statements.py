@@ -88,6 +88,7 @@ async def shown(ledger: Ledger) -> list[tuple[str, str, str]]:
 # The worked events ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 async def test_a_warehouse_count_races_a_shipment_and_ends_at_6_in_all_24_orders(dsn: str) -> None:
     """10 came (A1), 2 left (W1), 1 left (W2), and 7 were counted by who had seen A1 and W1."""
     async with open_ledger(dsn) as ledger:
@@ -121,6 +122,7 @@ async def test_a_count_races_a_sale_and_what_is_free_is_the_count_less_the_promi
             await ledger.assert_sound()
 
 
+@pytest.mark.long
 async def test_an_erp_that_sets_the_free_units_races_two_sales_and_ends_at_24_in_all_24_orders(dsn: str) -> None:
     """20 came, the shop sold 1 and the other shop 1; the ERP says 25 are free and has seen the first two."""
     async with open_ledger(dsn) as ledger:
@@ -139,6 +141,7 @@ async def test_an_erp_that_sets_the_free_units_races_two_sales_and_ends_at_24_in
             await ledger.assert_sound()
 
 
+@pytest.mark.long
 async def test_two_concurrent_counts_go_by_rank_and_the_beaten_one_is_shown_until_a_later_count_has_seen_both(
     dsn: str,
 ) -> None:
@@ -162,6 +165,7 @@ async def test_two_concurrent_counts_go_by_rank_and_the_beaten_one_is_shown_unti
             await ledger.assert_sound()
 
 
+@pytest.mark.long
 async def test_two_concurrent_counts_of_one_rank_end_at_the_lower_one(dsn: str) -> None:
     async with open_ledger(dsn) as ledger:
         await know(ledger, "erp", "wms", strategy=Strategy.RANKS, ranks=("erp|wms",))
@@ -214,6 +218,7 @@ async def test_the_same_document_is_the_same_statement_and_with_another_content_
         await ledger.assert_sound()
 
 
+@pytest.mark.long
 async def test_a_leader_rules_in_its_own_order_whatever_arrives_first(dsn: str) -> None:
     async with open_ledger(dsn) as ledger:
         await know(ledger, "erp", "wms", strategy=Strategy.LEADER, leader="erp")

@@ -157,6 +157,7 @@ class Mortal:
             raise Crash
 
 
+@pytest.mark.long
 async def test_wherever_a_process_dies_the_next_one_goes_on_with_the_same_file(dsn: str) -> None:
     died = 0
     async with large_shop(dsn, has_been_read=True) as large:
@@ -210,6 +211,7 @@ async def test_one_that_is_gone_is_asked_for_after_each_pass_that_misses_it(dsn:
         assert len(await large.waiting()) == 1
 
 
+@pytest.mark.long
 async def test_a_file_with_few_of_the_listings_holds_the_channel(dsn: str) -> None:
     async with large_shop(dsn, has_been_read=True) as large:
         large.shop.sim.switches.set({"bulk_misses": {"next": COUNT - 20}})
@@ -221,6 +223,7 @@ async def test_a_file_with_few_of_the_listings_holds_the_channel(dsn: str) -> No
         assert await large.is_undisturbed()
 
 
+@pytest.mark.long
 async def test_of_a_file_that_ends_early_what_is_there_counts_and_the_rest_is_asked_for(dsn: str) -> None:
     async with large_shop(dsn, has_been_read=True) as large:
         large.shop.sim.switches.set({"bulk_failed": {"next": 1}})
@@ -277,6 +280,7 @@ async def test_where_the_address_of_a_file_has_expired_another_one_is_written(ds
         assert await large.is_undisturbed()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("fault", ["bulk_denied", "bulk_url_expired"])
 async def test_where_no_file_is_to_be_had_the_pages_are_read(dsn: str, fault: str) -> None:
     async with large_shop(dsn, has_been_read=True) as large:

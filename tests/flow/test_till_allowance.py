@@ -27,6 +27,7 @@ async def shown(world: World) -> int:
     return sum(one.units for each in world.simulators.values() for one in each.listings())
 
 
+@pytest.mark.long
 async def test_what_tills_may_sell_is_kept_from_guarded_listings(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 6}) as world:
         async with world.database.transaction() as tx:

@@ -62,6 +62,7 @@ def stories(draw: st.DrawFn) -> tuple[int, list[Event], list[list[Event]]]:
     return draw(st.sampled_from([0, 2, 30])), events, draw(deliveries(events))
 
 
+@pytest.mark.long
 @settings(max_examples=16, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(stories())
 def test_any_order_of_arrival_gives_the_same_ledger(

@@ -197,6 +197,7 @@ async def test_a_sale_that_a_count_had_seen_is_not_subtracted_again(dsn: str) ->
         await tills.ledger.assert_sound()
 
 
+@pytest.mark.long
 async def test_every_order_of_counts_and_tills_ends_the_same(dsn: str) -> None:
     """A sale before the count, one after it, its void, a return: told in all orders around the count."""
     things = {
@@ -318,6 +319,7 @@ async def test_a_till_is_never_planned(dsn: str) -> None:
         assert await tills.ledger.rows("select 1 from granted") == []
 
 
+@pytest.mark.long
 async def test_a_fleet_that_comes_back_is_read_in_parts_that_a_transaction_can_hold(dsn: str) -> None:
     """Sixty tills at once were more than one transaction may take, and it was begun anew for ever."""
     async with open_tills(dsn, {"MUG": 99_999}) as tills:
@@ -336,6 +338,7 @@ async def test_a_fleet_that_comes_back_is_read_in_parts_that_a_transaction_can_h
         await tills.forget()
 
 
+@pytest.mark.long
 async def test_long_receipts_are_posted_in_parts_that_a_transaction_can_hold(dsn: str) -> None:
     async with open_tills(dsn, {"MUG": 99_999}) as tills:
         for first in range(1, 41, 10):

@@ -209,6 +209,7 @@ def _whatever_happens(doings: list[list[tuple[Any, ...]]], at_the_end: list[tupl
     asyncio.run(live(doings, at_the_end))
 
 
+@pytest.mark.long
 def test_whatever_happens_at_the_same_time_the_ledger_says_what_lies_there(dsn: str) -> None:
     Shop.dsn = dsn
     Shop.met.clear()

@@ -132,6 +132,7 @@ async def beyond_the_policy(ledger: Ledger) -> tuple[list[str], int]:
     return wrong, takes
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(3))
 async def test_whatever_happens_at_once_every_unit_is_somewhere_and_the_channels_keep_theirs(
     dsn: str, seed: int

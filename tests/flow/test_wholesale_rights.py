@@ -36,6 +36,7 @@ async def allocated(world: World, po: str = "PO-1") -> int:
     return found.order.units_allocated
 
 
+@pytest.mark.long
 async def test_of_a_guarded_sku_listings_are_cut_and_proved_before_a_unit_is_set_aside(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 12}) as world:
         await set_mode(world, Mode.GUARDED)

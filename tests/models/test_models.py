@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import skip_tier
+from tiers import skip_tier
 
 MODELS = Path(__file__).parents[2] / "docs" / "models"
 # Deeper than any run of these models; where one is deeper all the same, its result counts for nothing.
@@ -60,6 +60,7 @@ def searched(model: str, place: Path, *options: str, is_long: bool = False) -> S
     return Search(int(errors[1]), int(states[1]), is_complete, words)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("model", "options", "states_least"),
     [("push", ["EXACT"], 1_000_000), ("lease", [], 10_000), ("rights", [], 400_000)],

@@ -197,6 +197,7 @@ def _questions(kind: str) -> list[Callable[[Desk], Any]]:
     return [granted, listed]
 
 
+@pytest.mark.long
 @BOTH
 async def test_one_seed_is_one_story_with_every_fault_on_and_without_a_socket(
     kind: str, monkeypatch: pytest.MonkeyPatch

@@ -21,6 +21,7 @@ def honest_violation(dsn: str, find: Find, mode: str, faults: str, shape: str) -
     return violation_of(dsn, find, Mutant(name="", where="", old="", new="", mode=mode, faults=faults, shape=shape))
 
 
+@pytest.mark.long(but_one_in=4)
 @pytest.mark.pg
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", QUICK)

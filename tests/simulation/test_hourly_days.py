@@ -18,6 +18,7 @@ SEEDS = (2, 4, 8)
 pytestmark = [pytest.mark.pg, pytest.mark.timeout(900)]
 
 
+@pytest.mark.long
 def test_no_death_and_no_forgetful_shop_breaks_a_day(dsn: str) -> None:
     wanted = (
         "crash",

@@ -25,6 +25,7 @@ def guarded_days(dsn: str, *, is_probed: bool) -> list[Outcome]:
     ]
 
 
+@pytest.mark.long
 def test_a_guarded_day_oversells_nothing_once_the_shop_was_probed(dsn: str) -> None:
     days = guarded_days(dsn, is_probed=True)
     assert {day.seed: day.violation for day in days if day.violation} == {}
@@ -34,6 +35,7 @@ def test_a_guarded_day_oversells_nothing_once_the_shop_was_probed(dsn: str) -> N
     assert sum(day.sometimes[BOUGHT_OUT] for day in days) > 0
 
 
+@pytest.mark.long
 def test_the_same_days_oversell_while_the_shop_is_believed(dsn: str) -> None:
     days = guarded_days(dsn, is_probed=False)
     assert all("of a guarded SKU" in day.violation for day in days)

@@ -19,6 +19,7 @@ QUICK = (
 )
 
 
+@pytest.mark.long
 @pytest.mark.pg
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("name", QUICK)

@@ -37,6 +37,7 @@ HEARD = Staged(
 )
 
 
+@pytest.mark.long
 def test_sales_that_only_the_queue_tells_are_counted_once_wherever_the_engine_dies(dsn: str) -> None:
     heard: list[int] = []
 

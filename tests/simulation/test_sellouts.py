@@ -8,6 +8,7 @@ from simulation.sellout_terms import Size, Terms
 from simulation.sellouts import play
 
 
+@pytest.mark.long
 @pytest.mark.pg
 @pytest.mark.timeout(200)
 @pytest.mark.parametrize("manner", ["pooled", "guarded"])

@@ -27,6 +27,7 @@ def told_twice(dsn: str, tale: str) -> tuple[Told, Told]:
     return ours, naive
 
 
+@pytest.mark.long
 def test_a_sale_that_is_not_imported_yet_is_not_put_back_on_sale(dsn: str) -> None:
     ours, naive = told_twice(dsn, "stale absolute write")
     assert (ours.relisted, naive.relisted) == (0, 3 + 4), "the three of the first buyer, then the four of the second"
@@ -35,6 +36,7 @@ def test_a_sale_that_is_not_imported_yet_is_not_put_back_on_sale(dsn: str) -> No
     assert ours.seen["drifts"] == {"drifts": []}, "the order explains the fall"
 
 
+@pytest.mark.long
 def test_a_stale_comparison_is_answered_by_asking_for_orders_and_not_by_the_same_wish(dsn: str) -> None:
     ours, naive = told_twice(dsn, "compare-and-set re-forced")
     assert (ours.relisted, naive.relisted) == (0, 3)
@@ -44,6 +46,7 @@ def test_a_stale_comparison_is_answered_by_asking_for_orders_and_not_by_the_same
     assert ours.seen["drifts"] == {"drifts": []}
 
 
+@pytest.mark.long
 def test_an_accepted_write_is_no_proof_and_nothing_is_raised_on_the_strength_of_it(dsn: str) -> None:
     ours, naive = told_twice(dsn, "lying accepted")
     assert ours.shown_at(75) == {SHOPIFY: 0, AMAZON: 6}
@@ -56,6 +59,7 @@ def test_an_accepted_write_is_no_proof_and_nothing_is_raised_on_the_strength_of_
     assert drift["age_s"] > 10
 
 
+@pytest.mark.long
 def test_a_sale_that_is_not_paid_yet_is_a_promise(dsn: str) -> None:
     ours, naive = told_twice(dsn, "pending orders")
     assert ours.shown_at(12) == {SHOPIFY: 1, AMAZON: 1}

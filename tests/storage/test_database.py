@@ -125,6 +125,7 @@ async def _name_without_patience(database: Database) -> None:
         await catalog.add_skus(tx, SKUS)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("is_pipelined", [False, True])
 async def test_who_stands_still_in_a_transaction_does_not_keep_its_rows_from_the_others(
     dsn: str, monkeypatch: pytest.MonkeyPatch, *, is_pipelined: bool

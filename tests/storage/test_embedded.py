@@ -100,6 +100,7 @@ def test_every_acknowledged_row_survives_a_kill_9(victims: tuple[str, ...], dire
     assert processes_in(directory) == []
 
 
+@pytest.mark.long
 @linux_only
 def test_a_killed_server_is_back_at_the_same_address_each_time(directory: Path, shared_home: Path) -> None:
     with EmbeddedPostgres(directory, shared_home=shared_home) as server, capture_logs() as told:

@@ -34,6 +34,7 @@ async def test_balances_that_are_changed_all_day_are_changed_in_place(dsn: str) 
     assert wear.bloat < BLOAT_MAX
 
 
+@pytest.mark.long
 async def test_a_day_of_commands_and_orders_leaves_small_tables(dsn: str) -> None:
     skus = [Sku(f"SKU-{number:03}") for number in range(100)]
     async with open_ledger(dsn) as ledger:

@@ -72,6 +72,7 @@ def partitioned(dsn: str) -> None:
         assert {key.name for key in foreign_keys(connection)} == before, "a reference was lost on the way"
 
 
+@pytest.mark.long
 async def test_the_ledger_runs_on_hash_partitions_by_sku(dsn: str) -> None:
     partitioned(dsn)
     skus, seed = [Sku(f"SKU-{number}") for number in range(40)], 7
@@ -108,6 +109,7 @@ async def test_the_ledger_runs_on_hash_partitions_by_sku(dsn: str) -> None:
     assert set(met) & REFUSALS
 
 
+@pytest.mark.long
 def test_on_partitions_too_the_database_agrees_with_a_ledger_on_paper(dsn: str) -> None:
     partitioned(dsn)
     PostgresMachine.dsn = dsn

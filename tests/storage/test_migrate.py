@@ -120,6 +120,7 @@ def test_the_shipped_migrations_build_a_database_that_is_current(dsn: str) -> No
     check(dsn)
 
 
+@pytest.mark.long
 def test_a_server_that_accepts_and_never_answers_is_not_waited_for() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"postgresql://u@127.0.0.1:{silent.getsockname()[1]}/x?connect_timeout=2"

@@ -49,6 +49,7 @@ async def posted(dsn: str) -> list[Statement]:
     return caught
 
 
+@pytest.mark.long
 async def test_posting_never_reads_a_table_of_the_ledger_from_end_to_end(dsn: str) -> None:
     began = monotonic()
     with psycopg.connect(dsn) as connection:

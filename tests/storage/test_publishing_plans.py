@@ -95,6 +95,7 @@ async def published(dsn: str) -> list[Statement]:
     return caught
 
 
+@pytest.mark.long
 async def test_publishing_never_reads_the_listings_from_end_to_end(dsn: str) -> None:
     with psycopg.connect(dsn) as connection:
         fill(connection)
@@ -109,6 +110,7 @@ async def test_publishing_never_reads_the_listings_from_end_to_end(dsn: str) -> 
     assert [(scan.name, scan.how, " ".join(scan.text.split())) for scan in found] == []
 
 
+@pytest.mark.long
 async def test_a_batch_is_claimed_from_the_front_however_much_waits(dsn: str) -> None:
     """Not sorted out of all that waits: that would take the longer the more there is, for every batch again."""
     with psycopg.connect(dsn) as connection:

@@ -58,6 +58,7 @@ async def look(pin: PinnedDatabase) -> Seen:
     return Seen(row, len(standing), told, heard.silent_s)
 
 
+@pytest.mark.long(but_one_in=4)
 @pytest.mark.parametrize("every_s", [0.5, 5.0, 25.0, 60.0, 180.0])
 async def test_no_silence_is_hidden_and_none_flickers(dsn: str, every_s: float) -> None:
     """Polls come as chance wants, with silences of every length between them."""

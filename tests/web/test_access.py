@@ -83,6 +83,7 @@ async def judge(house: House, has: frozenset[Scope], ask: Callable[[str, str], A
     return refused
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scope", Scope)
 async def test_every_route_is_refused_to_a_token_that_has_too_little_and_to_no_other(
     house: House, scope: Scope
@@ -92,6 +93,7 @@ async def test_every_route_is_refused_to_a_token_that_has_too_little_and_to_no_o
     assert (refused > 0) is (scope is not Scope.ADMIN)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("role", Role)
 async def test_every_route_is_refused_to_a_role_that_has_too_little_and_to_no_other(house: House, role: Role) -> None:
     user_id = house.clock.new_id()

@@ -41,6 +41,7 @@ async def pools(shop: Shop, **asked: str) -> Any:
     return (await shop.client.get("/v1/skus/MUG/pools", params=asked)).json()
 
 
+@pytest.mark.long
 async def test_a_plan_is_previewed_put_listed_and_ended(shop: Shop) -> None:
     wished = (await shop.client.post("/v1/policies/allocations/preview", json=PLAN)).json()
     assert {one["channel"]: (one["now_units"], one["would_units"]) for one in wished["effects"]} == {
@@ -84,6 +85,7 @@ async def test_the_plan_of_a_channel_names_the_pool_and_the_rule_that_bound_its_
     assert told.removeprefix("; ") in unescape((await shop.client.get("/go-live/paper")).text)
 
 
+@pytest.mark.long
 async def test_a_plan_for_a_pattern_of_skus_reaches_those_that_it_fits(shop: Shop) -> None:
     like = {"pattern": "M*", **PLAN}
     wished = (await shop.client.post("/v1/policies/allocations/preview", json=like)).json()
@@ -108,6 +110,7 @@ async def test_a_plan_for_a_pattern_of_skus_reaches_those_that_it_fits(shop: Sho
     assert await desired(shop) == {"paper": 20, "market": 20}
 
 
+@pytest.mark.long
 async def test_pools_are_told_with_what_was_sold_and_refilled_when_somebody_says_so(shop: Shop) -> None:
     await shop.client.put("/v1/policies/allocations", json={**PLAN, "refill": "manual"})
     await shop.settle()

@@ -458,6 +458,7 @@ async def test_a_command_is_never_a_get(shop: Shop) -> None:
 # The door, and the ways to fail -------------------------------------------------------------------------------------
 
 
+@pytest.mark.long(but_one_in=4)
 @pytest.mark.parametrize(
     ("presented", "status"),
     [

@@ -40,6 +40,7 @@ async def test_what_a_token_does_and_is_refused_is_written_down_and_what_it_read
     assert [one[1] for one in await written(house, admin, who="weak")] == ["weak"]
 
 
+@pytest.mark.long
 async def test_pages_of_the_log_follow_each_other(house: House) -> None:
     admin = await house.token("admin", Scope.ADMIN)
     for _ in range(3):

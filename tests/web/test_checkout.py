@@ -231,6 +231,7 @@ async def test_what_the_others_of_one_call_take_is_gone_in_packs_bundles_and_by_
     assert await answers(MUG=7, DUO=1) == [(False, 8), (False, 4)]
 
 
+@pytest.mark.long
 async def test_a_call_is_a_yes_in_all_its_lines_where_one_reservation_of_them_would_be_granted(stall: Stall) -> None:
     """Held against the ledger, which decides by rules of its own."""
     seed = Random().randrange(2**32)

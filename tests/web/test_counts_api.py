@@ -97,6 +97,7 @@ async def test_a_count_does_not_begin_nowhere(shop: Shop, body: Any, status: int
     assert (await shop.client.post("/v1/counts", json=body)).status_code == status
 
 
+@pytest.mark.long
 async def test_the_address_book_of_the_api_says_what_each_figure_is(shop: Shop) -> None:
     told = (await shop.client.get("/openapi.json")).json()
     assert "/v1/counts" in told["paths"]

@@ -172,6 +172,7 @@ async def with_questions_at_the_checkout(shop: Shop, dsn: str, monkeypatch: pyte
     del shop.channels[EBAY]
 
 
+@pytest.mark.long
 @pytest.mark.pg
 async def test_rules_and_dashboard_ask_for_what_the_engine_tells(scraped: Mapping[str, Labels]) -> None:
     wrong = []
@@ -196,6 +197,7 @@ async def test_rules_and_dashboard_ask_for_what_the_engine_tells(scraped: Mappin
     assert wrong == []
 
 
+@pytest.mark.long
 @pytest.mark.pg
 async def test_what_a_rule_or_a_panel_says_names_labels_that_there_are(scraped: Mapping[str, Labels]) -> None:
     def labels_of(text: str) -> set[str]:

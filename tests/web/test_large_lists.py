@@ -81,6 +81,7 @@ def key(row: dict[str, Any]) -> tuple[str, str]:
     return row["channel"], row["channel_sku"]
 
 
+@pytest.mark.long
 async def test_each_state_lists_what_is_in_it(shop: Shop) -> None:
     every = await walked(shop, "/v1/listings", "listings", limit=7)
     assert [key(row) for row in every] == sorted({key(row) for row in every})
@@ -120,6 +121,7 @@ async def test_the_database_orders_a_plan_as_the_rules_do(shop: Shop) -> None:
         assert told == totals(every)
 
 
+@pytest.mark.long
 async def test_a_plan_page_by_page_is_the_whole_plan(shop: Shop) -> None:
     whole = [line.channel_sku for line in await preview_of_channel(shop.database, PAPER)]
     paged = await walked(shop, "/v1/channels/paper/plan", "listings", limit=7)
@@ -146,6 +148,7 @@ async def test_the_page_of_a_plan_leads_on_to_the_next(shop: Shop) -> None:
     assert seen == [line.channel_sku for line in await preview_of_channel(shop.database, PAPER)]
 
 
+@pytest.mark.long
 async def test_what_stays_comes_once_while_other_listings_come_and_go(shop: Shop) -> None:
     """Listings that are not touched meanwhile are all there, once, whatever is put between them."""
     chance = Random(SEED)
@@ -183,6 +186,7 @@ async def test_what_stays_comes_once_while_other_listings_come_and_go(shop: Shop
         assert any("-" in name for name in found)
 
 
+@pytest.mark.long
 async def test_twins_are_found_behind_many_other_unlinked_listings(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("oneshelf.flow.preview.TWINS_READ", 5)
     found = await page_of_plan(shop.database, PAPER, cause=Cause.TWINS, limit=2)

@@ -255,6 +255,7 @@ ANSWERS: dict[str, Callable[[], Response]] = {
 }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("path", [DISCOVERY, KEYS, TOKEN])
 async def test_an_issuer_that_answers_nothing_of_use_is_told_with_the_way_out(desk: Desk, path: str) -> None:
     await a_person(desk.house)

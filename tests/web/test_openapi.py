@@ -36,6 +36,7 @@ def example_of(document: dict[str, Any], method: str, path: str) -> Any:
     return body["content"]["application/json"]["example"]
 
 
+@pytest.mark.long
 async def test_the_examples_one_after_the_other_are_an_evening(shop: Shop) -> None:
     document = (await shop.client.get("/openapi.json")).json()
     reservation_id = ""

@@ -178,6 +178,7 @@ def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor_module, "REFRESH_S", 0.02)
 
 
+@pytest.mark.long
 async def test_a_channel_that_is_added_later_gets_its_steps_and_its_figures(dsn: str) -> None:
     async with engine(dsn) as shop:
         await shop.until_steps()
@@ -190,6 +191,7 @@ async def test_a_channel_that_is_added_later_gets_its_steps_and_its_figures(dsn:
         await shop.until_shown(MARKET, 8)
 
 
+@pytest.mark.long
 async def test_a_sale_on_one_channel_is_soon_seen_on_the_other(dsn: str) -> None:
     async with engine(dsn) as shop:
         await shop.receive(8, "first")
@@ -268,6 +270,7 @@ async def test_a_wrong_channel_is_left_out_until_it_is_set_right(dsn: str) -> No
         await shop.until_steps(SHOP, MARKET)
 
 
+@pytest.mark.long
 async def test_the_engine_outlives_the_loss_of_all_its_connections(dsn: str) -> None:
     async with engine(dsn) as shop, Database.open(dsn, application_name="test") as other:
         await shop.receive(8, "first")

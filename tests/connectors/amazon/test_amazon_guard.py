@@ -9,6 +9,7 @@ from contextlib import aclosing
 from urllib.parse import unquote
 
 import httpx2
+import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -154,6 +155,7 @@ async def live(acts: list[tuple[str, object]]) -> list[tuple[str, bool]]:
     return witness.patched
 
 
+@pytest.mark.long
 def test_no_quantity_goes_to_what_was_not_last_shown_as_the_sellers_own() -> None:
     lived: Counter[str] = Counter()
 

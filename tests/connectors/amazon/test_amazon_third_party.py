@@ -81,6 +81,7 @@ def client_at(kind: type[Any], host: str) -> Any:
     return client
 
 
+@pytest.mark.long
 async def test_it_sells_reads_orders_patches_a_listing_and_reads_it_back() -> None:
     async with at_a_port() as (simulator, opened):
         listings, orders = opened(ListingsItemsV20210801), opened(OrdersV20260101)

@@ -46,6 +46,7 @@ def test_once_a_day_a_window_reaches_back_by_days() -> None:
     assert {back for minutes, back in reached if minutes not in deep} == {OVERLAP}
 
 
+@pytest.mark.long
 def test_an_order_that_ebay_lists_after_hours_is_told_within_a_day() -> None:
     async def story(bench: Bench) -> None:
         ebay = ebay_of(bench)
@@ -106,6 +107,7 @@ def test_a_cursor_that_nobody_gave_out_is_malformed() -> None:
             OrderCursor.from_text(text)
 
 
+@pytest.mark.long
 def test_a_rush_of_orders_is_told_whole() -> None:
     async def story(bench: Bench) -> None:
         cursor = (await bench.poll(None)).cursor

@@ -265,6 +265,7 @@ async def a_round(desk: Stall, sku: str) -> list[httpx2.Response]:
     ]
 
 
+@pytest.mark.long
 async def test_one_seed_is_one_story_with_every_fault_on_and_without_a_socket(monkeypatch: pytest.MonkeyPatch) -> None:
     def no_socket(*_args: object, **_named: object) -> None:
         raise AssertionError("the simulator opened a socket")

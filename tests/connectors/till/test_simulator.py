@@ -46,6 +46,7 @@ class Door:
         await Response(status_code=status)(scope, received, send)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", [3, 4])
 async def test_a_day_at_the_tills_ends_as_the_books_say(dsn: str, seed: int) -> None:
     print(f"seed {seed}")  # noqa: T201

@@ -29,6 +29,7 @@ def union_law(join: Join) -> Callable[[CausalContext, CausalContext], None]:
     return law
 
 
+@pytest.mark.long
 def test_a_join_has_what_either_has_and_no_more() -> None:
     holds(union_law(CausalContext.join), contexts, contexts)
 
@@ -43,6 +44,7 @@ def test_a_vector_that_forgets_its_gaps_is_caught() -> None:
     is_broken(union_law(wrong), contexts, contexts)
 
 
+@pytest.mark.long
 def test_the_same_dots_are_the_same_context_whatever_the_order() -> None:
     holds(merge_law(NOTHING_SEEN, CausalContext.with_dot, CausalContext.join), learnt, randoms)
 

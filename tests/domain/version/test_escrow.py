@@ -78,6 +78,7 @@ def escrow_law(
     return law
 
 
+@pytest.mark.long
 def test_rights_never_exceed_the_units_and_no_unit_is_sold_twice() -> None:
     holds(escrow_law(), acts, randoms)
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
 
+import pytest
+
 from domain.version.laws import holds, is_broken
 from domain.version.strategies import SOURCES, numbers, rows
 from oneshelf.domain.version.hybrid_clock import DRIFT_MS_MAX, HybridClock, Stamp, TooFarAhead
@@ -38,6 +40,7 @@ def causality_law(receive: Receive) -> Callable[[list[tuple[int, int, int]], tup
     return law
 
 
+@pytest.mark.long
 def test_an_effect_is_never_before_its_cause() -> None:
     holds(causality_law(HybridClock.receive), events, skews)
 

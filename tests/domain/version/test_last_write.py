@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from domain.version.laws import holds, is_broken, merge_law
 from domain.version.strategies import DOTS, randoms, rows, stamp_of
 from oneshelf.domain.version.context import Dot
@@ -14,6 +16,7 @@ writes = rows(54, 6, 4, most=6).map(
 FIRST = LastWrite(Stamp(-1), DOTS[0], 0)
 
 
+@pytest.mark.long
 def test_any_order_duplication_and_batching_ends_the_same() -> None:
     holds(merge_law(FIRST, LastWrite.merge, LastWrite.merge), writes, randoms)
 

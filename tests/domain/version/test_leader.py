@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from domain.version.laws import holds, is_broken, merge_law
 from domain.version.strategies import SOURCES, randoms, rows
 from oneshelf.domain.version.leader import Equivocation, LedFigure, Told, Version, led
@@ -19,6 +21,7 @@ def newer(one: LedFigure, two: LedFigure) -> LedFigure:
     return max(one, two, key=lambda figure: figure.version)
 
 
+@pytest.mark.long
 def test_any_order_duplication_and_batching_ends_the_same() -> None:
     holds(merge_law(FIRST, LedFigure.merge, LedFigure.merge), told, randoms)
 
@@ -47,6 +50,7 @@ def contradiction_law(merge: Callable[[LedFigure, LedFigure], LedFigure]) -> Cal
     return law
 
 
+@pytest.mark.long
 def test_a_contradiction_of_the_newest_version_is_always_seen() -> None:
     holds(contradiction_law(LedFigure.merge), told)
     is_broken(contradiction_law(newer), told)

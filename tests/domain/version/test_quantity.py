@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from itertools import permutations
 from random import Random
 
+import pytest
+
 from domain.version.laws import holds, is_broken, merge_law
 from domain.version.strategies import DOTS, SOURCES, randoms, rows
 from oneshelf.domain.version.context import NOTHING_SEEN, Dot, context_of
@@ -38,6 +40,7 @@ def learn(quantity: Quantity, written: Written) -> Quantity:
     return quantity.with_operation(*written)
 
 
+@pytest.mark.long
 def test_any_order_duplication_and_batching_ends_the_same() -> None:
     holds(merge_law(Quantity(), learn, Quantity.merge), anything, randoms)
 
@@ -92,6 +95,7 @@ def by_definition(told: Sequence[Written]) -> int:
     )
 
 
+@pytest.mark.long
 def test_a_reading_is_what_was_counted_and_what_the_count_had_not_seen_also_in_double_entry() -> None:
     holds(reading_law(by_definition), histories, randoms)
 

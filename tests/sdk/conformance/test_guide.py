@@ -45,6 +45,7 @@ def test_the_example_is_small() -> None:
     assert sum(sizes.values()) < 500
 
 
+@pytest.mark.long
 @pytest.mark.pg
 @pytest.mark.timeout(TIME_S_MAX + 60)
 def test_whoever_follows_the_guide_has_a_channel_that_works(dsn: str, tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ PLANTED = [
 ]
 
 
+@pytest.mark.long(but_one_in=4)
 @pytest.mark.parametrize(("kind_name", "mutant"), PLANTED)
 def test_a_planted_bug_is_caught_by_the_check_for_it(kind_name: str, mutant: Mutant) -> None:
     kind, check = load_kinds()[kind_name], CHECKS[mutant.caught_by]

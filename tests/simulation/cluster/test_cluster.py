@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import pytest
 
-from conftest import skip_tier
 from simulation.cluster import disk
 from simulation.cluster.nemesis import FAULTS, MEANWHILE
 from simulation.cluster.rounds import Tally, Terms, disk_round_of, round_of
+from tiers import skip_tier
 
 pytestmark = [pytest.mark.pg, pytest.mark.timeout(900)]
 
@@ -18,6 +18,7 @@ SEED = 11
 TERMS = Terms(lease_s=5.0, stop_s=5.5, ops_of_a_fault=60, fault_s=1.0, rest_s=0.05)
 
 
+@pytest.mark.long
 async def test_whatever_is_killed_stopped_or_cut_off_nothing_is_lost_doubled_or_sold_twice() -> None:
     tally = await round_of(SEED, FAULTS, TERMS, say=print)
     print(f"seed {SEED}: {tally}")  # noqa: T201
@@ -32,6 +33,7 @@ async def test_whatever_is_killed_stopped_or_cut_off_nothing_is_lost_doubled_or_
     assert tally.writes_seen > 0
 
 
+@pytest.mark.long
 async def test_a_full_disk_costs_answers_and_no_acknowledged_command() -> None:
     if left_out := disk.why_not():
         skip_tier("disk full", left_out)

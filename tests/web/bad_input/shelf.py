@@ -18,6 +18,7 @@ from oneshelf.domain.count_task import CountWish
 from oneshelf.domain.identity import Location, Sku
 from oneshelf.flow.count import open_task
 from oneshelf.storage import catalog
+from tables import filled
 from web.bad_input.examples import (
     BERLIN,
     BUNDLE,
@@ -46,7 +47,6 @@ class Shelf:
     shop: Shop
     dsn: str
     connection: psycopg.Connection[tuple[Any, ...]]
-    tables: list[str]
     _numbers: count[int] = field(default_factory=lambda: count(1))
 
     @property
@@ -106,19 +106,19 @@ class Shelf:
 
         A balance that never held a unit says no more than none: one is made where a command looks for it.
         """
+        look = "select {name} as t, md5(string_agg(t::text, chr(10) order by t::text)) as h from {table} t {kept}"
         looks = [
-            sql.SQL(
-                "select {name} as t, md5(string_agg(t::text, chr(10) order by t::text)) as h from {table} t {kept}"
-            ).format(
+            sql.SQL(look).format(
                 name=sql.Literal(table),
                 table=sql.Identifier(table),
                 kept=sql.SQL("where t.version > 0" if table == "balances" else ""),
             )
-            for table in self.tables
-            if table not in without
+            for table in filled(self.connection).difference(without)
         ]
         # Of many tables the database looks at several at a time, and tells what is ready first.
-        return str(sorted(self.connection.execute(sql.SQL(" union all ").join(looks)).fetchall()))
+        rows = self.connection.execute(sql.SQL(" union all ").join(looks)).fetchall()
+        # A table that has no row now says no more than one that never had any.
+        return str(sorted(row for row in rows if row[1] is not None))
 
 
 @asynccontextmanager
@@ -163,14 +163,7 @@ async def open_shelf(dsn: str, *, api_token: str = "") -> AsyncIterator[Shelf]:
                 wish = CountWish(task=task, location=Location(BERLIN), skus=(Sku(SKU),))
                 assert await open_task(shop.database, shop.clock.new_id, wish, by="test") == 1
             connection.execute("insert into endpoints (endpoint, url) values ('erp', 'https://erp.example/stock')")
-            yield Shelf(shop, dsn, connection, _tables(connection))
-
-
-def _tables(connection: psycopg.Connection[tuple[Any, ...]]) -> list[str]:
-    found = connection.execute(
-        "select table_name from information_schema.tables where table_schema = 'public' order by table_name"
-    )
-    return [str(table) for (table,) in found]
+            yield Shelf(shop, dsn, connection)
 
 
 def complaints(answer: httpx2.Response, status: int, *, sent: str = "") -> list[str]:

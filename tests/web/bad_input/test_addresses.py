@@ -19,7 +19,7 @@ from web.bad_input.shelf import Shelf, complaints
 from web.bad_input.test_door import address
 from web.bad_input.wrongs import IMPOSSIBLE, INVISIBLE, ZONELESS
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.long(but_one_in=5)]
 
 LONG = "x" * 10_000
 _keys = count(1)

@@ -48,7 +48,7 @@ FIRST = {
     for place in places(example.body, body_of(example))
 }
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.long(but_one_in=5)]
 
 
 def wrongs_in(example: Example, row: str) -> list[Wrong]:

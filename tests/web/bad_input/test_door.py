@@ -15,7 +15,7 @@ from web.bad_input.routes import WRITING, Operation, operations
 from web.bad_input.rows import of_rows
 from web.bad_input.shelf import Shelf, complaints, open_shelf
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.long(but_one_in=5)]
 
 TOKEN = "a long random text"
 # The only routes that ask for no token: two that tell nothing, one that answers a challenge, those that ask for a

@@ -14,7 +14,7 @@ from web.bad_input.routes import writing
 from web.bad_input.rows import of_rows
 from web.bad_input.shelf import JSON, Shelf, complaints
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.long(but_one_in=5)]
 
 # Naming a thing again changes nothing, a definition replaces itself, and one more beginning of a count counts nothing,
 # so these routes need no key; nor do a sign-off and a release, which say that something is so.

@@ -14,7 +14,7 @@ from web.bad_input.examples import BERLIN, COLOGNE, EXAMPLES, PART, SKU, Body, E
 from web.bad_input.rows import of_rows
 from web.bad_input.shelf import Shelf, complaints
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.long(but_one_in=5)]
 
 # One names SKUs, the other answers row by row that there is none (tests/flow/test_statements.py).
 ONE_BY_ONE = ("/v1/skus", "/v1/statements")

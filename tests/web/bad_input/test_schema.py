@@ -49,7 +49,7 @@ from web.bad_input.routes import described, document
 from web.bad_input.shelf import Shelf, open_shelf
 from web.bad_input.test_door import TOKEN
 
-pytestmark = [pytest.mark.pg, pytest.mark.timeout(3600)]
+pytestmark = [pytest.mark.pg, pytest.mark.timeout(3600), pytest.mark.long(but_one_in=5)]
 
 # Requests drawn for each route and each kind, allowed and not.
 DRAWN = int(os.environ.get("ONESHELF_SCHEMA_EXAMPLES", "3"))

@@ -15,7 +15,7 @@ from web.bad_input.examples import EXAMPLES
 from web.bad_input.rows import of_rows
 from web.bad_input.shelf import JSON, Shelf, complaints
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.long(but_one_in=5)]
 
 # One example for each route.
 ROUTES = {f"{one.method} {one.path}": one for one in reversed(EXAMPLES)}
