@@ -375,6 +375,8 @@ class _Run:
             if self._kernel.now_s - began_s > SETTLE_S_MAX:
                 named = "; ".join((first, *islice(missing, 4)))
                 raise ViolationError(f"after {SETTLE_S_MAX:.0f} s without faults: {named}")
+        if bug := closing.exception():
+            raise ViolationError(f"the world stopped of a bug: {bug!r}")
         self._outcome.settled_s = self._kernel.now_s - began_s
 
     def _count(self) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import httpx2
 import msgspec
 
+from oneshelf.connectors.ebay.simulator import EbaySimulator
 from oneshelf.connectors.shopify.simulator import ShopifySimulator
 from oneshelf.connectors.shopify.simulator_shop import KEPT_STATES
 from oneshelf.sdk.simulator import BookOrder, Simulator
@@ -160,8 +161,11 @@ class World:
         return self.channels[channel].orders()
 
     def edit(self, name: str, channel_sku: str, units: int) -> None:
-        """Somebody types a figure into the channel's own page."""
-        self.channels[name].edit_by_hand(channel_sku, units)
+        """Somebody types a figure into the channel's own page; what is off sale has none there."""
+        simulator = self.channels[name]
+        if isinstance(simulator, EbaySimulator) and not simulator.is_on_sale(channel_sku):
+            return
+        simulator.edit_by_hand(channel_sku, units)
         self.edited.add((name, channel_sku))
         self.kernel.note(f"{name} edited {channel_sku}")
 

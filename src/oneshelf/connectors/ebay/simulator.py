@@ -236,6 +236,11 @@ class EbaySimulator(Simulator):
         has_happened = not restock and self.trade.refund(order_id, line_id, units)
         return self.counted("refund_kept_off", has_happened)
 
+    def is_on_sale(self, channel_sku: str) -> bool:
+        """Whether Seller Hub has a quantity of it that can be changed."""
+        variation = self.ebay.catalogue.get(channel_sku)
+        return variation is not None and variation.is_on_sale
+
     def edit_by_hand(self, channel_sku: str, units: int) -> None:
         self.ebay.edit(channel_sku, units)
 
