@@ -47,7 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Of what was asked for, one tier goes; of the rest, what may take minutes begins first, so that no worker is left
-    alone with it at the end."""
+    alone with it at the end. Each worker begins with a part of the list, so each part has its share of that."""
     tier = config.getoption("leave_out")
     if tier is not None:
         long = _long_ones(items)
@@ -56,6 +56,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if (item in long) != (tier == "long")]
     items.sort(key=_timeout_s, reverse=True)
+    parts = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    items[:] = [item for part in range(parts) for item in items[part::parts]]
 
 
 def _long_ones(items: list[pytest.Item]) -> set[pytest.Item]:
