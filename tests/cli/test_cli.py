@@ -337,6 +337,7 @@ def test_the_doctor_says_what_to_do(empty_dsn: str, monkeypatch: pytest.MonkeyPa
     assert found["clock of the database"]
 
 
+@pytest.mark.long
 def test_a_database_that_does_not_answer_is_one_clear_line() -> None:
     environment = {**os.environ, "ONESHELF_DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none?connect_timeout=2"}
     said = subprocess.run(
@@ -520,6 +521,7 @@ def test_a_sku_is_shown_as_it_was(shelf: Cli, dsn: str) -> None:
     assert "nothing had moved by then" in shelf("sku", "MUG", "--at", "2020-01-01T12:00Z").output
 
 
+@pytest.mark.long
 def test_a_command_that_serves_nobody_does_not_load_what_serves() -> None:
     loading = "import sys, oneshelf.app; print(sorted({'fastapi', 'oneshelf.web.server', 'jinja2'} & set(sys.modules)))"
     said = subprocess.run([sys.executable, "-c", loading], capture_output=True, text=True, check=True)

@@ -84,6 +84,7 @@ def test_taking_back(cli: Cli, dsn: str) -> None:
     follow(cli, "undo.md")
 
 
+@pytest.mark.long
 def test_two_in_the_morning(cli: Cli) -> None:
     follow(cli, "two-in-the-morning.md")
 

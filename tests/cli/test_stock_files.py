@@ -168,6 +168,7 @@ def test_the_guide_names_every_kind_and_column() -> None:
             assert [name for name in kind.columns if f"`{name}`" not in text and name != "posted_as"] == []
 
 
+@pytest.mark.long
 def test_what_is_exported_can_be_imported(run: Run, counted: Path) -> None:
     run("stock", "import", str(counted), "--taken-at", "now")
     for kind in EXPORTS:

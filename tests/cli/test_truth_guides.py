@@ -44,6 +44,7 @@ def pattern(said: str) -> str:
     return r"\s*" + r".*".join(rf"\s*{part}\s*" for part in parts) + r"\s*"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("page", "shop", "least"), [("connect-an-erp.md", ERP, 12), ("choose-a-source-of-truth.md", TRUTH, 9)]
 )

@@ -28,6 +28,7 @@ def shelf(run: Run) -> Run:
     return run
 
 
+@pytest.mark.long
 def test_the_guide_does_what_it_says(shelf: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     text = (HOW_TO / GUIDE).read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
@@ -76,6 +77,7 @@ def test_every_answer_can_be_read_by_a_program(shelf: Run) -> None:
     assert json.loads(shelf("wholesale", "partners", "--json").stdout) == []
 
 
+@pytest.mark.long
 def test_rows_of_a_file_are_orders_and_only_whole_ones(shelf: Run, tmp_path: Path) -> None:
     file = tmp_path / "orders.csv"
     header = "customer,po_number,line_id,sku,units,location,version,ship_by\n"

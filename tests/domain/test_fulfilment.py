@@ -348,6 +348,7 @@ def lives() -> st.SearchStrategy[list[OrderSnapshot]]:
     return life()
 
 
+@pytest.mark.long
 @settings(max_examples=300)
 @given(life=lives(), stock=st.integers(0, 30))
 def test_any_order_of_arrival_and_any_repetition_ends_the_same(life: list[OrderSnapshot], stock: int) -> None:
@@ -364,6 +365,7 @@ def test_any_order_of_arrival_and_any_repetition_ends_the_same(life: list[OrderS
     assert ending([*life, *life, life[0]]) == straight
 
 
+@pytest.mark.long
 @settings(max_examples=200)
 @given(
     lived=st.lists(lives(), min_size=1, max_size=3), stock=st.integers(0, 20), seed=st.randoms(use_true_random=False)

@@ -295,6 +295,7 @@ def offers(draw: st.DrawFn, *, without: frozenset[str] = frozenset()) -> Offer:
     )
 
 
+@pytest.mark.long
 @given(offers())
 def test_each_step_begins_where_the_last_one_ended_and_no_figure_is_impossible(offer: Offer) -> None:
     steps = walk(offer)

@@ -223,6 +223,7 @@ def test_pools_and_rest_are_what_is_available_whatever_happens(
         assert once == pools, "heard of at once or one by one"
 
 
+@pytest.mark.long
 @given(plans(), st.integers(0, 60), WISHES, st.sampled_from(NAMES), st.integers(1, 40))
 @FAST
 def test_no_sale_and_no_loan_starves_a_hard_pool(
@@ -286,6 +287,7 @@ def test_shares_move_towards_what_sells() -> None:
 # Stating ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @given(plans())
 @FAST
 def test_a_plan_is_read_as_it_was_written(of: AllocationPlan) -> None:

@@ -177,6 +177,7 @@ def test_what_was_typed_is_taken_to_the_unit_whatever_else_goes_on(acts: Sequenc
     _acts(Shop(), acts)
 
 
+@pytest.mark.long
 @settings(max_examples=600)
 @given(st.booleans(), st.lists(ACTS, max_size=40))
 def test_orders_that_the_first_anchor_had_in_it_are_not_taken_for_figures(

@@ -63,6 +63,7 @@ async def exported(desk: Desk, kind: str, form: Format, directory: Path) -> byte
     return path.read_bytes()
 
 
+@pytest.mark.long(but_one_in=3)
 @pytest.mark.parametrize("form", FORMATS)
 @pytest.mark.parametrize("kind", EXPORTS)
 async def test_an_export_that_is_imported_changes_nothing(dsn: str, kind: str, form: Format, tmp_path: Path) -> None:

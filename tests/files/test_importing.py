@@ -280,6 +280,7 @@ async def test_a_file_may_call_its_columns_as_it_likes(desk: Desk) -> None:
 # Why rows are refused -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("more", [{}, {"chunk": 3, "shared_from_bytes": 0}])
 async def test_rows_that_are_refused_for_the_same_reason_are_counted_and_the_first_of_them_named(
     desk: Desk, more: dict[str, Any]
@@ -384,6 +385,7 @@ def many(count: int) -> str:
     return "sku,location,on_hand\n" + "".join(f"S{number:02},BER,{number}\n" for number in range(count))
 
 
+@pytest.mark.long
 async def test_a_large_file_is_shared_by_processes_and_does_the_same(desk: Desk) -> None:
     skus = await full_shelf(desk, 40)
     file = many(40) + "NONE,BER,1\nS03,BER,9\n S04 ,BER,9\nS05,BER\nS06,BER,many\n"
@@ -398,6 +400,7 @@ async def test_a_large_file_is_shared_by_processes_and_does_the_same(desk: Desk)
     await desk.ledger.assert_sound()
 
 
+@pytest.mark.long
 async def test_a_preview_of_a_large_file_lists_the_first_effects_in_the_order_of_the_file(desk: Desk) -> None:
     await full_shelf(desk, 30)
     before = desk.everything()
@@ -407,6 +410,7 @@ async def test_a_preview_of_a_large_file_lists_the_first_effects_in_the_order_of
     assert desk.everything() == before
 
 
+@pytest.mark.long
 async def test_differences_of_one_sku_are_done_in_the_order_of_a_large_file(desk: Desk) -> None:
     file = "sku,location,delta\n" + "MUG,BER,-8\nMUG,BER,6\nCAP,BER,2\n" * 20
     report = await desk.bring(file, **NOW, atomic=Atomic.ROW, chunk=1, shared_from_bytes=0)
@@ -417,6 +421,7 @@ async def test_differences_of_one_sku_are_done_in_the_order_of_a_large_file(desk
     assert await desk.ledger.figures("CAP") == {"available": 40}
 
 
+@pytest.mark.long
 async def test_a_damaged_large_file_is_refused_whole(desk: Desk) -> None:
     before = desk.everything()
     report = await desk.bring(many(9) + 'S10,BER,"1\n', **NOW, atomic=Atomic.ROW, shared_from_bytes=0)

@@ -86,6 +86,7 @@ async def test_why_a_quantity_is_not_applied_is_told_wherever_its_listing_is_sho
         assert await drift_alerts(it.database) == []
 
 
+@pytest.mark.long
 async def test_what_is_wrong_with_a_listing_is_known_from_a_pass_over_all_too(dsn: str) -> None:
     async with open_market(dsn, has_queue=False) as it:
         it.amazon.amazon.catalogue[MUG].issue = it.amazon.amazon.catalogue[MUG].block = "Mend me."

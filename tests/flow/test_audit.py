@@ -142,6 +142,7 @@ async def position(ledger: Ledger) -> dict[str, int]:
     return row
 
 
+@pytest.mark.long(but_one_in=4)
 @pytest.mark.parametrize(("planted", "rules", "source"), PLANTED)
 async def test_what_somebody_broke_is_found_with_its_movements(
     dsn: str, planted: str, rules: list[str], source: str | None
@@ -163,6 +164,7 @@ async def test_what_somebody_broke_is_found_with_its_movements(
                 assert all(moved.units > 0 and moved.posted_at for moved in shown)
 
 
+@pytest.mark.long(but_one_in=4)
 @pytest.mark.parametrize(("planted", "rules", "source"), PLANTED)
 async def test_the_patrol_comes_by_where_nothing_moves(
     dsn: str, planted: str, rules: list[str], source: str | None

@@ -43,6 +43,7 @@ def order(units: int, listing: str = "duo", order_id: str = "o1", version: str =
     return OrderSnapshot(SHOP, order_id, version, SOON, False, (OrderLine("l1", ChannelSku(listing), units),))
 
 
+@pytest.mark.long
 async def test_baskets_with_a_bundle_and_its_component_cannot_take_the_last_unit_twice(dsn: str) -> None:
     async with open_ledger(dsn, {"MUG": 20, "CAP": 9}) as ledger:
         await ledger.define_duo()

@@ -145,6 +145,7 @@ async def test_news_that_is_doubled_overtaken_and_lost_moves_each_unit_once(dsn:
         await it.assert_all_is_right()
 
 
+@pytest.mark.long
 @BOTH
 async def test_a_sale_is_known_everywhere_as_soon_as_ebay_tells(dsn: str, lane: Lane) -> None:
     async with open_ebay(dsn, lane, has_webhooks=True) as it:

@@ -142,6 +142,7 @@ async def test_few_figures_zeroes_scarce_ones_and_guarded_skus_go_one_by_one(dsn
         assert {"MUG-1", "MUG-2"} <= set(one.patched) <= {"MUG-0", "MUG-1", "MUG-2"}
 
 
+@pytest.mark.long
 async def test_a_held_channel_and_one_that_compares_get_no_feed(dsn: str) -> None:
     async with load(dsn) as one:
         await one.world.database_do("update channels set held_at = db_now(), held_reason = 'zeroed'")
@@ -176,6 +177,7 @@ async def test_a_feed_that_is_cancelled_has_written_nothing_and_its_figures_go_o
         assert len(one.sim.feeds.all) == 1
 
 
+@pytest.mark.long
 async def test_a_feed_that_failed_is_read_back_never_assumed(dsn: str) -> None:
     """Half of it was done, and nobody says which."""
     async with load(dsn) as one:
@@ -196,6 +198,7 @@ async def test_an_accepted_row_that_is_never_applied_is_found(dsn: str) -> None:
         assert len(one.patched) >= len(SKUS) + 2
 
 
+@pytest.mark.long
 async def test_a_feed_whose_answer_was_lost_is_waited_for_and_then_read_back(dsn: str) -> None:
     async with load(dsn) as one:
         one.sim.switches.set({"feed_reply_lost": {"next": 1}})

@@ -106,6 +106,7 @@ async def test_a_shop_that_is_connected_shows_its_first_figure_within_seconds(ds
         assert (shop.polls[-1] - shop.polls[0]).total_seconds() > ORDERS_LAG_S
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("kind", "polls"), [("square", 1), ("amazon", 2)])
 async def test_where_orders_show_late_the_first_figure_waits_for_that_and_no_turn_of_the_poll(
     dsn: str, kind: str, polls: int
@@ -120,6 +121,7 @@ async def test_where_orders_show_late_the_first_figure_waits_for_that_and_no_tur
         assert len(shop.polls) <= 2 + polls
 
 
+@pytest.mark.long
 async def test_a_sku_that_is_named_later_is_shown_within_seconds_without_a_sweep(dsn: str) -> None:
     async with new_shop(dsn) as shop:
         for _ in range(70):
@@ -132,6 +134,7 @@ async def test_a_sku_that_is_named_later_is_shown_within_seconds_without_a_sweep
         assert await shop.rows(sweeps) == before
 
 
+@pytest.mark.long
 async def test_a_shop_that_was_watched_before_is_written_as_soon_as_it_goes_live(dsn: str) -> None:
     async with new_shop(dsn, mode="watch") as shop:
         await shop.name_mugs()
@@ -146,6 +149,7 @@ async def test_a_shop_that_was_watched_before_is_written_as_soon_as_it_goes_live
         assert len(shop.polls) - polls <= 1, "its orders were known already"
 
 
+@pytest.mark.long
 async def test_an_order_that_was_in_the_first_reading_and_is_told_late_is_counted_once(dsn: str) -> None:
     """What shortens the wait asks for orders; it never writes before they are known."""
     async with new_shop(dsn) as shop:

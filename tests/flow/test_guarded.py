@@ -142,6 +142,7 @@ async def test_the_database_refuses_a_write_that_would_sell_a_unit_twice(dsn: st
             await raise_by_one()
 
 
+@pytest.mark.long
 async def test_the_column_repeats_what_the_code_says(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 6}) as world:
         for mode in (Mode.GUARDED, Mode.POOLED):

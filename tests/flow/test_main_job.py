@@ -34,6 +34,7 @@ async def test_a_sale_in_one_shop_is_cut_and_proved_in_the_other(dsn: str) -> No
         assert await world.drifts() == []
 
 
+@pytest.mark.long
 async def test_a_shop_is_not_written_for_what_it_sold_itself(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         world.sell(SHOP, "MUG")
@@ -65,6 +66,7 @@ async def test_a_cancelled_order_for_which_nothing_was_there_offers_nothing(dsn:
         assert {row["desired_units"] for row in await world.listings()} == {0}
 
 
+@pytest.mark.long
 async def test_a_pending_order_holds_its_unit_from_the_first_sight(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         world.sell(MARKET, "MUG", 2)
@@ -74,6 +76,7 @@ async def test_a_pending_order_holds_its_unit_from_the_first_sight(dsn: str) -> 
         await stays_verified(world)
 
 
+@pytest.mark.long
 async def test_shipping_changes_no_listing(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         order_id = world.sell(SHOP, "MUG", 2)
@@ -201,6 +204,7 @@ async def test_throttling_and_broken_answers_only_cost_time(dsn: str) -> None:
         await world.until(lambda: is_known_to_all(world), what="the ledger agrees with the channels' books")
 
 
+@pytest.mark.long
 async def test_an_order_of_an_unlinked_listing_waits_visibly_and_posts_itself_once_linked(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}, link=False) as world:
         await world.until(lambda: has_listings(world, 2), what="both channels' listings are seen")
@@ -222,6 +226,7 @@ async def test_an_order_of_an_unlinked_listing_waits_visibly_and_posts_itself_on
         assert await world.available("MUG") == 3
 
 
+@pytest.mark.long
 async def test_a_delivery_that_cannot_be_read_is_parked_with_its_reason_and_can_be_retried(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         async with world.database.transaction() as tx:
@@ -240,6 +245,7 @@ async def test_a_delivery_that_cannot_be_read_is_parked_with_its_reason_and_can_
         await stays_verified(world)
 
 
+@pytest.mark.long
 async def test_an_absurd_order_is_parked_and_stops_nothing(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         absurd = OrderLine("l1", ChannelSku(world.listing(SHOP, "MUG")), 900_000_000, units_shipped=900_000_000)
@@ -269,6 +275,7 @@ async def test_two_engines_on_one_database_count_every_sale_once(dsn: str) -> No
         assert await is_known_to_all(world)
 
 
+@pytest.mark.long
 async def test_the_same_facts_posted_by_many_at_once_move_each_unit_once(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 500}) as world:
         for _ in range(40):
@@ -300,6 +307,7 @@ async def test_planning_by_many_at_once_ends_at_the_newest_figure(dsn: str) -> N
         await stays_verified(world)
 
 
+@pytest.mark.long
 async def test_a_channel_that_is_watched_is_never_written(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         async with world.database.transaction() as tx:
@@ -445,6 +453,7 @@ async def test_the_first_write_to_a_listing_waits_for_sales_that_only_a_poll_wil
         assert await world.drifts() == []
 
 
+@pytest.mark.long
 async def test_an_order_that_the_database_cannot_hold_is_parked_and_the_rest_of_its_batch_is_posted(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         line = OrderLine("l1", ChannelSku(world.listing(SHOP, "MUG")), 1)

@@ -214,6 +214,7 @@ async def figures(shop: Shop) -> dict[str, dict[str, Any]]:
         }
 
 
+@pytest.mark.long
 async def test_sales_become_rates_buffers_and_thresholds_with_their_reasons(shop: Shop) -> None:
     for number in range(6):
         await sell(shop, order_id=f"o-{number}", units=3)
@@ -293,6 +294,7 @@ async def test_sales_that_leave_the_week_take_their_rate_with_them(shop: Shop) -
 # Read more often ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 async def test_what_has_just_sold_is_read_back_between_two_sweeps_and_the_rest_is_not(shop: Shop) -> None:
     (await shop.connect("third")).books[ChannelSku("CAP")] = 0
     await shop.command("caps", type="receive", sku="CAP", units=5)
@@ -308,6 +310,7 @@ async def test_what_has_just_sold_is_read_back_between_two_sweeps_and_the_rest_i
     assert await reconcile.look_often(shop.database, shop.channels[LEFT]) == 0, "it has just been read"
 
 
+@pytest.mark.long
 async def test_a_drift_on_a_hot_listing_is_found_without_a_sweep(shop: Shop) -> None:
     await sell(shop)
     await measured(shop)
@@ -323,6 +326,7 @@ async def test_a_drift_on_a_hot_listing_is_found_without_a_sweep(shop: Shop) -> 
 # Shown ------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 async def test_a_program_is_told_the_windows_and_the_objective(shop: Shop) -> None:
     missing = await shop.client.get("/v1/channels/left/windows")
     assert missing.status_code == 404
@@ -336,6 +340,7 @@ async def test_a_program_is_told_the_windows_and_the_objective(shop: Shop) -> No
     assert parts.index("seen") < parts.index("posted") < parts.index("ingested")
 
 
+@pytest.mark.long
 async def test_metrics_tell_the_windows_and_a_late_poll(shop: Shop) -> None:
     await sell(shop)
     await measured(shop)

@@ -72,6 +72,7 @@ async def is_shown(world: World, channel: object, units: int) -> bool:
     return {str(name): one.listings()[0].units for name, one in world.simulators.items()}[str(channel)] == units
 
 
+@pytest.mark.long
 async def test_with_the_last_changes_a_cut_is_a_cut_to_zero(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 6}) as world:
         limit(world)
@@ -82,6 +83,7 @@ async def test_with_the_last_changes_a_cut_is_a_cut_to_zero(dsn: str) -> None:
         assert (shown(world), await spent(world)) == (0, 19)
 
 
+@pytest.mark.long
 async def test_without_a_change_left_nothing_is_sent_until_one_is_a_day_old(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 6}) as world:
         limit(world)
@@ -110,6 +112,7 @@ async def test_a_change_that_the_channel_did_not_make_is_not_counted(dsn: str) -
         assert await spent(world) == 1
 
 
+@pytest.mark.long
 async def test_the_parts_of_a_group_share_their_changes(dsn: str) -> None:
     # The simulated shop knows no groups: no sweep says so while this lasts.
     async with open_world(dsn, skus={"MUG": 6, "CUP": 6}, timing={"sweep_stock_s": 600.0}) as world:

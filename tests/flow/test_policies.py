@@ -312,6 +312,7 @@ def any_rule(chance: Random, scope: Scope) -> Rule:
         return any_rule(chance, scope)
 
 
+@pytest.mark.long
 async def test_every_publication_of_a_busy_day_recomputes_to_its_figure(dsn: str) -> None:
     seed = 5
     chance = Random(seed)

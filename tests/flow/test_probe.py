@@ -101,12 +101,14 @@ async def test_a_shop_that_ignores_the_compared_figure_is_written_blindly_until_
         await world.until_verified()
 
 
+@pytest.mark.long
 async def test_a_shop_that_ignores_it_now_and_then_cannot_be_relied_on(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         world.simulators[SHOP].switches.set({"ignores_compare": {"next": 1}})
         assert (await tried(world, SHOP, "MUG"))["compare"].verdict is FAILS
 
 
+@pytest.mark.long
 async def test_a_shop_that_ignores_keys_is_relied_on_for_all_else(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         before = figures(world)
@@ -118,6 +120,7 @@ async def test_a_shop_that_ignores_keys_is_relied_on_for_all_else(dsn: str) -> N
         assert (capability.write_kind, capability.key_life_s) == (WriteKind.COMPARE_AND_SET, 0.0)
 
 
+@pytest.mark.long
 async def test_what_could_not_be_tried_changes_nothing(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         world.simulators[SHOP].switches.set({"ignores_compare": 1.0})
@@ -130,6 +133,7 @@ async def test_what_could_not_be_tried_changes_nothing(dsn: str) -> None:
         assert list(await fallbacks(world)) == ["compare"]
 
 
+@pytest.mark.long
 async def test_a_channel_that_declares_no_comparison_is_tried_with_what_it_shows(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         before = figures(world)
@@ -150,6 +154,7 @@ async def test_a_sale_that_the_engine_has_not_heard_of_stops_the_probe(dsn: str)
         await world.until_verified()
 
 
+@pytest.mark.long
 async def test_other_settings_mean_another_account_of_which_nothing_is_known(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         world.simulators[SHOP].switches.set({"ignores_compare": 1.0})
@@ -171,6 +176,7 @@ async def refused(world: World, sku: str) -> str:
     return str(refusal.value)
 
 
+@pytest.mark.long
 async def test_what_must_not_be_written_now_is_not_tried(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5, "CAP": 1}) as world:
         # Strikes at every write.

@@ -42,6 +42,7 @@ async def test_listings_opt_in_one_by_one(dsn: str) -> None:
         assert shop_shows(world) == {"MUG": 7, "CAP": 7}
 
 
+@pytest.mark.long
 async def test_what_was_signed_off_is_not_held(dsn: str) -> None:
     """Somebody has read that all of it would be zero, and said yes."""
     async with open_world(dsn, skus=SKUS) as world:

@@ -200,6 +200,7 @@ async def test_a_listing_that_is_absent_from_the_file_is_asked_for_and_not_taken
         assert await large.is_undisturbed()
 
 
+@pytest.mark.long
 async def test_one_that_is_gone_is_asked_for_after_each_pass_that_misses_it(dsn: str) -> None:
     async with large_shop(dsn, has_been_read=True) as large:
         large.shop.sim.shop.articles[0].is_deleted = True
@@ -290,6 +291,7 @@ async def test_where_no_file_is_to_be_had_the_pages_are_read(dsn: str, fault: st
         assert await large.is_undisturbed()
 
 
+@pytest.mark.long
 async def test_while_the_shop_writes_as_many_files_as_it_does_at_once_the_sweep_waits(dsn: str) -> None:
     async with large_shop(dsn, has_been_read=True) as large:
         large.shop.sim.switches.set({"bulk_busy": {"next": AT_ONCE_MOST}})
@@ -301,6 +303,7 @@ async def test_while_the_shop_writes_as_many_files_as_it_does_at_once_the_sweep_
         assert large.operations == 1
 
 
+@pytest.mark.long
 async def test_a_file_is_not_waited_for_for_ever(dsn: str) -> None:
     async with large_shop(dsn, has_been_read=True) as large:
         connector = large.channel.connector

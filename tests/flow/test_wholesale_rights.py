@@ -58,6 +58,7 @@ async def test_of_a_guarded_sku_listings_are_cut_and_proved_before_a_unit_is_set
         await world.assert_ledger_balances()
 
 
+@pytest.mark.long
 async def test_of_a_pooled_sku_listings_are_cut_after_it(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 12}) as world:
         await set_mode(world, Mode.POOLED)

@@ -69,6 +69,7 @@ async def test_an_order_that_is_told_by_webhook_and_by_poll_and_twice_moves_its_
         await ledger.assert_sound()
 
 
+@pytest.mark.long
 async def test_the_echo_of_our_own_write_is_no_news(dsn: str) -> None:
     async with open_world(dsn, skus={"MUG": 5}) as world:
         await world.receive("MUG", 5, key="more")

@@ -75,6 +75,7 @@ def test_no_run_within_the_bounds_breaks_the_property(
     assert found.states >= states_least
 
 
+@pytest.mark.long(but_one_in=4)
 @pytest.mark.parametrize(("model", "mutant"), MUTANTS)
 def test_without_one_rule_the_property_is_broken(model: str, mutant: str, tmp_path: Path) -> None:
     found = searched(model, tmp_path, mutant)

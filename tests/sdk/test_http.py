@@ -255,6 +255,7 @@ async def _until_gone(receive: Receive) -> None:
 # Transactions and budgets ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 @pytest.mark.pg
 @BOTH
 async def test_a_channel_is_never_called_inside_a_transaction(call: Call, dsn: str) -> None:

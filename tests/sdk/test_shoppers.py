@@ -85,6 +85,7 @@ def test_orders_come_at_the_planned_rate_also_when_nobody_looked_for_long() -> N
     assert seldom.baskets == often.baskets
 
 
+@pytest.mark.long
 def test_the_planned_shares_of_orders_have_two_lines_are_cancelled_and_are_shipped() -> None:
     shop = PaperShop(items=1000)
     plan = ShoppersPlan(orders_per_s=50.0, zipf=0.0, two_lines_share=0.2, cancel_share=0.1, ship_share=0.5)

@@ -20,6 +20,7 @@ class LosesUnits(PureMachine):
         return books
 
 
+@pytest.mark.long
 def test_a_disagreement_names_its_seed_and_the_shortest_history() -> None:
     tally = Tally()
     with pytest.raises(AssertionError) as found:

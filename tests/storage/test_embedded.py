@@ -209,6 +209,7 @@ def test_a_killed_owner_leaves_no_socket_directory_for_good(directory: Path, sha
     assert not fresh.exists()
 
 
+@pytest.mark.long
 @linux_only
 def test_an_initdb_that_was_killed_half_way_leaves_nothing_half_made(new_directory: Path, shared_home: Path) -> None:
     for _ in range(10):
@@ -383,6 +384,7 @@ def test_another_program_finds_the_running_server(directory: Path, shared_home: 
     assert running_dsn(directory) is None
 
 
+@pytest.mark.long
 @root_only
 def test_root_below_a_private_directory_changes_no_mode_and_keeps_its_rows(
     open_directory: Path, shared_home: Path, monkeypatch: pytest.MonkeyPatch

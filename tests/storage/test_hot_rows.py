@@ -22,6 +22,7 @@ SEED = 3
 HOT_SHARE_MIN, BLOAT_MAX = 0.9, 2.0
 
 
+@pytest.mark.long
 async def test_balances_that_are_changed_all_day_are_changed_in_place(dsn: str) -> None:
     async with Database.open(dsn, connections_max=2) as database:
         done = await wear_out(database, updates=UPDATES, seed=SEED, progress=lambda _: None)

@@ -240,6 +240,7 @@ async def test_a_new_key_seals_everything_and_the_old_one_stays_for_backups(
     assert (await kept_by(database).latest()).values == {"refresh_token": "r1"}
 
 
+@pytest.mark.long
 async def test_who_dies_half_way_has_lost_nothing_and_goes_on_with_the_same_key(
     database: Database, dsn: str, key_file: Path
 ) -> None:

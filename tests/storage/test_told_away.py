@@ -111,6 +111,7 @@ async def answers(pin: PinnedDatabase) -> None:
         await catalog.record_success(tx, SHOP)
 
 
+@pytest.mark.long
 async def test_a_channel_that_answers_no_call_is_told_after_a_minute_however_seldom_it_is_called(dsn: str) -> None:
     async with pinned(dsn) as pin:
         await begun(pin, every_s=60)
@@ -124,6 +125,7 @@ async def test_a_channel_that_answers_no_call_is_told_after_a_minute_however_sel
         assert (await look(pin)).alarms == []
 
 
+@pytest.mark.long
 async def test_failed_calls_between_good_ones_are_everyday_business(dsn: str) -> None:
     async with pinned(dsn) as pin:
         await begun(pin, every_s=60)

@@ -101,6 +101,7 @@ async def test_a_zero_that_is_refused_is_an_alert_with_the_channels_words(shop: 
     )
 
 
+@pytest.mark.long
 async def test_a_figure_that_was_raised_by_hand_is_an_exposure_and_a_drift(shop: Shop) -> None:
     shop.connectors["left"].refuses.add(MUG)
     shop.connectors["left"].books[MUG] += 5
@@ -114,6 +115,7 @@ async def test_a_figure_that_was_raised_by_hand_is_an_exposure_and_a_drift(shop:
     assert found["alert.drift"]["what"].startswith("left MUG (MUG) shows 8 instead of 3: ")
 
 
+@pytest.mark.long
 async def test_a_credential_that_ends_is_told_30_days_7_days_and_one_day_before(shop: Shop) -> None:
     told_of = {31: [], 30: [30], 8: [30], 7: [7, 30], 1: [1, 7, 30], -3: [1, 7, 30]}
     for days, warned in told_of.items():

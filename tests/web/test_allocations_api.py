@@ -139,6 +139,7 @@ async def test_pools_are_told_with_what_was_sold_and_refilled_when_somebody_says
     assert explained["derived"]["steps"][0]["name"] == "pool of paper: 7 shared, 0 sold, 7 left"
 
 
+@pytest.mark.long(but_one_in=3)
 @pytest.mark.parametrize(
     ("body", "status", "words"),
     [

@@ -517,6 +517,7 @@ async def test_a_database_of_another_version_is_not_ready(shop: Shop, dsn: str) 
     assert "oneshelf migrate" in answer.json()["detail"]
 
 
+@pytest.mark.long
 async def test_the_description_of_the_api_names_every_body_and_every_answer(shop: Shop) -> None:
     told = (await shop.client.get("/openapi.json")).json()
     schemas = told["components"]["schemas"]

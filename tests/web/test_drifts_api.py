@@ -65,6 +65,7 @@ async def test_the_ledger_adopts_what_a_person_says(shop: Shop) -> None:
     assert (await shop.client.put(address, json={"how": "adopt", "wait_s": 5})).status_code == 422
 
 
+@pytest.mark.long
 async def test_drifts_are_measured_by_cause(shop: Shop) -> None:
     await drifting(shop, mode="watch")
     text = (await shop.client.get("/metrics")).text

@@ -100,6 +100,7 @@ async def test_who_reads_slowly_costs_no_memory_and_misses_no_level(shop: Shop) 
     assert await feed.read(ALL, cursor) == ((), cursor)
 
 
+@pytest.mark.long
 async def test_the_stream_is_described_and_asks_for_names_that_there_are(shop: Shop) -> None:
     document = (await shop.client.get("/openapi.json")).json()
     told = document["paths"]["/v1/events"]["get"]["responses"]["200"]["content"]["text/event-stream"]

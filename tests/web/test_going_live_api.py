@@ -43,6 +43,7 @@ async def test_the_plan_says_what_would_be_written(shop: Shop) -> None:
     assert (await shop.client.get("/v1/channels/nope/plan")).status_code == 404
 
 
+@pytest.mark.long
 async def test_some_are_signed_off_then_all(shop: Shop) -> None:
     answer = await shop.client.post("/v1/channels/paper/sign-off", json={"by": "Ada", "listings": ["1"]})
     assert answer.json() == {"signed_off": 1}

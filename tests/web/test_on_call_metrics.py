@@ -53,6 +53,7 @@ async def test_what_listings_may_sell_adds_up_to_what_is_there(shop: Shop) -> No
     assert await told(shop, "units_short") == 0
 
 
+@pytest.mark.long
 async def test_units_that_somebody_raised_by_hand_could_be_sold_twice(shop: Shop) -> None:
     async with shop.database.transaction() as tx:
         await catalog.set_mode(tx, Channel("left"), "watch")
@@ -63,6 +64,7 @@ async def test_units_that_somebody_raised_by_hand_could_be_sold_twice(shop: Shop
     assert await told(shop, "exposure_units") == 5
 
 
+@pytest.mark.long
 async def test_a_zero_that_is_refused_is_told_until_it_takes(shop: Shop) -> None:
     left = shop.connectors["left"]
     assert left.books[MUG] > 0
@@ -79,6 +81,7 @@ async def test_a_zero_that_is_refused_is_told_until_it_takes(shop: Shop) -> None
     assert (left.books[MUG], await told(shop, "zeros_failing", channel="left")) == (0, 0)
 
 
+@pytest.mark.long
 async def test_a_zero_that_nobody_signed_off_is_not_ours(shop: Shop) -> None:
     (await shop.connect("watched", mode="watch")).books[MUG] = 3
     await shop.client.put("/v1/skus/MUG/sharing", json={"mode": "frozen"})
@@ -88,6 +91,7 @@ async def test_a_zero_that_nobody_signed_off_is_not_ours(shop: Shop) -> None:
     assert await told(shop, "channel_live", channel="watched") == 0
 
 
+@pytest.mark.long
 async def test_what_is_sold_and_not_there_is_told_with_its_age(shop: Shop) -> None:
     await shop.order("left", "o-1", MUG=2)
     await shop.order("right", "o-2", MUG=2)

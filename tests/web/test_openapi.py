@@ -54,6 +54,7 @@ async def test_the_examples_one_after_the_other_are_an_evening(shop: Shop) -> No
     assert ended.json()["outcome"] == "reservation_ended"
 
 
+@pytest.mark.long
 async def test_every_body_has_an_example(shop: Shop) -> None:
     document = (await shop.client.get("/openapi.json")).json()
     bodies = [

@@ -120,6 +120,7 @@ FORMS += ["/stock", "/errors", "/rules", "/rules/pools", "/skus/MUG", "/go-live/
 FORMS += [f"/drifts/{'0' * 32}", "/rules/architecture"]
 
 
+@pytest.mark.long(but_one_in=3)
 @pytest.mark.parametrize("path", FORMS)
 async def test_no_other_site_may_send_a_form(shop: Shop, path: str) -> None:
     await a_mug(shop)
@@ -129,6 +130,7 @@ async def test_no_other_site_may_send_a_form(shop: Shop, path: str) -> None:
     assert (await shop.client.get("/v1/skus/MUG/sharing")).json()["mode"] == "auto"
 
 
+@pytest.mark.long(but_one_in=3)
 @pytest.mark.parametrize("path", FORMS)
 async def test_what_is_no_form_of_ours_is_refused(shop: Shop, path: str) -> None:
     await a_mug(shop)
@@ -303,6 +305,7 @@ async def test_explain_tells_the_four_layers_now_and_then(shop: Shop) -> None:
         assert f"<strong>{units}</strong>;" in text
 
 
+@pytest.mark.long(but_one_in=3)
 @pytest.mark.parametrize(
     "path",
     [

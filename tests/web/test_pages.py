@@ -217,6 +217,7 @@ async def test_a_sku_has_a_page_with_its_balances_listings_and_movements(shop: S
     assert "BERLIN" in text
 
 
+@pytest.mark.long
 async def test_what_the_channel_says_is_wrong_with_a_listing_is_where_it_is_looked_for(shop: Shop) -> None:
     await two_channels(shop)
     words = "17: <b>no</b> brand (brand)"
@@ -277,6 +278,7 @@ async def test_a_page_has_a_title_a_skip_link_an_icon_and_named_tables(shop: Sho
     assert "<script>" not in text
 
 
+@pytest.mark.long
 async def test_the_token_in_the_address_becomes_a_cookie_and_leaves_the_address(dsn: str) -> None:
     async with open_shop(dsn, api_token="s3crét") as shop:
         assert (await shop.client.get("/")).status_code == 401

@@ -132,6 +132,7 @@ async def test_every_command_can_be_sent(shop: Shop) -> None:
     assert answers[1]["figures"] == {"units": 1, "units_over": 0, "units_lost": 1, "available": 1}
 
 
+@pytest.mark.long
 async def test_the_address_book_of_the_api_names_the_reservations(shop: Shop) -> None:
     told = (await shop.client.get("/openapi.json")).json()
     assert {"/v1/reservations", "/v1/reservations/{reservation_id}/claim"} <= set(told["paths"])

@@ -188,6 +188,7 @@ async def test_a_count_that_was_begun_is_not_lost_by_a_figure_that_is_none(shop:
     assert (nobody.status_code, "no SKU NOBODY" in beside(nobody, "count")[0]) == (404, True)
 
 
+@pytest.mark.long
 async def test_the_page_shows_what_waits_and_its_forms_do_it(shop: Shop) -> None:
     line = {"shipment_id": "PO-7", "sku": "MUG"}
     await filled(shop, "announce", **line, location=BERLIN, units="5", expected_on="2026-01-02", tolerance_percent="0")

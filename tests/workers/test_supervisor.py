@@ -204,6 +204,7 @@ async def test_a_sale_on_one_channel_is_soon_seen_on_the_other(dsn: str) -> None
         await shop.until_shown(MARKET, 5)
 
 
+@pytest.mark.long
 async def test_a_changed_channel_is_opened_again_with_its_new_settings(dsn: str) -> None:
     async with engine(dsn) as shop:
         await shop.connect(SHOP, secrets={"webhook_secret": "old"})
@@ -248,6 +249,7 @@ async def test_a_channel_that_did_not_change_stays_open(dsn: str) -> None:
         assert tasks_of(SHOP) == tasks
 
 
+@pytest.mark.long
 async def test_a_removed_channel_ends_and_the_others_go_on(dsn: str) -> None:
     async with engine(dsn) as shop:
         await shop.receive(8, "first")
@@ -313,6 +315,7 @@ async def test_a_channel_that_could_not_be_opened_for_want_of_the_database_is_op
         assert row[0] > 2, "it was refused before"
 
 
+@pytest.mark.long
 async def test_a_bug_in_one_step_stops_the_engine(dsn: str) -> None:
     with pytest.raises(BaseExceptionGroup) as caught:
         await _break_a_rule_of_the_ledger(dsn)

@@ -96,6 +96,7 @@ async def until_accepted(bench: Bench, units: int) -> None:
     raise AssertionError(f"{units} units were not taken: {outcome}")
 
 
+@pytest.mark.long
 @BOTH
 def test_what_we_ended_comes_back_wherever_we_were_killed(lane: Lane) -> None:
     kills: list[int] = []

@@ -164,6 +164,7 @@ async def test_a_write_compares_with_the_truth_whatever_a_stale_reading_said(ben
     assert bench.shown()[0] == 6
 
 
+@pytest.mark.long
 async def test_an_order_that_the_search_does_not_know_yet_is_found_and_never_claimed_as_covered(bench: Bench) -> None:
     cursor = await caught_up(bench)
     bench.sim.switches.set({"stale_read": 1.0})
@@ -203,6 +204,7 @@ async def test_a_page_that_ends_early_says_that_there_is_more(big_bench: Bench) 
     assert set(orders) == placed
 
 
+@pytest.mark.long
 async def test_an_order_that_moves_to_the_end_while_paging_is_met_there(big_bench: Bench) -> None:
     cursor = await caught_up(big_bench)
     big_bench.sim.switches.set({"page_drift": 1.0})

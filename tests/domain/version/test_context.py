@@ -63,6 +63,7 @@ def test_a_join_that_takes_the_vector_of_one_is_caught() -> None:
     is_broken(merge_law(NOTHING_SEEN, CausalContext.with_dot, wrong), learnt, randoms)
 
 
+@pytest.mark.long
 @LAW
 @given(contexts, st.sampled_from(SOURCES))
 def test_the_next_dot_of_a_source_is_beyond_all_it_wrote(context: CausalContext, source: str) -> None:

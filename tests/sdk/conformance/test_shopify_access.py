@@ -44,6 +44,7 @@ class _Kind(ShopifyKind):
         return self._simulator(seed=seed, speed=speed, clock=clock, webhook_client=webhook_client)
 
 
+@pytest.mark.long(but_one_in=3)
 @pytest.mark.parametrize("simulator", [_AppSimulator, _OfflineSimulator], ids=["credentials", "offline token"])
 @pytest.mark.parametrize(
     "check", checks_of("faults", "secrecy", "settings", "signatures", "repeatability"), ids=lambda check: check.name

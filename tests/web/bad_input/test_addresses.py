@@ -149,6 +149,7 @@ async def test_a_question_that_nobody_knows_or_that_comes_twice_is_refused(
     assert failed == []
 
 
+@pytest.mark.long
 @of_rows("d", "e", 12, 24, 26, 28, 29, 30)
 async def test_a_question_that_means_nothing_is_refused(shelf: Shelf, row: str) -> None:
     failed = []

@@ -67,6 +67,7 @@ async def test_a_signature_is_over_the_bytes_and_not_over_what_they_mean(shelf: 
     assert shelf.fingerprint() == before
 
 
+@pytest.mark.long
 @of_rows(45)
 async def test_the_same_order_in_another_delivery_takes_no_unit_twice(shelf: Shelf, row: str) -> None:
     paper = shelf.shop.connectors["paper"]

@@ -211,6 +211,7 @@ def test_each_question_is_answered_as_it_is_described(world: World, label: str) 
         assert world.judge(operation.Case(path_parameters=names)) == 200, names
 
 
+@pytest.mark.long(but_one_in=3)
 @pytest.mark.parametrize("label", LABELS)
 def test_whatever_is_asked_the_answer_is_as_it_is_described(world: World, label: str) -> None:
     operation = SCHEMA.find_operation_by_label(label)
