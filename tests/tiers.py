@@ -1,7 +1,7 @@
 """Which tests run: `make test` leaves the long ones out and says so, `make test-long` runs those, `make test-all` all.
 
-`@pytest.mark.long` stands over what takes about a second of a core or more. `@pytest.mark.long(but_one_in=5)` stands over many
-cases of one rule: the first, the sixth and so on are not long.
+`@pytest.mark.long` stands over what takes about a second of a core or more. `@pytest.mark.long(but_one_in=5)`
+stands over many cases of one rule: the first, the sixth and so on are not long.
 
 A plug-in of conftest.py. What is left out is counted in the workers and told by the process that prints.
 """
