@@ -42,6 +42,7 @@ def test_short_days_of_one_channel_under_every_fault(dsn: str, kind: str, first:
     assert len(struck) > FAULTS_MIN
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("first", range(1, DRAWN_DAYS, DRAWN_BLOCK))
 def test_days_of_several_channels_under_every_fault(dsn: str, first: int) -> None:
     lived = [live(dsn, seed, active_s=DRAWN_S) for seed in range(first, first + DRAWN_BLOCK)]
@@ -51,6 +52,7 @@ def test_days_of_several_channels_under_every_fault(dsn: str, first: int) -> Non
     assert {where for outcome in lived for _, where in outcome.hits} >= set(KINDS)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("seed", "mode"), [(3, "auto"), (4, "guarded")])
 def test_a_warehouse_and_an_erp_rule_by_rank_while_everybody_sells(dsn: str, seed: int, mode: str) -> None:
     lived = live(dsn, seed, active_s=PEERS_S, mode=mode, shape=MIDDLEWARE_DAY)
@@ -59,6 +61,7 @@ def test_a_warehouse_and_an_erp_rule_by_rank_while_everybody_sells(dsn: str, see
     assert lived.sometimes["an ERP stated a delivery"] > 0
 
 
+@pytest.mark.long
 def test_a_planted_bug_fails_a_block_which_names_each_day_with_its_command(dsn: str) -> None:
     with planted(BY_NAME["reserved units are not written"]):
         lived = short_days(dsn, *SHORT_BLOCKS[-1])
