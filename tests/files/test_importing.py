@@ -433,13 +433,17 @@ async def test_a_damaged_large_file_is_refused_whole(desk: Desk) -> None:
 @pytest.mark.skipif(helpers_count() == 1, reason="one core: nobody helps")
 async def test_a_process_that_is_killed_in_the_middle_of_a_large_file_loses_nothing(desk: Desk) -> None:
     skus = await full_shelf(desk, 60)
+    # No part of the file comes to its end before one has been killed.
+    with psycopg.connect(desk.dsn) as other:
+        other.execute("select from skus where sku >= 'S40' for update")
 
-    def kill_one(stage: str, row_count: int, _import_id: str) -> None:
-        if stage == "applied" and row_count >= 4:
-            os.kill(helpers()[0], signal.SIGKILL)
+        def kill_one(stage: str, row_count: int, _import_id: str) -> None:
+            if stage == "applied" and row_count >= 4:
+                os.kill(helpers()[0], signal.SIGKILL)
+                other.rollback()
 
-    with pytest.raises(DatabaseUnavailableError, match="Bring the file in again"):
-        await desk.bring(many(60), **NOW, tell=kill_one, atomic=Atomic.ROW, chunk=2, shared_from_bytes=0)
+        with pytest.raises(DatabaseUnavailableError, match="Bring the file in again"):
+            await desk.bring(many(60), **NOW, tell=kill_one, atomic=Atomic.ROW, chunk=2, shared_from_bytes=0)
     assert not helpers()
     report = await desk.bring(many(60), **NOW, atomic=Atomic.ROW, chunk=2, shared_from_bytes=0)
     assert report.applied_count + report.replayed_count == 60

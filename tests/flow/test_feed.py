@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from flow.world import CLOCK, MARKET, PATIENCE_S, World, open_world
+from oneshelf.connectors.amazon import CONNECTOR
 from oneshelf.connectors.amazon.simulator import AmazonSimulator
 from oneshelf.domain.identity import Sku
 from oneshelf.domain.rights import Mode
 from oneshelf.flow import confirm, plan, push
 from oneshelf.flow.channel import OpenChannel
-from oneshelf.flow.feed import FOUND_WITHIN_S, UNITS_LEAST, feed
+from oneshelf.flow.feed import LEASE_S, UNITS_LEAST, feed
 from oneshelf.storage import rights
 from oneshelf.storage.database import Database
 
@@ -23,6 +24,8 @@ pytestmark = pytest.mark.pg
 
 SKUS = tuple(f"MUG-{n}" for n in range(6))
 LEAST = 4
+# A feed whose beginning was not answered is listed by then, or was never taken.
+SHOWN_AFTER_S = LEASE_S + CONNECTOR.capability.feed_shown_s
 
 
 @dataclass
@@ -212,7 +215,7 @@ async def test_a_feed_whose_answer_was_lost_is_waited_for_and_then_read_back(dsn
         await one.step()
         # Another one may show up yet: only after a while is it certain that all are known.
         assert await one.carried() == set(SKUS)
-        await one.world.database_do(f"update feeds set begun_at = begun_at - interval '{FOUND_WITHIN_S} s'")  # noqa: S608
+        await one.world.database_do(f"update feeds set begun_at = begun_at - interval '{SHOWN_AFTER_S} s'")  # noqa: S608
         await one.until_ended()
         assert set((await one.phases()).values()) == {"unknown"}
 
@@ -287,7 +290,7 @@ async def test_wherever_a_process_dies_every_figure_is_settled_and_none_is_sent_
             # Its lease runs out, and the time in which an unanswered feed shows up.
             await one.world.database_do(
                 f"""update feeds set lease_until = db_now() - interval '1 second',
-                        begun_at = begun_at - interval '{FOUND_WITHIN_S} s' where ended_at is null"""  # noqa: S608
+                        begun_at = begun_at - interval '{SHOWN_AFTER_S} s' where ended_at is null"""  # noqa: S608
             )
             if await one.world.rows("select 1 from feeds where ended_at is null"):
                 await one.until_ended()

@@ -25,8 +25,9 @@ from oneshelf.storage.database import Database
 TICK_S = 0.25
 READ_EVERY_S = 0.5
 BOOKS_EVERY_S = 1.0
-# A write of an engine that was killed is settled when no copy of it can arrive any more.
-SETTLE_S_MAX = 180.0
+# A write of an engine that was killed is settled when no copy of it can arrive any more; a feed that it was beginning
+# is looked for when its lease is over, after three minutes.
+SETTLE_S_MAX = 300.0
 VERIFY_S_MAX = 180.0
 # An engine that dies this often without ever answering will not live the next time either.
 DEATHS_MAX = 5

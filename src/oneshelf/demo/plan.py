@@ -38,6 +38,7 @@ SQUARE_APPLY_S, SQUARE_POLL_S, SQUARE_SUSPENSE_S = 60.0, 60.0, 300.0
 TILL_OFF_LINE, OFF_LINE_SHARE = "till-2", 0.25
 # A feed that takes longer is stuck. In the demo a tenth of the SKUs is worth one.
 FEED_S = 900.0
+FEED_SHOWN_S = 300.0
 FEED_SHARE = 10
 # So many units of each SKU come in at once, so that nothing of it is scarce.
 DELIVERED_UNITS = 60
@@ -156,6 +157,7 @@ class Plan:
                 "apply_s": max(3.0, AMAZON_APPLY_S / speed),
                 "suspense_s": max(2.0, AMAZON_SUSPENSE_S / speed),
                 "feed_s_max": max(5.0, FEED_S / speed),
+                "feed_shown_s": max(2.0, FEED_SHOWN_S / speed),
                 "feed_writes_least": max(2, self.options.sku_count // FEED_SHARE),
             }
         if kind == "ebay":

@@ -29,7 +29,7 @@ UNDOCUMENTED_CALLS_PER_S = 1.0
 SUSPENSE_LAGS = 5
 # All in seconds, but for the listings from which on a feed is used.
 TIMING_NAMES = (
-    *("apply_s", "feed_s_max", "feed_writes_least", "poll_orders_s"),
+    *("apply_s", "feed_s_max", "feed_shown_s", "feed_writes_least", "poll_orders_s"),
     *("stale_s", "suspense_s", "sweep_stock_s", "zombie_s"),
 )
 WRITE_LEASE_S = 60.0
@@ -112,6 +112,7 @@ def with_timing(capability: Capability, timing: dict[str, float]) -> Capability:
         stale_s=timing.get("stale_s", capability.stale_s),
         zombie_s=timing.get("zombie_s", capability.zombie_s),
         feed_s_max=timing.get("feed_s_max", capability.feed_s_max),
+        feed_shown_s=timing.get("feed_shown_s", capability.feed_shown_s),
         feed_writes_least=int(timing.get("feed_writes_least", capability.feed_writes_least)),
     )
 

@@ -40,8 +40,6 @@ SEND_BEFORE_S = LEASE_S - 45.0
 LOOK_AGAIN_S = 30.0
 # Where the channel is done sooner, so often within its time.
 LOOKS = 4
-# A feed whose beginning was not answered shows up by then, or was never begun.
-FOUND_WITHIN_S = LEASE_S + 300.0
 
 log = get_logger(__name__)
 
@@ -188,7 +186,8 @@ async def _look(database: Database, channel: OpenChannel, connector: WritesByFee
     ]
     if said:
         return await _wait(database, channel, one, lease, age_s=age_s, said="; ".join(said))
-    if not one.is_answered and age_s < FOUND_WITHIN_S:
+    # Whoever began it sends nothing when its lease is over.
+    if not one.is_answered and age_s < LEASE_S + channel.capability.feed_shown_s:
         async with database.transaction() as tx:
             words = "whether it was taken is not known"
             await feeds.keep(tx, one, lease=lease, look_after_s=look_again_s(channel), words=words)

@@ -64,6 +64,7 @@ class Capability:
     feed_writes: int = 0  # listings in a feed of many writes, see contract.WritesByFeed; 0: it takes none
     feed_writes_least: int = 0  # from so many on a feed is better than writes one by one
     feed_s_max: float = 0.0  # a feed that is not worked through after this is stuck
+    feed_shown_s: float = 0.0  # a feed that was taken is listed after this: one that is not was never taken
     has_single_orders: bool = False  # it tells one order by its id, see contract.FetchesOrders
     asks_at_checkout: bool = False  # it can ask us before a buyer pays, see contract.AnswersCheckout
     has_queue: bool = False  # its news lies in a queue where an account has one, see contract.Hears

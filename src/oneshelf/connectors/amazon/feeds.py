@@ -59,6 +59,8 @@ BYTES_MAX = 10_000_000
 REPORT_BYTES_MAX = 50_000_000
 # Amazon states no time. An hour is long for a quantity; feeds that took days are reported.
 STUCK_S = 3600.0
+# Nor by when `getFeeds` lists a feed that `createFeed` has taken: minutes for what is stored at once elsewhere.
+SHOWN_S = 300.0
 LIMITS = (
     Limit("createFeedDocument", 0.5, 15),
     Limit("createFeed", 0.0083, 15),

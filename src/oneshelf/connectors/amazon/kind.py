@@ -9,7 +9,7 @@ from oneshelf.connectors.amazon.account import ORDERS_LAG_S, SETTINGS, account_f
 from oneshelf.connectors.amazon.api import DOCUMENT_LIMIT
 from oneshelf.connectors.amazon.fba import LIMIT as FBA_LIMIT
 from oneshelf.connectors.amazon.feeds import LIMITS as FEED_LIMITS
-from oneshelf.connectors.amazon.feeds import MESSAGES_LEAST, MESSAGES_MAX, STUCK_S
+from oneshelf.connectors.amazon.feeds import MESSAGES_LEAST, MESSAGES_MAX, SHOWN_S, STUCK_S
 from oneshelf.connectors.amazon.listening import GET_ORDER_LIMIT, FetchingAmazonConnector, ListeningAmazonConnector
 from oneshelf.connectors.amazon.listings import BATCH_MAX
 from oneshelf.connectors.amazon.reports import LIMITS as REPORT_LIMITS
@@ -77,6 +77,7 @@ class AmazonKind:
             feed_writes=MESSAGES_MAX,
             feed_writes_least=MESSAGES_LEAST,
             feed_s_max=STUCK_S,
+            feed_shown_s=SHOWN_S,
         )
 
     @property

@@ -100,7 +100,7 @@ async def a_feed_never_writes_what_must_not_be_written(bench: Bench) -> None:
         expect(small.shown()[first] == before[first], f"{first} was written: {small.shown()[first]}")
 
 
-@check("feed", proves=("feed_writes",), unless=no_feed)
+@check("feed", proves=("feed_writes", "feed_shown_s"), unless=no_feed)
 async def a_feed_without_an_answer_is_found_again(bench: Bench) -> None:
     """It may be worked through for hours, whether its beginning was answered or not."""
     async with bench.another() as other:
@@ -115,7 +115,7 @@ async def a_feed_without_an_answer_is_found_again(bench: Bench) -> None:
             fail(f"the answer was lost on its way, which is told as {fault!r:.120}")
         else:
             fail("the answer was lost on its way, and a feed is said to have been begun")
-        await other.live(LOOK_S)
+        await other.live(bench.kind.capability.feed_shown_s)
         names = await other.patiently(lambda: _writer(other).find_feeds(since=since))
         expect(len(names) == 1, f"one feed was begun since then, and {len(names)} are found")
         expect((await _ended(other, names[0])).state is FeedState.DONE, "the feed that is found is not worked through")
