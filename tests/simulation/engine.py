@@ -34,6 +34,8 @@ REPORTS = Path(__file__).parent / "reports"
 SEEDS_MAX = 200
 # After so many days the report is written, so that a run that is ended loses no more than these.
 DAYS_AT_ONCE = 50
+# What no day runs: commands, the demo and the pages of the dashboard (`test_reports.py`).
+NOT_LIVED = ("cli/", "demo/", "web/pages/")
 # Shape -> what is counted of a day of it, and how that begins where it is seen.
 SHAPED = {
     SWITCHED_DAY: {
@@ -113,10 +115,11 @@ def _shaped(shape: str, seed: int) -> dict[str, Any]:
 
 
 def code_digest() -> str:
-    """A name for the engine's code as it is: the same one for the same files."""
+    """A name for the engine's code as it is: the same one for the same files. Without what no day runs."""
     home = Path(many.__file__).parents[1]
-    files = sorted(file for suffix in ("py", "sql") for file in home.rglob(f"*.{suffix}"))
-    parts = (f"{file.relative_to(home)}\0{file.read_text()}\0" for file in files)
+    found = sorted(file.relative_to(home) for suffix in ("py", "sql") for file in home.rglob(f"*.{suffix}"))
+    lived = (file for file in found if not file.as_posix().startswith(NOT_LIVED))
+    parts = (f"{file}\0{(home / file).read_text()}\0" for file in lived)
     return sha256("".join(parts).encode()).hexdigest()[:12]
 
 
