@@ -23,7 +23,6 @@ async def test_a_sale_is_known_everywhere_as_soon_as_the_queue_tells(dsn: str) -
         await it.assert_all_is_right()
 
 
-@pytest.mark.long
 async def test_a_write_that_crosses_a_sale_is_put_right(dsn: str) -> None:
     async with open_market(dsn) as it:
         await it.sell_elsewhere(1)
@@ -41,7 +40,6 @@ async def test_a_write_that_crosses_a_sale_is_put_right(dsn: str) -> None:
         await it.assert_all_is_right()
 
 
-@pytest.mark.long
 async def test_news_that_is_doubled_overtaken_and_lost_moves_each_unit_once(dsn: str) -> None:
     async with open_market(dsn, units=60) as it:
         share = {"notification_duplicate": 0.4, "notification_reorder": 0.3, "notification_lost": 0.3}
@@ -59,7 +57,6 @@ async def test_news_that_is_doubled_overtaken_and_lost_moves_each_unit_once(dsn:
         await it.assert_all_is_right()
 
 
-@pytest.mark.long
 async def test_an_outage_of_a_whole_type_of_news_costs_time_and_no_sale(dsn: str) -> None:
     async with open_market(dsn) as it:
         it.amazon.switches.set({"notification_outage": {"next": 2}})
@@ -73,7 +70,6 @@ async def test_an_outage_of_a_whole_type_of_news_costs_time_and_no_sale(dsn: str
         await it.assert_all_is_right()
 
 
-@pytest.mark.long
 async def test_units_of_an_order_that_is_not_paid_for_20_days_are_kept_and_come_back_once(dsn: str) -> None:
     async with open_market(dsn) as it:
         it.amazon.habits.unpaid_share = 1.0
@@ -95,7 +91,6 @@ async def test_units_of_an_order_that_is_not_paid_for_20_days_are_kept_and_come_
         await it.assert_all_is_right()
 
 
-@pytest.mark.long
 async def test_an_order_that_is_paid_after_weeks_is_shipped_from_what_was_kept(dsn: str) -> None:
     async with open_market(dsn) as it:
         it.amazon.switches.set({"payment_for_weeks": {"next": 1}})
@@ -108,7 +103,6 @@ async def test_an_order_that_is_paid_after_weeks_is_shipped_from_what_was_kept(d
         await it.assert_all_is_right()
 
 
-@pytest.mark.long
 async def test_a_write_whose_answer_was_lost_after_it_was_done_is_found_and_not_sent_again(dsn: str) -> None:
     async with open_market(dsn) as it:
         it.amazon.switches.set({"reply_lost": {"next": 1}})
@@ -122,7 +116,6 @@ async def test_a_write_whose_answer_was_lost_after_it_was_done_is_found_and_not_
         await it.assert_all_is_right()
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("has_queue", [True, False], ids=["queue", "polled alone"])
 async def test_after_six_hours_away_it_catches_up_within_what_amazon_grants(dsn: str, has_queue: bool) -> None:
     async with open_market(dsn, units=300, has_queue=has_queue) as it:
@@ -140,7 +133,6 @@ async def test_after_six_hours_away_it_catches_up_within_what_amazon_grants(dsn:
         await it.assert_all_is_right()
 
 
-@pytest.mark.long
 async def test_a_figure_that_the_seller_types_is_seen_within_minutes_and_put_right(dsn: str) -> None:
     async with open_market(dsn) as it:
         await it.live(HOUR_S)
@@ -156,7 +148,6 @@ async def test_a_figure_that_the_seller_types_is_seen_within_minutes_and_put_rig
         await it.assert_all_is_right()
 
 
-@pytest.mark.long
 async def test_what_amazon_ships_itself_moves_nothing_of_ours_and_is_never_written(dsn: str) -> None:
     async with open_market(dsn, has_twin=True) as it:
         it.buy(2, sku=TWIN)
@@ -170,7 +161,6 @@ async def test_what_amazon_ships_itself_moves_nothing_of_ours_and_is_never_writt
         await it.assert_all_is_right()
 
 
-@pytest.mark.long
 async def test_nobody_writes_because_of_news_of_ones_own_writes(dsn: str) -> None:
     async with open_market(dsn, units=100) as it:
         for _ in range(5):

@@ -13,7 +13,6 @@ pytestmark = pytest.mark.pg
 BOTH = pytest.mark.parametrize("lane", list(Lane), ids=str)
 
 
-@pytest.mark.long
 @BOTH
 async def test_after_six_hours_away_it_catches_up_within_what_ebay_grants(dsn: str, lane: Lane) -> None:
     async with open_ebay(dsn, lane, units=300) as it:
@@ -29,7 +28,6 @@ async def test_after_six_hours_away_it_catches_up_within_what_ebay_grants(dsn: s
         await it.assert_all_is_right()
 
 
-@pytest.mark.long
 @BOTH
 async def test_what_sells_out_while_we_are_away_comes_back_also_where_a_zero_is_refused(dsn: str, lane: Lane) -> None:
     async with open_ebay(dsn, lane, has_control=False) as it:
@@ -44,7 +42,6 @@ async def test_what_sells_out_while_we_are_away_comes_back_also_where_a_zero_is_
         await it.assert_all_is_right()
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("is_restarted", [False, True], ids=["same process", "restarted"])
 @BOTH
 async def test_a_sold_out_listing_comes_back_with_what_is_cancelled(dsn: str, lane: Lane, is_restarted: bool) -> None:
@@ -61,7 +58,6 @@ async def test_a_sold_out_listing_comes_back_with_what_is_cancelled(dsn: str, la
         await it.assert_all_is_right()
 
 
-@pytest.mark.long
 @BOTH
 async def test_what_a_person_ended_stays_ended_also_for_an_engine_that_was_not_there(dsn: str, lane: Lane) -> None:
     async with open_ebay(dsn, lane, has_control=False) as it:
@@ -73,7 +69,6 @@ async def test_what_a_person_ended_stays_ended_also_for_an_engine_that_was_not_t
         assert (await it.available(), it.shown_elsewhere) == (18, 18)
 
 
-@pytest.mark.long
 @BOTH
 async def test_what_sold_out_before_a_restart_comes_back_with_new_units(dsn: str, lane: Lane) -> None:
     async with open_ebay(dsn, lane, has_control=False) as it:
@@ -87,7 +82,6 @@ async def test_what_sold_out_before_a_restart_comes_back_with_new_units(dsn: str
         await it.assert_all_is_right()
 
 
-@pytest.mark.long
 @BOTH
 async def test_a_write_that_crosses_a_sale_is_put_right(dsn: str, lane: Lane) -> None:
     async with open_ebay(dsn, lane) as it:
@@ -107,7 +101,6 @@ async def test_a_write_that_crosses_a_sale_is_put_right(dsn: str, lane: Lane) ->
         await it.assert_all_is_right()
 
 
-@pytest.mark.long
 @BOTH
 async def test_a_write_whose_answer_was_lost_after_it_was_done_is_found_and_not_sent_again(
     dsn: str, lane: Lane
@@ -124,7 +117,6 @@ async def test_a_write_whose_answer_was_lost_after_it_was_done_is_found_and_not_
         await it.assert_all_is_right()
 
 
-@pytest.mark.long
 @BOTH
 async def test_news_that_is_doubled_overtaken_and_lost_moves_each_unit_once(dsn: str, lane: Lane) -> None:
     async with open_ebay(dsn, lane, units=60, has_webhooks=True) as it:
@@ -145,7 +137,6 @@ async def test_news_that_is_doubled_overtaken_and_lost_moves_each_unit_once(dsn:
         await it.assert_all_is_right()
 
 
-@pytest.mark.long
 @BOTH
 async def test_a_sale_is_known_everywhere_as_soon_as_ebay_tells(dsn: str, lane: Lane) -> None:
     async with open_ebay(dsn, lane, has_webhooks=True) as it:
@@ -160,7 +151,6 @@ async def test_a_sale_is_known_everywhere_as_soon_as_ebay_tells(dsn: str, lane: 
         await it.assert_all_is_right()
 
 
-@pytest.mark.long
 async def test_units_of_an_order_that_is_not_paid_for_days_are_kept_and_come_back_once(dsn: str) -> None:
     async with open_ebay(dsn, Lane.TRADING) as it:
         it.place.habits.unpaid_share = 1.0
@@ -178,7 +168,6 @@ async def test_units_of_an_order_that_is_not_paid_for_days_are_kept_and_come_bac
         await it.assert_all_is_right()
 
 
-@pytest.mark.long
 @BOTH
 async def test_a_figure_that_the_seller_types_is_seen_within_minutes_and_put_right(dsn: str, lane: Lane) -> None:
     async with open_ebay(dsn, lane) as it:
@@ -195,7 +184,6 @@ async def test_a_figure_that_the_seller_types_is_seen_within_minutes_and_put_rig
         await it.assert_all_is_right()
 
 
-@pytest.mark.long
 @BOTH
 async def test_sales_on_both_sides_stay_within_the_changes_that_ebay_takes_in_a_day(dsn: str, lane: Lane) -> None:
     """No storm of writes: a sale at eBay lowers its own figure, and what came meanwhile goes in one write."""
