@@ -11,6 +11,9 @@ from typing import Any
 
 import httpx2
 import pytest
+from starlette import requests, responses
+from starlette.applications import Starlette
+from starlette.routing import Route
 
 from domain.shop import BERLIN, key
 from flow.shelf_world import CLOCK, Ledger, open_ledger
@@ -87,13 +90,14 @@ async def open_buyer(dsn: str) -> AsyncIterator[Buyer]:
     """A buyer who orders mugs and caps, of which 100 and 10 lie in Berlin; wholesale may take all of them."""
     post: list[Request] = []
 
-    async def take(request: httpx2.Request) -> httpx2.Response:
-        post.append(Request({name.lower(): value for name, value in request.headers.items()}, request.content))
-        return httpx2.Response(202)
+    async def take(request: requests.Request) -> responses.Response:
+        post.append(Request(dict(request.headers), await request.body()))
+        return responses.Response(status_code=202)
 
+    door = Starlette(routes=[Route("/webhooks/acme", take, methods=["POST"])])
     async with (
         open_ledger(dsn, {"MUG": 100, "CAP": 10}) as ledger,
-        httpx2.AsyncClient(transport=httpx2.MockTransport(take)) as client,
+        httpx2.AsyncClient(transport=httpx2.ASGITransport(door)) as client,
     ):
         await rule.put_rule(ledger.database, rule_of(Scope(), {"wholesale_percent": 100}), actor="test")
         simulator = CONNECTOR.simulator(seed=3, speed=200.0, clock=CLOCK, webhook_client=client)
