@@ -40,7 +40,7 @@ from oneshelf.storage.embedded import EmbeddedPostgres
 from oneshelf.storage.migrate import migrate
 from oneshelf.telemetry import configure_logging
 
-SECRET = "bench-webhook-secret"  # noqa: S105  # between two parts of this process
+SECRET = "bench-webhook-secret"  # between two parts of this process
 SKU_COUNT, UNITS = 20, 100_000
 # Idle steps that nothing wakes look so many times less often than in a real engine, to save simulated steps: up to 5 s
 # more where a poll or a read-back waits for its time.

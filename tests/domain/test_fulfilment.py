@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import count, permutations
-from time import perf_counter
+from time import process_time
 from typing import Any
 from uuid import UUID
 
@@ -412,10 +412,10 @@ def test_of_two_snapshots_of_one_second_the_one_that_says_more_is_the_newer() ->
 def test_a_long_queue_for_units_that_are_not_there_costs_a_sale_nothing() -> None:
     """A till sells what nobody has counted in: each sale is short, and the ten-thousandth is posted like the first."""
     on = shelf()
-    began = perf_counter()
+    began = process_time()
     for number in range(10_000):
         post_order(on, order(line(1), order_id=f"o{number:05}"), LINKS)
-    assert perf_counter() - began < 10, "with a look at the whole queue for each sale it takes minutes"
+    assert process_time() - began < 10, "with a look at the whole queue for each sale it takes minutes"
     post_command(on, Receive(key=CommandKey(scope="test", key="r"), sku=MUG, location=BERLIN, units=3), now=PLACED)
     assert on.units_short((MUG, BERLIN)) == 10_000 - 3
     assert [one.order_id for one in on.lines.values() if one.units_committed] == ["o00000", "o00001", "o00002"]

@@ -31,6 +31,7 @@ from oneshelf.flow import follow as following
 from oneshelf.flow.outgoing import resolve
 from oneshelf.storage import deliveries, endpoints, events
 from oneshelf.storage.told_figures import News
+from storage.locks import until_somebody_waits
 
 pytestmark = pytest.mark.pg
 
@@ -121,7 +122,7 @@ async def test_whoever_lost_its_lease_writes_nothing_down(dsn: str) -> None:
 
         class Slow:
             async def send(self, keyring: Any, held: Any, event: Any) -> Any:
-                await ledger.rows(f"update endpoints set lease = '{CLOCK.new_id()}' returning 1")  # noqa: S608
+                await ledger.rows(f"update endpoints set lease = '{CLOCK.new_id()}' returning 1")
                 return await out.send(keyring, held, event)
 
         await deliver.deliver(ledger.database, CLOCK, Slow())  # type: ignore[arg-type]  # one that stood still
@@ -165,10 +166,7 @@ async def test_taken_out_as_sent_in_the_moment_in_which_a_newer_figure_comes_it_
                     await deliveries.done(tx, held, [due])
 
             recording = asyncio.ensure_future(record())
-            while not await ledger.rows(  # noqa: ASYNC110  # the database tells of no lock
-                "select 1 from pg_locks where not granted"
-            ):
-                await asyncio.sleep(0)
+            await until_somebody_waits(ledger.database)
         await recording
         assert (await row_of(ledger.database)).waiting_count == 1
 

@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.pg, pytest.mark.timeout(300)]
 LISTINGS = (("shop", "mug", "MUG", 1), ("market", "mug!", "MUG", 1), ("market", "six", "MUG", 6))
 
 
-def plan(*parts: str, scope: Scope = Scope(), **more: Any) -> AllocationPlan:  # noqa: B008  # frozen
+def plan(*parts: str, scope: Scope = Scope(), **more: Any) -> AllocationPlan:  # frozen
     stated = AllocationPlan(scope=scope, parts=tuple(map(part_from, parts))).stated()
     return plan_of(scope, stated | more)
 
@@ -354,7 +354,7 @@ async def test_shares_follow_what_sells_at_the_next_refill_within_their_bounds(d
         assert await shown(ledger) == {"mug": 70, "mug!": 20, "six": 3}
         for channel, units, lines in (("shop", 10, 5), ("market", 80, 30)):
             await ledger.rows(
-                "insert into sku_sales (sku, channel, slot_at, units, line_count) "  # noqa: S608
+                "insert into sku_sales (sku, channel, slot_at, units, line_count) "
                 f"values ('MUG', '{channel}', db_now() - interval '2 hours', {units}, {lines}) returning 1"
             )
         assert await shown(ledger) == {"mug": 70, "mug!": 20, "six": 3}, "not before a refill"

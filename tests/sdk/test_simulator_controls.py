@@ -37,7 +37,7 @@ class Desk:
     """One simulator on a clock that the test turns, with its webhooks caught in process."""
 
     def __init__(self, kind: str, *, seed: int = 3) -> None:
-        print(f"seed {seed}")  # noqa: T201
+        print(f"seed {seed}")
         self.clock = TurnedClock()
         self.trace = hashlib.sha256()
         self.webhooks = httpx2.AsyncClient(transport=httpx2.ASGITransport(self._catch))

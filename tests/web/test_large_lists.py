@@ -179,7 +179,7 @@ async def test_what_stays_comes_once_while_other_listings_come_and_go(shop: Shop
             is_done.set()
 
     (listed, planned), count = await asyncio.gather(read(), come_and_go())
-    print(f"seed {SEED}: {count} listings came meanwhile")  # noqa: T201  # shown when it fails
+    print(f"seed {SEED}: {count} listings came meanwhile")  # shown when it fails
     for found in ([row["channel_sku"] for row in listed], [row["channel_sku"] for row in planned]):
         assert len(found) == len(set(found))
         assert {name for _, name in before} <= set(found)

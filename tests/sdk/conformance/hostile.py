@@ -451,7 +451,7 @@ class _HasAWatch(Hostile):
     """looks at its own watch"""
 
     async def preflight(self) -> tuple[Finding, ...]:
-        return (*(await super().preflight()), Finding("time", is_good=True, detail=str(time.time())))  # noqa: TID251
+        return (*(await super().preflight()), Finding("time", is_good=True, detail=str(time.time())))
 
 
 # Orders -------------------------------------------------------------------------------------------------------
