@@ -40,7 +40,7 @@ from oneshelf.storage.embedded import EmbeddedPostgres
 from oneshelf.storage.migrate import migrate
 from oneshelf.telemetry import configure_logging
 
-SECRET = "bench-webhook-secret"  # between two parts of this process
+SECRET = "bench-webhook-secret"  # noqa: S105  # between two parts of this process
 SKU_COUNT, UNITS = 20, 100_000
 # Idle steps that nothing wakes look so many times less often than in a real engine, to save simulated steps: up to 5 s
 # more where a poll or a read-back waits for its time.
@@ -69,7 +69,7 @@ class CountingNetwork:
     def watch(self) -> None:
         """From now on every call is counted."""
         leaving = self.network.leaving
-        self.network.leaving = lambda node: _Counted(self, leaving(node))  # type: ignore[method-assign]
+        self.network.leaving = lambda node: _Counted(self, leaving(node))  # type: ignore[method-assign]  # replaced on purpose
 
     def note(self, request: httpx2.Request) -> None:
         channel, _ = self.network.channels[int(request.url.port or 0)]

@@ -49,7 +49,7 @@ async def test_the_receiver_of_the_guide_takes_what_is_ours_and_nothing_else(dsn
         wish = follow.wish_from("erp", "http://127.0.0.1:1/", event_types=[], allows_http=True)
         secret = await follow.define(database, wish)
         assert secret is not None
-        started = subprocess.Popen(  # it says its port at once
+        started = subprocess.Popen(  # noqa: ASYNC220  # it says its port at once
             [sys.executable, EXAMPLE, "0"],
             env={**os.environ, "WEBHOOK_SECRET": secret},
             stdout=subprocess.PIPE,

@@ -140,7 +140,7 @@ def test_why_a_listing_is_7_is_answered_on_one_screen(cli: Cli, dsn: str) -> Non
 
 def test_a_past_figure_is_explained_from_what_was_stored_with_it(cli: Cli, dsn: str) -> None:
     planned(dsn)
-    then = datetime.now(UTC)  # An instant between two commands of a person.
+    then = datetime.now(UTC)  # noqa: TID251  # An instant between two commands of a person.
     cli("policy", "set", "cap_units=1")
     planned(dsn)
     assert "should show 1" in cli("explain", "my-shop", "MUG").output

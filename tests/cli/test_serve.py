@@ -160,7 +160,7 @@ def test_an_engine_outlives_a_restart_of_its_database(open_directory: Path) -> N
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("host", ["0.0.0.0", "::"])  # that is what must be refused
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])  # noqa: S104  # that is what must be refused
 def test_an_engine_open_to_strangers_needs_a_token(dsn: str, host: str) -> None:
     refused = subprocess.run(
         [*COMMAND, "serve", "--host", host, "--port", "0"],

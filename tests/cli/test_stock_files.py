@@ -95,7 +95,8 @@ def held_in_the_middle(importing: subprocess.Popen[str], dsn: str) -> Iterator[N
             while not other.execute(
                 """
                 select from imports, pg_stat_activity
-                where kind = 'counts' and applied_count > 0 and datname = current_database() and wait_event_type = 'Lock'
+                where kind = 'counts' and applied_count > 0
+                  and datname = current_database() and wait_event_type = 'Lock'
                 """
             ).rowcount:
                 assert importing.poll() is None, "it was done before anybody could end it"

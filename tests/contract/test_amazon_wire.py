@@ -188,7 +188,7 @@ async def live_through_good_days(desk: Bench) -> None:
     page = await desk.patiently(lambda: desk.connector.fetch_stock(None))
     while page.cursor is not None:
         following = page.cursor
-        page = await desk.patiently(lambda following=following: desk.connector.fetch_stock(following))  # type: ignore[misc]
+        page = await desk.patiently(lambda following=following: desk.connector.fetch_stock(following))  # type: ignore[misc]  # a lambda that binds
 
 
 async def live_through_bad_days(desk: Bench) -> None:

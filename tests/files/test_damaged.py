@@ -34,7 +34,7 @@ class Damage(NamedTuple):
 
     content: str | bytes
     says: tuple[str, ...]
-    said: dict[str, Any] = {}  # Nobody changes it.
+    said: dict[str, Any] = {}  # noqa: RUF012  # Nobody changes it.
 
 
 DAMAGED = {
@@ -135,11 +135,11 @@ DAMAGED |= {
         workbook([("sku", "", "on_hand"), ("MUG", "BER", 7)], merged="A1:B1"), ("column 2", "no name", "Merged")
     ),
     "a date in a figure of a sheet": Damage(
-        workbook([HEADER, ("MUG", "BER", datetime(2026, 11, 25, 9, 0))]),  # A sheet has no zones.
+        workbook([HEADER, ("MUG", "BER", datetime(2026, 11, 25, 9, 0))]),  # noqa: DTZ001  # A sheet has no zones.
         ("line 2", "on_hand", "made a date", "format the column as a number"),
     ),
     "a date of a sheet without a zone": Damage(
-        workbook([(*HEADER, "taken_at"), ("MUG", "BER", 7, datetime(2026, 11, 25, 9, 0))]),
+        workbook([(*HEADER, "taken_at"), ("MUG", "BER", 7, datetime(2026, 11, 25, 9, 0))]),  # noqa: DTZ001  # as above
         ("line 2", "taken_at", "no zone", "2026-11-25T14:00:00Z"),
     ),
     "a fraction in a sheet": Damage(workbook([HEADER, ("MUG", "BER", 7.5)]), ("line 2", "on_hand", "7.5")),

@@ -182,7 +182,7 @@ async def test_whoever_is_killed_at_any_point_nothing_is_applied_twice(desk: Des
     rows = 600  # Two chunks.
     (tmp_path / "night.csv").write_text("sku,location,delta\n" + "MUG,BER,1\n" * rows)
     command = [sys.executable, "-c", DYING, desk.dsn, str(tmp_path), point]
-    killed = subprocess.run(command, check=False)  # Nobody else waits.
+    killed = subprocess.run(command, check=False)  # noqa: ASYNC221  # Nobody else waits.
     assert killed.returncode == -signal.SIGKILL
     eye = watcher(desk, tmp_path)
     await eye.look()

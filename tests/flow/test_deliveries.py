@@ -142,7 +142,7 @@ async def test_a_newer_figure_that_comes_while_the_older_one_is_sent_is_sent_too
                     await sell(ledger, MUG)
                 return reply
 
-        while await deliver.deliver(ledger.database, CLOCK, Meanwhile()):  # type: ignore[arg-type]
+        while await deliver.deliver(ledger.database, CLOCK, Meanwhile()):  # type: ignore[arg-type]  # all that is called of it
             pass
         assert [event["data"]["available"] for event in receiver.taken] == [4, 3]
 

@@ -30,7 +30,7 @@ pytestmark = [pytest.mark.pg, pytest.mark.timeout(300)]
 LISTINGS = (("shop", "mug", "MUG", 1), ("market", "mug!", "MUG", 1), ("market", "six", "MUG", 6))
 
 
-def plan(*parts: str, scope: Scope = Scope(), **more: Any) -> AllocationPlan:  # frozen
+def plan(*parts: str, scope: Scope = Scope(), **more: Any) -> AllocationPlan:  # noqa: B008  # frozen
     stated = AllocationPlan(scope=scope, parts=tuple(map(part_from, parts))).stated()
     return plan_of(scope, stated | more)
 

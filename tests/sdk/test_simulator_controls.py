@@ -79,7 +79,7 @@ async def test_every_control_is_reached_over_http(kind: str) -> None:
         "orders", lines=[{"channel_sku": first, "units": 4}, {"channel_sku": second, "units": 1}]
     )
     if kind == "amazon":
-        desk.simulator.amazon.orders[order_id].status = "UNSHIPPED"  # type: ignore[attr-defined]
+        desk.simulator.amazon.orders[order_id].status = "UNSHIPPED"  # type: ignore[attr-defined]  # it is Amazon's
     line = (await desk.books())["orders"][0]["lines"][0]["line_id"]
     edits = kind == "shopify"
     assert await desk.result("cancel-units", order_id=order_id, line_id=line, units=1) is True

@@ -250,7 +250,7 @@ async def test_a_stream_of_events_ends_with_the_token_that_asked_for_it(house: H
 
     async def revoke_one_by_one() -> None:
         for name in names:
-            while feed.reader_count != len(names) - len(readers):  # Nobody tells of it.
+            while feed.reader_count != len(names) - len(readers):  # noqa: ASYNC110  # Nobody tells of it.
                 await asyncio.sleep(0)
             await house.revoke(name)
             readers.append(feed.reader_count)

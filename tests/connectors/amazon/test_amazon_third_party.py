@@ -67,10 +67,10 @@ async def at_a_port() -> AsyncIterator[tuple[AmazonSimulator, Callable[[type[Any
 def client_at(kind: type[Any], host: str) -> Any:
     """A client of the package whose Amazon is at `host`."""
 
-    class Login(AccessTokenClient):  # type: ignore[misc]
+    class Login(AccessTokenClient):  # type: ignore[misc]  # the package has no types
         scheme = "http://"
 
-    class Here(kind):  # type: ignore[misc]
+    class Here(kind):  # type: ignore[misc]  # the package has no types
         @property
         def headers(self) -> dict[str, str]:
             return {**super().headers, "host": host}

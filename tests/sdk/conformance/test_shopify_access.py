@@ -21,7 +21,7 @@ from oneshelf.sdk.simulator import SimulatedAccount
 class _AppSimulator(ShopifySimulator):
     """Signs with the app's client secret, as the shop does."""
 
-    more_secrets: dict[str, str] = {}  # no instance writes it
+    more_secrets: dict[str, str] = {}  # noqa: RUF012  # no instance writes it
 
     def account(self, *, address: str, webhook_secrets: Sequence[str] = ("hush",)) -> SimulatedAccount:
         client_secret, *others = webhook_secrets
@@ -31,7 +31,7 @@ class _AppSimulator(ShopifySimulator):
 
 
 class _OfflineSimulator(_AppSimulator):
-    more_secrets = {"refresh_token": REFRESH_TOKEN}  # as above
+    more_secrets = {"refresh_token": REFRESH_TOKEN}  # noqa: RUF012  # as above
 
 
 class _Kind(ShopifyKind):

@@ -104,7 +104,7 @@ class Teller:
 
     async def when(self, has_happened: Callable[[], bool]) -> None:
         """Let time pass until that."""
-        while not has_happened():  # virtual time
+        while not has_happened():  # noqa: ASYNC110  # virtual time
             await asyncio.sleep(0.01)
 
     async def when_orders_were_polled(self, channel: str) -> None:
@@ -112,7 +112,7 @@ class Teller:
         session = self._world.network.nodes[0].database.session
         asked = "select last_done_at from schedules where channel = %s and task = 'orders'"
         before = session.execute(asked, (channel,)).fetchone()
-        while session.execute(asked, (channel,)).fetchone() == before:  # virtual time
+        while session.execute(asked, (channel,)).fetchone() == before:  # noqa: ASYNC110  # virtual time
             await asyncio.sleep(0.5)
         self._began_s = self._world.kernel.now_s
 
