@@ -13,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from oneshelf.demo.children import any_free_port
+from ports import free_ports
 
 pytestmark = [pytest.mark.pg, pytest.mark.timeout(1300)]
 
@@ -29,10 +29,7 @@ def script(guide: Path) -> str:
     commands = "\n".join(re.sub(r"^\$ ", "", block, flags=re.M) for block in blocks)
     # On a busy machine the shop may take long to open.
     commands = commands.replace("--retry 30", "--retry 300")
-    drawn: set[str] = set()
-    while len(drawn) < len(PORTS):
-        drawn.add(str(any_free_port()))
-    free = dict(zip(PORTS, drawn, strict=True))
+    free = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
     # In one go: a port that was drawn may hold the digits of one that is still to be replaced.
     commands = re.sub("|".join(PORTS), lambda port: free[port[0]], commands)
     return f"set -euo pipefail\ntrap 'kill $(jobs -p)' EXIT\n{commands}"
