@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.pg, pytest.mark.timeout(1300)]
 
 # It takes half a minute; each of its commands is a process, which a busy machine makes slow.
 TIME_S_MAX = 1200
-PORTS = ("9801", "9802", "9803", "8080")
+PORTS = ("9801", "9802", "9803", "9806", "8080")
 GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "resolve-drift.md"
 
 
@@ -31,7 +31,7 @@ def script(guide: Path) -> str:
     commands = commands.replace("--retry 30", "--retry 300")
     free = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
     # In one go: a port that was drawn may hold the digits of one that is still to be replaced.
-    commands = re.sub("|".join(PORTS), lambda port: free[port[0]], commands)
+    commands = re.sub(rf"\b(?:{'|'.join(PORTS)})\b", lambda port: free[port[0]], commands)
     return f"set -euo pipefail\ntrap 'kill $(jobs -p)' EXIT\n{commands}"
 
 

@@ -275,7 +275,7 @@ class Mortal:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_wherever_a_process_dies_every_figure_is_settled_and_none_is_sent_twice(dsn: str) -> None:
     died = 0
     async with load(dsn) as one:
