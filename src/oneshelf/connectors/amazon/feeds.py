@@ -220,10 +220,16 @@ class FeedWriter:
             refuse("cancelFeed", reply)
 
     async def _result(self, document_id: str) -> FeedReport:
+        """What the report says. A feed whose report is gone, or too large, has ended all the same."""
         reply = await self._api.read("getFeedDocument", _path("documents", document_id), {})
-        refuse("getFeedDocument", reply)
+        if not is_success(reply):
+            words = f"getFeedDocument: {reply.status} {parse.error_words(reply.body)}"
+            return FeedReport(FeedState.FAILED, words=f"its report is gone: {words}")
         document = _typed(reply.body, _Document, "the answer to getFeedDocument")
-        body = await self._downloaded(document)
+        try:
+            body = await self._downloaded(document)
+        except MalformedError as problem:
+            return FeedReport(FeedState.FAILED, words=str(problem))
         return report_of(_typed(body, Result, "the report of the feed"))
 
     async def _downloaded(self, document: _Document) -> bytes:

@@ -28,7 +28,7 @@ from oneshelf.sdk.cut_reply import CutReply
 from oneshelf.sdk.switches import Switches
 
 FEED_TYPE = "JSON_LISTINGS_FEED"
-FAULTS = ("feed_fatal", "feed_stuck", "feed_reply_lost")
+FAULTS = ("feed_fatal", "feed_stuck", "feed_reply_lost", "feed_report_gone")
 MESSAGES_MAX = 25_000
 PARAMETERS = frozenset(
     {"feedTypes", "processingStatuses", "marketplaceIds", "pageSize", "createdSince", "createdUntil", "nextToken"}
@@ -157,6 +157,8 @@ class Feeds:
     async def document(self, request: Request, question: Question) -> Response:
         asked.known(question, frozenset({"enableContentEncodingUrlHeader"}))
         document_id = request.path_params["document_id"]
+        if self.switches.strikes("feed_report_gone"):
+            self.storage.drop(document_id)
         url = self.storage.address(document_id, str(request.base_url))
         if url is None:
             return self.gate.error(404, "NotFound", message="Feed document not found.")

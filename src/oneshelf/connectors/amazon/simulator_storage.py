@@ -64,6 +64,11 @@ class Storage:
         self._addresses[token] = (document_id, now + max(TRUE_LIFE_S_LEAST, ADDRESS_LIFE_S / self.speed))
         return base.rstrip("/") + PATH.replace("{token}", token)
 
+    def drop(self, document_id: str) -> None:
+        """Its time is over: nobody gets it any more."""
+        self._documents.pop(document_id, None)
+        self._addresses = {token: one for token, one in self._addresses.items() if one[0] != document_id}
+
     def is_packed(self, document_id: str) -> bool:
         return self._documents[document_id].is_packed
 
