@@ -17,7 +17,7 @@ from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku, printab
 from oneshelf.domain.wholesale import Refusal, RefusalKind, WantedLine, WholesaleOrder, WholesaleWish, order_id_of
 from oneshelf.errors import DatabaseRefusedError, MalformedError
 from oneshelf.flow import ordering
-from oneshelf.flow.channel import OpenChannel
+from oneshelf.flow.channel import OpenChannel, parsed
 from oneshelf.sdk.message import Delivery
 from oneshelf.sdk.purchase import PurchaseLine, PurchaseOrder, PurchaseOrders
 from oneshelf.storage import catalog, inbox, listings, wholesale
@@ -77,14 +77,7 @@ async def order(database: Database, new_id: ordering.NewId, channels: Mapping[Ch
 
 def _read(channel: OpenChannel, delivery: Delivery) -> PurchaseOrders | None:
     """What a delivery orders; None: nothing."""
-    try:
-        messages = channel.connector.parse(delivery)
-    except MalformedError:
-        raise
-    except Exception as failure:
-        log.exception("connector.failed", channel=channel.name, topic=delivery.topic)
-        raise MalformedError(f"the connector failed on it with {type(failure).__name__}: report this") from failure
-    return next((one for one in messages if isinstance(one, PurchaseOrders)), None)
+    return next((one for one in parsed(channel, delivery) if isinstance(one, PurchaseOrders)), None)
 
 
 async def _take(tx: Transaction, new_id: ordering.NewId, channel: Channel, said: PurchaseOrders) -> bool:
@@ -141,7 +134,7 @@ def _wish(buyer: _Buyer, said: PurchaseOrder) -> WholesaleWish:
             name = line.numbers[0]
             raise _NotKeptError(
                 f"line {line.line_id} of {said.po_number}: nobody has said which SKU {name!r} is. Way out: oneshelf "
-                f"listing link {buyer.channel} {name} SKU, then: oneshelf parked retry",
+                f"listing link {buyer.channel} {name} SKU, then: oneshelf errors retry",
                 [name],
             )
         link = buyer.links[number]

@@ -46,7 +46,7 @@ from oneshelf.storage import (
     stock_states,
     touched,
 )
-from oneshelf.storage.database import Database
+from oneshelf.storage.database import Database, Transaction
 from oneshelf.telemetry import get_logger
 
 BATCH = 500
@@ -106,7 +106,8 @@ async def post_facts(database: Database, new_id: Callable[[], UUID]) -> int:
     Where the database refuses a batch, its snapshots are posted one by one and the culprit is parked.
     """
     try:
-        return await _post_batch(database, new_id, limit=BATCH)
+        async with database.transaction() as tx:
+            return await _post_claimed(tx, new_id, await facts.claim_new(tx, limit=BATCH))
     except DatabaseRefusedError:
         done = 0
         while done < BATCH and await _post_or_park_one(database, new_id):
@@ -115,33 +116,33 @@ async def post_facts(database: Database, new_id: Callable[[], UUID]) -> int:
 
 
 async def _post_or_park_one(database: Database, new_id: Callable[[], UUID]) -> int:
+    claimed: list[facts.Fact] = []
     try:
-        return await _post_batch(database, new_id, limit=1)
+        async with database.transaction() as tx:
+            claimed = await facts.claim_new(tx, limit=1)
+            await _post_claimed(tx, new_id, claimed)
     except DatabaseRefusedError as refusal:
         async with database.transaction() as tx:
-            culprits = await facts.claim_new(tx, limit=1)
-            await facts.finish(tx, [], {fact.fact_id: str(refusal) for fact in culprits})
-        return len(culprits)
+            await facts.finish(tx, [], {fact.fact_id: str(refusal) for fact in claimed})
+    return len(claimed)
 
 
-async def _post_batch(database: Database, new_id: Callable[[], UUID], *, limit: int) -> int:
-    async with database.transaction() as tx:
-        claimed = await facts.claim_new(tx, limit=limit)
-        if not claimed:
-            return 0
-        connected_at = {row.channel: row.created_at for row in await catalog.channels(tx)}
-        stored = await orders.lock(tx, _seen(claimed))
-        links = await listings.lock_links(tx, _listing_keys(claimed))
-        counted = {(sku, link.location) for link in links.values() for sku, _ in link.counted}
-        is_late = any(fact.snapshot.handed_over for fact in claimed)
-        shelf, now = await shelves.open_for_orders(tx, new_id, stored, counted, asks_rulings=is_late)
-        expire(shelf, now=now)
-        batch = _decide(claimed, stored, links, shelf, connected_at)
-        await shelves.write(tx, shelf, now=now)
-        await orders.save(tx, batch.saved.values())
-        await listings.add_net(tx, batch.taken)
-        await touched.mark(tx, [links[key].sku for key, taken in batch.taken.items() if taken.units and key in links])
-        await facts.finish(tx, batch.posted, batch.parked)
+async def _post_claimed(tx: Transaction, new_id: Callable[[], UUID], claimed: Sequence[facts.Fact]) -> int:
+    if not claimed:
+        return 0
+    connected_at = {row.channel: row.created_at for row in await catalog.channels(tx)}
+    stored = await orders.lock(tx, _seen(claimed))
+    links = await listings.lock_links(tx, _listing_keys(claimed))
+    counted = {(sku, link.location) for link in links.values() for sku, _ in link.counted}
+    is_late = any(fact.snapshot.handed_over for fact in claimed)
+    shelf, now = await shelves.open_for_orders(tx, new_id, stored, counted, asks_rulings=is_late)
+    expire(shelf, now=now)
+    batch = _decide(claimed, stored, links, shelf, connected_at)
+    await shelves.write(tx, shelf, now=now)
+    await orders.save(tx, batch.saved.values())
+    await listings.add_net(tx, batch.taken)
+    await touched.mark(tx, [links[key].sku for key, taken in batch.taken.items() if taken.units and key in links])
+    await facts.finish(tx, batch.posted, batch.parked)
     return len(claimed)
 
 
@@ -213,8 +214,7 @@ async def _post_firsts(
 
 
 def _is_kept(keep: Keep, outcomes: Iterable[Outcome]) -> bool:
-    is_all = keep is not Keep.ALL_OR_NONE or all(isinstance(one, Done) for one in outcomes)
-    return is_all and keep is not Keep.NOTHING
+    return keep is not Keep.NOTHING and (keep is not Keep.ALL_OR_NONE or all(isinstance(one, Done) for one in outcomes))
 
 
 async def forget_answers(database: Database, *, kept_s: float = ANSWERS_KEPT_S) -> int:

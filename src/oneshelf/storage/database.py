@@ -113,7 +113,8 @@ class Database:
             if failure.diag.constraint_name == RIGHTS_RULE:
                 raise InvariantError(_first_line(failure)) from failure
             raise DatabaseRefusedError(f"the database refuses this: {_first_line(failure)}") from failure
-        except (psycopg.DataError, psycopg.IntegrityError) as failure:
+        except (psycopg.DataError, psycopg.IntegrityError, UnicodeEncodeError) as failure:
+            # What cannot be written as UTF-8, as half of a surrogate pair, does not even get there.
             raise DatabaseRefusedError(f"the database refuses this: {_first_line(failure)}") from failure
 
 
