@@ -81,7 +81,7 @@ class Keep(Enum):
     NOTHING = "nothing: the answers say what would be"
 
 
-class _NotKeptError(DatabaseRefusedError):
+class _TakenBackError(DatabaseRefusedError):
     """It was decided and is taken back, with all that was written of it."""
 
     def __init__(self, given: dict[CommandKey, commands.Answer], outcomes: dict[CommandKey, Outcome]) -> None:
@@ -169,7 +169,7 @@ async def post_commands(
             except shelves.BundlesFoundError as found:
                 bundles = found.bundles
                 continue
-            except _NotKeptError as decided:
+            except _TakenBackError as decided:
                 given, outcomes = decided.given, decided.outcomes
             return [_answer(command, *firsts[command.key], given.get(command.key), outcomes) for command in wanted]
     raise DatabaseUnavailableError(f"{TRIES_MAX} times another engine was faster with one of {len(firsts)} keys")
@@ -184,7 +184,7 @@ async def _post_firsts(
 ) -> tuple[dict[CommandKey, commands.Answer], dict[CommandKey, Outcome]]:
     """What was answered before, and what is answered now: decided and written in one transaction.
 
-    Raises _NotKeptError, which rolls it back, with both.
+    Raises _TakenBackError, which rolls it back, with both.
     """
     given: dict[CommandKey, commands.Answer] = {}
     async with database.transaction(is_pipelined=True) as tx:
@@ -205,7 +205,7 @@ async def _post_firsts(
                 if len(outcomes) % max(SLICE, len(firsts) // 5) == 0:
                     await shelves.write_ahead(tx, opened.shelf, now=opened.now)
         if not _is_kept(keep, outcomes.values()):
-            raise _NotKeptError(given, outcomes)
+            raise _TakenBackError(given, outcomes)
         await shelves.write(tx, opened.shelf, now=opened.now)
         kept = [key for key, one in outcomes.items() if keep is not Keep.DONE or isinstance(one, Done)]
         if kept:
