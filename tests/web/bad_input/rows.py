@@ -64,7 +64,7 @@ NUMBERED = {
     27: Row(
         "names that look like formulas, paths, SQL or script",
         "kept as text, escaped on pages",
-        "there is no export yet",
+        "a cell of an export that a spreadsheet would take for a formula begins with an apostrophe",
     ),
     28: Row("an instant without a zone", "422; from a channel: parked"),
     29: Row(
