@@ -10,10 +10,10 @@ from datetime import datetime
 import pytest
 
 from oneshelf.connectors.amazon.parse import instant_from
-from oneshelf.connectors.shopify.json_reading import an_instant
 from oneshelf.domain.identity import ChannelSku
 from oneshelf.errors import MalformedError
 from oneshelf.flow.interpret import interpret
+from oneshelf.sdk.decoding import an_instant
 from oneshelf.sdk.signature import hmac_sha256_base64
 from web.bad_input.rows import of_rows
 from web.bad_input.shelf import Shelf, open_shelf
