@@ -107,3 +107,12 @@ async def test_a_connection_that_comes_about_too_late_sends_nothing() -> None:
         with pytest.raises(ConnectionAbortedError):
             await asyncio.to_thread(_mail, line, letter(), "")
         assert server.mails == []
+
+
+async def test_a_mail_that_was_taken_is_sent_however_the_server_says_goodbye(tmp_path: Path) -> None:
+    _, trust = certificate_of(tmp_path)
+    async with serving() as server:
+        server.parting = "500 who are you"
+        box = mailbox_of(server.port, Security.NONE)
+        reply = await mail(box, letter(), address="127.0.0.1", password="", tls=trust, deadline_s=DEADLINE_S)
+        assert (reply.status, server.subjects) == (250, ["Low stock"])

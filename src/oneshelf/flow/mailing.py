@@ -7,8 +7,8 @@ import hashlib
 import smtplib
 import socket
 import ssl
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -95,7 +95,7 @@ class _Line:
 def _mail(line: _Line, message: EmailMessage, password: str) -> Reply:
     mailbox = line.mailbox
     try:
-        with line.connected() as server:
+        with _left(line.connected()) as server:
             if mailbox.security is Security.STARTTLS:
                 server.starttls(context=line.tls)
             if mailbox.user:
@@ -113,6 +113,17 @@ def _mail(line: _Line, message: EmailMessage, password: str) -> Reply:
         log.warning("mail.refused_for_some", recipient_count=len(mailbox.recipients), refused_count=len(refused))
         return Reply(_TAKEN, f"taken, but not for {', '.join(sorted(refused))}")
     return Reply(_TAKEN, f"{_TAKEN} taken")
+
+
+@contextmanager
+def _left(server: smtplib.SMTP) -> Iterator[smtplib.SMTP]:
+    """Goodbye is said and its answer not waited for: whatever that is, the mail was taken, or was not, before it."""
+    try:
+        yield server
+    finally:
+        with suppress(OSError):
+            server.putcmd("quit")
+        server.close()
 
 
 class _Checked(smtplib.SMTP):
