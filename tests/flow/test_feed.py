@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -56,12 +56,18 @@ class Load:
             await CLOCK.sleep(0.02)
         return row
 
+    async def until(self, holds: Callable[[], bool], *, what: str) -> None:
+        """Let the channel go on by itself."""
+        deadline = CLOCK.monotonic() + PATIENCE_S
+        while not holds():
+            assert CLOCK.monotonic() < deadline, f"not within {PATIENCE_S} s: {what}"
+            await CLOCK.sleep(0.02)
+
     async def until_worked_through(self) -> None:
         """The channel has done what is in the feeds; nobody has looked."""
-        deadline = CLOCK.monotonic() + PATIENCE_S
-        while any(known.status != "DONE" for known in self.sim.feeds.all.values()):
-            assert CLOCK.monotonic() < deadline, self.sim.feeds.all
-            await CLOCK.sleep(0.02)
+        await self.until(
+            lambda: all(known.status == "DONE" for known in self.sim.feeds.all.values()), what="its feeds are done"
+        )
 
     async def fail_streak(self) -> int:
         """How many calls of the market failed in a row."""
@@ -73,7 +79,7 @@ class Load:
         return (await self.world.rows("select * from feeds order by ended_at is null desc, begun_at desc limit 1"))[0]
 
     async def phases(self) -> dict[str, str]:
-        rows = await self.world.rows(f"select channel_sku, phase from listings where channel = '{MARKET}'")  # noqa: S608
+        rows = await self.world.rows(f"select channel_sku, phase from listings where channel = '{MARKET}'")
         return {row["channel_sku"]: row["phase"] for row in rows}
 
     async def carried(self) -> set[str]:
@@ -132,9 +138,7 @@ async def test_many_figures_go_in_one_feed_and_are_proved(dsn: str) -> None:
 async def test_what_a_feed_may_still_write_stays_reserved(dsn: str) -> None:
     async with load(dsn) as one:
         await one.step()
-        [row] = await one.world.rows(
-            f"select min(rights_units) as least from listings where channel = '{MARKET}'"  # noqa: S608
-        )
+        [row] = await one.world.rows(f"select min(rights_units) as least from listings where channel = '{MARKET}'")
         # The figure that is on its way, and what may be sold until it is applied and is buried by it.
         assert row["least"] >= 150
         await one.until_ended()
@@ -146,7 +150,7 @@ async def test_few_figures_zeroes_scarce_ones_and_guarded_skus_go_one_by_one(dsn
             await rights.set_mode(tx, [Sku("MUG-0")], Mode.GUARDED)
             await rights.set_mode(tx, [Sku("MUG-1")], Mode.FROZEN)
         await plan.plan(one.world.database, blind={MARKET})
-        scarce = f"update listings set desired_units = {UNITS_LEAST - 1} where channel = '{MARKET}' and sku = 'MUG-2'"  # noqa: S608
+        scarce = f"update listings set desired_units = {UNITS_LEAST - 1} where channel = '{MARKET}' and sku = 'MUG-2'"
         await one.world.database_do(scarce)
         assert await one.step() == 0, "three are too few"
         one.channel = replace(one.channel, capability=replace(one.channel.capability, feed_writes_least=3))
@@ -222,12 +226,14 @@ async def test_a_feed_whose_answer_was_lost_is_waited_for_and_then_read_back(dsn
         assert (row["is_answered"], row["names"], row["ended_at"]) == (False, [], None)
         await one.step()
         assert (await one.row())["names"] == list(one.sim.feeds.all)
-        while not all(known.status == "DONE" for known in one.sim.feeds.all.values()):
-            await CLOCK.sleep(0.02)
+        await one.until(
+            lambda: all(known.status == "DONE" for known in one.sim.feeds.all.values()),
+            what="the market is done with it",
+        )
         await one.step()
         # Another one may show up yet: only after a while is it certain that all are known.
         assert await one.carried() == set(SKUS)
-        await one.world.database_do(f"update feeds set begun_at = begun_at - interval '{SHOWN_AFTER_S} s'")  # noqa: S608
+        await one.world.database_do(f"update feeds set begun_at = begun_at - interval '{SHOWN_AFTER_S} s'")
         await one.until_ended()
         assert set((await one.phases()).values()) == {"unknown"}
 
@@ -237,8 +243,7 @@ async def test_a_feed_that_is_stuck_is_told_and_lets_go_of_what_is_not_guarded(d
         one.sim.switches.set({"feed_stuck": {"next": 1}})
         await one.step()
         [known] = one.sim.feeds.all.values()
-        while known.status != "IN_PROGRESS":
-            await CLOCK.sleep(0.02)
+        await one.until(lambda: known.status == "IN_PROGRESS", what="the market has begun it")
         await one.step()
         assert (await one.row())["stuck_at"] is None
         async with one.world.database.transaction() as tx:
@@ -339,8 +344,10 @@ async def test_wherever_a_process_dies_every_figure_is_settled_and_none_is_sent_
                 await one.world.receive(sku, 1, key=f"{dies_at}-{sku}")
             await plan.plan(one.world.database, blind={MARKET})
             mortal: Any = Mortal(one.world.database, dies_at=dies_at)
+            deadline = CLOCK.monotonic() + PATIENCE_S
             try:
                 while not one.sim.feeds.all or (await one.row())["ended_at"] is None:
+                    assert CLOCK.monotonic() < deadline, f"not within {PATIENCE_S} s: the feed has ended, {dies_at}"
                     await one.step(mortal)
                     await CLOCK.sleep(0.02)
             except Crash:
@@ -350,7 +357,7 @@ async def test_wherever_a_process_dies_every_figure_is_settled_and_none_is_sent_
             # Its lease runs out, and the time in which an unanswered feed shows up.
             await one.world.database_do(
                 f"""update feeds set lease_until = db_now() - interval '1 second',
-                        begun_at = begun_at - interval '{SHOWN_AFTER_S} s' where ended_at is null"""  # noqa: S608
+                        begun_at = begun_at - interval '{SHOWN_AFTER_S} s' where ended_at is null"""
             )
             if await one.world.rows("select 1 from feeds where ended_at is null"):
                 await one.until_ended()

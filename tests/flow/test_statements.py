@@ -76,7 +76,7 @@ def figure(
 async def start_again(ledger: Ledger) -> None:
     """The shelf is empty, and nobody has stated anything."""
     for table in (*TABLES, "balances"):
-        await ledger.rows(f"delete from {table} returning 1")  # noqa: S608
+        await ledger.rows(f"delete from {table} returning 1")
     await ledger.rows("delete from commands returning 1")
 
 
