@@ -1,4 +1,5 @@
 """What reads the whole catalogue to be told: listings by their state, plans by their causes, units, the worst case.
+Linked listings of channels that show no figure are not counted: there is nothing to write to them, nor to prove.
 
 A small catalogue is counted whenever somebody asks. Of a large one the last count is told, with its age: the step
 `survey` keeps it in `tallies`.
@@ -37,6 +38,7 @@ _COUNT = f"""
                case when l.sku is not null then l.rights_units * l.pack_units end as may_sell,
                {ZERO_FAILS} as zero_fails
         from {SOURCES}
+        where c.shows_figures or l.sku is null
     ), counted as (
         select channel, count(*) as listing_count,
                count(*) filter (where state = 'verified') as verified_count,
