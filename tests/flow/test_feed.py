@@ -63,6 +63,17 @@ class Load:
             assert CLOCK.monotonic() < deadline, f"not within {PATIENCE_S} s: {what}"
             await CLOCK.sleep(0.02)
 
+    async def until_worked_through(self) -> None:
+        """The channel has done what is in the feeds; nobody has looked."""
+        await self.until(
+            lambda: all(known.status == "DONE" for known in self.sim.feeds.all.values()), what="its feeds are done"
+        )
+
+    async def fail_streak(self) -> int:
+        """How many calls of the market failed in a row."""
+        [row] = await self.world.rows(f"select fail_streak from channels where channel = '{MARKET}'")
+        return int(row["fail_streak"])
+
     async def row(self) -> dict[str, Any]:
         """The feed under way; the last one where none is. (`begun_at` of one under way may have been set back.)"""
         return (await self.world.rows("select * from feeds order by ended_at is null desc, begun_at desc limit 1"))[0]
@@ -248,6 +259,54 @@ async def test_a_feed_that_is_stuck_is_told_and_lets_go_of_what_is_not_guarded(d
         assert (await one.row())["ended_at"] is None, "no second feed queues behind it"
         phases = await one.phases()
         assert {sku for sku, phase in phases.items() if phase == "unknown"} == set(SKUS) - {"MUG-0"}
+
+
+async def test_a_feed_whose_report_is_gone_ends_and_is_read_back(dsn: str) -> None:
+    async with load(dsn) as one:
+        await one.step()
+        await one.until_worked_through()
+        one.sim.switches.set({"feed_report_gone": {"next": 1}})
+        await one.step()
+        row = await one.row()
+        assert row["ended_at"] is not None
+        assert "404" in row["words"]
+        assert set((await one.phases()).values()) == {"unknown"}
+        assert await one.fail_streak() == 0, "the channel answers"
+
+
+async def test_a_feed_of_which_the_channel_refuses_to_tell_for_too_long_ends(dsn: str) -> None:
+    async with load(dsn) as one:
+        await one.step()
+        await one.until_worked_through()
+        async with one.world.database.transaction() as tx:
+            await rights.set_mode(tx, [Sku("MUG-0")], Mode.GUARDED)
+        await plan.plan(one.world.database, blind={MARKET})
+        one.sim.switches.set({"document_expired": 1.0})
+        await one.step()
+        row = await one.row()
+        assert (row["stuck_at"], row["ended_at"]) == (None, None)
+        assert "not told" in row["words"]
+        one.channel = replace(one.channel, capability=replace(one.channel.capability, feed_s_max=0.0))
+        await one.step()
+        assert (await one.row())["stuck_at"] is not None
+        assert await one.carried() == set(SKUS), "it is cancelled first, if that is possible"
+        await one.step()
+        assert (await one.row())["ended_at"] is not None
+        assert set((await one.phases()).values()) == {"unknown"}
+        assert await one.fail_streak() == 0, "the channel answers"
+
+
+async def test_what_is_told_of_a_feed_after_all_is_taken(dsn: str) -> None:
+    async with load(dsn) as one:
+        await one.step()
+        await one.until_worked_through()
+        one.sim.switches.set({"document_expired": {"next": 1}})
+        one.channel = replace(one.channel, capability=replace(one.channel.capability, feed_s_max=0.0))
+        await one.step()
+        assert (await one.row())["ended_at"] is None
+        await one.step()
+        assert "done" in (await one.row())["words"]
+        assert set((await one.phases()).values()) == {"accepted"}
 
 
 class Crash(BaseException):

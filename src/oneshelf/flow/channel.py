@@ -15,7 +15,7 @@ from oneshelf.errors import MalformedError
 from oneshelf.sdk.capability import Capability
 from oneshelf.sdk.contract import Connector, Hears
 from oneshelf.sdk.fault import ChannelFault, NeedsPersonError, RetryLaterError
-from oneshelf.sdk.message import StockReading
+from oneshelf.sdk.message import Delivery, Message, StockReading
 from oneshelf.storage import catalog, facts, schedules
 from oneshelf.storage.database import Database, Transaction, now
 from oneshelf.telemetry import get_logger
@@ -141,6 +141,20 @@ def issues_in(readings: Iterable[StockReading]) -> dict[ChannelSku, str]:
         for reading in readings
         if reading.issues is not None
     }
+
+
+def parsed(channel: OpenChannel, delivery: Delivery) -> tuple[Message, ...]:
+    """What the connector reads. A connector may be anybody's code: one that fails parks this delivery, no other.
+
+    Raises MalformedError.
+    """
+    try:
+        return channel.connector.parse(delivery)
+    except MalformedError:
+        raise
+    except Exception as failure:
+        log.exception("connector.failed", channel=channel.name, topic=delivery.topic)
+        raise MalformedError(f"the connector failed on it with {type(failure).__name__}: report this") from failure
 
 
 def words_of(fault: ChannelFault | MalformedError) -> str:
