@@ -71,7 +71,7 @@ class Load:
 
     async def fail_streak(self) -> int:
         """How many calls of the market failed in a row."""
-        [row] = await self.world.rows(f"select fail_streak from channels where channel = '{MARKET}'")  # noqa: S608
+        [row] = await self.world.rows(f"select fail_streak from channels where channel = '{MARKET}'")
         return int(row["fail_streak"])
 
     async def row(self) -> dict[str, Any]:

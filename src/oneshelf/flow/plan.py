@@ -16,7 +16,7 @@ from typing import NamedTuple
 from oneshelf.domain.availability import Derivation, at_least, bounded
 from oneshelf.domain.demand import Demand, Kept, threshold_while_silent
 from oneshelf.domain.identity import Channel, Location, Sku
-from oneshelf.domain.ledger import Balance, BalanceKey
+from oneshelf.domain.ledger import BalanceKey
 from oneshelf.domain.listing import Listing, Phase
 from oneshelf.domain.offering import Offered, Stock
 from oneshelf.domain.rights import Mode, Seller, Standing, desired, is_guarded, scarcest
