@@ -57,7 +57,8 @@ async def sign_off(request: Request) -> Response:
         return await _shown(request, form, Said("Nothing was ticked, so nothing was signed off.", "bad"))
     told = {"by": person_of(request) or form.text("by")} | ({} if form.text("which") == "all" else {"listings": chosen})
     signed = (await api.signed_off(engine, request.path_params["channel"], sign_off_from(told))).signed_off
-    words = f"{signed:,} {'listing was' if signed == 1 else 'listings were'} signed off just now. What is signed off is written from now on."
+    many = "listing was" if signed == 1 else "listings were"
+    words = f"{signed:,} {many} signed off just now. What is signed off is written from now on."
     return await _shown(request, form, Said(words))
 
 
