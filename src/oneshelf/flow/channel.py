@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from oneshelf.domain.identity import Channel, ChannelSku, printable
 from oneshelf.domain.listing import Terms
+from oneshelf.domain.reading import DriftFound
 from oneshelf.domain.state_change import States, kept_from
 from oneshelf.domain.sweep_plan import Budget
 from oneshelf.errors import MalformedError
@@ -33,6 +34,8 @@ TIMING_NAMES = (
     *("stale_s", "suspense_s", "sweep_stock_s", "zombie_s"),
 )
 WRITE_LEASE_S = 60.0
+# What is in doubt has the orders polled, no more often than that.
+HURRY_ORDERS_S = 1.0
 # The task of a channel whose queue is listened to, and how often it is seen that a channel goes on telling us.
 LISTENING = "queue"
 SUBSCRIPTIONS_EVERY_S = 3600.0
@@ -179,6 +182,17 @@ async def report_answer(database: Database, channel: Channel) -> None:
         streak = await catalog.record_success(tx, channel)
     if streak >= OUTAGE_STREAK:
         log.info("channel.available", channel=channel)
+
+
+def tell_drift(drift: DriftFound) -> None:
+    """Log that a listing shows what it should not."""
+    log.warning(
+        "drift.opened",
+        listing=drift.listing.channel_sku,
+        cause=drift.cause.value,
+        expected=drift.expected_units,
+        observed=drift.observed_units,
+    )
 
 
 def _pause_s(fault: ChannelFault | MalformedError, streak: int) -> float:
