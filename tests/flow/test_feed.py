@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -16,7 +16,9 @@ from oneshelf.domain.identity import Sku
 from oneshelf.domain.rights import Mode
 from oneshelf.flow import confirm, plan, push
 from oneshelf.flow.channel import OpenChannel
-from oneshelf.flow.feed import LEASE_S, UNITS_LEAST, feed
+from oneshelf.flow.feed import AFTER_REFUSAL_S, LEASE_S, UNITS_LEAST, feed
+from oneshelf.sdk.contract import Connector
+from oneshelf.sdk.fault import ChannelFault, ReauthenticateError, RefusedError
 from oneshelf.storage import rights
 from oneshelf.storage.database import Database
 
@@ -380,3 +382,43 @@ async def test_where_a_channel_counts_changes_each_is_weighed_and_none_goes_by_a
         [counted] = await one.world.rows("select sum(changes) as changes from listing_changes")
         assert counted["changes"] == len(SKUS)
         assert one.sim.feeds.all == {}
+
+
+@pytest.mark.parametrize("refusal", [RefusedError("no such feed type"), ReauthenticateError("no role for feeds")])
+async def test_where_the_channel_takes_no_feed_the_figures_go_one_by_one(dsn: str, refusal: ChannelFault) -> None:
+    class Refusing:
+        """The connector of the market, which may do anything but begin a feed."""
+
+        def __init__(self, connector: object) -> None:
+            self.connector = connector
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.connector, name)
+
+        async def begin_feed(self, _writes: object) -> None:
+            raise refusal
+
+    async with load(dsn) as one:
+        able = one.channel
+        one.channel = replace(able, connector=cast(Connector, Refusing(able.connector)))
+        assert await one.step() == len(SKUS)
+        assert (await one.row())["ended_at"] is not None
+        assert await one.step() == 0, "it is not asked again at once"
+        assert await one.fail_streak() == 0
+        paused = f"select from channels where channel = '{MARKET}' and paused_until > db_now()"
+        assert await one.world.rows(paused) == []
+        deadline = CLOCK.monotonic() + PATIENCE_S
+        while one.patched != sorted(SKUS):
+            assert CLOCK.monotonic() < deadline, one.patched
+            await push.push(one.world.database, one.channel, CLOCK)
+            await CLOCK.sleep(0.02)
+        for sku in SKUS:
+            await one.world.receive(sku, 7, key=f"later-{sku}")
+        await plan.plan(one.world.database, blind={MARKET})
+        one.channel = able
+        assert await one.step() == 0
+        await one.world.database_do(f"update feeds set ended_at = ended_at - interval '{AFTER_REFUSAL_S} s'")
+        while await one.step() == 0:
+            assert CLOCK.monotonic() < deadline, await one.phases()
+            await confirm.confirm(one.world.database, one.channel, CLOCK)
+            await CLOCK.sleep(0.02)

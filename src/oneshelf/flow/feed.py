@@ -22,7 +22,7 @@ from oneshelf.flow.channel import CHANNEL_FAILURES, OpenChannel, report_answer, 
 from oneshelf.flow.writing import after_outcome, write_of
 from oneshelf.sdk.capability import WriteKind
 from oneshelf.sdk.contract import WritesByFeed
-from oneshelf.sdk.fault import ChannelFault, OutcomeUnknownError, RefusedError
+from oneshelf.sdk.fault import ChannelFault, NeedsPersonError, OutcomeUnknownError, RefusedError
 from oneshelf.sdk.http import sending_before
 from oneshelf.sdk.message import FeedReport, FeedState, Throttled, Unknown, WriteOutcome
 from oneshelf.storage import feeds, publishing, rights
@@ -38,6 +38,8 @@ CHUNK = 1_000
 LEASE_S = 180.0
 SEND_BEFORE_S = LEASE_S - 45.0
 LOOK_AGAIN_S = 30.0
+# A channel that took no feed is not asked to take another one before this.
+AFTER_REFUSAL_S = 3600.0
 # Where the channel is done sooner, so often within its time.
 LOOKS = 4
 # How the words begin of a feed of which the channel refuses to tell, or tells what nobody can read.
@@ -100,6 +102,8 @@ async def _ready(database: Database, channel: OpenChannel, connector: WritesByFe
     async with database.transaction() as tx:
         if (await hold.look(tx, channel.name)).held is not None:
             return ()
+        if await feeds.was_refused(tx, channel.name, within_s=AFTER_REFUSAL_S):
+            return ()
         wanted = await feeds.waiting(tx, channel.name, least_units=UNITS_LEAST, limit=declared.feed_writes)
     if len(wanted) < declared.feed_writes_least:
         return ()
@@ -148,6 +152,13 @@ async def _hand_over(
         await report_fault(database, channel.name, lost)
         async with database.transaction() as tx:
             await feeds.keep(tx, opened, lease=lease, look_after_s=look_again_s(channel), words=words_of(lost))
+        return
+    except (RefusedError, NeedsPersonError) as refusal:
+        # Of this feed, and of no other call: the figures go one by one, and the next feed is tried some time later.
+        log.warning("feed.refused", channel=channel.name, writes=len(listings), words=words_of(refusal))
+        async with database.transaction() as tx:
+            await feeds.keep(tx, opened, lease=lease, look_after_s=0.0, words=words_of(refusal))
+        await _settle(database, channel, opened, lease, lambda _listing: Throttled(0.0), words=words_of(refusal))
         return
     except ChannelFault as fault:
         pause_s = await report_fault(database, channel.name, fault)

@@ -67,6 +67,21 @@ async def is_under_way(tx: Transaction, channel: Channel) -> bool:
     return await cursor.fetchone() is not None
 
 
+async def was_refused(tx: Transaction, channel: Channel, *, within_s: float) -> bool:
+    """Whether the channel took no name for the one that was handed to it last, within this time."""
+    cursor = await tx.execute(
+        """
+        select from (
+            select names, write_count, ended_at from feeds
+            where channel = %(channel)s order by begun_at desc limit 1
+        ) as last
+        where names = '{}' and write_count > 0 and ended_at > db_now() - make_interval(secs => %(within_s)s)
+        """,
+        {"channel": channel, "within_s": within_s},
+    )
+    return await cursor.fetchone() is not None
+
+
 async def under_way(tx: Transaction, channel: Channel) -> UnderWay | None:
     """The one that the channel has not ended."""
     cursor = tx.cursor(row_factory=class_row(UnderWay))
