@@ -182,6 +182,38 @@ async def test_a_file_that_was_taken_back_counts_again_only_where_it_is_meant_so
     await desk.ledger.assert_sound()
 
 
+@pytest.mark.parametrize("ends", ["with a wrong row", "stopped"])
+async def test_a_file_of_which_a_part_was_applied_and_taken_back_counts_again(desk: Desk, ends: str) -> None:
+    """Its rows were answered as if they still counted."""
+    skus = await full_shelf(desk, 20)
+    wrong = "NONE,BER,3\n" if ends == "with a wrong row" else ""
+    file = "sku,location,delta\n" + "".join(f"{sku},BER,5\n" for sku in skus) + wrong
+
+    def stop(stage: str, _row_count: int, _import_id: str) -> None:
+        if stage == "applied" and ends == "stopped":
+            with psycopg.connect(desk.dsn) as connection:
+                connection.execute("update imports set stopped_by = 'Ada' where ended_at is null")
+
+    async def lying() -> int:
+        return sum([(await desk.ledger.figures(sku)).get("available", 0) for sku in skus])
+
+    before = await lying()
+    first = await desk.bring(file, **NOW, tell=stop, atomic=Atomic.ROW, chunk=1)
+    assert (first.state is State.STOPPED) == (ends == "stopped")
+    assert first.applied_count > 0
+    await take_back(desk, first.import_id)
+    assert await lying() == before
+    told = await desk.bring(file, **NOW, atomic=Atomic.ROW, chunk=1)
+    assert told.replayed_count == first.applied_count
+    assert "taken back" in in_words(told)
+    assert "--allow again" in in_words(told)
+    await take_back(desk, first.import_id)
+    for rows in (20, 0):
+        second = await desk.bring(file, **NOW, atomic=Atomic.ROW, chunk=1, allowed=frozenset({Allowance.AGAIN}))
+        assert (second.applied_count, await lying()) == (rows, before + 100)
+    await desk.ledger.assert_sound()
+
+
 async def test_a_policy_that_is_said_again_after_another_one_holds_again(desk: Desk) -> None:
     async def percent() -> object:
         [row] = await desk.ledger.rows("select stated ->> 'percent' as percent from policies")
