@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import threading
@@ -25,6 +26,7 @@ from oneshelf.files.helper import helpers_count
 from oneshelf.files.importing import Atomic
 from oneshelf.files.report import State, in_words, report_of
 from oneshelf.storage import catalog, deeds, imports
+from oneshelf.storage.database import Database
 
 pytestmark = pytest.mark.pg
 
@@ -403,6 +405,28 @@ async def test_a_file_that_somebody_stops_goes_on_where_it_comes_again(desk: Des
     assert (rest.state, rest.applied_count + rest.replayed_count) == (State.APPLIED, 200)
     assert rest.replayed_count >= stopped.applied_count
     assert [(await desk.ledger.figures(sku)).get("available", 0) for sku in skus] == list(range(200))
+
+
+async def test_a_wish_to_stop_a_file_holds_though_somebody_brings_it_again_meanwhile(desk: Desk) -> None:
+    await full_shelf(desk, 60)
+    said: list[int] = []
+
+    def stop(stage: str, row_count: int, import_id: str) -> None:
+        if stage == "applied" and not said:
+            said.append(row_count)
+            somebody = threading.Thread(target=lambda: asyncio.run(stopped_and_begun(import_id)))
+            somebody.start()
+            somebody.join()
+
+    async def stopped_and_begun(import_id: str) -> None:
+        async with Database.open(desk.dsn) as database, database.transaction() as tx:
+            await imports.ask_to_stop(tx, import_id, by="Ada")
+            await imports.begin(tx, import_id=import_id, kind="counts", source="", file_name="again", row_count=60)
+
+    report = await desk.bring(many(60), **NOW, tell=stop, atomic=Atomic.ROW, chunk=1)
+    assert (report.state, said != [], report.applied_count < 60) == (State.STOPPED, True, True)
+    whole = await desk.bring(many(60), **NOW, atomic=Atomic.ROW, chunk=1)
+    assert (whole.state, whole.applied_count + whole.replayed_count) == (State.APPLIED, 60)
 
 
 # A large file ---------------------------------------------------------------------------------------------------------
