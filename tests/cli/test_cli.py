@@ -11,6 +11,8 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import psycopg
@@ -386,6 +388,7 @@ ADJUST = ("stock", "adjust", "MUG", "BER", "1", "--reason")
         ((*ADD_MUG, "x" * 100_000), "title"),
         (("stock", "add-location", "ROM", "--title", NOT_UTF_8), "title"),
         ((*ADJUST, NOT_UTF_8), "reason"),
+        ((*ADJUST[:4], "-1", "--reason", NOT_UTF_8), "reason"),
         ((*ADJUST, "x" * 100_000), "reason"),
         (("listing", "link", "shop", NOT_UTF_8, "MUG"), "LISTING"),
         (("listing", "link", "shop", "x" * 100_000, "MUG"), "LISTING"),
@@ -398,6 +401,18 @@ ADJUST = ("stock", "adjust", "MUG", "BER", "1", "--reason")
         (("serve", "--port", "0", "--host", "x" * 70), "--host"),
         (("demo", "--data-dir", NOT_UTF_8), "--data-dir"),
         (("demo", "--data-dir", ""), "--data-dir"),
+        (("reconcile", NOT_UTF_8), "CHANNEL"),
+        (("listing", "apply", "shop", "MUG", NOT_UTF_8), "LISTING"),
+        (("token", "revoke", NOT_UTF_8), "NAME"),
+        (("alert", "test", NOT_UTF_8), "ENDPOINT"),
+        *((("endpoint", act, NOT_UTF_8), "ENDPOINT") for act in ("pause", "resume", "rotate", "test", "remove")),
+        (("source", "state", "erp", NOT_UTF_8, "MUG", "BER", "1"), "DOCUMENT"),
+        (("source", "statements", "--source", NOT_UTF_8), "--source"),
+        (("undo", "--command", NOT_UTF_8), "--command"),
+        (("undo", "--command", "x*", f"--scope={NOT_UTF_8}"), "--scope"),
+        (("audit-log", "--who", NOT_UTF_8), "--who"),
+        (("channel", "matrix", "--write", NOT_UTF_8), "--write"),
+        (("stock", "export", "counts", f"{NOT_UTF_8}.csv", "--json"), "FILE"),
     ],
 )
 def test_what_is_no_text_or_far_too_long_is_refused_in_one_line(
@@ -412,6 +427,51 @@ def test_what_is_no_text_or_far_too_long_is_refused_in_one_line(
     assert rows(dsn, "select sku from skus union all select channel from channels") == [("MUG",)]
     assert rows(dsn, "select location from locations") == [("BER",)]
     assert rows(dsn, "select 1 from movements") == []
+
+
+@pytest.mark.parametrize("user", [f"a{NOT_UTF_8}", "a\0b"])
+def test_a_user_whose_name_is_no_text_is_written_down_all_the_same(
+    shelf: Cli, dsn: str, user: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("getpass.getuser", lambda: user)
+    shelf("stock", "add-location", "ROM")
+    assert rows(dsn, "select who from audit_log order by entry_id desc limit 1") == [
+        (user.replace("\0", "").replace("\udce9", "?"),)
+    ]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")
+@pytest.mark.parametrize("typed", [("stock", "imports"), ("stock", "imports", "--json"), ("stock", "--help")])
+def test_an_output_that_takes_no_more_is_one_line_and_no_traceback(dsn: str, typed: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        said = subprocess.run(
+            [sys.executable, "-m", "oneshelf.cli", *typed],
+            env={**os.environ, "ONESHELF_DATABASE_URL": dsn},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert said.returncode == 2
+    assert said.stderr.splitlines() == [said.stderr.strip()]
+    assert "No space left on device" in said.stderr
+
+
+def test_a_long_table_has_a_line_for_each_row_at_once(shelf: Cli, dsn: str) -> None:
+    with psycopg.connect(dsn) as connection:
+        connection.execute("insert into skus (sku) select 'CUP-' || number from generate_series(1, 20000) number")
+        connection.execute(
+            "insert into balances (sku, location, available) select sku, 'BER', 7 from skus where sku like 'CUP-%'"
+        )
+    began_at = monotonic()
+    lines = shelf("stock", "list").output.splitlines()
+    # Fitted to a terminal 20,000 rows took half a minute on an idle machine.
+    assert monotonic() - began_at < 15
+    head, *told = [line.split() for line in lines]
+    assert head[:3] == ["sku", "location", "on"]
+    assert len(told) == len(shelf("stock", "list", "--json").output.split('"sku"')) - 1 >= 20_000
+    assert ["CUP-7", "BER", "7", "7", "0", "0"] in [line[:6] for line in told]
+    assert len({len(line) for line in lines[1:]}) == 1
 
 
 def test_the_listings_of_a_channel_that_is_not_there_are_not_an_empty_list(shelf: Cli) -> None:
