@@ -12,7 +12,7 @@ from psycopg.rows import class_row
 
 from oneshelf.domain.identity import Channel, Location, Sku
 from oneshelf.domain.ledger import BalanceKey
-from oneshelf.storage.database import Transaction
+from oneshelf.storage.database import Transaction, after_key
 from oneshelf.storage.orders import OrderKey
 
 
@@ -122,7 +122,7 @@ async def order_rows(
         cross join lateral ({_SUMS}) as held
         order by page.channel, page.order_id
         """,
-        {"channel": channel, "limit": limit, **_after(after)},
+        {"channel": channel, "limit": limit, **after_key(after)},
     )
     return await cursor.fetchall()
 
@@ -146,7 +146,7 @@ async def short_orders(
         cross join lateral ({_SUMS}) as held
         order by page.channel, page.order_id
         """,
-        {"channel": channel, "limit": limit, **_after(after)},
+        {"channel": channel, "limit": limit, **after_key(after)},
     )
     return await cursor.fetchall()
 
@@ -191,10 +191,6 @@ async def location_rows(tx: Transaction) -> list[LocationRow]:
     cursor = tx.cursor(row_factory=class_row(LocationRow))
     await cursor.execute("select location, title from locations order by location")
     return await cursor.fetchall()
-
-
-def _after(key: OrderKey | None) -> dict[str, str]:
-    return {"after_channel": key[0] if key else "", "after": key[1] if key else ""}
 
 
 async def balance_rows(

@@ -15,6 +15,8 @@ from oneshelf.storage.views import ChannelHealth, ListingRow, Overview
 # After this a figure that is not proved is no longer everyday business.
 UNVERIFIED_S_MAX = 60.0
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", re.ASCII)
+_MESSAGE = re.compile(r'"(?:message|errorMessage|detail)"\s*:\s*"([^"]{1,300})')
+_THROTTLED = re.compile(r"\b429\b|throttl|QuotaExceeded|too many requests", re.IGNORECASE)
 MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86_400
 
 
@@ -80,6 +82,25 @@ class Figure(NamedTuple):
 def why_held(channel: ChannelHealth) -> str:
     """Why the breaker stopped the writes of a channel that is held."""
     return in_words(HoldReason(channel.held_reason), channel.held_figures)
+
+
+class Fault(NamedTuple):
+    """What went wrong last at a channel, in its own words. A throttle is everyday business: the engine waits."""
+
+    words: str
+    sign: str
+    tone: str
+
+
+def last_fault(channel: ChannelHealth) -> Fault:
+    """The last fault of a channel: the sentence that its answer holds rather than the body that it stands in."""
+    said = channel.last_fault
+    where, brace, body = said.partition("{")
+    if brace and (found := _MESSAGE.search(body)):
+        said = f"{where.strip()} {found[1]}"
+    if _THROTTLED.search(channel.last_fault):
+        return Fault(f"throttled: {said}", "‖", "busy")
+    return Fault(said, "▲", "bad")
 
 
 def of_feed(channel: ChannelHealth) -> str:
@@ -208,6 +229,19 @@ def totals(overview: Overview) -> list[Figure]:
 def units(value: int | None) -> str:
     """12345 -> 12,345"""
     return "\N{EN DASH}" if value is None else f"{value:,}"
+
+
+def counted(value: int, one: str, many: str = "") -> str:
+    """1 listing, 2 listings."""
+    return f"{value:,} {one if value == 1 else many or one + 's'}"
+
+
+def clock(ahead_s: float | None) -> str:
+    """How far a device's clock is off: 78 s behind, 3 s ahead, right."""
+    if ahead_s is None:
+        return ""
+    whole = round(ahead_s)
+    return "right" if not whole else f"{abs(whole):,} s {'ahead' if whole > 0 else 'behind'}"
 
 
 def signed(value: int) -> str:
