@@ -141,9 +141,9 @@ def test_a_server_that_comes_back_is_not_lost_and_one_whose_owner_ended_is(direc
         until(lambda: is_lost(directory, dsn))
     with EmbeddedPostgres(directory, durable=False, shared_home=shared_home) as server:
         assert is_lost(directory, dsn)
-        dsn = server.dsn
-        assert not is_lost(directory, dsn)
-    assert is_lost(directory, dsn)
+        mine = server.dsn
+        assert not is_lost(directory, mine)
+    assert is_lost(directory, mine)
 
 
 @linux_only

@@ -51,7 +51,7 @@ class PlainErrors(TyperGroup):
         name, command, rest = super().resolve_command(ctx, args)
         if command is not None and not isinstance(command, TyperGroup):
             for what, text in acts.named(command, rest):
-                typed(text, what=what)
+                refuse_no_text(text, what=what)
             acts.remember(" ".join([*_within(ctx), str(name)]), command, rest)
         return name, command, rest
 
@@ -231,11 +231,18 @@ def typed(text: str, *, what: str) -> str:
 
     if len(text) > _TEXT_LENGTH_MAX:
         raise MalformedError(f"{what} has {len(text)} characters, at most {_TEXT_LENGTH_MAX} are allowed")
+    refuse_no_text(text, what=what)
+    return text
+
+
+def refuse_no_text(text: str, *, what: str) -> None:
+    """Raise MalformedError for what can neither be stored nor printed. It is not repeated."""
+    from oneshelf.errors import MalformedError
+
     if "\0" in text:
         raise MalformedError(f"{what} holds a NUL character")
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise MalformedError(f"{what} is not UTF-8; set the terminal or the script to UTF-8 and try again")
-    return text
 
 
 async def refuse_unknown_channel(tx: Transaction, channel: str) -> None:
