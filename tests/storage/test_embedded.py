@@ -25,7 +25,7 @@ from oneshelf.errors import ConfigurationError
 from oneshelf.storage import embedded
 from oneshelf.storage import server as server_module
 from oneshelf.storage.binaries import copied_for_everyone, find_binaries
-from oneshelf.storage.embedded import EmbeddedPostgres, running_dsn
+from oneshelf.storage.embedded import EmbeddedPostgres, is_lost, running_dsn
 from oneshelf.storage.orphans import serves
 from storage.owner import (
     WAIT_S,
@@ -123,6 +123,27 @@ def test_a_killed_server_is_back_at_the_same_address_each_time(directory: Path, 
         restarts = [line for line in told if line["event"] == "database.restarted"]
         assert {line["ended_by"] for line in restarts} == {"SIGKILL"}
     assert processes_in(directory) == []
+
+
+@linux_only
+def test_a_server_that_comes_back_is_not_lost_and_one_whose_owner_ended_is(directory: Path, shared_home: Path) -> None:
+    with selling_owner(directory, shared_home, "steadfast") as owner:
+        assert owner.stdout is not None
+        server_pid = int(owner.stdout.readline())
+        dsn = running_dsn(directory)
+        assert dsn is not None
+        os.kill(server_pid, signal.SIGKILL)
+        assert not is_lost(directory, dsn)
+        until_answered(dsn)
+        assert not is_lost(directory, dsn)
+        # Nobody has waited for the killed owner yet: its pid is still there.
+        owner.kill()
+        until(lambda: is_lost(directory, dsn))
+    with EmbeddedPostgres(directory, durable=False, shared_home=shared_home) as server:
+        assert is_lost(directory, dsn)
+        mine = server.dsn
+        assert not is_lost(directory, mine)
+    assert is_lost(directory, mine)
 
 
 @linux_only

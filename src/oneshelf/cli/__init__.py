@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
 from typing import Annotated
 
 import typer
@@ -37,7 +40,7 @@ from oneshelf.cli import (
     wholesale,
     wholesale_x12,
 )
-from oneshelf.cli.common import GroupedHelp
+from oneshelf.cli.common import EXIT_WRONG, GroupedHelp
 
 app = typer.Typer(
     cls=GroupedHelp,
@@ -94,4 +97,23 @@ def options(
 
 def main() -> None:
     """What `oneshelf` runs."""
-    app()
+    try:
+        app()
+    except OSError as failure:
+        if failure.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            raise
+        _throw_away_the_output()
+        typer.echo(
+            f"oneshelf: {failure.strerror}. Make room where the output goes and where TMPDIR is. What was asked for "
+            "may be done by now: look before you ask again",
+            err=True,
+        )
+        sys.exit(EXIT_WRONG)
+
+
+def _throw_away_the_output() -> None:
+    """What standard output would not take is not tried again when the process ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
