@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from datetime import timedelta
 
 import httpx2
 
@@ -49,6 +50,12 @@ def checked_channel(
     config = ChannelConfig(channel=channel, settings=settings, secrets=secrets)
     opened = chosen.open(config, channel=channel, http=http, clock=clock)
     ends = opened.access_ends() if isinstance(opened, EndsAccess) else ()
+    for one in ends:
+        # Where the sun rises first it is tomorrow already.
+        if one.begun_on > (clock.now() + timedelta(days=1)).date():
+            raise ConfigurationError(
+                f"channel {channel}: {one.setting} is {one.begun_on}, which is yet to come; set the day on which it was"
+            )
     seconds = {key: _seconds(key, text) for key, text in timing.items()}
     return NewChannel(
         channel,

@@ -6,8 +6,9 @@ Next: push, post (units that lie in another state).
 Where the engine is the source of truth its figure is published again; where the channel itself is, by the rule of the
 SKU and the channel's location, the ledger takes the channel's figure (`_adopt`). A channel in mode `watch` is never
 written, so its drifts stay open for a person, who may also decide otherwise (`by_hand`). A fall waits in suspense
-first, since the order that explains it may still come; only then is it taken for somebody's edit. Units that the same
-reading shows in another state were not sold: where the channel's rule says so the ledger moves them too, at once.
+first, since the order that explains it may still come; only then is it taken for somebody's edit, and not while that
+order may be among what cannot be read (`errors list`). Units that the same reading shows in another state were not
+sold: where the channel's rule says so the ledger moves them too, at once.
 """
 
 from __future__ import annotations
@@ -50,6 +51,11 @@ from oneshelf.telemetry import get_logger
 BATCH = 200
 # What the ledger could not take from a channel that rules is tried again after a while.
 ADOPT_AGAIN_S = 60
+# News that cannot be read may explain what falls within this time after it, the slowest sweep included; and how soon it
+# is seen that a person has dealt with it.
+UNREAD_S = 86_400.0
+UNREAD_AGAIN_S = 60
+UNREAD = "the order that explains it may be among what cannot be read: oneshelf errors list, then retry or dismiss it"
 
 log = get_logger(__name__)
 
@@ -86,20 +92,8 @@ async def _decide(
         if not undecided:
             return 0, []
         at = await now(tx)
-        known = {
-            channel: await known_until(tx, channel)
-            for channel in {drift.channel for drift in undecided if _is_held_back(drift)}
-        }
         seen = await stock_states.read(tx, {drift.key for drift in undecided})
-        due = {
-            drift.key: drift
-            for drift in undecided
-            if drift.channel in channels
-            and (
-                _is_due(drift, known.get(drift.channel), channels[drift.channel])
-                or _lies_elsewhere(drift, seen.get(drift.key))
-            )
-        }
+        due = await _due(tx, undecided, channels, seen)
         if not due:
             return 0, []
         # A write on the wire is left to end first: the next one starts from what it leaves. And units in suspense are
@@ -134,6 +128,35 @@ async def _decide(
         if drift.drift_id in waiting:
             log.warning("drift.waits", listing=drift.channel_sku, reason=waiting[drift.drift_id])
     return len(decisions), led
+
+
+async def _due(
+    tx: Transaction,
+    undecided: list[drifts.DriftRow],
+    channels: Mapping[Channel, OpenChannel],
+    seen: Mapping[ListingKey, stock_states.SeenStates],
+) -> dict[ListingKey, drifts.DriftRow]:
+    """What is decided now. A fall of which news that cannot be read may tell says so, and waits for a person."""
+    known = {
+        channel: await known_until(tx, channel)
+        for channel in {drift.channel for drift in undecided if _is_held_back(drift)}
+    }
+    due: dict[ListingKey, drifts.DriftRow] = {}
+    in_doubt: dict[UUID, float] = {}
+    for drift in undecided:
+        channel = channels.get(drift.channel)
+        lies_elsewhere = _lies_elsewhere(drift, seen.get(drift.key))
+        if channel is None or not (lies_elsewhere or _is_due(drift, known.get(drift.channel), channel)):
+            continue
+        due[drift.key] = drift
+        if _is_held_back(drift) and not lies_elsewhere:
+            in_doubt[drift.drift_id] = max(UNREAD_S, channel.suspense_s)
+    unread = await evidence.with_unread_news(tx, in_doubt)
+    await drifts.wait_for_a_person(tx, dict.fromkeys(unread, UNREAD), again_s=UNREAD_AGAIN_S)
+    for drift in undecided:
+        if drift.drift_id in unread and drift.waiting_for != UNREAD:
+            log.warning("drift.waits", listing=drift.channel_sku, reason=UNREAD)
+    return {key: drift for key, drift in due.items() if drift.drift_id not in unread}
 
 
 # Where the channel rules ----------------------------------------------------------------------------------------------

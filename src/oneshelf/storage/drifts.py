@@ -143,7 +143,7 @@ async def open_all(tx: Transaction, found: Sequence[tuple[UUID, DriftFound]], *,
             on conflict (channel, channel_sku) where resolved_at is null do update set
                 cause = excluded.cause, expected_units = excluded.expected_units,
                 observed_units = excluded.observed_units, resolution = '', waiting_for = '', attributed_at = null,
-                booked_at = null,
+                wait_until = case when drifts.waiting_for = '' then drifts.wait_until end, booked_at = null,
                 adopted_units = case when drifts.resolution = '' then drifts.adopted_units end
             """,
             {
@@ -201,13 +201,16 @@ async def close_verified(tx: Transaction, keys: Collection[ListingKey], *, at: d
 
 
 async def claim_undecided(tx: Transaction, *, limit: int) -> list[DriftRow]:
-    """Open drifts of live channels that wait for nobody's decision but ours, held until this transaction ends."""
+    """Open drifts of live channels that wait for nobody's decision but ours, held until this transaction ends.
+
+    And those that wait for a person to do something else, when it is time to see whether it is done.
+    """
     cursor = tx.cursor(row_factory=class_row(DriftRow))
     await cursor.execute(
         f"""
         select {COLUMNS} from drifts d join channels c on c.channel = d.channel
-        where d.resolved_at is null and d.resolution = '' and d.waiting_for = '' and c.mode = 'live'
-          and (d.wait_until is null or d.wait_until <= db_now())
+        where d.resolved_at is null and d.resolution = '' and c.mode = 'live'
+          and case when d.wait_until is null then d.waiting_for = '' else d.wait_until <= db_now() end
         order by d.opened_at limit %(limit)s for update of d skip locked
         """,
         {"limit": limit},
@@ -285,14 +288,14 @@ async def attribute(tx: Transaction, decisions: Mapping[UUID, Decision]) -> None
     )
 
 
-async def wait_for_a_person(tx: Transaction, reasons: Mapping[UUID, str]) -> None:
-    """Leave these open drifts to a person: drift -> why."""
+async def wait_for_a_person(tx: Transaction, reasons: Mapping[UUID, str], *, again_s: int | None = None) -> None:
+    """Leave these open drifts to a person: drift -> why. `again_s`: they are claimed again after so many seconds."""
     await tx.execute(
         """
-        update drifts d set waiting_for = new.reason
+        update drifts d set waiting_for = new.reason, wait_until = db_now() + make_interval(secs => %(again_s)s)
         from unnest(%(ids)s::uuid[], %(reasons)s::text[]) as new (drift_id, reason) where d.drift_id = new.drift_id
         """,
-        {"ids": list(reasons), "reasons": list(reasons.values())},
+        {"ids": list(reasons), "reasons": list(reasons.values()), "again_s": again_s},
     )
 
 

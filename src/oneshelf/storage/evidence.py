@@ -65,6 +65,36 @@ def _moved(drift: DriftRow, seen: stock_states.SeenStates | None) -> dict[str, A
     }
 
 
+async def with_unread_news(tx: Transaction, within_s: Mapping[UUID, float]) -> set[UUID]:
+    """Those of these drifts that news of their channel may explain which could not be read or posted.
+
+    `within_s`: drift -> how long before it the news may have come. Of a delivery nobody knows what it says; of an order
+    that is not, or not wholly, posted it is known whether it sold the listing, or a bundle of its SKU.
+    """
+    if not within_s:
+        return set()
+    cursor = await tx.execute(
+        """
+        select d.drift_id
+        from unnest(%(ids)s::uuid[], %(seconds)s::float8[]) as asked (drift_id, seconds)
+        join drifts d using (drift_id)
+        cross join lateral (select d.opened_at - make_interval(secs => asked.seconds) as since) as time
+        where exists (
+            select from inbox i where i.state = 'parked' and i.channel = d.channel and i.received_at >= time.since
+        ) or exists (
+            select from facts f
+            cross join jsonb_array_elements(f.snapshot -> 'lines') as line
+            join listings l on l.channel = f.channel and l.channel_sku = line ->> 'channel_sku'
+            where f.state = 'parked' and f.channel = d.channel and f.received_at >= time.since
+              and (l.channel_sku = d.channel_sku
+                   or l.sku = any(d.sku || array(select b.sku from bundle_components b where b.component = d.sku)))
+        )
+        """,
+        {"ids": list(within_s), "seconds": list(within_s.values())},
+    )
+    return {drift_id async for (drift_id,) in cursor}
+
+
 async def _by_drift(
     tx: Transaction, query: str, ids: Sequence[UUID], kind: type[_Kept], *, limit: int
 ) -> dict[UUID, tuple[_Kept, ...]]:

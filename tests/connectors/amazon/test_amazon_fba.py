@@ -77,3 +77,17 @@ async def test_short_pages_are_asked_for_back_to_back_and_a_comma_in_a_name_cost
         assert {told[ChannelSku(name)] for name in names if "," not in name} == {"4 on sale"}
         assert found[ChannelSku("A,B")].units is None
         assert desk.simulator.switches.hits["partial_page"] == 2
+
+
+async def test_what_another_process_saw_go_to_amazon_is_not_written_by_one_that_read_it_long_ago() -> None:
+    """One process takes each sweep; the others' own word of who fulfils a listing grows old."""
+    async with bench({"MUG": 5}) as desk:
+        early, sweeping = desk.connector, desk.another_connector()
+        await early.read_stock([ChannelSku("MUG")])
+        desk.simulator.fulfil_by_amazon("MUG")
+        await sweeping.fetch_stock(None)
+        await desk.clock.advance(86_400)
+        (told,) = await early.push([desk.write("MUG", 3)])
+        assert isinstance(told, Refused)
+        assert "FBA" in told.words
+        assert desk.wiretap.count("PATCH", "/listings/") == 0

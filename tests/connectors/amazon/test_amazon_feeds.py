@@ -11,13 +11,13 @@ from connectors.amazon.harness import Bench, bench
 from oneshelf.connectors.amazon import feeds
 from oneshelf.connectors.amazon.connector import AmazonConnector
 from oneshelf.connectors.amazon.feeds import READS_MAX, Result, report_of
-from oneshelf.connectors.amazon.listings import BATCH_MAX
+from oneshelf.connectors.amazon.listings import BATCH_MAX, SEEN_S_MAX
 from oneshelf.connectors.amazon.simulator_storage import ADDRESS_LIFE_S
 from oneshelf.domain.identity import ChannelSku
 from oneshelf.errors import InvariantError, MalformedError
 from oneshelf.sdk.decoding import document_from
 from oneshelf.sdk.fault import OutcomeUnknownError, RefusedError, RetryLaterError
-from oneshelf.sdk.message import Accepted, FeedBegun, FeedState, Refused
+from oneshelf.sdk.message import Accepted, FeedBegun, FeedState, Refused, Throttled, Unknown
 
 
 def writer(desk: Bench) -> AmazonConnector:
@@ -78,6 +78,20 @@ async def test_what_amazon_fulfils_is_left_out_of_a_feed() -> None:
         assert [one["sku"] for one in sent(desk)["messages"]] == ["MUG"]
         with pytest.raises(RefusedError):
             await begun(desk, {"FBA": 20})
+
+
+async def test_a_feed_carries_nothing_that_was_not_read_lately() -> None:
+    async with bench({"MUG": 9, "CUP": 5}) as desk:
+        skus = [ChannelSku("MUG"), ChannelSku("CUP")]
+        assert (await writer(desk).plan_feed(skus)).ready == tuple(skus)
+        desk.simulator.fulfil_by_amazon("MUG")
+        await desk.clock.advance(SEEN_S_MAX)
+        with pytest.raises(RetryLaterError):
+            await writer(desk).begin_feed([desk.write("MUG", 20)])
+        await writer(desk).read_stock([ChannelSku("CUP")])
+        told = await writer(desk).begin_feed([desk.write(sku, 20) for sku in skus])
+        assert isinstance(told.left_out[ChannelSku("MUG")], Throttled), "nobody is asked, it is read again"
+        assert (await writer(desk).plan_feed(skus)).ready == ("CUP",)
 
 
 async def test_a_feed_that_is_too_large_is_a_bug() -> None:
@@ -201,6 +215,15 @@ def test_a_message_without_an_error_is_accepted_and_one_with_is_refused_in_amazo
 )
 def test_of_a_report_that_does_not_add_up_nothing_is_taken_for_accepted(changed: dict[str, Any]) -> None:
     assert told_by(**changed).others is None
+
+
+def test_what_came_up_later_with_an_accepted_message_is_no_refusal() -> None:
+    """The report counts the row as accepted, so that Amazon may show it: only a reading tells."""
+    later = {**ISSUE, "message": "came up later"}
+    told = told_by(summary={**SUMMARY, "messagesAccepted": 3, "messagesInvalid": 0}, issues=[later])
+    assert (told.outcomes, told.others) == ({"CUP": Unknown("90000900: came up later")}, None)
+    two = told_by(issues=[ISSUE, {**later, "sku": "MUG"}])
+    assert {type(outcome) for outcome in two.outcomes.values()} == {Unknown}, "which of the two is the invalid one?"
 
 
 def test_a_report_without_its_figures_is_malformed() -> None:

@@ -5,19 +5,23 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 
 from connectors.amazon.harness import START, TurnedClock
 from connectors.ebay.desk import CAP, INVENTORY, MUG, TRADING, calls, ebay_of, played, pushed
+from oneshelf.clock import SystemClock
 from oneshelf.connectors.ebay.account import CONSENT_LIFE, SITES, account_from
 from oneshelf.connectors.ebay.minting import REFRESH, RETRY_S, MintQuota
 from oneshelf.domain.charge import Learned
 from oneshelf.errors import ConfigurationError
+from oneshelf.flow.connect import checked_channel
 from oneshelf.sdk.conformance.bench import CHANNEL, Bench
 from oneshelf.sdk.fault import BudgetSpentError, ReauthenticateError, RetryLaterError
+from oneshelf.sdk.kinds import load_kinds
 from oneshelf.sdk.message import ChannelConfig, Finding, Throttled
+from oneshelf.storage.catalog import NewChannel
 
 SETTINGS = {"user_id": "Ab1"}
 SECRETS = {"client_id": "app", "client_secret": "cert", "refresh_token": "v^1", "verification_token": "t" * 32}
@@ -309,3 +313,22 @@ def test_the_end_of_the_consent_is_told_where_somebody_said_when_it_was_given(
 def test_a_day_of_consent_that_is_none_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="consented_on must be a day such as 2026-11-26"):
         account_from(config({"consented_on": "last spring"}, {}))
+
+
+@pytest.mark.parametrize("kind", ["ebay", "amazon"])
+def test_a_channel_is_not_connected_with_a_day_that_is_yet_to_come(kind: str) -> None:
+    """Nor with one so far away that no calendar has its end."""
+    account = load_kinds()[kind].simulator(seed=7, speed=1.0, clock=SystemClock()).account(address="http://127.0.0.1:1")
+    name = "consented_on" if kind == "ebay" else "secret_renewed_on"
+
+    def connected(day: str) -> NewChannel:
+        settings = {**account.settings, name: day}
+        return checked_channel(
+            kind=kind, name="my-shop", location="BER", settings=settings, secrets=account.secrets, timing={}
+        )
+
+    today = SystemClock().now().date()
+    for far in (today + timedelta(days=3), date(9998, 12, 31), date.max):
+        with pytest.raises(ConfigurationError, match=f"{name} is {far}, which is yet to come; set the day"):
+            connected(far.isoformat())
+    assert len(connected(today.isoformat()).access_ends) == 1

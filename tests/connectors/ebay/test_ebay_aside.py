@@ -169,6 +169,23 @@ def test_what_another_process_has_put_on_sale_again_is_found_and_not_said_to_be_
 
 
 @BOTH
+def test_a_zero_of_what_another_process_has_put_on_sale_again_is_written(lane: Lane) -> None:
+    async def story(bench: Bench) -> None:
+        await until_accepted(bench, 0)
+        one, other = bench.connector, bench.another_connector()
+        for bench.connector in (one, other):
+            assert await bench.units_read(MUG) == 0
+        bench.connector = one
+        await until_accepted(bench, 7)
+        assert bench.shown()[MUG] == 7
+        bench.connector = other
+        await until_accepted(bench, 0)
+        assert bench.shown()[MUG] == 0
+
+    played(story, lanes=[lane], items=1, has_control=False)
+
+
+@BOTH
 def test_what_sold_out_and_so_ended_by_itself_comes_back(lane: Lane) -> None:
     async def story(bench: Bench) -> None:
         await bench.read(MUG)

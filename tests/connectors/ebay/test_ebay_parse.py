@@ -149,6 +149,27 @@ def shown(one: inventory.Item, *offers: inventory.Offer, is_aside: bool = False)
     return found.reading.units, found.reading.note, found.place is not None
 
 
+def test_of_several_offers_the_one_comes_back_that_was_on_sale() -> None:
+    """An unpublished offer is told without a listing, whether it was ever published or not."""
+    ours = offer(0, status="UNPUBLISHED", offerId="1", marketplaceId="EBAY_US", listing=None)
+    draft = offer(0, status="UNPUBLISHED", offerId="2", marketplaceId="EBAY_GB", listing=None)
+    other = offer(0, status="UNPUBLISHED", offerId="3", marketplaceId="EBAY_DE", listing=None)
+
+    def comes_back(*offers: inventory.Offer, aside: str = "", market: str = "EBAY_US") -> list[str]:
+        found = shelf.shown_in_inventory(
+            item(0), offers, is_aside=bool(aside), aside_offer_id=aside, marketplace_id=market
+        )
+        assert found is not None
+        assert found.reading.units == 0
+        place = found.place
+        return [one.offer_id for one in place.offers] if isinstance(place, shelf.InInventory) else [found.reading.note]
+
+    assert comes_back(ours, draft) == comes_back(draft, ours) == ["1"]
+    assert comes_back(ours, draft, aside="2") == ["2"], "we withdrew it ourselves"
+    assert comes_back(draft) == ["2"]
+    assert comes_back(draft, other) == [shelf.WHICH_OFFER]
+
+
 def test_an_item_that_was_never_offered_is_no_listing() -> None:
     assert shelf.shown_in_inventory(item(), (), is_aside=False) is None
 

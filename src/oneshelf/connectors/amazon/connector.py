@@ -51,7 +51,7 @@ class AmazonConnector:
         self._clock = clock
         self._tokens = tokens_of(account, http=http, clock=clock)
         self._api = SellingPartnerApi(account, http=http, tokens=self._tokens)
-        self._listings = Listings(account, self._api)
+        self._listings = Listings(account, self._api, clock=clock)
         self._feeds = FeedWriter(self._api, account, self._listings)
         self._reports = ReportReader(self._api, account, clock=clock, forget=self._listings.forget)
 

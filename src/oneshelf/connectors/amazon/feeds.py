@@ -28,7 +28,7 @@ from oneshelf.connectors.amazon import parse
 from oneshelf.connectors.amazon.account import Account
 from oneshelf.connectors.amazon.api import DOCUMENT, SellingPartnerApi, is_success, refuse
 from oneshelf.connectors.amazon.issues import WORDS_LENGTH_MAX, issue_words
-from oneshelf.connectors.amazon.listings import BATCH_MAX, Listings
+from oneshelf.connectors.amazon.listings import BATCH_MAX, PAUSE_S, Listings
 from oneshelf.connectors.amazon.patches import quantity_patch
 from oneshelf.connectors.amazon.report_rows import Unpacked
 from oneshelf.domain.identity import ChannelSku
@@ -44,6 +44,8 @@ from oneshelf.sdk.message import (
     FeedState,
     Refused,
     StockWrite,
+    Throttled,
+    Unknown,
     WriteOutcome,
 )
 
@@ -148,11 +150,16 @@ class FeedWriter:
         left_out: dict[ChannelSku, WriteOutcome] = {}
         taken: list[StockWrite] = []
         for write in writes:
-            if self._listings.is_own(write.channel_sku):
+            is_own = self._listings.is_own(write.channel_sku)
+            if is_own:
                 taken.append(write)
+            elif is_own is None:
+                left_out[write.channel_sku] = Throttled(PAUSE_S)  # What was seen of it is too old, or withdrawn.
             else:
                 words = f"{write.channel_sku} was not read as seller-fulfilled: a quantity would strand its FBA stock"
                 left_out[write.channel_sku] = Refused(words)
+        if not taken and any(isinstance(told, Throttled) for told in left_out.values()):
+            raise RetryLaterError("who fulfils these listings has to be read again", retry_after_s=PAUSE_S)
         if not taken:
             raise RefusedError("Amazon shows none of these listings as the seller's own")
         body = feed_document(self._account, taken)
@@ -265,7 +272,11 @@ def feed_document(account: Account, writes: Sequence[StockWrite]) -> bytes:
 
 
 def report_of(result: Result) -> FeedReport:
-    """What the report says: a message without an error is accepted, which is queued, and not applied."""
+    """What the report says: a message without an error is accepted, which is queued, and not applied.
+
+    Of issues that came up later it tells too: where it names another number of listings than it calls invalid, nobody
+    knows which of them were refused.
+    """
     refused: dict[ChannelSku, list[str]] = {}
     is_named = True
     for issue in result.issues:
@@ -276,9 +287,10 @@ def report_of(result: Result) -> FeedReport:
     summary = result.summary
     is_added_up = summary.messages_accepted + summary.messages_invalid == summary.messages_processed
     is_clear = is_named and is_added_up and len(refused) == summary.messages_invalid
+    named = Refused if len(refused) == summary.messages_invalid else Unknown
     return FeedReport(
         FeedState.DONE,
-        outcomes={sku: Refused("; ".join(words)[:WORDS_LENGTH_MAX]) for sku, words in refused.items()},
+        outcomes={sku: named("; ".join(words)[:WORDS_LENGTH_MAX]) for sku, words in refused.items()},
         others=Accepted() if is_clear else None,
         write_count=summary.messages_processed,
         words="" if is_clear else "the report does not say of every message what came of it",

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from oneshelf.clock import Clock
 from oneshelf.connectors.amazon import parse
 from oneshelf.connectors.amazon.account import Account
 from oneshelf.connectors.amazon.api import SellingPartnerApi, is_success, refuse
@@ -27,6 +28,9 @@ RESULTS_MAX = 1000  # "The maximum number of items (SKUs) that can be returned a
 # One lost reply is bad luck. After two in a batch the way to Amazon is broken, and each more costs a deadline.
 LOST_REPLIES_MAX = 2
 PAUSE_S = 1.0
+# One process takes each sweep of all listings, any other may not have read for days: what it saw so long ago counts as
+# not read. It is two sweeps, so that whoever does sweep asks for nothing twice.
+SEEN_S_MAX = 7200.0
 
 # `issues`: why an accepted quantity is not applied is told with the listing, and nowhere else.
 _DATA = "summaries,fulfillmentAvailability,issues"
@@ -34,18 +38,20 @@ _DATA = "summaries,fulfillmentAvailability,issues"
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the last reading showed of a listing: whether it is the seller's own, and where it was read."""
+    """What the last reading showed of a listing: whether it is the seller's own, where it was read, and when."""
 
     is_merchant: bool
     marketplace_id: str
+    at: float
 
 
 class Listings:
     """The listings as they were last read in this process. Only what was read as the seller's own is written."""
 
-    def __init__(self, account: Account, api: SellingPartnerApi) -> None:
+    def __init__(self, account: Account, api: SellingPartnerApi, *, clock: Clock) -> None:
         self._account = account
         self._api = api
+        self._clock = clock
         self._seen: dict[ChannelSku, Seen] = {}
 
     def forget(self, channel_skus: Iterable[ChannelSku]) -> None:
@@ -54,9 +60,13 @@ class Listings:
             self._seen.pop(channel_sku, None)
 
     def is_own(self, channel_sku: ChannelSku) -> bool | None:
-        """Whether the last reading showed it as the seller's own; None: it was not read, or is not there."""
-        seen = self._seen.get(channel_sku)
+        """Whether the last reading showed it as the seller's own; None: it was not read lately, or is not there."""
+        seen = self._lately(channel_sku)
         return None if seen is None else seen.is_merchant
+
+    def _lately(self, channel_sku: ChannelSku) -> Seen | None:
+        seen = self._seen.get(channel_sku)
+        return seen if seen is not None and self._clock.monotonic() - seen.at < SEEN_S_MAX else None
 
     # Reading -------------------------------------------------------------------------------------------------
 
@@ -135,8 +145,9 @@ class Listings:
         return parse.listing_row(reply.document(), code=self._account.merchant_code)
 
     def _remember(self, rows: Sequence[ListingRow], marketplace_id: str) -> tuple[StockReading, ...]:
+        at = self._clock.monotonic()
         for row in rows:
-            self._seen[row.reading.channel_sku] = Seen(row.is_merchant, marketplace_id)
+            self._seen[row.reading.channel_sku] = Seen(row.is_merchant, marketplace_id, at)
         return tuple(row.reading for row in rows)
 
     # Writing -------------------------------------------------------------------------------------------------
@@ -166,7 +177,7 @@ class Listings:
 
     async def _read_unread(self, writes: Sequence[StockWrite]) -> float | None:
         """Read who fulfils the listings of which we do not know. The seconds to wait where Amazon is too busy."""
-        unread = [write.channel_sku for write in writes if write.channel_sku not in self._seen]
+        unread = [write.channel_sku for write in writes if self._lately(write.channel_sku) is None]
         if not unread:
             return None
         try:
@@ -182,7 +193,7 @@ class Listings:
         Amazon has shown as the seller's own is written. https://developer-docs.amazon.com/sp-api/changelog/
         clarification-on-how-to-use-the-inventory-feed-type-quantity-attribute (checked 2026-11-23).
         """
-        seen = self._seen.get(channel_sku)
+        seen = self._lately(channel_sku)
         if seen is None and unread_s is not None:
             return Throttled(unread_s)
         if seen is None:

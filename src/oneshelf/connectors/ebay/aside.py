@@ -21,10 +21,13 @@ NOTE_S = 900.0
 
 
 class Note(msgspec.Struct, frozen=True, array_like=True):
-    """One listing that was, or is about to be, taken off sale. `noted_at`: seconds since 1970."""
+    """One listing that was, or is about to be, taken off sale. `noted_at`: seconds since 1970. `offer_id`: its offer's
+    name in the Inventory API; empty where it has none, or nobody noted it.
+    """
 
     item_id: str
     noted_at: float
+    offer_id: str = ""
 
 
 class Aside:
@@ -44,9 +47,14 @@ class Aside:
         note = self._notes.get(channel_sku)
         return None if note is None else note.item_id
 
-    async def note(self, channel_sku: ChannelSku, item_id: str) -> None:
+    def offer_id(self, channel_sku: ChannelSku) -> str:
+        """The offer of this SKU that we withdrew, or were about to. Empty: there is none, or nobody noted it."""
+        note = self._notes.get(channel_sku)
+        return "" if note is None else note.offer_id
+
+    async def note(self, channel_sku: ChannelSku, item_id: str, *, offer_id: str = "") -> None:
         """It is about to be taken off sale. Raises RetryLaterError: then it is not noted, and must not be ended."""
-        await self._change({channel_sku: Note(item_id, self._clock.now().timestamp())}, gone=())
+        await self._change({channel_sku: Note(item_id, self._clock.now().timestamp(), offer_id)}, gone=())
 
     async def drop(self, channel_skus: Iterable[ChannelSku]) -> None:
         """These are on sale again, or were never ended. Raises RetryLaterError."""

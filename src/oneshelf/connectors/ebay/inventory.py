@@ -66,7 +66,7 @@ class Item:
 class Offer:
     """An offer of an item. `units`: what may be bought through it; None: as many as the item has.
 
-    `is_live`: it stands on eBay as a listing now.
+    `is_live`: it stands on eBay as a listing now. Only then is there a `listing_id`.
     """
 
     offer_id: str
@@ -75,6 +75,7 @@ class Offer:
     is_live: bool
     is_fixed_price: bool
     is_on_hold: bool = False
+    marketplace_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +169,7 @@ def _offer(document: Any) -> Offer:
         is_live=offer.get("status") == "PUBLISHED" and (status is None or status in _LIVE),
         is_fixed_price=offer.get("format", "FIXED_PRICE") == "FIXED_PRICE",
         is_on_hold=listing.get("listingOnHold") is True,
+        marketplace_id=str(offer.get("marketplaceId") or ""),
     )
 
 

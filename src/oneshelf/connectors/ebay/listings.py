@@ -138,7 +138,14 @@ class Listings:
         for item in items:
             offers = await self._offers(item.sku)
             is_aside = await self._is_aside(item, offers)
-            found.append(shown_in_inventory(item, offers, is_aside=is_aside))
+            shown = shown_in_inventory(
+                item,
+                offers,
+                is_aside=is_aside,
+                aside_offer_id=self.aside.offer_id(ChannelSku(item.sku)),
+                marketplace_id=self._api.account.marketplace_id,
+            )
+            found.append(shown)
         return [shown for shown in found if shown is not None]
 
     async def _is_aside(self, item: Item, offers: Sequence[Offer]) -> bool:

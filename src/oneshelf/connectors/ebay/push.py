@@ -250,7 +250,8 @@ class Pusher:
         (write,) = writes
         place = self._place(write)
         if not write.units:
-            return [Accepted()]  # It shows nothing, and is to show nothing.
+            # It shows nothing, and is to show nothing; unless another process has brought it back meanwhile.
+            return [Throttled(PAUSE_S) if await self._is_back(write.channel_sku) else Accepted()]
         if isinstance(place, InTrading):
             told = await self._zero.relist(write.channel_sku, place, write.units)
         else:

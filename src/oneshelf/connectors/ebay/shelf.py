@@ -23,12 +23,13 @@ AUCTION = "an auction: it sells one unit, by itself"
 WITHDRAWN = "its offer is not published: publish it at eBay to sell here"
 NOTHING_LEFT = "taken off sale while there is nothing left"
 SPREAD = "eBay divides its quantity among several inventory locations: leave it one"
+WHICH_OFFER = "several of its offers are not published, and which was on sale nobody knows: publish that one at eBay"
 NO_QUANTITY = "eBay does not tell a quantity"
 
 
 @dataclass(frozen=True, slots=True)
 class InInventory:
-    """Written through the Inventory API. `offers`: the live one, or those that are to be published again."""
+    """Written through the Inventory API. `offers`: the live one, or the one that is to be published again."""
 
     item: Item
     offers: tuple[Offer, ...]
@@ -77,12 +78,15 @@ def merchant_sku(sku: str) -> str | None:
         return None
 
 
-def shown_in_inventory(item: Item, offers: Iterable[Offer], *, is_aside: bool) -> Shown | None:
+def shown_in_inventory(
+    item: Item, offers: Iterable[Offer], *, is_aside: bool, aside_offer_id: str = "", marketplace_id: str = ""
+) -> Shown | None:
     """A listing of the Inventory API. None: the item was never offered, so that it is no listing.
 
     It shows the lesser of what the item and the offer have. An item of zero whose offer is not published was taken off
     sale because there was nothing left (`is_aside`: by us, as we remember); one with units was taken off by a person,
-    and is left alone.
+    and is left alone. Of several offers the one comes back that we withdrew (`aside_offer_id`), or else that of the
+    account's marketplace: nothing at eBay tells a draft that nobody ever published from an offer that was withdrawn.
     """
     known = tuple(offers)
     if not known:
@@ -104,8 +108,11 @@ def shown_in_inventory(item: Item, offers: Iterable[Offer], *, is_aside: bool) -
         return Shown(_reading(item, min(told), note=note, group=group), InInventory(item, live, is_live=True))
     if item.units and not is_aside:
         return _unwritable(item, WITHDRAWN)
-    place = InInventory(item, fixed, is_live=False) if fixed else None
-    return Shown(_reading(item, 0, note=NOTHING_LEFT), place)
+    ours = [offer for offer in fixed if offer.offer_id == aside_offer_id]
+    ours = ours or [offer for offer in fixed if len(fixed) == 1 or offer.marketplace_id == marketplace_id]
+    if len(ours) == 1:
+        return Shown(_reading(item, 0, note=NOTHING_LEFT), InInventory(item, (ours[0],), is_live=False))
+    return Shown(_reading(item, 0, note=WHICH_OFFER if fixed else NOTHING_LEFT), None)
 
 
 def _unwritable(item: Item, note: str, *, group: str = "") -> Shown:

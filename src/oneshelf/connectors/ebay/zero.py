@@ -40,7 +40,8 @@ class ZeroStrategy:
     async def take_off_sale(self, channel_sku: ChannelSku, place: InInventory, words: str) -> WriteOutcome:
         """Withdraw the offers; `words`: why zero was refused. Where that is refused too, it sells on."""
         try:
-            await self._listings.aside.note(channel_sku, place.offers[0].listing_id)
+            live = place.offers[0]
+            await self._listings.aside.note(channel_sku, live.listing_id, offer_id=live.offer_id)
             await self._offers.withdraw(place.offers)
             # Nothing is on sale now, so that nobody refuses the zero any more: it tells whoever looks that we did it.
             await self._offers.set(place.item, ())
@@ -60,7 +61,8 @@ class ZeroStrategy:
         assert isinstance(place, InInventory)  # noqa: S101  # for the type checker
         # With units it looks as if a person had withdrawn it, until it is on sale.
         if self._listings.aside.item_id(channel_sku) is None:
-            await self._listings.aside.note(channel_sku, place.offers[0].listing_id)
+            ended = place.offers[0]
+            await self._listings.aside.note(channel_sku, ended.listing_id, offer_id=ended.offer_id)
         await self._offers.set(place.item, (), units=units)
         try:
             await self._offers.give_units(place.offers, units)
