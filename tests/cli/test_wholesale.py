@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
+from cli.test_drift_guide import TIME_S_MAX, run_guide
 from cli.test_how_to import HOW_TO, commands
 
 pytestmark = pytest.mark.pg
@@ -42,6 +43,20 @@ def test_the_guide_does_what_it_says(shelf: Run, tmp_path: Path, monkeypatch: py
             assert line in output or line == "…", f"{arguments} did not say {line!r} but {output}"
     for name, code in (("answer.x12", "ST*997*"), ("855.x12", "ACK*IA*1*EA*068*20311201~"), ("846.x12", "QTY*33*")):
         assert code in (tmp_path / name).read_text()
+
+
+@pytest.mark.long
+@pytest.mark.timeout(TIME_S_MAX + 60)
+def test_the_rehearsal_with_a_simulated_buyer_runs_as_it_is_written(shelf: Run, dsn: str, tmp_path: Path) -> None:
+    [rehearsal] = re.findall(r"```sh\n(.*?)```", (HOW_TO / GUIDE).read_text(encoding="utf-8"), re.S)
+    engine = """$ oneshelf serve --port 8080 &
+$ until curl -s http://127.0.0.1:8080/readyz | grep -q ready; do sleep 1; done
+"""
+    page = tmp_path / "rehearsal.md"
+    page.write_text(f"```console\n{engine}{rehearsal}```\n")
+    run_guide(page, dsn, tmp_path)
+    [order] = json.loads(shelf("wholesale", "list", "--customer", "ACME", "--json").stdout)
+    assert (order["units_ordered"], order["units_allocated"]) == (2, 2)
 
 
 def test_what_is_refused_exits_with_one_and_what_is_typed_wrong_with_two(shelf: Run, tmp_path: Path) -> None:

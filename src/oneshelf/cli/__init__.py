@@ -16,15 +16,15 @@ from oneshelf.cli import (
     demo,
     drift,
     endpoint,
+    errors,
     explain,
     house,
     listing,
     look,
     matrix,
-    parked,
     policy,
     secret,
-    simulation,
+    simulate,
     source,
     stock,
     token,
@@ -47,7 +47,7 @@ app = typer.Typer(
 )
 house.register(app)
 demo.register(app)
-simulation.register(app)
+simulate.register(app)
 look.register(app)
 explain.register(app)
 channel_check.register(channel.app)
@@ -68,7 +68,7 @@ app.add_typer(architecture.app, name="architecture")
 app.add_typer(conflict.app, name="conflict")
 app.add_typer(endpoint.app, name="endpoint")
 app.add_typer(alert.app, name="alert")
-app.add_typer(parked.app, name="errors")
+app.add_typer(errors.app, name="errors")
 app.add_typer(secret.app, name="secrets")
 app.add_typer(token.app, name="token")
 app.add_typer(user.app, name="user")

@@ -16,13 +16,13 @@ from typing import NamedTuple
 from oneshelf.domain.availability import Derivation, at_least, bounded
 from oneshelf.domain.demand import Demand, Kept, threshold_while_silent
 from oneshelf.domain.identity import Channel, Location, Sku
-from oneshelf.domain.ledger import Balance, BalanceKey
+from oneshelf.domain.ledger import BalanceKey
 from oneshelf.domain.listing import Listing, Phase
 from oneshelf.domain.offering import Offered, Stock
 from oneshelf.domain.rights import Mode, Seller, Standing, desired, is_guarded, scarcest
 from oneshelf.domain.terms import Beyond
 from oneshelf.flow.deriving import figures_of
-from oneshelf.flow.pooling import keep_pools
+from oneshelf.flow.pooling import Shelves, keep_pools
 from oneshelf.flow.room import rooms
 from oneshelf.storage import (
     backorders,
@@ -44,7 +44,6 @@ BATCH = 1000
 # Of a listing that gets none while another one asks.
 LEAST_WEIGHT = Fraction(1, 1_000_000)
 
-Shelves = Mapping[Sku, Mapping[Location, Balance]]
 BeyondShelf = Mapping[BalanceKey, Beyond]
 Derived = list[tuple[publications.Plannable, Derivation]]
 

@@ -12,7 +12,7 @@ from psycopg.rows import class_row
 
 from oneshelf.domain.identity import Channel, Location, Sku
 from oneshelf.domain.ledger import BalanceKey
-from oneshelf.storage.database import Transaction
+from oneshelf.storage.database import Transaction, after_key
 from oneshelf.storage.orders import OrderKey
 
 # Sorts after every other character: `text` to `text` + this are the numbers that begin with `text`.
@@ -130,7 +130,7 @@ async def order_rows(
         cross join lateral ({_SUMS}) as held
         order by page.channel, page.order_id
         """,
-        {"channel": channel, "limit": limit, **_after(after)},
+        {"channel": channel, "limit": limit, **after_key(after)},
     )
     return await cursor.fetchall()
 
@@ -210,7 +210,7 @@ async def short_orders(
         cross join lateral ({_SUMS}) as held
         order by page.channel, page.order_id
         """,
-        {"channel": channel, "limit": limit, **_after(after)},
+        {"channel": channel, "limit": limit, **after_key(after)},
     )
     return await cursor.fetchall()
 
@@ -255,10 +255,6 @@ async def location_rows(tx: Transaction) -> list[LocationRow]:
     cursor = tx.cursor(row_factory=class_row(LocationRow))
     await cursor.execute("select location, title from locations order by location")
     return await cursor.fetchall()
-
-
-def _after(key: OrderKey | None) -> dict[str, str]:
-    return {"after_channel": key[0] if key else "", "after": key[1] if key else ""}
 
 
 async def balance_rows(

@@ -15,7 +15,7 @@ from psycopg.types.json import Jsonb
 from oneshelf.domain.go_live import WRITTEN, Cause, Totals
 from oneshelf.domain.identity import Channel
 from oneshelf.storage import home_views
-from oneshelf.storage.database import Transaction, now, only_row
+from oneshelf.storage.database import Transaction, now, only_row, try_only
 from oneshelf.storage.home_views import Exposed, Exposure
 from oneshelf.storage.listing_states import BELIEF, SOURCES, UNVERIFIED_SINCE, UNVERIFIED_STATES
 from oneshelf.storage.on_call_views import ZERO_FAILS
@@ -152,8 +152,7 @@ async def is_due(tx: Transaction) -> bool:
 
 async def try_lock(tx: Transaction) -> bool:
     """Be the only one who counts, until this transaction ends."""
-    (is_mine,) = await only_row(await tx.execute("select pg_try_advisory_xact_lock(%(key)s)", {"key": _KEY}))
-    return bool(is_mine)
+    return await try_only(tx, _KEY)
 
 
 async def store(tx: Transaction, tally: Tally) -> None:

@@ -90,10 +90,6 @@ class ListingRow(NamedTuple):
     unverified_s: float | None
     issues: str
 
-    @property
-    def is_unverified(self) -> bool:
-        return self.state in UNVERIFIED_STATES
-
 
 class ChannelHealth(NamedTuple):
     """A channel as a person looks at it. `listing_count` is the sum of the five counts after it.
