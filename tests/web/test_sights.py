@@ -1,4 +1,4 @@
-"""What the pages say where it is easily said wrong: frozen SKUs, channels without figures, orders, throttles, clocks."""
+"""What pages say where it is easily said wrong: frozen SKUs, channels without figures, orders, throttles, clocks."""
 
 from __future__ import annotations
 
@@ -78,15 +78,17 @@ async def test_orders_are_the_newest_first_page_by_page_found_by_number_and_name
         shop,
         """
         insert into orders (channel, order_id, placed_at, seen_at)
-        select case n % 2 when 0 then 'aaa' else 'paper' end, 'N' || n, now() - make_interval(hours => n / 3), now()
+        select case mod(n, 2) when 0 then 'aaa' else 'paper' end, 'N' || n, now() - make_interval(hours => n / 3), now()
         from generate_series(1, 120) as n
         """,
     )
     await run(
         shop,
         """
-        insert into order_lines (sku, location, channel, order_id, line_id, channel_sku, placed_at)
-        select 'MUG', 'BERLIN', channel, order_id, '1', 'MUG', placed_at from orders where order_id = 'N1'
+        insert into order_lines (sku, location, channel, order_id, line_id, channel_sku, placed_at, is_pending, pack_units,
+            units_pending, units_committed, units_shipped, units_short, units_off_listing, units_returned, units_restocked)
+        select 'MUG', 'BERLIN', channel, order_id, '1', 'MUG', placed_at, false, 1, 0, 0, 0, 0, 0, 0, 0
+        from orders where order_id = 'N1'
         """,
     )
     seen: list[str] = []
