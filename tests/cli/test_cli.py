@@ -11,6 +11,8 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -533,3 +535,12 @@ def test_an_instant_in_a_table_can_be_given_back_as_it_stands(shelf: Cli) -> Non
     told = re.search(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", shelf("sku", "MUG").output)
     assert told is not None
     shelf("sku", "MUG", "--at", told.group())
+
+
+def test_it_says_its_version_and_completes_what_is_typed() -> None:
+    command = [str(Path(sys.executable).parent / "oneshelf")]
+    said = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
+    assert said.stdout == f"oneshelf {metadata.version('oneshelf')}\n"
+    typed = {"_ONESHELF_COMPLETE": "complete_bash", "COMP_WORDS": "oneshelf stock fr", "COMP_CWORD": "2"}
+    said = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, **typed})
+    assert said.stdout.split() == ["freeze"]

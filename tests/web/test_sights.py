@@ -85,8 +85,9 @@ async def test_orders_are_the_newest_first_page_by_page_found_by_number_and_name
     await run(
         shop,
         """
-        insert into order_lines (sku, location, channel, order_id, line_id, channel_sku, placed_at, is_pending, pack_units,
-            units_pending, units_committed, units_shipped, units_short, units_off_listing, units_returned, units_restocked)
+        insert into order_lines (sku, location, channel, order_id, line_id, channel_sku, placed_at, is_pending,
+            pack_units, units_pending, units_committed, units_shipped, units_short, units_off_listing, units_returned,
+            units_restocked)
         select 'MUG', 'BERLIN', channel, order_id, '1', 'MUG', placed_at, false, 1, 0, 0, 0, 0, 0, 0, 0
         from orders where order_id = 'N1'
         """,

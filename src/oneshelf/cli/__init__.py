@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
+from oneshelf import __version__
 from oneshelf.cli import (
     alert,
     architecture,
@@ -41,7 +44,6 @@ app = typer.Typer(
     name="oneshelf",
     help="Keeps one true stock count behind every storefront. Each command has --help, and what it prints --json.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
@@ -73,6 +75,21 @@ app.add_typer(secret.app, name="secrets")
 app.add_typer(token.app, name="token")
 app.add_typer(user.app, name="user")
 app.add_typer(wholesale.app, name="wholesale")
+
+
+def _say_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"oneshelf {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version, and exit.")
+    ] = False,
+) -> None:
+    """What stands before the command."""
 
 
 def main() -> None:

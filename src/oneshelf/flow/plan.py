@@ -313,15 +313,17 @@ def _plans(derived: Derived, bounds: _Bounds) -> list[publications.Planned]:
     plans = []
     for candidate, pooled in derived:
         listing, derivation = candidate.listing, pooled
+        is_frozen = not bounds.frozen.isdisjoint((*candidate.needs, listing.sku))
         if listing.key in bounds.figures:
             units = bounds.figures[listing.key]
             if units is None:
                 continue
-            derivation = bounded(pooled, units, kept_for_tills=bounds.tills.get(candidate.location, 0))
+            kept = bounds.tills.get(candidate.location, 0)
+            derivation = bounded(pooled, units, kept_for_tills=kept, is_frozen=is_frozen)
         is_other = listing.desired_units != derivation.units
         # A figure of which nothing is counted yet is not written to a channel: it keeps version 0. To sell nothing
         # needs no count.
-        may_write = derivation.version > 0 or not bounds.frozen.isdisjoint((*candidate.needs, listing.sku))
+        may_write = derivation.version > 0 or is_frozen
         if (is_other or _has_left(candidate, derivation)) and may_write:
             derivation = at_least(derivation, listing.desired_version + 1)
         if derivation.version > listing.desired_version or is_other:
