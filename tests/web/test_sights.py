@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from oneshelf.domain.identity import ChannelSku
 from oneshelf.storage import tallies, views
 from oneshelf.web import wording
 from web.paper import Shop, open_shop
 
-MUG = "MUG"
+MUG = ChannelSku("MUG")
 
 
 @pytest.fixture
