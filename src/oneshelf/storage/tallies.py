@@ -174,5 +174,5 @@ async def _kept(tx: Transaction) -> Tally | None:
         return None
     counted_at, figures = row
     of = figures["exposure"]
-    exposure = Exposure(of["units"], of["place_count"], of["unknown_count"], [Exposed(*one) for one in of["worst"]])
+    exposure = Exposure(**of | {"worst": [Exposed(*one) for one in of["worst"]]})
     return Tally(counted_at, figures["channels"], figures["totals"], exposure)

@@ -12,6 +12,7 @@ from oneshelf.domain.go_live import Cause
 from oneshelf.domain.identity import Channel, channel_from
 from oneshelf.storage import catalog, listings, views
 from oneshelf.web import going_live as api
+from oneshelf.web import wording
 from oneshelf.web.engine import engine_of
 from oneshelf.web.inputs import sign_off_from
 from oneshelf.web.pages.frame import PAGE_ROWS, Form, Said, address, form_of, page, person_of, screen
@@ -57,8 +58,8 @@ async def sign_off(request: Request) -> Response:
         return await _shown(request, form, Said("Nothing was ticked, so nothing was signed off.", "bad"))
     told = {"by": person_of(request) or form.text("by")} | ({} if form.text("which") == "all" else {"listings": chosen})
     signed = (await api.signed_off(engine, request.path_params["channel"], sign_off_from(told))).signed_off
-    many = "listing was" if signed == 1 else "listings were"
-    words = f"{signed:,} {many} signed off just now. What is signed off is written from now on."
+    count = wording.counted(signed, "listing was", "listings were")
+    words = f"{count} signed off just now. What is signed off is written from now on."
     return await _shown(request, form, Said(words))
 
 
