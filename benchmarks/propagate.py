@@ -69,7 +69,7 @@ class CountingNetwork:
     def watch(self) -> None:
         """From now on every call is counted."""
         leaving = self.network.leaving
-        self.network.leaving = lambda node: _Counted(self, leaving(node))  # type: ignore[method-assign]
+        self.network.leaving = lambda node: _Counted(self, leaving(node))  # type: ignore[method-assign]  # the network looks it up on itself
 
     def note(self, request: httpx2.Request) -> None:
         channel, _ = self.network.channels[int(request.url.port or 0)]

@@ -119,7 +119,7 @@ def round_of(dsn: str, design: str, load: Load, *, seconds: float, seed: int) ->
         told = of_processes(dsn, design, load, seconds=seconds, seed=seed)
     granted = sum(int(str(one["granted"])) for one in told)
     asyncio.run(checked(dsn, granted))
-    took = sorted(latency for one in told for latency in one["took"])  # type: ignore[attr-defined]
+    took = sorted(latency for one in told for latency in one["took"])  # type: ignore[attr-defined]  # a list, see one_process
     longest = max(float(str(one["seconds"])) for one in told)
     return Figures(len(took) / longest, took[len(took) // 2], took[int(len(took) * 0.99)])
 

@@ -40,7 +40,7 @@ settings.register_profile(
 settings.load_profile("oneshelf")
 
 # A test builds the commands once: it takes twice as long as what most of them do.
-typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[attr-defined]
+typer.testing._get_command = cache(typer.testing._get_command)  # type: ignore[attr-defined]  # private to typer
 
 # Authorities are read once: a client of HTTP reads a hundred and fifty of them, for 50 ms, and most tests have several.
 httpcore2.default_ssl_context = cache(httpcore2.default_ssl_context)

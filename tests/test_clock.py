@@ -26,7 +26,7 @@ def test_an_id_keeps_its_millisecond_and_all_other_bits_of_chance() -> None:
 
 def test_ids_sort_by_the_millisecond_in_which_they_were_made() -> None:
     seed = 11
-    print(f"seed {seed}")  # noqa: T201
+    print(f"seed {seed}")
     random = Random(seed)
     instants = sorted(random.sample(range(1 << 48), 500))
     made = [uuid7(unix_ms=at, randomness=random.randbytes(10)) for at in instants]

@@ -117,3 +117,19 @@ def test_the_wheel_ships_every_file_of_the_package(tmp_path: Path) -> None:
     here = {str(path.relative_to("src")) for path, _ in project_files() if path.is_relative_to("src/oneshelf")}
     assert {Path(file).suffix for file in here} >= {".py", ".sql"}
     assert here <= shipped
+
+
+# Put together from pieces too.
+SILENCED = re.compile("# (?:no" + r"qa|type: ig" + r"nore)\b")
+WITH_A_REASON = re.compile("# (?:no" + r"qa: [A-Z0-9]+(?:, [A-Z0-9]+)*|type: ig" + r"nore\[[a-z, -]+\])  # \S")
+
+
+@pytest.mark.parametrize("place", ["tests", "benchmarks"])
+def test_whoever_silences_a_checker_names_the_rule_and_says_why(place: str) -> None:
+    hits = [
+        f"{path}:{number}: {line.strip()[:120]}"
+        for path in sorted((ROOT / place).rglob("*.py"))
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if len(SILENCED.findall(line)) != len(WITH_A_REASON.findall(line))
+    ]
+    assert hits == []

@@ -25,7 +25,7 @@ from oneshelf.sdk.message import ChannelConfig
 from oneshelf.storage import catalog, limits, schedules, secret_keys
 from oneshelf.storage.catalog import ChannelRow
 from oneshelf.storage.database import Database
-from oneshelf.storage.embedded import EmbeddedPostgres, running_dsn
+from oneshelf.storage.embedded import EmbeddedPostgres, is_lost, running_dsn
 from oneshelf.storage.kept_secrets import StoredSecrets
 from oneshelf.storage.keyring import Keyring
 from oneshelf.storage.migrate import migrate
@@ -53,13 +53,22 @@ def database_dsn(settings: Settings) -> Iterator[str]:
     if settings.database_url:
         yield settings.database_url
         return
-    directory = Path(settings.data_dir) / "postgres"
+    directory = _embedded_directory(settings)
     shared = running_dsn(directory)
     if shared is not None:
         yield shared
         return
     with EmbeddedPostgres(directory) as server:
         yield server.dsn
+
+
+def is_database_lost(settings: Settings, dsn: str) -> bool:
+    """Whether `dsn`, which `database_dsn` gave, was an embedded database that ended with whoever had started it."""
+    return not settings.database_url and is_lost(_embedded_directory(settings), dsn)
+
+
+def _embedded_directory(settings: Settings) -> Path:
+    return Path(settings.data_dir) / "postgres"
 
 
 def keyring_of(settings: Settings) -> Keyring:

@@ -92,10 +92,11 @@ SCREENS = (
         "Connect another channel",
         (
             Figure(
-                "td.share + .n",
+                "[data-unverified]",
                 f"select count(*) filter (where stage in ('suspect', 'sending', 'accepted', 'unknown') or {DRIFTS}"
                 " or stage in ('idle', 'unsigned') and c.mode = 'live')"
                 " from listings l join channels c using (channel) group by channel order by channel",
+                "data-unverified",
             ),
             Figure("tbody th a", "select channel from channels order by channel"),
         ),
@@ -255,7 +256,8 @@ SCREENS = (
         (
             Figure(
                 "[data-order]",
-                "select channel || '/' || order_id from orders order by channel, order_id limit 50",
+                "select channel || '/' || order_id from orders"
+                " order by placed_at desc, channel desc, order_id desc limit 50",
                 "data-order",
             ),
         ),

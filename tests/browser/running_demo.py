@@ -93,7 +93,7 @@ def running_demo(directory: Path, *options: str) -> Iterator[RunningDemo]:
         process.send_signal(signal.SIGINT)
         process.send_signal(signal.SIGTERM)
         process.wait(END_S_MAX)
-        print(log.read_text(errors="replace"))  # noqa: T201  # shown when a test fails
+        print(log.read_text(errors="replace"))  # shown when a test fails
 
 
 @contextmanager

@@ -113,7 +113,7 @@ async def test_every_page_is_whole_legible_and_usable_wide_and_narrow_in_light_a
             for width, scheme in looks():
                 async with looking_at(browser, address, width=width, scheme=scheme) as visit:
                     for name in PAGES:
-                        print(f"{name}, {width} pixels wide, {scheme}")  # noqa: T201  # shown when it fails
+                        print(f"{name}, {width} pixels wide, {scheme}")  # shown when it fails
                         await assert_usable(shop, visit, name, f"{name}-{width}-{scheme}", scheme)
 
 

@@ -54,7 +54,7 @@ async def test_every_screen_of_a_running_demo_is_legible_in_each_look_and_says_w
             async with looking_at(browser, demo.address, width=width) as visit:
                 await visit.page.goto(f"{demo.address}/?tour=off")
                 for screen in SCREENS:
-                    print(f"{screen.name}, {width} pixels wide")  # noqa: T201  # shown when it fails
+                    print(f"{screen.name}, {width} pixels wide")  # shown when it fails
                     await assert_agreed(visit, demo, screen, places)
                     for scheme in SCHEMES:
                         await visit.page.emulate_media(color_scheme=scheme)

@@ -117,7 +117,7 @@ async def test_every_page_is_whole_legible_and_usable_wide_and_narrow_in_light_a
                 async with looking_at(browser, address, width=width, scheme=scheme) as visit:
                     await log_in(visit)
                     for name, (path, words) in PAGES.items():
-                        print(f"{name}, {width} pixels wide, {scheme}")  # noqa: T201  # shown when it fails
+                        print(f"{name}, {width} pixels wide, {scheme}")  # shown when it fails
                         await visit.page.goto(visit.address + path.format_map(ids))
                         await assert_legible(visit, words, f"{name}-{width}-{scheme}", scheme)
                     await look_at_what_is_shown_once(visit, width, scheme)

@@ -43,6 +43,8 @@ class Engine:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.address = ""
+        # Where its database lies: found while that runs, as its pid file goes when it is started again.
+        self._pgdata = directory
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
@@ -58,6 +60,8 @@ class Engine:
         self._listener.start()
         self.address = ready.get(timeout=START_S_MAX)
         assert self.address, f"the engine ended with {self._process.wait()} before it was ready"
+        [pid_file] = self.directory.rglob("postmaster.pid")
+        self._pgdata = pid_file.parent
 
     def kill(self) -> None:
         """With its database, which does not outlive it."""
@@ -70,19 +74,15 @@ class Engine:
             wait_for_end(database, who="the database of a killed engine")
 
     def kill_database(self) -> None:
-        pid = postmaster_pid_in(self._pgdata() / "postmaster.pid")
+        pid = postmaster_pid_in(self._pgdata / "postmaster.pid")
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
 
     def _database(self) -> int | None:
-        pid = postmaster_pid_in(self._pgdata() / "postmaster.pid")
+        pid = postmaster_pid_in(self._pgdata / "postmaster.pid")
         with suppress(ProcessLookupError):
             return os.pidfd_open(pid) if pid is not None else None
         return None
-
-    def _pgdata(self) -> Path:
-        [found] = self.directory.rglob("postmaster.pid")
-        return found.parent
 
     @property
     def dsn(self) -> str:

@@ -41,6 +41,7 @@ def test_commands_are_written_down_without_the_values_of_their_options(run: Run)
     run("channel", "state-changes", "shop", "ask")
     run("channel", "live", "nobody", "--yes", exits=2)
     run("token", "add", "till", "--scope", "read")
+    run("stock", "adjust", "MUG", "BER", "-3", "--reason", "canary", exits=1)
     told = json.loads(run("audit-log", "--json").output)
     assert [(one["act"], one["object"], one["result"]) for one in reversed(told)] == [
         ("stock add-location", "BER", "begun"),
@@ -49,6 +50,7 @@ def test_commands_are_written_down_without_the_values_of_their_options(run: Run)
         ("channel live", "nobody", "begun"),
         ("channel live", "nobody", "failed: ConfigurationError"),
         ("token add", "till", "begun"),
+        ("stock adjust", "MUG BER -3", "begun"),
     ]
     assert {(one["via"], one["who"]) for one in told} == {("cli", os_user())}
     assert "canary" not in str(told)

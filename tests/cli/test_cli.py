@@ -11,6 +11,8 @@ import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -386,6 +388,7 @@ ADJUST = ("stock", "adjust", "MUG", "BER", "1", "--reason")
         ((*ADD_MUG, "x" * 100_000), "title"),
         (("stock", "add-location", "ROM", "--title", NOT_UTF_8), "title"),
         ((*ADJUST, NOT_UTF_8), "reason"),
+        ((*ADJUST[:4], "-1", "--reason", NOT_UTF_8), "reason"),
         ((*ADJUST, "x" * 100_000), "reason"),
         (("listing", "link", "shop", NOT_UTF_8, "MUG"), "LISTING"),
         (("listing", "link", "shop", "x" * 100_000, "MUG"), "LISTING"),
@@ -398,6 +401,18 @@ ADJUST = ("stock", "adjust", "MUG", "BER", "1", "--reason")
         (("serve", "--port", "0", "--host", "x" * 70), "--host"),
         (("demo", "--data-dir", NOT_UTF_8), "--data-dir"),
         (("demo", "--data-dir", ""), "--data-dir"),
+        (("reconcile", NOT_UTF_8), "CHANNEL"),
+        (("listing", "apply", "shop", "MUG", NOT_UTF_8), "LISTING"),
+        (("token", "revoke", NOT_UTF_8), "NAME"),
+        (("alert", "test", NOT_UTF_8), "ENDPOINT"),
+        *((("endpoint", act, NOT_UTF_8), "ENDPOINT") for act in ("pause", "resume", "rotate", "test", "remove")),
+        (("source", "state", "erp", NOT_UTF_8, "MUG", "BER", "1"), "DOCUMENT"),
+        (("source", "statements", "--source", NOT_UTF_8), "--source"),
+        (("undo", "--command", NOT_UTF_8), "--command"),
+        (("undo", "--command", "x*", f"--scope={NOT_UTF_8}"), "--scope"),
+        (("audit-log", "--who", NOT_UTF_8), "--who"),
+        (("channel", "matrix", "--write", NOT_UTF_8), "--write"),
+        (("stock", "export", "counts", f"{NOT_UTF_8}.csv", "--json"), "FILE"),
     ],
 )
 def test_what_is_no_text_or_far_too_long_is_refused_in_one_line(
@@ -412,6 +427,51 @@ def test_what_is_no_text_or_far_too_long_is_refused_in_one_line(
     assert rows(dsn, "select sku from skus union all select channel from channels") == [("MUG",)]
     assert rows(dsn, "select location from locations") == [("BER",)]
     assert rows(dsn, "select 1 from movements") == []
+
+
+@pytest.mark.parametrize("user", [f"a{NOT_UTF_8}", "a\0b"])
+def test_a_user_whose_name_is_no_text_is_written_down_all_the_same(
+    shelf: Cli, dsn: str, user: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("getpass.getuser", lambda: user)
+    shelf("stock", "add-location", "ROM")
+    assert rows(dsn, "select who from audit_log order by entry_id desc limit 1") == [
+        (user.replace("\0", "").replace("\udce9", "?"),)
+    ]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")
+@pytest.mark.parametrize("typed", [("stock", "imports"), ("stock", "imports", "--json"), ("stock", "--help")])
+def test_an_output_that_takes_no_more_is_one_line_and_no_traceback(dsn: str, typed: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        said = subprocess.run(
+            [sys.executable, "-m", "oneshelf.cli", *typed],
+            env={**os.environ, "ONESHELF_DATABASE_URL": dsn},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert said.returncode == 2
+    assert said.stderr.splitlines() == [said.stderr.strip()]
+    assert "No space left on device" in said.stderr
+
+
+def test_a_long_table_is_not_fitted_and_has_a_line_for_each_row(shelf: Cli, dsn: str) -> None:
+    with psycopg.connect(dsn) as connection:
+        connection.execute(
+            "insert into skus (sku) select repeat('X', 90) || number from generate_series(1001, 3500) number"
+        )
+        connection.execute("insert into locations (location) values (repeat('L', 90))")
+        connection.execute(
+            "insert into balances (sku, location, available)"
+            " select sku, repeat('L', 90), 7 from skus where sku like 'X%'"
+        )
+    head, *told = shelf("stock", "list").output.splitlines()
+    assert head.split()[:4] == ["sku", "location", "on", "hand"]
+    assert len(told) == 2_500
+    assert told[0].split()[:4] == [f"{'X' * 90}1001", "L" * 90, "7", "7"]
+    assert {len(line) for line in told} == {len(head)}
 
 
 def test_the_listings_of_a_channel_that_is_not_there_are_not_an_empty_list(shelf: Cli) -> None:
@@ -533,3 +593,12 @@ def test_an_instant_in_a_table_can_be_given_back_as_it_stands(shelf: Cli) -> Non
     told = re.search(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", shelf("sku", "MUG").output)
     assert told is not None
     shelf("sku", "MUG", "--at", told.group())
+
+
+def test_it_says_its_version_and_completes_what_is_typed() -> None:
+    command = [str(Path(sys.executable).parent / "oneshelf")]
+    said = subprocess.run([*command, "--version"], capture_output=True, text=True, check=True)
+    assert said.stdout == f"oneshelf {metadata.version('oneshelf')}\n"
+    typed = {"_ONESHELF_COMPLETE": "complete_bash", "COMP_WORDS": "oneshelf stock fr", "COMP_CWORD": "2"}
+    said = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, **typed})
+    assert said.stdout.split() == ["freeze"]

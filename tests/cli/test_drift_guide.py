@@ -13,12 +13,13 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from oneshelf.demo.children import any_free_port
+from ports import free_ports
 
 pytestmark = [pytest.mark.pg, pytest.mark.timeout(1300)]
 
 # It takes half a minute; each of its commands is a process, which a busy machine makes slow.
 TIME_S_MAX = 1200
+PORTS = ("9801", "9802", "9803", "9806", "8080")
 GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "resolve-drift.md"
 
 
@@ -28,8 +29,9 @@ def script(guide: Path) -> str:
     commands = "\n".join(re.sub(r"^\$ ", "", block, flags=re.M) for block in blocks)
     # On a busy machine the shop may take long to open.
     commands = commands.replace("--retry 30", "--retry 300")
-    for port in ("9801", "9802", "9803", "8080"):
-        commands = commands.replace(port, str(any_free_port()))
+    free = dict(zip(PORTS, map(str, free_ports(len(PORTS))), strict=True))
+    # In one go: a port that was drawn may hold the digits of one that is still to be replaced.
+    commands = re.sub(rf"\b(?:{'|'.join(PORTS)})\b", lambda port: free[port[0]], commands)
     return f"set -euo pipefail\ntrap 'kill $(jobs -p)' EXIT\n{commands}"
 
 
@@ -52,7 +54,7 @@ def run_guide(guide: Path, dsn: str, tmp_path: Path, *, packages: Path | None = 
             # The simulator and the engine are of its session too.
             with suppress(ProcessLookupError):
                 os.killpg(shell.pid, signal.SIGKILL)
-    print(said)  # noqa: T201  # shown when it fails
+    print(said)  # shown when it fails
     assert shell.returncode == 0
     return said
 

@@ -25,7 +25,7 @@ async def test_whatever_is_killed_under_load_each_acknowledged_command_is_there_
         Random(SEED).shuffle(ways)
         for number, way in enumerate(ways):
             await round_of(engine, books, seed=SEED * 1000 + number, way=way)
-            print(f"seed {SEED * 1000 + number}, {way} killed: {len(books.answered)} commands acknowledged")  # noqa: T201
+            print(f"seed {SEED * 1000 + number}, {way} killed: {len(books.answered)} commands acknowledged")
     finally:
         engine.kill()
     words = {word for word, _ in books.answered.values()}

@@ -20,7 +20,7 @@ import pytest
 from typer.testing import CliRunner
 
 from oneshelf.cli import app
-from oneshelf.storage.embedded import EmbeddedPostgres
+from oneshelf.storage.embedded import EmbeddedPostgres, running_dsn
 
 pytestmark = pytest.mark.pg
 
@@ -36,10 +36,11 @@ def environment(dsn: str) -> dict[str, str]:
 
 
 @contextmanager
-def started(dsn: str, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """An engine; its log is its standard error."""
+def started(dsn: str, *arguments: str, data_dir: Path | None = None) -> Iterator[subprocess.Popen[str]]:
+    """An engine; its log is its standard error. `data_dir`: on the embedded database there."""
+    mine = environment(dsn) | ({"ONESHELF_DATA_DIR": str(data_dir)} if data_dir else {})
     with subprocess.Popen(
-        [*COMMAND, "serve", "--port", "0", *arguments], env=environment(dsn), stderr=subprocess.PIPE, text=True
+        [*COMMAND, "serve", "--port", "0", *arguments], env=mine, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
             yield process
@@ -157,6 +158,61 @@ def test_an_engine_outlives_a_restart_of_its_database(open_directory: Path) -> N
             assert end_of(process) == 0
     finally:
         server.stop()
+
+
+def refusal_of(process: subprocess.Popen[str]) -> str:
+    """The last line of an engine that ended with 2."""
+    _, log = process.communicate(timeout=STOP_S_MAX)
+    assert process.returncode == 2, log
+    assert "Traceback" not in log
+    return log.splitlines()[-1]
+
+
+@pytest.mark.long
+def test_an_engine_ends_with_the_command_whose_database_it_shares(open_directory: Path) -> None:
+    pipe = open_directory / "slow.csv"
+    os.mkfifo(pipe)
+    with (
+        subprocess.Popen(
+            [*COMMAND, "stock", "import", str(pipe), "--as", "skus"],
+            env=environment("") | {"ONESHELF_DATA_DIR": str(open_directory)},
+            stdout=subprocess.DEVNULL,
+        ) as command,
+        pipe.open("w") as slow,
+    ):
+        slow.write("sku,title\nMUG,mug\n")
+        slow.flush()
+        give_up_at = monotonic() + ANSWER_S_MAX
+        while running_dsn(open_directory / "postgres") is None:
+            assert monotonic() < give_up_at
+            sleep(0.1)
+        with started("", data_dir=open_directory) as engine:
+            until_said(engine, "engine.ready")
+            assert command.poll() is None
+            slow.close()
+            assert command.wait(timeout=STOP_S_MAX) == 0
+            assert "Start the engine again" in refusal_of(engine)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGKILL])
+def test_of_two_engines_on_one_embedded_database_the_other_does_not_go_on_without_it(
+    told: signal.Signals, open_directory: Path
+) -> None:
+    with started("", data_dir=open_directory) as first:
+        until_said(first, "engine.ready")
+        with started("", data_dir=open_directory) as second:
+            until_said(second, "engine.ready")
+            first.send_signal(told)
+            assert "Start the engine again" in refusal_of(second)
+        # What systemd does then.
+        first.communicate(timeout=STOP_S_MAX)
+        with started("", data_dir=open_directory) as again:
+            address = until_said(again, "engine.ready")["address"]
+            with httpx2.Client(trust_env=False, timeout=ANSWER_S_MAX) as client:
+                assert client.get(f"{address}/readyz").is_success
+            again.send_signal(signal.SIGTERM)
+            assert end_of(again) == 0
 
 
 @pytest.mark.long

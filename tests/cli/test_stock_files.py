@@ -8,7 +8,9 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -76,11 +78,42 @@ def test_many_rows_that_are_wrong_in_the_same_way_are_counted(run: Run, counted:
     assert len(told(run("stock", "import", str(counted), "--taken-at", "now", "--json", exits=1))["problems"]) == 30
 
 
+MUGS, CAPS = 7_000, 5_000
+WAIT_S_MAX = 120.0
+
+
+@contextmanager
+def held_in_the_middle(importing: subprocess.Popen[str], dsn: str) -> Iterator[None]:
+    """The file is under way, some of it is applied and noted, and it comes no further before this is left.
+
+    A person's part has to lie within the ten seconds for which the engine waits for a lock.
+    """
+    deadline = time.monotonic() + WAIT_S_MAX
+    with psycopg.connect(dsn, autocommit=True) as connection, connection.transaction():
+        connection.execute("select from skus where sku = 'CAP' for update")
+        with psycopg.connect(dsn, autocommit=True) as other:
+            while not other.execute(
+                """
+                select from imports, pg_stat_activity
+                where kind = 'counts' and applied_count > 0
+                  and datname = current_database() and wait_event_type = 'Lock'
+                """
+            ).rowcount:
+                assert importing.poll() is None, "it was done before anybody could end it"
+                assert time.monotonic() < deadline, f"not within {WAIT_S_MAX} s: the mugs are applied, the caps wait"
+        yield
+
+
+@pytest.fixture
+def large(counted: Path) -> Path:
+    """A file of so many mugs, one a row, and of caps after them."""
+    counted.write_text("sku,location,delta\n" + "MUG,BER,1\n" * MUGS + "CAP,BER,1\n" * CAPS)
+    return counted
+
+
 @pytest.mark.long
-def test_who_ends_it_in_the_middle_is_told_how_far_it_came_and_how_to_go_on(run: Run, counted: Path, dsn: str) -> None:
-    rows = 12_000
-    counted.write_text("sku,location,delta\n" + "MUG,BER,1\n" * rows)
-    typed = ["stock", "import", str(counted), "--taken-at", "now", "--atomic", "row"]
+def test_who_ends_it_in_the_middle_is_told_how_far_it_came_and_how_to_go_on(run: Run, large: Path, dsn: str) -> None:
+    typed = ["stock", "import", str(large), "--taken-at", "now", "--atomic", "row"]
     # However this test was started: ctrl-C is a KeyboardInterrupt there.
     begin = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); from oneshelf.cli import app"
     importing = subprocess.Popen(
@@ -89,45 +122,41 @@ def test_who_ends_it_in_the_middle_is_told_how_far_it_came_and_how_to_go_on(run:
         stderr=subprocess.PIPE,
         text=True,
     )
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        while connection.execute("select from imports where kind = 'counts' and applied_count > 0").rowcount == 0:
-            assert importing.poll() is None, "it was done before anybody could end it"
-    importing.send_signal(signal.SIGINT)
-    _, words = importing.communicate(timeout=60)
+    with held_in_the_middle(importing, dsn):
+        importing.send_signal(signal.SIGINT)
+        _, words = importing.communicate(timeout=WAIT_S_MAX)
     assert importing.returncode == 130, words
     assert "rows or some more are applied. The same command again does the rest, and nothing twice" in words
     assert re.search(r"take it back: oneshelf undo --scope import --command '[0-9a-f]{32}/\*'", words)
     assert "Traceback" not in words
     rest = told(run(*typed, "--json"))
-    assert (rest["applied_count"] + rest["replayed_count"], rest["replayed_count"] > 0) == (rows, True)
-    assert on_hand(run) == {"MUG": rows}
+    assert (rest["applied_count"] + rest["replayed_count"], rest["replayed_count"]) == (MUGS + CAPS, MUGS)
+    assert on_hand(run) == {"MUG": MUGS, "CAP": CAPS}
 
 
 @pytest.mark.long
 def test_a_file_under_way_is_listed_and_stopped_and_goes_on_when_it_is_brought_again(
-    run: Run, counted: Path, dsn: str
+    run: Run, large: Path, dsn: str
 ) -> None:
-    rows = 12_000
-    counted.write_text("sku,location,delta\n" + "MUG,BER,1\n" * rows)
-    typed = ["stock", "import", str(counted), "--taken-at", "now", "--atomic", "row"]
+    rows = MUGS + CAPS
+    typed = ["stock", "import", str(large), "--taken-at", "now", "--atomic", "row"]
     importing = subprocess.Popen(
         [sys.executable, "-m", "oneshelf.cli", *typed],
         env={**os.environ, "ONESHELF_DATABASE_URL": dsn},
         stdout=subprocess.PIPE,
         text=True,
     )
-    with psycopg.connect(dsn, autocommit=True) as connection:
-        while connection.execute("select from imports where kind = 'counts'").rowcount == 0:
-            assert importing.poll() is None, "it was done before anybody could stop it"
-    file, *_ = json.loads(run("stock", "imports", "--json").stdout)
+    with held_in_the_middle(importing, dsn):
+        file, *_ = json.loads(run("stock", "imports", "--json").stdout)
+        said = run("stock", "import-stop", file["import_id"]).output
+    words, _ = importing.communicate(timeout=WAIT_S_MAX)
     assert (file["file_name"], file["state"], file["row_count"]) == ("counts.csv", "under_way", rows)
-    assert "had it stopped: it ends within some thousand rows" in run("stock", "import-stop", file["import_id"]).output
-    words, _ = importing.communicate(timeout=120)
-    assert (importing.returncode, "stopped: of 12000 rows" in words) == (1, True), words
+    assert "had it stopped: it ends within some thousand rows" in said
+    assert (importing.returncode, f"stopped: of {rows} rows" in words) == (1, True), words
     stopped = told(run("stock", "import-stop", file["import_id"], "--json"))
-    assert (stopped["state"], 0 < stopped["applied_count"] < rows) == ("stopped", True)
+    assert (stopped["state"], MUGS <= stopped["applied_count"] < rows) == ("stopped", True)
     rest = told(run(*typed, "--json"))
-    assert (rest["applied_count"] + rest["replayed_count"], on_hand(run)) == (rows, {"MUG": rows})
+    assert (rest["applied_count"] + rest["replayed_count"], on_hand(run)) == (rows, {"MUG": MUGS, "CAP": CAPS})
     assert "nothing was to be stopped" in run("stock", "import-stop", file["import_id"]).output
     assert "Way out: oneshelf stock imports" in run("stock", "import-stop", "nobody", exits=2).output
 

@@ -188,7 +188,7 @@ async def live_through_good_days(desk: Bench) -> None:
     page = await desk.patiently(lambda: desk.connector.fetch_stock(None))
     while page.cursor is not None:
         following = page.cursor
-        page = await desk.patiently(lambda following=following: desk.connector.fetch_stock(following))  # type: ignore[misc]
+        page = await desk.patiently(lambda following=following: desk.connector.fetch_stock(following))  # type: ignore[misc]  # a lambda that binds
 
 
 async def live_through_bad_days(desk: Bench) -> None:
@@ -320,10 +320,10 @@ async def test_every_request_and_every_answer_obeys_amazons_models() -> None:
             pages_for_humans += 1
             continue
         answers[name, check_answer(exchange)] += 1
-    print(f"\nrequests valid: {dict(requests)}")  # noqa: T201  the figures belong into the report
-    print(f"answers valid: {dict(answers)}; HTML pages not validated: {pages_for_humans}")  # noqa: T201
+    print(f"\nrequests valid: {dict(requests)}")
+    print(f"answers valid: {dict(answers)}; HTML pages not validated: {pages_for_humans}")
     unused = sorted({str(operation["operationId"]) for *_, operation in operations()} - set(requests))
-    print(f"operations of these models that are not used: {', '.join(unused)}")  # noqa: T201
+    print(f"operations of these models that are not used: {', '.join(unused)}")
     # How news is heard is in test_amazon_news.py.
     assert set(requests) == set(RATES) - {"getOrder", *(one.operation for one in NEWS_LIMITS)}
     assert {status for _name, status in answers} >= {200, 201, 202, 403, 404, 429, 503}
@@ -354,7 +354,7 @@ async def test_a_feed_and_its_report_obey_amazons_schemas() -> None:
     got = msgspec.json.decode(gzip.decompress(next(one.received for one in documents if one.request.method == "GET")))
     jsonschema.Draft7Validator(schema_of_feed("listings-feed-schema-v2.json")).validate(sent)
     jsonschema.Draft7Validator(schema_of_feed("listings-feed-processing-report-schema-v2.json")).validate(got)
-    print(f"\nmessages valid: {len(sent['messages'])}; reports valid: 1, with {len(got['issues'])} issues")  # noqa: T201
+    print(f"\nmessages valid: {len(sent['messages'])}; reports valid: 1, with {len(got['issues'])} issues")
     assert len(sent["messages"]) == len(plan.ready) == 302
     assert isinstance(report.outcomes[ChannelSku("SKU-7")], Refused)
     assert (report.others, report.write_count) == (Accepted(), 302)
@@ -470,7 +470,7 @@ def test_every_example_of_amazons_sandbox_is_read() -> None:
             skipped[operation] += 1
             continue
         read[operation] += 1
-    print(f"\nexamples read: {dict(read)}; of operations that are not used: {dict(skipped)}")  # noqa: T201
+    print(f"\nexamples read: {dict(read)}; of operations that are not used: {dict(skipped)}")
     assert set(read) >= set(READERS)
 
 

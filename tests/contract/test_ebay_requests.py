@@ -131,9 +131,9 @@ def test_every_request_of_the_connector_obeys_ebays_contracts() -> None:
     played(of_both_worlds, lanes=[INVENTORY, TRADING, TRADING], items=3, has_control=False)
     played(of_a_group, lanes=[INVENTORY, INVENTORY], has_control=False, group_share=1.0)
     played(of_news)
-    print(f"\nrequests valid: {dict(sorted(tally.items()))}")  # noqa: T201  the figures belong into the report
+    print(f"\nrequests valid: {dict(sorted(tally.items()))}")
     called = specs.called_by_the_connector()
-    print(f"called by the connector, and not validated: {sorted(called - set(tally)) or 'none'}")  # noqa: T201
+    print(f"called by the connector, and not validated: {sorted(called - set(tally)) or 'none'}")
     assert {"updateOffer", "getInventoryItemGroup", "publishOfferByInventoryItemGroup", "GetItem"} <= called
     assert called <= set(tally)
     assert {name for name in tally if name.startswith("without a contract")} == {

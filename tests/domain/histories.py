@@ -66,7 +66,7 @@ class Tally:
 def counted(machine: type[LedgerMachine], tally: Tally) -> type[LedgerMachine]:
     """The machine, with every step noted in the tally. A bug found by the engine itself is a disagreement, too."""
 
-    class Counted(machine):  # type: ignore[valid-type, misc]
+    class Counted(machine):  # type: ignore[valid-type, misc]  # the class is an argument
         def __init__(self) -> None:
             super().__init__()
             tally.histories += 1

@@ -57,7 +57,7 @@ def test_a_buffer_is_for_the_demand_elsewhere_each_in_its_own_window() -> None:
 def test_where_writes_are_blind_the_channels_own_sales_count_too() -> None:
     demands = {SHOP: Demand(10 / 3600, 2), MARKET: Demand(60 / 3600, 2)}
     kept = buffer_for(MARKET, WINDOWS, demands)
-    assert kept.mean_units == pytest.approx(10 / 3600 * 905 + 60 / 3600 * 1200)
+    assert kept.rate_per_s * kept.window_s == pytest.approx(10 / 3600 * 905 + 60 / 3600 * 1200)
 
 
 def test_who_sells_alone_keeps_nothing_back() -> None:

@@ -384,9 +384,9 @@ def test_a_count_of_free_units_touches_no_promise() -> None:
 
 def test_a_kit_takes_its_components_and_gives_them_back() -> None:
     on = shelf(MUG=5, CAP=3)
-    assert ask(on, Assemble(key=key(), **a_set(units=2))) == Posted(units_moved=2, available=2)  # type: ignore[arg-type]
+    assert ask(on, Assemble(key=key(), **a_set(units=2))) == Posted(units_moved=2, available=2)  # type: ignore[arg-type]  # the members are of several types
     assert (figures(on), figures(on, CAP), figures(on, SET)) == ({"available": 1}, {"available": 1}, {"available": 2})
-    assert ask(on, Disassemble(key=key(), **a_set(units=1))) == Posted(units_moved=1, available=1)  # type: ignore[arg-type]
+    assert ask(on, Disassemble(key=key(), **a_set(units=1))) == Posted(units_moved=1, available=1)  # type: ignore[arg-type]  # the members are of several types
     assert (figures(on), figures(on, CAP), figures(on, SET)) == ({"available": 3}, {"available": 2}, {"available": 1})
     assert_sound(on)
 
@@ -394,8 +394,8 @@ def test_a_kit_takes_its_components_and_gives_them_back() -> None:
 def test_a_kit_is_made_of_what_is_free_or_not_at_all() -> None:
     on = shelf(MUG=5, CAP=3)
     held(on, demand(CAP, 2))
-    assert ask(on, Assemble(key=key(), **a_set(units=2))) == Short(CAP, BERLIN, asked=2, available=1)  # type: ignore[arg-type]
-    assert ask(on, Disassemble(key=key(), **a_set(units=1))) == Short(SET, BERLIN, asked=1, available=0)  # type: ignore[arg-type]
+    assert ask(on, Assemble(key=key(), **a_set(units=2))) == Short(CAP, BERLIN, asked=2, available=1)  # type: ignore[arg-type]  # the members are of several types
+    assert ask(on, Disassemble(key=key(), **a_set(units=1))) == Short(SET, BERLIN, asked=1, available=0)  # type: ignore[arg-type]  # the members are of several types
     assert figures(on) == {"available": 5}
 
 

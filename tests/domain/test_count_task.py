@@ -74,7 +74,7 @@ def test_a_count_that_is_posted_again_has_the_same_key() -> None:
 )
 def test_what_cannot_be_counted_is_refused(wish: dict[str, object], words: str) -> None:
     with pytest.raises(MalformedError, match=words):
-        CountWish(**{"task": "c1", "location": BERLIN, **wish})  # type: ignore[arg-type]
+        CountWish(**{"task": "c1", "location": BERLIN, **wish})  # type: ignore[arg-type]  # keywords of several types
 
 
 @pytest.mark.parametrize("threshold", [{"units": -1}, {"percent": 101}])

@@ -113,7 +113,7 @@ def test_nothing_sells_nothing_is_kept() -> None:
 def test_the_reasons_come_with_the_units() -> None:
     kept = threshold_units(rate_per_s=10 / 3600, tau_in_s=60, tau_out_s=5, round_s=2, variance_factor=2)
     assert kept.window_s == 72
-    assert kept.mean_units == pytest.approx(0.2)
+    assert kept.rate_per_s * kept.window_s == pytest.approx(0.2)
     assert kept.target == 0.001
     assert kept.units == by_brute_force(0.2, 2, 0.001)
 

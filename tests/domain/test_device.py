@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from time import perf_counter
+from random import Random
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -33,9 +34,9 @@ def test_what_is_missing_is_what_was_used_and_not_told(batches: list[tuple[set[i
 
 
 @given(BATCHES, st.randoms(use_true_random=False))
-def test_any_order_ends_the_same(batches: list[tuple[set[int], int]], chance: object) -> None:
+def test_any_order_ends_the_same(batches: list[tuple[set[int], int]], chance: Random) -> None:
     shuffled = list(batches)
-    chance.shuffle(shuffled)  # type: ignore[attr-defined]
+    chance.shuffle(shuffled)
     ends = []
     for order in (batches, shuffled):
         numbers = Numbers()
@@ -46,10 +47,10 @@ def test_any_order_ends_the_same(batches: list[tuple[set[int], int]], chance: ob
 
 
 def test_the_other_half_of_a_shuffled_evening_costs_no_look_at_every_gap() -> None:
-    began = perf_counter()
+    began = process_time()
     numbers = Numbers().heard(range(2, 40_001, 2), now=NOON).heard(range(1, 40_001, 2), now=NOON)
     assert (numbers.highest, numbers.gaps) == (40_000, ())
-    assert perf_counter() - began < 5
+    assert process_time() - began < 5
 
 
 def test_a_gap_is_as_old_as_its_first_notice() -> None:

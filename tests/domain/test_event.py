@@ -22,7 +22,7 @@ from oneshelf.domain.delivery import (
     retry_after_s,
 )
 from oneshelf.domain.destination import destination_from, may_call, networks_from, reachable
-from oneshelf.domain.event import LEVELS, Event, EventType, Wanted, event_types_from, key_of, secret_of, signed
+from oneshelf.domain.event import Event, Wanted, event_types_from, key_of, secret_of, signed
 from oneshelf.errors import MalformedError
 
 NOON = datetime(2026, 11, 26, 12, 0, tzinfo=UTC)
@@ -69,7 +69,6 @@ def test_types_are_named_and_filtered() -> None:
     assert Wanted(event_types=frozenset({"stock.changed"}), skus=frozenset({"MUG", "CAP"})).takes(event)
     assert not Wanted(skus=frozenset({"CAP"})).takes(event)
     assert not Wanted(channels=frozenset({"shop"})).takes(event)
-    assert EventType.ORDER_POSTED not in LEVELS
 
 
 def test_the_schedule_is_that_of_the_specification() -> None:

@@ -84,7 +84,7 @@ STEPS, SHARES = 50_000, 4
 def test_the_rules_agree_with_a_ledger_on_paper_whatever_happens(seed: int) -> None:
     tally = Tally()
     live_until(PureMachine, tally, lambda: not tally.missed(), seed=seed, steps=STEPS // SHARES)
-    print(f"seed {seed}: {tally.steps} steps in {tally.histories} histories: {sorted(tally.met.items())}")  # noqa: T201
+    print(f"seed {seed}: {tally.steps} steps in {tally.histories} histories: {sorted(tally.met.items())}")
     assert tally.steps >= STEPS // SHARES
     assert not tally.missed(), "never met"
 

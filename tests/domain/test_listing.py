@@ -44,7 +44,7 @@ def listing(**changes: object) -> Listing:
         net_units=103,
         next_at=NOW,
     )
-    return replace(base, **changes)  # type: ignore[arg-type]
+    return replace(base, **changes)  # type: ignore[arg-type]  # keywords of several types
 
 
 @pytest.mark.parametrize(("phase", "event"), list(product(Phase, Event)))

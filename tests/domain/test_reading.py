@@ -32,7 +32,7 @@ def idle(**changes: object) -> Listing:
         base_units=10,
         next_at=NOW,
     )
-    return replace(listing, **changes)  # type: ignore[arg-type]
+    return replace(listing, **changes)  # type: ignore[arg-type]  # keywords of several types
 
 
 def sent(listing: Listing) -> Listing:

@@ -48,7 +48,8 @@ LATER = NOON + timedelta(seconds=60)
 def test_a_hold_sets_units_aside_until_its_time() -> None:
     on = shelf(MUG=5)
     outcome = ask(on, hold(demand(MUG, 2)))
-    assert outcome == Reserved(outcome.reservation_id, units=2, expires_at=LATER)  # type: ignore[union-attr]
+    assert isinstance(outcome, Reserved)
+    assert outcome == Reserved(outcome.reservation_id, units=2, expires_at=LATER)
     assert figures(on) == {"available": 3, "reserved": 2}
     assert_sound(on)
 
@@ -268,7 +269,7 @@ def test_a_receipt_after_a_reservation_is_free() -> None:
 def test_a_reservation_that_means_nothing_is_refused(wrong: dict[str, object]) -> None:
     fields: dict[str, object] = {"kind": ReservationKind.HOLD, "lines": (demand(MUG, 1),), "ttl_s": 60, **wrong}
     with pytest.raises(MalformedError):
-        Reserve(key=key(), **fields)  # type: ignore[arg-type]
+        Reserve(key=key(), **fields)  # type: ignore[arg-type]  # keywords of several types
 
 
 def test_no_units_are_no_demand() -> None:

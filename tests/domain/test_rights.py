@@ -20,7 +20,7 @@ OPEN, WAITING, SHUT = Standing.OPEN, Standing.WAITING, Standing.SHUT
 
 def seller(rights: int, *, cap: int = 1000, standing: Standing = OPEN, suspense: int = 0, **more: object) -> Seller:
     given: dict[str, object] = {"needs": {MUG: 1}, "weight": Fraction(1), **more}
-    return Seller(rights=rights, in_suspense=suspense, cap=cap, standing=standing, **given)  # type: ignore[arg-type]
+    return Seller(rights=rights, in_suspense=suspense, cap=cap, standing=standing, **given)  # type: ignore[arg-type]  # keywords of several types
 
 
 def test_a_pool_is_cut_to_its_shares_at_once_and_nothing_is_raised_meanwhile() -> None:

@@ -33,7 +33,7 @@ def idle(**changes: object) -> Listing:
         base_units=START,
         next_at=NOW,
     )
-    return replace(listing, **changes)  # type: ignore[arg-type]
+    return replace(listing, **changes)  # type: ignore[arg-type]  # keywords of several types
 
 
 @dataclass

@@ -47,7 +47,7 @@ class Desk:
         found: dict[str, list[str]] = {}
         with psycopg.connect(self.dsn) as connection:
             for (table,) in connection.execute(EVERYTHING).fetchall():
-                rows = connection.execute(f'select t::text from "{table}" t order by t::text')  # noqa: S608
+                rows = connection.execute(f'select t::text from "{table}" t order by t::text')
                 found[table] = [text for (text,) in rows]
         return found
 

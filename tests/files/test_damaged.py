@@ -139,7 +139,7 @@ DAMAGED |= {
         ("line 2", "on_hand", "made a date", "format the column as a number"),
     ),
     "a date of a sheet without a zone": Damage(
-        workbook([(*HEADER, "taken_at"), ("MUG", "BER", 7, datetime(2026, 11, 25, 9, 0))]),  # noqa: DTZ001
+        workbook([(*HEADER, "taken_at"), ("MUG", "BER", 7, datetime(2026, 11, 25, 9, 0))]),  # noqa: DTZ001  # as above
         ("line 2", "taken_at", "no zone", "2026-11-25T14:00:00Z"),
     ),
     "a fraction in a sheet": Damage(workbook([HEADER, ("MUG", "BER", 7.5)]), ("line 2", "on_hand", "7.5")),

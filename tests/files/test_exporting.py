@@ -158,7 +158,7 @@ def test_a_file_in_parts_of_any_size_ends_the_same(dsn: str, rows: list[tuple[st
     async def brought(size: int) -> tuple[list[dict[str, object]], list[tuple[int, str]]]:
         with psycopg.connect(dsn, autocommit=True) as connection:
             for table in ("imports", "commands", "movements", "touched", "balances"):
-                connection.execute(f"delete from {table}")  # noqa: S608
+                connection.execute(f"delete from {table}")
         async with open_desk(dsn) as desk:
             report = await desk.bring(text, taken_at=None, atomic=Atomic.ROW, chunk=size)
             figures = await desk.ledger.rows("select sku, location, available from balances order by 1, 2")

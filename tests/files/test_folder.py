@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -24,6 +26,7 @@ from oneshelf.errors import ConfigurationError, MalformedError
 from oneshelf.files import folder as folders
 from oneshelf.files import spool
 from oneshelf.files.folder import Watched, Watcher
+from oneshelf.files.report import Report
 
 pytestmark = pytest.mark.pg
 
@@ -173,6 +176,8 @@ POINTS = (
     "folder:rename:after:1",
     "folder:rename:before:2",
     "folder:rename:after:2",
+    "folder:rename:before:3",
+    "folder:rename:after:3",
 )
 
 
@@ -218,8 +223,7 @@ async def test_a_file_that_cannot_be_read_keeps_none_of_the_others_waiting(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It was tried first for ever, and what came after it was never brought in."""
-    # Whoever reads the beginning of the memory of a process is told that there is none.
-    (tmp_path / "broken.csv").symlink_to("/proc/self/mem")
+    (tmp_path / "broken.csv").mkdir()
     (tmp_path / "large.csv").write_text(FILE + "MUG,BER,7\n" * 20)
     (tmp_path / "night.csv").write_text(FILE)
     monkeypatch.setattr(spool, "FILE_BYTES_MAX", 100)
@@ -231,3 +235,149 @@ async def test_a_file_that_cannot_be_read_keeps_none_of_the_others_waiting(
     report = json.loads((tmp_path / "refused" / "large.csv.report.json").read_text())
     assert "cut it into several files" in report["detail"]
     assert await desk.ledger.figures() == {"available": 7}
+
+
+# Others at the folder -------------------------------------------------------------------------------------------------
+
+NEXT = "sku,location,on_hand\nMUG,BER,3\n"
+
+
+def while_it_is_applied(monkeypatch: pytest.MonkeyPatch, do: Callable[[], Awaitable[object]]) -> None:
+    """Something happens once between the reading of a file and its putting away."""
+    real = folders.bring_in
+
+    async def slow(*said: Any) -> Report:
+        report = await real(*said)
+        monkeypatch.setattr(folders, "bring_in", real)
+        await do()
+        return report
+
+    monkeypatch.setattr(folders, "bring_in", slow)
+
+
+async def deliver(file: Path, text: str) -> None:
+    part = file.with_name(f".{file.name}")
+    part.write_text(text)
+    os.rename(part, file)
+
+
+def delivered(folder: Path) -> list[str]:
+    """What the files in `done` say, in no order."""
+    return sorted(path.read_text() for path in (folder / "done").glob("*.csv"))
+
+
+async def test_the_next_file_of_a_name_is_read_though_it_comes_while_this_one_is_applied(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was moved to `done/` unread."""
+    await deliver(tmp_path / "night.csv", FILE)
+    eye = watcher(desk, tmp_path)
+    await eye.look()
+    while_it_is_applied(monkeypatch, lambda: deliver(tmp_path / "night.csv", NEXT))
+    assert [await eye.look(), await eye.look(), await eye.look()] == [1, 0, 1]
+    assert delivered(tmp_path) == sorted([FILE, NEXT])
+    assert len(list((tmp_path / "done").glob("*.report.json"))) == 2
+    assert len(await desk.ledger.rows("select from imports")) == 2
+
+
+@pytest.mark.parametrize("has_locks", [True, False])
+async def test_two_engines_at_one_folder_bring_each_file_in_once(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_locks: bool
+) -> None:
+    if not has_locks:
+
+        def none(_number: int, _how: int) -> None:
+            raise OSError(errno.ENOLCK, "No locks available")
+
+        monkeypatch.setattr("fcntl.flock", none)
+    await deliver(tmp_path / "night.csv", FILE)
+    one, other = watcher(desk, tmp_path), watcher(desk, tmp_path)
+    await one.look()
+    await other.look()
+
+    async def meanwhile() -> None:
+        await other.look()
+        await other.look()
+        await deliver(tmp_path / "night.csv", NEXT)
+
+    while_it_is_applied(monkeypatch, meanwhile)
+    for _ in range(3):
+        await one.look()
+        await other.look()
+    assert delivered(tmp_path) == sorted([FILE, NEXT])
+    assert [name for name in lying(tmp_path) if "done" not in name] == []
+    assert len(await desk.ledger.rows("select from imports")) == 2
+
+
+async def test_what_is_written_into_a_file_while_it_is_applied_is_brought_in_too(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "night.csv"
+    file.write_text("sku,title\nHAT,Hat\n")
+    eye = watcher(desk, tmp_path, "skus")
+    await eye.look()
+    with file.open("a") as writing:
+
+        async def more() -> None:
+            writing.write("BOX,Box\n")
+            writing.flush()
+
+        while_it_is_applied(monkeypatch, more)
+        assert [await eye.look(), await eye.look(), await eye.look()] == [0, 0, 1]
+    assert delivered(tmp_path) == ["sku,title\nHAT,Hat\nBOX,Box\n"]
+    assert len(await desk.ledger.rows("select from skus where sku in ('HAT', 'BOX')")) == 2
+
+
+async def test_nothing_but_a_file_that_lies_there_itself_is_read(desk: Desk, tmp_path: Path) -> None:
+    """A link to the keys of the engine was read, and what stands there put into the report and the log."""
+    secret, folder = tmp_path / "secrets.key", tmp_path / "folder"
+    secret.write_text("SECRET,BER,1\n")
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    (secrets / "all.csv").write_text("SECRET,BER,1\n")
+    (folder / ".taking").mkdir(parents=True)
+    (folder / ".taking" / "0123").symlink_to(secrets)
+    (folder / "link.csv").symlink_to(secret)
+    (folder / "dangling.csv").symlink_to(tmp_path / "none")
+    (folder / "directory.csv").mkdir()
+    os.mkfifo(folder / "pipe.csv")
+    (folder / "night.csv").write_text(FILE)
+    eye = watcher(desk, folder)
+    with capture_logs() as told:
+        assert [await eye.look(), await eye.look(), await eye.look()] == [0, 1, 0]
+    assert {one["file"] for one in told if one["event"] == "file.unreadable"} == {
+        "link.csv",
+        "dangling.csv",
+        "directory.csv",
+        "pipe.csv",
+    }
+    assert "SECRET" not in str(told)
+    assert "put the file itself there" in str(told)
+    assert [name for name in lying(folder) if "night" in name] == ["done/night.csv", "done/night.csv.report.json"]
+    assert (secrets / "all.csv").exists()
+
+
+async def test_a_report_is_not_written_through_a_link(desk: Desk, tmp_path: Path) -> None:
+    (tmp_path / "done").mkdir()
+    victim = tmp_path / "victim.key"
+    victim.write_text("as it was")
+    (tmp_path / "done" / ".night.csv.report.json.part").symlink_to(victim)
+    (tmp_path / "night.csv").write_text(FILE)
+    eye = watcher(desk, tmp_path)
+    assert [await eye.look(), await eye.look()] == [0, 1]
+    assert victim.read_text() == "as it was"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [b"a\xff.csv", b"b\nx.csv", b"x" * 251 + b".csv", b"x" * 240 + b".csv", "\N{SNOWMAN}".encode() * 83 + b".csv"],
+)
+async def test_a_file_may_have_any_name(desk: Desk, tmp_path: Path, name: bytes) -> None:
+    """One that is no UTF-8 held up all others for ever; one that was too long was applied at each look."""
+    for age_s, file in ((20, tmp_path / os.fsdecode(name)), (10, tmp_path / "night.csv")):
+        file.write_text(FILE)
+        os.utime(file, (CLOCK.now().timestamp() - age_s,) * 2)
+    eye = watcher(desk, tmp_path)
+    assert [await eye.look(), await eye.look(), await eye.look()] == [0, 2, 0]
+    assert len(list((tmp_path / "done").glob("*.csv"))) == 2
+    assert len(list((tmp_path / "done").glob("*.csv.report.json"))) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import threading
@@ -25,6 +26,7 @@ from oneshelf.files.helper import helpers_count
 from oneshelf.files.importing import Atomic
 from oneshelf.files.report import State, in_words, report_of
 from oneshelf.storage import catalog, deeds, imports
+from oneshelf.storage.database import Database
 
 pytestmark = pytest.mark.pg
 
@@ -179,6 +181,38 @@ async def test_a_file_that_was_taken_back_counts_again_only_where_it_is_meant_so
     await take_back(desk, second.import_id)
     assert (await desk.bring(file, **NOW, allowed=again)).state is State.APPLIED
     assert await desk.ledger.figures() == {"available": 15}
+    await desk.ledger.assert_sound()
+
+
+@pytest.mark.parametrize("ends", ["with a wrong row", "stopped"])
+async def test_a_file_of_which_a_part_was_applied_and_taken_back_counts_again(desk: Desk, ends: str) -> None:
+    """Its rows were answered as if they still counted."""
+    skus = await full_shelf(desk, 20)
+    wrong = "NONE,BER,3\n" if ends == "with a wrong row" else ""
+    file = "sku,location,delta\n" + "".join(f"{sku},BER,5\n" for sku in skus) + wrong
+
+    def stop(stage: str, _row_count: int, _import_id: str) -> None:
+        if stage == "applied" and ends == "stopped":
+            with psycopg.connect(desk.dsn) as connection:
+                connection.execute("update imports set stopped_by = 'Ada' where ended_at is null")
+
+    async def lying() -> int:
+        return sum([(await desk.ledger.figures(sku)).get("available", 0) for sku in skus])
+
+    before = await lying()
+    first = await desk.bring(file, **NOW, tell=stop, atomic=Atomic.ROW, chunk=1)
+    assert (first.state is State.STOPPED) == (ends == "stopped")
+    assert first.applied_count > 0
+    await take_back(desk, first.import_id)
+    assert await lying() == before
+    told = await desk.bring(file, **NOW, atomic=Atomic.ROW, chunk=1)
+    assert told.replayed_count == first.applied_count
+    assert "taken back" in in_words(told)
+    assert "--allow again" in in_words(told)
+    await take_back(desk, first.import_id)
+    for rows in (20, 0):
+        second = await desk.bring(file, **NOW, atomic=Atomic.ROW, chunk=1, allowed=frozenset({Allowance.AGAIN}))
+        assert (second.applied_count, await lying()) == (rows, before + 100)
     await desk.ledger.assert_sound()
 
 
@@ -371,6 +405,28 @@ async def test_a_file_that_somebody_stops_goes_on_where_it_comes_again(desk: Des
     assert (rest.state, rest.applied_count + rest.replayed_count) == (State.APPLIED, 200)
     assert rest.replayed_count >= stopped.applied_count
     assert [(await desk.ledger.figures(sku)).get("available", 0) for sku in skus] == list(range(200))
+
+
+async def test_a_wish_to_stop_a_file_holds_though_somebody_brings_it_again_meanwhile(desk: Desk) -> None:
+    await full_shelf(desk, 60)
+    said: list[int] = []
+
+    def stop(stage: str, row_count: int, import_id: str) -> None:
+        if stage == "applied" and not said:
+            said.append(row_count)
+            somebody = threading.Thread(target=lambda: asyncio.run(stopped_and_begun(import_id)))
+            somebody.start()
+            somebody.join()
+
+    async def stopped_and_begun(import_id: str) -> None:
+        async with Database.open(desk.dsn) as database, database.transaction() as tx:
+            await imports.ask_to_stop(tx, import_id, by="Ada")
+            await imports.begin(tx, import_id=import_id, kind="counts", source="", file_name="again", row_count=60)
+
+    report = await desk.bring(many(60), **NOW, tell=stop, atomic=Atomic.ROW, chunk=1)
+    assert (report.state, said != [], report.applied_count < 60) == (State.STOPPED, True, True)
+    whole = await desk.bring(many(60), **NOW, atomic=Atomic.ROW, chunk=1)
+    assert (whole.state, whole.applied_count + whole.replayed_count) == (State.APPLIED, 60)
 
 
 # A large file ---------------------------------------------------------------------------------------------------------

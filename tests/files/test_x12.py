@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -262,9 +262,9 @@ async def test_a_confirmation_and_a_duplicate_repeat_the_order_as_it_was_changed
 def test_a_large_interchange_is_read_in_a_time_that_follows_its_size() -> None:
     """Eight megabytes of small orders took longer than anybody waits."""
     text = interchange(*("BEG*00*SA*PO-1**20261126" for _ in range(40_000)))
-    began = perf_counter()
+    began = process_time()
     found = read(text.encode())
-    assert (len(found.sets), perf_counter() - began < 20) == (40_000, True)
+    assert (len(found.sets), process_time() - began < 20) == (40_000, True)
 
 
 WRONG = {

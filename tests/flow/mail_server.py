@@ -30,11 +30,12 @@ USER, PASSWORD = "oneshelf", "hush-hush-little-mailbox"
 
 @dataclass
 class MailServer:
-    """What came in. `refuses`: recipients; `answer`: to every mail."""
+    """What came in. `refuses`: recipients; `answer`: to every mail; `parting`: when somebody goes."""
 
     port: int = 0
     is_tls: bool = False
     answer: str = "250 taken"
+    parting: str = "221 Bye"
     refuses: set[str] = field(default_factory=set)
     mails: list[EmailMessage] = field(default_factory=list)
     was_encrypted: list[bool] = field(default_factory=list)
@@ -55,6 +56,9 @@ class MailServer:
         self.mails.append(mail)
         self.was_encrypted.append(session.ssl is not None or self.is_tls)
         return self.answer
+
+    async def handle_QUIT(self, _server: SMTP, _session: Session, _envelope: Envelope) -> str:
+        return self.parting
 
     @property
     def subjects(self) -> list[str]:

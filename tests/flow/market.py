@@ -132,7 +132,7 @@ class Market(Generic[Place]):
         done = 0
         market = self.channels[MARKET]
         for channel in self.channels.values():
-            done += await self.done(lambda channel=channel: receive.poll_orders(self.database, channel, self.clock))  # type: ignore[misc]
+            done += await self.done(lambda channel=channel: receive.poll_orders(self.database, channel, self.clock))  # type: ignore[misc]  # a lambda that binds
         if self.is_listening and self.has_news():
             done += await self.done(hear.Listener(self.database, market, self.clock).listen)
         done += await self._take_webhooks()
@@ -143,7 +143,7 @@ class Market(Generic[Place]):
         done += await plan.plan(self.database, blind=[MARKET])
         for channel in self.channels.values():
             for step in (push.push, confirm.confirm, reconcile.sweep, reconcile.weigh_suspicions):
-                did = await self.done(lambda step=step, channel=channel: step(self.database, channel, self.clock))  # type: ignore[misc]
+                did = await self.done(lambda step=step, channel=channel: step(self.database, channel, self.clock))  # type: ignore[misc]  # a lambda that binds
                 # A look that finds what it knows is no work.
                 done += did if step is push.push else 0
         done += await resolve.resolve(self.database, self.channels)
@@ -154,8 +154,8 @@ class Market(Generic[Place]):
         market, stored = self.channels[MARKET], 0
         came = [] if self.hooks is None else [*self.hooks.got]
         for request in came:
-            stored += await self.done(lambda request=request: self._stored(market, request))  # type: ignore[misc]
-            self.hooks.got.remove(request)  # type: ignore[union-attr]
+            stored += await self.done(lambda request=request: self._stored(market, request))  # type: ignore[misc]  # a lambda that binds
+            self.hooks.got.remove(request)  # type: ignore[union-attr]  # it is there while hooks are
         return stored
 
     async def _stored(self, market: OpenChannel, request: Request) -> int:

@@ -72,10 +72,10 @@ def in_a_word(answered: Answered) -> str:
 
 async def main(dsn: str, racer: int) -> None:
     async with Database.open(dsn, connections_max=4) as database:
-        print("ready", flush=True)  # noqa: T201
+        print("ready", flush=True)
         for line in sys.stdin:
             seed, sku = line.split()
-            print(json.dumps(await race(database, int(seed), Sku(sku), racer)), flush=True)  # noqa: T201
+            print(json.dumps(await race(database, int(seed), Sku(sku), racer)), flush=True)
 
 
 class Racer:

@@ -71,7 +71,7 @@ class Ledger:
     async def figures(self, sku: str = "MUG", location: str = "BER") -> dict[str, int]:
         """state -> units, where there are any."""
         [row] = await self.rows(
-            "select available, committed, reserved, damaged, quality_control, safety_stock, incoming "  # noqa: S608
+            "select available, committed, reserved, damaged, quality_control, safety_stock, incoming "
             f"from balances where sku = '{sku}' and location = '{location}'"
         )
         return {state: units for state, units in row.items() if units}

@@ -47,7 +47,7 @@ async def fall_silent(ledger: Ledger, channel: Channel, silent_s: float) -> None
 async def sells(ledger: Ledger, sku: str, a_day: float) -> None:
     """So much was measured: units a day in windows of a minute."""
     await ledger.rows(
-        "insert into sku_demand (sku, channel, rate_per_s, variance_factor, threshold_units, inputs) "  # noqa: S608
+        "insert into sku_demand (sku, channel, rate_per_s, variance_factor, threshold_units, inputs) "
         f"values ('{sku}', '', {a_day / 86_400}, 1, 1, '{{\"kept\": {{\"window_s\": 60}}}}') returning 1"
     )
 

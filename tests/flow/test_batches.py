@@ -129,7 +129,7 @@ async def test_a_batch_decides_as_if_each_command_came_alone(dsn: str, seed: int
                 seen[outcome] = seen.get(outcome, 0) + 1
             note_what_was_met(seen, batch, past[: -len(batch)], outcomes)
         for (sku, place), free in oracle.free.items():
-            rows = await ledger.rows(f"select available from balances where sku = '{sku}' and location = '{place}'")  # noqa: S608
+            rows = await ledger.rows(f"select available from balances where sku = '{sku}' and location = '{place}'")
             assert (rows[0]["available"] if rows else 0) == free, f"seed {seed}"
         await ledger.assert_sound()
     assert {word for word in MUST_BE_MET if not seen.get(word)} == set(), f"seed {seed} met too little: {seen}"

@@ -116,7 +116,7 @@ async def test_zeros_that_trickle_in_are_counted_over_the_window(dsn: str) -> No
     async with open_world(dsn, skus=SKUS) as world:
         for sku in list(SKUS)[:9]:
             await upload(world, counts([sku], 0, file="trickle"))
-            await world.until(lambda sku=sku: shows(world, sku, 0), what=f"{sku} is off sale")  # type: ignore[misc]
+            await world.until(lambda sku=sku: shows(world, sku, 0), what=f"{sku} is off sale")  # type: ignore[misc]  # a lambda that binds
         assert await held(world) == {}
         await upload(world, counts(list(SKUS)[9:], 0, file="trickle"))
         await world.until(lambda: is_held(world, BOTH), what="both channels are held")

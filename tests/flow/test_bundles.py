@@ -146,11 +146,11 @@ async def test_units_in_suspense_are_offered_neither_as_a_bundle_nor_as_a_compon
         await link(ledger)
         assert await planned(ledger) == {"mug": 9, "cap": 9, "duo": 4, "duos": 2}
         await ledger.rows(
-            "update listings set suspense_units = 2, suspense_version = suspense_version + 1 "  # noqa: S608
+            "update listings set suspense_units = 2, suspense_version = suspense_version + 1 "
             f"where channel_sku = '{fallen}' returning 1"
         )
         await ledger.rows(
-            f"insert into touched (sku) select sku from listings where channel_sku = '{fallen}' returning 1"  # noqa: S608
+            f"insert into touched (sku) select sku from listings where channel_sku = '{fallen}' returning 1"
         )
         assert await planned(ledger) == shown
 
@@ -172,7 +172,7 @@ async def test_a_sku_becomes_a_bundle_or_is_received_never_both(dsn: str) -> Non
             for n in range(10)
         ]
         names = ", ".join(f"('{wish.sku}')" for wish in wishes)
-        await ledger.rows(f"insert into skus (sku) values {names} returning 1")  # noqa: S608
+        await ledger.rows(f"insert into skus (sku) values {names} returning 1")
         async with asyncio.TaskGroup() as group:
             defining = [group.create_task(define.define_bundle(ledger.database, wish)) for wish in wishes]
             receiving = [

@@ -95,7 +95,7 @@ async def shop_sells(ledger: Ledger, order_id: str, units: int = 1) -> None:
 async def start_again(ledger: Ledger, units: int) -> None:
     """The shelf is as it was yesterday: so many mugs, and nobody has counted."""
     for table in ("ruling_counts", "counts", "movements", "order_lines", "reservations", "orders", "balances"):
-        await ledger.rows(f"delete from {table} returning 1")  # noqa: S608
+        await ledger.rows(f"delete from {table} returning 1")
     await ledger.ask(receive(units))
 
 
@@ -233,9 +233,7 @@ async def test_sales_during_a_count_are_neither_lost_nor_taken_twice(dsn: str) -
                 token = group.create_task(begin(ledger, MUG))
                 for _ in range(4):
                     group.create_task(ledger.ask(sold(1)))
-            [begun] = await ledger.rows(
-                f"select available from counts where token = '{token.result()}'"  # noqa: S608
-            )
+            [begun] = await ledger.rows(f"select available from counts where token = '{token.result()}'")
             [now] = await ledger.rows("select available from balances")
             since = now["available"] - begun["available"]
             outcome = await ledger.ask_one(count(counted, token=token.result()))

@@ -101,7 +101,7 @@ async def test_a_transaction_that_commits_late_is_told_of(dsn: str) -> None:
 
 async def _move_by_hand(tx: Any, sku: str) -> None:
     """A unit comes in, in a transaction that the test holds open."""
-    await tx.execute(f"update balances set available = available + 1, version = version + 1 where sku = '{sku}'")  # noqa: S608
+    await tx.execute(f"update balances set available = available + 1, version = version + 1 where sku = '{sku}'")
     await tx.execute(
         "insert into movements (sku, movement_id, units, from_account, to_location, to_account, reason, source,"
         " version) values (%s, %s, 1, 'supplier', 'BER', 'available', 'received', 'test', 2)",
@@ -126,7 +126,7 @@ async def test_a_greatest_number_as_position_loses_the_late_commit(dsn: str) -> 
             await ledger.ask(Receive(key=key(), sku=MUG, location=BERLIN, units=1))
             [serial] = await ledger.rows("select max(xid) as told from movements")
             [seen] = await ledger.rows("select pg_current_snapshot()::text as snapshot")
-        by_serial = await ledger.rows(f"select sku from movements where xid > {serial['told']}")  # noqa: S608
+        by_serial = await ledger.rows(f"select sku from movements where xid > {serial['told']}")
         async with ledger.database.transaction() as tx:
             found = await untold.moved(tx, untold.Position(seen["snapshot"], 0, None))
         assert by_serial == []
@@ -165,7 +165,7 @@ def order(number: str, *lines: str, version: int = 1) -> OrderSnapshot:
 
 async def _link(ledger: Ledger, listing: str, sku: str) -> None:
     await ledger.rows(
-        "insert into listings (channel, channel_sku, sku, base_units, desired_units, desired_version) "  # noqa: S608
+        "insert into listings (channel, channel_sku, sku, base_units, desired_units, desired_version) "
         f"values ('{SHOP}', '{listing}', '{sku}', 5, 5, 1) returning 1"
     )
 
@@ -199,7 +199,7 @@ async def test_listings_drifts_and_breakers_are_told(dsn: str) -> None:
         for happens in (
             "update listings set phase = 'parked', parked_reason = 'no price'",
             "update listings set phase = 'idle', verified_units = 5, verified_version = 1, verified_at = db_now()",
-            "insert into drifts (drift_id, channel, channel_sku, sku, cause, expected_units, observed_units) "  # noqa: S608
+            "insert into drifts (drift_id, channel, channel_sku, sku, cause, expected_units, observed_units) "
             f"values ('{drift_id}', '{SHOP}', 'mug', 'MUG', 'foreign edit', 5, 9)",
             "update drifts set resolved_at = db_now(), resolution = 'published'",
             "update channels set held_at = db_now(), held_reason = 'zeroed', held_figures = '{\"zeroed\": 9}'",

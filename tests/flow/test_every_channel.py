@@ -65,10 +65,10 @@ class Trade:
         ledger = self.tills.ledger
         async with ledger.database.transaction() as tx:
             await catalog.add_skus(tx, {self.sku: ""})
-        listing = f"insert into listings (channel, channel_sku, sku) values ('shop', '{self.name}', '{self.name}')"  # noqa: S608
+        listing = f"insert into listings (channel, channel_sku, sku) values ('shop', '{self.name}', '{self.name}')"
         await ledger.rows(f"{listing} returning 1")
         await ledger.ask(Receive(key=key(), sku=self.sku, location=BERLIN, units=self.paper.first))
-        day = f"update movements set posted_at = posted_at - interval '1 day' where sku = '{self.name}' returning 1"  # noqa: S608
+        day = f"update movements set posted_at = posted_at - interval '1 day' where sku = '{self.name}' returning 1"
         await ledger.rows(day)
 
     # What is told ----------------------------------------------------------------------------------------------------
@@ -152,7 +152,7 @@ class Trade:
             over = "update reservations set expires_at = db_now() where state = 'held' and holder like "
             await self.tills.ledger.rows(f"{over} 'wholesale {order_id} %' returning 1")
             await self.tills.ledger.rows(
-                "update wholesale_orders set cancel_after = '2020-01-02', expires_at = '2020-01-03' "  # noqa: S608
+                "update wholesale_orders set cancel_after = '2020-01-02', expires_at = '2020-01-03' "
                 f"where order_id = '{order_id}' and state <> 'closed' returning 1"
             )
         elif what == "release":
@@ -167,15 +167,15 @@ class Trade:
     async def state(self) -> State:
         rows = self.tills.ledger.rows
         [figures] = await rows(
-            "select available, committed, reserved, damaged from balances "  # noqa: S608
+            "select available, committed, reserved, damaged from balances "
             f"where sku = '{self.name}' and location = 'BER'"
         )
         lines = await rows(
-            "select channel, order_id, units_committed, units_shipped, units_short from order_lines "  # noqa: S608
+            "select channel, order_id, units_committed, units_shipped, units_short from order_lines "
             f"where sku = '{self.name}'"
         )
         [aside] = await rows(
-            "select coalesce(sum(units - units_short), 0)::int as held from reservations "  # noqa: S608
+            "select coalesce(sum(units - units_short), 0)::int as held from reservations "
             f"where sku = '{self.name}' and state = 'held'"
         )
         of_shop = {int(row["order_id"].split("/")[1]): row for row in lines if row["channel"] == SHOP}

@@ -19,7 +19,7 @@ async def examined(shop: Shop, **opened: object) -> dict[str, Finding]:
     [channel] = shop.channels.values()
     row = await found(shop.database, channel.name)
     assert row is not None
-    told = await examine.channel(shop.database, row, replace(channel, **opened), "")  # type: ignore[arg-type]
+    told = await examine.channel(shop.database, row, replace(channel, **opened), "")  # type: ignore[arg-type]  # all that is called of it
     return {one.what: one for one in told}
 
 
@@ -39,7 +39,7 @@ async def test_a_channel_that_turns_us_away_is_found_in_its_own_words(dsn: str) 
         async def refuse() -> tuple[Finding, ...]:
             raise ReauthenticateError("the stamp has run dry")
 
-        paper.preflight = refuse  # type: ignore[method-assign]
+        paper.preflight = refuse  # type: ignore[method-assign]  # replaced on purpose
         answer = (await examined(shop))["answers"]
         assert (answer.is_good, "run dry" in answer.detail) == (False, True)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -16,7 +16,9 @@ from oneshelf.domain.identity import Sku
 from oneshelf.domain.rights import Mode
 from oneshelf.flow import confirm, plan, push
 from oneshelf.flow.channel import OpenChannel
-from oneshelf.flow.feed import LEASE_S, UNITS_LEAST, feed
+from oneshelf.flow.feed import AFTER_REFUSAL_S, LEASE_S, UNITS_LEAST, feed
+from oneshelf.sdk.contract import Connector
+from oneshelf.sdk.fault import ChannelFault, ReauthenticateError, RefusedError
 from oneshelf.storage import rights
 from oneshelf.storage.database import Database
 
@@ -56,12 +58,30 @@ class Load:
             await CLOCK.sleep(0.02)
         return row
 
+    async def until(self, holds: Callable[[], bool], *, what: str) -> None:
+        """Let the channel go on by itself."""
+        deadline = CLOCK.monotonic() + PATIENCE_S
+        while not holds():
+            assert CLOCK.monotonic() < deadline, f"not within {PATIENCE_S} s: {what}"
+            await CLOCK.sleep(0.02)
+
+    async def until_worked_through(self) -> None:
+        """The channel has done what is in the feeds; nobody has looked."""
+        await self.until(
+            lambda: all(known.status == "DONE" for known in self.sim.feeds.all.values()), what="its feeds are done"
+        )
+
+    async def fail_streak(self) -> int:
+        """How many calls of the market failed in a row."""
+        [row] = await self.world.rows(f"select fail_streak from channels where channel = '{MARKET}'")
+        return int(row["fail_streak"])
+
     async def row(self) -> dict[str, Any]:
         """The feed under way; the last one where none is. (`begun_at` of one under way may have been set back.)"""
         return (await self.world.rows("select * from feeds order by ended_at is null desc, begun_at desc limit 1"))[0]
 
     async def phases(self) -> dict[str, str]:
-        rows = await self.world.rows(f"select channel_sku, phase from listings where channel = '{MARKET}'")  # noqa: S608
+        rows = await self.world.rows(f"select channel_sku, phase from listings where channel = '{MARKET}'")
         return {row["channel_sku"]: row["phase"] for row in rows}
 
     async def carried(self) -> set[str]:
@@ -120,9 +140,7 @@ async def test_many_figures_go_in_one_feed_and_are_proved(dsn: str) -> None:
 async def test_what_a_feed_may_still_write_stays_reserved(dsn: str) -> None:
     async with load(dsn) as one:
         await one.step()
-        [row] = await one.world.rows(
-            f"select min(rights_units) as least from listings where channel = '{MARKET}'"  # noqa: S608
-        )
+        [row] = await one.world.rows(f"select min(rights_units) as least from listings where channel = '{MARKET}'")
         # The figure that is on its way, and what may be sold until it is applied and is buried by it.
         assert row["least"] >= 150
         await one.until_ended()
@@ -134,7 +152,7 @@ async def test_few_figures_zeroes_scarce_ones_and_guarded_skus_go_one_by_one(dsn
             await rights.set_mode(tx, [Sku("MUG-0")], Mode.GUARDED)
             await rights.set_mode(tx, [Sku("MUG-1")], Mode.FROZEN)
         await plan.plan(one.world.database, blind={MARKET})
-        scarce = f"update listings set desired_units = {UNITS_LEAST - 1} where channel = '{MARKET}' and sku = 'MUG-2'"  # noqa: S608
+        scarce = f"update listings set desired_units = {UNITS_LEAST - 1} where channel = '{MARKET}' and sku = 'MUG-2'"
         await one.world.database_do(scarce)
         assert await one.step() == 0, "three are too few"
         one.channel = replace(one.channel, capability=replace(one.channel.capability, feed_writes_least=3))
@@ -210,12 +228,14 @@ async def test_a_feed_whose_answer_was_lost_is_waited_for_and_then_read_back(dsn
         assert (row["is_answered"], row["names"], row["ended_at"]) == (False, [], None)
         await one.step()
         assert (await one.row())["names"] == list(one.sim.feeds.all)
-        while not all(known.status == "DONE" for known in one.sim.feeds.all.values()):
-            await CLOCK.sleep(0.02)
+        await one.until(
+            lambda: all(known.status == "DONE" for known in one.sim.feeds.all.values()),
+            what="the market is done with it",
+        )
         await one.step()
         # Another one may show up yet: only after a while is it certain that all are known.
         assert await one.carried() == set(SKUS)
-        await one.world.database_do(f"update feeds set begun_at = begun_at - interval '{SHOWN_AFTER_S} s'")  # noqa: S608
+        await one.world.database_do(f"update feeds set begun_at = begun_at - interval '{SHOWN_AFTER_S} s'")
         await one.until_ended()
         assert set((await one.phases()).values()) == {"unknown"}
 
@@ -225,8 +245,7 @@ async def test_a_feed_that_is_stuck_is_told_and_lets_go_of_what_is_not_guarded(d
         one.sim.switches.set({"feed_stuck": {"next": 1}})
         await one.step()
         [known] = one.sim.feeds.all.values()
-        while known.status != "IN_PROGRESS":
-            await CLOCK.sleep(0.02)
+        await one.until(lambda: known.status == "IN_PROGRESS", what="the market has begun it")
         await one.step()
         assert (await one.row())["stuck_at"] is None
         async with one.world.database.transaction() as tx:
@@ -242,6 +261,54 @@ async def test_a_feed_that_is_stuck_is_told_and_lets_go_of_what_is_not_guarded(d
         assert (await one.row())["ended_at"] is None, "no second feed queues behind it"
         phases = await one.phases()
         assert {sku for sku, phase in phases.items() if phase == "unknown"} == set(SKUS) - {"MUG-0"}
+
+
+async def test_a_feed_whose_report_is_gone_ends_and_is_read_back(dsn: str) -> None:
+    async with load(dsn) as one:
+        await one.step()
+        await one.until_worked_through()
+        one.sim.switches.set({"feed_report_gone": {"next": 1}})
+        await one.step()
+        row = await one.row()
+        assert row["ended_at"] is not None
+        assert "404" in row["words"]
+        assert set((await one.phases()).values()) == {"unknown"}
+        assert await one.fail_streak() == 0, "the channel answers"
+
+
+async def test_a_feed_of_which_the_channel_refuses_to_tell_for_too_long_ends(dsn: str) -> None:
+    async with load(dsn) as one:
+        await one.step()
+        await one.until_worked_through()
+        async with one.world.database.transaction() as tx:
+            await rights.set_mode(tx, [Sku("MUG-0")], Mode.GUARDED)
+        await plan.plan(one.world.database, blind={MARKET})
+        one.sim.switches.set({"document_expired": 1.0})
+        await one.step()
+        row = await one.row()
+        assert (row["stuck_at"], row["ended_at"]) == (None, None)
+        assert "not told" in row["words"]
+        one.channel = replace(one.channel, capability=replace(one.channel.capability, feed_s_max=0.0))
+        await one.step()
+        assert (await one.row())["stuck_at"] is not None
+        assert await one.carried() == set(SKUS), "it is cancelled first, if that is possible"
+        await one.step()
+        assert (await one.row())["ended_at"] is not None
+        assert set((await one.phases()).values()) == {"unknown"}
+        assert await one.fail_streak() == 0, "the channel answers"
+
+
+async def test_what_is_told_of_a_feed_after_all_is_taken(dsn: str) -> None:
+    async with load(dsn) as one:
+        await one.step()
+        await one.until_worked_through()
+        one.sim.switches.set({"document_expired": {"next": 1}})
+        one.channel = replace(one.channel, capability=replace(one.channel.capability, feed_s_max=0.0))
+        await one.step()
+        assert (await one.row())["ended_at"] is None
+        await one.step()
+        assert "done" in (await one.row())["words"]
+        assert set((await one.phases()).values()) == {"accepted"}
 
 
 class Crash(BaseException):
@@ -269,7 +336,7 @@ class Mortal:
 
 
 @pytest.mark.long
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(600)
 async def test_wherever_a_process_dies_every_figure_is_settled_and_none_is_sent_twice(dsn: str) -> None:
     died = 0
     async with load(dsn) as one:
@@ -279,8 +346,10 @@ async def test_wherever_a_process_dies_every_figure_is_settled_and_none_is_sent_
                 await one.world.receive(sku, 1, key=f"{dies_at}-{sku}")
             await plan.plan(one.world.database, blind={MARKET})
             mortal: Any = Mortal(one.world.database, dies_at=dies_at)
+            deadline = CLOCK.monotonic() + PATIENCE_S
             try:
                 while not one.sim.feeds.all or (await one.row())["ended_at"] is None:
+                    assert CLOCK.monotonic() < deadline, f"not within {PATIENCE_S} s: the feed has ended, {dies_at}"
                     await one.step(mortal)
                     await CLOCK.sleep(0.02)
             except Crash:
@@ -290,7 +359,7 @@ async def test_wherever_a_process_dies_every_figure_is_settled_and_none_is_sent_
             # Its lease runs out, and the time in which an unanswered feed shows up.
             await one.world.database_do(
                 f"""update feeds set lease_until = db_now() - interval '1 second',
-                        begun_at = begun_at - interval '{SHOWN_AFTER_S} s' where ended_at is null"""  # noqa: S608
+                        begun_at = begun_at - interval '{SHOWN_AFTER_S} s' where ended_at is null"""
             )
             if await one.world.rows("select 1 from feeds where ended_at is null"):
                 await one.until_ended()
@@ -313,3 +382,43 @@ async def test_where_a_channel_counts_changes_each_is_weighed_and_none_goes_by_a
         [counted] = await one.world.rows("select sum(changes) as changes from listing_changes")
         assert counted["changes"] == len(SKUS)
         assert one.sim.feeds.all == {}
+
+
+@pytest.mark.parametrize("refusal", [RefusedError("no such feed type"), ReauthenticateError("no role for feeds")])
+async def test_where_the_channel_takes_no_feed_the_figures_go_one_by_one(dsn: str, refusal: ChannelFault) -> None:
+    class Refusing:
+        """The connector of the market, which may do anything but begin a feed."""
+
+        def __init__(self, connector: object) -> None:
+            self.connector = connector
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(self.connector, name)
+
+        async def begin_feed(self, _writes: object) -> None:
+            raise refusal
+
+    async with load(dsn) as one:
+        able = one.channel
+        one.channel = replace(able, connector=cast(Connector, Refusing(able.connector)))
+        assert await one.step() == len(SKUS)
+        assert (await one.row())["ended_at"] is not None
+        assert await one.step() == 0, "it is not asked again at once"
+        assert await one.fail_streak() == 0
+        paused = f"select from channels where channel = '{MARKET}' and paused_until > db_now()"
+        assert await one.world.rows(paused) == []
+        deadline = CLOCK.monotonic() + PATIENCE_S
+        while one.patched != sorted(SKUS):
+            assert CLOCK.monotonic() < deadline, one.patched
+            await push.push(one.world.database, one.channel, CLOCK)
+            await CLOCK.sleep(0.02)
+        for sku in SKUS:
+            await one.world.receive(sku, 7, key=f"later-{sku}")
+        await plan.plan(one.world.database, blind={MARKET})
+        one.channel = able
+        assert await one.step() == 0
+        await one.world.database_do(f"update feeds set ended_at = ended_at - interval '{AFTER_REFUSAL_S} s'")
+        while await one.step() == 0:
+            assert CLOCK.monotonic() < deadline, await one.phases()
+            await confirm.confirm(one.world.database, one.channel, CLOCK)
+            await CLOCK.sleep(0.02)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from flow.world import BERLIN, CLOCK, MARKET, SHOP, World, open_world
+from oneshelf.domain.availability import FROZEN
 from oneshelf.domain.command import CommandKey, Demand, ReservationKind, Reserve
 from oneshelf.domain.identity import ChannelSku, Sku
 from oneshelf.domain.listing import intend
@@ -76,6 +77,9 @@ async def test_frozen_sells_nothing_anywhere_and_thawed_all_again(dsn: str) -> N
         await set_mode(world, Mode.FROZEN)
         await world.until(lambda: is_split(world, 0), what="nothing is shown")
         assert await world.available("MUG") == 5
+        told = await world.rows("select derivation::text as steps from publications where units = 0")
+        assert told
+        assert all(FROZEN in row["steps"] for row in told)
         await set_mode(world, Mode.POOLED)
         await world.until(lambda: is_split(world, 10), what="5 are shown by each")
 

@@ -105,5 +105,5 @@ async def test_one_node_at_a_time_listens(dsn: str) -> None:
             assert await it.listen(it.pin.nodes[1]) == 0
             return await hear()
 
-        it.connector.hear = slowly  # type: ignore[method-assign, assignment]
+        it.connector.hear = slowly  # type: ignore[method-assign, assignment]  # replaced on purpose
         assert await it.listen() == 1

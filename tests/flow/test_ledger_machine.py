@@ -87,7 +87,7 @@ class PostgresMachine(LedgerMachine):
         self.do(self.ledger.allow(policy.cap_units if policy else None, *place))
 
     def pass_time(self, seconds: int) -> None:
-        shift = f"update reservations set expires_at = expires_at - interval '{seconds} s' returning 1"  # noqa: S608
+        shift = f"update reservations set expires_at = expires_at - interval '{seconds} s' returning 1"
         self.do(self.ledger.rows(shift))
 
     def present(self) -> datetime:
@@ -137,7 +137,7 @@ def test_the_database_agrees_with_a_ledger_on_paper_whatever_happens(dsn: str) -
 
     # A failure takes long to shrink here; the rules alone show it sooner.
     live_until(PostgresMachine, tally, lambda: not missed(), seed=SEED, steps=STEPS, shrinks=False)
-    print(f"seed {SEED}: {tally.steps} steps in {tally.histories} histories: {sorted(tally.met.items())}")  # noqa: T201
+    print(f"seed {SEED}: {tally.steps} steps in {tally.histories} histories: {sorted(tally.met.items())}")
     assert tally.steps >= STEPS
     assert missed() == set()
     assert PostgresMachine.met["asked again"] > STEPS / 20

@@ -37,10 +37,10 @@ async def link(ledger: Ledger, *listings: tuple[str, str, str, int]) -> None:
         await catalog.add_channel(tx, catalog.NewChannel(MARKET, "paper", BERLIN, {}, {}, {}))
     for channel, name, sku, pack in listings:
         await ledger.rows(
-            f"insert into listings (channel, channel_sku, sku, pack_units) values ('{channel}', '{name}', '{sku}', "  # noqa: S608
+            f"insert into listings (channel, channel_sku, sku, pack_units) values ('{channel}', '{name}', '{sku}', "
             f"{pack}) returning 1"
         )
-        await ledger.rows(f"insert into touched (sku) values ('{sku}') returning 1")  # noqa: S608
+        await ledger.rows(f"insert into touched (sku) values ('{sku}') returning 1")
 
 
 async def shown(ledger: Ledger) -> dict[str, int]:
@@ -345,7 +345,7 @@ async def test_every_publication_of_a_busy_day_recomputes_to_its_figure(dsn: str
             else:
                 await rule.end_rule(ledger.database, scope, actor="test")
             await ledger.rows(
-                f"update listings set suspense_units = {chance.randint(0, 2)}, "  # noqa: S608
+                f"update listings set suspense_units = {chance.randint(0, 2)}, "
                 "suspense_version = suspense_version + 1 where channel_sku = 'shop MUG' returning 1"
             )
             await shown(ledger)
@@ -358,7 +358,7 @@ async def test_every_publication_of_a_busy_day_recomputes_to_its_figure(dsn: str
             met["suspense"] += bool(derivation.in_suspense)
             met["low"] += any("low stock" in step.rule for step in derivation.steps)
             met["in all"] += 1
-    print(f"seed {seed}: {met}")  # noqa: T201  # shown when it fails
+    print(f"seed {seed}: {met}")  # shown when it fails
     assert met["in all"] > 200
     assert (
         min(met[name] for name in ("whole", "cap", "buffer", "bundle", "suspense", "low", "floor", "stop", "set")) > 0

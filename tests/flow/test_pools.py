@@ -354,7 +354,7 @@ async def test_shares_follow_what_sells_at_the_next_refill_within_their_bounds(d
         assert await shown(ledger) == {"mug": 70, "mug!": 20, "six": 3}
         for channel, units, lines in (("shop", 10, 5), ("market", 80, 30)):
             await ledger.rows(
-                "insert into sku_sales (sku, channel, slot_at, units, line_count) "  # noqa: S608
+                "insert into sku_sales (sku, channel, slot_at, units, line_count) "
                 f"values ('MUG', '{channel}', db_now() - interval '2 hours', {units}, {lines}) returning 1"
             )
         assert await shown(ledger) == {"mug": 70, "mug!": 20, "six": 3}, "not before a refill"

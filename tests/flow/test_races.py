@@ -52,7 +52,7 @@ async def run(ledger: Ledger, racers: list[Racer], seed: int) -> int:
     assert all(there < asked for asked, there in refused), f"seed {seed}"
     assert await ledger.figures(sku) == {"reserved": UNITS}, f"seed {seed}"
     repeats = sum(len(said) for of_one in told for said in of_one.values()) - len(answers)
-    print(  # noqa: T201  # shown when it fails
+    print(  # shown when it fails
         f"seed {seed}: {len(granted)} reservations of {sum(granted)} units granted, {len(refused)} refused, "
         f"{repeats} repeats"
     )

@@ -76,7 +76,7 @@ def figure(
 async def start_again(ledger: Ledger) -> None:
     """The shelf is empty, and nobody has stated anything."""
     for table in (*TABLES, "balances"):
-        await ledger.rows(f"delete from {table} returning 1")  # noqa: S608
+        await ledger.rows(f"delete from {table} returning 1")
     await ledger.rows("delete from commands returning 1")
 
 
@@ -246,6 +246,28 @@ async def test_a_difference_waits_until_its_units_are_there_and_moves_them_once(
         assert await state.state(ledger.database, CLOCK.new_id, poster(ledger)) == 0
         assert (await tell_one(ledger, leaves)).outcome is Stated.POSTED
         assert await ledger.figures() == {"available": 2}
+
+
+async def test_whoever_states_something_waits_for_a_few_of_the_differences_that_wait(dsn: str) -> None:
+    count = 2 * state.RETRIES_MAX
+    async with open_ledger(dsn) as ledger:
+        await know(ledger, "wms")
+        post_one, asked = poster(ledger), 0
+
+        async def ask(command: Command) -> tuple[Outcome, bool]:
+            nonlocal asked
+            asked += 1
+            return await post_one(command)
+
+        await tell(ledger, *(difference(f"W{number}", -1, "wms") for number in range(count)))
+        arrived = difference("W-IN", count + 5, "wms")
+        [answer] = await state.take(ledger.database, CLOCK.new_id, ask, [arrived])
+        assert answer.outcome is Stated.POSTED
+        # Each under its old key, which was answered, and a new one.
+        assert asked <= 1 + 2 * state.RETRIES_MAX
+        while await state.state(ledger.database, CLOCK.new_id, ask):
+            pass
+        assert await ledger.figures() == {"available": 5}
 
 
 async def test_what_a_source_has_from_us_is_no_news(dsn: str) -> None:

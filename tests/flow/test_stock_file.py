@@ -164,10 +164,12 @@ async def test_wherever_a_process_dies_the_next_one_goes_on_with_the_same_file(d
         for dies_at in range(1, 200):
             large.shop.sim.bulk.all.clear()
             done_at = (await large.task())["last_done_at"]
+            deadline = CLOCK.monotonic() + PATIENCE_S
             try:
                 # A process that lives on until its pass is over, or dies on the way.
                 mortal: Any = Mortal(large.shop.database, dies_at=dies_at)
                 while (await large.task())["last_done_at"] == done_at:
+                    assert CLOCK.monotonic() < deadline, f"not within {PATIENCE_S} s: the pass is over, {dies_at}"
                     await large.sweep(mortal)
                     await CLOCK.sleep(0.01)
             except Crash:

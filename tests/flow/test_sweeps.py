@@ -18,6 +18,7 @@ from oneshelf.sdk.fault import RetryLaterError
 from oneshelf.sdk.message import StockPage, StockReading
 from oneshelf.storage import publishing, schedules
 from oneshelf.storage.database import Database
+from storage.locks import until_somebody_waits
 from web.paper import CAPABILITY, PaperConnector, Shop, open_shop
 
 pytestmark = pytest.mark.pg
@@ -108,7 +109,7 @@ async def test_a_sweep_that_ends_while_it_stores_has_lost_nothing(dsn: str) -> N
         async with shop.database.transaction() as tx:
             await tx.execute("lock table listings in exclusive mode")
             sweeping = asyncio.ensure_future(swept(shop, Catalogue(pages)))
-            await asyncio.wait([sweeping], timeout=1.0)
+            await until_somebody_waits(shop.database)
             sweeping.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await sweeping

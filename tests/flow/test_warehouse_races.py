@@ -161,7 +161,7 @@ class Warehouse:
 
     async def on_hand(self, location: str) -> int:
         [row] = await self.ledger.rows(
-            "select coalesce(sum(available + committed + reserved + damaged + quality_control + safety_stock), 0)::int"  # noqa: S608
+            "select coalesce(sum(available + committed + reserved + damaged + quality_control + safety_stock), 0)::int"
             f" as units, coalesce(min(available), 0)::int as least from balances where location = '{location}'"
         )
         assert row["least"] >= 0

@@ -16,6 +16,7 @@ from oneshelf.domain.identity import Location, Sku
 from oneshelf.domain.outcome import Done, Posted, Short
 from oneshelf.domain.policy import Scope, rule_of
 from oneshelf.domain.wholesale import WHOLESALE, Refusal, RefusalKind, WantedLine, WholesaleWish
+from oneshelf.errors import DatabaseUnavailableError
 from oneshelf.flow import allocate, rule
 from oneshelf.flow.allocate import Leaving, Shown
 
@@ -161,6 +162,25 @@ async def test_a_shipment_happens_once_and_never_beyond_what_is_allocated(dsn: s
         [row] = await ledger.rows("select units_shipped from order_lines where order_id = 'ACME/PO-1' limit 1")
         assert row["units_shipped"] > 0
         await ledger.assert_sound()
+
+
+async def test_where_somebody_else_is_always_faster_with_a_shipment_that_is_said(dsn: str) -> None:
+    async with open_ledger(dsn, {"MUG": 10}) as ledger:
+        await place(ledger, wish(("1", MUG, 8)))
+        async with ledger.database.transaction() as tx:
+            # Stands for somebody who writes the same key between our look and our write, each time.
+            await tx.execute(
+                """
+                create function faster() returns trigger language plpgsql as
+                    $$ begin raise unique_violation using message = 'somebody was faster'; end $$;
+                create trigger faster before insert on commands for each row execute function faster()
+                """
+            )
+        with pytest.raises(DatabaseUnavailableError, match="5 times somebody else was faster with shipment s2"):
+            await ship(ledger, ("1", 3), name="s2")
+        async with ledger.database.transaction() as tx:
+            await tx.execute("drop function faster() cascade")
+        assert figures(await ship(ledger, ("1", 3), name="s2")) == [(8, 2, 3, 3, 0)]
 
 
 async def test_what_was_shipped_comes_back_as_of_every_order(dsn: str) -> None:

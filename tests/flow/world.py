@@ -136,7 +136,7 @@ class World:
 
     async def available(self, sku: str) -> int:
         """Units of a SKU that are free to sell."""
-        rows = await self.rows(f"select sum(available) as units from balances where sku = '{sku}'")  # noqa: S608
+        rows = await self.rows(f"select sum(available) as units from balances where sku = '{sku}'")
         return int(rows[0]["units"])
 
     async def rows(self, query: str) -> list[dict[str, Any]]:

@@ -69,7 +69,7 @@ def test_no_run_within_the_bounds_breaks_the_property(
     model: str, options: list[str], states_least: int, tmp_path: Path
 ) -> None:
     found = searched(model, tmp_path, *options, is_long=True)
-    print(f"{model}: {found.states} states")  # noqa: T201  the figure belongs into the report
+    print(f"{model}: {found.states} states")
     assert found.errors == 0, found.words
     assert found.is_complete, found.words
     assert found.states >= states_least

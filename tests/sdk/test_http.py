@@ -220,7 +220,7 @@ async def test_no_answer_in_time_leaves_a_write_unknown(call: Call, fault: type[
         while (await receive())["type"] != "http.disconnect":
             pass
 
-    async with served(silent, deadline_s=1.0) as (http, url):
+    async with served(silent, deadline_s=2.0) as (http, url):
         assert type(await fault_of(call(http, url))) is fault
         assert arrived.is_set(), "the request was on the wire"
 
@@ -236,15 +236,15 @@ async def test_the_deadline_bounds_the_whole_call_however_slowly_the_answer_drip
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4096")]})
         async with asyncio.TaskGroup() as group:
             gone = group.create_task(_until_gone(receive))
-            while not gone.done() and dripped < 100:
+            while not gone.done() and dripped < 200:
                 await send({"type": "http.response.body", "body": b" ", "more_body": True})
                 dripped += 1
                 await asyncio.wait([gone], timeout=0.05)
             gone.cancel()
 
-    async with served(drip, deadline_s=1.0) as (http, url):
+    async with served(drip, deadline_s=2.0) as (http, url):
         assert type(await fault_of(call(http, url))) is fault
-        assert 0 < dripped < 100
+        assert 0 < dripped < 200
 
 
 async def _until_gone(receive: Receive) -> None:

@@ -51,7 +51,7 @@ class PaperShop:
 
 def day(shop: PaperShop, plan: ShoppersPlan, *, seed: int = 1, seconds: int = 100) -> Shoppers:
     """Let buyers shop, looked after once a second."""
-    print(f"seed {seed}")  # noqa: T201
+    print(f"seed {seed}")
     shoppers = Shoppers(shop, Random(seed))
     shoppers.follow(plan, 0.0)
     for second in range(seconds + 1):

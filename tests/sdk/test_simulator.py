@@ -21,7 +21,7 @@ class Stall:
     """One simulator on a clock that the test turns, and somebody at its switches."""
 
     def __init__(self, kind: str, *, seed: int = 1, speed: float = 1.0) -> None:
-        print(f"seed {seed}")  # noqa: T201
+        print(f"seed {seed}")
         self.clock = TurnedClock()
         self.simulator: Simulator = load_kinds()[kind].simulator(seed=seed, speed=speed, clock=self.clock)
         self.simulator.stock_catalogue([CatalogueItem("MUG", "Mug", 9), CatalogueItem("CUP", "Cup", 4)])

@@ -37,7 +37,7 @@ class Desk:
     """One simulator on a clock that the test turns, with its webhooks caught in process."""
 
     def __init__(self, kind: str, *, seed: int = 3) -> None:
-        print(f"seed {seed}")  # noqa: T201
+        print(f"seed {seed}")
         self.clock = TurnedClock()
         self.trace = hashlib.sha256()
         self.webhooks = httpx2.AsyncClient(transport=httpx2.ASGITransport(self._catch))
@@ -79,7 +79,7 @@ async def test_every_control_is_reached_over_http(kind: str) -> None:
         "orders", lines=[{"channel_sku": first, "units": 4}, {"channel_sku": second, "units": 1}]
     )
     if kind == "amazon":
-        desk.simulator.amazon.orders[order_id].status = "UNSHIPPED"  # type: ignore[attr-defined]
+        desk.simulator.amazon.orders[order_id].status = "UNSHIPPED"  # type: ignore[attr-defined]  # it is Amazon's
     line = (await desk.books())["orders"][0]["lines"][0]["line_id"]
     edits = kind == "shopify"
     assert await desk.result("cancel-units", order_id=order_id, line_id=line, units=1) is True

@@ -37,7 +37,7 @@ def test_a_fault_strikes_the_next_n_times_and_then_no_more() -> None:
 
 def test_a_fault_strikes_a_share_of_the_occasions() -> None:
     for seed in range(5):
-        print(f"seed {seed}")  # noqa: T201
+        print(f"seed {seed}")
         faults = switches(seed)
         faults.set({"throttle": 0.25})
         hits = struck(faults, "throttle", OCCASIONS)
@@ -57,7 +57,7 @@ def test_a_share_of_one_strikes_always_and_of_nought_never() -> None:
 def test_the_same_seed_strikes_at_the_same_occasions() -> None:
     courses = []
     for seed in (3, 3, 4):
-        print(f"seed {seed}")  # noqa: T201
+        print(f"seed {seed}")
         faults = switches(seed)
         faults.set({"throttle": 0.5})
         courses.append([faults.strikes("throttle") for _ in range(100)])

@@ -107,7 +107,7 @@ def _days(asked: argparse.Namespace) -> range:
 
 
 def say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201
+    print(line, flush=True)
 
 
 def _asked(arguments: Sequence[str]) -> argparse.Namespace:
@@ -148,5 +148,5 @@ if __name__ == "__main__":
     if not has_fixed_hashes():
         # Sets of text have another order in each process otherwise, and a seed another run.
         os.environ["PYTHONHASHSEED"] = HASH_SEED
-        os.execv(sys.executable, [sys.executable, "-m", "simulation", *sys.argv[1:]])  # noqa: S606
+        os.execv(sys.executable, [sys.executable, "-m", "simulation", *sys.argv[1:]])  # noqa: S606  # this program again
     sys.exit(main(sys.argv[1:]))

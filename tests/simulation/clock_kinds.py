@@ -194,7 +194,7 @@ class Changes:
             or dot == reading.ruled_by
             or (isinstance(ruling, Count) and ruling.seen.has(dot))
         }
-        return Ended(None if reading.is_contested else reading.units, frozenset(kept - {FIRST}))
+        return Ended(None if reading.beaten else reading.units, frozenset(kept - {FIRST}))
 
 
 def agreed(states: Mapping[str, Any]) -> Any:

@@ -222,7 +222,7 @@ def main() -> None:
     PAGE.parent.mkdir(exist_ok=True)
     names = ("days", SWITCHED_DAY, MIDDLEWARE_DAY, "bugs", "crashes", "sellouts")
     PAGE.write_text(page(*map(read, names)))
-    print(PAGE)  # noqa: T201
+    print(PAGE)
 
 
 if __name__ == "__main__":

@@ -62,7 +62,7 @@ def planted(mutant: Mutant) -> Iterator[None]:
     assert source.count(mutant.old) >= 1, f"{mutant.name}: {mutant.where} does not hold {mutant.old!r} any more"
     # What it names is found in its module, where something else may have the name of a method.
     made: dict[str, Any] = {}
-    exec(compile(source.replace(mutant.old, mutant.new), f"<{mutant.name}>", "exec"), dict(vars(module)), made)  # noqa: S102
+    exec(compile(source.replace(mutant.old, mutant.new), f"<{mutant.name}>", "exec"), dict(vars(module)), made)  # noqa: S102  # our own text
     bug = made[name]
     homes = [holder] if outer else [one for one in _modules() if vars(one).get(name) is original]
     try:

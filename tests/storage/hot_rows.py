@@ -57,7 +57,7 @@ async def wear_of(tx: Transaction, table: str) -> Wear:
     )
     # The names are those of our own tables.
     await tx.execute(f"create temp table fresh (like {table}) {f'with ({options})' if options else ''}".encode())
-    await tx.execute(f"insert into fresh select * from {table}".encode())  # noqa: S608
+    await tx.execute(f"insert into fresh select * from {table}".encode())
     updates = await _one(tx, "select pg_stat_get_tuples_updated(%(table)s::regclass)", table)
     hot = await _one(tx, "select pg_stat_get_tuples_hot_updated(%(table)s::regclass)", table)
     bloat = await _one(tx, "select pg_relation_size(%(table)s::regclass)::float8 / pg_relation_size('fresh')", table)

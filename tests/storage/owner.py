@@ -101,11 +101,11 @@ def processes_in(directory: Path) -> list[str]:
     return found
 
 
-def until(is_so: Callable[[], bool]) -> None:
+def until(is_so: Callable[[], bool], *, what: str = "so", look_s: float = 0.005) -> None:
     give_up_at = monotonic() + BACK_S_MAX
     while not is_so():
-        assert monotonic() < give_up_at, f"not so after {BACK_S_MAX} s"
-        sleep(0.005)
+        assert monotonic() < give_up_at, f"not {what} after {BACK_S_MAX} s"
+        sleep(look_s)
 
 
 def until_answered(dsn: str) -> None:

@@ -100,7 +100,7 @@ def unique_indexes(connection: Connection) -> list[Index]:
         order by 1, 2
         """
     )
-    return [Index(str(table), str(name), tuple(columns)) for table, name, columns in rows]  # type: ignore[arg-type]
+    return [Index(str(table), str(name), tuple(columns)) for table, name, columns in rows]  # type: ignore[arg-type]  # rows have columns of any type
 
 
 def foreign_keys(connection: Connection) -> list[ForeignKey]:

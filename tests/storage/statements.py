@@ -53,11 +53,11 @@ def caught_statements(caught: list[Statement]) -> Iterator[None]:
             caught.append(Statement(query, params))
         return await execute(self, query, params, **kwargs)
 
-    AsyncCursor.execute = noted  # type: ignore[method-assign]
+    AsyncCursor.execute = noted  # type: ignore[method-assign]  # replaced on purpose
     try:
         yield
     finally:
-        AsyncCursor.execute = execute  # type: ignore[method-assign]
+        AsyncCursor.execute = execute  # type: ignore[method-assign]  # replaced on purpose
 
 
 def _is_from_storage() -> bool:

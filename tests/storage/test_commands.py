@@ -18,6 +18,7 @@ from oneshelf.flow.audit import audit
 from oneshelf.flow.post import Answered, post_commands
 from oneshelf.storage import balances, catalog
 from oneshelf.storage.database import Database
+from storage.locks import until_somebody_waits
 
 pytestmark = pytest.mark.pg
 
@@ -136,22 +137,15 @@ async def test_no_commands_no_answers(dsn: str) -> None:
         assert await post_commands(database, new_id, []) == []
 
 
-async def _until_waiting(database: Database, waiters: int) -> None:
-    """Until so many sessions wait for a lock."""
-    async with asyncio.timeout(60), database.transaction() as tx:
-        while len(await (await tx.execute("select from pg_locks where not granted")).fetchall()) < waiters:
-            pass
-
-
 async def test_of_two_transactions_with_one_key_the_second_waits_and_replays(dsn: str) -> None:
     async with opened(dsn) as database, opened(dsn) as other, asyncio.TaskGroup() as group:
         async with database.transaction() as tx:
             # Whoever holds the balance keeps the first one from ending, with its key already claimed.
             await balances.lock(tx, [(MUG, BERLIN)])
             first = group.create_task(post_commands(database, new_id, [receive(5)]))
-            await _until_waiting(database, 1)
+            await until_somebody_waits(database)
             second = group.create_task(post_commands(other, new_id, [receive(5)]))
-            await _until_waiting(database, 2)
+            await until_somebody_waits(database, sessions=2)
         answers = [*await first, *await second]
         assert sorted(answers, key=lambda answer: answer.was_replayed) == [fresh(Posted(5, 5)), replayed(Posted(5, 5))]
         assert await state(database) == (5, 1, 1)
@@ -162,9 +156,9 @@ async def test_when_the_first_of_two_dies_the_second_does_it(dsn: str) -> None:
         async with database.transaction() as tx:
             await balances.lock(tx, [(MUG, BERLIN)])
             first = group.create_task(post_commands(database, new_id, [receive(5)]))
-            await _until_waiting(database, 1)
+            await until_somebody_waits(database)
             second = group.create_task(post_commands(other, new_id, [receive(5)]))
-            await _until_waiting(database, 2)
+            await until_somebody_waits(database, sessions=2)
             first.cancel()
             await asyncio.wait([first])
         assert await second == [fresh(Posted(5, 5))]

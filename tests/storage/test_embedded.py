@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
+from time import monotonic
 
 import psycopg
 import pytest
@@ -24,7 +25,7 @@ from oneshelf.errors import ConfigurationError
 from oneshelf.storage import embedded
 from oneshelf.storage import server as server_module
 from oneshelf.storage.binaries import copied_for_everyone, find_binaries
-from oneshelf.storage.embedded import EmbeddedPostgres, running_dsn
+from oneshelf.storage.embedded import EmbeddedPostgres, is_lost, running_dsn
 from oneshelf.storage.orphans import serves
 from storage.owner import (
     WAIT_S,
@@ -125,14 +126,35 @@ def test_a_killed_server_is_back_at_the_same_address_each_time(directory: Path, 
 
 
 @linux_only
+def test_a_server_that_comes_back_is_not_lost_and_one_whose_owner_ended_is(directory: Path, shared_home: Path) -> None:
+    with selling_owner(directory, shared_home, "steadfast") as owner:
+        assert owner.stdout is not None
+        server_pid = int(owner.stdout.readline())
+        dsn = running_dsn(directory)
+        assert dsn is not None
+        os.kill(server_pid, signal.SIGKILL)
+        assert not is_lost(directory, dsn)
+        until_answered(dsn)
+        assert not is_lost(directory, dsn)
+        # Nobody has waited for the killed owner yet: its pid is still there.
+        owner.kill()
+        until(lambda: is_lost(directory, dsn))
+    with EmbeddedPostgres(directory, durable=False, shared_home=shared_home) as server:
+        assert is_lost(directory, dsn)
+        mine = server.dsn
+        assert not is_lost(directory, mine)
+    assert is_lost(directory, mine)
+
+
+@linux_only
 @pytest.mark.parametrize("moment", ["killed", "launched", "answering"])
 def test_a_stop_in_the_middle_of_a_restart_leaves_no_server(moment: str, directory: Path, shared_home: Path) -> None:
     for _ in range(3):
         with EmbeddedPostgres(directory, durable=False, shared_home=shared_home) as server:
             dsn, killed = server.dsn, server.postmaster_pid
             os.kill(killed, signal.SIGKILL)
-            while moment == "launched" and server.postmaster_pid == killed:
-                pass
+            if moment == "launched":
+                until(lambda: server.postmaster_pid != killed, what="launched again", look_s=0)  # noqa: B023  # Asked now.
             if moment == "answering":
                 until_answered(dsn)
         # Children of the killed one need a moment to notice; a server would stay.
@@ -150,8 +172,12 @@ def test_an_owner_killed_right_after_a_restart_leaves_no_server(
         killed = int(owner.stdout.readline())
         acknowledged = {int(owner.stdout.readline()) for _ in range(50)}
         os.kill(killed, signal.SIGKILL)
-        while not (found := children(owner.pid) - {killed}):
+        found: set[int] = set()
+        give_up_at = monotonic() + WAIT_S
+        while not found:
+            found = children(owner.pid) - {killed}
             assert owner.poll() is None
+            assert monotonic() < give_up_at, "no server is launched again"
         if moment == "answering":
             until(lambda: running_dsn(directory) is not None)
             found = children(owner.pid)
@@ -214,8 +240,10 @@ def test_a_killed_owner_leaves_no_socket_directory_for_good(directory: Path, sha
 def test_an_initdb_that_was_killed_half_way_leaves_nothing_half_made(new_directory: Path, shared_home: Path) -> None:
     for _ in range(10):
         with selling_owner(new_directory, shared_home) as owner:
+            give_up_at = monotonic() + WAIT_S
             while not list(new_directory.glob("pg.new-*/base")) and not (new_directory / "pg").exists():
                 assert owner.poll() is None
+                assert monotonic() < give_up_at, "initdb has made nothing"
             owner.kill()
             until(lambda: processes_in(new_directory) == [])
         if not (new_directory / "pg").exists():
@@ -262,8 +290,10 @@ def test_a_server_left_behind_is_stopped_before_the_next_one_starts(
     command[command.index("-k") + 1] = str(sockets)
     uid, gid = (owner.st_uid, owner.st_gid) if os.geteuid() == 0 else (None, None)
     with subprocess.Popen(command, stderr=subprocess.DEVNULL, cwd="/", umask=0o077, user=uid, group=gid) as orphan:
+        give_up_at = monotonic() + WAIT_S
         while server_pid_after(directory) != orphan.pid:
             assert orphan.poll() is None
+            assert monotonic() < give_up_at, "the orphan does not say that it runs"
         with EmbeddedPostgres(directory, durable=False, shared_home=shared_home) as server:
             assert orphan.wait(timeout=WAIT_S) == 0
             assert server.postmaster_pid != orphan.pid

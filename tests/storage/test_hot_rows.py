@@ -29,7 +29,7 @@ async def test_balances_that_are_changed_all_day_are_changed_in_place(dsn: str) 
     # What the sessions counted is told when they end.
     async with Database.open(dsn, connections_max=2) as database, database.transaction() as tx:
         wear = await wear_of(tx, "balances")
-    print(f"balances: {wear}")  # noqa: T201  # shown when it fails
+    print(f"balances: {wear}")  # shown when it fails
     assert wear.updates == done >= UPDATES
     assert wear.hot_share > HOT_SHARE_MIN
     assert wear.bloat < BLOAT_MAX
@@ -56,7 +56,7 @@ async def test_a_day_of_commands_and_orders_leaves_small_tables(dsn: str) -> Non
     async with Database.open(dsn, connections_max=2) as database, database.transaction() as tx:
         for table in ("balances", "reservations", "order_lines", "orders", "movements", "commands"):
             worn[table] = await wear_of(tx, table)
-            print(f"{table}: {worn[table]}")  # noqa: T201  # shown when it fails
+            print(f"{table}: {worn[table]}")  # shown when it fails
     assert worn["movements"].updates == worn["commands"].updates == 0, "what happened is never written over"
     assert worn["balances"].hot_share > HOT_SHARE_MIN
     assert {table: wear.bloat for table, wear in worn.items() if wear.bloat > BLOAT_MAX} == {}

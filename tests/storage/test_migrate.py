@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psycopg
@@ -56,7 +57,9 @@ def test_two_processes_that_migrate_at_once_apply_each_migration_once(empty_dsn:
         racers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
         waiting = "select count(*) from pg_locks l join pg_stat_activity a using (pid) "
         waiting += "where locktype = 'advisory' and not granted and datname = current_database()"
+        deadline = time.monotonic() + 60
         while gate.execute(waiting).fetchone() != (2,):
+            assert time.monotonic() < deadline, "not within 60 s: both stand before the lock"
             assert all(racer.poll() is None for racer in racers)
     said = sorted(racer.communicate(timeout=60)[0] for racer in racers)
     assert [racer.returncode for racer in racers] == [0, 0]

@@ -63,7 +63,7 @@ async def test_posting_never_reads_a_table_of_the_ledger_from_end_to_end(dsn: st
         connection.execute("analyze")
         known = whole_scans(connection, statements)
         connection.rollback()
-    print(  # noqa: T201  # shown when it fails
+    print(  # shown when it fails
         f"seed {SEED}, {SKUS} SKUs filled in {filled - began:.1f} s, posted in {asked - filled:.1f} s; "
         f"{len(statements)} statements planned four ways in {monotonic() - asked:.1f} s"
     )

@@ -12,6 +12,7 @@ from oneshelf.clock import SystemClock
 from oneshelf.storage import catalog, schedules
 from oneshelf.storage.database import Database
 from oneshelf.storage.schedules import Due
+from storage.locks import until_somebody_waits
 from storage.pinned import NOON, SHOP, PinnedDatabase, pinned
 
 pytestmark = pytest.mark.pg
@@ -66,15 +67,9 @@ async def test_a_node_that_is_just_claiming_makes_the_other_one_wait_and_go_with
         async with asyncio.TaskGroup() as group, one.transaction() as tx:
             assert await schedules.claim(tx, SHOP, "orders", lease=a_lease(), lease_s=LEASE_S)
             second = group.create_task(claim(other))
-            await _until_somebody_waits(one)
+            await until_somebody_waits(one)
             assert not second.done()
         assert second.result() is None
-
-
-async def _until_somebody_waits(node: Database) -> None:
-    async with asyncio.timeout(60), node.transaction() as tx:
-        while not (await (await tx.execute("select from pg_locks where not granted")).fetchall()):
-            pass
 
 
 async def test_a_finished_run_sets_the_next_one(dsn: str) -> None:

@@ -62,7 +62,7 @@ async def look(pin: PinnedDatabase) -> Seen:
 @pytest.mark.parametrize("every_s", [0.5, 5.0, 25.0, 60.0, 180.0])
 async def test_no_silence_is_hidden_and_none_flickers(dsn: str, every_s: float) -> None:
     """Polls come as chance wants, with silences of every length between them."""
-    print(f"seed {SEED}")  # noqa: T201  # shown when it fails
+    print(f"seed {SEED}")  # shown when it fails
     chance = Random(f"{SEED}:{every_s}")
     late_s, rest_s = max(SILENT_TURNS * every_s, TOLD_S), max(every_s, TOLD_S)
     # A step that no bound is a whole number of.

@@ -20,7 +20,7 @@ async def shop(dsn: str) -> AsyncIterator[Shop]:
         await shop.name_skus("MUG", "CAP")
         for name in ("paper", "market"):
             connector = await shop.connect(name)
-            connector.books.update({"MUG": 0})  # type: ignore[dict-item]
+            connector.books.update({"MUG": 0})  # type: ignore[dict-item]  # a SKU is a string here
         await shop.command("first", type="receive", sku="MUG", units=20)
         async with shop.database.transaction() as tx:
             await tx.execute("update schedules set next_at = db_now()")

@@ -235,7 +235,7 @@ async def test_what_the_others_of_one_call_take_is_gone_in_packs_bundles_and_by_
 async def test_a_call_is_a_yes_in_all_its_lines_where_one_reservation_of_them_would_be_granted(stall: Stall) -> None:
     """Held against the ledger, which decides by rules of its own."""
     seed = Random().randrange(2**32)
-    print(f"seed {seed}")  # noqa: T201
+    print(f"seed {seed}")
     draw, client = Random(seed), stall.shop.client
     await stall.shop.name_skus("CAP", "DUO", "TRIO")
     await stall.shop.command("more", type="receive", sku="MUG", units=7)

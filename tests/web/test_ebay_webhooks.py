@@ -45,7 +45,7 @@ class Stall:
 
     @property
     def statuses(self) -> list[int]:
-        return self.shop.app.state.webhook_statuses  # type: ignore[no-any-return]
+        return self.shop.app.state.webhook_statuses  # type: ignore[no-any-return]  # a state has members of any type
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
 from contextlib import aclosing
 from dataclasses import replace
 from typing import Any
@@ -14,6 +14,7 @@ import pytest
 from flow.follower import listening, outgoing
 from oneshelf.domain.event import EventType, Wanted
 from oneshelf.flow import tell
+from oneshelf.web import event_stream
 from oneshelf.web.event_feed import EventFeed
 from oneshelf.web.event_stream import _stream
 from web.paper import Shop, open_shop
@@ -98,6 +99,58 @@ async def test_who_reads_slowly_costs_no_memory_and_misses_no_level(shop: Shop) 
     found, cursor = await feed.read(ALL, start)
     assert [(event.figures["sku"], event.figures["available"]) for event in found] == [("CAP", 4), ("MUG", 4)]
     assert await feed.read(ALL, cursor) == ((), cursor)
+
+
+class Reader:
+    """Asks for the stream over ASGI, and hangs up when it is told to."""
+
+    def __init__(self, shop: Shop) -> None:
+        self._app = shop.app
+        self.status = asyncio.get_running_loop().create_future()
+        self.hangs_up = asyncio.Event()
+
+    async def ask(self) -> None:
+        host = (b"host", b"localhost")
+        scope = {"type": "http", "method": "GET", "path": "/v1/events", "query_string": b"", "headers": [host]}
+        served = {"asgi": {"version": "3.0", "spec_version": "2.3"}, "scheme": "http", "http_version": "1.1"}
+        await self._app(
+            {**scope, **served, "client": ("127.0.0.1", 1), "server": ("localhost", 80)}, self._in, self._out
+        )
+
+    async def _in(self) -> dict[str, Any]:
+        await self.hangs_up.wait()
+        return {"type": "http.disconnect"}
+
+    async def _out(self, message: MutableMapping[str, Any]) -> None:
+        if message["type"] == "http.response.start":
+            self.status.set_result(message["status"])
+
+
+async def test_no_more_readers_than_there_are_places_for_however_many_ask_at_once(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_stream, "READERS_MAX", 3)
+    readers = [Reader(shop) for _ in range(8)]
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        for reader in readers:
+            group.create_task(reader.ask())
+        assert sorted([await reader.status for reader in readers]) == [200] * 3 + [503] * 5
+        for reader in readers:
+            reader.hangs_up.set()
+    assert shop.app.state.engine.feed.reader_count == 0
+
+
+async def test_who_hangs_up_before_the_stream_begins_keeps_no_place(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(event_stream, "READERS_MAX", 1)
+    for _ in range(3):
+        reader = Reader(shop)
+        reader.hangs_up.set()
+        async with asyncio.timeout(60):
+            await reader.ask()
+        assert not reader.status.done() or reader.status.result() == 200
+    assert shop.app.state.engine.feed.reader_count == 0
 
 
 @pytest.mark.long

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
+import threading
 from collections.abc import AsyncIterator
 
 import pytest
+from starlette.requests import Request
 
 from oneshelf.storage import imports
-from oneshelf.web.files import FILE_BYTES_MAX
+from oneshelf.web.files import FILE_BYTES_MAX, sent
 from web.paper import BERLIN, Shop, open_shop
 
 pytestmark = pytest.mark.pg
@@ -113,3 +116,26 @@ async def test_an_export_is_a_workbook_too(shop: Shop) -> None:
     assert given.headers["content-disposition"] == 'attachment; filename="skus.xlsx"'
     sent = await shop.client.post("/v1/imports?kind=skus", content=given.content)
     assert (sent.json()["row_count"], sent.json()["replayed_count"]) == (2, 2)
+
+
+class Body(io.BytesIO):
+    """Knows which threads have read it."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__(content)
+        self.threads: set[int] = set()
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.threads.add(threading.get_ident())
+        return super().read(size)
+
+
+async def test_a_form_is_taken_apart_while_the_shop_goes_on_selling() -> None:
+    """A form of 50 MiB takes longer than a check at the checkout may wait."""
+    part = '--cut\r\nContent-Disposition: form-data; name="file"; filename="a.csv"\r\n\r\n'
+    body = Body(f"{part}{FILE}\r\n--cut--\r\n".encode())
+    headers = [(b"content-type", b"multipart/form-data; boundary=cut")]
+    async with sent(Request({"type": "http", "headers": headers}), body) as form:
+        assert (form.file.read(), form.file_name) == (FILE.encode(), "a.csv")
+    assert body.threads
+    assert threading.get_ident() not in body.threads

@@ -97,7 +97,7 @@ async def test_each_state_lists_what_is_in_it(shop: Shop) -> None:
             wanted = [row for row in every if row["state"] == state and channel in {None, row["channel"]}]
             assert [key(row) for row in found] == [key(row) for row in wanted], (state, channel)
             states |= {state} if wanted else set()
-    assert states == set(ListingState.__args__)  # type: ignore[attr-defined]
+    assert states == set(ListingState.__args__)  # type: ignore[attr-defined]  # a Literal has them
     for channel in (PAPER, CARD):
         mine = [row for row in every if row["channel"] == channel]
         assert counted[channel].unlinked_count == sum(row["state"] == "unlinked" for row in mine)
@@ -179,7 +179,7 @@ async def test_what_stays_comes_once_while_other_listings_come_and_go(shop: Shop
             is_done.set()
 
     (listed, planned), count = await asyncio.gather(read(), come_and_go())
-    print(f"seed {SEED}: {count} listings came meanwhile")  # noqa: T201  # shown when it fails
+    print(f"seed {SEED}: {count} listings came meanwhile")  # shown when it fails
     for found in ([row["channel_sku"] for row in listed], [row["channel_sku"] for row in planned]):
         assert len(found) == len(set(found))
         assert {name for _, name in before} <= set(found)

@@ -205,7 +205,7 @@ async def test_a_weak_or_foreign_key_is_none(desk: Desk) -> None:
         {**public, "kty": ["RSA"]},
         {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA", "kid": "first"},
         {},
-        17,  # type: ignore[list-item]
+        17,  # type: ignore[list-item]  # wrong on purpose
     ]
     desk.issuer.sign = lambda claims: _signed(claims, key=rsa_key("weak", 1024))
     await refused(desk, "a key that the issuer does not publish")

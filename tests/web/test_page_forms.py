@@ -171,7 +171,7 @@ async def test_a_parked_order_is_tried_again_or_dismissed(shop: Shop) -> None:
     assert len(ids) == 2
     assert "Nothing was ticked" in said(await sent(shop, "/errors", {"act": "dismiss"}))
     assert said(await sent(shop, "/errors", {"act": "dismiss", "id": ids[:1]})).startswith("1 is dismissed")
-    assert said(await sent(shop, "/errors", {"act": "retry", "which": "all"})).startswith("1 is tried again")
+    assert said(await sent(shop, "/errors", {"act": "retry", "which": "all"})).startswith("1 is being tried again")
     await shop.settle()
     assert re.findall(r'data-parked="(o\d+)"', (await shop.client.get("/errors")).text) == ids[1:]
 
@@ -266,7 +266,7 @@ async def test_a_channel_goes_live_by_what_a_person_ticked_and_signed(shop: Shop
     assert "raise 1" in plan
     assert (await sent(shop, "/go-live/paper", {"listing": ["MUG"], "by": ""})).status_code == 422
     assert "Nothing was ticked" in said(await sent(shop, "/go-live/paper", {"by": "Ada"}))
-    assert said(await sent(shop, "/go-live/paper", {"listing": ["MUG"], "by": "Ada"})).startswith("1 listings")
+    assert said(await sent(shop, "/go-live/paper", {"listing": ["MUG"], "by": "Ada"})).startswith("1 listing was")
     await shop.settle()
     assert shop.connectors["paper"].books == {MUG: 10}
     assert "Ada" in (await shop.client.get("/go-live/paper")).text

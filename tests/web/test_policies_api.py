@@ -21,7 +21,7 @@ async def shop(dsn: str) -> AsyncIterator[Shop]:
     async with open_shop(dsn) as shop:
         await shop.name_skus("MUG", "CAP")
         connector = await shop.connect("paper")
-        connector.books.update({"MUG": 0, "CAP": 0})  # type: ignore[dict-item]
+        connector.books.update({"MUG": 0, "CAP": 0})  # type: ignore[dict-item]  # a SKU is a string here
         for sku in ("MUG", "CAP"):
             await shop.command(f"first-{sku}", type="receive", sku=sku, units=20)
         async with shop.database.transaction() as tx:
@@ -136,7 +136,7 @@ async def test_a_figure_is_explained_from_the_shelf_to_its_proof(shop: Shop) -> 
 
 
 async def test_a_drift_and_a_listing_without_a_sku_are_told(shop: Shop) -> None:
-    shop.connectors["paper"].books["ODD"] = 3  # type: ignore[index]
+    shop.connectors["paper"].books["ODD"] = 3  # type: ignore[index]  # a SKU is a string here
     async with shop.database.transaction() as tx:
         await tx.execute("update schedules set next_at = db_now()")
     await shop.settle()

@@ -184,7 +184,7 @@ async def test_who_did_what_is_found_by_person_way_and_thing(house: House) -> No
         assert shown in text, asked
         assert f"<td>{hidden}" not in text, asked
     assert "Nothing is written down that fits" in (await house.client.get("/settings/activity?who=nobody")).text
-    for wrong in ("via=door", "after=1.5", "after=" + "9" * 30):
+    for wrong in ("via=door", "after=1.5", "after=" + "9" * 30, "after=" + "9" * 4400):
         assert (await house.client.get(f"/settings/activity?{wrong}")).status_code == 422
 
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import errno
+import os
+import sys
+from typing import Annotated
+
 import typer
 
+from oneshelf import __version__
 from oneshelf.cli import (
     alert,
     architecture,
@@ -16,15 +22,15 @@ from oneshelf.cli import (
     demo,
     drift,
     endpoint,
+    errors,
     explain,
     house,
     listing,
     look,
     matrix,
-    parked,
     policy,
     secret,
-    simulation,
+    simulate,
     source,
     stock,
     token,
@@ -34,20 +40,19 @@ from oneshelf.cli import (
     wholesale,
     wholesale_x12,
 )
-from oneshelf.cli.common import GroupedHelp
+from oneshelf.cli.common import EXIT_WRONG, GroupedHelp
 
 app = typer.Typer(
     cls=GroupedHelp,
     name="oneshelf",
     help="Keeps one true stock count behind every storefront. Each command has --help, and what it prints --json.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
 house.register(app)
 demo.register(app)
-simulation.register(app)
+simulate.register(app)
 look.register(app)
 explain.register(app)
 channel_check.register(channel.app)
@@ -68,13 +73,47 @@ app.add_typer(architecture.app, name="architecture")
 app.add_typer(conflict.app, name="conflict")
 app.add_typer(endpoint.app, name="endpoint")
 app.add_typer(alert.app, name="alert")
-app.add_typer(parked.app, name="errors")
+app.add_typer(errors.app, name="errors")
 app.add_typer(secret.app, name="secrets")
 app.add_typer(token.app, name="token")
 app.add_typer(user.app, name="user")
 app.add_typer(wholesale.app, name="wholesale")
 
 
+def _say_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"oneshelf {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Show the version, and exit.")
+    ] = False,
+) -> None:
+    """What stands before the command."""
+
+
 def main() -> None:
     """What `oneshelf` runs."""
-    app()
+    try:
+        app()
+    except OSError as failure:
+        if failure.errno not in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
+            raise
+        _throw_away_the_output()
+        typer.echo(
+            f"oneshelf: {failure.strerror}. Make room where the output goes and where TMPDIR is. What was asked for "
+            "may be done by now: look before you ask again",
+            err=True,
+        )
+        sys.exit(EXIT_WRONG)
+
+
+def _throw_away_the_output() -> None:
+    """What standard output would not take is not tried again when the process ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -67,21 +67,37 @@ def what_is_typed() -> Typed | None:
     return _typed.get()
 
 
+def named(leaf: Any, arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """What was typed, each with its name: the option that it is of, or of an argument the name that `--help` has."""
+    params = [param for param in leaf.params if param.param_type_name == "argument"]
+    objects = iter([(param.metavar or param.name.upper()).strip("[]…") for param in params])
+    last = "what is typed"
+    for option, text in _parted(leaf, arguments):
+        last = last if option else next(objects, last)
+        yield option or last, text
+
+
 def _objects(leaf: Any, arguments: Sequence[str]) -> list[str]:
     """The arguments that are no options and no values of options."""
+    return [text for option, text in _parted(leaf, arguments) if not option]
+
+
+def _parted(leaf: Any, arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Each value with its option, "" for an argument, which may be a number below zero. A flag has none."""
     flags = {
         name
         for param in leaf.params
         if getattr(param, "is_flag", False)
         for name in (*param.opts, *param.secondary_opts)
     }
-    found: list[str] = []
     rest = iter(arguments)
     for text in rest:
         if text == "--":
-            return [*found, *rest]
-        if not text.startswith("-") or text == "-":
-            found.append(text)
-        elif text not in flags and text != "--help" and "=" not in text.partition(" ")[0]:
-            next(rest, None)
-    return found
+            yield from (("", one) for one in rest)
+        elif not text.startswith("-") or text[1:2] in {"", *"0123456789"}:
+            yield "", text
+        elif "=" in text.partition(" ")[0]:
+            option, _, value = text.partition("=")
+            yield option, value
+        elif text not in flags and text != "--help":
+            yield text, next(rest, "")

@@ -261,7 +261,7 @@ def simulate(
     faults: Annotated[str, typer.Option(help='Faults as JSON, such as {"throttle": 0.05}.')] = "{}",
 ) -> None:
     """Serve the wire API of a channel with buyers and faults; its switches are under /_sim/."""
-    from oneshelf.cli.simulate import run_simulator
+    from oneshelf.cli.channel_simulator import run_simulator
 
     run_simulator(kind, port=port, seed=seed, speed=speed, faults=faults)
 

@@ -30,6 +30,8 @@ Choice = TypeVar("Choice", bound="StrEnum")
 _WHOLE = re.compile(r"[+-]?[0-9]+", re.ASCII)
 # Longer than any number of units can be, shorter than what Python refuses to read.
 _DIGITS_MAX = 40
+# Beyond this a table is not fitted to the terminal.
+_TABLE_ROWS_MAX = 2_000
 # As the API has it.
 _TEXT_LENGTH_MAX = 4_000
 
@@ -48,6 +50,8 @@ class PlainErrors(TyperGroup):
 
         name, command, rest = super().resolve_command(ctx, args)
         if command is not None and not isinstance(command, TyperGroup):
+            for what, text in acts.named(command, rest):
+                refuse_no_text(text, what=what)
             acts.remember(" ".join([*_within(ctx), str(name)]), command, rest)
         return name, command, rest
 
@@ -227,11 +231,18 @@ def typed(text: str, *, what: str) -> str:
 
     if len(text) > _TEXT_LENGTH_MAX:
         raise MalformedError(f"{what} has {len(text)} characters, at most {_TEXT_LENGTH_MAX} are allowed")
+    refuse_no_text(text, what=what)
+    return text
+
+
+def refuse_no_text(text: str, *, what: str) -> None:
+    """Raise MalformedError for what can neither be stored nor printed. It is not repeated."""
+    from oneshelf.errors import MalformedError
+
     if "\0" in text:
         raise MalformedError(f"{what} holds a NUL character")
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise MalformedError(f"{what} is not UTF-8; set the terminal or the script to UTF-8 and try again")
-    return text
 
 
 async def refuse_unknown_channel(tx: Transaction, channel: str) -> None:
@@ -270,6 +281,10 @@ def show_rows(rows: Sequence[Any], columns: Sequence[str], *, as_json: bool, emp
     if not figures:
         typer.echo(empty)
         return
+    if len(figures) > _TABLE_ROWS_MAX:
+        _show_plainly(figures, columns)
+        return
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -277,8 +292,22 @@ def show_rows(rows: Sequence[Any], columns: Sequence[str], *, as_json: bool, emp
         is_number = all(isinstance(row[column], int | float | None) for row in figures)
         table.add_column(column.replace("_", " "), justify="right" if is_number else "left", overflow="fold")
     for row in figures:
-        table.add_row(*(_cell(row[column]) for column in columns))
+        table.add_row(*(escape(_cell(row[column])) for column in columns))
     show(table)
+
+
+def _show_plainly(figures: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """The same table where it is long, a line for each row however wide: fitting it to the terminal takes minutes."""
+    lines = [[column.replace("_", " ") for column in columns]]
+    lines += [[_cell(row[column]) for column in columns] for row in figures]
+    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
+    is_number = [all(isinstance(row[column], int | float | None) for row in figures) for column in columns]
+
+    def fitted(line: Sequence[str]) -> str:
+        cells = zip(line, widths, is_number, strict=True)
+        return "  ".join(text.rjust(width) if number else text.ljust(width) for text, width, number in cells).rstrip()
+
+    typer.echo("\n".join(map(fitted, lines)))
 
 
 def show(renderable: object) -> None:
@@ -305,8 +334,6 @@ def _figure(row: object, column: str) -> Any:
 def _cell(value: object) -> str:
     from datetime import date, datetime
 
-    from rich.markup import escape
-
     if value is None:
         return "-"
     if isinstance(value, datetime):
@@ -317,4 +344,4 @@ def _cell(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.1f}"
-    return escape(str(value))
+    return str(value)

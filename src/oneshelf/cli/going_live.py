@@ -84,9 +84,17 @@ def plan(
         same = sum(of_channel.totals.counts.get(Cause.SAME, 0) for _, of_channel, _ in plans)
         quiet = same - sum(line.cause is Cause.SAME for line in shown)
         typer.echo(f"{left} more listings, {quiet} of them show the same already: --all or --json")
-    waiting = [row.channel for row, of_channel, _ in plans if row.mode == "watch" and of_channel.totals.listing_count]
+    waiting = [row.channel for row, of_channel, _ in plans if _may_go_live(row, of_channel.totals)]
     for name in waiting:
         typer.echo(f"next: oneshelf listing apply {name}\nor begin with some: oneshelf listing apply {name} LISTING")
+
+
+def _may_go_live(row: ChannelRow, whole: Totals) -> bool:
+    """Whether its plan is one to sign off: all that it lists was read."""
+    from oneshelf.domain.go_live import Cause
+
+    is_read = whole.listing_count > 0 and not whole.counts.get(Cause.UNREAD)
+    return row.mode == "watch" and row.shows_figures and is_read
 
 
 def apply_(
@@ -130,6 +138,8 @@ def sign_off(row: ChannelRow, names: Sequence[str], *, is_agreed: bool, by: str)
 
     lines, limits = on_database(read)
     typer.echo(in_words(row, totals(lines)))
+    if not row.shows_figures:
+        raise typer.Exit(EXIT_REFUSED)
     if not is_agreed:
         require_agreement(row.channel, lines, limits)
 
@@ -186,9 +196,9 @@ def require_agreement(channel: str, lines: Sequence[PlanLine], limits: Limits) -
 
 def in_words(row: ChannelRow, whole: Totals) -> str:
     """A plan in one or two lines for a person."""
+    if not row.shows_figures:
+        return f"{row.channel} shows no figure, so there is nothing to write to it; what it tells counts already"
     if not whole.listing_count:
-        if not row.shows_figures:
-            return f"{row.channel} shows no figure, so there is nothing to write to it; what it tells counts already"
         return f"{row.channel} ({row.mode}): no listing has been read yet; run oneshelf serve in mode watch first"
     by_listing = ", signed off listing by listing" if row.signs_off == "listing" else ""
     held = ", held by the breaker: see oneshelf status" if row.held_at else ""

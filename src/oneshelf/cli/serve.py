@@ -19,6 +19,7 @@ from oneshelf.app import (
     Assembled,
     assembled,
     database_dsn,
+    is_database_lost,
     keyring_of,
     open_issuer,
     open_outgoing,
@@ -28,7 +29,7 @@ from oneshelf.app import (
 from oneshelf.cli.connection import CONNECTIONS_MAX, BoundedConnection
 from oneshelf.clock import SystemClock
 from oneshelf.config import Settings
-from oneshelf.errors import ConfigurationError, InvariantError
+from oneshelf.errors import ConfigurationError, DatabaseUnavailableError, InvariantError
 from oneshelf.sdk.address import is_loopback
 from oneshelf.storage import access, leases, secret_keys, users
 from oneshelf.storage.database import Database
@@ -38,6 +39,8 @@ from oneshelf.telemetry import get_logger
 EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h
 # Answers on the wire get this long to end, event streams included; the whole stop stays under 25 s.
 DRAIN_S = 8
+# How often an engine looks whether the embedded database that it shares is still somebody's.
+LOOK_EVERY_S = 1.0
 
 Ready = Callable[[str], None]
 
@@ -64,7 +67,8 @@ def run_until_told(settings: Settings) -> int:
 async def run_engine(settings: Settings, *, on_ready: Ready) -> int:
     """Run the engine until it is told to stop; `on_ready` is called with the address once it answers.
 
-    Raises ConfigurationError where it would be open to strangers or the port is taken.
+    Raises ConfigurationError where it would be open to strangers or the port is taken, DatabaseUnavailableError
+    where the process ends that had started the embedded database.
     """
     exit_code = 0
     with _listener(settings) as listener:
@@ -106,7 +110,7 @@ async def _run(settings: Settings, listener: socket.socket, on_ready: Ready) -> 
                     # Not to the log: it is a secret until it is used.
                     typer.echo(f"No user yet. Make the first one, an admin, within a day: {address}/set-up?link={link}")
 
-            await _serve(engine, on_started, listener)
+            await _serve(engine, on_started, listener, is_lost=lambda: is_database_lost(settings, database.dsn))
 
 
 async def _first_link(database: Database) -> str:
@@ -115,14 +119,33 @@ async def _first_link(database: Database) -> str:
         return "" if await users.is_any(tx) else await users.invite_first(tx)
 
 
-async def _serve(engine: Assembled, on_started: Callable[[], None], listener: socket.socket) -> None:
+async def _serve(
+    engine: Assembled, on_started: Callable[[], None], listener: socket.socket, *, is_lost: Callable[[], bool]
+) -> None:
     server = _Server(_config(engine.application), on_started)
     with _told_to_stop(server):
         async with asyncio.TaskGroup() as group:
             steps = group.create_task(engine.supervisor.run())
+            look = group.create_task(_stop_when_lost(server, is_lost))
             await server.serve(sockets=[listener])
             # What is on the wire to a channel is cut here; it is read back at the next start.
             steps.cancel()
+            look.cancel()
+    if is_lost():
+        raise DatabaseUnavailableError(
+            "the process that had started the embedded database has ended, and the database with it. Start the engine "
+            "again: it starts the database itself"
+        )
+
+
+async def _stop_when_lost(server: uvicorn.Server, is_lost: Callable[[], bool]) -> None:
+    """Ends the answering of an engine whose embedded database was another process's, and ended with that."""
+    while True:
+        await asyncio.sleep(LOOK_EVERY_S)
+        if is_lost():
+            log.error("database.lost")
+            server.should_exit = True
+            return
 
 
 def _config(application: FastAPI) -> uvicorn.Config:

@@ -231,7 +231,8 @@ def _rows(file: str) -> list[dict[str, str]]:
     from oneshelf.errors import MalformedError
 
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
+        content = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        text = content.decode("utf-8-sig")
         rows = list(csv.DictReader(text.splitlines(), strict=True, restkey="beyond the last column", restval=""))
     except (OSError, UnicodeDecodeError, csv.Error) as problem:
         raise MalformedError(f"{file} cannot be read as CSV in UTF-8: {problem}") from None

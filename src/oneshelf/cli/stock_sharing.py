@@ -88,10 +88,13 @@ def freeze(
 
     names = [sku_from(name) for name in skus]
     _set(names, Mode.FROZEN)
-    shown = _wait(names, wait)
+    listed = _wait(names, wait)
+    shown = [row for row in listed if row.shows_figures]
+    unseen = sorted({row.channel for row in listed if not row.shows_figures})
     open_ones = [row for row in shown if not _sells_nothing(row)]
     if as_json:
-        show_json({"skus": names, "listings": [row._asdict() for row in shown], "open_count": len(open_ones)})
+        rows = [row._asdict() for row in shown]
+        show_json({"skus": names, "listings": rows, "open_count": len(open_ones), "no_figure": unseen})
     elif not open_ones:
         typer.echo(f"{', '.join(names)}: {len(shown)} listings are proved to show 0")
     else:
@@ -101,6 +104,8 @@ def freeze(
             "running (oneshelf serve), and every channel live (oneshelf channel list)?",
             err=True,
         )
+    if unseen and not as_json:
+        typer.echo(f"{', '.join(unseen)} shows no figure, and goes on with what it has in hand: tell the people there")
     if open_ones:
         raise typer.Exit(EXIT_REFUSED)
 
@@ -175,4 +180,4 @@ def _wait(names: Sequence[Sku], wait_s: float) -> list[Shown]:
 
 
 def _sells_nothing(row: Shown) -> bool:
-    return row.rights_units == 0 and row.verified_units == 0
+    return not row.shows_figures or (row.rights_units == 0 and row.verified_units == 0)

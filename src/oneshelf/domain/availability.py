@@ -161,13 +161,19 @@ def recompute(derivation: Derivation) -> int:
     return derive_bundle(figures, pack_units=derivation.pack_units, conditions=derivation.conditions).units
 
 
-def bounded(derivation: Derivation, units: int, *, kept_for_tills: int = 0) -> Derivation:
+# Why a listing of such a SKU shows nothing, whatever is there.
+FROZEN = "frozen: sold nowhere until another mode is set"
+
+
+def bounded(derivation: Derivation, units: int, *, kept_for_tills: int = 0, is_frozen: bool = False) -> Derivation:
     """The same, bounded to this listing's part of what all listings of its SKUs may sell together.
 
-    `kept_for_tills`: units of each SKU that no listing may sell, since a till there may sell them unseen.
+    `kept_for_tills`: units of each SKU that no listing may sell, since a till there may sell them unseen. `is_frozen`:
+    a SKU of it is sold nowhere.
     """
     kept = f", {kept_for_tills} kept back for tills that may sell unseen" if kept_for_tills else ""
-    bound = Step(f"guarded: its part of what all listings may sell{kept}", derivation.units, units)
+    words = FROZEN if is_frozen else f"guarded: its part of what all listings may sell{kept}"
+    bound = Step(words, derivation.units, units)
     steps = derivation.steps if units == derivation.units else (*derivation.steps, bound)
     return replace(derivation, units=units, guarded_from=derivation.units, steps=steps)
 

@@ -68,7 +68,6 @@ class Kept:
     """Units, and all that they follow from."""
 
     units: int
-    mean_units: float
     rate_per_s: float
     window_s: float
     variance_factor: float
@@ -121,9 +120,8 @@ def _growth(units: int, mean: float, factor: float) -> float:
 
 def buffer_units(*, rate_per_s: float, window_s: float, variance_factor: float, target: float = BUFFER_TARGET) -> Kept:
     """The units to keep back from a listing: the smallest b with P(demand elsewhere in the window > b) <= target."""
-    mean = rate_per_s * window_s
-    units = quantile(mean=mean, variance_factor=variance_factor, target=target)
-    return Kept(units, mean, rate_per_s, window_s, variance_factor, target)
+    units = quantile(mean=rate_per_s * window_s, variance_factor=variance_factor, target=target)
+    return Kept(units, rate_per_s, window_s, variance_factor, target)
 
 
 def threshold_units(  # all that it follows from

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from oneshelf.errors import MalformedError
 
 Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]  # noqa: UP007  # isinstance and mypy agree on this one
-Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]  # noqa: UP007  as above
+Network = Union[ipaddress.IPv4Network, ipaddress.IPv6Network]  # noqa: UP007  # as above
 
 URL_LENGTH_MAX = 2_000
 # IPv4 inside IPv6: NAT64 (RFC 6052) and 6to4 (RFC 3056), beside the mapped form that the library knows.

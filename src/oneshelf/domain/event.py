@@ -52,15 +52,6 @@ class EventType(StrEnum):
     TEST = "endpoint.test"  # somebody asked for it
 
 
-LEVELS = frozenset(
-    {
-        EventType.STOCK_CHANGED,
-        EventType.STOCK_OVERSOLD,
-        EventType.STOCK_LOW,
-        EventType.LISTING_VERIFIED,
-        EventType.LISTING_PARKED,
-    }
-)
 ALERTS = frozenset(kind for kind in EventType if kind.value.startswith("alert."))
 
 

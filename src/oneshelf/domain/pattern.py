@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from oneshelf.domain.identity import Sku
+from oneshelf.errors import MalformedError
 
 _SPECIAL = frozenset(r"\.^$*+?{}[]()|-!#&~/@%<>=:,;'\"` _")
 _NEVER = "(?!.?)"
@@ -21,6 +22,12 @@ def narrowness(pattern: str) -> tuple[int, str]:
     own = sum(letter not in "*?[]" for letter in pattern)
     # Of two patterns that are as narrow the first by the alphabet wins: its letters are turned round.
     return (own, "".join(chr(0x10FFFF - ord(letter)) for letter in pattern))
+
+
+def one_at_most(*, sku: Sku | None, sku_group: str | None, pattern: str | None) -> None:
+    """Which SKUs a rule is for is said in one way. Raises MalformedError."""
+    if sum(name is not None for name in (sku, sku_group, pattern)) > 1:
+        raise MalformedError("a rule is for a SKU, a group or a pattern, and only one of them; write two rules")
 
 
 def as_expression(pattern: str) -> str:

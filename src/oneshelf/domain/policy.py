@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 
 from oneshelf.domain.identity import UNITS_MAX, Channel, Sku
-from oneshelf.domain.pattern import fits, narrowness
+from oneshelf.domain.pattern import fits, narrowness, one_at_most
 from oneshelf.errors import MalformedError
 
 PERCENT_MAX = 100
@@ -31,8 +31,7 @@ class Scope:
     pattern: str | None = None
 
     def __post_init__(self) -> None:
-        if sum(name is not None for name in (self.sku, self.sku_group, self.pattern)) > 1:
-            raise MalformedError("a rule is for a SKU, a group or a pattern, and only one of them; write two rules")
+        one_at_most(sku=self.sku, sku_group=self.sku_group, pattern=self.pattern)
 
     @property
     def rank(self) -> tuple[int, int, str, bool]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from oneshelf.domain.command import CountedFigure
 from oneshelf.domain.identity import UNITS_MAX, Location, Sku, name_from
-from oneshelf.domain.pattern import fits, narrowness
+from oneshelf.domain.pattern import fits, narrowness, one_at_most
 from oneshelf.errors import MalformedError
 
 ENGINE = "engine"
@@ -45,8 +45,7 @@ class Scope:
     location: Location | None = None
 
     def __post_init__(self) -> None:
-        if sum(name is not None for name in (self.sku, self.sku_group, self.pattern)) > 1:
-            raise MalformedError("a rule is for a SKU, a group or a pattern, and only one of them; write two rules")
+        one_at_most(sku=self.sku, sku_group=self.sku_group, pattern=self.pattern)
 
     @property
     def rank(self) -> tuple[int, bool, bool, int, str]:

@@ -34,6 +34,13 @@ def order_id_of(customer: object, po_number: object) -> str:
     return f"{name}/{name_from(po_number, what='purchase order number')}"
 
 
+def version_from(value: object) -> int:
+    """A version that a customer gives an order. Raises MalformedError."""
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= VERSION_MAX:
+        raise MalformedError(f"version must be a whole number from 1 to {VERSION_MAX}")
+    return value
+
+
 class OrderState(StrEnum):
     """Whether an order waits for units. Closed: all of it was shipped or cancelled."""
 

@@ -104,7 +104,7 @@ async def _known(database: Database, wish: Wish, digest: bytes, *, adds: bool) -
         import_id = wish.import_id(digest, adds=adds, times_back=times_back)
         async with database.transaction() as tx:
             known = await imports.find(tx, import_id)
-            if not known or not known.is_complete or Allowance.AGAIN not in wish.allowed:
+            if not known or Allowance.AGAIN not in wish.allowed:
                 return import_id, known
             done = await deeds.of_commands(tx, f"{import_id}/*", scope=SCOPE)
         if not done or not all(deed.is_undone for deed in done):

@@ -15,6 +15,7 @@ from oneshelf.storage.imports import ImportRow, Problem, Reason
 SHOWN_MAX = 1_000
 # So many rows that are refused for the same reason show what it is about.
 ALIKE_SHOWN = 5
+_AGAIN = ". If it was taken back and is to count after all: --allow again"
 
 
 class State(StrEnum):
@@ -127,7 +128,7 @@ def in_words(report: Report) -> str:
             return f"refused, nothing was changed: {report.refusal}"
         case State.APPLIED_BEFORE:
             words = f"this file was applied before; nothing was changed ({report.row_count} rows)"
-            return f"{words}. If it was taken back and is to count after all: --allow again" if report.undo else words
+            return f"{words}{_AGAIN}" if report.undo else words
         case State.UNDER_WAY:
             words = f"under way: {report.applied_count} of {report.row_count} rows are applied"
             stops = f"{words}; {report.stopped_by} had it stopped: it ends within some thousand rows"
@@ -148,4 +149,5 @@ def in_words(report: Report) -> str:
         case State.APPLIED:
             before = f", {report.replayed_count} had been before" if report.replayed_count else ""
             wrong = f", {report.problem_count} were refused" if report.problem_count else ""
-            return f"{report.applied_count} of {report.row_count} rows applied{before}{wrong}"
+            again = _AGAIN if report.replayed_count and report.undo else ""
+            return f"{report.applied_count} of {report.row_count} rows applied{before}{wrong}{again}"

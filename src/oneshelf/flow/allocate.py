@@ -31,7 +31,7 @@ from oneshelf.domain.wholesale import (
     no_such_line,
     no_such_order,
 )
-from oneshelf.errors import RowExistsError
+from oneshelf.errors import DatabaseUnavailableError, RowExistsError
 from oneshelf.flow import ordering
 from oneshelf.flow.ordering import NewId
 from oneshelf.flow.room import rooms as rooms_of
@@ -42,6 +42,7 @@ from oneshelf.storage.wholesale import LineRow, OrderRow
 from oneshelf.telemetry import get_logger
 
 BATCH = 50
+TRIES_MAX = 5
 # Orders that one batch locks: those that wait longest for its balances.
 ORDERS_MAX = 500
 # How soon a line is looked at again: one that waits for units, and one that has all of them.
@@ -88,11 +89,11 @@ async def keep(
     If one is refused none is kept. `is_trial`: none is kept, and the answers are what would be.
     """
     answers: dict[str, bool | Refusal] = {}
-    with suppress(_NotKeptError):
+    with suppress(_TakenBackError):
         async with database.transaction() as tx:
             answers = await ordering.keep(tx, new_id, wishes, came_by=came_by)
             if is_trial or any(isinstance(answer, Refusal) for answer in answers.values()):
-                raise _NotKeptError
+                raise _TakenBackError
     return [answers[wish.order_id] for wish in wishes]
 
 
@@ -131,29 +132,35 @@ async def ship(
     database: Database, new_id: NewId, order_id: str, leaving: Sequence[Leaving], *, shipment: str
 ) -> Shown | Refusal:
     """Units leave for the customer; none named: all that the order holds. Each number of a shipment happens once."""
+    for _ in range(TRIES_MAX):
+        # Where somebody said the same at the same time and was faster, the next try sees it.
+        with suppress(RowExistsError):
+            was_replayed = await _ship_once(database, new_id, order_id, leaving, shipment=shipment)
+            if isinstance(was_replayed, Refusal):
+                return was_replayed
+            return await show(database, order_id, is_replayed=was_replayed)
+    raise DatabaseUnavailableError(f"{TRIES_MAX} times somebody else was faster with shipment {shipment} of {order_id}")
+
+
+async def _ship_once(
+    database: Database, new_id: NewId, order_id: str, leaving: Sequence[Leaving], *, shipment: str
+) -> bool | Refusal:
+    """Whether it had left before, or why it does not leave."""
     key = CommandKey(scope=WHOLESALE, key=hashlib.sha256(f"{order_id}\n{shipment}".encode()).hexdigest())
     fingerprint = hashlib.sha256(msgspec.json.encode([order_id, leaving])).digest()
-    is_replayed = True
-    try:
-        async with database.transaction() as tx:
-            found = await wholesale.lock(tx, [order_id])
-            given = (await commands.told_given(await commands.ask_given(tx, [key]))).get(key)
-            if given is not None and given.fingerprint != fingerprint:
-                words = (
-                    f"shipment {shipment} of {order_id} left before, with other units; give each a number of its own"
-                )
-                return Refusal(RefusalKind.SHIPMENT_REUSED, words)
-            if order_id not in found:
-                return no_such_order(order_id)
-            if given is None:
-                is_replayed = False
-                if refusal := await _ship(tx, new_id, found[order_id], leaving):
-                    return refusal
-                await commands.give(tx, [commands.Answer(key, fingerprint, "Posted", b'{"shipped":true}')])
-    except RowExistsError:
-        # Somebody said the same at the same time and was faster.
-        return await ship(database, new_id, order_id, leaving, shipment=shipment)
-    return await show(database, order_id, is_replayed=is_replayed)
+    async with database.transaction() as tx:
+        found = await wholesale.lock(tx, [order_id])
+        given = (await commands.told_given(await commands.ask_given(tx, [key]))).get(key)
+        if given is not None and given.fingerprint != fingerprint:
+            words = f"shipment {shipment} of {order_id} left before, with other units; give each a number of its own"
+            return Refusal(RefusalKind.SHIPMENT_REUSED, words)
+        if order_id not in found:
+            return no_such_order(order_id)
+        if given is None:
+            if refusal := await _ship(tx, new_id, found[order_id], leaving):
+                return refusal
+            await commands.give(tx, [commands.Answer(key, fingerprint, "Posted", b'{"shipped":true}')])
+    return given is not None
 
 
 async def release(database: Database, new_id: NewId, order_id: str) -> Shown | Refusal:
@@ -197,8 +204,8 @@ async def show(database: Database, order_id: str, *, is_replayed: bool = False) 
     return Shown(order, lines.get(order_id, []), is_replayed) if order else no_such_order(order_id)
 
 
-class _NotKeptError(Exception):
-    """It was decided and is taken back, with all that was written of it."""
+class _TakenBackError(Exception):
+    """It was decided and is not to be kept: rolls back all that was written of it."""
 
 
 async def _change(

@@ -9,13 +9,14 @@ from urllib.parse import quote
 
 from oneshelf.domain.identity import Channel, ChannelSku, printable
 from oneshelf.domain.listing import Terms
+from oneshelf.domain.reading import DriftFound
 from oneshelf.domain.state_change import States, kept_from
 from oneshelf.domain.sweep_plan import Budget
 from oneshelf.errors import MalformedError
 from oneshelf.sdk.capability import Capability
 from oneshelf.sdk.contract import Connector, Hears
 from oneshelf.sdk.fault import ChannelFault, NeedsPersonError, RetryLaterError
-from oneshelf.sdk.message import StockReading
+from oneshelf.sdk.message import Delivery, Message, StockReading
 from oneshelf.storage import catalog, facts, schedules
 from oneshelf.storage.database import Database, Transaction, now
 from oneshelf.telemetry import get_logger
@@ -33,6 +34,8 @@ TIMING_NAMES = (
     *("stale_s", "suspense_s", "sweep_stock_s", "zombie_s"),
 )
 WRITE_LEASE_S = 60.0
+# What is in doubt has the orders polled, no more often than that.
+HURRY_ORDERS_S = 1.0
 # The task of a channel whose queue is listened to, and how often it is seen that a channel goes on telling us.
 LISTENING = "queue"
 SUBSCRIPTIONS_EVERY_S = 3600.0
@@ -143,6 +146,20 @@ def issues_in(readings: Iterable[StockReading]) -> dict[ChannelSku, str]:
     }
 
 
+def parsed(channel: OpenChannel, delivery: Delivery) -> tuple[Message, ...]:
+    """What the connector reads. A connector may be anybody's code: one that fails parks this delivery, no other.
+
+    Raises MalformedError.
+    """
+    try:
+        return channel.connector.parse(delivery)
+    except MalformedError:
+        raise
+    except Exception as failure:
+        log.exception("connector.failed", channel=channel.name, topic=delivery.topic)
+        raise MalformedError(f"the connector failed on it with {type(failure).__name__}: report this") from failure
+
+
 def words_of(fault: ChannelFault | MalformedError) -> str:
     """What a channel said, fit to be stored."""
     return printable(str(fault), length_max=WORDS_LENGTH_MAX)
@@ -165,6 +182,17 @@ async def report_answer(database: Database, channel: Channel) -> None:
         streak = await catalog.record_success(tx, channel)
     if streak >= OUTAGE_STREAK:
         log.info("channel.available", channel=channel)
+
+
+def tell_drift(drift: DriftFound) -> None:
+    """Log that a listing shows what it should not."""
+    log.warning(
+        "drift.opened",
+        listing=drift.listing.channel_sku,
+        cause=drift.cause.value,
+        expected=drift.expected_units,
+        observed=drift.observed_units,
+    )
 
 
 def _pause_s(fault: ChannelFault | MalformedError, streak: int) -> float:

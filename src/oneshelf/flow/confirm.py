@@ -17,7 +17,16 @@ from oneshelf.domain.identity import ChannelSku
 from oneshelf.domain.listing import Listing
 from oneshelf.domain.reading import Read, Verdict, read
 from oneshelf.flow import leading
-from oneshelf.flow.channel import CHANNEL_FAILURES, OpenChannel, issues_in, report_answer, report_fault, states_in
+from oneshelf.flow.channel import (
+    CHANNEL_FAILURES,
+    HURRY_ORDERS_S,
+    OpenChannel,
+    issues_in,
+    report_answer,
+    report_fault,
+    states_in,
+    tell_drift,
+)
 from oneshelf.sdk.bisect import read_each
 from oneshelf.sdk.message import StockReading
 from oneshelf.storage import adoptions, drifts, listing_issues, publishing, schedules, stock_states, touched
@@ -26,7 +35,6 @@ from oneshelf.storage.listings import ListingKey
 from oneshelf.telemetry import get_logger
 
 LEASE_S = 60.0
-HURRY_ORDERS_S = 1.0
 # What the answer left out is asked for again: soon, and ever more seldom the longer ago it was proved.
 MISSING_LOOK_S = 30.0
 MISSING_LOOK_S_MAX = 3600.0
@@ -94,13 +102,7 @@ async def _record(
         if any(done.verdict in {Verdict.UNEXPLAINED, Verdict.SEEN, Verdict.PENDING} for done in reads):
             await schedules.hurry(tx, channel.name, "orders", at_most_every_s=HURRY_ORDERS_S)
     for _, drift in found:
-        log.warning(
-            "drift.opened",
-            listing=drift.listing.channel_sku,
-            cause=drift.cause.value,
-            expected=drift.expected_units,
-            observed=drift.observed_units,
-        )
+        tell_drift(drift)
 
 
 def _shows_something_else(done: Read) -> bool:

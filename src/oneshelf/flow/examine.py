@@ -48,8 +48,8 @@ CLOCK_OFFSET_S_MAX = 1.0
 CHANNEL_OFFSET_S_MAX = 5.0
 # A listener waits for news for some seconds, and then begins again.
 QUEUE_SILENCE_S_MAX = 300.0
-# A running engine audits every minute.
-ENGINE_SILENCE_S_MAX = 300.0
+# A running engine audits every minute, and on a busy machine somewhat later.
+ENGINE_SILENCE_S_MAX = 150.0
 
 
 async def server(database: Database) -> list[Finding]:
@@ -129,7 +129,8 @@ async def _work(database: Database) -> Finding:
         last = "" if audit.age_s is None else f", the last sign of it is {audit.age_s:.0f} s old"
         return Finding("engine", is_good=False, detail=f"none is at work{last}; nothing is written. Run oneshelf serve")
     if late:
-        detail = f"at work, but the orders of {', '.join(late)} have not been asked for in three turns of the poll"
+        asked = f"the orders of {', '.join(late)} have not been asked for in three turns of the poll"
+        detail = f"at work {audit.age_s:.0f} s ago, but {asked}"
         return Finding("engine", is_good=False, detail=f"{detail}; what each channel last said: oneshelf status")
     return Finding("engine", is_good=True, detail=f"at work {audit.age_s:.0f} s ago")
 

@@ -14,6 +14,7 @@ from typing import TypedDict
 from oneshelf.domain.availability import Derivation, bounded
 from oneshelf.domain.identity import Location, Sku
 from oneshelf.domain.ledger import Balance
+from oneshelf.domain.rights import Mode
 from oneshelf.flow.deriving import derived_now
 from oneshelf.storage import devices, explanations, past, views
 from oneshelf.storage.database import Database, Transaction, now
@@ -87,10 +88,12 @@ async def _now(tx: Transaction, key: ListingKey, names: explanations.ListingName
     rows = (await views.listings_of(tx, [names.sku]))[names.sku]
     [row] = [one for one in rows if (one.channel, one.channel_sku) == key]
     is_due = derivation.units != row.desired_units
-    if row.desired_units is not None and any(guard.is_guarded for guard in derived.guards_of(key)):
+    guards = derived.guards_of(key)
+    if row.desired_units is not None and any(guard.is_guarded for guard in guards):
         # How the units are split depends on what each listing may sell meanwhile: the plan is the one that has done it.
         kept = (await devices.allowances(tx)).get(derived.sold[key].location, 0)
-        derivation, is_due = bounded(derivation, row.desired_units, kept_for_tills=kept), False
+        is_frozen = any(guard.mode is Mode.FROZEN for guard in guards)
+        derivation, is_due = bounded(derivation, row.desired_units, kept_for_tills=kept, is_frozen=is_frozen), False
     figures = (
         Figure(name="desired", units=row.desired_units, version=row.desired_version, at=row.desired_at),
         Figure(name="sent", units=row.sent_units, version=row.sent_version, at=row.sent_at),

@@ -22,7 +22,7 @@ from oneshelf.flow.channel import CHANNEL_FAILURES, OpenChannel, report_answer, 
 from oneshelf.flow.writing import after_outcome, write_of
 from oneshelf.sdk.capability import WriteKind
 from oneshelf.sdk.contract import WritesByFeed
-from oneshelf.sdk.fault import ChannelFault, OutcomeUnknownError
+from oneshelf.sdk.fault import ChannelFault, NeedsPersonError, OutcomeUnknownError, RefusedError
 from oneshelf.sdk.http import sending_before
 from oneshelf.sdk.message import FeedReport, FeedState, Throttled, Unknown, WriteOutcome
 from oneshelf.storage import feeds, publishing, rights
@@ -38,8 +38,12 @@ CHUNK = 1_000
 LEASE_S = 180.0
 SEND_BEFORE_S = LEASE_S - 45.0
 LOOK_AGAIN_S = 30.0
+# A channel that took no feed is not asked to take another one before this.
+AFTER_REFUSAL_S = 3600.0
 # Where the channel is done sooner, so often within its time.
 LOOKS = 4
+# How the words begin of a feed of which the channel refuses to tell, or tells what nobody can read.
+UNTOLD = "what came of it is not told"
 
 log = get_logger(__name__)
 
@@ -98,6 +102,8 @@ async def _ready(database: Database, channel: OpenChannel, connector: WritesByFe
     async with database.transaction() as tx:
         if (await hold.look(tx, channel.name)).held is not None:
             return ()
+        if await feeds.was_refused(tx, channel.name, within_s=AFTER_REFUSAL_S):
+            return ()
         wanted = await feeds.waiting(tx, channel.name, least_units=UNITS_LEAST, limit=declared.feed_writes)
     if len(wanted) < declared.feed_writes_least:
         return ()
@@ -147,6 +153,13 @@ async def _hand_over(
         async with database.transaction() as tx:
             await feeds.keep(tx, opened, lease=lease, look_after_s=look_again_s(channel), words=words_of(lost))
         return
+    except (RefusedError, NeedsPersonError) as refusal:
+        # Of this feed, and of no other call: the figures go one by one, and the next feed is tried some time later.
+        log.warning("feed.refused", channel=channel.name, writes=len(listings), words=words_of(refusal))
+        async with database.transaction() as tx:
+            await feeds.keep(tx, opened, lease=lease, look_after_s=0.0, words=words_of(refusal))
+        await _settle(database, channel, opened, lease, lambda _listing: Throttled(0.0), words=words_of(refusal))
+        return
     except ChannelFault as fault:
         pause_s = await report_fault(database, channel.name, fault)
         await _settle(database, channel, opened, lease, lambda _listing: Throttled(pause_s), words=words_of(fault))
@@ -165,11 +178,16 @@ async def _hand_over(
 
 
 async def _look(database: Database, channel: OpenChannel, connector: WritesByFeed, one: Feed, lease: UUID) -> int:
+    reports: list[FeedReport] = []
+    said: list[str] = []
     try:
         if not one.is_answered:
             found = await connector.find_feeds(since=one.begun_at)
             one = one._replace(names=tuple(dict.fromkeys((*one.names, *found))))
         reports = [await connector.look_at_feed(name) for name in one.names]
+    except (RefusedError, MalformedError) as fault:
+        # Of this one feed: the channel as a whole answers.
+        said = [f"{UNTOLD}: {words_of(fault)}"]
     except CHANNEL_FAILURES as fault:
         pause_s = await report_fault(database, channel.name, fault)
         async with database.transaction() as tx:
@@ -179,9 +197,12 @@ async def _look(database: Database, channel: OpenChannel, connector: WritesByFee
     await report_answer(database, channel.name)
     async with database.transaction() as tx:
         age_s = (await now(tx) - one.begun_at).total_seconds()
-    said = [
+    if said and one.stuck_at is not None and one.words.startswith(UNTOLD):
+        # Too late, cancelled where that is possible, and untold of twice in a row: nobody will tell of it any more.
+        return await _settle(database, channel, one, lease, _nobody_knows, words=said[0])
+    said += [
         f"{name} is {report.words or 'under way'}"
-        for name, report in zip(one.names, reports, strict=True)
+        for name, report in zip(one.names, reports, strict=False)
         if report.state is FeedState.UNDER_WAY
     ]
     if said:
@@ -198,7 +219,7 @@ async def _look(database: Database, channel: OpenChannel, connector: WritesByFee
 
 
 def _nobody_knows(_listing: Listing) -> WriteOutcome:
-    return Unknown("whether the feed was taken is not known")
+    return Unknown("what came of the feed is not known")
 
 
 def _outcomes(one: Feed, report: FeedReport) -> Callable[[Listing], WriteOutcome]:
@@ -252,14 +273,16 @@ async def _settle(
     *,
     words: str,
 ) -> int:
-    """It has ended: record what came of every write that it still carries."""
+    """Record what came of every write that it still carries; it has ended once it carries none."""
     count = await _record(database, channel, one, lease, outcome_of)
     async with database.transaction() as tx:
-        if await feeds.holds(tx, one.feed_id, lease=lease) and not await feeds.carried(
+        has_ended = await feeds.holds(tx, one.feed_id, lease=lease) and not await feeds.carried(
             tx, one.feed_id, limit=1, is_locked=False
-        ):
+        )
+        if has_ended:
             await feeds.end(tx, one.feed_id, words=words[:500])
-    log.info("feed.ended", channel=channel.name, names=",".join(one.names), writes=count, words=words[:200])
+    if has_ended:
+        log.info("feed.ended", channel=channel.name, names=",".join(one.names), writes=count, words=words[:200])
     return count
 
 

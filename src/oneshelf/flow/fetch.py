@@ -3,7 +3,7 @@
 Reads: wanted orders. Writes: inbox, wanted orders.
 Next: interpret.
 
-An order that the channel does not show yet is asked for again, later each time, and given up after half an hour: a poll
+An order that the channel does not show yet is asked for again, later each time, and given up after 25 minutes: a poll
 brings whatever there is. What the budget of such calls does not allow waits in its row.
 """
 
@@ -13,7 +13,7 @@ from uuid import UUID
 
 from oneshelf.clock import Clock
 from oneshelf.errors import MalformedError
-from oneshelf.flow.channel import CHANNEL_FAILURES, OpenChannel, report_answer, report_fault, words_of
+from oneshelf.flow.channel import OpenChannel, report_answer, report_fault, words_of
 from oneshelf.sdk.contract import FetchesOrders
 from oneshelf.sdk.fault import BudgetSpentError, ChannelFault, RefusedError
 from oneshelf.sdk.message import Delivery
@@ -25,7 +25,7 @@ from oneshelf.telemetry import get_logger
 # A call takes at most its deadline of some twenty seconds; what is left when the lease ends is asked for by another.
 LEASE_S = 60.0
 BATCH = 2
-# Two seconds, then twice as long each time up to five minutes: half an hour in all.
+# Two seconds, then twice as long each time up to five minutes: 23.5 minutes in all, and the calls.
 AGAIN_S, AGAIN_S_MAX, TRIES_MAX = 2.0, 300.0, 12
 
 log = get_logger(__name__)
@@ -46,7 +46,7 @@ async def fetch(database: Database, channel: OpenChannel, clock: Clock) -> int:
         except (RefusedError, MalformedError) as fault:
             # Of this one order; the others may be had.
             told, words = None, words_of(fault)
-        except CHANNEL_FAILURES as fault:
+        except ChannelFault as fault:
             await _stop(database, channel, lease, fault)
             return dealt_with
         await _record(database, wanted, told, words)
@@ -54,7 +54,7 @@ async def fetch(database: Database, channel: OpenChannel, clock: Clock) -> int:
     return len(claimed)
 
 
-async def _stop(database: Database, channel: OpenChannel, lease: UUID, fault: ChannelFault | MalformedError) -> None:
+async def _stop(database: Database, channel: OpenChannel, lease: UUID, fault: ChannelFault) -> None:
     """Nothing more can be asked for just now."""
     if isinstance(fault, BudgetSpentError):
         # Everyday business, and no reason to leave the whole channel alone.

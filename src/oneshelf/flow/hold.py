@@ -1,4 +1,4 @@
-"""The breaker as `push` and `reconcile` call it: nothing is written past it, and it is no step of its own.
+"""The breaker as `push`, `feed` and `reconcile` call it: nothing is written past it, and it is no step of its own.
 
 The decision is made in the transaction that records what will be written, with the channel's row locked: two engines
 cannot let half a limit go each, and a crash leaves the hold and the intents as they belong together.

@@ -7,16 +7,16 @@ Next: post, confirm, fetch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import assert_never
 
 from oneshelf.domain.identity import Channel, printable
 from oneshelf.domain.order import OrderSnapshot
-from oneshelf.errors import MalformedError
+from oneshelf.errors import DatabaseRefusedError, MalformedError
 from oneshelf.flow import numbering
-from oneshelf.flow.channel import NEEDS_PERSON_PAUSE_S, WORDS_LENGTH_MAX, OpenChannel
+from oneshelf.flow.channel import NEEDS_PERSON_PAUSE_S, WORDS_LENGTH_MAX, OpenChannel, parsed
 from oneshelf.sdk.contract import FetchesOrders
 from oneshelf.sdk.message import AccessLost, Delivery, DeviceNews, Ignored, Message, OrderHint, StockHint
 from oneshelf.sdk.purchase import PurchaseOrders
@@ -33,7 +33,7 @@ log = get_logger(__name__)
 
 @dataclass(slots=True)
 class _Said:
-    """What the deliveries of a batch say."""
+    """What the deliveries of a batch say. `parked`: inbox id -> why that one waits for a person."""
 
     snapshots: list[tuple[OrderSnapshot, datetime]] = field(default_factory=list)
     hints: dict[Channel, list[StockHint]] = field(default_factory=dict)
@@ -41,6 +41,7 @@ class _Said:
     wanted: dict[Channel, set[str]] = field(default_factory=dict)
     lost: dict[Channel, str] = field(default_factory=dict)
     numbered: list[numbering.Telling] = field(default_factory=list)
+    parked: dict[int, str] = field(default_factory=dict)
 
     def add(self, message: Message, row: inbox.InboxRow, channel: OpenChannel) -> None:
         match message:
@@ -63,40 +64,75 @@ class _Said:
 
 
 async def interpret(database: Database, channels: Mapping[Channel, OpenChannel]) -> int:
-    """Read one batch of deliveries of the open channels, oldest first. Returns how many."""
-    async with database.transaction() as tx:
-        # What buyers order is kept delivery by delivery, see `order`.
-        selling = [name for name, one in channels.items() if not one.capability.takes_purchase_orders]
-        rows = await inbox.claim_new(tx, selling, limit=BATCH)
-        parked: dict[int, str] = {}
-        said = _Said()
-        for row in rows:
-            try:
-                messages = _parse(channels[row.channel], Delivery(key="", topic=row.topic, body=bytes(row.body)))
-            except MalformedError as problem:
-                parked[row.inbox_id] = printable(str(problem), length_max=inbox.REASON_LENGTH_MAX)
-                continue
-            for message in messages:
-                said.add(message, row, channels[row.channel])
-                if isinstance(message, DeviceNews) and message.unread:
-                    parked[row.inbox_id] = _unread(message)
-        snapshots = said.snapshots
-        if said.numbered:
-            snapshots += await numbering.number(tx, said.numbered)
-        await facts.add(tx, snapshots)
-        await _pause(tx, said.lost)
-        for channel, order_ids in sorted(said.wanted.items()):
-            await wanted_orders.want(tx, channel, order_ids)
-        await _request_looks(tx, said.hints)
-        for channel in sorted(said.with_order_hints):
-            await schedules.hurry(tx, channel, "orders", at_most_every_s=HINTED_POLL_S_MIN)
-        await inbox.park(tx, parked)
-        await inbox.mark_done(tx, [row.inbox_id for row in rows if row.inbox_id not in parked])
-    for inbox_id, reason in parked.items():
+    """Read one batch of deliveries of the open channels, oldest first. Returns how many.
+
+    Where the database refuses what a batch says, its deliveries are read one by one and the culprit is parked.
+    """
+    # What buyers order is kept delivery by delivery, see `order`.
+    selling = [name for name, one in channels.items() if not one.capability.takes_purchase_orders]
+    try:
+        async with database.transaction() as tx:
+            rows = await inbox.claim_new(tx, selling, limit=BATCH)
+            read = await _read(tx, channels, rows)
+    except DatabaseRefusedError:
+        done = 0
+        while done < BATCH and await _read_or_park_one(database, channels, selling):
+            done += 1
+        return done
+    _tell(read)
+    return len(rows)
+
+
+async def _read_or_park_one(
+    database: Database, channels: Mapping[Channel, OpenChannel], selling: Collection[Channel]
+) -> int:
+    rows: list[inbox.InboxRow] = []
+    try:
+        async with database.transaction() as tx:
+            rows = await inbox.claim_new(tx, selling, limit=1)
+            read = await _read(tx, channels, rows)
+    except DatabaseRefusedError as refusal:
+        reason = printable(str(refusal), length_max=inbox.REASON_LENGTH_MAX)
+        read = _Said(parked={row.inbox_id: reason for row in rows})
+        async with database.transaction() as tx:
+            await inbox.park(tx, read.parked)
+    _tell(read)
+    return len(rows)
+
+
+async def _read(tx: Transaction, channels: Mapping[Channel, OpenChannel], rows: Sequence[inbox.InboxRow]) -> _Said:
+    """Store what these deliveries say, and that they are read. Returns it."""
+    said = _Said()
+    for row in rows:
+        try:
+            messages = _parse(channels[row.channel], Delivery(key="", topic=row.topic, body=bytes(row.body)))
+        except MalformedError as problem:
+            said.parked[row.inbox_id] = printable(str(problem), length_max=inbox.REASON_LENGTH_MAX)
+            continue
+        for message in messages:
+            said.add(message, row, channels[row.channel])
+            if isinstance(message, DeviceNews) and message.unread:
+                said.parked[row.inbox_id] = _unread(message)
+    snapshots = said.snapshots
+    if said.numbered:
+        snapshots += await numbering.number(tx, said.numbered)
+    await facts.add(tx, snapshots)
+    await _pause(tx, said.lost)
+    for channel, order_ids in sorted(said.wanted.items()):
+        await wanted_orders.want(tx, channel, order_ids)
+    await _request_looks(tx, said.hints)
+    for channel in sorted(said.with_order_hints):
+        await schedules.hurry(tx, channel, "orders", at_most_every_s=HINTED_POLL_S_MIN)
+    await inbox.park(tx, said.parked)
+    await inbox.mark_done(tx, [row.inbox_id for row in rows if row.inbox_id not in said.parked])
+    return said
+
+
+def _tell(said: _Said) -> None:
+    for inbox_id, reason in said.parked.items():
         log.warning("inbox.parked", inbox_id=inbox_id, reason=reason[:200])
     for channel, reason in said.lost.items():
         log.warning("channel.access_lost", channel=channel, reason=reason[:200])
-    return len(rows)
 
 
 def _unread(news: DeviceNews) -> str:
@@ -113,14 +149,8 @@ async def _pause(tx: Transaction, lost: Mapping[Channel, str]) -> None:
 
 
 def _parse(channel: OpenChannel, delivery: Delivery) -> tuple[Message, ...]:
-    """What the connector reads. A connector may be anybody's code: one that fails parks this delivery, no other."""
-    try:
-        messages = channel.connector.parse(delivery)
-    except MalformedError:
-        raise
-    except Exception as failure:
-        log.exception("connector.failed", channel=channel.name, topic=delivery.topic)
-        raise MalformedError(f"the connector failed on it with {type(failure).__name__}: report this") from failure
+    """What the connector reads; orders from buyers are not for this step. Raises MalformedError."""
+    messages = parsed(channel, delivery)
     if any(isinstance(message, PurchaseOrders) for message in messages):
         raise MalformedError("it orders, and this kind of channel declares that it takes no orders: report this")
     return messages

@@ -7,8 +7,8 @@ import hashlib
 import smtplib
 import socket
 import ssl
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -46,14 +46,14 @@ async def mail(
 ) -> Reply:
     """One attempt, in a thread. Whatever the server says is an answer. Raises OSError where it is not reached.
 
-    The deadline is of each word of the server. Who waits for the whole may end it: then the connection ends too.
+    The deadline is of each word of the server. Who waits for the whole may end it: then the connection ends too, and
+    what the server has not got whole by then it never gets.
     """
     line = _Line(mailbox, address, tls, deadline_s)
     try:
         return await asyncio.to_thread(_mail, line, message, password)
-    except asyncio.CancelledError:
+    finally:
         line.end()
-        raise
 
 
 class _Line:
@@ -64,29 +64,38 @@ class _Line:
         self.address = address
         self.tls = tls
         self.deadline_s = deadline_s
-        self.server: smtplib.SMTP | None = None
+        self.has_ended = False
+        # Another handle of the same connection: TLS takes the first one away.
+        self._handle: socket.socket | None = None
 
     def connected(self) -> smtplib.SMTP:
         kind = _CheckedTls if self.mailbox.security is Security.TLS else _Checked
         return kind(self)
 
-    def opened_by(self, server: smtplib.SMTP, port: int) -> socket.socket:
+    def opened(self, port: int) -> socket.socket:
         """To the address that was looked at, and not to what the name resolves to by now."""
-        self.server = server
-        return socket.create_connection((self.address, port), self.deadline_s)
+        connection = socket.create_connection((self.address, port), self.deadline_s)
+        self._handle = connection.dup()
+        # Either it is seen here that the line has ended, or the handle is seen there.
+        if self.has_ended:
+            connection.close()
+            self.end()
+            raise ConnectionAbortedError("nobody waits for this mail any more")
+        return connection
 
     def end(self) -> None:
-        """Whoever waits for a word of the server waits no longer."""
-        opened = getattr(self.server, "sock", None)
-        if opened is not None:
-            with suppress(OSError, ValueError):
-                opened.shutdown(socket.SHUT_RDWR)
+        """Whoever waits for a word of the server waits no longer. One that is not connected yet will not be."""
+        self.has_ended = True
+        if self._handle is not None:
+            with suppress(OSError):
+                self._handle.shutdown(socket.SHUT_RDWR)
+            self._handle.close()
 
 
 def _mail(line: _Line, message: EmailMessage, password: str) -> Reply:
     mailbox = line.mailbox
     try:
-        with line.connected() as server:
+        with _left(line.connected()) as server:
             if mailbox.security is Security.STARTTLS:
                 server.starttls(context=line.tls)
             if mailbox.user:
@@ -106,6 +115,17 @@ def _mail(line: _Line, message: EmailMessage, password: str) -> Reply:
     return Reply(_TAKEN, f"{_TAKEN} taken")
 
 
+@contextmanager
+def _left(server: smtplib.SMTP) -> Iterator[smtplib.SMTP]:
+    """Goodbye is said and its answer not waited for: whatever that is, the mail was taken, or was not, before it."""
+    try:
+        yield server
+    finally:
+        with suppress(OSError):
+            server.putcmd("quit")
+        server.close()
+
+
 class _Checked(smtplib.SMTP):
     """Connects where the line leads. The certificate has to be of the name, not of the address."""
 
@@ -114,14 +134,14 @@ class _Checked(smtplib.SMTP):
         super().__init__(line.mailbox.server, line.mailbox.port, timeout=line.deadline_s)
 
     def _get_socket(self, _host: str, port: int, _timeout: float) -> socket.socket:
-        return self._line.opened_by(self, port)
+        return self._line.opened(port)
 
 
 class _CheckedTls(_Checked):
     """The same, encrypted from the first byte on."""
 
     def _get_socket(self, _host: str, port: int, _timeout: float) -> socket.socket:
-        plain = self._line.opened_by(self, port)
+        plain = self._line.opened(port)
         try:
             return self._line.tls.wrap_socket(plain, server_hostname=self._line.mailbox.server)
         except BaseException:

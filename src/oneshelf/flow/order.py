@@ -17,7 +17,7 @@ from oneshelf.domain.identity import Channel, ChannelSku, Location, Sku, printab
 from oneshelf.domain.wholesale import Refusal, RefusalKind, WantedLine, WholesaleOrder, WholesaleWish, order_id_of
 from oneshelf.errors import DatabaseRefusedError, MalformedError
 from oneshelf.flow import ordering
-from oneshelf.flow.channel import OpenChannel
+from oneshelf.flow.channel import OpenChannel, parsed
 from oneshelf.sdk.message import Delivery
 from oneshelf.sdk.purchase import PurchaseLine, PurchaseOrder, PurchaseOrders
 from oneshelf.storage import catalog, inbox, listings, wholesale
@@ -30,7 +30,7 @@ WAITS = "waits for the order that it cancels: "
 log = get_logger(__name__)
 
 
-class _NotKeptError(Exception):
+class _ParkedError(Exception):
     """A delivery is parked. `unlinked`: what it calls articles that nobody has linked to a SKU."""
 
     def __init__(self, reason: str, unlinked: Collection[ChannelSku] = ()) -> None:
@@ -65,10 +65,10 @@ async def order(database: Database, new_id: ordering.NewId, channels: Mapping[Ch
             if said is not None and await _take(tx, new_id, channel, said):
                 await inbox.read_again(tx, channel, reason_begins=WAITS)
             await inbox.mark_done(tx, [inbox_id])
-    except (_NotKeptError, MalformedError, DatabaseRefusedError) as problem:
+    except (_ParkedError, MalformedError, DatabaseRefusedError) as problem:
         reason = printable(str(problem), length_max=inbox.REASON_LENGTH_MAX)
         async with database.transaction() as tx:
-            if isinstance(problem, _NotKeptError) and problem.unlinked:
+            if isinstance(problem, _ParkedError) and problem.unlinked:
                 await listings.remember(tx, channel, map(_seen, problem.unlinked))
             await inbox.park(tx, {inbox_id: reason})
         log.warning("inbox.parked", inbox_id=inbox_id, reason=reason[:200])
@@ -77,18 +77,11 @@ async def order(database: Database, new_id: ordering.NewId, channels: Mapping[Ch
 
 def _read(channel: OpenChannel, delivery: Delivery) -> PurchaseOrders | None:
     """What a delivery orders; None: nothing."""
-    try:
-        messages = channel.connector.parse(delivery)
-    except MalformedError:
-        raise
-    except Exception as failure:
-        log.exception("connector.failed", channel=channel.name, topic=delivery.topic)
-        raise MalformedError(f"the connector failed on it with {type(failure).__name__}: report this") from failure
-    return next((one for one in messages if isinstance(one, PurchaseOrders)), None)
+    return next((one for one in parsed(channel, delivery) if isinstance(one, PurchaseOrders)), None)
 
 
 async def _take(tx: Transaction, new_id: ordering.NewId, channel: Channel, said: PurchaseOrders) -> bool:
-    """Keep all of it. Whether an order is new. Raises _NotKeptError."""
+    """Keep all of it. Whether an order is new. Raises _ParkedError."""
     order_ids = {one.po_number: order_id_of(said.customer, one.po_number) for one in said.orders}
     # Orders before channels and listings, as everywhere.
     found = await wholesale.lock(tx, order_ids.values())
@@ -100,7 +93,7 @@ async def _take(tx: Transaction, new_id: ordering.NewId, channel: Channel, said:
     for answer in answers.values():
         # What comes after a newer statement of the same order is out of date, and nobody has to look.
         if isinstance(answer, Refusal) and answer.kind is not RefusalKind.OUTDATED:
-            raise _NotKeptError(answer.words)
+            raise _ParkedError(answer.words)
     for one in said.orders:
         if one.is_cancelled:
             await _cancel(tx, new_id, found.get(order_ids[one.po_number]), one)
@@ -109,7 +102,7 @@ async def _take(tx: Transaction, new_id: ordering.NewId, channel: Channel, said:
 
 async def _cancel(tx: Transaction, new_id: ordering.NewId, known: WholesaleOrder | None, said: PurchaseOrder) -> None:
     if known is None:
-        raise _NotKeptError(f"{WAITS}nobody has sent {said.po_number} yet. Way out: nothing, if it comes; else dismiss")
+        raise _ParkedError(f"{WAITS}nobody has sent {said.po_number} yet. Way out: nothing, if it comes; else dismiss")
     if said.version <= known.version:
         return
     opened = await ordering.open_lines(tx, new_id, [known], [(known, line) for line in known.lines])
@@ -139,9 +132,9 @@ def _wish(buyer: _Buyer, said: PurchaseOrder) -> WholesaleWish:
         number = next((one for one in line.numbers if one in buyer.links), None)
         if number is None:
             name = line.numbers[0]
-            raise _NotKeptError(
+            raise _ParkedError(
                 f"line {line.line_id} of {said.po_number}: nobody has said which SKU {name!r} is. Way out: oneshelf "
-                f"listing link {buyer.channel} {name} SKU, then: oneshelf parked retry",
+                f"listing link {buyer.channel} {name} SKU, then: oneshelf errors retry",
                 [name],
             )
         link = buyer.links[number]

@@ -16,13 +16,13 @@ from typing import NamedTuple
 from oneshelf.domain.availability import Derivation, at_least, bounded
 from oneshelf.domain.demand import Demand, Kept, threshold_while_silent
 from oneshelf.domain.identity import Channel, Location, Sku
-from oneshelf.domain.ledger import Balance, BalanceKey
+from oneshelf.domain.ledger import BalanceKey
 from oneshelf.domain.listing import Listing, Phase
 from oneshelf.domain.offering import Offered, Stock
 from oneshelf.domain.rights import Mode, Seller, Standing, desired, is_guarded, scarcest
 from oneshelf.domain.terms import Beyond
 from oneshelf.flow.deriving import figures_of
-from oneshelf.flow.pooling import keep_pools
+from oneshelf.flow.pooling import Shelves, keep_pools
 from oneshelf.flow.room import rooms
 from oneshelf.storage import (
     backorders,
@@ -44,7 +44,6 @@ BATCH = 1000
 # Of a listing that gets none while another one asks.
 LEAST_WEIGHT = Fraction(1, 1_000_000)
 
-Shelves = Mapping[Sku, Mapping[Location, Balance]]
 BeyondShelf = Mapping[BalanceKey, Beyond]
 Derived = list[tuple[publications.Plannable, Derivation]]
 
@@ -314,15 +313,17 @@ def _plans(derived: Derived, bounds: _Bounds) -> list[publications.Planned]:
     plans = []
     for candidate, pooled in derived:
         listing, derivation = candidate.listing, pooled
+        is_frozen = not bounds.frozen.isdisjoint((*candidate.needs, listing.sku))
         if listing.key in bounds.figures:
             units = bounds.figures[listing.key]
             if units is None:
                 continue
-            derivation = bounded(pooled, units, kept_for_tills=bounds.tills.get(candidate.location, 0))
+            kept = bounds.tills.get(candidate.location, 0)
+            derivation = bounded(pooled, units, kept_for_tills=kept, is_frozen=is_frozen)
         is_other = listing.desired_units != derivation.units
         # A figure of which nothing is counted yet is not written to a channel: it keeps version 0. To sell nothing
         # needs no count.
-        may_write = derivation.version > 0 or not bounds.frozen.isdisjoint((*candidate.needs, listing.sku))
+        may_write = derivation.version > 0 or is_frozen
         if (is_other or _has_left(candidate, derivation)) and may_write:
             derivation = at_least(derivation, listing.desired_version + 1)
         if derivation.version > listing.desired_version or is_other:

@@ -46,7 +46,7 @@ from oneshelf.storage import (
     stock_states,
     touched,
 )
-from oneshelf.storage.database import Database
+from oneshelf.storage.database import Database, Transaction
 from oneshelf.telemetry import get_logger
 
 BATCH = 500
@@ -81,7 +81,7 @@ class Keep(Enum):
     NOTHING = "nothing: the answers say what would be"
 
 
-class _NotKeptError(DatabaseRefusedError):
+class _TakenBackError(DatabaseRefusedError):
     """It was decided and is taken back, with all that was written of it."""
 
     def __init__(self, given: dict[CommandKey, commands.Answer], outcomes: dict[CommandKey, Outcome]) -> None:
@@ -106,7 +106,8 @@ async def post_facts(database: Database, new_id: Callable[[], UUID]) -> int:
     Where the database refuses a batch, its snapshots are posted one by one and the culprit is parked.
     """
     try:
-        return await _post_batch(database, new_id, limit=BATCH)
+        async with database.transaction() as tx:
+            return await _post_claimed(tx, new_id, await facts.claim_new(tx, limit=BATCH))
     except DatabaseRefusedError:
         done = 0
         while done < BATCH and await _post_or_park_one(database, new_id):
@@ -115,33 +116,33 @@ async def post_facts(database: Database, new_id: Callable[[], UUID]) -> int:
 
 
 async def _post_or_park_one(database: Database, new_id: Callable[[], UUID]) -> int:
+    claimed: list[facts.Fact] = []
     try:
-        return await _post_batch(database, new_id, limit=1)
+        async with database.transaction() as tx:
+            claimed = await facts.claim_new(tx, limit=1)
+            await _post_claimed(tx, new_id, claimed)
     except DatabaseRefusedError as refusal:
         async with database.transaction() as tx:
-            culprits = await facts.claim_new(tx, limit=1)
-            await facts.finish(tx, [], {fact.fact_id: str(refusal) for fact in culprits})
-        return len(culprits)
+            await facts.finish(tx, [], {fact.fact_id: str(refusal) for fact in claimed})
+    return len(claimed)
 
 
-async def _post_batch(database: Database, new_id: Callable[[], UUID], *, limit: int) -> int:
-    async with database.transaction() as tx:
-        claimed = await facts.claim_new(tx, limit=limit)
-        if not claimed:
-            return 0
-        connected_at = {row.channel: row.created_at for row in await catalog.channels(tx)}
-        stored = await orders.lock(tx, _seen(claimed))
-        links = await listings.lock_links(tx, _listing_keys(claimed))
-        counted = {(sku, link.location) for link in links.values() for sku, _ in link.counted}
-        is_late = any(fact.snapshot.handed_over for fact in claimed)
-        shelf, now = await shelves.open_for_orders(tx, new_id, stored, counted, asks_rulings=is_late)
-        expire(shelf, now=now)
-        batch = _decide(claimed, stored, links, shelf, connected_at)
-        await shelves.write(tx, shelf, now=now)
-        await orders.save(tx, batch.saved.values())
-        await listings.add_net(tx, batch.taken)
-        await touched.mark(tx, [links[key].sku for key, taken in batch.taken.items() if taken.units and key in links])
-        await facts.finish(tx, batch.posted, batch.parked)
+async def _post_claimed(tx: Transaction, new_id: Callable[[], UUID], claimed: Sequence[facts.Fact]) -> int:
+    if not claimed:
+        return 0
+    connected_at = {row.channel: row.created_at for row in await catalog.channels(tx)}
+    stored = await orders.lock(tx, _seen(claimed))
+    links = await listings.lock_links(tx, _listing_keys(claimed))
+    counted = {(sku, link.location) for link in links.values() for sku, _ in link.counted}
+    is_late = any(fact.snapshot.handed_over for fact in claimed)
+    shelf, now = await shelves.open_for_orders(tx, new_id, stored, counted, asks_rulings=is_late)
+    expire(shelf, now=now)
+    batch = _decide(claimed, stored, links, shelf, connected_at)
+    await shelves.write(tx, shelf, now=now)
+    await orders.save(tx, batch.saved.values())
+    await listings.add_net(tx, batch.taken)
+    await touched.mark(tx, [links[key].sku for key, taken in batch.taken.items() if taken.units and key in links])
+    await facts.finish(tx, batch.posted, batch.parked)
     return len(claimed)
 
 
@@ -168,7 +169,7 @@ async def post_commands(
             except shelves.BundlesFoundError as found:
                 bundles = found.bundles
                 continue
-            except _NotKeptError as decided:
+            except _TakenBackError as decided:
                 given, outcomes = decided.given, decided.outcomes
             return [_answer(command, *firsts[command.key], given.get(command.key), outcomes) for command in wanted]
     raise DatabaseUnavailableError(f"{TRIES_MAX} times another engine was faster with one of {len(firsts)} keys")
@@ -183,7 +184,7 @@ async def _post_firsts(
 ) -> tuple[dict[CommandKey, commands.Answer], dict[CommandKey, Outcome]]:
     """What was answered before, and what is answered now: decided and written in one transaction.
 
-    Raises _NotKeptError, which rolls it back, with both.
+    Raises _TakenBackError, which rolls it back, with both.
     """
     given: dict[CommandKey, commands.Answer] = {}
     async with database.transaction(is_pipelined=True) as tx:
@@ -204,7 +205,7 @@ async def _post_firsts(
                 if len(outcomes) % max(SLICE, len(firsts) // 5) == 0:
                     await shelves.write_ahead(tx, opened.shelf, now=opened.now)
         if not _is_kept(keep, outcomes.values()):
-            raise _NotKeptError(given, outcomes)
+            raise _TakenBackError(given, outcomes)
         await shelves.write(tx, opened.shelf, now=opened.now)
         kept = [key for key, one in outcomes.items() if keep is not Keep.DONE or isinstance(one, Done)]
         if kept:
@@ -213,8 +214,7 @@ async def _post_firsts(
 
 
 def _is_kept(keep: Keep, outcomes: Iterable[Outcome]) -> bool:
-    is_all = keep is not Keep.ALL_OR_NONE or all(isinstance(one, Done) for one in outcomes)
-    return is_all and keep is not Keep.NOTHING
+    return keep is not Keep.NOTHING and (keep is not Keep.ALL_OR_NONE or all(isinstance(one, Done) for one in outcomes))
 
 
 async def forget_answers(database: Database, *, kept_s: float = ANSWERS_KEPT_S) -> int:

@@ -23,6 +23,7 @@ from oneshelf.errors import InvariantError, MalformedError
 from oneshelf.flow import hold, leading
 from oneshelf.flow.channel import (
     CHANNEL_FAILURES,
+    HURRY_ORDERS_S,
     SEND_BEFORE_S,
     WRITE_LEASE_S,
     OpenChannel,
@@ -39,8 +40,6 @@ from oneshelf.sdk.message import Refused, Stale, StockWrite, Throttled, Unknown,
 from oneshelf.storage import change_budgets, drifts, publishing, rights, schedules, touched
 from oneshelf.storage.database import Database, Transaction, now
 from oneshelf.telemetry import get_logger
-
-HURRY_ORDERS_S = 1.0
 
 log = get_logger(__name__)
 

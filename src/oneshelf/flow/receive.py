@@ -54,6 +54,11 @@ async def poll_orders(database: Database, channel: OpenChannel, clock: Clock) ->
                 asked_at = await now(tx)
             if not is_ours or not page.has_more:
                 break
+        else:
+            # Others of this channel get their turn; whoever is next goes on from the cursor.
+            log.info("orders.interrupted", channel=channel.name, pages=PAGES_MAX)
+            async with database.transaction() as tx:
+                await schedules.postpone(tx, due, after_s=0.0, fault="")
     except CHANNEL_FAILURES as fault:
         pause_s = await report_fault(database, channel.name, fault)
         async with database.transaction() as tx:

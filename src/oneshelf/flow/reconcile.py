@@ -29,6 +29,7 @@ from oneshelf.flow.channel import (
     report_answer,
     report_fault,
     states_in,
+    tell_drift,
     words_of,
 )
 from oneshelf.flow.stock_source import Ending, File, FileTerms, Pages, Part, Source
@@ -262,13 +263,7 @@ async def _open_drifts(tx: Transaction, reads: Sequence[Read], clock: Clock, at:
     await drifts.open_all(tx, found, at=at)
     for _, drift in found:
         await drifts.observe(tx, [_observation(drift)], at=at)
-        log.warning(
-            "drift.opened",
-            listing=drift.listing.channel_sku,
-            cause=drift.cause.value,
-            expected=drift.expected_units,
-            observed=drift.observed_units,
-        )
+        tell_drift(drift)
 
 
 def _observation(drift: DriftFound) -> drifts.Observation:

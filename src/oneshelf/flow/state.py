@@ -31,6 +31,8 @@ from oneshelf.telemetry import get_logger
 BATCH = 100
 # A figure is settled anew where another statement came meanwhile. So many at once are a storm; the next turn goes on.
 SETTLES_MAX = 20
+# Differences that a statement of the same SKU has tried again.
+RETRIES_MAX = 20
 
 Post = Callable[[Command], Awaitable[tuple[Outcome, bool]]]
 
@@ -209,10 +211,15 @@ async def _post_difference(database: Database, post: Post, row: StatementRow) ->
 
 
 async def _retry_waiting(database: Database, post: Post, sku: Sku, location: Location) -> None:
-    """What waited for units may have them now. Each that goes may be what another one waits for."""
-    while True:
+    """What waited for units may have them now. Each that goes may be what another one waits for.
+
+    So many at most, the oldest first: somebody waits for the answer, and `state` does the rest.
+    """
+    left = RETRIES_MAX
+    while left > 0:
         async with database.transaction() as tx:
-            rows = await statements.waiting(tx, sku, location)
+            rows = (await statements.waiting(tx, sku, location))[:left]
+        left -= len(rows)
         posted = [await _post_difference(database, post, row) is Stated.POSTED for row in rows]
         if not any(posted):
             return

@@ -75,7 +75,7 @@ class Reply:
             return document_from(self.body, object, what="the answer")
         except MalformedError:
             words = f"answered {self.status} with something that is not JSON: {self.words()}"
-            raise _no_answer(words, is_write=self.is_write) from None
+            raise no_answer(words, is_write=self.is_write) from None
 
     def words(self) -> str:
         """The beginning of the body, for an error message. A secret that the channel echoes is left out."""
@@ -138,7 +138,7 @@ class ChannelHttp:
         except (httpx2.RequestError, TimeoutError) as failure:
             words = f"{operation}: no answer ({type(failure).__name__})"
             # Not chained: the text of a protocol error quotes the header that could not be sent.
-            raise _no_answer(words, is_write=is_write) from None
+            raise no_answer(words, is_write=is_write) from None
         headers = {name.lower(): value for name, value in response.headers.items()}
         self.clock_ahead_s = _ahead_s(headers.get("date", ""), asked_at=asked_at, answered_at=self._clock.now())
         reply = Reply(
@@ -223,7 +223,8 @@ def _secrets(request: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(part for part in parts if len(part) >= _SECRET_LENGTH_MIN))
 
 
-def _no_answer(words: str, *, is_write: bool) -> OutcomeUnknownError | RetryLaterError:
+def no_answer(words: str, *, is_write: bool) -> OutcomeUnknownError | RetryLaterError:
+    """What is to be done about a call whose answer is none: read back what may be done, ask again for the rest."""
     return OutcomeUnknownError(words) if is_write else RetryLaterError(words)
 
 
@@ -235,7 +236,7 @@ def _raise_for_status(operation: str, reply: Reply) -> None:
         raise ReauthenticateError(words, status=reply.status)
     if reply.status >= 500:
         # A gateway may give up on a request that the channel goes on to apply.
-        raise _no_answer(words, is_write=reply.is_write)
+        raise no_answer(words, is_write=reply.is_write)
 
 
 def _retry_after_s(reply: Reply) -> float:

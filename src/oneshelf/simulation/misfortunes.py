@@ -24,8 +24,6 @@ CALM_S = 20.0
 # More than it takes the engine to store a page.
 PAGE_STEPS = 5
 TWIN = f"{FIRST}/2"
-# A channel that applies late and answers from long ago, and whose stock is not read as a whole meanwhile.
-SLOW = {"apply_s": 20.0, "stale_s": 14.0, "sweep_stock_s": 600.0}
 
 
 # Orders that come late, twice or not at all ------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from oneshelf.domain.alert import ACCESS_ENDS_DAYS, PATIENCE_S, Alert, Condition
 from oneshelf.domain.event import EventType
 from oneshelf.domain.identity import printable
 from oneshelf.storage import arrays, listing_issues
-from oneshelf.storage.database import Transaction, only_row
+from oneshelf.storage.database import Transaction, try_only
 from oneshelf.storage.on_call_views import SHARED_TOO_MUCH, ZERO_FAILS
 from oneshelf.storage.schedules import POLLS
 
@@ -103,8 +103,7 @@ class AlertRow(NamedTuple):
 
 async def try_lock(tx: Transaction) -> bool:
     """Be the only one that looks, until this transaction ends. False: another does."""
-    (is_mine,) = await only_row(await tx.execute("select pg_try_advisory_xact_lock(%(key)s)", {"key": _KEY}))
-    return bool(is_mine)
+    return await try_only(tx, _KEY)
 
 
 async def standing(tx: Transaction) -> list[Condition]:

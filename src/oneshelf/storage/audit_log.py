@@ -44,7 +44,7 @@ async def add(tx: Transaction, entry: Entry) -> None:
     A power cut or a kill of the database may take the last half second.
     """
     await tx.execute("set local synchronous_commit = off")
-    values = {name: value.replace("\0", "")[:TEXT_LENGTH_MAX] for name, value in entry._asdict().items()}
+    values = {name: _kept(value) for name, value in entry._asdict().items()}
     await tx.execute(
         """
         insert into audit_log (via, who, credential, address, act, object, result)
@@ -52,6 +52,11 @@ async def add(tx: Transaction, entry: Entry) -> None:
         """,
         values,
     )
+
+
+def _kept(text: str) -> str:
+    """As the database can keep it: a name of the operating system need not be text."""
+    return text.replace("\0", "").encode(errors="replace").decode()[:TEXT_LENGTH_MAX]
 
 
 class Sought(NamedTuple):

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 from oneshelf.storage.audits import Violation
-from oneshelf.storage.database import Transaction, only_row
+from oneshelf.storage.database import Transaction, only_row, try_only
 
 _KEY = int.from_bytes(b"audit")
 # Longer than any audit takes; a machine that is paused in one keeps only other audits waiting.
@@ -48,11 +48,7 @@ async def try_lock(tx: Transaction, *, of_all: bool) -> bool:
     It stands still for as long as the audit takes in a transaction of its own.
     """
     await tx.execute(f"set local idle_in_transaction_session_timeout = '{_AUDIT_S_MAX}s'".encode())
-    cursor = await tx.execute(
-        "select pg_try_advisory_xact_lock(%(key)s + %(offset)s)", {"key": _KEY, "offset": int(of_all)}
-    )
-    (is_mine,) = await only_row(cursor)
-    return bool(is_mine)
+    return await try_only(tx, _KEY + int(of_all))
 
 
 async def position(tx: Transaction) -> Position | None:

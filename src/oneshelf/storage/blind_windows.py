@@ -16,7 +16,7 @@ from psycopg.rows import class_row
 
 from oneshelf.domain.blind_window import BlindWindow, Measured, Objective
 from oneshelf.domain.identity import Channel
-from oneshelf.storage.database import Transaction, only_row
+from oneshelf.storage.database import Transaction, only_row, try_only
 
 HOUR_S, WEEK_S = 3_600, 604_800
 # In the order in which a sale goes its way; then the sums.
@@ -98,8 +98,7 @@ class OwnObjective(NamedTuple):
 
 async def try_lock(tx: Transaction) -> bool:
     """Be the only one who measures, until this transaction ends."""
-    (is_mine,) = await only_row(await tx.execute("select pg_try_advisory_xact_lock(%(key)s)", {"key": _KEY}))
-    return bool(is_mine)
+    return await try_only(tx, _KEY)
 
 
 async def begin(tx: Transaction, channels: Collection[Channel], *, every_s: float) -> datetime | None:

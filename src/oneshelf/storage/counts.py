@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from oneshelf.clock import uuid7
+from oneshelf.clock import first_id
 from oneshelf.domain.account import Outside, StockState
 from oneshelf.domain.command import CLOCK_ERROR_S, CommandKey, Count, CountedFigure
 from oneshelf.domain.identity import Location, Sku
@@ -186,7 +186,7 @@ async def _looked_back(tx: Transaction, wanted: Sequence[Count]) -> dict[Command
         "locations": arrays.texts([count.location for count in wanted]),
         "seen_until": arrays.instants(seen_until for seen_until, _ in bands),
         "missed_from": arrays.instants(missed_from for _, missed_from in bands),
-        "first_ids": arrays.uuids(_first_id(seen_until - _CLOCKS_APART_AT_MOST) for seen_until, _ in bands),
+        "first_ids": arrays.uuids(first_id(seen_until - _CLOCKS_APART_AT_MOST) for seen_until, _ in bands),
     }
     cursor = await tx.execute(
         """
@@ -247,12 +247,6 @@ def _band(as_of: datetime, error_s: int) -> tuple[datetime, datetime]:
     """What happened until the first instant was seen, what happened after the second was not."""
     error = timedelta(seconds=error_s)
     return max(as_of, _EARLIEST) - error, max(as_of, _EARLIEST) + error
-
-
-@lru_cache(maxsize=1_024)
-def _first_id(instant: datetime) -> UUID:
-    """No movement that was posted at this instant or later has a smaller id."""
-    return uuid7(unix_ms=max(0, int(instant.timestamp() * 1000)), randomness=bytes(10))
 
 
 def _as_json(documents: Sequence[str]) -> str:

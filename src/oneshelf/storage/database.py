@@ -11,6 +11,7 @@ import psycopg
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
+from oneshelf.domain.identity import Channel
 from oneshelf.errors import DatabaseRefusedError, DatabaseUnavailableError, InvariantError, RowExistsError
 from oneshelf.storage.keyring import Keyring
 from oneshelf.telemetry import transaction_open
@@ -113,7 +114,8 @@ class Database:
             if failure.diag.constraint_name == RIGHTS_RULE:
                 raise InvariantError(_first_line(failure)) from failure
             raise DatabaseRefusedError(f"the database refuses this: {_first_line(failure)}") from failure
-        except (psycopg.DataError, psycopg.IntegrityError) as failure:
+        except (psycopg.DataError, psycopg.IntegrityError, UnicodeEncodeError) as failure:
+            # What cannot be written as UTF-8, as half of a surrogate pair, does not even get there.
             raise DatabaseRefusedError(f"the database refuses this: {_first_line(failure)}") from failure
 
 
@@ -139,6 +141,17 @@ async def only_row(cursor: AsyncCursor[tuple[Any, ...]]) -> tuple[Any, ...]:
     if row is None:
         raise InvariantError("a statement that always gives a row gave none")
     return row
+
+
+async def try_only(tx: Transaction, key: int) -> bool:
+    """Be the only one who does what `key` stands for, until this transaction ends. False: another does."""
+    (is_mine,) = await only_row(await tx.execute("select pg_try_advisory_xact_lock(%(key)s)", {"key": key}))
+    return bool(is_mine)
+
+
+def after_key(key: tuple[Channel, str] | None) -> dict[str, str]:
+    """Where a page begins of what is ordered by channel and name: after this one; None: at the first."""
+    return {"after_channel": key[0] if key else "", "after": key[1] if key else ""}
 
 
 def _first_line(failure: Exception) -> str:

@@ -12,12 +12,18 @@ from psycopg.rows import class_row
 
 from oneshelf.domain.identity import Channel, Location, Sku
 from oneshelf.domain.ledger import BalanceKey
-from oneshelf.storage.database import Transaction
+from oneshelf.storage.database import Transaction, after_key
 from oneshelf.storage.orders import OrderKey
+
+# Sorts after every other character: `text` to `text` + this are the numbers that begin with `text`.
+_LAST_CHARACTER = "\U0010ffff"
 
 
 class OrderRow(NamedTuple):
-    """An order in units of the ledger, summed over its lines. `units_short`: sold, and no unit is there for them."""
+    """An order in units of the ledger, summed over its lines. `units_short`: sold, and no unit is there for them.
+
+    `skus`: of its lines; where none of these holds or has shipped a unit, the order was cancelled.
+    """
 
     channel: Channel
     order_id: str
@@ -30,6 +36,7 @@ class OrderRow(NamedTuple):
     units_shipped: int
     units_short: int
     skus_short: list[str]
+    skus: list[str]
 
 
 class ShortPlace(NamedTuple):
@@ -100,7 +107,8 @@ _SUMS = """
            coalesce(sum(units_committed), 0)::bigint as units_committed,
            coalesce(sum(units_shipped), 0)::bigint as units_shipped,
            coalesce(sum(units_short), 0)::bigint as units_short,
-           coalesce(array_agg(distinct sku) filter (where units_short > 0), '{}') as skus_short
+           coalesce(array_agg(distinct sku) filter (where units_short > 0), '{}') as skus_short,
+           coalesce(array_agg(distinct sku), '{}') as skus
     from order_lines where channel = page.channel and order_id = page.order_id
 """
 
@@ -122,7 +130,63 @@ async def order_rows(
         cross join lateral ({_SUMS}) as held
         order by page.channel, page.order_id
         """,
-        {"channel": channel, "limit": limit, **_after(after)},
+        {"channel": channel, "limit": limit, **after_key(after)},
+    )
+    return await cursor.fetchall()
+
+
+class OrderPlace(NamedTuple):
+    """Where an order stands among the newest; no two stand at the same place."""
+
+    placed_at: datetime
+    channel: Channel
+    order_id: str
+
+
+async def newest_orders(
+    tx: Transaction,
+    *,
+    channel: Channel | None = None,
+    begins: str = "",
+    is_short: bool = False,
+    after: OrderPlace | None = None,
+    limit: int,
+) -> list[OrderRow]:
+    """Orders as people look for them: the newest first, those behind `after`. `begins`: how their number begins."""
+    cursor = tx.cursor(row_factory=class_row(OrderRow))
+    short = """
+        and exists (select from order_lines l
+                    where l.units_short > 0 and l.channel = o.channel and l.order_id = o.order_id)
+    """
+    await cursor.execute(
+        f"""
+        select page.*, held.*
+        from (
+            select of_one.* from channels c cross join lateral (
+                select o.channel, o.order_id, o.placed_at, o.seen_at from orders o
+                where o.channel = c.channel
+                  and (%(after_at)s::timestamptz is null
+                       or o.placed_at <= %(after_at)s and (o.placed_at, o.channel, o.order_id)
+                          < (%(after_at)s, %(after_channel)s::text, %(after)s::text))
+                  and (%(begins)s::text = '' or o.order_id >= %(begins)s and o.order_id < %(begins_end)s)
+                  {short if is_short else ""}
+                order by o.placed_at desc, o.order_id desc limit %(limit)s
+            ) as of_one
+            where %(channel)s::text is null or c.channel = %(channel)s
+            order by placed_at desc, channel desc, order_id desc limit %(limit)s
+        ) as page
+        cross join lateral ({_SUMS}) as held
+        order by page.placed_at desc, page.channel desc, page.order_id desc
+        """,
+        {
+            "channel": channel,
+            "begins": begins,
+            "begins_end": begins + _LAST_CHARACTER,
+            "after_at": after.placed_at if after else None,
+            "after_channel": after.channel if after else "",
+            "after": after.order_id if after else "",
+            "limit": limit,
+        },
     )
     return await cursor.fetchall()
 
@@ -146,7 +210,7 @@ async def short_orders(
         cross join lateral ({_SUMS}) as held
         order by page.channel, page.order_id
         """,
-        {"channel": channel, "limit": limit, **_after(after)},
+        {"channel": channel, "limit": limit, **after_key(after)},
     )
     return await cursor.fetchall()
 
@@ -191,10 +255,6 @@ async def location_rows(tx: Transaction) -> list[LocationRow]:
     cursor = tx.cursor(row_factory=class_row(LocationRow))
     await cursor.execute("select location, title from locations order by location")
     return await cursor.fetchall()
-
-
-def _after(key: OrderKey | None) -> dict[str, str]:
-    return {"after_channel": key[0] if key else "", "after": key[1] if key else ""}
 
 
 async def balance_rows(

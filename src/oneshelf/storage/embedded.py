@@ -245,6 +245,23 @@ def running_dsn(directory: Path) -> str | None:
         time.sleep(POLL_S)
 
 
+def is_lost(directory: Path, dsn: str) -> bool:
+    """Whether the server at this address never comes back: its owner stopped it or has ended. False for the owner.
+
+    The lock, unlike a pid, knows an owner that was killed and not yet waited for. It is taken only where it is free.
+    """
+    try:
+        if _dsn((directory / "socket").readlink()) != dsn:
+            return True
+        with (directory / "owner.lock").open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except FileNotFoundError:
+        return True
+    return True
+
+
 def _owner_lives(directory: Path) -> bool:
     """Whether the process that last owned the directory is there. Asking by way of the lock would take it."""
     try:

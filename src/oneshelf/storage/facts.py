@@ -82,7 +82,7 @@ async def claim_new(tx: Transaction, *, limit: int) -> list[Fact]:
 
 
 async def finish(tx: Transaction, posted: Collection[int], parked: dict[int, str]) -> None:
-    """`posted` are done; `parked`: fact -> why it waits for a person."""
+    """`posted` are done; `parked`: fact -> why it waits for a person, unless somebody posted it meanwhile."""
     if posted:
         await tx.execute(
             "update facts set state = 'posted', reason = '' where fact_id = any(%(ids)s)", {"ids": list(posted)}
@@ -92,7 +92,7 @@ async def finish(tx: Transaction, posted: Collection[int], parked: dict[int, str
             """
             update facts f set state = 'parked', reason = new.reason
             from unnest(%(ids)s::bigint[], %(reasons)s::text[]) as new (fact_id, reason)
-            where f.fact_id = new.fact_id
+            where f.fact_id = new.fact_id and f.state = 'new'
             """,
             {"ids": list(parked), "reasons": list(parked.values())},
         )

@@ -17,7 +17,7 @@ from oneshelf.storage.publishing import LISTING_COLUMNS, listing_from_row
 
 
 class Feed(NamedTuple):
-    """One that is under way, held under a lease. `names`, `is_answered`: see the table."""
+    """One that is under way, held under a lease. `names`, `is_answered`: see the table. `words`: of the last look."""
 
     feed_id: UUID
     channel: Channel
@@ -26,6 +26,7 @@ class Feed(NamedTuple):
     write_count: int
     begun_at: datetime
     stuck_at: datetime | None
+    words: str = ""
 
 
 class UnderWay(NamedTuple):
@@ -62,6 +63,21 @@ async def is_under_way(tx: Transaction, channel: Channel) -> bool:
     """Whether the channel has one that has not ended."""
     cursor = await tx.execute(
         "select from feeds where channel = %(channel)s and ended_at is null", {"channel": channel}
+    )
+    return await cursor.fetchone() is not None
+
+
+async def was_refused(tx: Transaction, channel: Channel, *, within_s: float) -> bool:
+    """Whether the channel took no name for the one that was handed to it last, within this time."""
+    cursor = await tx.execute(
+        """
+        select from (
+            select names, write_count, ended_at from feeds
+            where channel = %(channel)s order by begun_at desc limit 1
+        ) as last
+        where names = '{}' and write_count > 0 and ended_at > db_now() - make_interval(secs => %(within_s)s)
+        """,
+        {"channel": channel, "within_s": within_s},
     )
     return await cursor.fetchone() is not None
 
@@ -130,7 +146,8 @@ async def claim(tx: Transaction, channel: Channel, *, lease: UUID, lease_s: floa
         from channels c
         where f.channel = %(channel)s and f.ended_at is null and f.look_at <= db_now() and f.lease_until < db_now()
           and c.channel = f.channel and (c.paused_until is null or c.paused_until <= db_now())
-        returning f.feed_id, f.channel, f.names, f.is_answered, f.write_count, f.begun_at, f.stuck_at
+        returning f.feed_id, f.channel, f.names, f.is_answered, f.write_count, f.begun_at, f.stuck_at,
+            f.words
         """,
         {"channel": channel, "lease": lease, "lease_s": lease_s},
     )

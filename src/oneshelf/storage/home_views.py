@@ -31,13 +31,16 @@ class Exposed(NamedTuple):
 class Exposure(NamedTuple):
     """The worst case of the whole shelf in units, at how many places, and at how many nobody knows; the worst places.
 
-    What nobody knows is not among the units.
+    What nobody knows is not among the units. `scarce_units`, `scarce_count`: of those places where the listings share
+    the units, since these are few or a person said so: there a sale of too much is near. `worst` has these first.
     """
 
     units: int
     place_count: int
     unknown_count: int
     worst: list[Exposed]
+    scarce_units: int = 0
+    scarce_count: int = 0
 
 
 class HourOfOrders(NamedTuple):
@@ -101,7 +104,7 @@ async def exposure(tx: Transaction, *, limit: int) -> Exposure:
     cursor = await tx.execute(
         """
         with placed as (
-            select g.sku, g.location, coalesce(b.available, 0) as available,
+            select g.sku, g.location, coalesce(b.available, 0) as available, s.is_guarded as is_scarce,
                    case when not g.has_unread then g.units end as sellable,
                    case when not g.has_unread then greatest(0, g.units - coalesce(b.available, 0)
                        + case when s.is_guarded then s.allowance_units else 0 end + coalesce(t.units, 0)) end as exposed
@@ -111,17 +114,20 @@ async def exposure(tx: Transaction, *, limit: int) -> Exposure:
         )
         select sku, location, available, sellable::bigint, exposed::bigint,
                (sum(exposed) over ())::bigint, count(*) filter (where exposed > 0) over (),
-               count(*) filter (where exposed is null) over ()
+               count(*) filter (where exposed is null) over (),
+               (sum(exposed) filter (where is_scarce) over ())::bigint,
+               count(*) filter (where exposed > 0 and is_scarce) over ()
         from placed where exposed is null or exposed > 0
-        order by exposed desc nulls last, sku, location limit %(limit)s
+        order by is_scarce and exposed > 0 desc nulls last, exposed desc nulls last, sku, location limit %(limit)s
         """,
         {"limit": limit},
     )
     rows = await cursor.fetchall()
     if not rows:
         return Exposure(0, 0, 0, [])
-    *_, units, place_count, unknown_count = rows[0]
-    return Exposure(units or 0, place_count, unknown_count, [Exposed(*row[:5]) for row in rows])
+    *_, units, place_count, unknown_count, scarce_units, scarce_count = rows[0]
+    worst = [Exposed(*row[:5]) for row in rows]
+    return Exposure(units or 0, place_count, unknown_count, worst, scarce_units or 0, scarce_count)
 
 
 async def orders_by_hour(tx: Transaction, *, hours: int) -> list[HourOfOrders]:

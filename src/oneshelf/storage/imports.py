@@ -103,12 +103,14 @@ async def last(tx: Transaction, *, kind: str, source: str) -> ImportRow | None:
 
 
 async def begin(tx: Transaction, *, import_id: str, kind: str, source: str, file_name: str, row_count: int) -> None:
-    """A file begins to be applied, or is taken up again."""
+    """A file begins to be applied, or is taken up again. A wish to stop it holds while somebody else is at it."""
     await tx.execute(
-        """
+        f"""
         insert into imports (import_id, kind, source, file_name, row_count)
         values (%(import_id)s, %(kind)s, %(source)s, %(file_name)s, %(row_count)s)
-        on conflict (import_id) do update set ended_at = null, heard_at = db_now(), stopped_by = ''
+        on conflict (import_id) do update set ended_at = null, heard_at = db_now(), stopped_by = case
+            when imports.ended_at is null and imports.heard_at >= db_now() - make_interval(secs => {SILENT_S})
+            then imports.stopped_by else '' end
         """,
         {"import_id": import_id, "kind": kind, "source": source, "file_name": file_name, "row_count": row_count},
     )

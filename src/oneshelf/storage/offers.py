@@ -11,7 +11,7 @@ from oneshelf.domain.pattern import as_expression
 from oneshelf.domain.policy import Scope
 from oneshelf.storage import arrays, backorders, balances, publications
 from oneshelf.storage.bundles import components_of
-from oneshelf.storage.database import Transaction, only_row
+from oneshelf.storage.database import Transaction, after_key, only_row
 from oneshelf.storage.listings import ListingKey
 
 _IN_SCOPE = """
@@ -33,7 +33,7 @@ async def in_scope(
           and (l.channel, l.channel_sku) > (%(after_channel)s, %(after)s)
         order by l.channel, l.channel_sku limit %(limit)s
         """,
-        {**_names(scope), "limit": limit, **_after(after)},
+        {**_names(scope), "limit": limit, **after_key(after)},
     )
     return [((Channel(channel), ChannelSku(name)), Sku(sku)) async for channel, name, sku in cursor]
 
@@ -42,7 +42,7 @@ async def count_in_scope(tx: Transaction, scope: Scope, *, after: ListingKey | N
     """How many listings `in_scope` would find after `after`, without a limit."""
     cursor = await tx.execute(
         f"select count(*) from {_IN_SCOPE} and (l.channel, l.channel_sku) > (%(after_channel)s, %(after)s)",
-        {**_names(scope), **_after(after)},
+        {**_names(scope), **after_key(after)},
     )
     (count,) = await only_row(cursor)
     return int(count)
@@ -119,7 +119,3 @@ async def stock_of(tx: Transaction, offers: Collection[Offered]) -> Stock:
 def _names(scope: Scope) -> dict[str, str | None]:
     expression = as_expression(scope.pattern) if scope.pattern is not None else None
     return {"channel": scope.channel, "sku": scope.sku, "sku_group": scope.sku_group, "expression": expression}
-
-
-def _after(key: ListingKey | None) -> dict[str, str]:
-    return {"after_channel": key[0] if key else "", "after": key[1] if key else ""}

@@ -299,7 +299,10 @@ async def exposed(tx: Transaction, *, after: str, limit: int) -> tuple[list[Shar
 
 
 class Shown(NamedTuple):
-    """How far a listing is with what it should show. `rights_units`: what it may still sell; None: never read."""
+    """How far a listing is with what it should show. `rights_units`: what it may still sell; None: never read.
+
+    `shows_figures`: False where the channel, a till, sells what it has in hand.
+    """
 
     channel: Channel
     channel_sku: ChannelSku
@@ -308,6 +311,7 @@ class Shown(NamedTuple):
     verified_units: int | None
     rights_units: int | None
     is_live: bool
+    shows_figures: bool
 
 
 async def shown_of(tx: Transaction, skus: Collection[Sku]) -> list[Shown]:
@@ -316,7 +320,7 @@ async def shown_of(tx: Transaction, skus: Collection[Sku]) -> list[Shown]:
     await cursor.execute(
         """
         select l.channel, l.channel_sku, l.phase, l.desired_units, l.verified_units, l.rights_units,
-               c.mode = 'live' as is_live
+               c.mode = 'live' as is_live, c.shows_figures
         from listings l join channels c on c.channel = l.channel
         where l.sku = any(%(skus)s::text[])
            or l.sku in (select b.sku from bundle_components b where b.component = any(%(skus)s::text[]))

@@ -103,7 +103,7 @@ async def advance(
 
 
 async def postpone(tx: Transaction, due: Due, *, after_s: float, fault: str) -> None:
-    """The run failed: try again after a while."""
+    """The run failed, or stopped on the way (no fault): go on after a while."""
     await tx.execute(
         """
         update schedules set

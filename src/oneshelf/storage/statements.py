@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from psycopg.types.json import Jsonb
 
-from oneshelf.clock import uuid7
+from oneshelf.clock import first_id
 from oneshelf.domain.account import Outside, StockState
 from oneshelf.domain.command import CommandKey, Count, CountedFigure
 from oneshelf.domain.identity import Location, Sku
@@ -337,7 +337,7 @@ async def not_seen(tx: Transaction, rows: Sequence[StatementRow]) -> dict[UUID, 
                 "documents": list(said.seen_sources),
                 "seen_until": as_of - error if as_of else None,
                 "missed_from": as_of + error if as_of else None,
-                "first_id": _first_id(as_of - error - _CLOCKS_APART_AT_MOST if as_of else EARLIEST),
+                "first_id": first_id(as_of - error - _CLOCKS_APART_AT_MOST if as_of else EARLIEST),
             },
         )
         found[row.statement_id] = tuple(
@@ -366,10 +366,6 @@ async def begun(tx: Transaction, rows: Sequence[StatementRow]) -> Mapping[UUID, 
         for key, row in asked.items()
     ]
     return {asked[key].statement_id: context for key, context in (await counts.contexts(tx, wanted)).items()}
-
-
-def _first_id(instant: datetime) -> UUID:
-    return uuid7(unix_ms=max(0, int(instant.timestamp() * 1000)), randomness=bytes(10))
 
 
 def _key(statement: Statement) -> dict[str, str]:

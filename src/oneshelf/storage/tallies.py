@@ -1,4 +1,5 @@
 """What reads the whole catalogue to be told: listings by their state, plans by their causes, units, the worst case.
+Linked listings of channels that show no figure are not counted: there is nothing to write to them, nor to prove.
 
 A small catalogue is counted whenever somebody asks. Of a large one the last count is told, with its age: the step
 `survey` keeps it in `tallies`.
@@ -14,7 +15,7 @@ from psycopg.types.json import Jsonb
 from oneshelf.domain.go_live import WRITTEN, Cause, Totals
 from oneshelf.domain.identity import Channel
 from oneshelf.storage import home_views
-from oneshelf.storage.database import Transaction, now, only_row
+from oneshelf.storage.database import Transaction, now, only_row, try_only
 from oneshelf.storage.home_views import Exposed, Exposure
 from oneshelf.storage.listing_states import BELIEF, SOURCES, UNVERIFIED_SINCE, UNVERIFIED_STATES
 from oneshelf.storage.on_call_views import ZERO_FAILS
@@ -37,6 +38,7 @@ _COUNT = f"""
                case when l.sku is not null then l.rights_units * l.pack_units end as may_sell,
                {ZERO_FAILS} as zero_fails
         from {SOURCES}
+        where c.shows_figures or l.sku is null
     ), counted as (
         select channel, count(*) as listing_count,
                count(*) filter (where state = 'verified') as verified_count,
@@ -150,8 +152,7 @@ async def is_due(tx: Transaction) -> bool:
 
 async def try_lock(tx: Transaction) -> bool:
     """Be the only one who counts, until this transaction ends."""
-    (is_mine,) = await only_row(await tx.execute("select pg_try_advisory_xact_lock(%(key)s)", {"key": _KEY}))
-    return bool(is_mine)
+    return await try_only(tx, _KEY)
 
 
 async def store(tx: Transaction, tally: Tally) -> None:
@@ -173,5 +174,5 @@ async def _kept(tx: Transaction) -> Tally | None:
         return None
     counted_at, figures = row
     of = figures["exposure"]
-    exposure = Exposure(of["units"], of["place_count"], of["unknown_count"], [Exposed(*one) for one in of["worst"]])
+    exposure = Exposure(**of | {"worst": [Exposed(*one) for one in of["worst"]]})
     return Tally(counted_at, figures["channels"], figures["totals"], exposure)

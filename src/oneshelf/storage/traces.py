@@ -9,7 +9,7 @@ from datetime import datetime
 from oneshelf.domain.identity import Channel, ChannelSku, Sku
 from oneshelf.domain.journey import Figure, Journey, Leg
 from oneshelf.storage import arrays
-from oneshelf.storage.database import Transaction, now, only_row
+from oneshelf.storage.database import Transaction, now, try_only
 from oneshelf.storage.orders import OrderKey
 
 # An order that was posted longer ago is not told of any more: nobody took traces for so long.
@@ -19,8 +19,7 @@ _KEY = int.from_bytes(b"traces")
 
 async def try_lock(tx: Transaction) -> bool:
     """Be the only one who looks for traces, until this transaction ends."""
-    (is_mine,) = await only_row(await tx.execute("select pg_try_advisory_xact_lock(%(key)s)", {"key": _KEY}))
-    return bool(is_mine)
+    return await try_only(tx, _KEY)
 
 
 async def untold(tx: Transaction, *, limit: int) -> list[Journey]:

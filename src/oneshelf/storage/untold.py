@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from oneshelf.storage import arrays
-from oneshelf.storage.database import Transaction, only_row
+from oneshelf.storage.database import Transaction, only_row, try_only
 
 _KEY = int.from_bytes(b"events")
 # SKUs of a restored or new log that are compared in one run, and rows of `untold` that are taken.
@@ -51,9 +51,7 @@ async def try_lock(tx: Transaction) -> bool:
 
     The lock is given back after the commit can be seen, so positions come to light in their order.
     """
-    cursor = await tx.execute("select pg_try_advisory_xact_lock(%(key)s)", {"key": _KEY})
-    (is_mine,) = await only_row(cursor)
-    return bool(is_mine)
+    return await try_only(tx, _KEY)
 
 
 async def position(tx: Transaction) -> Position:

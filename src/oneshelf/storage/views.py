@@ -90,10 +90,6 @@ class ListingRow(NamedTuple):
     unverified_s: float | None
     issues: str
 
-    @property
-    def is_unverified(self) -> bool:
-        return self.state in UNVERIFIED_STATES
-
 
 class ChannelHealth(NamedTuple):
     """A channel as a person looks at it. `listing_count` is the sum of the five counts after it.
@@ -103,13 +99,16 @@ class ChannelHealth(NamedTuple):
     breaker stopped its writes, for `held_reason`; None usually. `fallbacks`: as of `catalog.ChannelRow`. `feed_age_s`:
     of the feed that has not ended, None: there is none; `feed_stuck_s`: since it takes longer than it may;
     `feed_listing_count`: what it still carries; `feed_words`: what the channel says of it. `access_ends`:
-    credentials with the day of their end and the way out.
+    credentials with the day of their end and the way out. `heard_s`: since a device of it told something.
     """
 
     channel: Channel
     kind: str
     mode: str
     location: str
+    shows_figures: bool
+    takes_purchase_orders: bool
+    heard_s: float | None
     fallbacks: dict[str, dict[str, str]]
     access_ends: list[dict[str, str]]
     paused_s: float | None
@@ -339,7 +338,10 @@ async def channel_rows(tx: Transaction, *, tally: Tally | None = None) -> list[C
                     unverified_count bigint, parked_count bigint, held_count bigint, unlinked_count bigint,
                     unverified_since timestamptz)
         )
-        select c.channel, c.kind, c.mode, c.location, c.fallbacks, c.last_fault, c.fail_streak, c.access_ends,
+        select c.channel, c.kind, c.mode, c.location, c.shows_figures, c.takes_purchase_orders,
+               (select extract(epoch from db_now() - max(d.heard_at))::float8 from devices d
+                where d.channel = c.channel) as heard_s,
+               c.fallbacks, c.last_fault, c.fail_streak, c.access_ends,
                nullif(greatest(0, extract(epoch from c.paused_until - db_now())::float8), 0) as paused_s,
                extract(epoch from db_now() - c.held_at)::float8 as held_s, c.held_reason, c.held_figures,
                extract(epoch from db_now() - polls.last_done_at)::float8 as poll_age_s,

@@ -11,7 +11,8 @@ from oneshelf.domain.identity import NAME_LENGTH_MAX, UNITS_MAX, Sku
 from oneshelf.domain.policy import PERCENT_MAX, Scope
 from oneshelf.errors import MalformedError
 from oneshelf.web.fields import Input, SkuIn
-from oneshelf.web.policy_inputs import GroupIn, PatternIn, as_said, parsed
+from oneshelf.web.inputs import parsed
+from oneshelf.web.policy_inputs import GroupIn, PatternIn, as_said
 
 # Members that `domain.allocation` looks at, described here.
 _Name = Annotated[

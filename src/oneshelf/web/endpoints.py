@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, TypeAdapter, WithJsonSchema
 from starlette.requests import Request
 
 from oneshelf.domain.destination import URL_LENGTH_MAX
@@ -19,7 +19,8 @@ from oneshelf.web import described
 from oneshelf.web.bodies import read_json
 from oneshelf.web.engine import EngineOf
 from oneshelf.web.fields import Input
-from oneshelf.web.problems import DOCUMENTED, ProblemError, in_words
+from oneshelf.web.inputs import parsed
+from oneshelf.web.problems import DOCUMENTED, ProblemError
 from oneshelf.web.questions import only_known_questions
 
 SINCE_LENGTH_MAX = 100
@@ -83,7 +84,6 @@ class ReplayIn(Input):
 
 
 BODIES = (EndpointIn, ReplayIn)
-T = TypeVar("T")
 
 _ENDPOINT, _REPLAY = TypeAdapter(EndpointIn), TypeAdapter(ReplayIn)
 
@@ -153,7 +153,7 @@ async def list_endpoints(engine: EngineOf) -> EndpointsOut:
 @router.put("/endpoints/{endpoint}", openapi_extra=described.body("EndpointIn"))
 async def put_endpoint(request: Request, engine: EngineOf, endpoint: str) -> SecretOut:
     """Send events to an address from now on. One that is there keeps its secret, which is not shown again."""
-    item = _parsed(_ENDPOINT, await read_json(request))
+    item = parsed(_ENDPOINT, await read_json(request))
     wish = follow.wish_from(endpoint, item.url, event_types=item.event_types, allows_http=item.allow_http)
     return SecretOut(endpoint=wish.endpoint, secret=await follow.define(engine.database, wish))
 
@@ -192,7 +192,7 @@ async def rotate_secret(engine: EngineOf, endpoint: str) -> SecretOut:
 @router.post("/endpoints/{endpoint}/replay", openapi_extra=described.body("ReplayIn"))
 async def replay_events(request: Request, engine: EngineOf, endpoint: str) -> ReplayedOut:
     """Send again what was told since; of a level the newest figure."""
-    since = _parsed(_REPLAY, await read_json(request)).since
+    since = parsed(_REPLAY, await read_json(request)).since
     instant = None if follow.position_in(since) is not None else instant_from(since, what="since")
     await _known(engine, endpoint)
     count = await follow.replay(engine.database, endpoint, since=follow.place_from(since, instant=instant))
@@ -216,12 +216,3 @@ async def _known(engine: EngineOf, endpoint: str) -> EndpointOut:
         return EndpointOut.model_validate(await follow.find(engine.database, endpoint))
     except UnknownEndpointError as refusal:
         raise ProblemError(404, str(refusal), kind="no-such-endpoint") from None
-
-
-def _parsed(adapter: TypeAdapter[T], document: object) -> T:
-    try:
-        return adapter.validate_python(document)
-    except ValidationError as failure:
-        raise MalformedError(in_words(failure.errors(), where="body.")) from None
-    except MalformedError as failure:
-        raise MalformedError(f"body: {failure}") from None

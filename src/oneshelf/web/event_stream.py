@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Header, Query
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from oneshelf.domain.event import Event, Wanted, event_types_from
 from oneshelf.domain.identity import channel_from, sku_from
@@ -42,6 +43,20 @@ _EXAMPLE = (
 
 class EventStreamResponse(StreamingResponse):
     media_type = MEDIA_TYPE
+
+
+class _OneReader(EventStreamResponse):
+    """A stream, and the place of its reader: given back when the stream has ended, also if it never began."""
+
+    def __init__(self, stream: AsyncGenerator[bytes], feed: EventFeed) -> None:
+        super().__init__(stream, headers={"X-Accel-Buffering": "no"})
+        self._feed = feed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._feed.reader_count -= 1
 
 
 @router.get(
@@ -80,34 +95,37 @@ async def follow_events(  # noqa: PLR0913  # Its questions are its arguments.
             headers={"Retry-After": "30"},
         )
     door: Door = request.app.state.door
-    stream = _stream(engine, feed, wanted, await feed.start(cursor), lambda: door.still_lets_in(request))
-    return EventStreamResponse(stream, headers={"X-Accel-Buffering": "no"})
+    # Before anything is waited for: of all who ask at the same moment each counts.
+    feed.reader_count += 1
+    try:
+        start = await feed.start(cursor)
+    except BaseException:
+        feed.reader_count -= 1
+        raise
+    stream = _stream(engine, feed, wanted, start, lambda: door.still_lets_in(request))
+    return _OneReader(stream, feed)
 
 
 async def _stream(
     engine: Engine, feed: EventFeed, wanted: Wanted, cursor: int, is_let_in: Callable[[], Awaitable[bool]]
 ) -> AsyncGenerator[bytes]:
     """Whoever reads slowly holds one page here, and the next one is read when that is gone."""
-    feed.reader_count += 1
-    try:
-        yield f"retry: {RETRY_MS}\nid: {cursor}\n\n".encode()
-        said_at = asked_at = engine.clock.monotonic()
-        while True:
-            if engine.clock.monotonic() - asked_at >= STILL_LET_IN_S:
-                if not await is_let_in():
-                    return
-                asked_at = engine.clock.monotonic()
-            found, cursor = await feed.read(wanted, cursor)
-            if found:
-                yield b"".join(map(_written, found))
-                said_at = engine.clock.monotonic()
-                continue
-            if engine.clock.monotonic() - said_at >= HEARTBEAT_S:
-                yield b": still here\n\n"
-                said_at = engine.clock.monotonic()
-            await engine.clock.sleep(LOOK_EVERY_S)
-    finally:
-        feed.reader_count -= 1
+    yield f"retry: {RETRY_MS}\nid: {cursor}\n\n".encode()
+    said_at = asked_at = engine.clock.monotonic()
+    while True:
+        if engine.clock.monotonic() - asked_at >= STILL_LET_IN_S:
+            if not await is_let_in():
+                return
+            asked_at = engine.clock.monotonic()
+        found, cursor = await feed.read(wanted, cursor)
+        if found:
+            yield b"".join(map(_written, found))
+            said_at = engine.clock.monotonic()
+            continue
+        if engine.clock.monotonic() - said_at >= HEARTBEAT_S:
+            yield b": still here\n\n"
+            said_at = engine.clock.monotonic()
+        await engine.clock.sleep(LOOK_EVERY_S)
 
 
 def _written(event: Event) -> bytes:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import re
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, BinaryIO, Literal, NamedTuple, cast
@@ -23,7 +24,7 @@ from oneshelf.domain.identity import instant_from, location_from, name_from, pri
 from oneshelf.files.exporting import EXPORTS, Format, write_out
 from oneshelf.files.importing import Atomic, Wish, bring_in, stop
 from oneshelf.files.kind import Told
-from oneshelf.files.kinds import kind_named
+from oneshelf.files.kinds import KINDS, kind_named
 from oneshelf.files.report import Report, State, in_words, report_of
 from oneshelf.files.table import Reading
 from oneshelf.storage import imports
@@ -61,7 +62,7 @@ _FILES = {form.media_type.partition(";")[0]: {"schema": {"type": "string", "form
 
 router = APIRouter(prefix="/v1", tags=["files"], responses=DOCUMENTED, dependencies=[Depends(only_known_questions)])
 
-Kind = Annotated[str, Query(description="skus, locations, listings, counts, receipts or policies.")]
+Kind = Annotated[str, Query(description=f"One of: {', '.join(KINDS)}.")]
 TakenAt = Annotated[str, Query(description="When the figures were taken, for rows that do not say it; or now.")]
 
 
@@ -193,7 +194,7 @@ async def bring(  # noqa: PLR0913  # Its questions are its arguments.
     wish = wish_of(Words(kind, name or "request", taken_at, location, preview, atomic, source, allow, ignore))
     with tempfile.TemporaryFile() as body:
         await spool(request, body, bytes_max=FILE_BYTES_MAX, read_s_max=READ_S_MAX)
-        with _file_in(request, body) as file:
+        async with _file_in(request, body) as file:
             report = await bring_in(engine.database, engine.clock.new_id, file, wish)
     engine.wake(["plan"])
     if report.state is State.REFUSED:
@@ -265,13 +266,13 @@ def _out(report: Report | None) -> ImportOut:
     return ImportOut.model_validate({**fields, "detail": in_words(report)})
 
 
-@contextlib.contextmanager
-def _file_in(request: Request, body: BinaryIO) -> Iterator[BinaryIO]:
+@contextlib.asynccontextmanager
+async def _file_in(request: Request, body: BinaryIO) -> AsyncIterator[BinaryIO]:
     """The body, or the part `file` of it where it is a form. Raises ProblemError."""
     if not _is_form(request):
         yield body
         return
-    with sent(request, body) as form:
+    async with sent(request, body) as form:
         yield form.file
 
 
@@ -283,9 +284,12 @@ class Sent(NamedTuple):
     file_name: str
 
 
-@contextlib.contextmanager
-def sent(request: Request, body: BinaryIO) -> Iterator[Sent]:
-    """The form in a body that was read already. Raises ProblemError, and UnreadableError for what is no such form."""
+@contextlib.asynccontextmanager
+async def sent(request: Request, body: BinaryIO) -> AsyncIterator[Sent]:
+    """The form in a body that was read already. Raises ProblemError, and UnreadableError for what is no such form.
+
+    It is taken apart in a thread: a large one takes longer than a check at a checkout may wait.
+    """
     if not _is_form(request):
         raise ProblemError(415, "this address takes the form of its page; a program sends to /v1/imports")
     found: list[Any] = []
@@ -296,11 +300,11 @@ def sent(request: Request, body: BinaryIO) -> Iterator[Sent]:
 
     headers = {"Content-Type": request.headers["content-type"].encode()}
     try:
-        parse_form(headers, body, note, found.append)
-    except (FormParserError, ValueError):
-        raise UnreadableError("the body is no form: its parts cannot be told apart") from None
-    files = [one for one in found if one.field_name == b"file"]
-    try:
+        try:
+            await asyncio.to_thread(parse_form, headers, body, note, found.append)
+        except (FormParserError, ValueError):
+            raise UnreadableError("the body is no form: its parts cannot be told apart") from None
+        files = [one for one in found if one.field_name == b"file"]
         if len(files) != 1:
             raise ProblemError(422, f"the form has {len(files)} parts with the name 'file'; send one")
         files[0].file_object.seek(0)

@@ -192,30 +192,30 @@ def _command(document: object, where: str, header_key: str | None) -> Command:
 
 def count_begin_from(document: object) -> CountBeginIn:
     """Where a count begins. Raises MalformedError."""
-    return parsed(_COUNT_BEGIN, document, "body")
+    return parsed(_COUNT_BEGIN, document)
 
 
 def bundle_from(sku: str, document: object) -> BundleWish:
     """The bundle that a SKU is to be. Raises MalformedError."""
-    item = parsed(_BUNDLE, document, "body")
+    item = parsed(_BUNDLE, document)
     return BundleWish(sku=sku_from(sku), components=components_from(item.components))
 
 
 def recipe_from(document: object) -> tuple[Component, ...]:
     """What a kit is to be made of. Raises MalformedError."""
-    return components_from(parsed(_KIT, document, "body").components)
+    return components_from(parsed(_KIT, document).components)
 
 
 def backorder_from(document: object) -> tuple[Sku, Location, Backorder | None]:
     """A SKU, a location and how far units may be promised there beyond the shelf. Raises MalformedError."""
-    item = parsed(_BACKORDER, document, "body")
+    item = parsed(_BACKORDER, document)
     policy = Backorder(kind=item.kind, cap_units=item.cap_units) if item.cap_units else None
     return item.sku, item.location, policy
 
 
 def drift_resolution_from(document: object) -> DriftResolutionIn:
     """What a person wants done with a drift. Raises MalformedError."""
-    item = parsed(_DRIFT_RESOLUTION, document, "body")
+    item = parsed(_DRIFT_RESOLUTION, document)
     if item.wait_s and item.how is not How.WAIT:
         raise MalformedError(f"wait_s goes with how: wait, not with {item.how}")
     return item
@@ -223,17 +223,17 @@ def drift_resolution_from(document: object) -> DriftResolutionIn:
 
 def sign_off_from(document: object) -> SignOffIn:
     """What is signed off. Raises MalformedError."""
-    return parsed(_SIGN_OFF, document, "body")
+    return parsed(_SIGN_OFF, document)
 
 
 def release_from(document: object) -> LetGoIn:
     """Who lets go what was held. Raises MalformedError."""
-    return parsed(_RELEASE, document, "body")
+    return parsed(_RELEASE, document)
 
 
 def sharing_from(document: object) -> SharingIn:
     """How the listings of a SKU share its units. Raises MalformedError."""
-    return parsed(_SHARING, document, "body")
+    return parsed(_SHARING, document)
 
 
 def sku_titles_from(document: object) -> dict[Sku, str]:
@@ -262,7 +262,7 @@ def _items(document: object, name: str, *, items_max: int) -> list[object]:
     return items
 
 
-def parsed(adapter: TypeAdapter[T], item: object, where: str) -> T:
+def parsed(adapter: TypeAdapter[T], item: object, where: str = "body") -> T:
     """What was sent, as its model says. Raises MalformedError with the place."""
     try:
         return adapter.validate_python(item)

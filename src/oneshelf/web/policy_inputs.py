@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any
 
-from pydantic import Field, PlainValidator, TypeAdapter, ValidationError, WithJsonSchema
+from pydantic import Field, PlainValidator, TypeAdapter, WithJsonSchema
 
 from oneshelf.domain.identity import NAME_LENGTH_MAX, UNITS_MAX, name_from
 from oneshelf.domain.policy import LOW, PERCENT_MAX, WEIGHT_MAX, Rule, Scope, rule_of
 from oneshelf.errors import MalformedError
 from oneshelf.web.fields import ChannelIn, Input, SkuIn
-from oneshelf.web.inputs import SharingIn
-from oneshelf.web.problems import in_words
+from oneshelf.web.inputs import SharingIn, parsed
 
 
 def as_said(value: Any) -> Any:
@@ -170,12 +169,3 @@ def _is_name(text: str) -> bool:
 
 def _scope(item: ScopeIn) -> Scope:
     return Scope(sku=item.sku, sku_group=item.sku_group, channel=item.channel)
-
-
-def parsed(adapter: TypeAdapter[Any], document: object) -> Any:
-    try:
-        return adapter.validate_python(document)
-    except ValidationError as failure:
-        raise MalformedError(in_words(failure.errors(), where="body.")) from None
-    except MalformedError as failure:
-        raise MalformedError(f"body: {failure}") from None

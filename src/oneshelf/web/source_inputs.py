@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field, PlainValidator, TypeAdapter, ValidationError, WithJsonSchema
+from pydantic import Field, PlainValidator, TypeAdapter, WithJsonSchema
 
 from oneshelf.domain.architecture import Architecture, Wish, peers
 from oneshelf.domain.command import CLOCK_ERROR_S_MAX, CountedFigure
@@ -26,8 +26,8 @@ from oneshelf.web.fields import (
     TokenIn,
     WordsIn,
 )
+from oneshelf.web.inputs import parsed
 from oneshelf.web.policy_inputs import GroupIn, PatternIn
-from oneshelf.web.problems import in_words
 
 STATEMENTS_MAX = 1_000
 NUMBER_MAX = UNITS_MAX
@@ -182,13 +182,13 @@ _ARCHITECTURE = TypeAdapter(ArchitectureIn)
 
 def source_from(document: object) -> SourceIn:
     """A source. Raises MalformedError."""
-    item: SourceIn = _parsed(_SOURCE, document, "body")
+    item: SourceIn = parsed(_SOURCE, document)
     return item
 
 
 def statements_from(document: object) -> list[Statement]:
     """The rows. Raises MalformedError, which names the row: then none is taken."""
-    item: StatementsIn = _parsed(_STATEMENTS, document, "body")
+    item: StatementsIn = parsed(_STATEMENTS, document)
     return [
         _statement(item.source, row, where=f"body.statements.{number}") for number, row in enumerate(item.statements)
     ]
@@ -196,7 +196,7 @@ def statements_from(document: object) -> list[Statement]:
 
 def statement_from(source: str, document: object, *, where: str) -> Statement:
     """One row. Raises MalformedError."""
-    return _statement(source, _parsed(_STATEMENT, document, where), where=where)
+    return _statement(source, parsed(_STATEMENT, document, where), where=where)
 
 
 def _statement(source: str, row: StatementIn, *, where: str) -> Statement:
@@ -226,7 +226,7 @@ def _statement(source: str, row: StatementIn, *, where: str) -> Statement:
 
 def truth_rule_from(document: object) -> tuple[TruthRule, str]:
     """A rule and the reason. Raises MalformedError."""
-    item: TruthRuleIn = _parsed(_RULE, document, "body")
+    item: TruthRuleIn = parsed(_RULE, document)
     stated = {
         "strategy": item.strategy.value,
         "leader": item.leader or "",
@@ -239,20 +239,20 @@ def truth_rule_from(document: object) -> tuple[TruthRule, str]:
 
 def truth_scope_from(document: object) -> tuple[Scope, str]:
     """A scope and the reason. Raises MalformedError."""
-    item: TruthScopeIn = _parsed(_SCOPE, document, "body")
+    item: TruthScopeIn = parsed(_SCOPE, document)
     return _scope(item), item.reason
 
 
 def architecture_from(document: object) -> tuple[Wish, str]:
     """An architecture with the names that it needs, and the reason. Raises MalformedError."""
-    item: ArchitectureIn = _parsed(_ARCHITECTURE, document, "body")
+    item: ArchitectureIn = parsed(_ARCHITECTURE, document)
     wish = Wish(architecture=item.architecture, leader=item.leader or "", ranks=peers(item.ranks))
     return wish, item.reason
 
 
 def ruling_from(document: object) -> RulingIn:
     """What a person says of a conflict. Raises MalformedError."""
-    item: RulingIn = _parsed(_RULING, document, "body")
+    item: RulingIn = parsed(_RULING, document)
     return item
 
 
@@ -268,12 +268,3 @@ def _scope(item: TruthScopeOnlyIn) -> Scope:
     return Scope(
         sku=item.sku, sku_group=item.sku_group, pattern=item.pattern, figure=item.figure, location=item.location
     )
-
-
-def _parsed(adapter: TypeAdapter[Any], document: object, where: str) -> Any:
-    try:
-        return adapter.validate_python(document)
-    except ValidationError as failure:
-        raise MalformedError(in_words(failure.errors(), where=f"{where}.")) from None
-    except MalformedError as failure:
-        raise MalformedError(f"{where}: {failure}") from None

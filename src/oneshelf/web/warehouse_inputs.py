@@ -114,7 +114,7 @@ def task_from(text: object) -> str:
 
 def count_wish_from(document: object) -> tuple[CountWish, str]:
     """A count to be opened, and who opens it. Raises MalformedError."""
-    item = parsed(_TASK, document, "body")
+    item = parsed(_TASK, document)
     return _made(
         CountWish,
         task=item.task,
@@ -130,25 +130,25 @@ def count_wish_from(document: object) -> tuple[CountWish, str]:
 
 def entry_from(task: str, document: object) -> Entry:
     """What was counted. Raises MalformedError."""
-    item = parsed(_ENTRY, document, "body")
+    item = parsed(_ENTRY, document)
     return Entry(task=task, sku=item.sku, units=item.units, by=item.by, round=item.round)
 
 
 def decision_from(task: str, document: object) -> Decision:
     """What becomes of a difference. Raises MalformedError."""
-    item = parsed(_DECISION, document, "body")
+    item = parsed(_DECISION, document)
     return Decision(task=task, sku=item.sku, ruling=item.ruling, by=item.by, reason=item.reason, round=item.round)
 
 
 def reorder_scope_from(document: object) -> ReorderScope:
     """What a rule is for. Raises MalformedError."""
-    item = parsed(_SCOPE, document, "body")
+    item = parsed(_SCOPE, document)
     return _made(ReorderScope, sku=item.sku, sku_group=item.sku_group)
 
 
 def reorder_rule_from(document: object) -> tuple[ReorderScope, ReorderRule, str]:
     """A rule, what it is for, and who says so. Raises MalformedError."""
-    item = parsed(_RULE, document, "body")
+    item = parsed(_RULE, document)
     scope = _made(ReorderScope, sku=item.sku, sku_group=item.sku_group)
     return scope, _made(ReorderRule, units=item.units, cover_days=item.cover_days), item.by
 

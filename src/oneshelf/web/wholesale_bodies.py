@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Annotated, TypeVar
+from typing import Annotated
 
-from pydantic import BaseModel, Field, PlainValidator, TypeAdapter, ValidationError, WithJsonSchema
+from pydantic import BaseModel, Field, PlainValidator, TypeAdapter, WithJsonSchema
 
 from oneshelf.domain.identity import NAME_LENGTH_MAX, day_from, name_from
-from oneshelf.domain.wholesale import LINES_MAX, VERSION_MAX, WantedLine, WholesaleWish, order_id_of
-from oneshelf.errors import MalformedError
+from oneshelf.domain.wholesale import LINES_MAX, VERSION_MAX, WantedLine, WholesaleWish, order_id_of, version_from
 from oneshelf.flow.allocate import Leaving, Shown
 from oneshelf.storage.wholesale import LineRow, OrderRow
 from oneshelf.web.fields import Input, LocationIn, ReceivedUnitsIn, SkuIn
-from oneshelf.web.problems import in_words
-
-T = TypeVar("T")
+from oneshelf.web.inputs import parsed
 
 
 def _number(value: object) -> str:
@@ -26,12 +23,6 @@ def _day(value: object) -> date:
     return day_from(value, what="the day")
 
 
-def _version(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= VERSION_MAX:
-        raise MalformedError(f"version must be a whole number from 1 to {VERSION_MAX}")
-    return value
-
-
 _NumberIn = Annotated[
     str,
     PlainValidator(_number),
@@ -39,7 +30,7 @@ _NumberIn = Annotated[
 ]
 _DayIn = Annotated[date, PlainValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
 _VersionIn = Annotated[
-    int, PlainValidator(_version), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": VERSION_MAX})
+    int, PlainValidator(version_from), WithJsonSchema({"type": "integer", "minimum": 1, "maximum": VERSION_MAX})
 ]
 
 
@@ -103,7 +94,7 @@ _NAME = TypeAdapter(WholesaleNameIn)
 
 def wish_from(document: object) -> WholesaleWish:
     """The order of a request. Raises MalformedError."""
-    item = _parsed(_ORDER, document)
+    item = parsed(_ORDER, document)
     lines = tuple(WantedLine(line_id=line.line_id, sku=line.sku, units=line.units) for line in item.lines)
     return WholesaleWish(
         customer=item.customer,
@@ -118,28 +109,21 @@ def wish_from(document: object) -> WholesaleWish:
 
 def shipment_from(document: object) -> tuple[str, str, list[Leaving]]:
     """The order, the number of a shipment and what leaves with it. Raises MalformedError."""
-    item = _parsed(_SHIPMENT, document)
+    item = parsed(_SHIPMENT, document)
     leaving = [Leaving(line_id=line.line_id, units=line.units) for line in item.lines]
     return order_id_of(item.customer, item.po_number), item.shipment, leaving
 
 
 def cancelled_from(document: object) -> tuple[str, tuple[str, ...]]:
     """The order and its lines that are cancelled. Raises MalformedError."""
-    item = _parsed(_CANCEL, document)
+    item = parsed(_CANCEL, document)
     return order_id_of(item.customer, item.po_number), item.lines
 
 
 def named_from(document: object) -> str:
     """The order that is meant. Raises MalformedError."""
-    item = _parsed(_NAME, document)
+    item = parsed(_NAME, document)
     return order_id_of(item.customer, item.po_number)
-
-
-def _parsed(adapter: TypeAdapter[T], document: object) -> T:
-    try:
-        return adapter.validate_python(document)
-    except ValidationError as failure:
-        raise MalformedError(in_words(failure.errors(), where="body.")) from None
 
 
 class WholesaleLineOut(BaseModel):

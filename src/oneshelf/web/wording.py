@@ -15,6 +15,9 @@ from oneshelf.storage.views import ChannelHealth, ListingRow, Overview
 # After this a figure that is not proved is no longer everyday business.
 UNVERIFIED_S_MAX = 60.0
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d", re.ASCII)
+_PIECE = re.compile(r"([^0-9]*)([0-9]{0,18})", re.ASCII)
+_MESSAGE = re.compile(r'"(?:message|errorMessage|detail)"\s*:\s*"([^"]{1,300})')
+_THROTTLED = re.compile(r"\b429\b|throttl|QuotaExceeded|too many requests", re.IGNORECASE)
 MINUTE_S, HOUR_S, DAY_S = 60, 3600, 86_400
 
 
@@ -82,6 +85,25 @@ def why_held(channel: ChannelHealth) -> str:
     return in_words(HoldReason(channel.held_reason), channel.held_figures)
 
 
+class Fault(NamedTuple):
+    """What went wrong last at a channel, in its own words. A throttle is everyday business: the engine waits."""
+
+    words: str
+    sign: str
+    tone: str
+
+
+def last_fault(channel: ChannelHealth) -> Fault:
+    """The last fault of a channel: the sentence that its answer holds rather than the body that it stands in."""
+    said = channel.last_fault
+    where, brace, body = said.partition("{")
+    if brace and (found := _MESSAGE.search(body)):
+        said = f"{where.strip()} {found[1]}"
+    if _THROTTLED.search(channel.last_fault):
+        return Fault(f"throttled: {said}", "‖", "busy")
+    return Fault(said, "▲", "bad")
+
+
 def of_feed(channel: ChannelHealth) -> str:
     """What the feed of many figures does that the channel works through."""
     carried = f"it carries {channel.feed_listing_count:,} listings"
@@ -93,7 +115,8 @@ def of_feed(channel: ChannelHealth) -> str:
 
 def losing(overview: Overview, exposure: Exposure) -> list[Figure]:
     """What costs money now: sold and not there, what could be sold twice, figures that nothing explains."""
-    unknown = f"; unknown at {exposure.unknown_count:,}" if exposure.unknown_count else ""
+    unknown = f"; unknown at {exposure.unknown_count:,}: a listing was never read" if exposure.unknown_count else ""
+    scarce = f"units at worst, at {counted(exposure.scarce_count, 'place')} where they are scarce"
     return [
         Figure(
             "short",
@@ -107,9 +130,9 @@ def losing(overview: Overview, exposure: Exposure) -> list[Figure]:
         Figure(
             "exposure",
             "could be sold twice",
-            exposure.units,
-            (f"units at worst, of {exposure.place_count:,} SKUs" if exposure.units else "no unit, at worst") + unknown,
-            "busy" if exposure.units or exposure.unknown_count else "good",
+            exposure.scarce_units,
+            (scarce if exposure.scarce_units else "no unit that is scarce") + unknown,
+            "busy" if exposure.scarce_units or exposure.unknown_count else "good",
         ),
         Figure(
             "drifts",
@@ -189,12 +212,25 @@ def unlinked(overview: Overview) -> list[Figure]:
     ]
 
 
-def totals(overview: Overview) -> list[Figure]:
-    """What there is."""
+def totals(overview: Overview, exposure: Exposure) -> list[Figure]:
+    """What there is. What is plentiful every listing shows whole, so its sum is beyond the shelf, and that is meant."""
     reserved = overview.units_reserved
+    places = counted(exposure.place_count - exposure.scarce_count, "place")
     return [
-        Figure("on_hand", "on hand", overview.units_on_hand, f"units of {overview.sku_count:,} SKUs", address="/skus"),
+        Figure(
+            "on_hand",
+            "on hand",
+            overview.units_on_hand,
+            f"units of {counted(overview.sku_count, 'SKU')}",
+            address="/skus",
+        ),
         Figure("available", "available", overview.units_available, "units free to sell"),
+        Figure(
+            "plentiful",
+            "shown more than once",
+            exposure.units - exposure.scarce_units,
+            f"units that several listings show, plentiful at {places}: shared out before they run short",
+        ),
         Figure(
             "committed",
             "committed",
@@ -208,6 +244,24 @@ def totals(overview: Overview) -> list[Figure]:
 def units(value: int | None) -> str:
     """12345 -> 12,345"""
     return "\N{EN DASH}" if value is None else f"{value:,}"
+
+
+def counted(value: int, one: str, many: str = "") -> str:
+    """1 listing, 2 listings."""
+    return f"{value:,} {one if value == 1 else many or one + 's'}"
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """Sorts names as people count: PO-2 before PO-10."""
+    return [(int(digits) if digits else 0, text) for text, digits in _PIECE.findall(name)]
+
+
+def clock(ahead_s: float | None) -> str:
+    """How far a device's clock is off: 78 s behind, 3 s ahead, right."""
+    if ahead_s is None:
+        return ""
+    whole = round(ahead_s)
+    return "right" if not whole else f"{abs(whole):,} s {'ahead' if whole > 0 else 'behind'}"
 
 
 def signed(value: int) -> str:

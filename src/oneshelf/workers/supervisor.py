@@ -60,8 +60,10 @@ class Supervisor:
     """Runs every step of the engine in this process. `channels` is kept fresh by `refresh`.
 
     `patience`: how many times longer than usual a step waits that found nothing to do and is not woken. `public_url`:
-    where channels reach the engine; empty: nothing is subscribed to. `outgoing`, set before it runs: calls
-    those who follow the engine; None: nobody is told of anything.
+    where channels reach the engine; empty: nothing is subscribed to.
+
+    Three are set before it runs, each of them or none. `outgoing` calls those who follow the engine; `watched` is the
+    folder into which another system puts files; `give_traces` hands traces to whoever takes them.
     """
 
     def __init__(
@@ -80,10 +82,8 @@ class Supervisor:
         self._refresh = refresh
         self._patience = patience
         self._public_url = public_url
-        # The folder into which another system puts files, and how events are sent, if somebody sets them before run.
         self.watched: Watched | None = None
         self.outgoing: Outgoing | None = None
-        # Hands traces to whoever takes them, if somebody sets it before run.
         self.give_traces: trace.Give | None = None
         self.pulse = Pulse()
         self._running: dict[Channel, tuple[OpenChannel, list[asyncio.Task[None]]]] = {}

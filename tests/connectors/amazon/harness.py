@@ -162,7 +162,7 @@ class Bench:
         orders: list[OrderSnapshot] = []
         while not pages or pages[-1].has_more:
             asked = cursor
-            page = await self.patiently(lambda asked=asked: self.connector.poll_orders(asked))  # type: ignore[misc]
+            page = await self.patiently(lambda asked=asked: self.connector.poll_orders(asked))  # type: ignore[misc]  # a lambda that binds
             pages.append(page)
             cursor = page.cursor
             for delivery in page.deliveries:

@@ -285,7 +285,7 @@ async def test_every_listing_is_fetched_beyond_the_thousand_that_amazon_pages_th
         pages = 0
         while cursor is not None or pages == 0:
             asked = cursor
-            page = await desk.patiently(lambda asked=asked: desk.connector.fetch_stock(asked))  # type: ignore[misc]
+            page = await desk.patiently(lambda asked=asked: desk.connector.fetch_stock(asked))  # type: ignore[misc]  # a lambda that binds
             found.update({reading.channel_sku: reading.units for reading in page.readings})
             cursor, pages = page.cursor, pages + 1
         assert found == catalogue

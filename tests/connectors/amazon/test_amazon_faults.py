@@ -47,7 +47,7 @@ async def swept(desk: Bench) -> list[StockReading]:
     page = await desk.patiently(lambda: desk.connector.fetch_stock(None))
     readings = [*page.readings]
     while page.cursor is not None:
-        page = await desk.patiently(lambda at=page.cursor: desk.connector.fetch_stock(at))  # type: ignore[misc]
+        page = await desk.patiently(lambda at=page.cursor: desk.connector.fetch_stock(at))  # type: ignore[misc]  # a lambda that binds
         readings.extend(page.readings)
     return readings
 

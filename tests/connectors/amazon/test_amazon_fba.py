@@ -47,14 +47,14 @@ async def test_without_the_role_the_listings_are_read_all_the_same() -> None:
 async def test_a_page_that_cannot_be_had_hides_no_listing() -> None:
     async with bench({"MUG": 5, "MUG-FBA": 9}) as desk:
         desk.simulator.fulfil_by_amazon(FBA)
-        desk.budget.wait_s["getInventorySummaries"] = 60.0  # type: ignore[attr-defined]
+        desk.budget.wait_s["getInventorySummaries"] = 60.0  # type: ignore[attr-defined]  # this desk's limiter has it
         found = await read(desk)
         assert found[OWN].units == 5
         assert "could not be read yet" in found[FBA].note
-        desk.budget.wait_s.clear()  # type: ignore[attr-defined]
+        desk.budget.wait_s.clear()  # type: ignore[attr-defined]  # this desk's limiter has it
         told = (await read(desk))[FBA].note
         assert told.endswith("9 on sale")
-        desk.budget.wait_s["getInventorySummaries"] = 60.0  # type: ignore[attr-defined]
+        desk.budget.wait_s["getInventorySummaries"] = 60.0  # type: ignore[attr-defined]  # this desk's limiter has it
         assert (await read(desk))[FBA].note == told, "what was told last"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from connectors.amazon.harness import Bench, bench
+from oneshelf.connectors.amazon import feeds
 from oneshelf.connectors.amazon.connector import AmazonConnector
 from oneshelf.connectors.amazon.feeds import READS_MAX, Result, report_of
 from oneshelf.connectors.amazon.listings import BATCH_MAX, SEEN_S_MAX
@@ -150,6 +151,29 @@ async def test_a_report_of_a_feed_that_breaks_off_is_fetched_again() -> None:
             await writer(desk).look_at_feed(told.name)
         await desk.clock.advance(ADDRESS_LIFE_S)
         assert (await writer(desk).look_at_feed(told.name)).others == Accepted()
+
+
+async def test_a_feed_whose_report_is_gone_has_ended_and_nobody_knows_what_came_of_it() -> None:
+    async with bench({"MUG": 9}) as desk:
+        told = await begun(desk, {"MUG": 20})
+        await desk.clock.advance(1000)
+        desk.simulator.switches.set({"feed_report_gone": {"next": 1}})
+        for _ in range(2):
+            report = await writer(desk).look_at_feed(told.name)
+            assert (report.state, report.outcomes, report.others) == (FeedState.FAILED, {}, None)
+            assert "404" in report.words
+
+
+async def test_a_feed_whose_report_is_too_large_to_be_read_has_ended_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(feeds, "REPORT_BYTES_MAX", 100)
+    async with bench({"MUG": 9}) as desk:
+        told = await begun(desk, {"MUG": 20})
+        await desk.clock.advance(1000)
+        report = await writer(desk).look_at_feed(told.name)
+        assert (report.state, report.outcomes, report.others) == (FeedState.FAILED, {}, None)
+        assert "more than 100 bytes" in report.words
 
 
 async def test_only_five_feeds_are_taken_in_five_minutes() -> None:

@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections import Counter
 from contextlib import aclosing
+from typing import Any
 from urllib.parse import unquote
 
 import httpx2
@@ -63,23 +64,23 @@ class Witness:
         elif exchange.response.status_code == 404:
             self.shown[unquote(path.split("/")[5])] = None
 
-    def _read(self, exchange: Exchange, answer: dict[str, object]) -> None:
+    def _read(self, exchange: Exchange, answer: Any) -> None:
         params = exchange.request.url.params
         if "identifiers" in params and "pageToken" not in params:
             self._asked = set(params["identifiers"].split(","))
-        for one in answer.get("items", [answer]):  # type: ignore[attr-defined]
+        for one in answer.get("items", [answer]):
             codes = {row["fulfillmentChannelCode"] for row in one["fulfillmentAvailability"]}
             self.shown[one["sku"]] = codes
             self._asked.discard(one["sku"])
-        if "nextToken" not in (answer.get("pagination") or {}):  # type: ignore[operator]
+        if "nextToken" not in (answer.get("pagination") or {}):
             self.shown.update(dict.fromkeys(self._asked))
             self._asked = set()
 
 
-async def act(desk: Bench, connector: AmazonConnector, deed: str, what: object) -> None:
+async def act(desk: Bench, connector: AmazonConnector, deed: str, what: Any) -> None:
     """What the engine does."""
     if deed == "read":
-        await connector.read_stock([ChannelSku(sku) for sku in sorted(what)])  # type: ignore[call-overload]
+        await connector.read_stock([ChannelSku(sku) for sku in sorted(what)])
     elif deed == "walk":
         page = await connector.fetch_stock(None)
         while page.cursor is not None:
@@ -87,11 +88,11 @@ async def act(desk: Bench, connector: AmazonConnector, deed: str, what: object) 
     elif deed == "report":
         await read_report(desk, connector)
     elif deed == "feed":
-        skus = [ChannelSku(sku) for sku in what]  # type: ignore[attr-defined]
+        skus = [ChannelSku(sku) for sku in what]
         await connector.plan_feed(skus)
         await connector.begin_feed([desk.write(sku, 5) for sku in skus])
     elif deed == "push":
-        await connector.push([desk.write(sku, 5) for sku in what])  # type: ignore[attr-defined]
+        await connector.push([desk.write(sku, 5) for sku in what])
     else:
         await happen(desk, deed, str(what))
 

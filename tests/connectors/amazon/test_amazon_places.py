@@ -94,7 +94,7 @@ async def test_a_walk_goes_through_every_marketplace() -> None:
         cursor: str | None = None
         pages = 0
         while pages == 0 or cursor is not None:
-            page = await desk.patiently(lambda cursor=cursor: connector.fetch_stock(cursor))  # type: ignore[misc]
+            page = await desk.patiently(lambda cursor=cursor: connector.fetch_stock(cursor))  # type: ignore[misc]  # a lambda that binds
             told.update({one.channel_sku: one.units for one in page.readings})
             cursor, pages = page.cursor, pages + 1
         assert told == catalogue

@@ -183,7 +183,7 @@ async def test_a_signature_of_an_hour_ago_is_refused() -> None:
             def now(self) -> object:
                 return clock.now() - timedelta(hours=1)
 
-        late = listening(it.desk, clock=Late())  # type: ignore[arg-type]
+        late = listening(it.desk, clock=Late())  # type: ignore[arg-type]  # all that is called of it
         with pytest.raises(ReauthenticateError, match="expired"):
             await late.hear()
 

@@ -65,7 +65,7 @@ class Stall:
         """A call of the Trading API; the root of its answer."""
         answer = await self.trade_or_page(name, body)
         assert answer.status_code == 200, answer.text
-        return Xml.fromstring(answer.content)  # noqa: S314  what the simulator wrote
+        return Xml.fromstring(answer.content)  # noqa: S314  # what the simulator wrote
 
     async def trade_or_page(self, name: str, body: str = "") -> httpx2.Response:
         """A call of the Trading API, whose answer may be a page for people where the server is at fault."""

@@ -273,7 +273,7 @@ class Day:
 
 
 async def lived(seed: int) -> Day:
-    print(f"seed {seed}")  # noqa: T201
+    print(f"seed {seed}")
     clock = TurnedClock()
     simulator = EbaySimulator(seed=seed, speed=60.0, clock=clock)
     simulator.stock_catalogue([CatalogueItem(f"MUG-{n}", "Mug", 20) for n in range(20)])

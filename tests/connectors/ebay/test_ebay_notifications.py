@@ -42,7 +42,7 @@ def answering(bench: Bench) -> None:
         headers = {"content-type": "application/json"}
         return httpx2.Response(200, content=said, headers=headers, request=request)
 
-    wire.handle_async_request = handle  # type: ignore[method-assign]
+    wire.handle_async_request = handle  # type: ignore[method-assign]  # replaced on purpose
 
 
 # Subscriptions ------------------------------------------------------------------------------------------------

@@ -155,14 +155,14 @@ def test_one_order_is_fetched_by_its_id() -> None:
         cursor = (await bench.poll(None)).cursor
         order_id = bench.placed((MUG, 2))
         await bench.live(60.0)
-        told = await bench.connector.fetch_order(order_id)  # type: ignore[attr-defined]
+        told = await bench.connector.fetch_order(order_id)  # type: ignore[attr-defined]  # eBay's connector has it
         (order,) = bench.parsed(told)
         assert isinstance(order, OrderSnapshot)
         assert (order.order_id, order.lines[0].units_ordered) == (order_id, 2)
         polled = await bench.poll(cursor)
         assert told.key in {delivery.key for delivery in polled.deliveries}, "the same state has the same key"
-        assert await bench.connector.fetch_order("99-99999-99999") is None  # type: ignore[attr-defined]
-        assert await bench.connector.fetch_order("../../other") is None, "no order has such a name"  # type: ignore[attr-defined]
+        assert await bench.connector.fetch_order("99-99999-99999") is None  # type: ignore[attr-defined]  # eBay's connector has it
+        assert await bench.connector.fetch_order("../../other") is None, "no order has such a name"  # type: ignore[attr-defined]  # eBay's connector has it
 
     played(story)
 

@@ -208,7 +208,7 @@ def test_a_report_of_other_software_that_is_older_than_the_asking_is_not_ours() 
     """What it shows may be older than what we believe, and would be taken for newer."""
 
     async def story(bench: Bench) -> None:
-        token = await bench.connector._api.user_tokens.access_token()  # type: ignore[attr-defined]
+        token = await bench.connector._api.user_tokens.access_token()  # type: ignore[attr-defined]  # eBay's connector has it
         request = {"feedType": FEED_TYPE, "schemaVersion": "1.0"}
         headers = {"authorization": f"Bearer {token}"}
         url = f"{ADDRESS}{PATH}/inventory_task"

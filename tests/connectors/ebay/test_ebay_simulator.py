@@ -402,7 +402,7 @@ async def test_what_cannot_be_listed_is_refused_with_the_whole_delivery(item: tu
 
 async def test_the_seed_puts_about_half_in_each_world_and_some_as_variations() -> None:
     async with stall() as desk:
-        print("seed 7")  # noqa: T201
+        print("seed 7")
         desk.simulator.habits.group_share = 0.3
         desk.simulator.stock_catalogue([CatalogueItem(f"MUG-{n}", "", 1) for n in range(400)])
         listings = list(desk.simulator.ebay.listings.values())

@@ -217,7 +217,7 @@ RARE = (*FEED_FAULTS, "zero_refused", "revision_budget_low")
 
 async def a_bad_day(seed: int) -> tuple[str, dict[str, int]]:
     """All that the simulated eBay does, says and sends in a while with every fault on, as one digest; and its hits."""
-    print(f"seed {seed}")  # noqa: T201
+    print(f"seed {seed}")
     told = hashlib.sha256()
     names = [f"MUG-{n}" for n in range(20)]
     async with desk_and_receiver(seed=seed, speed=20.0) as (desk, receiver):

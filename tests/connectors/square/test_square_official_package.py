@@ -48,6 +48,8 @@ from oneshelf.sdk.conformance.bench import HOOK_ADDRESS, SECRET, Bench
 from oneshelf.sdk.message import Request
 from oneshelf.sdk.simulator import CatalogueItem
 
+CLOCK = SystemClock()
+PATIENCE_S = 90.0
 ANSWERS = {
     "/v2/orders/search": SearchOrdersResponse,
     "/v2/catalog/search": SearchCatalogObjectsResponse,
@@ -71,7 +73,7 @@ EVENTS = {
 
 @asynccontextmanager
 async def at_a_port() -> AsyncIterator[tuple[SquareSimulator, AsyncSquare]]:
-    simulator = SquareSimulator(seed=5, speed=300.0, clock=SystemClock())
+    simulator = SquareSimulator(seed=5, speed=300.0, clock=CLOCK)
     simulator.stock_catalogue([CatalogueItem("A/B #1%", "Piña mug", 10), CatalogueItem("CUP", "Cup", 4)])
     server = uvicorn.Server(uvicorn.Config(simulator.app(), lifespan="off", log_config=None, ws="none"))
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -95,7 +97,7 @@ async def test_the_package_reads_and_writes_a_count() -> None:
         assert set(skus.values()) == {"A/B #1%", "CUP"}
         mug = next(sku for sku, own in skus.items() if own == "A/B #1%")
         place: dict[str, Any] = {"catalog_object_id": mug, "location_id": LOCATION_ID, "state": "IN_STOCK"}
-        counted = {**place, "quantity": "3", "occurred_at": SystemClock().now().isoformat()}
+        counted = {**place, "quantity": "3", "occurred_at": CLOCK.now().isoformat()}
         change: dict[str, Any] = {"type": "PHYSICAL_COUNT", "physical_count": counted}
         answer = await client.inventory.batch_create_changes(
             idempotency_key="k-1", changes=[change], ignore_unchanged_counts=False
@@ -115,10 +117,12 @@ async def test_the_package_finds_sales_and_those_of_an_offline_till() -> None:
         [mug, _cup] = simulator.articles
         simulator.place([(mug, 2)])
         simulator.sell_at_till([(mug, 1)], offline_s=30.0)  # a tenth of a second here
-        await asyncio.sleep(0.5)
         query: dict[str, Any] = {"sort": {"sort_field": "UPDATED_AT", "sort_order": "ASC"}}
-        found = await client.orders.search(location_ids=[LOCATION_ID], query=query)
-        orders = found.orders or []
+        orders: list[Any] = []
+        deadline = CLOCK.monotonic() + PATIENCE_S
+        while len(orders) < 2:
+            assert CLOCK.monotonic() < deadline, f"not within {PATIENCE_S} s: the sale of the till is told; {orders}"
+            orders = (await client.orders.search(location_ids=[LOCATION_ID], query=query)).orders or []
         assert [order.state for order in orders] == ["OPEN", "COMPLETED"]
         one = (await client.orders.get(order_id=str(orders[0].id))).order
         assert one is not None

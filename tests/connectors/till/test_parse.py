@@ -115,4 +115,4 @@ def test_a_wrong_setting_is_named(settings: dict[str, str], words: str) -> None:
 def test_secrets_are_one_to_five(secret: str) -> None:
     config = ChannelConfig("till", {}, {"webhook_secret": secret})
     with pytest.raises(ConfigurationError, match="webhook_secret"):
-        CONNECTOR.open(config, channel=Channel("till"), http=None, clock=None)  # type: ignore[arg-type]
+        CONNECTOR.open(config, channel=Channel("till"), http=None, clock=None)  # type: ignore[arg-type]  # neither is used

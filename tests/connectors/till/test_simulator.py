@@ -49,7 +49,7 @@ class Door:
 @pytest.mark.long
 @pytest.mark.parametrize("seed", [3, 4])
 async def test_a_day_at_the_tills_ends_as_the_books_say(dsn: str, seed: int) -> None:
-    print(f"seed {seed}")  # noqa: T201
+    print(f"seed {seed}")
     dice = Random(seed)
     async with open_tills(dsn, {"MUG": 60, "CAP": 45}, {"clock_error_s": "30"}) as tills:
         door = Door(tills)

@@ -157,7 +157,7 @@ def test_of_two_counts_at_once_the_higher_rank_then_the_lower_figure_rules_and_t
     counted = (wms, Count(9, context_of({"erp": 1, "wms": 1})))
     ranked = read_anyhow(received, shipped, (erp, Count(12, context_of({"erp": 1}), rank=1)), counted)
     assert ranked == Reading(11, erp, (wms,))
-    assert ranked.is_contested
+    assert ranked.beaten
     alike = read_anyhow(received, shipped, (erp, Count(12, context_of({"erp": 1}))), counted)
     assert alike == Reading(9, wms, (erp,))
     ended = Count(8, context_of({"erp": 2, "wms": 2}))

@@ -64,7 +64,7 @@ class Hostile:
         self.kept: dict[Any, Any] = {}
 
     def verify(self, request: Request) -> Delivery:
-        return self.honest.verify(request)  # type: ignore[no-any-return]
+        return self.honest.verify(request)  # type: ignore[no-any-return]  # `honest` is a connector of any kind
 
     def parse(self, delivery: Delivery) -> tuple[Message, ...]:
         messages: tuple[Message, ...] = self.honest.parse(delivery)
@@ -76,28 +76,28 @@ class Hostile:
     async def poll_orders(
         self, cursor: str | None, *, since: datetime | None = None, asked_at: datetime | None = None
     ) -> OrderPage:
-        return await self.honest.poll_orders(cursor, since=since, asked_at=asked_at)  # type: ignore[no-any-return]
+        return await self.honest.poll_orders(cursor, since=since, asked_at=asked_at)  # type: ignore[no-any-return]  # `honest` is a connector of any kind
 
     async def fetch_stock(self, cursor: str | None) -> StockPage:
-        return await self.honest.fetch_stock(cursor)  # type: ignore[no-any-return]
+        return await self.honest.fetch_stock(cursor)  # type: ignore[no-any-return]  # `honest` is a connector of any kind
 
     async def read_stock(self, channel_skus: Sequence[ChannelSku]) -> Readings:
-        return await self.honest.read_stock(channel_skus)  # type: ignore[no-any-return]
+        return await self.honest.read_stock(channel_skus)  # type: ignore[no-any-return]  # `honest` is a connector of any kind
 
     async def push(self, writes: Sequence[StockWrite]) -> Outcomes:
-        return await self.honest.push(writes)  # type: ignore[no-any-return]
+        return await self.honest.push(writes)  # type: ignore[no-any-return]  # `honest` is a connector of any kind
 
     async def preflight(self) -> tuple[Finding, ...]:
-        return await self.honest.preflight()  # type: ignore[no-any-return]
+        return await self.honest.preflight()  # type: ignore[no-any-return]  # `honest` is a connector of any kind
 
     async def remembers_key(self, channel_sku: ChannelSku, units: int, *, key: Any) -> bool | None:
-        return await self.honest.remembers_key(channel_sku, units, key=key)  # type: ignore[no-any-return]
+        return await self.honest.remembers_key(channel_sku, units, key=key)  # type: ignore[no-any-return]  # `honest` is a connector of any kind
 
     async def fetch_order(self, order_id: str) -> Delivery | None:
-        return await self.honest.fetch_order(order_id)  # type: ignore[no-any-return]
+        return await self.honest.fetch_order(order_id)  # type: ignore[no-any-return]  # `honest` is a connector of any kind
 
     async def move_units(self, move: UnitMove) -> WriteOutcome:
-        return await self.honest.move_units(move)  # type: ignore[no-any-return]
+        return await self.honest.move_units(move)  # type: ignore[no-any-return]  # `honest` is a connector of any kind
 
 
 @dataclass(frozen=True)
@@ -451,7 +451,7 @@ class _HasAWatch(Hostile):
     """looks at its own watch"""
 
     async def preflight(self) -> tuple[Finding, ...]:
-        return (*(await super().preflight()), Finding("time", is_good=True, detail=str(time.time())))  # noqa: TID251
+        return (*(await super().preflight()), Finding("time", is_good=True, detail=str(time.time())))  # noqa: TID251  # what it must not do
 
 
 # Orders -------------------------------------------------------------------------------------------------------
@@ -600,10 +600,10 @@ class _WritesFiles(Hostile):
     """An honest writer of files within."""
 
     async def begin_stock_file(self, *, asked_at: datetime, since: datetime | None = None) -> StockFile:
-        return await self.honest.begin_stock_file(asked_at=asked_at, since=since)  # type: ignore[no-any-return]
+        return await self.honest.begin_stock_file(asked_at=asked_at, since=since)  # type: ignore[no-any-return]  # `honest` is a connector of any kind
 
     async def stock_file(self, file: StockFile) -> StockFile:
-        return await self.honest.stock_file(file)  # type: ignore[no-any-return]
+        return await self.honest.stock_file(file)  # type: ignore[no-any-return]  # `honest` is a connector of any kind
 
     async def drop_stock_file(self, file: StockFile) -> None:
         await self.honest.drop_stock_file(file)
@@ -728,13 +728,13 @@ class _Listens(Hostile):
 
     @property
     def queue_name(self) -> str:
-        return self.honest.queue_name  # type: ignore[no-any-return]
+        return self.honest.queue_name  # type: ignore[no-any-return]  # `honest` is a connector of any kind
 
     async def keep_subscriptions(self, address: str) -> Subscriptions:
-        return await self.honest.keep_subscriptions(address)  # type: ignore[no-any-return]
+        return await self.honest.keep_subscriptions(address)  # type: ignore[no-any-return]  # `honest` is a connector of any kind
 
     async def hear(self) -> Heard:
-        return await self.honest.hear()  # type: ignore[no-any-return]
+        return await self.honest.hear()  # type: ignore[no-any-return]  # `honest` is a connector of any kind
 
     async def acknowledge(self, receipts: Sequence[str]) -> None:
         await self.honest.acknowledge(receipts)
@@ -871,7 +871,7 @@ class _MovesFromWhatIsThere(_MovesAgain):
 
     async def move_units(self, move: UnitMove) -> WriteOutcome:
         kept = self.kept.setdefault(move.key, await self.anew(move))
-        return await self.honest.move_units(kept)  # type: ignore[no-any-return]
+        return await self.honest.move_units(kept)  # type: ignore[no-any-return]  # `honest` is a connector of any kind
 
 
 @breaks("more_than_there_are_and_what_is_not_there_are_refused", of="shopify")

@@ -14,12 +14,12 @@ from time import monotonic
 import httpx2
 
 from oneshelf.clock import SystemClock
-from oneshelf.demo.children import any_free_port
 from oneshelf.demo.shops import SimulatedShop
 from oneshelf.errors import DatabaseUnavailableError
 from oneshelf.storage.database import Database
 from oneshelf.storage.embedded import EmbeddedPostgres
 from oneshelf.storage.migrate import migrate
+from ports import free_ports
 from simulation.cluster import programs, written
 from simulation.cluster.programs import Program
 from simulation.cluster.proxy import HOST, Connect, Proxy
@@ -145,7 +145,9 @@ async def open_house(
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(httpx2.AsyncClient(timeout=10.0, trust_env=False))
-        shops = [await _opened_shop(stack, kind, directory, seed, client, clock) for kind in KINDS if has_shops]
+        kinds = KINDS if has_shops else ()
+        ports = free_ports(len(kinds) + engines)
+        shops = [await _opened_shop(stack, kind, ports.pop(), directory, seed, client, clock) for kind in kinds]
         postgres = EmbeddedPostgres(postgres_directory / "pg", settings=POSTGRES_SETTINGS)
         stack.enter_context(postgres)
         migrate(postgres.dsn)
@@ -155,7 +157,9 @@ async def open_house(
         async with database.transaction() as tx:
             await tx.execute(written.NOTE_LEASES)
         socket = (postgres.directory / "socket").readlink()
-        opened = [await _opened_engine(stack, number, directory, socket, lease_s) for number in range(engines)]
+        opened = [
+            await _opened_engine(stack, number, ports.pop(), directory, socket, lease_s) for number in range(engines)
+        ]
         house = House(directory, postgres, database, client, opened, shops, clock, lease_s)
         for engine in house.engines:
             engine.program.start()
@@ -164,8 +168,9 @@ async def open_house(
         yield house
 
 
-async def _opened_engine(stack: AsyncExitStack, number: int, directory: Path, socket: Path, lease_s: float) -> Engine:
-    port = any_free_port()
+async def _opened_engine(
+    stack: AsyncExitStack, number: int, port: int, directory: Path, socket: Path, lease_s: float
+) -> Engine:
     door = Proxy(_to_port(port))
     to_database = Proxy(lambda: asyncio.open_unix_connection(str(socket / ".s.PGSQL.5432")))
     for proxy in (door, to_database):
@@ -178,9 +183,14 @@ async def _opened_engine(stack: AsyncExitStack, number: int, directory: Path, so
 
 
 async def _opened_shop(
-    stack: AsyncExitStack, kind: str, directory: Path, seed: int, client: httpx2.AsyncClient, clock: SystemClock
+    stack: AsyncExitStack,
+    kind: str,
+    port: int,
+    directory: Path,
+    seed: int,
+    client: httpx2.AsyncClient,
+    clock: SystemClock,
 ) -> Shop:
-    port = any_free_port()
     program = programs.simulator(kind, port=port, seed=seed, speed=SPEED, log_file=directory / f"{kind}.log")
     log = WireLog(kind, clock.now)
     wire = Proxy(_to_port(port), tap=log.hear)

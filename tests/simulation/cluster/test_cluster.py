@@ -21,7 +21,7 @@ TERMS = Terms(lease_s=5.0, stop_s=5.5, ops_of_a_fault=60, fault_s=1.0, rest_s=0.
 @pytest.mark.long
 async def test_whatever_is_killed_stopped_or_cut_off_nothing_is_lost_doubled_or_sold_twice() -> None:
     tally = await round_of(SEED, FAULTS, TERMS, say=print)
-    print(f"seed {SEED}: {tally}")  # noqa: T201
+    print(f"seed {SEED}: {tally}")
     assert tally.complaints == []
     assert all(tally.faults[fault] == 1 for fault in FAULTS)
     # Every fault lasted until it had struck; how often, is up to the machine.
@@ -38,7 +38,7 @@ async def test_a_full_disk_costs_answers_and_no_acknowledged_command() -> None:
     if left_out := disk.why_not():
         skip_tier("disk full", left_out)
     tally: Tally = await disk_round_of(SEED, TERMS, times=1, say=print)
-    print(f"seed {SEED}: {tally}")  # noqa: T201
+    print(f"seed {SEED}: {tally}")
     assert tally.complaints == []
     assert tally.wires["no space left"] > 0
     assert tally.outcomes["unknown"] > 0

@@ -9,11 +9,10 @@ from datetime import datetime
 
 import pytest
 
-from oneshelf.connectors.amazon.parse import instant_from
-from oneshelf.connectors.shopify.json_reading import an_instant
-from oneshelf.domain.identity import ChannelSku
+from oneshelf.domain.identity import ChannelSku, instant_from
 from oneshelf.errors import MalformedError
 from oneshelf.flow.interpret import interpret
+from oneshelf.sdk.decoding import an_instant
 from oneshelf.sdk.signature import hmac_sha256_base64
 from web.bad_input.rows import of_rows
 from web.bad_input.shelf import Shelf, open_shelf
@@ -94,7 +93,7 @@ async def test_a_line_of_fewer_than_no_units_is_acknowledged_and_parked(shelf: S
 
 
 @of_rows(28, 29)
-@pytest.mark.parametrize("read", [an_instant, instant_from], ids=["shopify", "amazon"])
+@pytest.mark.parametrize("read", [an_instant, instant_from], ids=["shopify, amazon, ebay", "square, till"])
 def test_an_instant_that_is_none_is_read_by_no_connector(read: Callable[..., datetime], row: str) -> None:
     said: tuple[object, ...] = ZONELESS if row == "28" else (*IMPOSSIBLE, 10**18, True, None, [], 1.5)
     for text in said:

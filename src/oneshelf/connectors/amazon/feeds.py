@@ -20,7 +20,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
-from typing import TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -35,7 +34,7 @@ from oneshelf.connectors.amazon.report_rows import Unpacked
 from oneshelf.domain.identity import ChannelSku
 from oneshelf.errors import MalformedError, invariant
 from oneshelf.sdk.capability import Limit
-from oneshelf.sdk.decoding import document_from
+from oneshelf.sdk.decoding import answer_from, document_from
 from oneshelf.sdk.fault import OutcomeUnknownError, RefusedError, RetryLaterError
 from oneshelf.sdk.message import (
     Accepted,
@@ -76,7 +75,6 @@ CLOCKS_APART = timedelta(seconds=60)
 READS_MAX = 25
 
 _UNDER_WAY = frozenset({"IN_QUEUE", "IN_PROGRESS"})
-Answer = TypeVar("Answer")
 
 
 class _Place(msgspec.Struct, frozen=True, rename="camel"):
@@ -203,7 +201,7 @@ class FeedWriter:
         }
         reply = await self._api.read("getFeeds", f"{PATH}/feeds", query)
         refuse("getFeeds", reply)
-        return [one.feed_id for one in _typed(reply.body, _Feeds, "the answer to getFeeds").feeds]
+        return [one.feed_id for one in answer_from(reply.body, _Feeds, what="the answer to getFeeds").feeds]
 
     async def look(self, name: str) -> FeedReport:
         """See `sdk.contract.WritesByFeed`."""
@@ -211,7 +209,7 @@ class FeedWriter:
         if reply.status == 404:
             return FeedReport(FeedState.FAILED, words="Amazon does not know this feed any more")
         refuse("getFeed", reply)
-        told = _typed(reply.body, _Feed, "the answer to getFeed")
+        told = answer_from(reply.body, _Feed, what="the answer to getFeed")
         if told.processing_status in _UNDER_WAY:
             return FeedReport(FeedState.UNDER_WAY, words=told.processing_status)
         if told.processing_status == "CANCELLED":
@@ -227,11 +225,17 @@ class FeedWriter:
             refuse("cancelFeed", reply)
 
     async def _result(self, document_id: str) -> FeedReport:
+        """What the report says. A feed whose report is gone, or too large, has ended all the same."""
         reply = await self._api.read("getFeedDocument", _path("documents", document_id), {})
-        refuse("getFeedDocument", reply)
-        document = _typed(reply.body, _Document, "the answer to getFeedDocument")
-        body = await self._downloaded(document)
-        return report_of(_typed(body, Result, "the report of the feed"))
+        if not is_success(reply):
+            words = f"getFeedDocument: {reply.status} {parse.error_words(reply.body)}"
+            return FeedReport(FeedState.FAILED, words=f"its report is gone: {words}")
+        document = answer_from(reply.body, _Document, what="the answer to getFeedDocument")
+        try:
+            body = await self._downloaded(document)
+        except MalformedError as problem:
+            return FeedReport(FeedState.FAILED, words=str(problem))
+        return report_of(answer_from(body, Result, what="the report of the feed"))
 
     async def _downloaded(self, document: _Document) -> bytes:
         unpacked = Unpacked(is_packed=document.compression_algorithm == "GZIP")
@@ -295,14 +299,6 @@ def report_of(result: Result) -> FeedReport:
 
 def _words(issue: _Issue) -> str:
     return issue_words(issue.code, issue.message, attributes=[issue.attribute_name] if issue.attribute_name else [])
-
-
-def _typed(body: bytes, kind: type[Answer], what: str) -> Answer:
-    """An answer that cannot be read is none."""
-    try:
-        return document_from(body, kind, what=what)
-    except MalformedError as problem:
-        raise RetryLaterError(str(problem)) from None
 
 
 def _path(kind: str, name: str) -> str:

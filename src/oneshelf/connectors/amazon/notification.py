@@ -19,7 +19,7 @@ import msgspec
 from oneshelf.connectors.amazon.parse import MERCHANT_CHANNEL
 from oneshelf.domain.identity import ChannelSku, name_from
 from oneshelf.errors import MalformedError
-from oneshelf.sdk.decoding import document_from
+from oneshelf.sdk.decoding import an_object, document_from
 from oneshelf.sdk.message import AccessLost, Delivery, Ignored, Message, OrderHint, StockHint
 
 ORDER_CHANGE = "ORDER_CHANGE"
@@ -59,10 +59,10 @@ def message_from(delivery: Delivery, *, seller_id: str, stores: Collection[str])
     """What a stored notification says to the seller of these stores. Raises MalformedError."""
     told = _unwrapped(document_from(delivery.body, dict[str, Any], what="the notification"))
     kind = _kind(told)
-    payload = _object(_member(told, "Payload"), f"{kind}: the payload")
+    payload = an_object(_member(told, "Payload"), f"{kind}: the payload")
     match kind:
         case "ORDER_CHANGE":
-            change = _object(_member(payload, "OrderChangeNotification"), "OrderChangeNotification")
+            change = an_object(_member(payload, "OrderChangeNotification"), "OrderChangeNotification")
             return _of_seller(change, seller_id) or _order_hint(change, stores)
         case "LISTINGS_ITEM_MFN_QUANTITY_CHANGE":
             return _of_seller(payload, seller_id) or _quantity_hint(payload)
@@ -98,7 +98,7 @@ def _quantity_hint(payload: Mapping[str, Any]) -> Message:
 
 
 def _account_status(payload: Mapping[str, Any]) -> Message:
-    change = _object(_member(payload, "AccountStatusChangeNotification"), "accountStatusChangeNotification")
+    change = an_object(_member(payload, "AccountStatusChangeNotification"), "accountStatusChangeNotification")
     status = _member(change, "CurrentAccountStatus")
     if status == "DEACTIVATED":
         return AccessLost("Amazon has deactivated the seller's account; see Account Health in Seller Central")
@@ -143,9 +143,3 @@ def _member(named: Any, name: str) -> Any:
     if not isinstance(named, Mapping):
         return None
     return named.get(name, named.get(name[0].lower() + name[1:]))
-
-
-def _object(value: Any, what: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise MalformedError(f"{what} must be an object, not {type(value).__name__}")
-    return value

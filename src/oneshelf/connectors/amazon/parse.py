@@ -19,7 +19,7 @@ from oneshelf.connectors.amazon.issues import WORDS_LENGTH_MAX, listing_issues, 
 from oneshelf.domain.identity import Channel, ChannelSku, name_from, units_from
 from oneshelf.domain.order import OrderLine, OrderSnapshot
 from oneshelf.errors import MalformedError
-from oneshelf.sdk.decoding import document_from
+from oneshelf.sdk.decoding import a_list, an_instant, an_object, document_from, part_of
 from oneshelf.sdk.message import Accepted, Delivery, Ignored, Message, Refused, StockReading, Unknown
 from oneshelf.sdk.tokens import Grant
 
@@ -77,44 +77,44 @@ class ListingsAnswer:
 
 def orders_answer(document: Any) -> OrdersAnswer:
     """The page of a searchOrders answer. A single unreadable order is delivered all the same, to be parked."""
-    answer = _object(document, "the answer to searchOrders")
-    found = _list(answer.get("orders"), "orders")
+    answer = an_object(document, "the answer to searchOrders")
+    found = a_list(answer.get("orders"), "orders")
     before = answer.get("lastUpdatedBefore") or answer.get("createdBefore")
     return OrdersAnswer(
         deliveries=tuple(order_delivery(order) for order in sorted(found, key=_changed)),
         next_token=_next_token(answer),
-        before=None if before is None else instant_from(before, what="the end of the window"),
+        before=None if before is None else an_instant(before, "the end of the window"),
     )
 
 
 def order_message(delivery: Delivery, *, channel: Channel) -> Message:
     """The order in a polled delivery. Raises MalformedError."""
-    order = _object(document_from(delivery.body, object, what="the order"), "the order")
+    order = an_object(document_from(delivery.body, object, what="the order"), "the order")
     order_id = name_from(order.get("orderId"), what="orderId")
-    fulfilment = _object(order.get("fulfillment"), f"order {order_id}: fulfillment")
+    fulfilment = an_object(order.get("fulfillment"), f"order {order_id}: fulfillment")
     status = _text(fulfilment.get("fulfillmentStatus"), f"order {order_id}: fulfillmentStatus").upper()
     # Amazon counts and ships these itself; UNFULFILLABLE exists for its own orders only.
     if fulfilment.get("fulfilledBy") == "AMAZON" or status == "UNFULFILLABLE":
         return Ignored(f"order {order_id} is fulfilled by Amazon")
     if status not in _CANCELLED | _PENDING | _CONFIRMED:
         raise MalformedError(f"order {order_id} has the unknown status {status[:40]!r}")
-    items = _list(order.get("orderItems"), f"order {order_id}: orderItems")
-    changed_at = instant_from(order.get("lastUpdatedTime"), what=f"order {order_id}: lastUpdatedTime")
+    items = a_list(order.get("orderItems"), f"order {order_id}: orderItems")
+    changed_at = an_instant(order.get("lastUpdatedTime"), f"order {order_id}: lastUpdatedTime")
     return OrderSnapshot(
         channel=channel,
         order_id=order_id,
         version=instant_text(changed_at),
-        placed_at=instant_from(order.get("createdTime"), what=f"order {order_id}: createdTime"),
+        placed_at=an_instant(order.get("createdTime"), f"order {order_id}: createdTime"),
         is_pending=status in _PENDING,
         lines=tuple(_line(item, order_id=order_id, status=status) for item in items),
     )
 
 
 def _line(document: Any, *, order_id: str, status: str) -> OrderLine:
-    item = _object(document, f"order {order_id}: an item")
+    item = an_object(document, f"order {order_id}: an item")
     line_id = name_from(item.get("orderItemId"), what=f"order {order_id}: orderItemId")
     where = f"order {order_id} item {line_id}"
-    product = _object(item.get("product"), f"{where}: product")
+    product = an_object(item.get("product"), f"{where}: product")
     ordered = units_from(item.get("quantityOrdered"), what=f"{where}: quantityOrdered")
     shipped = _units_shipped(item, where=where, status=status, ordered=ordered)
     cancelled = _units_cancelled(item, where=where, status=status, unshipped=ordered - shipped)
@@ -131,7 +131,7 @@ def _line(document: Any, *, order_id: str, status: str) -> OrderLine:
 
 
 def _units_shipped(item: Mapping[str, Any], *, where: str, status: str, ordered: int) -> int:
-    told = _object(item.get("fulfillment") or {}, f"{where}: fulfillment").get("quantityFulfilled")
+    told = an_object(item.get("fulfillment") or {}, f"{where}: fulfillment").get("quantityFulfilled")
     if told is not None:
         return units_from(told, what=f"{where}: quantityFulfilled")
     if status == "PARTIALLY_SHIPPED":
@@ -143,18 +143,18 @@ def _units_cancelled(item: Mapping[str, Any], *, where: str, status: str, unship
     """Units that will not ship. Of an order that lives on, only what Amazon says was really cancelled."""
     if status in _CANCELLED:
         return unshipped
-    cancellation = _object(item.get("cancellation") or {}, f"{where}: cancellation")
+    cancellation = an_object(item.get("cancellation") or {}, f"{where}: cancellation")
     if status in _PENDING or not cancellation.get("cancellationExecution"):
         return 0
-    told = _object(item.get("fulfillment") or {}, f"{where}: fulfillment").get("quantityUnfulfilled")
+    told = an_object(item.get("fulfillment") or {}, f"{where}: fulfillment").get("quantityUnfulfilled")
     remaining = 0 if told is None else units_from(told, what=f"{where}: quantityUnfulfilled")
     return max(0, unshipped - remaining)
 
 
 def listings_answer(document: Any, *, code: str = MERCHANT_CHANNEL) -> ListingsAnswer:
     """The page of a searchListingsItems answer. `code`: see `units_shown`. Raises MalformedError."""
-    answer = _object(document, "the answer to searchListingsItems")
-    items = _list(answer.get("items"), "items")
+    answer = an_object(document, "the answer to searchListingsItems")
+    items = a_list(answer.get("items"), "items")
     return ListingsAnswer(
         rows=tuple(row for item in items if (row := _row_if_named(item, code)) is not None),
         next_token=_next_token(answer),
@@ -168,7 +168,7 @@ def _row_if_named(document: Any, code: str) -> ListingRow | None:
         return listing_row(document, code=code)
     except MalformedError as problem:
         try:
-            channel_sku = _channel_sku(_object(document, "a listing").get("sku"), "a listing")
+            channel_sku = _channel_sku(an_object(document, "a listing").get("sku"), "a listing")
         except MalformedError:
             return None
         reading = StockReading(channel_sku=channel_sku, units=None, note=f"cannot be read: {problem}")
@@ -181,12 +181,12 @@ def listing_row(document: Any, *, code: str = MERCHANT_CHANNEL) -> ListingRow:
     `fulfillmentAvailability` is that figure; `attributes` is only what was last submitted, and the two differ
     by design: https://github.com/amzn/selling-partner-api-models/issues/5327 (checked 2026-11-23).
     """
-    item = _object(document, "a listing")
+    item = an_object(document, "a listing")
     channel_sku = _channel_sku(item.get("sku"), "a listing")
-    rows = _list(item.get("fulfillmentAvailability") or [], f"{channel_sku}: fulfillmentAvailability")
+    rows = a_list(item.get("fulfillmentAvailability") or [], f"{channel_sku}: fulfillmentAvailability")
     shown: dict[str, Any] = {}
     for row in rows:
-        availability = _object(row, f"{channel_sku}: fulfillmentAvailability")
+        availability = an_object(row, f"{channel_sku}: fulfillmentAvailability")
         shown[_text(availability.get("fulfillmentChannelCode"), f"{channel_sku}: fulfillmentChannelCode")] = (
             availability.get("quantity")
         )
@@ -204,7 +204,7 @@ def listing_row(document: Any, *, code: str = MERCHANT_CHANNEL) -> ListingRow:
     return ListingRow(
         reading=reading,
         is_merchant=units is not None,
-        created_at=None if created is None else instant_from(created, what=f"{channel_sku}: createdDate"),
+        created_at=None if created is None else an_instant(created, f"{channel_sku}: createdDate"),
     )
 
 
@@ -253,7 +253,7 @@ def write_outcome(document: Any) -> Accepted | Refused | Unknown:
 
 def preview_refusal(document: Any) -> str | None:
     """Amazon's words where it would not take a previewed write; None where it would."""
-    answer = _object(document, "the answer to a preview")
+    answer = an_object(document, "the answer to a preview")
     return None if answer.get("status") == "VALID" else refusal_words(answer)
 
 
@@ -276,7 +276,7 @@ def is_token_rejected(words: str) -> bool:
 
 def token_grant(document: Any) -> Grant:
     """The token that Login with Amazon granted. Raises MalformedError, without the answer's text."""
-    answer = _object(document, "the answer of Login with Amazon")
+    answer = an_object(document, "the answer of Login with Amazon")
     life = answer.get("expires_in")
     if not isinstance(life, int) or isinstance(life, bool) or life <= 0:
         raise MalformedError("Login with Amazon does not say how long its token lives")
@@ -300,17 +300,6 @@ def rate_from(header: str | None) -> float | None:
     return rate if math.isfinite(rate) and rate > 0 else None
 
 
-def instant_from(value: object, *, what: str) -> datetime:
-    """An aware instant in UTC. Raises MalformedError for anything else."""
-    try:
-        instant = datetime.fromisoformat(value) if isinstance(value, str) else None
-        if instant is not None and instant.tzinfo is not None:
-            return instant.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise MalformedError(f"{what} is not an instant with a time zone: {str(value)[:40]!r}")
-
-
 def instant_text(instant: datetime) -> str:
     """Text of a fixed width that sorts as the instants do."""
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
@@ -318,34 +307,23 @@ def instant_text(instant: datetime) -> str:
 
 def order_delivery(order: Any) -> Delivery:
     """An order as a search or getOrder tells it. One that cannot be read is delivered all the same, to be parked."""
-    body = msgspec.json.encode(_kept(order, _KEPT), order="deterministic")
+    body = msgspec.json.encode(part_of(order, _KEPT), order="deterministic")
     known = order if isinstance(order, Mapping) else {}
     digest = hashlib.sha256(body).hexdigest()[:12]
     key = f"poll:{known.get('orderId')}:{known.get('lastUpdatedTime')}:{digest}"
     return Delivery(key=key[:200], topic=POLLED_ORDER, body=body)
 
 
-def _kept(value: Any, kept: dict[str, Any] | None) -> Any:
-    """The kept members of a document, in lists too. A value of another type stays, for the reader to refuse."""
-    if kept is None:
-        return value
-    if isinstance(value, list):
-        return [_kept(member, kept) for member in value]
-    if isinstance(value, Mapping):
-        return {name: _kept(value[name], inner) for name, inner in kept.items() if name in value}
-    return value
-
-
 def _changed(order: Any) -> str:
     try:
-        return instant_text(instant_from(order["lastUpdatedTime"], what="lastUpdatedTime"))
+        return instant_text(an_instant(order["lastUpdatedTime"], "lastUpdatedTime"))
     except (MalformedError, KeyError, TypeError):
         return ""
 
 
 def _summary(item: Mapping[str, Any], channel_sku: ChannelSku) -> Mapping[str, Any]:
-    summaries = _list(item.get("summaries") or [], f"{channel_sku}: summaries")
-    return _object(summaries[0], f"{channel_sku}: summaries") if summaries else {}
+    summaries = a_list(item.get("summaries") or [], f"{channel_sku}: summaries")
+    return an_object(summaries[0], f"{channel_sku}: summaries") if summaries else {}
 
 
 def _channel_sku(value: object, where: str) -> ChannelSku:
@@ -362,7 +340,7 @@ def merchant_sku_of(channel_sku: ChannelSku) -> str | None:
 
 
 def _next_token(answer: Mapping[str, Any]) -> str | None:
-    token = _object(answer.get("pagination") or {}, "pagination").get("nextToken")
+    token = an_object(answer.get("pagination") or {}, "pagination").get("nextToken")
     return _text(token, "nextToken") if token is not None else None
 
 
@@ -371,18 +349,6 @@ def _decoded(body: bytes) -> Any:
         return document_from(body, object, what="the answer")
     except MalformedError:
         return None
-
-
-def _object(value: Any, what: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise MalformedError(f"{what} must be an object, not {type(value).__name__}")
-    return value
-
-
-def _list(value: Any, what: str) -> list[Any]:
-    if not isinstance(value, list):
-        raise MalformedError(f"{what} must be a list, not {type(value).__name__}")
-    return value
 
 
 def _text(value: object, what: str) -> str:

@@ -21,7 +21,6 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -34,9 +33,8 @@ from oneshelf.connectors.amazon.report_rows import Rows, Unpacked
 from oneshelf.domain.identity import ChannelSku
 from oneshelf.errors import MalformedError
 from oneshelf.sdk.capability import Limit
-from oneshelf.sdk.decoding import document_from
+from oneshelf.sdk.decoding import answer_from, document_from
 from oneshelf.sdk.fault import OutcomeUnknownError, ReauthenticateError, RefusedError, RetryLaterError
-from oneshelf.sdk.http import Reply
 from oneshelf.sdk.message import FileState, StockFile, StockReading
 
 REPORT_TYPE = "GET_MERCHANT_LISTINGS_ALL_DATA"
@@ -59,7 +57,6 @@ FOUND_WITHIN = timedelta(hours=1)
 ADDRESS_LIFE_S = 240.0
 
 _UNDER_WAY = frozenset({"IN_QUEUE", "IN_PROGRESS"})
-Answer = TypeVar("Answer")
 
 
 class _Report(msgspec.Struct, frozen=True, rename="camel"):
@@ -133,7 +130,7 @@ class ReportReader:
         }
         reply = await self._api.read("getReports", f"{PATH}/reports", query)
         refuse("getReports", reply)
-        for report in _typed(reply, _Reports, "the answer to getReports").reports:
+        for report in answer_from(reply.body, _Reports, what="the answer to getReports").reports:
             at = report.asked_at()
             if at is None or at < asked_at - FOUND_WITHIN:
                 continue
@@ -165,7 +162,7 @@ class ReportReader:
         if reply.status == 404:
             return replace(file, state=FileState.GONE, words="Amazon does not know this report any more")
         refuse("getReport", reply)
-        report = _typed(reply, _Report, "the answer to getReport")
+        report = answer_from(reply.body, _Report, what="the answer to getReport")
         status = report.processing_status
         if status in _UNDER_WAY:
             return replace(file, state=FileState.WRITING)
@@ -212,17 +209,9 @@ class ReportReader:
         asked_at = self._clock.monotonic()
         reply = await self._api.read("getReportDocument", _path("documents", document_id), {})
         refuse("getReportDocument", reply)
-        document = _typed(reply, _Document, "the answer to getReportDocument")
+        document = answer_from(reply.body, _Document, what="the answer to getReportDocument")
         self._addresses = {document_id: (document, asked_at + ADDRESS_LIFE_S)}
         return document
-
-
-def _typed(reply: Reply, kind: type[Answer], what: str) -> Answer:
-    """An answer that cannot be read is none."""
-    try:
-        return document_from(reply.body, kind, what=what)
-    except MalformedError as problem:
-        raise RetryLaterError(str(problem)) from None
 
 
 def _path(kind: str, name: str) -> str:

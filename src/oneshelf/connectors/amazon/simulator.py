@@ -37,7 +37,7 @@ SIMULATED_SECRETS = {
     "client_secret": "amzn1.oa2-cs.v1.simulated",
     "refresh_token": "Atzr|simulated",
 }
-TOKEN_PATH = "/auth/o2/token"  # noqa: S105  the path of the endpoint, not a token
+TOKEN_PATH = "/auth/o2/token"  # noqa: S105  # the path of the endpoint, not a token
 
 # A 429 with a Retry-After, which Shopify knows, is not among them: in the models a 429 has no header but an id.
 FAULTS = (
@@ -88,7 +88,7 @@ class AmazonSimulator(Simulator):
             switches=self.switches,
         )
         self.gate.is_stormy = self.is_stormy
-        dice = Random(f"amazon:{seed}:notifications")  # noqa: S311  a seed's chance
+        dice = Random(f"amazon:{seed}:notifications")  # noqa: S311  # a seed's chance
         self.queue = Queue(clock=clock, now=self.channel_now, shuffle=dice, speed=speed)
         self.notifications = Notifications(self, self.gate, self.queue, dice, SELLER_ID, self.amazon.marketplace_ids)
         self.amazon.on_order = self.notifications.order_changed

@@ -294,7 +294,7 @@ class Books:
 
         confirm_s = self.random.uniform(*self.habits.confirm_s)
         if self.strikes("payment_for_weeks"):
-            confirm_s = Random(order.order_id).uniform(*self.habits.verify_s)  # noqa: S311  a seed's chance
+            confirm_s = Random(order.order_id).uniform(*self.habits.verify_s)  # noqa: S311  # a seed's chance
         self.after(confirm_s, confirm)
         if not self.strikes("order_late"):
             return

@@ -20,7 +20,7 @@ from oneshelf.clock import Clock
 from oneshelf.connectors.amazon import simulator_question as asked
 from oneshelf.connectors.amazon.simulator_books import Books
 from oneshelf.connectors.amazon.simulator_documents import instant
-from oneshelf.connectors.amazon.simulator_gate import QUOTA_WORDS, BadRequestError, Bucket, Gate
+from oneshelf.connectors.amazon.simulator_gate import QUOTA_WORDS, BadRequestError, Bucket, Gate, object_in
 from oneshelf.connectors.amazon.simulator_question import Question
 from oneshelf.connectors.amazon.simulator_storage import Storage
 from oneshelf.connectors.amazon.simulator_wire import changes_in, invalid
@@ -28,7 +28,7 @@ from oneshelf.sdk.cut_reply import CutReply
 from oneshelf.sdk.switches import Switches
 
 FEED_TYPE = "JSON_LISTINGS_FEED"
-FAULTS = ("feed_fatal", "feed_stuck", "feed_reply_lost")
+FAULTS = ("feed_fatal", "feed_stuck", "feed_reply_lost", "feed_report_gone")
 MESSAGES_MAX = 25_000
 PARAMETERS = frozenset(
     {"feedTypes", "processingStatuses", "marketplaceIds", "pageSize", "createdSince", "createdUntil", "nextToken"}
@@ -88,7 +88,7 @@ class Feeds:
 
     async def place(self, request: Request, question: Question) -> Response:
         asked.known(question, frozenset())
-        content_type = _body(await request.body()).get("contentType")
+        content_type = object_in(await request.body()).get("contentType")
         if not isinstance(content_type, str) or not content_type:
             raise BadRequestError("contentType is required")
         document_id = self.storage.keep(None, content_type=content_type)
@@ -97,7 +97,7 @@ class Feeds:
 
     async def create(self, request: Request, question: Question) -> Response:
         asked.known(question, frozenset())
-        body = _body(await request.body())
+        body = object_in(await request.body())
         if body.get("feedType") != FEED_TYPE:
             raise BadRequestError(f"this simulator works through {FEED_TYPE} only")
         marketplaces = body.get("marketplaceIds")
@@ -157,6 +157,8 @@ class Feeds:
     async def document(self, request: Request, question: Question) -> Response:
         asked.known(question, frozenset({"enableContentEncodingUrlHeader"}))
         document_id = request.path_params["document_id"]
+        if self.switches.strikes("feed_report_gone"):
+            self.storage.drop(document_id)
         url = self.storage.address(document_id, str(request.base_url))
         if url is None:
             return self.gate.error(404, "NotFound", message="Feed document not found.")
@@ -217,7 +219,7 @@ class Feeds:
 
     def _read(self, content: bytes) -> tuple[Mapping[str, Any], Sequence[Mapping[str, Any]]]:
         """Raises BadRequestError where the whole feed breaks its schema."""
-        document = _body(content)
+        document = object_in(content)
         header, messages = document.get("header"), document.get("messages")
         if not isinstance(header, dict) or header.get("version") != "2.0" or header.get("sellerId") != self.seller_id:
             raise BadRequestError("the header is not that of a feed of this seller")
@@ -265,10 +267,3 @@ class Feeds:
             report["items"] = [{"sku": sku, "issues": []} for sku in taken]
         content = gzip.compress(msgspec.json.encode(report), mtime=0)
         return self.storage.keep(content, content_type="application/json; charset=UTF-8", is_packed=True)
-
-
-def _body(body: bytes) -> Mapping[str, Any]:
-    try:
-        return msgspec.json.decode(body, type=dict[str, Any])
-    except msgspec.DecodeError:
-        raise BadRequestError("the body is not a JSON object") from None

@@ -6,8 +6,10 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
+from typing import Any
 from urllib.parse import parse_qs
 
+import msgspec
 from starlette.responses import JSONResponse, Response
 
 from oneshelf.clock import Clock
@@ -59,6 +61,14 @@ HTML_BODY = "<html><head><title>503 Service Temporarily Unavailable</title></hea
 
 class BadRequestError(Exception):
     """The request breaks the model; the text becomes the message of a 400."""
+
+
+def object_in(body: bytes) -> dict[str, Any]:
+    """The JSON object in a body. Raises BadRequestError."""
+    try:
+        return msgspec.json.decode(body, type=dict[str, Any])
+    except msgspec.DecodeError:
+        raise BadRequestError("the body is not a JSON object") from None
 
 
 @dataclass(slots=True)

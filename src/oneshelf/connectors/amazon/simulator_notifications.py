@@ -12,13 +12,12 @@ from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from oneshelf.connectors.amazon.simulator_books import AMAZON_CHANNEL, MERCHANT_CHANNEL, Listing, Order
 from oneshelf.connectors.amazon.simulator_documents import instant
-from oneshelf.connectors.amazon.simulator_gate import BadRequestError, Gate
+from oneshelf.connectors.amazon.simulator_gate import BadRequestError, Gate, object_in
 from oneshelf.connectors.amazon.simulator_queue import QUEUE_ARN, Queue
 from oneshelf.sdk.simulator import Simulator
 
@@ -235,7 +234,7 @@ class Notifications:
         return self._gate.answer("getDestinations", {"payload": list(self.destinations.values())})
 
     async def create_destination(self, request: Request) -> Response:
-        asked = _document(await request.body())
+        asked = object_in(await request.body())
         resource = asked.get("resourceSpecification")
         if not isinstance(asked.get("name"), str) or not isinstance(resource, dict) or len(resource) != 1:
             raise BadRequestError("name and one resourceSpecification are required")
@@ -259,7 +258,7 @@ class Notifications:
         return self._gate.answer("getSubscription", {"payload": _shown(found)})
 
     async def create_subscription(self, request: Request) -> Response:
-        kind, asked = self._kind(request), _document(await request.body())
+        kind, asked = self._kind(request), object_in(await request.body())
         if asked.get("payloadVersion") not in VERSIONS[kind] or asked.get("destinationId") not in self.destinations:
             raise BadRequestError("payloadVersion or destinationId is wrong")
         if kind in BY_EVENT_BRIDGE:
@@ -289,13 +288,6 @@ def _shown(one: Subscription) -> dict[str, Any]:
         "destinationId": one.destination_id,
     }
     return shown if one.directive is None else {**shown, "processingDirective": one.directive}
-
-
-def _document(body: bytes) -> dict[str, Any]:
-    try:
-        return msgspec.json.decode(body, type=dict[str, Any])
-    except msgspec.DecodeError:
-        raise BadRequestError("the body is not a JSON object") from None
 
 
 def _camel(value: Any) -> Any:

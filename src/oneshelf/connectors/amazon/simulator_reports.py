@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -21,7 +20,7 @@ from oneshelf.clock import Clock
 from oneshelf.connectors.amazon import simulator_question as asked
 from oneshelf.connectors.amazon.simulator_books import MERCHANT_CHANNEL, Books, Listing
 from oneshelf.connectors.amazon.simulator_documents import instant
-from oneshelf.connectors.amazon.simulator_gate import BadRequestError, Gate
+from oneshelf.connectors.amazon.simulator_gate import BadRequestError, Gate, object_in
 from oneshelf.connectors.amazon.simulator_question import Question
 from oneshelf.connectors.amazon.simulator_storage import Storage
 from oneshelf.sdk.switches import Switches
@@ -118,7 +117,7 @@ class Reports:
 
     async def create(self, request: Request, question: Question) -> Response:
         asked.known(question, frozenset())
-        body = _body(await request.body())
+        body = object_in(await request.body())
         if body.get("reportType") != REPORT_TYPE:
             raise BadRequestError(f"this simulator writes {REPORT_TYPE} only")
         # "You can only specify one marketplace per report": the first is taken.
@@ -243,13 +242,6 @@ def _row(one: Listing, pending: int) -> list[str]:
     }
     # Nothing is quoted: what would end a cell or a row is left out.
     return [" ".join(told.get(name, "").split("\t")).replace("\r", " ").replace("\n", " ") for name in COLUMNS]
-
-
-def _body(body: bytes) -> Mapping[str, Any]:
-    try:
-        return msgspec.json.decode(body, type=dict[str, Any])
-    except msgspec.DecodeError:
-        raise BadRequestError("the body is not a JSON object") from None
 
 
 def _instant(body: Mapping[str, Any], name: str, now: datetime) -> datetime:

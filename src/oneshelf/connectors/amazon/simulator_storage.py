@@ -5,7 +5,6 @@ Who knows an address needs no token. A dead one is refused as the storage does i
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from random import Random
 
@@ -13,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from oneshelf.clock import Clock
+from oneshelf.sdk.pieces import pieces_of
 from oneshelf.sdk.switches import Switches
 
 PATH = "/_documents/{token}"
@@ -20,7 +20,6 @@ ADDRESS_LIFE_S = 300.0
 # However fast the simulation runs: whoever fetches a document is as slow as ever.
 TRUE_LIFE_S_LEAST = 10.0
 FAULTS = ("document_expired", "document_truncated")
-_PIECE = 65_536
 _EXPIRED = "<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
 _MISSING = "<Error><Code>NoSuchKey</Code><Message>The specified key does not exist.</Message></Error>"
 
@@ -64,6 +63,11 @@ class Storage:
         self._addresses[token] = (document_id, now + max(TRUE_LIFE_S_LEAST, ADDRESS_LIFE_S / self.speed))
         return base.rstrip("/") + PATH.replace("{token}", token)
 
+    def drop(self, document_id: str) -> None:
+        """Its time is over: nobody gets it any more."""
+        self._documents.pop(document_id, None)
+        self._addresses = {token: one for token, one in self._addresses.items() if one[0] != document_id}
+
     def is_packed(self, document_id: str) -> bool:
         return self._documents[document_id].is_packed
 
@@ -82,7 +86,7 @@ class Storage:
         if content and self.switches.strikes("document_truncated"):
             content = content[: self.chance.randrange(len(content) // 4, len(content))]
         headers = {"Content-Length": str(len(content)), "Content-Type": kept.content_type}
-        return StreamingResponse(_pieces(content), headers=headers)
+        return StreamingResponse(pieces_of(content), headers=headers)
 
     async def put(self, request: Request) -> Response:
         kept = self._reached(request)
@@ -96,8 +100,3 @@ class Storage:
         document_id, until = self._addresses.get(request.path_params["token"], ("", 0.0))
         is_dead = self.clock.monotonic() >= until or self.switches.strikes("document_expired")
         return None if is_dead else self._documents[document_id]
-
-
-async def _pieces(content: bytes) -> AsyncIterator[bytes]:
-    for start in range(0, len(content), _PIECE):
-        yield content[start : start + _PIECE]

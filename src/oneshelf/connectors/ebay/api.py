@@ -18,10 +18,11 @@ from oneshelf import __version__
 from oneshelf.clock import Clock
 from oneshelf.connectors.ebay import trading
 from oneshelf.connectors.ebay.account import Account
-from oneshelf.connectors.ebay.json_reading import an_object, error_words, errors_in, instant_from, list_in
+from oneshelf.connectors.ebay.json_reading import error_words, errors_in, list_in
 from oneshelf.domain.charge import Charge, Learned
 from oneshelf.errors import MalformedError
 from oneshelf.sdk.capability import Limit
+from oneshelf.sdk.decoding import an_instant, an_object
 from oneshelf.sdk.fault import (
     BudgetSpentError,
     ChannelFault,
@@ -315,7 +316,7 @@ class EbayApi:
                 for rate in errors_in(resource, "rates"):
                     limit, left, window_s = (rate.get(name) for name in ("limit", "remaining", "timeWindow"))
                     if isinstance(limit, int) and isinstance(left, int):
-                        ends_at = instant_from(rate.get("reset"), what="the end of a quota")
+                        ends_at = an_instant(rate.get("reset"), "the end of a quota")
                         found.append(Quota(limit, left, window_s if isinstance(window_s, int) else DAY_S, ends_at))
         return found
 

@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from oneshelf.connectors.ebay.json_reading import a_text, an_object
+from oneshelf.connectors.ebay.json_reading import a_text
 from oneshelf.domain.identity import units_from
 from oneshelf.errors import MalformedError
 from oneshelf.sdk.checkout import CheckoutAnswer, CheckoutQuestion
+from oneshelf.sdk.decoding import an_object
 
 # "one call can support multiple SKUs and inventory locations"; how many, the page does not say.
 QUESTIONS_MAX = 100

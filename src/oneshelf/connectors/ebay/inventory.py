@@ -9,18 +9,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from oneshelf.connectors.ebay.json_reading import (
-    a_list,
-    a_text,
-    an_object,
-    codes_of,
-    errors_in,
-    list_in,
-    text_in,
-    words_of,
-)
+from oneshelf.connectors.ebay.json_reading import a_text, codes_of, errors_in, list_in, text_in, words_of
 from oneshelf.domain.identity import units_from
 from oneshelf.errors import MalformedError
+from oneshelf.sdk.decoding import a_list, an_object
 
 BATCH_MAX = 25
 PATH = "/sell/inventory/v1"

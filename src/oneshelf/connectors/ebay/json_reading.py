@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from oneshelf.domain.identity import UNITS_MAX, units_from
+from oneshelf.domain.identity import UNITS_MAX
 from oneshelf.errors import MalformedError
-from oneshelf.sdk.decoding import document_from
+from oneshelf.sdk.decoding import a_list, an_object, document_from
 
 WORDS_LENGTH_MAX = 300
 
@@ -16,18 +16,6 @@ WORDS_LENGTH_MAX = 300
 def decoded(body: bytes) -> Any:
     """The JSON in a body. Raises MalformedError."""
     return document_from(body, object, what="the answer")
-
-
-def an_object(value: Any, what: str) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise MalformedError(f"{what} must be an object, not {type(value).__name__}")
-    return value
-
-
-def a_list(value: Any, what: str) -> list[Any]:
-    if not isinstance(value, list):
-        raise MalformedError(f"{what} must be a list, not {type(value).__name__}")
-    return value
 
 
 def a_text(value: object, what: str) -> str:
@@ -49,28 +37,12 @@ def list_in(document: Any, name: str) -> list[Any]:
     return a_list(an_object(document, "the answer").get(name), name)
 
 
-def count_in(document: Any, name: str) -> int:
-    """A member that counts something. Raises MalformedError."""
-    return units_from(an_object(document, "the answer").get(name), what=name)
-
-
 def life_in(document: Any, name: str) -> float:
     """A member that is a span in seconds. Raises MalformedError."""
     value = an_object(document, "the answer").get(name)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= UNITS_MAX:
         raise MalformedError(f"{name} must be a number of seconds")
     return float(value)
-
-
-def instant_from(value: object, *, what: str) -> datetime:
-    """An aware instant in UTC. Raises MalformedError for anything else."""
-    try:
-        instant = datetime.fromisoformat(value) if isinstance(value, str) else None
-        if instant is not None and instant.tzinfo is not None:
-            return instant.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise MalformedError(f"{what} is not an instant with a time zone: {str(value)[:40]!r}")
 
 
 def instant_text(instant: datetime) -> str:

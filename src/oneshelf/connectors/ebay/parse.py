@@ -14,20 +14,13 @@ from typing import Any
 
 import msgspec
 
-from oneshelf.connectors.ebay.json_reading import (
-    a_list,
-    a_text,
-    an_object,
-    instant_from,
-    instant_text,
-    list_in,
-)
+from oneshelf.connectors.ebay.json_reading import a_text, instant_text, list_in
 from oneshelf.connectors.ebay.shelf import restful_id
 from oneshelf.connectors.ebay.tokens import WAY_OUT
 from oneshelf.domain.identity import Channel, ChannelSku, name_from, units_from
 from oneshelf.domain.order import OrderLine, OrderSnapshot
 from oneshelf.errors import MalformedError
-from oneshelf.sdk.decoding import document_from
+from oneshelf.sdk.decoding import a_list, an_instant, an_object, document_from, part_of
 from oneshelf.sdk.message import AccessLost, Delivery, Ignored, Message, OrderHint, StockHint
 
 POLLED_ORDER, CHANGED_LISTINGS = "poll/order", "poll/listings"
@@ -95,7 +88,7 @@ def shipped_from(document: Any) -> dict[str, int]:
 
 def delivery_of(order: Any, *, shipped: Mapping[str, int] | None = None) -> Delivery:
     """An order as it is stored. `shipped`: line -> units that have left, where that was asked."""
-    kept: dict[str, Any] = {"order": _kept(order, _KEPT)}
+    kept: dict[str, Any] = {"order": part_of(order, _KEPT)}
     if shipped:
         kept["shipped"] = dict(shipped)
     body = msgspec.json.encode(kept, order="deterministic")
@@ -168,17 +161,6 @@ def _is_cancelled(order: Mapping[str, Any]) -> bool:
     return isinstance(cancel, Mapping) and cancel.get("cancelState") in _CANCELLED
 
 
-def _kept(value: Any, kept: dict[str, Any] | None) -> Any:
-    """The kept members of a document, in lists too. A value of another type stays, for the reader to refuse."""
-    if kept is None:
-        return value
-    if isinstance(value, list):
-        return [_kept(member, kept) for member in value]
-    if isinstance(value, Mapping):
-        return {name: _kept(value[name], inner) for name, inner in kept.items() if name in value}
-    return value
-
-
 # Orders -------------------------------------------------------------------------------------------------------
 
 
@@ -198,8 +180,8 @@ def order_message(delivery: Delivery, *, channel: Channel) -> Message:
     return OrderSnapshot(
         channel=channel,
         order_id=order_id,
-        version=instant_text(instant_from(order.get("lastModifiedDate"), what=f"{where}: lastModifiedDate")),
-        placed_at=instant_from(order.get("creationDate"), what=f"{where}: creationDate"),
+        version=instant_text(an_instant(order.get("lastModifiedDate"), f"{where}: lastModifiedDate")),
+        placed_at=an_instant(order.get("creationDate"), f"{where}: creationDate"),
         is_pending=not is_cancelled and _is_unpaid(order, where, has_left=any(line.units_shipped for line in lines)),
         lines=lines,
     )

@@ -18,7 +18,6 @@ from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime, timedelta
 from tempfile import SpooledTemporaryFile
-from typing import TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -30,10 +29,8 @@ from oneshelf.connectors.ebay.kept_note import KeptNote
 from oneshelf.connectors.ebay.listings import Listings
 from oneshelf.connectors.ebay.report_rows import listings_in
 from oneshelf.domain.identity import ChannelSku
-from oneshelf.errors import MalformedError
-from oneshelf.sdk.decoding import document_from
+from oneshelf.sdk.decoding import answer_from
 from oneshelf.sdk.fault import OutcomeUnknownError, ReauthenticateError, RefusedError, RetryLaterError
-from oneshelf.sdk.http import Reply
 from oneshelf.sdk.message import FileState, StockFile, StockReading
 from oneshelf.sdk.secret_store import SecretStore
 
@@ -52,9 +49,6 @@ READINGS = 500
 
 _UNDER_WAY = frozenset({"CREATED", "PENDING", "QUEUED", "SCHEDULED", "IN_PROCESS"})
 _PARTIAL = frozenset({"COMPLETED_WITH_ERROR", "PARTIALLY_PROCESSED"})
-
-
-Answer = TypeVar("Answer")
 
 
 class _Task(msgspec.Struct, frozen=True, rename="camel"):
@@ -112,7 +106,7 @@ class ReportReader:
         path = f"{PATH}/inventory_task"
         reply = await self._api.read("getInventoryTasks", "GET", path, budget=FEED, params=params)
         refuse("getInventoryTasks", reply)
-        return _typed(reply, _Tasks, "the answer to getInventoryTasks").tasks
+        return answer_from(reply.body, _Tasks, what="the answer to getInventoryTasks").tasks
 
     async def _create(self, asked_at: datetime, tasks: Sequence[_Task]) -> StockFile:
         before = tuple(task.task_id for task in tasks)
@@ -139,7 +133,7 @@ class ReportReader:
         if reply.status == 404:
             return replace(file, state=FileState.GONE, words="eBay does not know this report any more")
         refuse("getInventoryTask", reply)
-        status = _typed(reply, _Task, "the answer to getInventoryTask").status
+        status = answer_from(reply.body, _Task, what="the answer to getInventoryTask").status
         if status in _UNDER_WAY:
             return replace(file, state=FileState.WRITING)
         if status == "COMPLETED":
@@ -187,11 +181,3 @@ class ReportReader:
             found = await self._listings.read(doubtful[start : start + BATCH_MAX])
             now.update((one.channel_sku, one) for one in found)
         return [now.get(one.channel_sku, one) for one in told]
-
-
-def _typed(reply: Reply, kind: type[Answer], what: str) -> Answer:
-    """An answer that cannot be read is none."""
-    try:
-        return document_from(reply.body, kind, what=what)
-    except MalformedError as problem:
-        raise RetryLaterError(str(problem)) from None

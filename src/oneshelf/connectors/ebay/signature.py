@@ -24,8 +24,9 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from oneshelf.clock import Clock
 from oneshelf.connectors.ebay.api import PUBLIC_KEY, EbayApi, document_of
-from oneshelf.connectors.ebay.json_reading import a_text, an_object, decoded, text_in
+from oneshelf.connectors.ebay.json_reading import a_text, decoded, text_in
 from oneshelf.errors import MalformedError
+from oneshelf.sdk.decoding import an_object
 from oneshelf.sdk.fault import ChannelFault, RetryLaterError, SignatureError
 
 HEADER = "x-ebay-signature"

@@ -52,7 +52,7 @@ SIMULATED_SECRETS = {
     "client_secret": "PRD-simulated",
     "refresh_token": "v^1.1#i^1#r^1#simulated",
 }
-TOKEN_PATH = "/identity/v1/oauth2/token"  # noqa: S105  the path of the endpoint, not a token
+TOKEN_PATH = "/identity/v1/oauth2/token"  # noqa: S105  # the path of the endpoint, not a token
 TOKEN_LENGTH = (32, 80)
 
 # A page that ends early is not among them: the last page alone may be short (getOrders, getInventoryItems); and no 429

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from oneshelf.connectors.ebay.simulator_order_documents import instant
+from oneshelf.sdk.simulated_sender import Caller
 
 if TYPE_CHECKING:
     from oneshelf.connectors.ebay.simulator import EbaySimulator
@@ -101,7 +102,7 @@ class Keys:
     def signature(self, body: bytes) -> str:
         """The header `x-ebay-signature` of these bytes. Of the same bytes always the same."""
         key_id, key = next(reversed(self.made.items()))
-        signed = key.sign(body, ec.ECDSA(hashes.SHA1(), deterministic_signing=True))  # noqa: S303  as eBay signs
+        signed = key.sign(body, ec.ECDSA(hashes.SHA1(), deterministic_signing=True))  # noqa: S303  # as eBay signs
         signature = base64.b64encode(signed).decode()
         parts = {"alg": "ecdsa", "kid": key_id, "signature": signature, "digest": "SHA1"}
         return base64.b64encode(msgspec.json.encode(parts)).decode()
@@ -119,15 +120,14 @@ class _Parcel:
     is_tampered: bool = False
 
 
-class Sender:
+class Sender(Caller):
     """Sends to whoever has subscribed. `destinations`, `subscriptions`: by their ids."""
 
     def __init__(self, simulator: EbaySimulator, client: httpx2.AsyncClient | None) -> None:
+        super().__init__(client)
         self._simulator = simulator
-        self._client = client
-        self._is_ours = client is None
         # Keys of its own in every run that is the same: they sign nothing but what the simulator says.
-        self._random = Random(f"ebay:{simulator.seed}:sender")  # noqa: S311  a seed's chance
+        self._random = Random(f"ebay:{simulator.seed}:sender")  # noqa: S311  # a seed's chance
         self.keys = Keys(self._random)
         self.keys.renew()
         self.destinations: dict[str, Destination] = {}
@@ -228,18 +228,6 @@ class Sender:
         expected = hashlib.sha256(f"{code}{token}{endpoint}".encode()).hexdigest()
         is_answered = isinstance(told, dict) and told.get("challengeResponse") == expected
         return reply.status_code == 200 and is_json and is_answered
-
-    def client(self) -> httpx2.AsyncClient:
-        """What calls the outside."""
-        if self._client is None:
-            self._client = httpx2.AsyncClient(follow_redirects=False, trust_env=False)
-        return self._client
-
-    async def aclose(self) -> None:
-        """Close the client that was made here. One that was given stays open, and goes on being used."""
-        if self._client is not None and self._is_ours:
-            await self._client.aclose()
-            self._client = None
 
 
 def _of_another(told: Mapping[str, object]) -> dict[str, object]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 
 # Whoever can send a document here runs the simulator; and a document type, which entities need, is refused below.
 from xml.etree import ElementTree as Xml
+
+from oneshelf.connectors.ebay.simulator_order_documents import instant
 
 NAMESPACE = "urn:ebay:apis:eBLBaseComponents"
 VERSION = "1379"
@@ -39,7 +41,7 @@ def read(content: bytes) -> Node | None:
     if b"<!DOCTYPE" in content:
         return None
     try:
-        return Node(Xml.fromstring(content))  # noqa: S314  see above
+        return Node(Xml.fromstring(content))  # noqa: S314  # see above
     except Xml.ParseError:
         return None
 
@@ -66,10 +68,6 @@ def document(root: str, children: Iterable[Xml.Element | None]) -> bytes:
     Xml.register_namespace("", NAMESPACE)
     body: bytes = Xml.tostring(element(root, *children), encoding="utf-8", xml_declaration=True)
     return body
-
-
-def instant(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _text(value: object) -> str:

@@ -12,8 +12,9 @@ from typing import Any
 
 from oneshelf.connectors.ebay.account import Account
 from oneshelf.connectors.ebay.api import NOTIFICATION, EbayApi, document_of, is_success, refuse
-from oneshelf.connectors.ebay.json_reading import a_list, an_object, decoded, error_words, text_in
+from oneshelf.connectors.ebay.json_reading import decoded, error_words, text_in
 from oneshelf.errors import MalformedError
+from oneshelf.sdk.decoding import a_list, an_object
 from oneshelf.sdk.fault import ChannelFault, RefusedError, RetryLaterError
 from oneshelf.sdk.http import Reply
 from oneshelf.sdk.message import Subscriptions

@@ -11,6 +11,7 @@ from oneshelf.domain.account import StockState
 from oneshelf.domain.identity import ChannelSku, units_from
 from oneshelf.errors import MalformedError
 from oneshelf.sdk.fault import OutcomeUnknownError, ReauthenticateError, RefusedError, RetryLaterError
+from oneshelf.sdk.http import no_answer
 from oneshelf.sdk.message import StockReading
 
 # Available may go below zero at Shopify, and it stays so here: a reading that is clamped to zero would invent stock,
@@ -107,12 +108,12 @@ def answer_from(document: object, *, operation: str, is_write: bool) -> Mapping[
     Raises RetryLaterError, ReauthenticateError, RefusedError, and OutcomeUnknownError for a write only.
     """
     if not isinstance(document, dict):
-        raise _no_answer(f"{operation}: the answer is not an object", is_write=is_write)
+        raise no_answer(f"{operation}: the answer is not an object", is_write=is_write)
     if document.get("errors"):
         _raise_error(document, operation=operation, is_write=is_write)
     answer = document.get("data")
     if not isinstance(answer, dict):
-        raise _no_answer(f"{operation}: the answer has no data", is_write=is_write)
+        raise no_answer(f"{operation}: the answer has no data", is_write=is_write)
     return answer
 
 
@@ -129,7 +130,7 @@ def _raise_error(document: Mapping[str, object], *, operation: str, is_write: bo
         raise ReauthenticateError(words)
     if codes and codes <= _NOT_EXECUTED:
         raise CostTooHighError(words) if "MAX_COST_EXCEEDED" in codes else RefusedError(words)
-    raise _no_answer(words, is_write=is_write)
+    raise no_answer(words, is_write=is_write)
 
 
 class CostTooHighError(RefusedError):
@@ -139,10 +140,6 @@ class CostTooHighError(RefusedError):
 def _extensions(error: Mapping[str, object]) -> Mapping[str, object]:
     extensions = error.get("extensions")
     return extensions if isinstance(extensions, dict) else {}
-
-
-def _no_answer(words: str, *, is_write: bool) -> OutcomeUnknownError | RetryLaterError:
-    return OutcomeUnknownError(words) if is_write else RetryLaterError(words)
 
 
 def user_errors_from(answer: Mapping[str, object], root: str) -> tuple[UserError, ...]:

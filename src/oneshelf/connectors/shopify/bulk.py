@@ -20,18 +20,10 @@ from datetime import datetime
 from oneshelf.connectors.shopify.answers import Variant, user_errors_from, variant_from
 from oneshelf.connectors.shopify.documents import CANCEL_BULK, FIND_BULK, READ_BULK, RUN_BULK, bulk_variants
 from oneshelf.connectors.shopify.graphql import FILE, ShopifyApi
-from oneshelf.connectors.shopify.json_reading import (
-    a_list,
-    a_text,
-    an_instant,
-    an_object,
-    decoded,
-    gid,
-    part,
-    sortable_instant,
-)
+from oneshelf.connectors.shopify.json_reading import a_list, a_text, an_object, decoded, gid, part, sortable_instant
 from oneshelf.errors import MalformedError
 from oneshelf.sdk.address import may_download
+from oneshelf.sdk.decoding import an_instant
 from oneshelf.sdk.fault import OutcomeUnknownError, ReauthenticateError, RefusedError, RetryLaterError
 from oneshelf.sdk.lines import Lines
 from oneshelf.sdk.message import FileState, StockFile, StockReading

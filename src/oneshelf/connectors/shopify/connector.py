@@ -1,6 +1,6 @@
 """One Shopify location as a channel: authentic deliveries, orders, readings, and the preflight.
 
-Writing is in `push.py`.
+Writing is in `push`.
 """
 
 from __future__ import annotations

@@ -101,17 +101,6 @@ def gid(kind: str, number: str) -> str:
     return f"gid://shopify/{kind}/{number}"
 
 
-def an_instant(value: object, what: str) -> datetime:
-    """An ISO 8601 instant with an offset, in UTC."""
-    try:
-        instant = datetime.fromisoformat(value) if isinstance(value, str) else None
-        if instant is not None and instant.tzinfo is not None:
-            return instant.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise MalformedError(f"{what} must be an ISO 8601 instant with an offset, not {str(value)[:40]!r}")
-
-
 def sortable_instant(instant: datetime) -> str:
     """UTC text of fixed width, so that the order of texts is the order of instants."""
     return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

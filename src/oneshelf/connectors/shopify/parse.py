@@ -18,7 +18,6 @@ from oneshelf.connectors.shopify.json_reading import (
     a_list,
     a_number_id,
     a_text,
-    an_instant,
     an_object,
     decoded,
     number_in_gid,
@@ -28,6 +27,7 @@ from oneshelf.connectors.shopify.json_reading import (
 from oneshelf.domain.identity import Channel, ChannelSku, units_from
 from oneshelf.domain.order import OrderLine, OrderSnapshot
 from oneshelf.errors import MalformedError
+from oneshelf.sdk.decoding import an_instant
 from oneshelf.sdk.message import AccessLost, Delivery, Ignored, Message, OrderHint, StockHint
 
 POLLED_ORDER = "poll/order"

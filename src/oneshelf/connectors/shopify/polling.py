@@ -24,16 +24,9 @@ from oneshelf.connectors.shopify.documents import (
     WHOLE_ORDER,
 )
 from oneshelf.connectors.shopify.graphql import ORDERS, ShopifyApi
-from oneshelf.connectors.shopify.json_reading import (
-    a_list,
-    a_text,
-    an_instant,
-    an_object,
-    number_in_gid,
-    part,
-    sortable_instant,
-)
+from oneshelf.connectors.shopify.json_reading import a_list, a_text, an_object, number_in_gid, part, sortable_instant
 from oneshelf.errors import MalformedError
+from oneshelf.sdk.decoding import an_instant
 from oneshelf.sdk.fault import RefusedError, RetryLaterError
 from oneshelf.sdk.message import Delivery, OrderPage
 

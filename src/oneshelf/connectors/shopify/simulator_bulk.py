@@ -18,10 +18,9 @@ from starlette.responses import Response, StreamingResponse
 from oneshelf.connectors.shopify.simulator_bulk_query import RefusedQueryError, checked, lines_of
 from oneshelf.connectors.shopify.simulator_operation import UNDER_WAY, Operation
 from oneshelf.connectors.shopify.simulator_payloads import a_page, item_node, stamp, variant_node
+from oneshelf.sdk.pieces import pieces_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from oneshelf.connectors.shopify.simulator import ShopifySimulator
 
 FAULTS = ("bulk_busy", "bulk_denied", "bulk_failed", "bulk_misses", "bulk_url_expired", "bulk_truncated")
@@ -30,7 +29,6 @@ KEPT_S = 7 * 86_400.0
 ROOTS_PER_S = 500
 _BEGINS_AFTER_S = 1.0
 _STEP_S = 1.0
-_PIECE = 65_536
 FILE_PATH = "/_files/bulk/{token}.jsonl"
 
 _EXPIRED = (
@@ -174,12 +172,7 @@ class BulkOperations:
         if written and simulator.switches.strikes("bulk_truncated"):
             written = written[: simulator.chance.randrange(len(written) // 4, len(written))]
         length = {"Content-Length": str(len(written))}
-        return StreamingResponse(_pieces(written), media_type="application/jsonl", headers=length)
-
-
-async def _pieces(written: bytes) -> AsyncIterator[bytes]:
-    for start in range(0, len(written), _PIECE):
-        yield written[start : start + _PIECE]
+        return StreamingResponse(pieces_of(written), media_type="application/jsonl", headers=length)
 
 
 def _refused(*errors: Mapping[str, Any]) -> dict[str, Any]:

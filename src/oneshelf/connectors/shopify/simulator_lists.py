@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from oneshelf.connectors.shopify.json_reading import an_instant, gid
+from oneshelf.connectors.shopify.json_reading import gid
 from oneshelf.connectors.shopify.simulator_payloads import (
     a_page,
     connection,
@@ -27,6 +27,7 @@ from oneshelf.connectors.shopify.simulator_shop import (
     Article,
     ShopOrder,
 )
+from oneshelf.sdk.decoding import an_instant
 
 if TYPE_CHECKING:
     from oneshelf.connectors.shopify.simulator import ShopifySimulator

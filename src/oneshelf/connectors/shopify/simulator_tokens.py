@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from oneshelf.connectors.shopify.simulator import ShopifySimulator
 
 # They open this simulator only.
-ACCESS_TOKEN = "shpat_simulated"  # noqa: S105  the simulator's own
+ACCESS_TOKEN = "shpat_simulated"  # noqa: S105  # the simulator's own
 CLIENT_ID = "simulated-app"
-CLIENT_SECRET = "shpss_simulated"  # noqa: S105  the simulator's own
-REFRESH_TOKEN = "shprt_simulated"  # noqa: S105  the simulator's own
+CLIENT_SECRET = "shpss_simulated"  # noqa: S105  # the simulator's own
+REFRESH_TOKEN = "shprt_simulated"  # noqa: S105  # the simulator's own
 SCOPES = (
     *("write_inventory", "read_inventory", "read_locations", "read_products", "read_orders"),
     "read_merchant_managed_fulfillment_orders",

@@ -14,6 +14,7 @@ from oneshelf.connectors.shopify.simulator_payloads import stamp
 from oneshelf.connectors.shopify.simulator_shop import SHOP_DOMAIN
 from oneshelf.connectors.shopify.simulator_subscriptions import Subscription, Subscriptions
 from oneshelf.sdk.signature import hmac_sha256_base64
+from oneshelf.sdk.simulated_sender import Caller
 
 if TYPE_CHECKING:
     from oneshelf.connectors.shopify.simulator import ShopifySimulator
@@ -47,13 +48,12 @@ class _Parcel:
     body: bytes = b""
 
 
-class Webhooks:
+class Webhooks(Caller):
     """Sends to whoever has subscribed."""
 
     def __init__(self, simulator: ShopifySimulator, client: httpx2.AsyncClient | None) -> None:
+        super().__init__(client)
         self._simulator = simulator
-        self._client = client
-        self._is_ours = client is None
         self.subscriptions = Subscriptions(simulator)
         self.delivered = 0
         self.failed = 0
@@ -99,12 +99,6 @@ class Webhooks:
             return False
         return last[1] == told and now - last[0] < _DEBOUNCE_S / self._simulator.speed
 
-    async def aclose(self) -> None:
-        """Close the client that was made here. One that was given stays open, and goes on being used."""
-        if self._client is not None and self._is_ours:
-            await self._client.aclose()
-            self._client = None
-
     def _parcel(self, subscription: Subscription, topic: str, payload: Payload, event_id: str) -> _Parcel:
         headers = {
             "Content-Type": "application/json",
@@ -141,13 +135,11 @@ class Webhooks:
         self._simulator.after(seconds, deliver)
 
     async def _is_delivered(self, parcel: _Parcel) -> bool:
-        if self._client is None:
-            self._client = httpx2.AsyncClient(follow_redirects=False, trust_env=False)
         if not parcel.body:
             parcel.body = msgspec.json.encode(parcel.assemble())
         parcel.headers["X-Shopify-Hmac-Sha256"] = hmac_sha256_base64(parcel.secret, parcel.body)
         try:
-            reply = await self._client.post(
+            reply = await self.client().post(
                 parcel.subscription.uri, content=parcel.body, headers=parcel.headers, timeout=_TIMEOUT
             )
         except (httpx2.HTTPError, httpx2.InvalidURL):

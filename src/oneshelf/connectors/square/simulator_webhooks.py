@@ -17,6 +17,7 @@ import msgspec
 
 from oneshelf.connectors.square.simulator_documents import MERCHANT_ID, stamp
 from oneshelf.sdk.signature import hmac_sha256_base64
+from oneshelf.sdk.simulated_sender import Caller
 
 if TYPE_CHECKING:
     from oneshelf.connectors.square.simulator import SquareSimulator
@@ -27,13 +28,12 @@ _OVERTAKEN_S = 45.0
 RETRIES_S = (60.0, 120.0, 240.0, 480.0, 960.0, 1920.0, *[3600.0] * 22)
 
 
-class Webhooks:
+class Webhooks(Caller):
     """One subscription to all events. `address`: empty until somebody subscribes."""
 
     def __init__(self, simulator: SquareSimulator, client: httpx2.AsyncClient | None) -> None:
+        super().__init__(client)
         self._simulator = simulator
-        self._client = client
-        self._is_ours = client is None
         self._random = Random(f"square:{simulator.seed}:webhooks")  # noqa: S311  # repeatable, not a secret
         self.address = ""
         self.key = ""
@@ -75,8 +75,6 @@ class Webhooks:
         self._simulator.after(seconds, deliver)
 
     async def _is_taken(self, address: str, key: str, body: bytes, attempt: int) -> bool:
-        if self._client is None:
-            self._client = httpx2.AsyncClient(follow_redirects=False, trust_env=False)
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "Square Connect v2",
@@ -86,16 +84,10 @@ class Webhooks:
         if attempt:
             headers["square-retry-number"] = str(attempt)
         try:
-            reply = await self._client.post(address, content=body, headers=headers, timeout=_TIMEOUT)
+            reply = await self.client().post(address, content=body, headers=headers, timeout=_TIMEOUT)
         except (httpx2.HTTPError, httpx2.InvalidURL):
             return False
         return reply.is_success
-
-    async def aclose(self) -> None:
-        """Close the client that was made here. One that was given stays open, and goes on being used."""
-        if self._client is not None and self._is_ours:
-            await self._client.aclose()
-            self._client = None
 
 
 def signature_of(key: str, address: str, body: bytes) -> str:

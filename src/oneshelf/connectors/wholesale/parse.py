@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from oneshelf.domain.identity import ChannelSku, day_from, name_from, printable, units_from
-from oneshelf.domain.wholesale import LINES_MAX, VERSION_MAX
+from oneshelf.domain.wholesale import LINES_MAX, version_from
 from oneshelf.errors import MalformedError
 from oneshelf.sdk import x12
 from oneshelf.sdk.decoding import document_from
@@ -114,18 +114,12 @@ def _order(raw: object) -> PurchaseOrder:
     }
     return PurchaseOrder(
         po_number=name_from(raw.get("po_number"), what="po_number"),
-        version=_version(raw.get("version", 1)),
+        version=version_from(raw.get("version", 1)),
         lines=tuple(_line(line) for line in lines),
         is_cancelled=is_cancelled,
         ship_by=days["ship_by"],
         cancel_after=days["cancel_after"],
     )
-
-
-def _version(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= VERSION_MAX:
-        raise MalformedError(f"version must be a whole number from 1 to {VERSION_MAX}")
-    return value
 
 
 def _line(raw: object) -> PurchaseLine:

@@ -47,11 +47,6 @@ class Reading:
     ruled_by: Dot | None = None
     beaten: tuple[Dot, ...] = ()
 
-    @property
-    def is_contested(self) -> bool:
-        """Whether somebody should look, as counts stand against each other."""
-        return bool(self.beaten)
-
 
 @dataclass(frozen=True, slots=True)
 class Contradicted:

@@ -194,7 +194,7 @@ class Bench:
             if between is not None:
                 between(polled.page_count)
             place = page.cursor
-            page = await self.patiently(lambda place=place: self.connector.poll_orders(place))  # type: ignore[misc]
+            page = await self.patiently(lambda place=place: self.connector.poll_orders(place))  # type: ignore[misc]  # bound early
 
     async def catch_up(
         self, cursor: str, *, until: datetime | None = None, between: Callable[[int], None] | None = None
@@ -244,7 +244,7 @@ class Bench:
         readings: list[StockReading] = []
         cursor: str | None = None
         for _ in range(PAGES_MAX):
-            page = await self.patiently(lambda: self.connector.fetch_stock(cursor))  # noqa: B023
+            page = await self.patiently(lambda: self.connector.fetch_stock(cursor))  # noqa: B023  # called at once
             readings.extend(page.readings)
             cursor = page.cursor
             if cursor is None:

@@ -21,7 +21,7 @@ from oneshelf.sdk.conformance.wire import (
 from oneshelf.sdk.conformance.writes import kinds_of
 from oneshelf.sdk.fault import ChannelFault, OutcomeUnknownError, ReauthenticateError, RetryLaterError
 from oneshelf.sdk.http import PATIENCE_S
-from oneshelf.sdk.message import Accepted, Applied, Refused, Stale, Throttled, Unknown, WriteOutcome
+from oneshelf.sdk.message import Accepted, Applied, Refused, Stale, StockWrite, Throttled, Unknown, WriteOutcome
 from oneshelf.telemetry import transaction_open
 
 ALWAYS = 1_000_000
@@ -86,7 +86,7 @@ async def _each_reading_meets(bench: Bench, how: Break, wanted: type[Exception] 
         fault = await failure_of(call)
         bench.wire.mend()
         expect(isinstance(fault, wanted), f"{name} met {how.name}: {type(fault).__name__}: {fault!s:.120}")
-        await bench.patiently(lambda call=call: call())  # type: ignore[misc]
+        await bench.patiently(lambda call=call: call())  # type: ignore[misc]  # bound early
 
 
 async def pushed_into(bench: Bench, how: Break, *, times: int = ALWAYS) -> tuple[WriteOutcome, ...] | ChannelFault:
@@ -262,7 +262,7 @@ async def another_refusal_is_never_taken_for_a_success(bench: Bench) -> None:
         how = answered(status, body)
         cursor = (await bench.poll(None)).cursor
         bench.wire.strike(how, times=ALWAYS)
-        fault = await failure_of(lambda cursor=cursor: bench.connector.poll_orders(cursor))  # type: ignore[misc]
+        fault = await failure_of(lambda cursor=cursor: bench.connector.poll_orders(cursor))  # type: ignore[misc]  # bound early
         bench.wire.mend()
         expect(fault is not None, f"poll_orders took status {status} for an answer")
         async with bench.another() as own:
@@ -316,7 +316,7 @@ async def a_cancelled_call_leaves_nothing_half_open(bench: Bench) -> None:
         left = asyncio.all_tasks() - tasks - {task}
         expect(not left, f"{name} was cancelled, and tasks of it go on: {left!r:.200}")
         try:
-            await asyncio.wait_for(bench.patiently(lambda call=call: call()), timeout=3600.0)  # type: ignore[misc]
+            await asyncio.wait_for(bench.patiently(lambda call=call: call()), timeout=3600.0)  # type: ignore[misc]  # bound early
         except TimeoutError:
             fail(f"after {name} was cancelled, the next call waits for ever")
 
@@ -376,7 +376,7 @@ async def whatever_the_simulator_knows_ends_in_a_fault_or_an_outcome(bench: Benc
             writes = [own.write(sku, 3) for sku in own.skus]
             outcomes: tuple[WriteOutcome, ...] = ()
 
-            async def push(own: Bench = own, writes: list = writes) -> None:  # type: ignore[type-arg]
+            async def push(own: Bench = own, writes: list[StockWrite] = writes) -> None:
                 nonlocal outcomes
                 outcomes = await own.connector.push(writes)
 

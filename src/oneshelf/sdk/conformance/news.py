@@ -43,7 +43,7 @@ async def _all(bench: Bench, ear: Hears, *, is_acknowledged: bool) -> list[Deliv
         heard: Heard = await bench.patiently(ear.hear)
         found.extend(heard.deliveries)
         if is_acknowledged and heard.receipts:
-            await bench.patiently(lambda receipts=heard.receipts: ear.acknowledge(receipts))  # type: ignore[misc]
+            await bench.patiently(lambda receipts=heard.receipts: ear.acknowledge(receipts))  # type: ignore[misc]  # bound early
         if not heard.deliveries:
             return found
     fail(f"after {ROUNDS_MAX} rounds the queue still gives out news")

@@ -213,7 +213,7 @@ async def covered_until_is_told_by_the_clock_that_asks(bench: Bench) -> None:
         has_more = True
         while has_more:
             page = await bench.patiently(
-                lambda cursor=cursor, asked_at=asked_at: bench.connector.poll_orders(  # type: ignore[misc]
+                lambda cursor=cursor, asked_at=asked_at: bench.connector.poll_orders(  # type: ignore[misc]  # bound early
                     cursor, asked_at=asked_at
                 )
             )

@@ -42,7 +42,7 @@ async def _begun(bench: Bench, *, since: datetime | None = None) -> StockFile:
 async def _written(bench: Bench, file: StockFile) -> StockFile:
     """The file once it can be read."""
     for _ in range(LOOKS_MAX):
-        file = await bench.patiently(lambda file=file: _writer(bench).stock_file(file))  # type: ignore[misc]
+        file = await bench.patiently(lambda file=file: _writer(bench).stock_file(file))  # type: ignore[misc]  # bound early
         if file.state is not FileState.WRITING:
             expect(file.state is FileState.READY, f"of a shop where nothing is wrong the file is {file.state}")
             return file

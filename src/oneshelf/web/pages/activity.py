@@ -21,6 +21,7 @@ WAYS_IN = {
     "issuer": "logging in by an account elsewhere",
 }
 ENTRY_MAX = 2**63 - 1
+ENTRY_DIGITS_MAX = len(str(ENTRY_MAX))
 ABOUT_LENGTH_MAX = 120
 
 
@@ -33,7 +34,8 @@ async def listed(request: Request) -> Response:
     only_refused = asked.get("refused", "") == "1"
     if via and via not in WAYS_IN:
         raise MalformedError(f"nobody comes in that way; there are: {', '.join(WAYS_IN)}")
-    if after and not (after.isascii() and after.isdecimal() and int(after) <= ENTRY_MAX):
+    is_number = after.isascii() and after.isdecimal() and len(after) <= ENTRY_DIGITS_MAX
+    if after and not (is_number and int(after) <= ENTRY_MAX):
         raise MalformedError("after must be what the link to the next page says")
     async with engine_of(request).database.transaction() as tx:
         sought = audit_log.Sought(who or None, via or None, about, only_refused, int(after) if after else None)

@@ -65,16 +65,16 @@ async def _shown(request: Request, said: Said | None = None) -> Response:
         measured = await blind_windows.windows(tx, channel=name)
         told_by = await devices.listed(tx, name)
         gaps, questions = await devices.gaps_of(tx, name), await device_events.questions(tx, name)
-    opened = engine.channels.get(name)
+    opened, row = engine.channels.get(name), found[0]
     context = {
         **told,
-        "channel": found[0],
+        "channel": row,
         "channels": found,
         "measured": measured,
         "parts_told": blind_windows.PARTS,
         "writes": opened.capability.writes if opened else "",
-        "shows_figures": opened is None or opened.capability.shows_figures,
-        "takes_orders": opened is not None and opened.capability.takes_purchase_orders,
+        "shows_figures": row.shows_figures,
+        "takes_orders": row.takes_purchase_orders,
         "devices": told_by,
         "gaps": gaps,
         "questions": questions,

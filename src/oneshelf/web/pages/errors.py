@@ -9,7 +9,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from oneshelf.errors import MalformedError
-from oneshelf.storage import facts, inbox, listing_issues, views
+from oneshelf.storage import facts, home_views, inbox, listing_issues, views
 from oneshelf.storage.database import now
 from oneshelf.web.engine import engine_of
 from oneshelf.web.pages.frame import Said, form_of, page, screen
@@ -17,7 +17,10 @@ from oneshelf.web.pages.frame import Said, form_of, page, screen
 ROWS_SHOWN = 200
 _ID = re.compile(r"[do][0-9]{1,17}", re.ASCII)
 # What a person may say -> the state it leads to, and the words for it.
-_ACTS = {"retry": ("new", "tried again"), "dismiss": ("dismissed", "dismissed; they are kept, and no stock moves")}
+_ACTS = {
+    "retry": ("new", "being tried again; what cannot be read or posted comes back here"),
+    "dismiss": ("dismissed", "dismissed; they are kept, and no stock moves"),
+}
 
 
 @screen
@@ -53,10 +56,16 @@ def _of(kind: str, ids: list[str]) -> list[int]:
 async def _shown(request: Request, said: Said | None = None) -> Response:
     async with engine_of(request).database.transaction() as tx:
         await views.freeze(tx)
+        deliveries = await inbox.parked(tx, limit=ROWS_SHOWN + 1)
+        orders = await facts.parked(tx, limit=ROWS_SHOWN + 1)
+        waiting = await home_views.waiting(tx)
         context = {
+            # Where something can be ticked, a refresh would take the ticks away.
+            "is_live": not deliveries and not orders,
             "at": await now(tx),
-            "deliveries": await inbox.parked(tx, limit=ROWS_SHOWN + 1),
-            "orders": await facts.parked(tx, limit=ROWS_SHOWN + 1),
+            "waiting_count": waiting["inbox_waiting"] + waiting["facts_waiting"],
+            "deliveries": deliveries,
+            "orders": orders,
             "listings": await listing_issues.parked(tx, limit=ROWS_SHOWN + 1),
             "most": ROWS_SHOWN,
         }

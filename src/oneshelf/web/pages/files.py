@@ -74,7 +74,7 @@ async def bring(request: Request) -> Response:
     engine = engine_of(request)
     with tempfile.TemporaryFile() as body:
         await spool(request, body, bytes_max=api.FILE_BYTES_MAX, read_s_max=api.READ_S_MAX)
-        with api.sent(request, body) as sent:
+        async with api.sent(request, body) as sent:
             form = Form(sent.fields)
             act = form.text("act")
             if act not in {"preview", "apply"}:

@@ -9,8 +9,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from oneshelf.domain.go_live import Cause
+from oneshelf.domain.identity import Channel, channel_from
 from oneshelf.storage import catalog, listings, views
 from oneshelf.web import going_live as api
+from oneshelf.web import wording
 from oneshelf.web.engine import engine_of
 from oneshelf.web.inputs import sign_off_from
 from oneshelf.web.pages.frame import PAGE_ROWS, Form, Said, address, form_of, page, person_of, screen
@@ -35,7 +37,7 @@ async def channels(request: Request) -> Response:
     """The channels, and the listings that nobody has linked."""
     async with engine_of(request).database.transaction() as tx:
         await views.freeze(tx)
-        rows = await catalog.channels(tx)
+        rows = [row for row in await catalog.channels(tx) if row.shows_figures]
         unlinked = await listings.unlinked(tx, limit=UNLINKED_SHOWN + 1)
     context = {"channels": rows, "unlinked": unlinked[:UNLINKED_SHOWN], "more": len(unlinked) > UNLINKED_SHOWN}
     return page(request, "go_live.html", context)
@@ -56,7 +58,8 @@ async def sign_off(request: Request) -> Response:
         return await _shown(request, form, Said("Nothing was ticked, so nothing was signed off.", "bad"))
     told = {"by": person_of(request) or form.text("by")} | ({} if form.text("which") == "all" else {"listings": chosen})
     signed = (await api.signed_off(engine, request.path_params["channel"], sign_off_from(told))).signed_off
-    words = f"{signed:,} listings were signed off just now. What is signed off is written from now on."
+    count = wording.counted(signed, "listing was", "listings were")
+    words = f"{count} signed off just now. What is signed off is written from now on."
     return await _shown(request, form, Said(words))
 
 
@@ -65,9 +68,11 @@ async def _shown(request: Request, form: Form | None = None, said: Said | None =
     after = request.query_params.get("after", "")
     cause = Cause(only) if only in set(Cause) else None
     told = await api.plan_read(engine_of(request), name, cause=cause, after=after, limit=PAGE_ROWS)
+    shows_figures = await _shows_figures(request, channel_from(name))
     place = f"/go-live/{quote(told.channel, safe='')}"
     context = {
         "plan": told,
+        "shows_figures": shows_figures,
         "listing_count": sum(told.counts.values()),
         "counted_s": told.counted_s,
         "only": only,
@@ -81,6 +86,11 @@ async def _shown(request: Request, form: Form | None = None, said: Said | None =
         "by": form.text("by") if form else "",
     }
     return page(request, "go_live_plan.html", context, said=said)
+
+
+async def _shows_figures(request: Request, channel: Channel) -> bool:
+    async with engine_of(request).database.transaction() as tx:
+        return any(row.channel == channel and row.shows_figures for row in await catalog.channels(tx))
 
 
 ROUTES = [

@@ -117,6 +117,7 @@ async def _told(tx: Transaction, sku: Sku, chosen: Location | None) -> dict[str,
     shelves = (await balances.read(tx, [sku]))[sku]
     location = chosen if chosen in shelves else None
     moved = await movements.newest(tx, sku, limit=DRAWN_MOVEMENTS + 1)
+    guard = await rights.guard_of(tx, sku)
     drawn = OverTime(shelves, moved[:DRAWN_MOVEMENTS], at=at, location=location, is_whole=len(moved) <= DRAWN_MOVEMENTS)
     return {
         "is_live": True,
@@ -128,7 +129,8 @@ async def _told(tx: Transaction, sku: Sku, chosen: Location | None) -> dict[str,
         "chart_words": _in_words(drawn, at),
         "listings": (await views.listings_of(tx, [sku]))[sku],
         "drifts": await drifts.open_of(tx, sku),
-        "guard": await rights.guard_of(tx, sku),
+        "guard": guard,
+        "is_frozen": guard is not None and guard.mode is Mode.FROZEN,
         "sharing": await rights.sharing_of(tx, sku),
         "parts_of": (await bundles.listed(tx, sku=sku)).get(sku, ()),
         "held": await sku_views.held(tx, sku, limit=OPEN_SHOWN),

@@ -14,6 +14,8 @@ from oneshelf.web.engine import engine_of
 
 COOKIE, ASKED, OVER = "oneshelf_tour", "tour", "off"
 COOKIE_S = 7 * 86_400
+# Pages on which nobody is led about.
+WITHOUT = frozenset({"/login", "/login/second", "/set-up"})
 
 
 class Stop(NamedTuple):
@@ -71,14 +73,23 @@ STOPS = (
 
 
 class Tour(NamedTuple):
-    """Where somebody is on the tour. `stop` None: it was ended, and can be begun anew."""
+    """Where somebody is on the tour. `stop` None: it was ended, and can be begun anew.
+
+    `is_here`: the page is that of the stop, so its words are of what is seen.
+    """
 
     number: int
     stop: Stop | None
+    is_here: bool = False
 
     @property
     def stop_count(self) -> int:
         return len(STOPS)
+
+    @property
+    def place(self) -> str:
+        """The address of the page at which somebody is on the tour."""
+        return _address(self.number)
 
     @property
     def back(self) -> str:
@@ -93,13 +104,13 @@ class Tour(NamedTuple):
 
 def tour_of(request: Request) -> Tour | None:
     """The tour as it is to be shown on this page; None outside the demo."""
-    if not engine_of(request).shows_tour:
+    if not engine_of(request).shows_tour or request.url.path in WITHOUT:
         return None
     asked = request.query_params.get(ASKED, "") or request.cookies.get(COOKIE, "")
     if asked == OVER:
         return Tour(0, None)
     number = int(asked) if asked in _NUMBERS else 1
-    return Tour(number, STOPS[number - 1])
+    return Tour(number, STOPS[number - 1], request.url.path == STOPS[number - 1].address)
 
 
 def remember(tour: Tour, request: Request, response: Response) -> None:

@@ -110,7 +110,14 @@
     if (event.detail.ctx.response.status < 400) show(false);
   });
   document.addEventListener("htmx:after:swap", () => draw(false));
+  // What a link leads to is unfolded.
+  const unfold = () => {
+    const fold = document.getElementById(location.hash.slice(1))?.closest("details");
+    if (fold) fold.open = true;
+  };
+  window.addEventListener("hashchange", unfold);
   document.addEventListener("DOMContentLoaded", () => {
+    unfold();
     draw(false);
     // On a phone the menu is wider than the window. Not scrollIntoView: the next Tab would begin from there.
     const here = document.querySelector(".menu [aria-current]");
