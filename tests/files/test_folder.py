@@ -24,7 +24,7 @@ from oneshelf.app import watched_folder
 from oneshelf.config import Settings
 from oneshelf.errors import ConfigurationError, MalformedError
 from oneshelf.files import folder as folders
-from oneshelf.files import spool
+from oneshelf.files import importing, spool
 from oneshelf.files.folder import Watched, Watcher
 from oneshelf.files.report import Report
 
@@ -244,7 +244,7 @@ NEXT = "sku,location,on_hand\nMUG,BER,3\n"
 
 def while_it_is_applied(monkeypatch: pytest.MonkeyPatch, do: Callable[[], Awaitable[object]]) -> None:
     """Something happens once between the reading of a file and its putting away."""
-    real = folders.bring_in
+    real = importing.bring_in
 
     async def slow(*said: Any) -> Report:
         report = await real(*said)
