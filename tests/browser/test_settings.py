@@ -213,7 +213,7 @@ async def test_who_is_logged_out_while_typing_is_told_and_loses_nothing(browser:
         await furnish(shop)
         async with served(shop.app) as address, looking_at(browser, address) as visit:
             await log_in(visit)
-            await visit.page.goto(f"{visit.address}/stock")
+            await visit.page.goto(f"{visit.address}/stock#receive")
             await visit.page.locator("form#receive").get_by_label("Units").fill("12")
             async with shop.database.transaction() as tx:
                 await users.sign_out(tx, "anna")
