@@ -95,4 +95,9 @@ def test_the_command_line_says_the_same(dsn: str, monkeypatch: pytest.MonkeyPatc
     assert "--all" in run("mode", "pooled", exits=2)
     assert "0 SKUs of heads: auto" in run("mode", "auto", "--group", "heads")
     assert "no unit could be sold twice" in run("exposure")
-    assert json.loads(run("freeze", "MUG", "--json")) == {"skus": ["MUG"], "listings": [], "open_count": 0}
+    assert json.loads(run("freeze", "MUG", "--json")) == {
+        "skus": ["MUG"],
+        "listings": [],
+        "open_count": 0,
+        "no_figure": [],
+    }
