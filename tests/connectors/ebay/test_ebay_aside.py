@@ -147,17 +147,22 @@ def test_what_a_person_ends_stays_ended_also_where_we_had_ended_one_before(lane:
     played(story, lanes=[lane], items=1, has_control=False)
 
 
+async def brought_back_by_another(bench: Bench) -> None:
+    """An engine goes on that has seen the mug off sale; another one has put 7 of it on sale since."""
+    await until_accepted(bench, 0)
+    one, other = bench.connector, bench.another_connector()
+    for bench.connector in (one, other):
+        assert await bench.units_read(MUG) == 0
+    bench.connector = one
+    await until_accepted(bench, 7)
+    assert bench.shown()[MUG] == 7
+    bench.connector = other
+
+
 @BOTH
 def test_what_another_process_has_put_on_sale_again_is_found_and_not_said_to_be_refused(lane: Lane) -> None:
     async def story(bench: Bench) -> None:
-        await until_accepted(bench, 0)
-        one, other = bench.connector, bench.another_connector()
-        for bench.connector in (one, other):
-            assert await bench.units_read(MUG) == 0
-        bench.connector = one
-        await until_accepted(bench, 7)
-        assert bench.shown()[MUG] == 7
-        bench.connector = other
+        await brought_back_by_another(bench)
         outcomes = []
         for _ in range(3):
             outcomes.append(await pushed(bench, MUG, 5))
@@ -171,14 +176,7 @@ def test_what_another_process_has_put_on_sale_again_is_found_and_not_said_to_be_
 @BOTH
 def test_a_zero_of_what_another_process_has_put_on_sale_again_is_written(lane: Lane) -> None:
     async def story(bench: Bench) -> None:
-        await until_accepted(bench, 0)
-        one, other = bench.connector, bench.another_connector()
-        for bench.connector in (one, other):
-            assert await bench.units_read(MUG) == 0
-        bench.connector = one
-        await until_accepted(bench, 7)
-        assert bench.shown()[MUG] == 7
-        bench.connector = other
+        await brought_back_by_another(bench)
         await until_accepted(bench, 0)
         assert bench.shown()[MUG] == 0
 
