@@ -124,7 +124,7 @@ SILENCED = re.compile("# (?:no" + r"qa|type: ig" + r"nore)\b")
 WITH_A_REASON = re.compile("# (?:no" + r"qa: [A-Z0-9]+(?:, [A-Z0-9]+)*|type: ig" + r"nore\[[a-z, -]+\])  # \S")
 
 
-@pytest.mark.parametrize("place", ["tests", "benchmarks"])
+@pytest.mark.parametrize("place", ["src", "tests", "benchmarks"])
 def test_whoever_silences_a_checker_names_the_rule_and_says_why(place: str) -> None:
     hits = [
         f"{path}:{number}: {line.strip()[:120]}"

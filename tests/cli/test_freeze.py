@@ -13,6 +13,11 @@ pytestmark = pytest.mark.pg
 Run = Callable[..., Result]
 TILL = ("channel", "add", "till", "corner", "--location", "BER", "--secret", "webhook_secret=hush-hush-hush-hush")
 
+SHOP = (
+    *("channel", "add", "shopify", "shop", "--location", "BER", "--set", "base_url=http://127.0.0.1:9"),
+    *("--set", "location_id=75596366001", "--secret", "access_token=shpat_hidden", "--secret", "webhook_secret=hush"),
+)
+
 
 @pytest.fixture
 def shelf(run: Run, dsn: str) -> Run:
@@ -37,3 +42,10 @@ def test_there_is_no_plan_of_a_till_to_sign_off(shelf: Run) -> None:
     said = shelf("listing", "apply", "corner", exits=1).output
     assert said == "corner shows no figure, so there is nothing to write to it; what it tells counts already\n"
     assert "next:" not in shelf("listing", "plan", "corner").output
+
+
+def test_a_till_holds_up_no_channel_that_is_signed_off_after_it(shelf: Run) -> None:
+    shelf(*SHOP)
+    said = shelf("listing", "apply", "--yes").output
+    assert "corner" not in said
+    assert "shop: live;" in said

@@ -110,7 +110,8 @@ def apply_(
     Where listings are named, the others wait for theirs. Nothing that is not signed off is ever written.
     """
     rows = on_database(lambda database: _rows(database, channel))
-    for row in rows if channel else [row for row in rows if row.mode == "watch"]:
+    # A till has no figure to sign off, and holds up no channel after it.
+    for row in rows if channel else [row for row in rows if row.mode == "watch" and row.shows_figures]:
         sign_off(row, listing or (), is_agreed=yes, by=by)
     if not rows:
         typer.echo(NO_CHANNEL)
