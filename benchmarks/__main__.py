@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 from benchmarks import audit, bulk, checkout, files, flow, http, pages, propagate, reserve, size
 
-MEASUREMENTS = {
+MEASUREMENTS: dict[str, Callable[[list[str]], None]] = {
     "flow": flow.main,
     "reserve": reserve.main,
     "http": http.main,

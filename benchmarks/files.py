@@ -147,7 +147,7 @@ def _apart(dsn: str, kind: str, direction: str, path: Path) -> dict[str, Any]:
 async def _bring(dsn: str, kind: str, path: Path) -> dict[str, Any]:
     began, passed = time.monotonic(), {"checked": 0.0, "applied": 0.0}
 
-    def tell(stage: str, row_count: int) -> None:
+    def tell(stage: str, row_count: int, _import_id: str) -> None:
         del row_count
         passed[stage] = time.monotonic() - began
 

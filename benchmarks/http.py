@@ -187,7 +187,7 @@ async def rounds_of(port: int, floor_port: int, *, rounds: int, seconds: float) 
             many = await send(
                 port,
                 "/v1/commands",
-                lambda number, run=run, kind=kind: batch(number, f"{run}{kind}", kind),
+                functools.partial(batch, run=f"{run}{kind}", kind=kind),
                 connections=4,
                 seconds=seconds,
             )

@@ -49,4 +49,7 @@ def bars(groups: Mapping[str, Mapping[str, float]], *, unit: str) -> str:
         {"x": 20 + number % 3 * 280, "y": 12 + number // 3 * 20, "colour": colours[name], "name": name}
         for number, name in enumerate(series)
     ]
-    return _TEMPLATE.render(width=WIDTH, height=y + 20, left=LEFT, thick=BAR, legend=legend, groups=drawn, unit=unit)
+    drawing: str = _TEMPLATE.render(
+        width=WIDTH, height=y + 20, left=LEFT, thick=BAR, legend=legend, groups=drawn, unit=unit
+    )
+    return drawing
